@@ -1,0 +1,32 @@
+"""What every section of the config shares."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
+
+class Section(BaseModel):
+    """A strict part of the config: unknown keys and wrong types are errors, nothing is converted in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def _exponent(value: Any) -> Any:
+    """Let ``1e-3`` be a number: YAML 1.1 reads it as text because it has no dot."""
+    return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"named more than once: {', '.join(repeated)}")
+    return values
+
+
+Number = Annotated[float, BeforeValidator(_exponent), Field(allow_inf_nan=False)]
+Unique = AfterValidator(_unique)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+"""A name that becomes part of file names."""

@@ -1,0 +1,90 @@
+"""Config of the learning: training settings, ensemble members, pseudo labels."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from goldfold.config.base import Name, Number, Section, Unique
+
+
+class Train(Section):
+    """Training settings; the top-level block holds for every model, a model's own block overrides it."""
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=2)
+    accumulate: int = Field(1, ge=1)
+    """Batches a step: gradients equal those of one batch `accumulate` times as large."""
+    optimizer: str = "adamw"
+    """Any optimizer of timm (`adamw`, `sgd`, `lamb`, `lion`, ...); norms and biases get no weight decay."""
+    lr: Number = Field(1e-3, gt=0)
+    """Peak learning rate."""
+    weight_decay: Number = Field(0.05, ge=0)
+    schedule: Literal["constant", "cosine", "one_cycle", "poly", "step"] = "cosine"
+    warmup_epochs: Number = Field(1.0, ge=0)
+    """Epochs of linear warm-up from lr/100 (`one_cycle` brings its own)."""
+    clip_norm: Number | None = Field(None, gt=0)
+    """Largest norm of the gradient."""
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    label_smoothing: Number = Field(0.0, ge=0, lt=1)
+    mixup_alpha: Number = Field(0.0, ge=0)
+    cutmix_alpha: Number = Field(0.0, ge=0)
+    mix_probability: Number = Field(1.0, ge=0, le=1)
+    """Share of the batches that are mixed, where mixup or cutmix is on."""
+    ema_decay: Number | None = Field(None, gt=0, lt=1)
+    """Average weights and buffers exponentially with this decay (warmed up), and validate the average."""
+    augment: Literal["none", "light", "medium", "heavy"] = "light"
+    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing."""
+    flips: Literal["none", "horizontal", "both"] = "none"
+    """Random flips in training: `horizontal` for photos, `both` (with quarter turns) where there is no up."""
+    checkpoint: Literal["last", "best"] = "last"
+    """Which epoch becomes the member: `best` is chosen on the validation fold, which flatters the OOF score."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> "Train":
+        if self.warmup_epochs >= self.epochs and self.schedule not in ("one_cycle", "constant"):
+            raise ValueError(f"warmup_epochs {self.warmup_epochs:g} must be less than epochs {self.epochs}")
+        return self
+
+
+ImageSize = int | Annotated[list[Annotated[int, Field(ge=4, le=8192)]], Field(min_length=2, max_length=2)]
+
+
+class Model(Section):
+    """One member of the ensemble."""
+
+    name: Name
+    network: str = "timm"
+    """`timm`, a network of goldfold (`small_resnet`), or your own as `package.module:function`."""
+    backbone: str | None = None
+    """Name of a timm model, for networks that take one."""
+    params: dict[str, Any] = {}
+    """More arguments for the network."""
+    pretrained: bool | str = False
+    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file."""
+    image_size_px: ImageSize
+    """Input size: one number (square) or [height, width]."""
+    resize: Literal["squash", "pad", "crop"] = "squash"
+    """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
+    dropout: Number = Field(0.0, ge=0, lt=1)
+    drop_path: Number = Field(0.0, ge=0, lt=1)
+    train: Train = Train()
+    """Overrides of the top-level `train`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        if isinstance(self.image_size_px, int):
+            return self.image_size_px, self.image_size_px
+        return self.image_size_px[0], self.image_size_px[1]
+
+
+class PseudoLabels(Section):
+    """Rounds of pseudo labels: round r learns also from what round r-1 of the same fold is sure of."""
+
+    rounds: int = Field(0, ge=0, le=10)
+    threshold: Number = Field(0.95, ge=0, le=1)
+    """Least probability for an image to be taken."""
+    sources: Annotated[list[Literal["test", "unlabeled"]], Unique] = ["test", "unlabeled"]
+    """Which images to label."""
+    weight: Number = Field(1.0, gt=0, le=1)
+    """Weight of a pseudo-labelled image in the loss; a labelled one has 1."""

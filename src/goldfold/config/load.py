@@ -1,0 +1,130 @@
+"""Read the config, and say what is wrong with it in words."""
+
+from pathlib import Path
+import re
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from goldfold.config.checks import check
+from goldfold.config.root import Config
+from goldfold.runtime.errors import ConfigError, nearest
+
+
+QUOTED = re.compile(r"'([^']*)'")
+
+
+def load(path: str | Path) -> Config:
+    """Config of a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or its contents are not a valid config.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    return parse(values, origin=str(path))
+
+
+def parse(values: Any, origin: str = "config") -> Config:
+    """Config of plain values, as YAML gives them.
+
+    Raises:
+        ConfigError: one line a problem, each with key, value, what is allowed and the nearest name.
+    """
+    if not isinstance(values, dict) or not values:
+        raise ConfigError(f"{origin}: empty; it must hold keys such as name, data and models")
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_describe(entry) for entry in _without_echoes([dict(entry) for entry in error.errors()]))
+        raise ConfigError(_joined(origin, list(lines))) from error
+    try:
+        check(config)
+    except ConfigError as error:
+        raise ConfigError(_joined(origin, str(error).splitlines())) from error
+    return config
+
+
+def _joined(origin: str, lines: list[str]) -> str:
+    return f"{origin}: {len(lines)} problem{'s'[: len(lines) > 1]}\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Errors of the shared `train` block once, not once more for each model that inherits them."""
+    shared = [(entry["loc"][1:], repr(entry["input"])) for entry in errors if entry["loc"][0] == "train"]
+    return [
+        entry
+        for entry in errors
+        if not (entry["loc"][0] == "models" and (entry["loc"][3:], repr(entry["input"])) in shared)
+    ]
+
+
+def _describe(error: dict[str, Any]) -> str:
+    """One line for one error of pydantic's."""
+    location, sections = _locate(error["loc"])
+    where = _dotted(location) or "config"
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = sorted({name for section in sections for name in section.model_fields})
+        return f"{where}: unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{where}: missing; it must be given"
+    if kind == "literal_error":
+        choices = str(context["expected"])
+        return f"{where} = {value!r}: {nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = value.get("source") if isinstance(value, dict) else value
+        choices = context.get("expected_tags", "'digits', 'folder', 'csv'")
+        return f"{where}.source = {tag!r}: {nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
+    if isinstance(value, dict | list) and kind == "value_error":
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{where} = {value!r}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Path as a user writes it (without the tags of unions), and the sections its last key could belong to."""
+    path: list[str] = []
+    sections: list[type[BaseModel]] = [Config]
+    annotation: Any = Config
+    for part in location:
+        if isinstance(part, int):
+            path.append(f"[{part}]")
+            continue
+        fields = [section.model_fields[part] for section in _sections(annotation) if part in section.model_fields]
+        tagged = [section for section in _sections(annotation) if part == _tag(section)]
+        if tagged and not fields:
+            annotation, sections = tagged[0], tagged
+            continue
+        if not fields and not _sections(annotation):
+            continue  # name of a union's branch, not a key
+        if part in ("int", "float"):
+            continue
+        sections = _sections(annotation)
+        path.append(str(part))
+        if fields:
+            annotation = fields[0].annotation
+    return path, sections
+
+
+def _dotted(path: list[str]) -> str:
+    return ".".join(path).replace(".[", "[")
+
+
+def _tag(section: type[BaseModel]) -> Any:
+    field = section.model_fields.get("source")
+    return get_args(field.annotation)[0] if field else None
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """Every section that ``annotation`` can hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (list, Union, UnionType) or hasattr(annotation, "__metadata__"):
+        return [section for inner in get_args(annotation) for section in _sections(inner)]
+    return []

@@ -1,0 +1,104 @@
+"""The whole config."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from goldfold.config.base import Name, Section, Unique
+from goldfold.config.data import Data, Folds, Submission
+from goldfold.config.learning import Model, PseudoLabels, Train
+
+View = Literal[
+    "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
+    "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
+]  # fmt: skip
+Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc"]
+
+
+class Ensemble(Section):
+    """How members become one prediction."""
+
+    method: Literal["geometric", "logit", "probability", "rank"] = "probability"
+    weights: dict[str, float] = {}
+    """Weight of a model by name; 1 where not named."""
+
+
+class Report(Section):
+    """What the report shows."""
+
+    title: str | None = None
+    gallery: int = Field(24, ge=0, le=200)
+    """Pictures of the most confident errors."""
+
+
+class Runtime(Section):
+    """How jobs run. What changes a result (device, precision, threads) is part of what a run depends on."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
+    torch_threads: int = Field(1, ge=1)
+    """Arithmetic threads of a training job; other counts give other bytes, so the scheduler never changes it."""
+    loader_workers: int | Literal["auto"] = "auto"
+    """Processes that augment images; the result does not depend on it. auto: 0 on CPU, 4 on GPU."""
+    predict_batch_size: int = Field(256, ge=1)
+    train_mem_mb: int = Field(4000, ge=100)
+    """Memory a training or prediction job asks the scheduler for."""
+
+
+class Config(Section):
+    """Everything a run depends on besides data and code."""
+
+    name: Name
+    """Results go to results/<name>/."""
+    task: Literal["classification"] = "classification"
+    metric: Metric = "accuracy"
+    """The score that counts."""
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = [0]
+    """Every model is trained once a fold with each of these."""
+    data: Data
+    folds: Folds = Folds()
+    train: Train = Train()
+    models: Annotated[list[Model], Field(min_length=1)]
+    pseudo_labels: PseudoLabels = PseudoLabels()
+    tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
+    """Views of each image whose predictions are averaged."""
+    ensemble: Ensemble = Ensemble()
+    submission: Submission = Submission()
+    report: Report = Report()
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_train(cls, values: Any) -> Any:
+        """Fill each model's `train` from the shared block, so that a model names only what differs."""
+        if not isinstance(values, dict) or not isinstance(values.get("models"), list):
+            return values
+        shared = values.get("train") or {}
+        models = [
+            {**model, "train": {**shared, **(model.get("train") or {})}}
+            if isinstance(model, dict) and isinstance(shared, dict) and isinstance(model.get("train") or {}, dict)
+            else model
+            for model in values["models"]
+        ]
+        return {**values, "models": models}
+
+    @property
+    def results(self) -> str:
+        """Folder of this experiment's results."""
+        return f"results/{self.name}"
+
+    @property
+    def rounds(self) -> list[int]:
+        """Numbers of the training rounds, the supervised one first."""
+        return list(range(self.pseudo_labels.rounds + 1))
+
+    @property
+    def splits(self) -> list[str]:
+        """Parts of the data that have images."""
+        return ["train"] + ["test"] * self.data.has_test + ["unlabeled"] * self.data.has_unlabeled
+
+    @property
+    def pseudo_sources(self) -> list[str]:
+        """Splits that pseudo labels are made for."""
+        return [source for source in self.pseudo_labels.sources if source in self.splits]

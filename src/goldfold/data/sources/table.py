@@ -1,0 +1,101 @@
+"""A CSV table of ids and labels beside a folder of images."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.data.files import SUFFIXES, images_below, pool_of, without_suffix
+from goldfold.runtime.errors import DataError, nearest
+
+
+def read_csv(path: str | Path, key: str) -> pd.DataFrame:
+    """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
+
+    Raises:
+        DataError: the file is missing, not a CSV table, or has no rows.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
+    table.columns = [str(column).strip() for column in table.columns]
+    if table.empty:
+        raise DataError(f"{key}: {path} has no rows.")
+    return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
+    """A column by name.
+
+    Raises:
+        DataError: there is no such column; the text names those there are.
+    """
+    if column not in table:
+        names = [str(name) for name in table.columns]
+        raise DataError(f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}.")
+    return table[column]
+
+
+def read(
+    train: str,
+    images: str,
+    test: str | None = None,
+    test_images: str | None = None,
+    unlabeled: str | None = None,
+    id_column: str = "id",
+    image_column: str | None = None,
+    label_column: str = "label",
+    group_column: str | None = None,
+    fold_column: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
+
+    Images below ``images`` that no table names come back as rows of train without a label.
+    """
+    listed = _listed(train, images, "data.train", id_column, image_column)
+    table = read_csv(train, "data.train")
+    listed["label"] = column_of(table, label_column, train, "data.label_column")
+    for name, column in (("group", group_column), ("fold", fold_column)):
+        if column is not None:
+            listed[name] = column_of(table, column, train, f"data.{name}_column")
+            if listed[name].isna().any():
+                first = listed["id"][listed[name].isna()].iloc[0]
+                raise DataError(f"{train}: column {column!r} is empty for {listed[name].isna().sum()} rows, first id {first!r}. Fill it in.")
+    tables = {"train": listed}
+    if test is not None:
+        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+    if unlabeled is not None:
+        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
+    tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
+    return tables
+
+
+def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
+    """ids and paths of the rows of ``csv``."""
+    table = read_csv(csv, key)
+    ids = column_of(table, id_column, csv, "data.id_column")
+    names = ids if image_column is None else column_of(table, image_column, csv, "data.image_column")
+    for column, values in ((id_column, ids), (image_column, names)):
+        if values.isna().any():
+            raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
+    found = images_below(images, "data.images")
+    by_name = {name: name for name in found}
+    by_stem: dict[str, str] = {}
+    for name in reversed(found):
+        by_stem[without_suffix(name)] = name
+    paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in names.str.replace("\\", "/")]
+    return pd.DataFrame({"id": ids, "path": [str(Path(images) / path) for path in paths]})
+
+
+def _missing(name: str) -> str:
+    """The name a missing image would have, for the message that it is missing."""
+    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}.*"
+
+
+def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Images that no table names: they have no label."""
+    named = {path for table in tables.values() for path in table["path"]}
+    rest = [name for name in images_below(images, "data.images") if str(Path(images) / name) not in named]
+    taken = {id for table in tables.values() for id in table["id"]}
+    ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
+    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest], "label": None})

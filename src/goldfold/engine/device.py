@@ -1,0 +1,30 @@
+"""Where and how precisely to compute."""
+
+import os
+
+from accelerate import Accelerator
+
+from goldfold.engine.seeding import deterministic
+from goldfold.runtime.errors import ConfigError
+
+
+def accelerator(device: str, precision: str, threads: int) -> Accelerator:
+    """Accelerator for a device (auto, cpu, cuda) and a precision (auto, fp32, bf16, fp16); bytes are reproducible.
+
+    ``auto`` takes a GPU where there is one, bf16 there and fp32 on the CPU, where bf16 was measured many times slower.
+
+    Raises:
+        ConfigError: the device is not there, or does not know the precision.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by deterministic CUDA
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("runtime.device: cuda, but torch sees no GPU. Set device: auto or cpu.")
+    on_gpu = has_gpu and device != "cpu"
+    if precision == "fp16" and not on_gpu:
+        raise ConfigError("runtime.precision: fp16 needs a GPU. Set precision: auto.")
+    chosen = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
+    deterministic(threads)
+    return Accelerator(cpu=not on_gpu, mixed_precision="no" if chosen == "fp32" else chosen)

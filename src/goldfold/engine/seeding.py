@@ -1,0 +1,33 @@
+"""The one place that sets global random states, and only from counters."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from goldfold.runtime.counter import counter
+
+
+@contextmanager
+def seeded(*parts: int | str) -> Iterator[None]:
+    """Within the block, all global generators (torch, numpy, random) draw from a state made of ``parts`` alone."""
+    seed = counter(*parts)
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+
+
+def deterministic(threads: int) -> None:
+    """Ask torch for the same bytes every time, with this many arithmetic threads."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,0 +1,50 @@
+"""Averages of class probabilities.
+
+Each takes a stack (members, images, classes) of probabilities and weights (members,), and gives (images, classes).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+from scipy.stats import rankdata
+
+Array = NDArray[np.floating[Any]]
+TINY = 1e-12
+
+
+def probability(stack: Array, weights: Sequence[float]) -> Array:
+    """Weighted mean of the probabilities."""
+    return np.average(stack, axis=0, weights=weights)
+
+
+def geometric(stack: Array, weights: Sequence[float]) -> Array:
+    """Weighted geometric mean, scaled so that rows sum to one: the mean of log-probabilities."""
+    return softmax(np.average(np.log(np.clip(stack, TINY, 1)), axis=0, weights=weights), axis=1)
+
+
+def logit(stack: Array, weights: Sequence[float]) -> Array:
+    """Weighted mean of log p/(1-p), each class for itself, then scaled so that rows sum to one."""
+    clipped = np.clip(stack, TINY, 1 - TINY)
+    mean = expit(np.average(np.log(clipped / (1 - clipped)), axis=0, weights=weights))
+    return mean / mean.sum(axis=1, keepdims=True)
+
+
+def mean_ranks(stack: Array, weights: Sequence[float]) -> Array:
+    """Weighted mean of the ranks of the *images* within each class and member, ties averaged, scaled to (0, 1]."""
+    return np.average(rankdata(stack, axis=1), axis=0, weights=weights) / stack.shape[1]
+
+
+def rank(stack: Array, weights: Sequence[float]) -> Array:
+    """Rank average: images are ordered within each class by `mean_ranks`.
+
+    The values put in that order are the sorted mean probabilities of the class, so that classes stay comparable (a
+    plain rank would make every class as frequent as any other) and the most probable class can still be read off. The
+    order within a class, all that a ranking metric sees, is that of the mean ranks; rows need not sum to one.
+    """
+    ranks = mean_ranks(stack, weights)
+    levels = np.sort(probability(stack, weights), axis=0)
+    places = (rankdata(ranks, axis=0) - 1).clip(0, len(levels) - 1)
+    return np.stack([np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1)

@@ -1,0 +1,42 @@
+"""Predict many images, batch by batch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class Images(Protocol):
+    """Images by id."""
+
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
+        """(len(ids), height, width, channels) uint8."""
+
+
+def predict(
+    model: nn.Module,
+    predictor: Callable[[nn.Module, Tensor], dict[str, NDArray[Any]]],
+    images: Images,
+    ids: Sequence[str],
+    batch_size: int,
+    device: torch.device,
+    on_batch: Callable[[int], None] = lambda n: None,
+) -> list[dict[str, NDArray[Any]]]:
+    """What ``predictor`` makes of each batch, in the order of ``ids``; decoding and transfer happen once a batch.
+
+    Args:
+        predictor: (model, images (batch, channels, height, width) uint8 on ``device``) -> arrays.
+        on_batch: told the number of images done, after each batch.
+    """
+    model.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(ids), batch_size):
+            chosen = ids[start : start + batch_size]
+            batch = torch.from_numpy(images.batch(chosen)).to(device, non_blocking=True).permute(0, 3, 1, 2)
+            parts.append(predictor(model, batch))
+            on_batch(len(chosen))
+    return parts

@@ -1,0 +1,88 @@
+"""Metrics of class probabilities, by scikit-learn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.runtime.errors import unknown
+
+Probabilities = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: ``value(probabilities (n, classes), labels (n,))``."""
+
+    name: str
+    value: Callable[[Probabilities, Labels], float]
+    greater_is_better: bool
+    of_labels: bool
+    """Whether it looks at the most probable class only, so that a submission holds labels."""
+
+
+def accuracy(probabilities: Probabilities, labels: Labels) -> float:
+    """Share of images whose most probable class is theirs."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def balanced_accuracy(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean over the classes present of the share of their images that are found."""
+    hit = probabilities.argmax(axis=1) == labels
+    return float(np.mean([hit[labels == label].mean() for label in np.unique(labels)]))
+
+
+def f1_macro(probabilities: Probabilities, labels: Labels) -> float:
+    """F1 score a class, averaged over the classes."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
+
+
+def log_loss(probabilities: Probabilities, labels: Labels) -> float:
+    """Mean negative logarithm of the probability of the true class; rows are scaled to sum to one."""
+    of_true = probabilities[np.arange(len(labels)), labels] / probabilities.sum(axis=1)
+    return float(-np.log(np.clip(of_true, 1e-15, 1)).mean())
+
+
+def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
+    """Cohen's kappa with quadratic weights; classes are grades in their listed order."""
+    from sklearn.metrics import cohen_kappa_score
+
+    grades = np.arange(probabilities.shape[1])
+    return float(cohen_kappa_score(labels, probabilities.argmax(axis=1), weights="quadratic", labels=grades))
+
+
+def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
+    """Area under the ROC curve: of the second class where there are two, else one against the rest, macro average."""
+    from scipy.stats import rankdata
+
+    columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    areas = []
+    for column in columns:
+        positive = labels == column
+        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+        if n_positive and n_negative:
+            ranks = rankdata(probabilities[:, column])
+            areas.append((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", accuracy, greater_is_better=True, of_labels=True),
+    "balanced_accuracy": Metric("balanced_accuracy", balanced_accuracy, greater_is_better=True, of_labels=True),
+    "f1_macro": Metric("f1_macro", f1_macro, greater_is_better=True, of_labels=True),
+    "log_loss": Metric("log_loss", log_loss, greater_is_better=False, of_labels=False),
+    "quadratic_kappa": Metric("quadratic_kappa", quadratic_kappa, greater_is_better=True, of_labels=True),
+    "roc_auc": Metric("roc_auc", roc_auc, greater_is_better=True, of_labels=False),
+}
+
+
+def build(name: str) -> Metric:
+    """Metric by name."""
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return METRICS[name]

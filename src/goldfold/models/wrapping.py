@@ -1,0 +1,71 @@
+"""What goldfold puts around a network: normalisation on the device, and loading of local weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from goldfold.runtime.errors import ConfigError
+
+NEUTRAL = 0.5, 0.25
+"""Mean and standard deviation for networks that name none."""
+
+
+class Normalised(nn.Module):
+    """A network that takes images as they are cached; its weights file is all that prediction needs."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, channels: int) -> None:
+        super().__init__()
+        mean = getattr(network, "mean", None) or (NEUTRAL[0],) * channels
+        std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.register_buffer("mean", _column(mean))
+        self.register_buffer("std", _column(std))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Output of the network for images (batch, channels, height, width), uint8 or float, 0..255."""
+        scaled = images.float().contiguous(memory_format=torch.channels_last) / 255
+        result: Tensor = self.network((scaled - self.mean) / self.std)
+        return result
+
+
+def load_weights(model: nn.Module, path: str | Path) -> list[str]:
+    """Load a local .safetensors or .pth file into ``model``; a head of another shape stays new.
+
+    Returns:
+        Names of the parameters that were left as they are.
+
+    Raises:
+        ConfigError: the file is not of this network.
+    """
+    state = _read(Path(path))
+    own = model.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    parameters = {name for name, _ in model.named_parameters()}
+    if len(parameters & fitting.keys()) < 0.5 * len(parameters):
+        raise ConfigError(
+            f"pretrained: {path} fits {len(parameters & fitting.keys())} of {len(parameters)} parameters of this network. "
+            f"Give the weights of the same backbone."
+        )
+    model.load_state_dict(fitting, strict=False)
+    return sorted(parameters - fitting.keys())
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"pretrained: {path} cannot be read: {error}") from error
+    for key in ("state_dict", "model"):
+        state = state[key] if isinstance(state.get(key), dict) else state
+    return {name.removeprefix("module.").removeprefix("network."): value for name, value in state.items()}
+
+
+def _column(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)

@@ -1,0 +1,25 @@
+"""Optimizers, learning-rate schedules and weight averaging, by timm and torch."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from goldfold.optim.schedules import SCHEDULES, build_schedule
+
+__all__ = ["SCHEDULES", "average", "build_optimizer", "build_schedule"]
+
+
+def build_optimizer(model: nn.Module, name: str, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Any optimizer of timm; norms and biases get no weight decay."""
+    from timm.optim import create_optimizer_v2
+
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(model, opt=name, lr=lr, weight_decay=weight_decay)
+    return optimizer
+
+
+def average(model: nn.Module, decay: float | None) -> Any:
+    """Exponential moving average of weights and buffers (timm's ModelEmaV3, its decay warmed up), or None."""
+    from timm.utils import ModelEmaV3
+
+    return None if decay is None else ModelEmaV3(model, decay=decay, use_warmup=True, warmup_power=0.75)

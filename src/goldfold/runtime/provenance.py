@@ -1,0 +1,126 @@
+"""What a result was made from: digests of the code a job reaches, and the record kept beside each model."""
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
+VERSIONS_OF = ("goldfold", "torch", "torchvision", "timm", "accelerate", "albumentations", "numpy", "pandas",
+               "scikit-learn", "opencv-python-headless", "snakemake")  # fmt: skip
+
+LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
+UNREACHED: dict[str, tuple[str, ...]] = {
+    "train": ("goldfold.ensembling", "goldfold.report"),
+    "predict": ("goldfold.ensembling", "goldfold.report", "goldfold.losses", "goldfold.optim", "goldfold.metrics"),
+    "pseudo_label": ("goldfold.report", "goldfold.metrics", *LEARNING),
+    "ensemble": ("goldfold.report", *LEARNING),
+    "submit": ("goldfold.report", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
+    "report": LEARNING,
+}
+"""Packages that a task names but that the stage's own work never loads. A test runs each stage and holds it to this."""
+
+
+@cache
+def source_digest(stage: str) -> str:
+    """Digest of the code that a stage's script reaches inside goldfold, whatever its comments and layout.
+
+    Comments and white space do not count, so tidying a file retrains nothing; a changed statement does.
+    """
+    files = closure(SCRIPTS / f"{stage}.py", UNREACHED.get(stage, ()))
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(_code_digest(file).encode())
+    return total.hexdigest()[:16]
+
+
+def closure(script: Path, unreached: tuple[str, ...] = ()) -> set[Path]:
+    """Files of goldfold that ``script`` imports, directly or not, itself included."""
+    seen, todo = set(), [script]
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in _imports(file):
+            if not any(name == skipped or name.startswith(f"{skipped}.") for skipped in unreached):
+                todo.extend(_files_of(name))
+    return seen
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _code_digest(file: Path) -> str:
+    return hashlib.sha256(ast.dump(_tree(file)).encode()).hexdigest()
+
+
+@cache
+def _imports(file: Path) -> tuple[str, ...]:
+    """Dotted names of goldfold's modules that a file imports anywhere, functions included."""
+    names: list[str] = []
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.split(".")[0] == "goldfold")
+
+
+def _files_of(name: str) -> list[Path]:
+    """Files that importing ``name`` runs: its own and those of the packages above it."""
+    parts = name.split(".")[1:]
+    folders = [PACKAGE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    module = PACKAGE.joinpath(*parts).with_suffix(".py") if parts else PACKAGE / "__init__.py"
+    return [file for file in (*folders, module) if file.is_file()]
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and whether the tree differs from it; nulls outside a git checkout."""
+
+    def ask(*words: str) -> str | None:
+        try:
+            answer = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, cwd=PACKAGE)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    changes = ask("status", "--porcelain", "--untracked-files=no")
+    return {"commit": ask("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the libraries that shape a result."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in VERSIONS_OF:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor and, where torch is already loaded and sees one, GPU."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+    model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), None)
+    return {"system": platform.platform(), "processor": model, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []

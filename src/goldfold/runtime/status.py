@@ -1,0 +1,112 @@
+"""Which jobs run, and how far they are: a small file a job, shown by ``goldfold status`` and as a progress bar."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from goldfold.runtime.files import read_json, write_json
+
+FOLDER = ".status"
+MIN_SECONDS_BETWEEN_WRITES = 1.0
+
+terminal: TextIO | None = None
+"""Where a progress bar may be drawn: the stderr that the job was started with."""
+_current: dict[str, Any] = {}
+_path: Path | None = None
+
+
+@contextmanager
+def running(results: Path, name: str) -> Iterator[None]:
+    """List this process as a running job for as long as the block lasts."""
+    global _path
+    _path = results / FOLDER / f"{socket.gethostname()}-{os.getpid()}.json"
+    _current.update(job=name, host=socket.gethostname(), pid=os.getpid(), started=time.time(), done=0, total=0, note="", written=0.0)
+    _write()
+    try:
+        yield
+    finally:
+        _path.unlink(missing_ok=True)
+        _path = None
+
+
+def _write() -> None:
+    if _path is not None:
+        _current["written"] = time.time()
+        write_json(_path, _current)
+
+
+class Progress:
+    """Counts work done: a bar in a terminal, plain lines with an ETA in a log, the job's entry in the status list."""
+
+    def __init__(self, total: int, unit: str, seconds_between_lines: float = 20.0) -> None:
+        from tqdm import tqdm
+
+        self.total, self.unit, self.every = total, unit, seconds_between_lines
+        self.done, self.start, self.last_line = 0, time.monotonic(), time.monotonic()
+        screen = terminal if terminal is not None else sys.stderr
+        self.bar = tqdm(total=total, desc=str(_current.get("job", "")), unit=unit, file=screen, leave=False,
+                        disable=not screen.isatty(), dynamic_ncols=True)  # fmt: skip
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """``n`` more units are done; ``note`` is shown beside the count."""
+        self.done += n
+        self.bar.update(n)
+        if note:
+            self.bar.set_postfix_str(note, refresh=False)
+        _current.update(done=self.done, total=self.total, note=note or _current.get("note", ""))
+        if time.time() - _current.get("written", 0.0) > MIN_SECONDS_BETWEEN_WRITES:
+            _write()
+        if time.monotonic() - self.last_line > self.every:
+            self.last_line = time.monotonic()
+            print(f"{self.done}/{self.total} {self.unit}, {_clock(self.eta_seconds())} left {note}".rstrip(), flush=True)
+
+    def eta_seconds(self) -> float:
+        """Seconds left at the pace so far."""
+        return (time.monotonic() - self.start) / max(self.done, 1) * (self.total - self.done)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def listing(root: Path) -> list[dict[str, Any]]:
+    """Running jobs of all experiments below ``root``; entries of this host's dead processes are removed."""
+    entries = []
+    for file in sorted(root.glob(f"*/{FOLDER}/*.json")):
+        try:
+            entry = read_json(file)
+        except (OSError, ValueError):
+            continue
+        if entry["host"] == socket.gethostname() and not _alive(entry["pid"]):
+            file.unlink(missing_ok=True)
+            continue
+        entries.append({"experiment": file.parent.parent.name, **entry})
+    return entries
+
+
+def describe(entry: dict[str, Any]) -> str:
+    """One line: job, bar, ETA, note."""
+    seconds, share = time.time() - entry["started"], entry["done"] / max(entry["total"], 1)
+    bar = "#" * round(20 * share) + "." * (20 - round(20 * share))
+    eta = _clock(seconds / share - seconds) + " left" if share > 0 else "starting"
+    return f"{entry['experiment']}  {entry['job']}  [{bar}] {share:4.0%}  {_clock(seconds)} run, {eta}  {entry['note']}".rstrip()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,33 @@
+rule ensemble:
+    input:
+        oof=runs(f"{RESULTS}/predict/{RUN}/oof.npz", CONFIG.rounds),
+        test=runs(f"{RESULTS}/predict/{RUN}/test.npz", LAST_ROUND) if SUBMISSION else [],
+        train=folds_file("train.csv"),
+        classes=folds_file("classes.json"),
+    output:
+        ensemble=expand(
+            f"{RESULTS}/ensemble/{{part}}.{{suffix}}", part=["oof", "test"][: 1 + len(SUBMISSION)], suffix=["npz", "csv"]
+        ),
+        weights=f"{RESULTS}/ensemble/weights.json",
+        rounds=f"{RESULTS}/ensemble/rounds.csv",
+        leaderboard=f"{RESULTS}/leaderboard.csv",
+        metrics=f"{RESULTS}/metrics.json",
+    log:
+        f"{RESULTS}/logs/ensemble.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ensemble.tsv"
+    params:
+        task=CONFIG.task,
+        metric=CONFIG.metric,
+        models=list(MODELS),
+        seeds=CONFIG.seeds,
+        n_folds=len(FOLDS),
+        rounds=len(CONFIG.rounds),
+        settings=CONFIG.ensemble.model_dump(),
+        code=source_digest("ensemble"),
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/goldfold.yaml"
+    script:
+        "../scripts/ensemble.py"

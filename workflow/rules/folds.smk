@@ -1,0 +1,22 @@
+# Its declared output is a marker only. The lists it writes beside are new only when their content is, and later rules
+# reach them through the checkpoint: so a touched image re-runs nothing below, and a moved one only its folds.
+checkpoint folds:
+    input:
+        rules.manifest.output,
+    output:
+        f"{RESULTS}/folds/folds.json",
+    log:
+        f"{RESULTS}/logs/folds.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/folds.tsv"
+    params:
+        settings=CONFIG.folds.model_dump(),
+        splits=CONFIG.splits,
+        shards=CONFIG.data.shards,
+        code=source_digest("folds"),
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/goldfold.yaml"
+    script:
+        "../scripts/folds.py"

@@ -1,0 +1,21 @@
+rule pseudo_label:
+    input:
+        **{source: round_before(source) for source in CONFIG.pseudo_sources},
+        classes=folds_file("classes.json"),
+    output:
+        f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.csv",
+    log:
+        f"{RESULTS}/logs/pseudo/round{{round}}/fold{{fold}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pseudo/round{{round}}/fold{{fold}}.tsv"
+    params:
+        task=CONFIG.task,
+        sources=CONFIG.pseudo_sources,
+        threshold=CONFIG.pseudo_labels.threshold,
+        code=source_digest("pseudo_label"),
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/goldfold.yaml"
+    script:
+        "../scripts/pseudo_label.py"

@@ -1,0 +1,29 @@
+rule report:
+    input:
+        metrics=rules.ensemble.output.metrics,
+        leaderboard=rules.ensemble.output.leaderboard,
+        weights=rules.ensemble.output.weights,
+        ensemble=rules.ensemble.output.ensemble,
+        records=runs(f"{RESULTS}/train/{RUN}/run.json", CONFIG.rounds),
+        histories=runs(f"{RESULTS}/train/{RUN}/history.csv", CONFIG.rounds),
+        submission=SUBMISSION,
+        train=folds_file("train.csv"),
+        folds=folds_file("summary.csv"),
+        quarantine=folds_file("quarantine.csv"),
+        classes=folds_file("classes.json"),
+    output:
+        report(f"{RESULTS}/report/report.html", caption="../report/report.rst", category="goldfold"),
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.tsv"
+    params:
+        settings=report_settings(),
+        answers=fingerprint(filter(None, [CONFIG.data.test_answers])),
+        code=source_digest("report"),
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/goldfold.yaml"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,17 @@
+"""manifest -> folds"""
+
+from pathlib import Path
+
+from goldfold.runtime.job import job
+
+with job(snakemake):
+    from goldfold.stages.folds import run
+
+    run(
+        manifest=str(Path(snakemake.input[0]).parent),
+        folder=str(Path(snakemake.output[0]).parent),
+        marker=snakemake.output[0],
+        splits=snakemake.params.splits,
+        shards=snakemake.params.shards,
+        **snakemake.params.settings,
+    )

@@ -1,0 +1,10 @@
+"""raw data -> manifest"""
+
+from pathlib import Path
+
+from goldfold.runtime.job import job
+
+with job(snakemake):
+    from goldfold.stages.manifest import run
+
+    run(folder=str(Path(snakemake.output.classes).parent), workers=snakemake.threads, **snakemake.params.settings)

@@ -1,0 +1,23 @@
+"""trained network and cache -> predictions"""
+
+from pathlib import Path
+
+from goldfold.runtime.job import job
+
+with job(snakemake):
+    from goldfold.stages.predict import run
+
+    run(
+        folder=str(Path(snakemake.output[0]).parent),
+        weights=snakemake.input.model,
+        fold_file=snakemake.input.fold,
+        classes=snakemake.input.classes,
+        caches=[str(Path(path).parent) for path in snakemake.input.cache],
+        lists={Path(path).stem: path for path in snakemake.input.get("lists", [])},
+        task=snakemake.params.task,
+        model=snakemake.params.model,
+        channels=snakemake.params.channels,
+        tta=snakemake.params.tta,
+        place=snakemake.params.place,
+        runtime=snakemake.params.runtime,
+    )

@@ -1,0 +1,15 @@
+"""predictions of the round before -> pseudo labels of one fold"""
+
+from goldfold.runtime.job import job
+
+with job(snakemake):
+    from goldfold.stages.pseudo_label import run
+
+    run(
+        predictions={source: list(snakemake.input[source]) for source in snakemake.params.sources},
+        classes=snakemake.input.classes,
+        out=snakemake.output[0],
+        task=snakemake.params.task,
+        threshold=snakemake.params.threshold,
+        fold=int(snakemake.wildcards.fold),
+    )
