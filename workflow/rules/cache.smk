@@ -8,12 +8,12 @@ rule cache:
         f"{RESULTS}/logs/cache/{{spec}}/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/cache/{{spec}}/{{shard}}.tsv"
+    conda:
+        "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
     params:
         channels=CONFIG.data.channels,
         code=source_digest("cache"),
-    resources:
-        mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
     script:
         "../scripts/cache.py"

@@ -6,7 +6,9 @@ rule ensemble:
         classes=folds_file("classes.json"),
     output:
         ensemble=expand(
-            f"{RESULTS}/ensemble/{{part}}.{{suffix}}", part=["oof", "test"][: 1 + len(SUBMISSION)], suffix=["npz", "csv"]
+            f"{RESULTS}/ensemble/{{part}}.{{suffix}}",
+            part=["oof", "test"][: 1 + len(SUBMISSION)],
+            suffix=["npz", "csv"],
         ),
         weights=f"{RESULTS}/ensemble/weights.json",
         rounds=f"{RESULTS}/ensemble/rounds.csv",
@@ -16,6 +18,10 @@ rule ensemble:
         f"{RESULTS}/logs/ensemble.log",
     benchmark:
         f"{RESULTS}/benchmarks/ensemble.tsv"
+    conda:
+        "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
     params:
         task=CONFIG.task,
         metric=CONFIG.metric,
@@ -25,9 +31,5 @@ rule ensemble:
         rounds=len(CONFIG.rounds),
         settings=CONFIG.ensemble.model_dump(),
         code=source_digest("ensemble"),
-    resources:
-        mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
     script:
         "../scripts/ensemble.py"

@@ -9,14 +9,14 @@ checkpoint folds:
         f"{RESULTS}/logs/folds.log",
     benchmark:
         f"{RESULTS}/benchmarks/folds.tsv"
+    conda:
+        "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
     params:
         settings=CONFIG.folds.model_dump(),
         splits=CONFIG.splits,
         shards=CONFIG.data.shards,
         code=source_digest("folds"),
-    resources:
-        mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
     script:
         "../scripts/folds.py"

@@ -7,15 +7,15 @@ rule manifest:
         f"{RESULTS}/logs/manifest.log",
     benchmark:
         f"{RESULTS}/benchmarks/manifest.tsv"
-    params:
-        settings=manifest_settings(),
-        raw=fingerprint(CONFIG.data.raw_paths()),
-        sample=fingerprint(filter(None, [CONFIG.submission.sample])),
-        code=source_digest("manifest"),
+    conda:
+        "../../envs/goldfold.yaml"
     threads: 2
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
+    params:
+        settings=slices.manifest(CONFIG),
+        raw=fingerprint(CONFIG.data.raw_paths()),
+        sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
+        code=source_digest("manifest"),
     script:
         "../scripts/manifest.py"

@@ -11,19 +11,35 @@ rule predict:
         f"{RESULTS}/logs/predict/{RUN}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict/{RUN}.tsv"
-    params:
-        task=CONFIG.task,
-        model=network_settings,
-        channels=CONFIG.data.channels,
-        tta=CONFIG.tta,
-        place=place,
-        runtime=ARITHMETIC,
-        code=source_digest("predict"),
+    conda:
+        "../../envs/goldfold.yaml"
     threads: CONFIG.runtime.torch_threads
     resources:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
-    conda:
-        "../../envs/goldfold.yaml"
+    params:
+        task=CONFIG.task,
+        model=lambda wildcards: slices.network(CONFIG, wildcards.model),
+        channels=CONFIG.data.channels,
+        tta=CONFIG.tta,
+        place=place,
+        runtime=slices.runtime(CONFIG),
+        code=source_digest("predict"),
     script:
         "../scripts/predict.py"
+
+
+# One target a model, for whoever wants to make or version the members one by one (dvc.yaml does).
+for member in MODELS:
+
+    rule:
+        name:
+            f"member_{member}"
+        input:
+            expand(
+                f"{RESULTS}/predict/{RUN}/oof.npz",
+                model=member,
+                round=CONFIG.rounds,
+                fold=FOLDS,
+                seed=CONFIG.seeds,
+            ),

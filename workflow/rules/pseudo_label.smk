@@ -8,14 +8,14 @@ rule pseudo_label:
         f"{RESULTS}/logs/pseudo/round{{round}}/fold{{fold}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pseudo/round{{round}}/fold{{fold}}.tsv"
+    conda:
+        "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
     params:
         task=CONFIG.task,
         sources=CONFIG.pseudo_sources,
         threshold=CONFIG.pseudo_labels.threshold,
         code=source_digest("pseudo_label"),
-    resources:
-        mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
     script:
         "../scripts/pseudo_label.py"

@@ -12,18 +12,22 @@ rule report:
         quarantine=folds_file("quarantine.csv"),
         classes=folds_file("classes.json"),
     output:
-        report(f"{RESULTS}/report/report.html", caption="../report/report.rst", category="goldfold"),
+        report(
+            f"{RESULTS}/report/report.html",
+            caption="../report/report.rst",
+            category="goldfold",
+        ),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
         f"{RESULTS}/benchmarks/report.tsv"
-    params:
-        settings=report_settings(),
-        answers=fingerprint(filter(None, [CONFIG.data.test_answers])),
-        code=source_digest("report"),
-    resources:
-        mem_mb=2000,
     conda:
         "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        settings=slices.report(CONFIG),
+        answers=fingerprint(CONFIG.data.owned(CONFIG.data.test_answers)),
+        code=source_digest("report"),
     script:
         "../scripts/report.py"

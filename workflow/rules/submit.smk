@@ -9,15 +9,15 @@ rule submit:
         f"{RESULTS}/logs/submit.log",
     benchmark:
         f"{RESULTS}/benchmarks/submit.tsv"
+    conda:
+        "../../envs/goldfold.yaml"
+    resources:
+        mem_mb=2000,
     params:
         task=CONFIG.task,
         metric=CONFIG.metric,
         settings=CONFIG.submission.model_dump(),
-        sample=fingerprint(filter(None, [CONFIG.submission.sample])),
+        sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
         code=source_digest("submit"),
-    resources:
-        mem_mb=2000,
-    conda:
-        "../../envs/goldfold.yaml"
     script:
         "../scripts/submit.py"

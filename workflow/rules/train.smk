@@ -12,22 +12,24 @@ rule train:
         f"{RESULTS}/logs/train/{RUN}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{RUN}.tsv"
-    params:
-        task=CONFIG.task,
-        metric=CONFIG.metric,
-        model=learning_settings,
-        channels=CONFIG.data.channels,
-        place=place,
-        pseudo_weight=lambda wildcards: CONFIG.pseudo_labels.weight if int(wildcards.round) else 1.0,
-        pretrained=pretrained_digest,
-        runtime=ARITHMETIC,
-        code=source_digest("train"),
+    conda:
+        "../../envs/goldfold.yaml"
     threads: CONFIG.runtime.torch_threads
     resources:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
-        loader_workers=LOADER_WORKERS,
-    conda:
-        "../../envs/goldfold.yaml"
+        loader_workers=str(CONFIG.runtime.loader_workers),
+    params:
+        task=CONFIG.task,
+        metric=CONFIG.metric,
+        model=lambda wildcards: slices.learning(CONFIG, wildcards.model),
+        channels=CONFIG.data.channels,
+        place=place,
+        pseudo_weight=lambda wildcards: (
+            CONFIG.pseudo_labels.weight if int(wildcards.round) else 1.0
+        ),
+        pretrained=pretrained_digest,
+        runtime=slices.runtime(CONFIG),
+        code=source_digest("train"),
     script:
         "../scripts/train.py"

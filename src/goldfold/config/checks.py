@@ -58,7 +58,9 @@ def _model_problems(index: int, model: Model) -> list[str]:
     if ":" not in model.network:
         if model.network not in NETWORKS:
             hint = nearest(model.network, NETWORKS)
-            problems.append(f"{where}.network = {model.network!r}: {hint}allowed: {sorted(NETWORKS)}, package.module:function")
+            problems.append(
+                f"{where}.network = {model.network!r}: {hint}allowed: {sorted(NETWORKS)}, package.module:function"
+            )
         elif NETWORKS[model.network] and model.backbone is None:
             problems.append(f"{where}.backbone: network {model.network!r} needs one, e.g. backbone: resnet18")
         elif not NETWORKS[model.network] and model.backbone is not None:
@@ -70,7 +72,9 @@ def _model_problems(index: int, model: Model) -> list[str]:
     optimizer = model.train.optimizer
     if optimizer not in timm_optimizers():
         hint = nearest(optimizer, timm_optimizers())
-        problems.append(f"{where}.train.optimizer = {optimizer!r}: {hint}allowed: {', '.join(sorted(timm_optimizers()))}")
+        problems.append(
+            f"{where}.train.optimizer = {optimizer!r}: {hint}allowed: {', '.join(sorted(timm_optimizers()))}"
+        )
     if (model.train.mixup_alpha or model.train.cutmix_alpha) and model.train.batch_size % 2:
         problems.append(f"{where}.train.batch_size = {model.train.batch_size}: must be even with mixup or cutmix")
     if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():

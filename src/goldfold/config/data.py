@@ -1,5 +1,6 @@
 """Config of the data: where images and labels are, and how they are split."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -21,7 +22,7 @@ class _DataBase(Section):
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
     test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels where they are known; used for nothing but a score in the report."""
+    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
 
     @property
     def has_test(self) -> bool:
@@ -33,6 +34,10 @@ class _DataBase(Section):
         """Whether there are images without labels to learn from."""
         return getattr(self, "unlabeled", None) is not None
 
+    def owned(self, path: str | None) -> list[str]:
+        """``path`` where it is the user's file, nothing where it is not given or is generated."""
+        return [] if path is None else [path]
+
     def raw_paths(self) -> list[str]:
         """Files and folders whose contents the manifest depends on."""
         keys = ("train", "images", "test", "test_images", "unlabeled")
@@ -40,7 +45,7 @@ class _DataBase(Section):
 
 
 class Digits(_DataBase):
-    """The 1,797 handwritten digits of scikit-learn, written out as PNG files and CSV tables; a fifth is the test set."""
+    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
 
     source: Literal["digits"]
     directory: str = "data/digits"
@@ -50,6 +55,10 @@ class Digits(_DataBase):
     def has_test(self) -> bool:
         """The embedded set always has test images."""
         return True
+
+    def owned(self, path: str | None) -> list[str]:
+        """As for every source, but what lies in ``directory`` is generated: its generator's code is tracked instead."""
+        return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
     def raw_paths(self) -> list[str]:
         """None: the files are generated, and their generator's code is tracked instead."""

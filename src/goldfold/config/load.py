@@ -1,7 +1,7 @@
 """Read the config, and say what is wrong with it in words."""
 
-from pathlib import Path
 import re
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from goldfold.config.checks import check
 from goldfold.config.root import Config
 from goldfold.runtime.errors import ConfigError, nearest
-
 
 QUOTED = re.compile(r"'([^']*)'")
 

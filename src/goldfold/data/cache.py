@@ -18,7 +18,10 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: int, mode: str) -> None:
-    """Write ``images.npy`` (n, height, width, channels) uint8 and ``ids.csv`` (id, sha256) for the rows (id, path, sha256) of ``table``.
+    """Write ``images.npy`` (n, height, width, channels) uint8 and ``ids.csv`` (id, sha256) for the rows of ``table``.
+
+    Args:
+        table: columns id, path and sha256.
 
     Raises:
         DataError: an image can no longer be read.
@@ -30,7 +33,9 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
             try:
                 images[row] = resize(decode(path, channels), size, mode)  # type: ignore[index]
             except (OSError, Undecodable) as error:
-                raise DataError(f"{path}: {error}. It was sound when the manifest was made; run again to look anew.") from error
+                raise DataError(
+                    f"{path}: {error}. It was sound when the manifest was made; run again to look anew."
+                ) from error
         if images is None:
             np.save(temporary, np.zeros(shape, dtype=np.uint8))
         else:

@@ -43,7 +43,7 @@ def _truncated(data: NDArray[np.uint8]) -> bool:
 
 
 def resize(image: Image, size: tuple[int, int], mode: str) -> Image:
-    """Image at ``size`` (height, width): ``squash`` it, ``pad`` with black to keep its shape, or ``crop`` the middle."""
+    """Image at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
     height, width = size
     if mode == "squash":
         return _scaled(image, height, width)

@@ -1,6 +1,7 @@
 """Split training images into folds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,9 +82,9 @@ def split(table: pd.DataFrame, splitter: str, n_folds: int, seed: int) -> NDArra
     return folds
 
 
-def _numbered(parts: object, n: int) -> NDArray[np.int64]:
+def _numbered(parts: Iterable[tuple[Any, Any]], n: int) -> NDArray[np.int64]:
     folds = np.full(n, -1, dtype=np.int64)
-    for number, (_, validation) in enumerate(parts):  # type: ignore[arg-type]
+    for number, (_, validation) in enumerate(parts):
         folds[validation] = number
     return folds
 
@@ -93,8 +94,8 @@ def _refuse_small_classes(table: pd.DataFrame, n_folds: int) -> None:
     small = counts[counts < n_folds]
     if len(small):
         raise DataError(
-            f"class {small.index[0]!r} has {small.iloc[0]} images, fewer than folds.n_folds: {n_folds} ({len(small)} such "
-            f"classes). Lower n_folds, add images, or merge or remove the class."
+            f"class {small.index[0]!r} has {small.iloc[0]} images, fewer than folds.n_folds: {n_folds} "
+            f"({len(small)} such classes). Lower n_folds, add images, or merge or remove the class."
         )
 
 

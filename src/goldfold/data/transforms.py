@@ -49,8 +49,9 @@ def _colour(channels: int, strength: float) -> list[Any]:
 
     if channels == 1:
         return [A.RandomBrightnessContrast(strength, strength, p=0.7)]
-    return [A.ColorJitter(brightness=(1 - strength, 1 + strength), contrast=(1 - strength, 1 + strength),
-                          saturation=(1 - strength, 1 + strength), hue=(-strength / 8, strength / 8), p=0.7)]  # fmt: skip
+    factors = (1 - strength, 1 + strength)
+    hue = (-strength / 8, strength / 8)
+    return [A.ColorJitter(brightness=factors, contrast=factors, saturation=factors, hue=hue, p=0.7)]
 
 
 def _none(size: tuple[int, int], channels: int) -> list[Any]:

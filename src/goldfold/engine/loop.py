@@ -139,7 +139,10 @@ def _windows(batches: Iterable[B], size: int) -> Iterator[list[B]]:
 
 def _is_best(history: list[dict[str, float]], monitor: str, greater_is_better: bool) -> bool:
     scores = [row[monitor] for row in history]
-    return scores[-1] == (max(scores) if greater_is_better else min(scores)) and scores.index(scores[-1]) == len(scores) - 1
+    return (
+        scores[-1] == (max(scores) if greater_is_better else min(scores))
+        and scores.index(scores[-1]) == len(scores) - 1
+    )
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

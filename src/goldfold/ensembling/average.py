@@ -47,4 +47,6 @@ def rank(stack: Array, weights: Sequence[float]) -> Array:
     ranks = mean_ranks(stack, weights)
     levels = np.sort(probability(stack, weights), axis=0)
     places = (rankdata(ranks, axis=0) - 1).clip(0, len(levels) - 1)
-    return np.stack([np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1)
+    return np.stack(
+        [np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1
+    )

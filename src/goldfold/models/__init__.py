@@ -27,7 +27,9 @@ def build(network: str, **params: Any) -> nn.Module:
     try:
         return builder(**params)
     except TypeError as error:
-        raise ConfigError(f"network {network!r} does not take these parameters: {error}. Correct models[].params.") from error
+        raise ConfigError(
+            f"network {network!r} does not take these parameters: {error}. Correct models[].params."
+        ) from error
 
 
 def _own(name: str) -> Callable[..., nn.Module]:

@@ -41,7 +41,9 @@ class SmallResNet(nn.Module):
             first = _Block(widths[max(index - 1, 0)], width, stride=1 if index == 0 else 2)
             stages.append(nn.Sequential(first, *(_Block(width, width, stride=1) for _ in range(blocks - 1))))
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], n_classes))
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], n_classes)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width)."""

@@ -42,7 +42,8 @@ def build(
             raise
         raise ConfigError(f"backbone {backbone!r}: {error}. See timm.list_models(pretrained=True).") from error
     settings = timm.data.resolve_model_data_config(model)
-    model.mean, model.std = _to_channels(settings["mean"], in_channels), _to_channels(settings["std"], in_channels)
+    for name in ("mean", "std"):
+        setattr(model, name, _to_channels(settings[name], in_channels))
     return model
 
 

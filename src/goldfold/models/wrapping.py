@@ -22,7 +22,7 @@ class Normalised(nn.Module):
         super().__init__()
         mean = getattr(network, "mean", None) or (NEUTRAL[0],) * channels
         std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
@@ -48,8 +48,8 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
     parameters = {name for name, _ in model.named_parameters()}
     if len(parameters & fitting.keys()) < 0.5 * len(parameters):
         raise ConfigError(
-            f"pretrained: {path} fits {len(parameters & fitting.keys())} of {len(parameters)} parameters of this network. "
-            f"Give the weights of the same backbone."
+            f"pretrained: {path} fits {len(parameters & fitting.keys())} of {len(parameters)} parameters of this "
+            f"network. Give the weights of the same backbone."
         )
     model.load_state_dict(fitting, strict=False)
     return sorted(parameters - fitting.keys())
@@ -59,7 +59,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except Exception as error:
         raise ConfigError(f"pretrained: {path} cannot be read: {error}") from error
     for key in ("state_dict", "model"):

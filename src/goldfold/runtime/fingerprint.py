@@ -29,7 +29,7 @@ class StatCache:
             self.known = {}
 
     def digests(self, paths: Iterable[str | Path]) -> dict[str, str]:
-        """Digest of each path; files whose stat is unknown are read, in threads (hashing frees the interpreter lock)."""
+        """Digest of each path; files whose stat is unknown are read, in threads (hashing frees the lock)."""
         names = [os.fspath(path) for path in paths]
         stats = {name: _stat_key(name) for name in names}
         stale = [name for name in stats if self.known.get(os.path.abspath(name), [])[:2] != stats[name]]

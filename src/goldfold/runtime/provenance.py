@@ -84,6 +84,12 @@ def _files_of(name: str) -> list[Path]:
     return [file for file in (*folders, module) if file.is_file()]
 
 
+def export_source_path(root: str | Path) -> None:
+    """Let jobs import this checkout, in an environment of their own (conda) too."""
+    paths = [str(Path(root) / "src"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+
+
 def git_state() -> dict[str, Any]:
     """Commit and whether the tree differs from it; nulls outside a git checkout."""
 

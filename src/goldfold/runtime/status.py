@@ -25,7 +25,9 @@ def running(results: Path, name: str) -> Iterator[None]:
     """List this process as a running job for as long as the block lasts."""
     global _path
     _path = results / FOLDER / f"{socket.gethostname()}-{os.getpid()}.json"
-    _current.update(job=name, host=socket.gethostname(), pid=os.getpid(), started=time.time(), done=0, total=0, note="", written=0.0)
+    _current.update(
+        job=name, host=socket.gethostname(), pid=os.getpid(), started=time.time(), done=0, total=0, note="", written=0.0
+    )
     _write()
     try:
         yield
@@ -63,7 +65,9 @@ class Progress:
             _write()
         if time.monotonic() - self.last_line > self.every:
             self.last_line = time.monotonic()
-            print(f"{self.done}/{self.total} {self.unit}, {_clock(self.eta_seconds())} left {note}".rstrip(), flush=True)
+            print(
+                f"{self.done}/{self.total} {self.unit}, {_clock(self.eta_seconds())} left {note}".rstrip(), flush=True
+            )
 
     def eta_seconds(self) -> float:
         """Seconds left at the pace so far."""
@@ -94,7 +98,8 @@ def describe(entry: dict[str, Any]) -> str:
     seconds, share = time.time() - entry["started"], entry["done"] / max(entry["total"], 1)
     bar = "#" * round(20 * share) + "." * (20 - round(20 * share))
     eta = _clock(seconds / share - seconds) + " left" if share > 0 else "starting"
-    return f"{entry['experiment']}  {entry['job']}  [{bar}] {share:4.0%}  {_clock(seconds)} run, {eta}  {entry['note']}".rstrip()
+    head = f"{entry['experiment']}  {entry['job']}  [{bar}] {share:4.0%}"
+    return f"{head}  {_clock(seconds)} run, {eta}  {entry['note']}".rstrip()
 
 
 def _clock(seconds: float) -> str:

@@ -48,18 +48,27 @@ def run(
     truth = pd.read_csv(train, dtype=str, keep_default_na=False)
     members = [(model, seed) for model in models for seed in seeds]
     by_round = [
-        {f"{model}-seed{seed}": _oof(chosen_task, Path(predictions), model, number, seed, n_folds, truth) for model, seed in members}
+        {
+            f"{model}-seed{seed}": _oof(chosen_task, Path(predictions), model, number, seed, n_folds, truth)
+            for model, seed in members
+        }
         for number in range(rounds)
     ]
     shares = _shares([weights.get(model, 1.0) for model, _ in members])
     fuse = ensembling.build(chosen_task.prediction_kind, method)
     oof = chosen_task.fuse(list(by_round[-1].values()), fuse, shares)
-    _keep(chosen_task, Path(folder), "oof", oof)
+    _keep(chosen_task, Path(folder), "oof", oof, truth)
     if has_test:
         tests = [_test(chosen_task, Path(predictions), model, rounds - 1, seed, n_folds) for model, seed in members]
         _keep(chosen_task, Path(folder), "test", chosen_task.fuse(tests, fuse, shares))
-    write_json(Path(folder) / "weights.json", {"method": method, "weights": dict(zip(by_round[-1], shares, strict=True))})
-    rows = [_row(chosen_task, name, number, part, truth, metric) for number, parts in enumerate(by_round) for name, part in parts.items()]
+    write_json(
+        Path(folder) / "weights.json", {"method": method, "weights": dict(zip(by_round[-1], shares, strict=True))}
+    )
+    rows = [
+        _row(chosen_task, name, number, part, truth, metric)
+        for number, parts in enumerate(by_round)
+        for name, part in parts.items()
+    ]
     for number, parts in enumerate(by_round):
         whole = oof if number == rounds - 1 else chosen_task.fuse(list(parts.values()), fuse, shares)
         rows.append(_row(chosen_task, "ensemble", number, whole, truth, metric))
@@ -84,7 +93,9 @@ def _oof(task: Task, root: Path, model: str, number: int, seed: int, n_folds: in
     joined = task.join([load(_path(root, model, number, fold, seed) / "oof.npz") for fold in range(n_folds)])
     odd = set(joined["ids"].tolist()) ^ set(truth["id"])
     if odd:
-        raise DataError(f"{model} seed {seed} round {number}: out-of-fold predictions and training images differ, e.g. {min(odd)!r}")
+        raise DataError(
+            f"{model} seed {seed} round {number}: out-of-fold predictions and training images differ, e.g. {min(odd)!r}"
+        )
     return joined
 
 
@@ -98,9 +109,13 @@ def _path(root: Path, model: str, number: int, fold: int, seed: int) -> Path:
     return root / model / f"round{number}" / f"fold{fold}" / f"seed{seed}"
 
 
-def _keep(task: Task, folder: Path, name: str, predictions: Arrays) -> None:
+def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> None:
+    """As .npz for the next stage and as .csv for people, beside the truth where it is known."""
     save(folder / f"{name}.npz", predictions)
-    write_text(folder / f"{name}.csv", task.table(predictions).to_csv(index=False))
+    table = task.table(predictions)
+    if truth is not None:
+        table = table.merge(truth.drop(columns=["path", "sha256", "width", "height"], errors="ignore"), on="id")
+    write_text(folder / f"{name}.csv", table.to_csv(index=False))
 
 
 def _row(task: Task, name: str, number: int, predictions: Arrays, truth: pd.DataFrame, metric: str) -> dict[str, Any]:

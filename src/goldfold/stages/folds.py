@@ -9,7 +9,9 @@ from goldfold.data.splits import split
 from goldfold.runtime.files import read_json, write_if_changed, write_json
 
 
-def run(manifest: str, folder: str, marker: str, splits: list[str], splitter: str, n_folds: int, seed: int, shards: int) -> None:
+def run(
+    manifest: str, folder: str, marker: str, splits: list[str], splitter: str, n_folds: int, seed: int, shards: int
+) -> None:
     """Write the stable lists into ``folder``, then ``marker``.
 
     - ``fold<k>.csv``: id, split (train or val), label: all that the training of fold k depends on
@@ -28,7 +30,9 @@ def run(manifest: str, folder: str, marker: str, splits: list[str], splitter: st
     numbers = split(train, splitter, n_folds, seed)
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
-        write_if_changed(out / f"fold{number}.csv", train[["id"]].assign(split=part, label=train["label"]).to_csv(index=False))
+        write_if_changed(
+            out / f"fold{number}.csv", train[["id"]].assign(split=part, label=train["label"]).to_csv(index=False)
+        )
     summary = pd.crosstab(pd.Series(numbers, name="fold"), train["label"]).assign(all=pd.Series(numbers).value_counts())
     write_if_changed(out / "summary.csv", summary.to_csv())
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
@@ -41,7 +45,10 @@ def run(manifest: str, folder: str, marker: str, splits: list[str], splitter: st
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows[["id", "path", "sha256"]].to_csv(index=False))
     write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
     write_if_changed(out / "classes.json", (Path(manifest) / "classes.json").read_text())
-    write_json(marker, {"images": {name: len(table) for name, table in tables.items()}, "classes": read_json(out / "classes.json")})
+    write_json(
+        marker,
+        {"images": {name: len(table) for name, table in tables.items()}, "classes": read_json(out / "classes.json")},
+    )
     _remove_stale(out, n_folds)
     print(summary.to_string(), flush=True)
 

@@ -55,15 +55,17 @@ def _refuse_duplicate_ids(tables: dict[str, pd.DataFrame]) -> None:
         repeated = table["id"][table["id"].duplicated()]
         if len(repeated):
             raise DataError(
-                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and "
-                f"an id of its own."
+                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one "
+                f"row and an id of its own."
             )
     names = list(tables)
     for first in names:
         for second in names[names.index(first) + 1 :]:
             shared = sorted(set(tables[first]["id"]) & set(tables[second]["id"]))
             if shared and second == "test":
-                raise DataError(f"{len(shared)} ids are in both {first} and {second}, first {shared[0]!r}. Rename one of each.")
+                raise DataError(
+                    f"{len(shared)} ids are in both {first} and {second}, first {shared[0]!r}. Rename one of each."
+                )
             if shared:  # ids of a pool come from file names, which may repeat those of other folders
                 tables[second]["id"] = second + "/" + tables[second]["id"]
 
@@ -74,11 +76,16 @@ def _sound(
     """Rows of readable images with what the scan found; the others go to quarantine, or the job ends."""
     merged = table.merge(scanned, on="path", how="left", validate="many_to_one")
     is_missing, is_bad = merged["reason"] == "file is missing", merged["reason"] != ""
-    for rows, policy, key in ((is_missing, on_missing, "on_missing_image"), (is_bad & ~is_missing, on_bad, "on_bad_image")):
+    for rows, policy, key in (
+        (is_missing, on_missing, "on_missing_image"),
+        (is_bad & ~is_missing, on_bad, "on_bad_image"),
+    ):
         if rows.any() and (policy == "fail" or split == "test"):
             way_out = "Restore the files" if split == "test" else f"Restore the files, or set data.{key}: quarantine"
             names = ", ".join(f"{row.id!r} ({row.path}: {row.reason})" for row in merged[rows].head(3).itertuples())
-            raise DataError(f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}.")
+            raise DataError(
+                f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}."
+            )
     quarantine.append(merged[is_bad].assign(split=split))
     return merged[~is_bad].drop(columns="reason").reset_index(drop=True)
 
@@ -87,8 +94,8 @@ def _labelled(train: pd.DataFrame, quarantine: list[pd.DataFrame], policy: str) 
     lacks = train["label"].isna()
     if lacks.any() and policy == "fail":
         raise DataError(
-            f"train: {int(lacks.sum())} of {len(train)} images have no label, first {train['id'][lacks].iloc[0]!r}. Label "
-            f"them, or set data.on_missing_label: quarantine."
+            f"train: {int(lacks.sum())} of {len(train)} images have no label, first {train['id'][lacks].iloc[0]!r}. "
+            f"Label them, or set data.on_missing_label: quarantine."
         )
     quarantine.append(train[lacks].assign(reason="image has no label", split="train"))
     return train[~lacks].reset_index(drop=True)
@@ -98,9 +105,13 @@ def _refuse_useless(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFra
     lost = sum(len(table) for table in quarantine)
     for split, table in tables.items():
         if table.empty:
-            raise DataError(f"{split}: no usable images ({lost} in quarantine). Look at the paths and labels of data.{split}.")
+            raise DataError(
+                f"{split}: no usable images ({lost} in quarantine). Look at the paths and labels of data.{split}."
+            )
     if len(classes) < 2:
-        raise DataError(f"train: all {len(tables['train'])} images are of one class, {classes[0]!r}. There is nothing to tell apart.")
+        raise DataError(
+            f"train: all {len(tables['train'])} images are of one class, {classes[0]!r}. Name at least two."
+        )
 
 
 def _check_sample(sample: str, task: str, classes: list[str], test: pd.DataFrame | None) -> None:
@@ -109,12 +120,21 @@ def _check_sample(sample: str, task: str, classes: list[str], test: pd.DataFrame
     tasks.build(task, classes).check_sample(table, sample)
     ids = table.iloc[:, 0]
     if ids.duplicated().any():
-        raise DataError(f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {ids[ids.duplicated()].iloc[0]!r}.")
+        raise DataError(
+            f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {ids[ids.duplicated()].iloc[0]!r}."
+        )
     if test is None:
-        raise DataError("submission.sample is set, but there are no test images: set data.test, or remove submission.sample.")
-    for what, odd in (("not among the test images", set(ids) - set(test["id"])), ("missing in it", set(test["id"]) - set(ids))):
+        raise DataError(
+            "submission.sample is set, but there are no test images: set data.test, or remove submission.sample."
+        )
+    for what, odd in (
+        ("not among the test images", set(ids) - set(test["id"])),
+        ("missing in it", set(test["id"]) - set(ids)),
+    ):
         if odd:
-            raise DataError(f"{sample}: {len(odd)} ids are {what}, first {min(odd, key=str)!r}. Sample and test must name the same images.")
+            raise DataError(
+                f"{sample}: {len(odd)} ids are {what}, first {min(odd, key=str)!r}. Both must name the same."
+            )
 
 
 def _write(folder: Path, tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame], classes: list[str]) -> None:

@@ -38,7 +38,7 @@ def _of_fold(path: str, fold: int) -> dict[str, Any]:
     predictions = load(path)
     if int(predictions["fold"]) != fold:
         raise DataError(
-            f"{path} holds predictions of fold {int(predictions['fold'])}; pseudo labels for fold {fold} come from its own "
-            f"models only, or the labels of its validation images leak into training."
+            f"{path} holds predictions of fold {int(predictions['fold'])}; pseudo labels for fold {fold} come from its "
+            f"own models only, or the labels of its validation images leak into training."
         )
     return predictions

@@ -51,4 +51,6 @@ def refuse_other_ids(ids: list[str], wanted: list[str], where: str) -> None:
         ("extra", sorted(set(ids) - set(wanted))),
     ):
         if odd:
-            raise DataError(f"{where}: {len(odd)} {what} ids, first {odd[0]!r}; it must name exactly the {len(wanted)} test images.")
+            raise DataError(
+                f"{where}: {len(odd)} {what} ids, first {odd[0]!r}; it must name exactly the {len(wanted)} test images."
+            )

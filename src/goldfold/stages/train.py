@@ -67,14 +67,22 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     images = CachedImages(caches)
     network = _network(chosen_task, model, channels, key)
-    loader = _loader(chosen_task, table, pseudo, pseudo_weight, images, model, channels, key, _workers(runtime, accelerator))
+    loader = _loader(
+        chosen_task, table, pseudo, pseudo_weight, images, model, channels, key, _workers(runtime, accelerator)
+    )
     validate = _validation(chosen_task, table[table["split"] == "val"], images, metric, accelerator, runtime)
     result = _fit(network, chosen_task, loader, validate, settings, metric, key, accelerator)
     _write(Path(folder), result, settings["checkpoint"])
     used = [fold_file, classes, *(f"{cache}/ids.csv" for cache in caches), *([pseudo] if pseudo else [])]
     record = {
         "member": {"model": model["name"], **place},
-        "config": {"task": task, "metric": metric, "model": model, "channels": channels, "pseudo_weight": pseudo_weight},
+        "config": {
+            "task": task,
+            "metric": metric,
+            "model": model,
+            "channels": channels,
+            "pseudo_weight": pseudo_weight,
+        },
         "runtime": {**runtime, "device": str(accelerator.device), "precision": accelerator.mixed_precision},
         "seed": counter(*key),
         "n_train": len(loader.samples),

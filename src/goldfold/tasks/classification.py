@@ -66,7 +66,9 @@ class Classification:
         from goldfold import models
         from goldfold.models.wrapping import Normalised
 
-        built = models.build(network, n_classes=len(self.classes), in_channels=channels, image_size=image_size, **params)
+        built = models.build(
+            network, n_classes=len(self.classes), in_channels=channels, image_size=image_size, **params
+        )
         return Normalised(built, channels)
 
     def loss(
@@ -122,7 +124,7 @@ class Classification:
         order = np.argsort(ids, kind="stable")
         if len(np.unique(ids)) != len(ids):
             raise DataError(f"predictions overlap: id {_first_repeated(ids)!r} is in more than one part")
-        return self.pack(ids[order], [{"logits": np.concatenate([part["logits"] for part in parts])[order]}])
+        return self.pack(ids[order].tolist(), [{"logits": np.concatenate([part["logits"] for part in parts])[order]}])
 
     def fuse(self, members: list[Arrays], method: Fuse, weights: Sequence[float]) -> Arrays:
         """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
@@ -132,7 +134,7 @@ class Classification:
             if not np.array_equal(np.sort(member["ids"]), ids):
                 odd = sorted(set(ids.tolist()) ^ set(member["ids"].tolist()))
                 raise DataError(f"members predict different images, e.g. {odd[:1] or _first_repeated(member['ids'])}")
-        stack = np.stack([self.probabilities(member, ids) for member in members])
+        stack = np.stack([self.probabilities(member, ids.tolist()) for member in members])
         values = method(stack, weights) if len(ids) else stack[0]
         return {"ids": ids, "classes": np.array(self.classes), "probabilities": values}
 
@@ -176,7 +178,9 @@ class Classification:
         """Columns: id and label; or id and every class; or, for two classes, id and one probability."""
         columns = [str(column) for column in sample.columns[1:]]
         if not columns:
-            raise DataError(f"{path}: has only the column {sample.columns[0]!r}; a sample file needs what is predicted too.")
+            raise DataError(
+                f"{path}: has only the column {sample.columns[0]!r}; a sample file needs what is predicted too."
+            )
         if len(columns) == 1 and columns[0] not in self.classes:
             self._check_sample_labels(sample[columns[0]], path)
             return

@@ -36,5 +36,7 @@ def _labelled(root: Path, part: str) -> list[dict[str, str]]:
                 f"data.train: {root / part / name} lies outside the class folders. Move it into a folder named after "
                 f"its class, or use source: csv."
             )
-        rows.append({"id": without_suffix(f"{part}/{name}".lstrip("/")), "path": str(root / part / name), "label": folders[0]})
+        rows.append(
+            {"id": without_suffix(f"{part}/{name}".lstrip("/")), "path": str(root / part / name), "label": folders[0]}
+        )
     return rows

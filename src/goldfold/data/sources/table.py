@@ -32,7 +32,9 @@ def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> p
     """
     if column not in table:
         names = [str(name) for name in table.columns]
-        raise DataError(f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}.")
+        raise DataError(
+            f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}."
+        )
     return table[column]
 
 
@@ -60,7 +62,9 @@ def read(
             listed[name] = column_of(table, column, train, f"data.{name}_column")
             if listed[name].isna().any():
                 first = listed["id"][listed[name].isna()].iloc[0]
-                raise DataError(f"{train}: column {column!r} is empty for {listed[name].isna().sum()} rows, first id {first!r}. Fill it in.")
+                raise DataError(
+                    f"{train}: column {column!r} is empty in {listed[name].isna().sum()} rows, first {first!r}. Fill it."
+                )
     tables = {"train": listed}
     if test is not None:
         tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)

@@ -1,0 +1,45 @@
+"""The smallest part of the config that each stage depends on, as plain builtins, which Snakemake tracks."""
+
+from typing import Any
+
+from goldfold.config.root import Config
+
+
+def manifest(config: Config) -> dict[str, Any]:
+    """All that the manifest depends on besides raw data."""
+    data = config.data.model_dump(exclude={"channels", "shards", "test_answers"})
+    policies = {key: data.pop(key) for key in ("on_bad_image", "on_missing_image", "on_missing_label")}
+    return {"source": data, "task": config.task, "sample": config.submission.sample, **policies}
+
+
+def learning(config: Config, name: str) -> dict[str, Any]:
+    """All of a model's settings that its training depends on."""
+    model = _model(config, name)
+    return {**model.model_dump(exclude={"image_size_px", "resize"}), "size": list(model.size)}
+
+
+def network(config: Config, name: str) -> dict[str, Any]:
+    """All of a model's settings that its prediction depends on."""
+    model = _model(config, name)
+    return {**model.model_dump(include={"network", "backbone", "params"}), "size": list(model.size)}
+
+
+def cache_spec(config: Config, name: str) -> str:
+    """Name of the cache that holds images as a model takes them; models of one size share it."""
+    model = _model(config, name)
+    return f"{model.size[0]}x{model.size[1]}-{model.resize}"
+
+
+def runtime(config: Config) -> dict[str, Any]:
+    """What changes the bytes of a result; the number of loader processes does not."""
+    return config.runtime.model_dump(include={"device", "precision", "torch_threads", "predict_batch_size"})
+
+
+def report(config: Config) -> dict[str, Any]:
+    """All that the report depends on besides its inputs."""
+    shown = {**config.report.model_dump(), "name": config.name, "task": config.task, "metric": config.metric}
+    return {**shown, "answers": config.data.test_answers, "settings": config.model_dump(mode="json")}
+
+
+def _model(config: Config, name: str) -> Any:
+    return next(model for model in config.models if model.name == name)

@@ -1,0 +1,56 @@
+"""Numbers as people read them."""
+
+import math
+from collections.abc import Sequence
+
+
+def score(value: float | None, digits: int = 4) -> str:
+    """Score with four decimals, a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Both ends, or a dash where an end is missing."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "–"
+    return f"{low:.4f} to {high:.4f}"
+
+
+def change(value: float) -> str:
+    """Difference with its sign."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Share of 0..1 in per cent."""
+    return "–" if not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 image``, ``1,437 images``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``38 s``, ``12 min 5 s``, ``3 h 20 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def listed(names: Sequence[str], at_most: int = 5) -> str:
+    """``a, b and c``; ``a, b and 7 more`` where there are many."""
+    if len(names) > at_most:
+        return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def shortened(text: str, at_most: int = 24) -> str:
+    """Text cut in the middle where it is long, so that a figure keeps its shape."""
+    if len(text) <= at_most:
+        return text
+    keep = at_most - 1
+    return f"{text[: keep - keep // 3]}…{text[-(keep // 3) :]}"
