@@ -1,0 +1,165 @@
+"""Section on the data: how many images, of what size, in which fold, which were left out, and which are the same."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from goldfold.report.blocks import Block, Gallery, Section, Table, Text
+from goldfold.report.figures import bars, sizes
+from goldfold.report.pictures import picture
+from goldfold.report.results import Results
+from goldfold.report.words import count, listed
+
+MOST_LISTED = 50
+MOST_SAMPLES = 120
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Images that are the same file, byte for byte."""
+
+    ids: list[str]
+    splits: list[str]
+    folds: list[str]
+    labels: list[str]
+
+    @property
+    def disagree(self) -> bool:
+        """Whether they carry different labels."""
+        return len(set(filter(None, self.labels))) > 1
+
+    @property
+    def cross_folds(self) -> bool:
+        """Whether training images lie in different folds."""
+        return len(set(filter(None, self.folds))) > 1
+
+    @property
+    def cross_splits(self) -> bool:
+        """Whether one is a training image and another is not."""
+        return "train" in self.splits and len(set(self.splits)) > 1
+
+
+def twins(results: Results) -> list[Twins]:
+    """Sets of images with the same sha256, over all splits."""
+    parts = [table.assign(split=split) for split, table in results.tables.items() if "sha256" in table]
+    every = pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame({"sha256": []})
+    every = every.reindex(columns=["sha256", "id", "split", "fold", "label"], fill_value="")
+    same = every[(every["sha256"] != "") & every["sha256"].duplicated(keep=False)]
+    return [
+        Twins(list(rows["id"]), list(rows["split"]), list(rows["fold"]), list(rows["label"]))
+        for _, rows in same.groupby("sha256", sort=False)
+    ]
+
+
+def section(results: Results, same: list[Twins]) -> Section:
+    """Counts, sizes, folds, quarantine, duplicates, examples."""
+    numbers = [count(len(table), f"{split} image") for split, table in results.tables.items()]
+    intro = f"{listed(numbers)}; {len(results.classes)} classes; {_groups(results)}."
+    blocks = [*_counts(results), *_sizes(results), *_folds(results), *_quarantine(results), *_duplicates(same)]
+    return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
+
+
+def _groups(results: Results) -> str:
+    truth = results.truth
+    if "group" not in truth:
+        return "images are taken as independent of each other (no groups)"
+    return f"{truth['group'].nunique():,} groups, none of which is split over folds"
+
+
+def _counts(results: Results) -> list[Block]:
+    labelled = {split: table["label"] for split, table in results.tables.items() if "label" in table}
+    if not labelled:
+        return []
+    counts = pd.DataFrame({split: labels.value_counts() for split, labels in labelled.items()})
+    if results.pseudo:
+        last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
+        taken = pd.concat([table["label"] for table in last if "label" in table] or [pd.Series(dtype=str)])
+        counts["pseudo labels, mean of the folds"] = (taken.value_counts() / max(1, len(last))).round(1)
+    counts = counts.reindex(results.classes).fillna(0)
+    return [Text("", heading="Images by class"), bars("class_counts", counts, "images", "")]
+
+
+def _sizes(results: Results) -> list[Block]:
+    found = {}
+    for split, table in results.tables.items():
+        if {"width", "height"} <= set(table) and len(table):
+            found[split] = (table["width"].to_numpy(dtype=float), table["height"].to_numpy(dtype=float))
+    pairs = np.concatenate([np.stack(pair, axis=1) for pair in found.values()]) if found else np.empty((0, 2))
+    if not len(pairs):
+        return []
+    heading = "Image sizes"
+    if (pairs == pairs[0]).all():
+        return [Text(f"All images are {pairs[0][0]:.0f} × {pairs[0][1]:.0f} pixels.", heading)]
+    (w0, h0), (w1, h1), (wm, hm) = pairs.min(axis=0), pairs.max(axis=0), np.median(pairs, axis=0)
+    text = (
+        f"Widths from {w0:.0f} to {w1:.0f} pixels (median {wm:.0f}), heights from {h0:.0f} to {h1:.0f} (median "
+        f"{hm:.0f}); {count(len(np.unique(pairs, axis=0)), 'different size')}."
+    )
+    return [Text(text, heading), sizes(found)]
+
+
+def _folds(results: Results) -> list[Block]:
+    summary = results.fold_summary
+    splitter = results.settings["folds"]["splitter"]
+    text = f"Validation images of each fold, by class; split by “{splitter}”."
+    flipped = summary.T  # classes down, folds across: classes can be many
+    rows = [[str(name), *(f"{value:,}" for value in row)] for name, row in zip(flipped.index, flipped.to_numpy(), strict=True)]
+    columns = ["class", *(f"fold {number}" for number in summary.index)]
+    return [Text(text, heading="Folds"), Table(columns, rows, text_columns=["class"], mark=len(rows) - 1)]
+
+
+def _quarantine(results: Results) -> list[Block]:
+    lost = results.quarantine
+    if lost.empty:
+        return [Text("Every image could be used; the quarantine is empty.", heading="Quarantine")]
+    rows = [[str(value) for value in row] for row in lost[["split", "id", "path", "reason"]].head(MOST_LISTED).to_numpy()]
+    text = f"{count(len(lost), 'image')} left out{_first(len(lost))}."
+    columns = ["split", "id", "path", "reason"]
+    return [Text(text, heading="Quarantine"), Table(columns, rows, text_columns=columns)]
+
+
+def _duplicates(same: list[Twins]) -> list[Block]:
+    heading = "Identical images"
+    if not same:
+        return [Text("No two images are the same file (by sha256 of their bytes).", heading)]
+    worst_first = sorted(same, key=lambda pair: (not pair.disagree, not pair.cross_folds, not pair.cross_splits))
+    rows = [
+        [listed(pair.ids), _values(pair.splits), _values(pair.labels), _values(pair.folds), _problem(pair)]
+        for pair in worst_first[:MOST_LISTED]
+    ]
+    columns = ["ids", "split", "label", "fold", "what is wrong"]
+    text = f"{count(len(same), 'set')} of images that are the same file, byte for byte{_first(len(same))}."
+    return [Text(text, heading), Table(columns, rows, text_columns=columns)]
+
+
+def _values(values: list[str]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, values)))
+
+
+def _problem(pair: Twins) -> str:
+    found = [
+        "different labels" if pair.disagree else "",
+        "in several folds" if pair.cross_folds else "",
+        "in train and another split" if pair.cross_splits else "",
+    ]
+    return "; ".join(filter(None, found)) or "counted more than once"
+
+
+def _first(number: int) -> str:
+    return f"; the first {MOST_LISTED} are listed" if number > MOST_LISTED else ""
+
+
+def _samples(results: Results) -> list[Block]:
+    """Some training images of each class, spread over the table."""
+    truth = results.truth
+    if "label" not in truth or "path" not in truth:
+        return []
+    each = max(1, min(6, MOST_SAMPLES // len(results.classes)))
+    pictures = []
+    for name in results.classes[:MOST_SAMPLES]:
+        rows = truth[truth["label"] == name]
+        chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
+        pictures += [picture(row["path"], name, [row["id"]]) for row in chosen.to_dict("records")]
+    caption = "Training images as they are on disk, before any resizing or augmentation."
+    return [Gallery(pictures, caption, heading="Examples of each class")]

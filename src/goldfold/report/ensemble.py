@@ -1,0 +1,80 @@
+"""Section on the ensemble: how it is made, and how far its members agree."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.report.blocks import Block, Cell, Section, Table, Text
+from goldfold.report.figures import matrix
+from goldfold.report.results import Results
+from goldfold.report.words import percent
+
+MEANINGS = {
+    "probability": "the weighted mean of the members' probabilities",
+    "geometric": "the weighted geometric mean of the members' probabilities",
+    "logit": "the weighted mean of the members' log odds",
+    "rank": "the weighted mean of the ranks the members give the images",
+}
+MOST_MEMBERS = 24
+
+
+def section(results: Results) -> Section:
+    """Method, weights and agreement."""
+    method, weights = results.ensemble["method"], results.ensemble["weights"]
+    meaning = f": {MEANINGS[method]}" if method in MEANINGS else ""
+    largest = max(weights.values(), default=1.0) or 1.0
+    rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
+    intro = f"Made by the method “{method}”{meaning}. Predictions are joined on the image's id."
+    blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"])]
+    return Section("ensemble", "Ensemble", intro, [*blocks, *_agreement(results)])
+
+
+def _agreement(results: Results) -> list[Block]:
+    names = list(results.members)[:MOST_MEMBERS]
+    if len(names) < 2:
+        return [Text("There is one member, so there is nothing to compare.")]
+    tables = {name: results.task.table(results.joined(name)).set_index("id").sort_index() for name in names}
+    if any("prediction" not in table for table in tables.values()):
+        return []
+    agreement = _pairwise(names, lambda a, b: float((tables[a]["prediction"] == tables[b]["prediction"]).mean()))
+    numbers = {name: _centred(table) for name, table in tables.items()}
+    correlation = _pairwise(names, lambda a, b: float((numbers[a] * numbers[b]).sum()))
+    off = ~np.eye(len(names), dtype=bool)
+    text = (
+        f"Two members agree on {percent(float(agreement[off].min()))} to {percent(float(agreement[off].max()))} of the "
+        f"training images. An ensemble gains from members that are good and err on different images; where all are "
+        f"alike, another seed of the same model adds little."
+    )
+    return [
+        Text(text, heading="How alike the members are"),
+        _drawn("agreement", agreement, names, 1, "Share of the images, in per cent, to which both give the same answer."),
+        _drawn("correlation", correlation, names, 2, "Correlation of the members' predicted numbers (Pearson)."),
+    ]  # fmt: skip
+
+
+def _pairwise(names, value) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
+    found = np.eye(len(names))
+    for (row, first), (column, second) in combinations(enumerate(names), 2):
+        found[row, column] = found[column, row] = value(first, second)
+    return found
+
+
+def _centred(table: pd.DataFrame) -> NDArray[np.float64]:
+    """All predicted numbers as one vector of mean 0 and length 1; the confidence is one of them already."""
+    values = table.select_dtypes("number").drop(columns="confidence", errors="ignore").to_numpy(dtype=float).ravel()
+    values = values - values.mean()
+    return values / (np.linalg.norm(values) or 1.0)
+
+
+def _drawn(name: str, values: NDArray[np.float64], names: list[str], digits: int, caption: str) -> Block:
+    """Cells are coloured from the least alike to the most alike pair, so that differences can be seen."""
+    off = ~np.eye(len(names), dtype=bool)
+    low, high = float(values[off].min()), float(values[off].max())
+    strength = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 0.7 + 0.1
+    scale = 100 if name == "agreement" else 1
+    texts = [[f"{scale * value:.{digits}f}" for value in row] for row in values]
+    for place in range(len(names)):
+        strength[place, place], texts[place][place] = 0.0, "–"
+    return matrix(name, strength, texts, names, caption=caption)

@@ -1,0 +1,159 @@
+"""What to keep in mind when reading the score: said before anyone asks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from goldfold.report.blocks import Note
+from goldfold.report.data import Twins
+from goldfold.report.results import Results
+from goldfold.report.words import change, count, interval, listed, score
+
+MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
+MOST_DRAWN_ROWS = 4_000_000
+SMALL_CLASS = 20
+
+
+def collect(results: Results, same: list[Twins]) -> list[Note]:
+    """All notes, warnings first."""
+    found = [
+        *_gain(results), *_chosen_epoch(results), *_same_images(same), *_left_out(results), *_small(results),
+        *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
+    ]  # fmt: skip
+    return sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
+
+
+def _gain(results: Results) -> Iterator[Note]:
+    """Whether the ensemble is better than its best member."""
+    members = results.leaderboard[results.leaderboard["member"] != "ensemble"]
+    whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
+    if len(members) < 2:
+        return
+    best = members.iloc[0]
+    gain = whole[results.metric] - best[results.metric]
+    words = f"The ensemble has {score(whole[results.metric])}, its best member {best['member']} {score(best[results.metric])}"
+    ends = paired_interval(results, best["member"]) if best["member"] in results.members else None
+    if ends is None:
+        overlap = whole["low"] <= best["high"] and best["low"] <= whole["high"]
+        verdict = "overlap: the gain may be noise" if overlap else "do not overlap"
+        yield Note("info", "Ensemble and best member", f"{words}. Their intervals {verdict}.")
+        return
+    low, high, n = ends
+    found = f"the difference is {change(gain)}, with a 95 % interval of {change(low)} to {change(high)} (both scored on the same {n} resamples)"
+    if low <= 0 <= high:
+        title = "The gain of the ensemble over its best member is within noise"
+        yield Note("info", title, f"{words}; {found}. An interval that holds 0 does not tell the two apart. The best "
+                   f"member was also picked by this very score, which flatters it a little.")  # fmt: skip
+    elif (gain > 0) == results.greater_is_better:
+        yield Note("good", "The ensemble is better than its best member", f"{words}; {found}.")
+    else:
+        yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}. Look at the weights.")
+
+
+def paired_interval(results: Results, member: str) -> tuple[float, float, int] | None:
+    """95 % bootstrap interval of ensemble minus member, both scored on the same resampled images (or groups).
+
+    Returns:
+        Both ends and the number of resamples; None where the data are too large for enough of them.
+    """
+    truth = results.truth
+    n_resamples = min(MOST_RESAMPLES, MOST_DRAWN_ROWS // len(truth))
+    if n_resamples < FEWEST_RESAMPLES:
+        return None
+    groups = truth["group"] if "group" in truth else pd.Series(range(len(truth)))
+    rows_of = [np.asarray(rows) for rows in groups.reset_index(drop=True).groupby(groups.to_numpy()).indices.values()]
+    other, generator = results.joined(member), np.random.default_rng(0)
+    differences = []
+    for _ in range(n_resamples):
+        drawn = generator.integers(len(rows_of), size=len(rows_of))
+        sample = truth.iloc[np.concatenate([rows_of[index] for index in drawn])]
+        first, second = (results.task.score(part, sample, results.metric, 0).value for part in (results.oof, other))
+        differences.append(first - second)
+    finite = np.array(differences)[np.isfinite(differences)]
+    if not len(finite):
+        return None
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return float(low), float(high), n_resamples
+
+
+def _chosen_epoch(results: Results) -> Iterator[Note]:
+    flattered = [model["name"] for model in results.settings["models"] if model["train"]["checkpoint"] == "best"]
+    if flattered:
+        yield Note(
+            "warn",
+            "The epoch was chosen on the validation fold",
+            f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score, and is then "
+            f"scored on the same images. The out-of-fold score is flattered; checkpoint: last is free of this.",
+        )
+
+
+def _same_images(same: list[Twins]) -> Iterator[Note]:
+    """Identical files that bend the score."""
+    for title, found, why in (
+        (
+            "Identical images with different labels",
+            [pair for pair in same if pair.disagree],
+            "At least one of the labels is wrong, and no model can get them all right.",
+        ),
+        (
+            "Identical images in different folds",
+            [pair for pair in same if pair.cross_folds],
+            "A model is scored on an image it has learnt from, so the out-of-fold score is flattered. Give the copies "
+            "a common group, or remove all but one.",
+        ),
+        (
+            "Identical images in training and test or unlabeled data",
+            [pair for pair in same if pair.cross_splits],
+            "A score on the test images would be flattered.",
+        ),
+    ):
+        if found:
+            example = f"First: {listed(found[0].ids, 3)}."
+            yield Note("warn", title, f"{count(len(found), 'set')} (listed under Data). {why} {example}")
+
+
+def _left_out(results: Results) -> Iterator[Note]:
+    lost = results.quarantine
+    if len(lost):
+        reasons = lost["reason"].value_counts()
+        named = listed([f"{reason} ({number:,})" for reason, number in reasons.items()], 3)
+        text = f"{named}. They took part in nothing; the score says nothing about such images."
+        yield Note("warn", f"{count(len(lost), 'image')} in quarantine", text)
+
+
+def _small(results: Results) -> Iterator[Note]:
+    if "label" not in results.truth:
+        return
+    counts = results.truth["label"].value_counts().reindex(results.classes).sort_values(kind="stable")
+    small = counts[counts < SMALL_CLASS]
+    if len(small):
+        named = listed([f"{name} ({number})" for name, number in small.items()])
+        text = f"{named}: fewer than {SMALL_CLASS} images each. What is said of them further down rests on very little."
+        yield Note("warn", f"{count(len(small), 'very small class', 'very small classes')}", text)
+
+
+def _unsure(results: Results) -> Iterator[Note]:
+    entry = results.metrics["oof"][results.metric]
+    if interval(entry.get("low"), entry.get("high")) == "–":
+        text = "No resample could be scored, so there is no saying how far the score would move with other images."
+        yield Note("warn", "The score has no interval", text)
+
+
+def _one_seed(results: Results) -> Iterator[Note]:
+    if len(results.settings["seeds"]) == 1:
+        text = (
+            "The interval covers the luck of the images, not that of the training: each model was trained with one seed "
+            "a fold. With seeds: [0, 1, 2] the spread between seeds would be known too."
+        )
+        yield Note("info", "One seed", text)
+
+
+def _metric_of_rows(results: Results) -> Iterator[Note]:
+    n_members = len(results.leaderboard) - 1
+    if n_members > 5:
+        text = (
+            f"The best of {n_members} members looks better than it is, since it was picked by the score that is "
+            f"shown. The ensemble's score was not picked so."
+        )
+        yield Note("info", "Many members were compared", text)

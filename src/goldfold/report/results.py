@@ -1,0 +1,181 @@
+"""All that a finished run left behind, read by path."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from goldfold import ensembling, tasks
+from goldfold.metrics import build as build_metric
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.files import read_json
+from goldfold.tasks import Task
+from goldfold.tasks.protocol import Arrays, load
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: where it stands, its record and its history by epoch."""
+
+    model: str
+    round: int
+    fold: int
+    seed: int
+    record: dict[str, Any]
+    history: pd.DataFrame
+
+
+@dataclass
+class Results:
+    """What the report is made of."""
+
+    root: Path
+    settings: dict[str, Any]
+    task: Task
+    metric: str
+    classes: list[str]
+    tables: dict[str, pd.DataFrame]
+    """The manifest's tables with their folds, by split."""
+    fold_summary: pd.DataFrame
+    quarantine: pd.DataFrame
+    leaderboard: pd.DataFrame
+    rounds: pd.DataFrame
+    metrics: dict[str, Any]
+    ensemble: dict[str, Any]
+    """Method and weights."""
+    oof: Arrays
+    test: Arrays | None
+    answers: pd.DataFrame | None
+    runs: list[Run]
+    pseudo: dict[tuple[int, int], pd.DataFrame]
+    """Pseudo labels by round and fold."""
+    members: dict[str, dict[int, Arrays]]
+    """Out-of-fold predictions of the last round, by member and fold; empty where they are no longer on disk."""
+    benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """A row a job: stage, model (empty where it has none), seconds, mb."""
+
+    @property
+    def truth(self) -> pd.DataFrame:
+        """Training images with their labels and folds."""
+        return self.tables["train"]
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether a larger value of the metric is a better one."""
+        return build_metric(self.metric).greater_is_better
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds of pseudo labels."""
+        return int(self.settings["pseudo_labels"]["rounds"])
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return [model["name"] for model in self.settings["models"]]
+
+    def joined(self, member: str) -> Arrays:
+        """A member's out-of-fold prediction of all training images, as an ensemble of itself alone."""
+        whole = self.task.join(list(self.members[member].values()))
+        return self.task.fuse([whole], ensembling.build(self.task.prediction_kind, "probability"), [1.0])
+
+
+def read(root: Path, task: str, metric: str, answers: str | None, settings: dict[str, Any]) -> Results:
+    """Read the folder of results.
+
+    Only what the settings name is read: a model that was taken out of the config may have left its files.
+
+    Raises:
+        DataError: the answers do not fit the test images.
+    """
+    folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
+    splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
+    tables = {split: _text_table(folds / f"{split}.csv") for split in splits}
+    has_test = (root / "ensemble" / "test.npz").exists() and "test" in tables
+    return Results(
+        root=root,
+        settings=settings,
+        task=tasks.build(task, classes),
+        metric=metric,
+        classes=classes,
+        tables=tables,
+        fold_summary=pd.read_csv(folds / "summary.csv", index_col="fold"),
+        quarantine=_text_table(folds / "quarantine.csv"),
+        leaderboard=pd.read_csv(root / "leaderboard.csv"),
+        rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
+        metrics=read_json(root / "metrics.json"),
+        ensemble=read_json(root / "ensemble" / "weights.json"),
+        oof=load(root / "ensemble" / "oof.npz"),
+        test=load(root / "ensemble" / "test.npz") if has_test else None,
+        answers=_answers(answers, tables["test"], classes) if answers and has_test else None,
+        runs=list(_runs(root, settings)),
+        pseudo=dict(_pseudo(root, settings)),
+        members=_members(root, settings),
+        benchmarks=_benchmarks(root / "benchmarks", settings),
+    )
+
+
+def _text_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _places(settings: dict[str, Any]) -> Iterator[tuple[str, int, int, int]]:
+    for model in settings["models"]:
+        for number in range(settings["pseudo_labels"]["rounds"] + 1):
+            for fold in range(settings["folds"]["n_folds"]):
+                for seed in settings["seeds"]:
+                    yield model["name"], number, fold, seed
+
+
+def _runs(root: Path, settings: dict[str, Any]) -> Iterator[Run]:
+    for model, number, fold, seed in _places(settings):
+        folder = root / "train" / model / f"round{number}" / f"fold{fold}" / f"seed{seed}"
+        if (folder / "run.json").exists() and (folder / "history.csv").exists():
+            history = pd.read_csv(folder / "history.csv")
+            yield Run(model, number, fold, seed, read_json(folder / "run.json"), history)
+
+
+def _pseudo(root: Path, settings: dict[str, Any]) -> Iterator[tuple[tuple[int, int], pd.DataFrame]]:
+    for number in range(1, settings["pseudo_labels"]["rounds"] + 1):
+        for fold in range(settings["folds"]["n_folds"]):
+            path = root / "pseudo" / f"round{number}" / f"fold{fold}.csv"
+            if path.exists():
+                yield (number, fold), _text_table(path)
+
+
+def _members(root: Path, settings: dict[str, Any]) -> dict[str, dict[int, Arrays]]:
+    found: dict[str, dict[int, Arrays]] = {}
+    for model, number, fold, seed in _places(settings):
+        path = root / "predict" / model / f"round{number}" / f"fold{fold}" / f"seed{seed}" / "oof.npz"
+        if number == settings["pseudo_labels"]["rounds"] and path.exists():
+            found.setdefault(f"{model}-seed{seed}", {})[fold] = load(path)
+    return {name: parts for name, parts in found.items() if len(parts) == settings["folds"]["n_folds"]}
+
+
+def _benchmarks(root: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    """Times of the jobs; the report's own would differ from one writing to the next."""
+    models = {model["name"] for model in settings["models"]}
+    rows = []
+    for path in sorted(root.rglob("*.tsv")):
+        parts = path.relative_to(root).with_suffix("").parts
+        model = parts[1] if parts[0] in ("train", "predict") else ""
+        if parts[0] != "report" and (not model or model in models):
+            line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+            rows.append({"stage": parts[0], "model": model, "seconds": line["s"], "mb": line.get("max_rss")})
+    return pd.DataFrame(rows, columns=["stage", "model", "seconds", "mb"])
+
+
+def _answers(path: str, test: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """True labels of the test images; the first two columns where they are not called id and label."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if not {"id", "label"} <= set(table):
+        table = table.set_axis(["id", "label", *table.columns[2:]], axis=1)
+    known = table[table["id"].isin(test["id"])].drop_duplicates("id").reset_index(drop=True)
+    if known.empty:
+        raise DataError(f"data.test_answers: {path} names none of the {len(test)} test images by id.")
+    odd = sorted(set(known["label"]) - set(classes))
+    if odd:
+        raise DataError(f"data.test_answers: {path} has the label {odd[0]!r}, which is not a class of the training data.")
+    return known

@@ -1,0 +1,180 @@
+"""Sections on the score: leaderboard, folds, rounds of pseudo labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from goldfold.report.blocks import Block, Cell, Section, Table, Text
+from goldfold.report.figures import ScoreLine, forest
+from goldfold.report.results import Results
+from goldfold.report.words import change, count, interval, percent, score
+
+FoldScores = dict[str, dict[int, float]]
+"""Score by member and fold."""
+
+
+def fold_scores(results: Results) -> FoldScores:
+    """Score of each member, and of the ensemble, on each fold's validation images."""
+    truth, task, metric = results.truth, results.task, results.metric
+    by_fold = {int(number): rows.reset_index(drop=True) for number, rows in truth.groupby(truth["fold"].astype(int))}
+    found = {
+        member: {fold: task.score(part, by_fold[fold], metric, 0).value for fold, part in parts.items()}
+        for member, parts in results.members.items()
+    }
+    whole = {fold: task.score(results.oof, rows, metric, 0).value for fold, rows in by_fold.items()}
+    return {"ensemble": whole, **found}
+
+
+def leaderboard(results: Results, folds: FoldScores) -> Section:
+    """Members and ensemble, best first."""
+    lines = [
+        ScoreLine(
+            row["member"], row[results.metric], row["low"], row["high"],
+            list(folds.get(row["member"], {}).values()), row["member"] == "ensemble",
+        )
+        for row in results.leaderboard.to_dict("records")
+    ]  # fmt: skip
+    weights = results.ensemble["weights"]
+    table = Table(
+        ["", "member", results.metric, "95 % interval", "weight"],
+        [
+            [str(place), line.name, score(line.value), interval(line.low, line.high), _weight(weights.get(line.name))]
+            for place, line in enumerate(lines, start=1)
+        ],
+        text_columns=["member"],
+        mark=next((row for row, line in enumerate(lines) if line.stands_out), None),
+    )
+    direction = "larger" if results.greater_is_better else "smaller"
+    intro = f"Out-of-fold scores of the last round; {direction} is better. A member is one model with one seed."
+    blocks: list[Block] = [forest(lines, results.metric), table, *_by_fold(results, folds), *_other_metrics(results)]
+    return Section("leaderboard", "Leaderboard", intro, blocks)
+
+
+def _weight(weight: float | None) -> str:
+    return "" if weight is None else f"{weight:.3f}"
+
+
+def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
+    names = [name for name in results.leaderboard["member"] if name in folds]
+    numbers = sorted(folds["ensemble"])
+    rows = []
+    for name in names:
+        values = [folds[name][number] for number in numbers]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+        rows.append([name, *map(score, values), score(float(np.mean(values))), score(spread)])
+    columns = ["member", *(f"fold {number}" for number in numbers), "mean", "sd"]
+    mark = names.index("ensemble") if "ensemble" in names else None
+    table = Table(columns, rows, text_columns=["member"], mark=mark)
+    return [Text(_spread_in_words(results, folds), heading="Fold by fold"), table]
+
+
+def _spread_in_words(results: Results, folds: FoldScores) -> str:
+    """How much the luck of the fold weighs beside the luck of the seed."""
+    members = [name for name in folds if name != "ensemble"]
+    if not members:
+        return "The members' own predictions are no longer on disk, so only the ensemble is split by fold."
+    between_folds = float(np.mean([np.std(list(folds[name].values()), ddof=1) for name in members]))
+    text = f"Between folds, a member's score varies by {score(between_folds)} (standard deviation, mean of the members)"
+    seeds = results.settings["seeds"]
+    if len(seeds) == 1:
+        return text + "; with one seed, how much it varies between seeds cannot be told."
+    by_model = [
+        np.std([[folds[f"{model}-seed{seed}"][fold] for fold in folds[f"{model}-seed{seed}"]] for seed in seeds], axis=0, ddof=1).mean()
+        for model in results.models
+        if all(f"{model}-seed{seed}" in folds for seed in seeds)
+    ]  # fmt: skip
+    return f"{text}; between seeds, on the same fold, by {score(float(np.mean(by_model)))}." if by_model else f"{text}."
+
+
+def _other_metrics(results: Results) -> list[Block]:
+    rows = [
+        [name, score(entry.get("value")), interval(entry.get("low"), entry.get("high"))]
+        for name, entry in results.metrics["oof"].items()
+    ]
+    return [
+        Text("The same out-of-fold predictions of the ensemble, by every metric goldfold knows.", "Other metrics"),
+        Table(["metric", "ensemble", "95 % interval"], rows, text_columns=["metric"], mark=0),
+    ]
+
+
+def pseudo_labels(results: Results) -> Section | None:
+    """What the rounds of pseudo labels brought; no section where there were none."""
+    if not results.n_rounds:
+        return None
+    wide = results.rounds.pivot(index="member", columns="round", values=results.metric)
+    numbers = sorted(wide.columns)
+    order = [name for name in results.leaderboard["member"] if name in wide.index]
+    rows = [
+        [name, *(score(wide.loc[name, number]) for number in numbers), change(wide.loc[name, numbers[-1]] - wide.loc[name, numbers[0]])]
+        for name in order
+    ]  # fmt: skip
+    columns = ["member", *(f"round {number}" for number in numbers), "last − first"]
+    table = Table(columns, rows, text_columns=["member"], mark=order.index("ensemble"))
+    threshold = results.settings["pseudo_labels"]["threshold"]
+    intro = (
+        f"Round 0 learns from the labels alone; each later round also learns from images without a label whose "
+        f"predicted class had a probability of at least {threshold:g}. Labels for a fold come only from models of that "
+        f"same fold, so that the out-of-fold score stays honest."
+    )
+    return Section(
+        "pseudo", "Pseudo labels", intro, [Text(rounds_in_words(results)), table, *_counts(results), *_shares(results)]
+    )
+
+
+def rounds_in_words(results: Results) -> str:
+    """Whether the last round is better than the first, and whether that is more than noise."""
+    whole = results.rounds[results.rounds["member"] == "ensemble"].set_index("round")
+    first, last = whole.iloc[0], whole.iloc[-1]
+    difference = last[results.metric] - first[results.metric]
+    is_better = difference > 0 if results.greater_is_better else difference < 0
+    overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
+    verb = "did not change" if difference == 0 else "improved" if is_better else "worsened"
+    text = f"From round 0 to round {int(whole.index[-1])} the ensemble's {results.metric} {verb}"
+    if difference:
+        text += f" from {score(first[results.metric])} to {score(last[results.metric])} ({change(difference)})"
+    return f"{text}; the two intervals {'overlap, so this may be noise' if overlap else 'do not overlap'}."
+
+
+def _counts(results: Results) -> Sequence[Block]:
+    pools = {split: len(table) for split, table in results.tables.items() if split != "train"}
+    rows = []
+    for (number, fold), table in sorted(results.pseudo.items()):
+        by_source = table["source"].value_counts() if "source" in table else pd.Series({"test": len(table)})
+        for source, taken in sorted(by_source.items()):
+            share = taken / pools[str(source)] if pools.get(str(source)) else float("nan")
+            bar = 0.0 if share != share else share
+            rows.append([f"round {number}", f"fold {fold}", str(source), f"{taken:,}", Cell(percent(share), bar)])
+    if not rows:
+        return [Text("No image was sure enough to get a pseudo label.")]
+    heading = Text(f"Images that got a label, of {_pools(pools)}.", heading="How many")
+    columns = ["round", "fold", "from", "labelled", "share of them"]
+    return [heading, Table(columns, rows, text_columns=["round", "fold", "from"])]
+
+
+def _pools(pools: dict[str, int]) -> str:
+    return " and ".join(count(number, f"{split} image") for split, number in pools.items())
+
+
+def _shares(results: Results) -> Sequence[Block]:
+    """Share of each class among the pseudo labels of the last round, beside its share in training."""
+    last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds and "label" in table]
+    labels = pd.concat([table["label"] for table in last]) if last else pd.Series(dtype=str)
+    if labels.empty or "label" not in results.truth:
+        return []
+    pseudo = labels.value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
+    train = results.truth["label"].value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
+    rows = [
+        [name, percent(train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), _ratio(pseudo[name], train[name])]
+        for name in results.classes
+    ]  # fmt: skip
+    text = (
+        "Pseudo labels of the last round, all folds together. A class with a ratio far from 1 is one the models are "
+        "sure of more often, or less often, than it occurs."
+    )
+    columns = ["class", "share in training", "share of pseudo labels", "ratio"]
+    return [Text(text, heading="Of which classes"), Table(columns, rows, text_columns=["class"])]
+
+
+def _ratio(part: float, whole: float) -> str:
+    return f"{part / whole:.2f}" if whole else "–"

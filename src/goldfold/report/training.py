@@ -1,0 +1,41 @@
+"""Section on the training runs: their learning curves."""
+
+from goldfold.report.blocks import Section
+from goldfold.report.figures import learning_curves
+from goldfold.report.results import Results
+from goldfold.report.words import count
+
+
+def curves(results: Results) -> Section:
+    """Small multiples: a model a row."""
+    section = Section("curves", "Learning curves")
+    drawn = 0
+    for model in results.models:
+        runs = [(run.round, run.history) for run in results.runs if run.model == model]
+        usable = [(number, history) for number, history in runs if {"epoch", "train_loss", results.metric} <= set(history)]
+        if usable:
+            drawn += len(usable)
+            figure = learning_curves(model, usable, results.metric)
+            section.blocks += [_heading(results, model), figure]
+    section.intro = (
+        f"{count(drawn, 'training run')}, a thin line for each fold, seed and round. The first quarter of the epochs "
+        f"does not set the range of the axes, so lines may enter from outside. Validation scores are of single "
+        f"views, without test-time augmentation; each fold has its own validation images."
+    )
+    return section
+
+
+def _heading(results: Results, model: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from goldfold.report.blocks import Text
+
+    settings = next(entry for entry in results.settings["models"] if entry["name"] == model)
+    train = settings.get("train", {})
+    record = next(run.record for run in results.runs if run.model == model)
+    parts = [
+        settings.get("backbone") or settings.get("network", ""),
+        f"{record['parameters'] / 1e6:.2f} M parameters" if record.get("parameters") else "",
+        f"images of {settings.get('image_size_px')} px",
+        f"{train.get('epochs')} epochs" if train.get("epochs") else "",
+        f"peak learning rate {train['lr']:g}" if train.get("lr") else "",
+    ]
+    return Text(" · ".join(filter(None, parts)), heading=model)

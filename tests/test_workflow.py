@@ -1,0 +1,193 @@
+"""The workflow as a user runs it: snakemake and dvc in a folder of their own, on generated images."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+N_TRAIN, N_TEST = 40, 10
+TINY = {
+    "name": "tiny",
+    "data": {
+        "source": "csv", "train": "raw/train.csv", "images": "raw/images", "test": "raw/test.csv", "channels": 1, "shards": 2,
+    },
+    "folds": {"n_folds": 2},
+    "train": {"epochs": 1, "batch_size": 8, "warmup_epochs": 0},
+    "models": [
+        {"name": "wide", "network": "small_resnet", "params": {"widths": [8, 8]}, "image_size_px": 12},
+        {"name": "slim", "network": "small_resnet", "params": {"widths": [4, 4]}, "image_size_px": 12},
+    ],
+    "pseudo_labels": {"rounds": 1, "threshold": 0.0},
+    "tta": ["identity", "hflip"],
+    "report": {"gallery": 4},
+}  # fmt: skip
+
+
+def write_images(folder: Path) -> None:
+    generator = np.random.default_rng(0)
+    (folder / "raw/images").mkdir(parents=True)
+    labels = ["dark" if index % 2 else "light" for index in range(N_TRAIN + N_TEST)]
+    for index, label in enumerate(labels):
+        image = generator.integers(0, 120, (16, 16)) + (0 if label == "dark" else 130)
+        cv2.imwrite(str(folder / f"raw/images/{index:02d}.png"), image.astype(np.uint8))
+    table = pd.DataFrame({"id": [f"{index:02d}" for index in range(len(labels))], "label": labels})
+    table[:N_TRAIN].to_csv(folder / "raw/train.csv", index=False)
+    table[["id"]][N_TRAIN:].to_csv(folder / "raw/test.csv", index=False)
+
+
+def write_config(folder: Path, **changes: object) -> None:
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
+
+
+def snakemake(folder: Path, *words: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder),
+        "--workflow-profile", str(ROOT / "profiles/default"), "--cores", "2", *words,
+    ]  # fmt: skip
+    if config:
+        command += ["--configfile", str(folder / config)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def jobs_of(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    output = dry_run.stdout + dry_run.stderr
+    assert dry_run.returncode == 0, output
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n((?:\w+ +\d+\n)+)", output)
+    return {name: int(n) for name, n in (line.split() for line in table[1].splitlines())} if table else {}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("a folder with spaces")
+    write_images(folder)
+    write_config(folder)
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def test_dry_run_shows_the_whole_dag_without_torch_in_four_seconds(tmp_path: Path) -> None:
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", "-n", "--cores", "8", "--resources", "gpu=2",
+         "--directory", str(tmp_path), "--configfile", str(ROOT / "config.yaml")],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    seconds = time.monotonic() - start
+    jobs = jobs_of(subprocess.CompletedProcess([], result.returncode, result.stdout, _without_import_times(result.stderr)))
+    assert jobs == {
+        "manifest": 1, "folds": 1, "cache": 4, "train": 12, "predict": 12, "pseudo_label": 3, "ensemble": 1, "submit": 1,
+        "report": 1, "all": 1, "total": 37,
+    }  # fmt: skip
+    imported = set(re.findall(r"\| +(\w+)$", result.stderr, re.MULTILINE))
+    assert "pydantic" in imported
+    assert not imported & {"torch", "timm", "cv2", "sklearn", "albumentations", "matplotlib"}
+    assert seconds < 12  # measured 1.7 s on two free cores; generous, since machines are noisy
+
+
+def _without_import_times(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("import time:"))
+
+
+def test_everything_is_made(finished: Path) -> None:
+    results = finished / "results/tiny"
+    submission = pd.read_csv(results / "submission.csv", dtype=str)
+    assert list(submission["id"]) == [f"{index:02d}" for index in range(N_TRAIN, N_TRAIN + N_TEST)]
+    assert set(submission["label"]) <= {"dark", "light"}
+    metrics = json.loads((results / "metrics.json").read_text())
+    score = metrics["oof"]["accuracy"]
+    assert score["low"] <= score["value"] <= score["high"]
+    assert set(metrics["members"]) == {"wide-seed0", "slim-seed0"}
+    runs = sorted(results.glob("train/*/round*/fold*/seed*/run.json"))
+    assert len(runs) == 8
+    record = json.loads(runs[-1].read_text())
+    assert record["member"] == {"model": "wide", "round": 1, "fold": 1, "seed": 0}
+    assert record["n_pseudo"] == N_TEST
+    assert {"versions", "git", "hardware", "inputs", "seconds", "config"} <= set(record)
+    assert len(list((results / "benchmarks").rglob("*.tsv"))) == len(list((results / "logs").rglob("*.log"))) == 27
+    assert not list((results / ".status").glob("*"))
+
+
+def test_out_of_fold_predictions_cover_every_training_image_once(finished: Path) -> None:
+    for model in ("wide", "slim"):
+        for number in (0, 1):
+            parts = [
+                np.load(finished / f"results/tiny/predict/{model}/round{number}/fold{fold}/seed0/oof.npz") for fold in (0, 1)
+            ]
+            ids = [str(id) for part in parts for id in part["ids"]]
+            assert sorted(ids) == [f"{index:02d}" for index in range(N_TRAIN)]
+
+
+def test_untouched_tree_has_nothing_to_do(finished: Path) -> None:
+    assert jobs_of(snakemake(finished, "-n")) == {}
+
+
+def test_touched_images_retrain_nothing(finished: Path) -> None:
+    for path in (finished / "raw/images").iterdir():
+        os.utime(path)
+    assert jobs_of(snakemake(finished, "-n")) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"models": [{**TINY["models"][0], "train": {"lr": 0.01}}, TINY["models"][1]], "pseudo_labels": {"rounds": 0}},
+            {"train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 8},
+        ),
+        (
+            {"seeds": [0, 1], "pseudo_labels": {"rounds": 0}},
+            {"train": 4, "predict": 4, "ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 12},
+        ),
+        (
+            {"pseudo_labels": {"rounds": 1, "threshold": 0.5}},
+            {"train": 4, "predict": 4, "pseudo_label": 2, "ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 14},
+        ),
+        ({"ensemble": {"method": "rank"}}, {"ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 4}),
+        ({"report": {"gallery": 5}}, {"report": 1, "all": 1, "total": 2}),
+        ({"runtime": {"loader_workers": 2}}, {"report": 1, "all": 1, "total": 2}),
+    ],
+    ids=["lr of one model", "one more seed", "pseudo-label threshold", "ensemble method", "report option", "workers"],
+)
+def test_an_edit_reruns_exactly(finished: Path, changes: dict[str, object], expected: dict[str, int]) -> None:
+    (finished / "edited.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
+    assert jobs_of(snakemake(finished, "-n", config="edited.yaml")) == expected
+
+
+def test_config_on_the_command_line_replaces_the_default(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    write_config(tmp_path, models=TINY["models"][:1], pseudo_labels={"rounds": 0})
+    assert jobs_of(snakemake(tmp_path, "-n"))["train"] == 2  # the default's two models are not added
+    named = snakemake(tmp_path, "-n", "--config", "name=other")
+    assert "results/other/metrics.json" in named.stdout + named.stderr
+
+
+def test_bad_config_ends_before_any_job_with_one_clear_error(tmp_path: Path) -> None:
+    write_config(tmp_path, models=[{**TINY["models"][0], "backbone": "resnet19", "network": "timm"}])
+    result = snakemake(tmp_path)
+    output = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "models[0] (wide).backbone = 'resnet19': nearest is 'resnet18'" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_bad_data_ends_before_training_with_the_error_on_the_screen(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    write_config(tmp_path, data={**TINY["data"], "label_column": "lable"})
+    result = snakemake(tmp_path)
+    output = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "raw/train.csv has no column 'lable': nearest is 'label'" in output
+    assert "Traceback" not in (tmp_path / "results/tiny/logs/manifest.log").read_text()
+    assert not (tmp_path / "results/tiny/train").exists()
