@@ -1,17 +1,98 @@
-"""JSON schema of the config, for editors: ``python -m goldfold.config.schema`` writes it anew."""
+"""JSON schema of the config for editors, and its reference page: ``python -m goldfold.config.schema`` writes both."""
 
 import json
 from pathlib import Path
+from typing import Any
 
-from goldfold.config.root import Config
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
-PATH = Path("workflow/schemas/config.schema.json")
+from goldfold.config.data import Csv, Digits, Folder, Folds, Submission
+from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.root import Config, Ensemble, Report, Runtime
+
+SCHEMA = Path("workflow/schemas/config.schema.json")
+REFERENCE = Path("docs/config.md")
+SECTIONS: dict[str, type[BaseModel]] = {
+    "Top level": Config,
+    "data, source: folder": Folder,
+    "data, source: csv": Csv,
+    "data, source: digits": Digits,
+    "folds": Folds,
+    "train": Train,
+    "models[]": Model,
+    "pseudo_labels": PseudoLabels,
+    "ensemble": Ensemble,
+    "submission": Submission,
+    "report": Report,
+    "runtime": Runtime,
+}
+HEAD = """# The config, key by key
+
+Made by `make schema` from the types in `src/goldfold/config/`; do not edit. Unknown keys, wrong types and unknown names
+are errors before any job runs. An editor that reads `# yaml-language-server: $schema=workflow/schemas/config.schema.json`
+in the first line completes and checks keys as you type.
+"""
 
 
 def schema() -> str:
-    """The schema as text."""
+    """The JSON schema as text."""
     return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
+def reference() -> str:
+    """The reference page as Markdown, a table a section."""
+    return HEAD + "".join(_section(title, section) for title, section in SECTIONS.items())
+
+
+def _section(title: str, section: type[BaseModel]) -> str:
+    rows = "".join(_row(name, field) for name, field in section.model_fields.items())
+    about = " ".join((section.__doc__ or "").split())
+    return f"\n## {title}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    cells = (f"`{name}`", _allowed(name, field), _default(field), " ".join((field.description or "").split()))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _allowed(name: str, field: FieldInfo) -> str:
+    """What the key takes, in words, from its JSON schema."""
+
+    class Alone(BaseModel):
+        value: field.annotation = field  # type: ignore[name-defined]
+
+    schema = Alone.model_json_schema()
+    return _words(schema["properties"]["value"])
+
+
+def _words(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_words(inner) for inner in schema["anyOf"]))
+    if "$ref" in schema or "oneOf" in schema:
+        return "a section, below"
+    if schema.get("type") == "array":
+        return f"list of {_words(schema['items'])}"
+    names = {"object": "mapping", "boolean": "true or false", "integer": "whole number", "number": "number"}
+    word = names.get(schema.get("type", ""), {"string": "text", "null": "nothing"}.get(schema.get("type", ""), "any"))
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    return " ".join([word, *limits])
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return "as below"
+    return f"`{json.dumps(field.default)}`"
+
+
 if __name__ == "__main__":
-    PATH.write_text(schema())
+    SCHEMA.write_text(schema())
+    REFERENCE.write_text(reference())

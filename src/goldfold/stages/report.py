@@ -3,7 +3,65 @@
 from pathlib import Path
 from typing import Any
 
+from goldfold.report import data, ensemble, headline, notes, page, runinfo, scores, training
+from goldfold.report.blocks import Section
+from goldfold.report.results import Results, read
+from goldfold.runtime.files import atomic, write_text
 
-def run(results: str, out: str, **settings: Any) -> None:
-    """Placeholder."""
-    Path(out).write_text("x")
+
+def run(
+    results: str,
+    out: str,
+    title: str | None,
+    gallery: int,
+    name: str,
+    task: str,
+    metric: str,
+    answers: str | None,
+    settings: dict[str, Any],
+) -> None:
+    """Write the page, and its figures as PNG files into ``figures`` beside it.
+
+    Args:
+        results: folder of the finished run.
+        gallery: pictures a gallery of errors.
+        answers: CSV (id, label) of the test images' true labels, used for one number on the page.
+        settings: the whole config.
+
+    Raises:
+        DataError: the answers do not fit the test images.
+    """
+    found = read(Path(results), task, metric, answers, settings)
+    same = data.twins(found)
+    sections = _sections(found, same, gallery)
+    subtitle = f"{name} · {task} · {metric}"
+    html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
+    _write_figures(Path(out).parent / "figures", sections)
+    write_text(out, html)
+    print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
+
+
+def _sections(found: Results, same: list[data.Twins], gallery: int) -> list[Section]:
+    paths = dict(zip(found.truth["id"], found.truth["path"], strict=True))
+    every = [
+        scores.leaderboard(found, scores.fold_scores(found)),
+        scores.pseudo_labels(found),
+        training.curves(found),
+        *found.task.pages(found.oof, found.truth, paths, gallery),
+        ensemble.section(found),
+        data.section(found, same),
+        runinfo.section(found),
+    ]
+    return [section for section in every if section is not None]
+
+
+def _write_figures(folder: Path, sections: list[Section]) -> None:
+    """Each figure as a file for slides; those of an earlier report that are no longer drawn go."""
+    written = set()
+    for figure in page.figures(sections):
+        written.add(f"{figure.name}.png")
+        with atomic(folder / f"{figure.name}.png") as temporary:
+            temporary.write_bytes(figure.png)
+    for path in folder.glob("*.png"):
+        if path.name not in written:
+            path.unlink()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from goldfold.inference.views import View
     from goldfold.metrics import Score
+    from goldfold.report.blocks import Section
 
 
 @dataclass
@@ -240,6 +241,14 @@ class Classification:
         frame.insert(1, "prediction", np.array(self.classes, dtype=object)[values.argmax(axis=1)])
         frame.insert(2, "confidence", values.max(axis=1).round(6))
         return frame
+
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, paths: dict[str, str], gallery: int) -> list[Section]:
+        """Errors in pictures, confusion, scores by class, calibration."""
+        from goldfold.report import classification
+
+        return classification.pages(
+            self.probabilities(predictions, list(truth["id"])), self.classes, truth, paths, gallery
+        )
 
     def _indices(self, table: pd.DataFrame) -> NDArray[np.int64]:
         return np.array([target["label"] for target in self.targets(table)], dtype=np.int64)

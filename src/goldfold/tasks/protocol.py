@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the stages that need no torch do not load it
 
     from goldfold.inference.views import View
     from goldfold.metrics import Score
+    from goldfold.report.blocks import Section
 
 Arrays = dict[str, NDArray[Any]]
 """Predictions of a set of images: ``ids`` (n,), ``classes``, and the task's own arrays. What an .npz file holds."""
@@ -80,7 +81,7 @@ class Task(Protocol):
     def table(self, predictions: Arrays) -> pd.DataFrame:
         """Predictions for people to read."""
 
-    def pages(self, predictions: Arrays, truth: pd.DataFrame, paths: dict[str, str], gallery: int) -> list[Any]:
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, paths: dict[str, str], gallery: int) -> "list[Section]":
         """Sections of the report that depend on the kind of prediction, from scores by class to pictures of errors."""
 
 

@@ -1,0 +1,186 @@
+"""Sections of the report for one label an image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.report.blocks import Block, Cell, Gallery, Section, Table, Text
+from goldfold.report.calibration import confidence, reliability
+from goldfold.report.figures import matrix
+from goldfold.report.pictures import picture
+from goldfold.report.words import count, percent, shortened
+
+MOST_CLASSES_DRAWN = 30
+MOST_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions beside the truth, image by image; ``labels`` and ``predicted`` are indices of classes."""
+
+    ids: NDArray[np.str_]
+    classes: list[str]
+    values: NDArray[np.float64]
+    """Probabilities (n, classes), rows summing to one."""
+    labels: NDArray[np.int64]
+    paths: dict[str, str]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class."""
+        return self.values.argmax(axis=1)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Its probability."""
+        return self.values.max(axis=1)
+
+    @property
+    def is_wrong(self) -> NDArray[np.bool_]:
+        """Whether it is not the label."""
+        return self.predicted != self.labels
+
+    def counts(self) -> NDArray[np.int64]:
+        """Confusion matrix: true classes down, predicted across."""
+        n = len(self.classes)
+        return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
+
+
+def pages(
+    values: NDArray[np.float64], classes: list[str], truth: pd.DataFrame, paths: dict[str, str], gallery: int
+) -> list[Section]:
+    """Confusion, classes, calibration and errors.
+
+    Args:
+        values: probabilities (n, classes) of the images of ``truth``, in its order.
+        truth: id and label.
+        paths: image file by id; an image without one gets an empty place.
+        gallery: pictures a gallery.
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    labels = truth["label"].map(index).to_numpy(dtype=np.int64)
+    scaled = values / values.sum(axis=1, keepdims=True)
+    outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths)
+    return [_errors(outcome, gallery), _confusion(outcome), _classes(outcome), _calibration(outcome)]
+
+
+def _confusion(outcome: Outcome) -> Section:
+    counts, n = outcome.counts(), len(outcome.classes)
+    n_wrong = int(outcome.is_wrong.sum())
+    intro = (
+        f"{n_wrong:,} of {count(len(outcome.labels), 'image')} ({percent(n_wrong / len(outcome.labels), 2)}) got a class "
+        f"that is not theirs. Rows are the true classes, columns what was predicted, out of fold."
+    )
+    blocks: list[Block] = []
+    if n <= MOST_CLASSES_DRAWN:
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        texts = [[_cell(counts[r, c], shares[r, c], r == c, n) for c in range(n)] for r in range(n)]
+        caption = "Number of images" + (" and share of the true class." if n <= 14 else ".") + " Errors are in red."
+        names = ("true class", "predicted class")
+        blocks.append(matrix("confusion", shares, texts, outcome.classes, names, caption, highlight_errors=True))
+    else:
+        blocks.append(Text(f"With {n} classes the whole matrix cannot be read; the most confused pairs say more."))
+    return Section("confusion", "Confusion", intro, [*blocks, *_pairs(outcome, counts)])
+
+
+def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
+    if not number:
+        return "0" if is_diagonal else "·"
+    return f"{number:,}\n{100 * share:.1f} %" if n <= 8 else f"{number:,}\n{100 * share:.0f} %" if n <= 14 else f"{number}"
+
+
+def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
+    """Pairs of classes taken for each other, most often first."""
+    if not outcome.is_wrong.any():
+        return [Text("No errors: no class was ever taken for another.")]
+    both = counts + counts.T
+    rows, columns = np.triu_indices(len(counts), 1)
+    order = np.argsort(-both[rows, columns], kind="stable")[:MOST_PAIRS]
+    of_both = counts.sum(axis=1)
+    lines = [
+        [
+            f"{outcome.classes[a]} ↔ {outcome.classes[b]}",
+            Cell(f"{both[a, b]:,}", both[a, b] / both[rows, columns].max()),
+            f"{counts[a, b]:,}", f"{counts[b, a]:,}",
+            percent(both[a, b] / max(1, of_both[a] + of_both[b]), 2),
+        ]
+        for a, b in zip(rows[order], columns[order], strict=True)
+        if both[a, b]
+    ]  # fmt: skip
+    header = ["pair A ↔ B", "confused", "A taken for B", "B taken for A", "share of both"]
+    return [Text("", heading="Most confused pairs"), Table(header, lines, text_columns=header[:1])]
+
+
+def _classes(outcome: Outcome) -> Section:
+    counts = outcome.counts()
+    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
+    rows = [
+        [
+            name, f"{n_true[c]:,}", _share(precision[c]), _share(recall[c]), _share(f1[c]),
+            f"{n_predicted[c] - hits[c]:,}", f"{n_true[c] - hits[c]:,}",
+        ]
+        for c, name in enumerate(outcome.classes)
+    ]  # fmt: skip
+    intro = (
+        "Precision: of the images predicted to be of the class, the share that is. Recall: of the images of the class, "
+        "the share that is found. F1: their harmonic mean. A class with few images has scores that rest on little."
+    )
+    columns = ["class", "images", "precision", "recall", "F1", "false positives", "false negatives"]
+    return Section("classes", "Class by class", intro, [Table(columns, rows, text_columns=["class"])], "Classes")
+
+
+def _share(value: float) -> str | Cell:
+    return Cell(f"{value:.4f}", float(value)) if np.isfinite(value) else "–"
+
+
+def _calibration(outcome: Outcome) -> Section:
+    is_right = ~outcome.is_wrong
+    figure, gap, n_bins = reliability(outcome.confidence, is_right)
+    mean, right = float(outcome.confidence.mean()), float(is_right.mean())
+    lean = "too sure" if mean > right else "not sure enough"
+    intro = (
+        f"Does a probability of 0.9 come true nine times in ten? On average the ensemble is {percent(mean)} sure and "
+        f"{percent(right)} right, so on the whole it is {lean}. Expected calibration error: {gap:.4f} (mean distance "
+        f"between the two over {n_bins} bins of equal width, weighted by the images in each)."
+    )
+    return Section("calibration", "Calibration", intro, [figure, confidence(outcome.confidence, is_right)])
+
+
+def _errors(outcome: Outcome, gallery: int) -> Section:
+    wrong = np.flatnonzero(outcome.is_wrong)
+    wrong = wrong[np.lexsort((outcome.ids[wrong], -outcome.confidence[wrong]))]
+    unsure = np.lexsort((outcome.ids, outcome.confidence))[:gallery]
+    blocks: list[Block] = []
+    intro = (
+        "Pictures say most about what to do next: a wrong label, a bad crop, two classes that look alike. All are "
+        "training images, each predicted by models that never saw it."
+    )
+    if len(wrong):
+        shown = wrong[:gallery]
+        caption = f"The {len(shown)} of {count(len(wrong), 'error')} that the ensemble was most sure of, the surest first."
+        blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
+    else:
+        blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
+    caption = "The images the ensemble was least sure of, right or wrong."
+    blocks.append(Gallery(_pictures(outcome, unsure), caption, heading="Least confident images"))
+    return Section("errors", "Errors in pictures", intro, blocks, "Errors")
+
+
+def _pictures(outcome: Outcome, rows: NDArray[np.int64]) -> list:  # type: ignore[type-arg]
+    predicted, sure = outcome.predicted, outcome.confidence
+    return [
+        picture(
+            outcome.paths.get(str(outcome.ids[row])),
+            _verdict(outcome.classes[outcome.labels[row]], outcome.classes[predicted[row]]),
+            [f"{100 * sure[row]:.1f} % sure", str(outcome.ids[row])],
+        )
+        for row in rows
+    ]
+
+
+def _verdict(true: str, predicted: str) -> str:
+    return f"{shortened(true)} ✓" if true == predicted else f"{shortened(true)} → {shortened(predicted)}"

@@ -1,0 +1,68 @@
+"""The top of the page: the score, and what it means."""
+
+from dataclasses import dataclass, field
+
+from goldfold.report.results import Results
+from goldfold.report.runinfo import n_training_runs
+from goldfold.report.words import count, interval, score
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What the page begins with."""
+
+    value: str
+    label: str
+    interval: str
+    sentence: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    test: "Headline | None" = None
+
+
+def headline(results: Results) -> Headline:
+    """The ensemble's out-of-fold score and the size of the experiment."""
+    entry = results.metrics["oof"][results.metric]
+    truth = results.truth
+    unit, n = ("groups", truth["group"].nunique()) if "group" in truth else ("images", len(truth))
+    ends = interval(entry.get("low"), entry.get("high"))
+    meaning = (
+        f"Each of the {count(len(truth), 'training image')} was predicted by models that never saw it in training. "
+        + (
+            f"Drawing {n:,} {unit} anew, again and again, gives a score in this range 95 times in 100."
+            if ends != "–"
+            else "No interval could be computed."
+        )
+    )
+    if "group" in truth:
+        meaning += " Whole groups are drawn, since images of a group are not independent."
+    direction = "larger is better" if results.greater_is_better else "smaller is better"
+    label = f"{results.metric}, out of fold ({direction})"
+    return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), _test(results))
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    settings = results.settings
+    numbers = [(split, len(table)) for split, table in results.tables.items()]
+    return [
+        *((f"{split} images", f"{number:,}") for split, number in numbers),
+        ("classes", f"{len(results.classes):,}"),
+        ("models", f"{len(results.models):,}"),
+        ("folds", f"{settings['folds']['n_folds']:,}"),
+        ("seeds", f"{len(settings['seeds']):,}"),
+        ("pseudo-label rounds", f"{results.n_rounds:,}"),
+        ("training runs", f"{n_training_runs(results):,}"),
+    ]
+
+
+def _test(results: Results) -> Headline | None:
+    """Score on the test images where their labels are known."""
+    if results.answers is None or results.test is None:
+        return None
+    found = results.task.score(results.test, results.answers, results.metric)
+    sentence = (
+        f"The ensemble's prediction of {count(len(results.answers), 'test image')} whose labels are known. These labels are "
+        f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
+    )
+    return Headline(
+        score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence
+    )

@@ -1,0 +1,127 @@
+"""Section on the run itself: the DAG, times, versions, config."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from goldfold.report import dag
+from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
+from goldfold.report.results import Results, Run
+from goldfold.report.words import count, duration
+
+
+def section(results: Results) -> Section:
+    """How the results came about."""
+    intro = "What was run, on what, for how long, and with which settings."
+    config = yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True)
+    blocks: list[Block] = [
+        dag.draw(_details(results), results.n_rounds, "Jobs of this run by stage."),
+        *_times(results),
+        *_models(results),
+        *_made_with(results.runs),
+        Code("The whole config, with all defaults filled in", config),
+    ]
+    return Section("run", "Run", intro, blocks)
+
+
+def n_training_runs(results: Results) -> int:
+    """Models x folds x seeds x rounds."""
+    settings = results.settings
+    return len(results.models) * settings["folds"]["n_folds"] * len(settings["seeds"]) * (results.n_rounds + 1)
+
+
+def _details(results: Results) -> dict[str, str]:
+    settings, n_runs = results.settings, n_training_runs(results)
+    shapes = {(str(model["image_size_px"]), model["resize"]) for model in settings["models"]}
+    n_images = sum(len(table) for table in results.tables.values())
+    details = {
+        "manifest": count(n_images, "image"),
+        "folds": count(settings["folds"]["n_folds"], "fold"),
+        "cache": count(len(shapes), "image size"),
+        "train": count(n_runs, "job"),
+        "predict": count(n_runs, "job"),
+        "ensemble": count(len(results.ensemble["weights"]), "member"),
+        "report": "this page",
+    }
+    if results.test is not None:
+        details["submit"] = count(len(results.tables["test"]), "row")
+    if results.n_rounds:
+        details["pseudo_label"] = count(results.n_rounds, "round")
+    return details
+
+
+def _times(results: Results) -> list[Block]:
+    jobs = results.benchmarks
+    if jobs.empty:
+        return [Text("No run times are on disk.", heading="Times")]
+    order = [name for name in (*dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]) if name in set(jobs["stage"])]
+    rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
+    total = float(jobs["seconds"].sum())
+    text = (
+        f"{duration(total)} of computing in {count(len(jobs), 'job')} ({total / 3600:.2f} hours, one job after the other; "
+        f"jobs that ran side by side took less by the clock)."
+    )
+    columns = ["stage", "jobs", "mean", "shortest", "longest", "all together", "peak memory"]
+    return [Text(text, heading="Times"), Table(columns, rows, text_columns=["stage"])]
+
+
+def _summary(jobs: pd.DataFrame) -> list[str]:
+    seconds, memory = jobs["seconds"], pd.to_numeric(jobs["mb"], errors="coerce").max()
+    return [
+        f"{len(jobs):,}", *(duration(float(value)) for value in (seconds.mean(), seconds.min(), seconds.max(), seconds.sum())),
+        "–" if memory != memory else f"{memory:,.0f} MB",
+    ]  # fmt: skip
+
+
+def _models(results: Results) -> list[Block]:
+    rows = []
+    for model in results.models:
+        runs = [run for run in results.runs if run.model == model]
+        jobs = results.benchmarks[(results.benchmarks["stage"] == "train") & (results.benchmarks["model"] == model)]
+        if runs:
+            parameters = runs[0].record.get("parameters")
+            times = _summary(jobs)[1:5] if len(jobs) else ["–"] * 4
+            rows.append([model, f"{parameters:,}" if parameters else "–", f"{len(runs):,}", *times])
+    columns = ["model", "parameters", "runs", "mean", "shortest", "longest", "all together"]
+    return [Text("", heading="Training by model"), Table(columns, rows, text_columns=["model"])] if rows else []
+
+
+def _made_with(runs: list[Run]) -> list[Block]:
+    """Versions, hardware and commit; all of them where runs differ."""
+    if not runs:
+        return []
+    names = list(dict.fromkeys(name for run in runs for name in run.record.get("versions", {})))
+    versions = [(name, _all(runs, lambda record, name=name: record.get("versions", {}).get(name))) for name in names]
+    starts = sorted(run.record["started"] for run in runs if run.record.get("started"))
+    facts = [
+        ("processor", _all(runs, lambda record: record.get("hardware", {}).get("processor"))),
+        ("cores", _all(runs, lambda record: record.get("hardware", {}).get("cores"))),
+        ("GPU", _all(runs, lambda record: record.get("hardware", {}).get("gpu"), none="none")),
+        ("system", _all(runs, lambda record: record.get("hardware", {}).get("system"))),
+        ("device, precision", _all(runs, _arithmetic)),
+        ("arithmetic threads", _all(runs, lambda record: record.get("runtime", {}).get("torch_threads"))),
+        ("git commit", _all(runs, _commit, none="not a git checkout")),
+        ("code digest of training", _all(runs, lambda record: record.get("code"))),
+        ("seeds", ", ".join(map(str, sorted({run.seed for run in runs})))),
+        ("first training run began", starts[0] if starts else "–"),
+        ("last training run began", starts[-1] if starts else "–"),
+    ]
+    return [Text("", heading="Made with"), Facts(facts), Text("", heading="Versions"), Facts(versions)]
+
+
+def _all(runs: list[Run], get: Callable[[dict[str, Any]], Any], none: str = "–") -> str:
+    values = dict.fromkeys(none if (value := get(run.record)) is None else str(value) for run in runs)
+    return " | ".join(values)
+
+
+def _arithmetic(record: dict[str, Any]) -> str | None:
+    runtime = record.get("runtime", {})
+    precision = {"no": "fp32"}.get(runtime.get("precision"), runtime.get("precision"))
+    return f"{runtime['device']}, {precision}" if "device" in runtime else None
+
+
+def _commit(record: dict[str, Any]) -> str | None:
+    git = record.get("git", {})
+    return f"{git['commit'][:12]}{' with local changes' if git.get('dirty') else ''}" if git.get("commit") else None
