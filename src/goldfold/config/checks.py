@@ -81,6 +81,8 @@ def _model_problems(index: int, model: Model) -> list[str]:
         problems.append(f"{where}.pretrained = {model.pretrained!r}: no such file; give a path, true or false")
     if model.network == "small_resnet" and model.pretrained is True:
         problems.append(f"{where}.pretrained = true: small_resnet has no published weights; give a path or false")
+    if model.image_size_px is None and model.backbone is None:
+        problems.append(f"{where}.image_size_px: missing; only a timm backbone brings its own")
     if isinstance(model.image_size_px, int) and not 4 <= model.image_size_px <= 8192:
         problems.append(f"{where}.image_size_px = {model.image_size_px}: must lie between 4 and 8192")
     return problems

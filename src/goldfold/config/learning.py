@@ -61,8 +61,8 @@ class Model(Section):
     """More arguments for the network."""
     pretrained: bool | str = False
     """`true` loads from timm's hub, a path loads a local .safetensors or .pth file."""
-    image_size_px: ImageSize
-    """Input size: one number (square) or [height, width]."""
+    image_size_px: ImageSize | None = None
+    """Input size: one number (square) or [height, width]; without it, the backbone's own by timm."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
     dropout: Number = Field(0.0, ge=0, lt=1)
@@ -73,6 +73,8 @@ class Model(Section):
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
+        if self.image_size_px is None:
+            raise ValueError(f"the input size of {self.name} is not filled in yet; see goldfold.config.sizes")
         if isinstance(self.image_size_px, int):
             return self.image_size_px, self.image_size_px
         return self.image_size_px[0], self.image_size_px[1]

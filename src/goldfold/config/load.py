@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from goldfold.config.checks import check
 from goldfold.config.root import Config
+from goldfold.config.sizes import with_sizes
 from goldfold.runtime.errors import ConfigError, nearest
 
 QUOTED = re.compile(r"'([^']*)'")
@@ -47,7 +48,7 @@ def parse(values: Any, origin: str = "config") -> Config:
         check(config)
     except ConfigError as error:
         raise ConfigError(_joined(origin, str(error).splitlines())) from error
-    return config
+    return with_sizes(config)
 
 
 def _joined(origin: str, lines: list[str]) -> str:

@@ -72,3 +72,14 @@ def _create(backbone: str, image_size: tuple[int, int], arguments: dict[str, Any
 
 def _to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
     return tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
+
+
+def input_size(backbone: str) -> tuple[int, int]:
+    """Height and width of the images that a timm network was made for, by its own configuration."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(backbone)
+    if settings is None:
+        settings = timm.create_model(backbone, pretrained=False).pretrained_cfg  # a network without published weights
+    size = settings["input_size"] if isinstance(settings, dict) else settings.input_size
+    return int(size[1]), int(size[2])

@@ -88,7 +88,9 @@ def _confusion(outcome: Outcome) -> Section:
 def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
     if not number:
         return "0" if is_diagonal else "·"
-    return f"{number:,}\n{100 * share:.1f} %" if n <= 8 else f"{number:,}\n{100 * share:.0f} %" if n <= 14 else f"{number}"
+    return (
+        f"{number:,}\n{100 * share:.1f} %" if n <= 8 else f"{number:,}\n{100 * share:.0f} %" if n <= 14 else f"{number}"
+    )
 
 
 def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
@@ -161,7 +163,9 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
     )
     if len(wrong):
         shown = wrong[:gallery]
-        caption = f"The {len(shown)} of {count(len(wrong), 'error')} that the ensemble was most sure of, the surest first."
+        caption = (
+            f"The {len(shown)} of {count(len(wrong), 'error')} that the ensemble was most sure of, the surest first."
+        )
         blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
     else:
         blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))

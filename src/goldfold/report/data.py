@@ -104,7 +104,10 @@ def _folds(results: Results) -> list[Block]:
     splitter = results.settings["folds"]["splitter"]
     text = f"Validation images of each fold, by class; split by “{splitter}”."
     flipped = summary.T  # classes down, folds across: classes can be many
-    rows = [[str(name), *(f"{value:,}" for value in row)] for name, row in zip(flipped.index, flipped.to_numpy(), strict=True)]
+    rows = [
+        [str(name), *(f"{value:,}" for value in row)]
+        for name, row in zip(flipped.index, flipped.to_numpy(), strict=True)
+    ]
     columns = ["class", *(f"fold {number}" for number in summary.index)]
     return [Text(text, heading="Folds"), Table(columns, rows, text_columns=["class"], mark=len(rows) - 1)]
 
@@ -113,7 +116,9 @@ def _quarantine(results: Results) -> list[Block]:
     lost = results.quarantine
     if lost.empty:
         return [Text("Every image could be used; the quarantine is empty.", heading="Quarantine")]
-    rows = [[str(value) for value in row] for row in lost[["split", "id", "path", "reason"]].head(MOST_LISTED).to_numpy()]
+    rows = [
+        [str(value) for value in row] for row in lost[["split", "id", "path", "reason"]].head(MOST_LISTED).to_numpy()
+    ]
     text = f"{count(len(lost), 'image')} left out{_first(len(lost))}."
     columns = ["split", "id", "path", "reason"]
     return [Text(text, heading="Quarantine"), Table(columns, rows, text_columns=columns)]

@@ -63,6 +63,4 @@ def _test(results: Results) -> Headline | None:
         f"The ensemble's prediction of {count(len(results.answers), 'test image')} whose labels are known. These labels are "
         f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
     )
-    return Headline(
-        score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence
-    )
+    return Headline(score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence)

@@ -177,5 +177,7 @@ def _answers(path: str, test: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
         raise DataError(f"data.test_answers: {path} names none of the {len(test)} test images by id.")
     odd = sorted(set(known["label"]) - set(classes))
     if odd:
-        raise DataError(f"data.test_answers: {path} has the label {odd[0]!r}, which is not a class of the training data.")
+        raise DataError(
+            f"data.test_answers: {path} has the label {odd[0]!r}, which is not a class of the training data."
+        )
     return known

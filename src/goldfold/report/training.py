@@ -12,7 +12,9 @@ def curves(results: Results) -> Section:
     drawn = 0
     for model in results.models:
         runs = [(run.round, run.history) for run in results.runs if run.model == model]
-        usable = [(number, history) for number, history in runs if {"epoch", "train_loss", results.metric} <= set(history)]
+        usable = [
+            (number, history) for number, history in runs if {"epoch", "train_loss", results.metric} <= set(history)
+        ]
         if usable:
             drawn += len(usable)
             figure = learning_curves(model, usable, results.metric)

@@ -43,6 +43,8 @@ def run(
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, quarantine, on_bad_image, on_missing_image)
     tables["train"] = _labelled(tables["train"], quarantine, on_missing_label)
+    if "unlabeled" in tables:
+        tables["unlabeled"] = _without_copies(tables["unlabeled"], tables["train"], quarantine)
     classes = sorted(tables["train"]["label"].unique(), key=_natural)
     _refuse_useless(tables, quarantine, classes)
     if sample is not None:
@@ -99,6 +101,15 @@ def _labelled(train: pd.DataFrame, quarantine: list[pd.DataFrame], policy: str) 
         )
     quarantine.append(train[lacks].assign(reason="image has no label", split="train"))
     return train[~lacks].reset_index(drop=True)
+
+
+def _without_copies(pool: pd.DataFrame, train: pd.DataFrame, quarantine: list[pd.DataFrame]) -> pd.DataFrame:
+    """The pool without copies of training images: a fold's models would train on their validation images."""
+    original = pool["sha256"].map(train.drop_duplicates("sha256").set_index("sha256")["id"])
+    is_copy = original.notna()
+    reasons = "has the same bytes as training image " + original[is_copy].astype(str)
+    quarantine.append(pool[is_copy].assign(reason=reasons, split="unlabeled"))
+    return pool[~is_copy].reset_index(drop=True)
 
 
 def _refuse_useless(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame], classes: list[str]) -> None:

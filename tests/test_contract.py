@@ -1,0 +1,537 @@
+"""One suite over every entry of every registry: a new entry is held to it without a line added here."""
+
+import inspect
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn import metrics as sk
+
+from goldfold import ensembling, losses, metrics, models, tasks
+from goldfold.data import sources
+from goldfold.data.sources import SOURCES
+from goldfold.data.splits import SPLITTERS, split
+from goldfold.data.transforms import FLIPS, PRESETS, Augment
+from goldfold.ensembling import METHODS
+from goldfold.inference import views
+from goldfold.inference.views import VIEWS
+from goldfold.losses import LOSSES
+from goldfold.metrics import METRICS
+from goldfold.models import MODELS
+from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
+from goldfold.runtime.errors import ConfigError
+from goldfold.tasks import TASKS
+
+every = pytest.mark.parametrize
+
+
+def test_the_suite_sees_every_registry() -> None:
+    sizes = {
+        "models": len(MODELS),
+        "losses": len(LOSSES),
+        "metrics": len(METRICS),
+        "schedules": len(SCHEDULES),
+        "splitters": len(SPLITTERS),
+        "methods": len(METHODS["probabilities"]),
+        "views": len(VIEWS),
+        "presets": len(PRESETS),
+        "sources": len(SOURCES),
+        "tasks": len(TASKS),
+    }
+    least = dict(zip(sizes, (2, 2, 6, 5, 4, 4, 14, 4, 3, 1), strict=True))
+    assert all(sizes[name] >= least[name] for name in sizes), sizes
+    assert set(METHODS) == {task(["a", "b"]).prediction_kind for task in TASKS.values()}
+
+
+# --- networks
+
+
+def network(name: str, channels: int = 3, n_classes: int = 3, **params: Any) -> torch.nn.Module:
+    """From its defaults, inside goldfold's wrapping, all weights drawn so that none blocks a gradient."""
+    if "backbone" in inspect.signature(MODELS[name]).parameters:
+        params = {"backbone": "test_resnet", **params}
+    torch.manual_seed(0)
+    built = tasks.build("classification", [f"c{i}" for i in range(n_classes)]).model(name, (32, 32), channels, **params)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return built
+
+
+def batch_of_images(channels: int = 3, n: int = 4) -> torch.Tensor:
+    return torch.randint(0, 256, (n, channels, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@every("name", MODELS)
+@every("channels", [1, 3])
+@every("n_classes", [2, 5])
+def test_network_gives_one_logit_a_class_for_uint8_images(name: str, channels: int, n_classes: int) -> None:
+    logits = network(name, channels, n_classes)(batch_of_images(channels))
+    assert logits.shape == (4, n_classes)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+    assert (logits[0] != logits[1]).any(), "the output depends on the image"
+
+
+@every("name", MODELS)
+def test_every_parameter_of_a_network_gets_a_gradient(name: str) -> None:
+    model = network(name)
+    model(batch_of_images()).square().sum().backward()
+    named = dict(model.named_parameters())
+    assert len(named) > 10
+    without = [key for key, value in named.items() if value.grad is None or not value.grad.abs().sum() > 0]
+    assert without == []
+
+
+@every("name", MODELS)
+def test_network_is_finite_in_bf16_and_near_its_fp32_output(name: str) -> None:
+    model = network(name).eval()
+    with torch.inference_mode():
+        exact = model(batch_of_images())
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = model(batch_of_images()).float()
+    assert torch.isfinite(half).all()
+    assert (half - exact).abs().max() < 0.1 * exact.abs().max() + 0.1
+
+
+@every("name", MODELS)
+def test_network_saved_and_loaded_gives_the_same_output(name: str, tmp_path: Path) -> None:
+    model = network(name)
+    model(batch_of_images())  # moves the running statistics, which must travel too
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    other = network(name)
+    assert not torch.equal(other.eval()(batch_of_images()), model.eval()(batch_of_images()))
+    other.load_state_dict(load_file(tmp_path / "w.safetensors"))
+    assert torch.equal(other(batch_of_images()), model(batch_of_images()))
+
+
+@every("name", MODELS)
+def test_dropout_of_a_network_acts_in_training_only(name: str) -> None:
+    model = network(name, dropout=0.5)
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.0
+    assert not torch.equal(model(batch_of_images()), model(batch_of_images()))
+    model.eval()
+    assert torch.equal(model(batch_of_images()), model(batch_of_images()))
+
+
+@every("name", MODELS)
+def test_network_that_gets_an_unknown_parameter_says_which(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"network '{name}' does not take these parameters: .*no_such.*models\[\]"):
+        network(name, no_such=1)
+
+
+def test_own_network_is_found_by_module_and_function_and_named_where_it_is_not() -> None:
+    assert models.build("torch.nn:Linear", in_features=2, out_features=3).out_features == 3
+    with pytest.raises(ConfigError, match=r"network 'torch\.nn:Linnear': .*must be importable"):
+        models.build("torch.nn:Linnear")
+    with pytest.raises(ConfigError, match=r"network 'no_such_module:f': No module named 'no_such_module'"):
+        models.build("no_such_module:f")
+
+
+def test_normalisation_is_on_the_inside_with_the_network_s_own_mean_and_std() -> None:
+    model = network("timm")
+    inner = model.network
+    assert tuple(model.mean.flatten().tolist()) == pytest.approx(inner.mean)
+    images = batch_of_images()
+    by_hand = (images.float() / 255 - torch.tensor(inner.mean).view(1, 3, 1, 1)) / torch.tensor(inner.std).view(
+        1, 3, 1, 1
+    )
+    assert torch.allclose(inner.eval()(by_hand), model.eval()(images), atol=1e-5)
+
+
+def test_small_resnet_refuses_images_it_cannot_halve() -> None:
+    with pytest.raises(ConfigError, match=r"small_resnet needs images of at least 8 pixels, not \(4, 4\)"):
+        models.build("small_resnet", n_classes=2, in_channels=1, image_size=(4, 4))
+
+
+# --- losses
+
+
+def logits_for(labels: torch.Tensor, n_classes: int, strength: float) -> torch.Tensor:
+    return strength * torch.nn.functional.one_hot(labels, n_classes).float()
+
+
+LABELS = torch.tensor([0, 1, 2, 2, 1, 0])
+HARD = torch.nn.functional.one_hot(LABELS, 3).float()
+
+
+@every("name", LOSSES)
+def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 20
+    soft = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), 1)
+    for target in (HARD, soft):
+        values = losses.build(name)(logits, target)
+        assert values.shape == (6,)
+        assert torch.isfinite(values).all()
+        assert (values >= 0).all()
+
+
+@every("name", LOSSES)
+def test_loss_falls_as_the_logits_become_more_right(name: str) -> None:
+    means = [losses.build(name)(logits_for(LABELS, 3, strength), HARD).mean().item() for strength in (-3, -1, 0, 1, 3)]
+    assert means == sorted(means, reverse=True)
+    assert len(set(means)) == 5
+    assert losses.build(name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
+
+
+@every("name", LOSSES)
+def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
+    logits, loss = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), losses.build(name)
+    mixed = loss(logits, 0.3 * HARD + 0.7 * HARD.flip(0))
+    assert torch.allclose(mixed, 0.3 * loss(logits, HARD) + 0.7 * loss(logits, HARD.flip(0)), atol=1e-6)
+
+
+@every("name", LOSSES)
+def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: str) -> None:
+    logits = (1e4 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    losses.build(name)(logits, HARD).sum().backward()
+    assert torch.isfinite(logits.grad).all()
+    values = losses.build(name)(torch.randn(6, 3).bfloat16(), HARD)
+    assert values.dtype == torch.float32
+    assert torch.isfinite(values).all()
+
+
+def test_cross_entropy_is_torch_s_and_focal_without_focus_is_cross_entropy() -> None:
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.cross_entropy(logits, LABELS, reduction="none")
+    assert torch.allclose(losses.build("cross_entropy")(logits, HARD), expected, atol=1e-6)
+    assert torch.allclose(losses.build("focal", gamma=0.0)(logits, HARD), expected, atol=1e-6)
+
+
+def test_focal_equals_its_formula() -> None:
+    # gamma 2, p = 0.25 by hand: (1 - 0.25)^2 * -ln(0.25) = 0.779790...
+    logits = torch.log(torch.tensor([[0.25, 0.75]]))
+    assert losses.build("focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.5625 * math.log(4))
+
+
+# --- metrics
+
+
+def cases(n_classes: int, seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities with ties, and labels of every class."""
+    generator = np.random.default_rng(seed)
+    raw = generator.integers(1, 5, (n, n_classes)).astype(float)
+    return raw / raw.sum(axis=1, keepdims=True), np.arange(n) % n_classes
+
+
+@every("name", METRICS)
+@every("n_classes", [2, 4])
+def test_perfect_prediction_is_the_best_there_is(name: str, n_classes: int) -> None:
+    metric, labels = METRICS[name], np.arange(24) % n_classes
+    perfect = metric.value(np.eye(n_classes)[labels], labels)
+    assert perfect == pytest.approx(1.0 if metric.greater_is_better else 0.0, abs=1e-9)
+    for seed in range(5):
+        other = metric.value(*cases(n_classes, seed))
+        assert other < perfect if metric.greater_is_better else other > perfect
+
+
+@every("name", METRICS)
+@every("n_classes", [2, 4])
+def test_metric_improves_when_a_wrong_prediction_is_put_right(name: str, n_classes: int) -> None:
+    metric = METRICS[name]
+    values, labels = cases(n_classes, seed=3)
+    wrong = np.flatnonzero(values.argmax(axis=1) != labels)
+    assert len(wrong) > 10
+    for row in wrong[:5]:
+        better = values.copy()
+        better[row] = np.eye(n_classes)[labels[row]]
+        gain = metric.value(better, labels) - metric.value(values, labels)
+        assert gain > 0 if metric.greater_is_better else gain < 0
+
+
+SKLEARN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(1)),
+    "balanced_accuracy": lambda y, p: sk.balanced_accuracy_score(y, p.argmax(1)),
+    "f1_macro": lambda y, p: sk.f1_score(y, p.argmax(1), average="macro"),
+    "log_loss": lambda y, p: sk.log_loss(y, p),
+    "quadratic_kappa": lambda y, p: sk.cohen_kappa_score(y, p.argmax(1), weights="quadratic"),
+    "roc_auc": lambda y, p: (
+        sk.roc_auc_score(y, p[:, 1]) if p.shape[1] == 2 else sk.roc_auc_score(y, p, multi_class="ovr")
+    ),
+}
+
+
+@every("name", METRICS)
+@every("n_classes", [2, 3, 5])
+@every("seed", range(4))
+def test_metric_agrees_with_scikit_learn(name: str, n_classes: int, seed: int) -> None:
+    values, labels = cases(n_classes, seed)
+    labels = np.random.default_rng(seed).permutation(labels)
+    assert METRICS[name].value(values, labels) == pytest.approx(SKLEARN[name](labels, values), abs=1e-12)
+
+
+@every("name", METRICS)
+def test_metric_of_labels_looks_at_the_most_probable_class_only(name: str) -> None:
+    values, labels = cases(3, seed=0)
+    values = values + 0.01 * np.arange(3)  # no ties
+    values /= values.sum(axis=1, keepdims=True)
+    sharper = values**2 / (values**2).sum(axis=1, keepdims=True)
+    same = METRICS[name].value(values, labels) == METRICS[name].value(sharper, labels)
+    assert same == METRICS[name].of_labels
+    assert METRICS[name].name == name
+
+
+@every("name", METRICS)
+def test_metric_is_a_plain_number_where_a_resample_lacks_a_class(name: str) -> None:
+    values, labels = cases(3, seed=0)
+    keep = labels != 2
+    assert isinstance(METRICS[name].value(values[keep], labels[keep]), float)
+    assert np.isfinite(METRICS[name].value(values[keep], labels[keep]))
+
+
+# --- schedules
+
+
+def rates(name: str, steps: int, warmup: int, lr: float = 0.5, optimizer: Any = None) -> list[float]:
+    optimizer = optimizer or torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    schedule, seen = build_schedule(name, optimizer, steps, warmup), []
+    for update in range(steps):
+        schedule.step(update)
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+    return seen
+
+
+@every("name", SCHEDULES)
+@every(("steps", "warmup"), [(100, 10), (100, 0), (7, 2), (2, 1), (1, 0)])
+def test_schedule_is_never_negative_nor_above_its_peak(name: str, steps: int, warmup: int) -> None:
+    seen = rates(name, steps, warmup)
+    assert len(seen) == steps
+    assert min(seen) >= 0
+    assert max(seen) <= 0.5 * (1 + 1e-9)
+    assert max(seen) > 0
+
+
+@every("name", SCHEDULES)
+def test_schedule_rises_through_warm_up_reaches_its_peak_and_ends_low(name: str) -> None:
+    seen = rates(name, 100, 10)
+    rising = seen[:10]
+    assert all(later > earlier for earlier, later in pairwise(rising))
+    assert max(seen) == pytest.approx(0.5, rel=0.01)
+    if name == "constant":
+        assert seen[10:] == pytest.approx([0.5] * 90)
+    else:
+        assert seen[-1] < 0.05 * max(seen)
+        after = seen[seen.index(max(seen)) :]
+        assert all(later <= earlier * (1 + 1e-9) for earlier, later in pairwise(after))
+
+
+@every("name", SCHEDULES)
+def test_schedule_counts_optimizer_steps_so_that_twice_the_steps_is_the_same_curve(name: str) -> None:
+    short, long = rates(name, 100, 10), rates(name, 200, 20)
+    near = np.interp(np.linspace(0, 1, 40), np.linspace(0, 1, 200), long)
+    assert np.interp(np.linspace(0, 1, 40), np.linspace(0, 1, 100), short) == pytest.approx(near, abs=0.06)
+
+
+@every("name", SCHEDULES)
+def test_schedule_works_with_an_optimizer_that_has_no_momentum(name: str) -> None:
+    optimizer = torch.optim.Adadelta([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    assert max(rates(name, 50, 5, optimizer=optimizer)) == pytest.approx(0.5, rel=0.02)
+
+
+@every("name", SCHEDULES)
+def test_schedule_leaves_the_ratio_between_parameter_groups_alone(name: str) -> None:
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.5, 0.05)]
+    optimizer = torch.optim.AdamW(groups)
+    schedule = build_schedule(name, optimizer, 50, 0)
+    for update in range(30):
+        schedule.step(update)
+        first, second = (group["lr"] for group in optimizer.param_groups)
+        assert first == pytest.approx(10 * second, rel=0.02)
+        optimizer.step()
+
+
+# --- splitters
+
+
+def table_of(n: int = 60, seed: int = 0) -> pd.DataFrame:
+    """Labels, groups of about three images that mix classes, and ready-made folds."""
+    generator = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "id": [f"i{number:03d}" for number in generator.permutation(n)],
+            "label": [str(number % 3) for number in range(n)],
+            "group": [f"g{number // 3}" for number in generator.permutation(n)],
+            "fold": [str(number % 4) for number in range(n)],
+        }
+    )
+
+
+@every("name", SPLITTERS)
+def test_splitter_puts_every_image_into_one_of_the_folds(name: str) -> None:
+    folds = split(table_of(), name, 4, seed=0)
+    assert folds.shape == (60,)
+    assert set(folds) == {0, 1, 2, 3}
+
+
+@every("name", SPLITTERS)
+def test_splitter_depends_on_the_seed_alone(name: str) -> None:
+    first = split(table_of(), name, 4, seed=0)
+    assert (split(table_of(), name, 4, seed=0) == first).all()
+    assert (split(table_of(), name, 4, seed=1) == first).all() == (name == "predefined")
+
+
+# --- ensembling
+
+
+def stack_of(members: int = 3, images: int = 20, classes: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, images))
+
+
+@every("name", METHODS["probabilities"])
+def test_fusing_one_member_is_the_identity(name: str) -> None:
+    stack = stack_of(members=1)
+    assert METHODS["probabilities"][name](stack, [0.7]) == pytest.approx(stack[0], abs=1e-9)
+
+
+@every("name", METHODS["probabilities"])
+def test_fusing_equal_members_is_the_identity(name: str) -> None:
+    stack = np.repeat(stack_of(members=1), 3, axis=0)
+    assert METHODS["probabilities"][name](stack, [1, 2, 3]) == pytest.approx(stack[0], abs=1e-9)
+
+
+@every("name", METHODS["probabilities"])
+def test_weights_of_members_have_no_scale(name: str) -> None:
+    fuse, stack = METHODS["probabilities"][name], stack_of()
+    assert fuse(stack, [10, 20, 30]) == pytest.approx(fuse(stack, [1, 2, 3]), abs=1e-12)
+
+
+@every("name", METHODS["probabilities"])
+def test_order_of_members_does_not_matter(name: str) -> None:
+    fuse, stack = METHODS["probabilities"][name], stack_of()
+    assert fuse(stack[[2, 0, 1]], [3, 1, 2]) == pytest.approx(fuse(stack, [1, 2, 3]), abs=1e-12)
+
+
+@every("name", METHODS["probabilities"])
+def test_a_member_of_weight_zero_is_not_heard(name: str) -> None:
+    fuse, stack = METHODS["probabilities"][name], stack_of()
+    assert fuse(stack, [1, 2, 0]) == pytest.approx(fuse(stack[:2], [1, 2]), abs=1e-12)
+
+
+@every("name", METHODS["probabilities"])
+def test_fused_values_are_finite_probabilities_whatever_the_certainty(name: str) -> None:
+    stack = np.stack([np.eye(3)[[0, 1, 2, 0]], np.eye(3)[[1, 1, 2, 2]]])
+    fused = METHODS["probabilities"][name](stack, [1, 1])
+    assert fused.shape == (4, 3)
+    assert np.isfinite(fused).all()
+    assert (fused >= 0).all()
+    assert (fused <= 1).all()
+
+
+# --- views
+
+
+@every("name", VIEWS)
+@every("dtype", [torch.uint8, torch.float32])
+def test_view_keeps_shape_range_and_the_images_apart(name: str, dtype: torch.dtype) -> None:
+    images = batch_of_images(n=2).to(dtype)
+    seen = VIEWS[name].forward(images)
+    assert VIEWS[name].name == name
+    assert seen.shape == images.shape
+    assert seen.min() >= images.min() - 1e-3
+    assert seen.max() <= images.max() + 1e-3
+    assert torch.equal(seen[:1], VIEWS[name].forward(images[:1])), "each image is seen alone"
+    assert torch.equal(seen.float(), images.float()) == (name == "identity")
+
+
+# --- augmentation
+
+
+@every("preset", PRESETS)
+@every("flips", FLIPS)
+def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, flips: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    augment = Augment(preset, flips, (24, 24), 3)
+    first, again = augment({"image": image}, 5)["image"], augment({"image": image}, 5)["image"]
+    assert (first.shape, first.dtype) == (image.shape, image.dtype)
+    assert (first == again).all()
+    differ = any((augment({"image": image}, seed)["image"] != first).any() for seed in range(6, 12))
+    assert differ == ((preset, flips) != ("none", "none"))
+
+
+# --- sources
+
+
+@every("name", SOURCES)
+def test_source_gives_tables_of_text_with_ids_paths_and_labels(name: str, in_tmp: Path, write_picture: Any) -> None:
+    for label in ("a", "b"):
+        write_picture(Path(f"raw/{label}/one.png"), np.zeros((4, 4, 3), np.uint8))
+    write_picture(Path("pool/x.png"), np.zeros((4, 4, 3), np.uint8))
+    Path("t.csv").write_text("id,label\na/one,a\nb/one,b\n")
+    Path("te.csv").write_text("id\nx\n")
+    settings = {
+        "digits": {"directory": "digits"},
+        "folder": {"train": "raw", "test": "pool", "unlabeled": "pool"},
+        "csv": {"train": "t.csv", "images": "raw", "test": "te.csv", "test_images": "pool", "unlabeled": "pool"},
+    }[name]
+    tables = sources.read(name, **settings)
+    assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled"}
+    for table in tables.values():
+        assert len(table) > 0
+        assert table["id"].is_unique
+        assert all(Path(path).is_file() for path in table["path"])
+    assert all(isinstance(label, str) for label in tables["train"]["label"])
+    assert tables["train"]["label"].nunique() >= 2
+    assert "label" not in tables["test"]
+
+
+# --- tasks
+
+
+@every("name", TASKS)
+def test_task_answers_all_that_the_protocol_asks(name: str) -> None:
+    asked = [key for key in vars(tasks.Task) if not key.startswith("_")]
+    assert len(asked) >= 15
+    task = tasks.build(name, ["a", "b"])
+    assert [key for key in asked if not callable(getattr(task, key, None))] == []
+
+
+# --- unknown names
+
+UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
+    "models": (lambda: models.build("small_resnt"), "small_resnt", "small_resnet", MODELS),
+    "losses": (lambda: losses.build("cross_entrop"), "cross_entrop", "cross_entropy", LOSSES),
+    "metrics": (lambda: metrics.build("logloss"), "logloss", "log_loss", METRICS),
+    "schedules": (lambda: build_schedule("cosin", None, 1, 0), "cosin", "cosine", SCHEDULES),
+    "splitters": (lambda: split(table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
+    "methods": (
+        lambda: ensembling.build("probabilities", "geometrc"),
+        "geometrc",
+        "geometric",
+        METHODS["probabilities"],
+    ),
+    "kinds": (lambda: ensembling.build("probabilites", "rank"), "probabilites", "probabilities", METHODS),
+    "views": (lambda: views.build(["hflipp"]), "hflipp", "hflip", VIEWS),
+    "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", PRESETS),
+    "flips": (lambda: Augment("light", "horizontl", (8, 8), 3), "horizontl", "horizontal", FLIPS),
+    "sources": (lambda: sources.read("foldr"), "foldr", "folder", SOURCES),
+    "tasks": (lambda: tasks.build("clasification", ["a"]), "clasification", "classification", TASKS),
+}
+
+
+@every("registry", UNKNOWN)
+def test_unknown_name_is_told_with_the_nearest_and_all_choices(registry: str) -> None:
+    ask, wrong, near, choices = UNKNOWN[registry]
+    with pytest.raises(ConfigError) as caught:
+        ask()
+    assert f"{wrong!r}: nearest is {near!r}; allowed: {', '.join(sorted(choices))}" in str(caught.value)
+
+
+def test_a_name_near_nothing_gets_no_hint_but_all_choices() -> None:
+    with pytest.raises(ConfigError, match="unknown loss 'zzz': allowed: cross_entropy, focal"):
+        losses.build("zzz")
+
+
+def test_optimizers_by_name_are_timm_s() -> None:
+    model = torch.nn.Linear(2, 2)
+    assert type(build_optimizer(model, "lamb", 0.1, 0.0)).__name__ == "Lamb"
+    assert build_optimizer(model, "sgd", 0.1, 0.0).param_groups[0]["lr"] == 0.1

@@ -1,0 +1,83 @@
+"""What the documentation names must exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from goldfold.config import load
+from goldfold.config.root import Config
+from goldfold.config.schema import reference, schema
+
+ROOT = Path(__file__).parents[1]
+ROWS = [
+    [cell.strip() for cell in line.strip("|\n").split("|")]
+    for line in (ROOT / "docs/features.md").read_text().splitlines()
+    if re.match(r"\| [A-Z]\d+ ", line)
+]
+SKELETON = {
+    "name": "x",
+    "data": {"source": "csv", "train": "a", "images": "b"},
+    "models": [{"name": "a", "backbone": "resnet18", "image_size_px": 32}],
+}
+
+
+def test_features_page_has_its_rows() -> None:
+    assert len(ROWS) >= 30
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].split()[0])
+def test_every_config_snippet_is_valid(row: list[str]) -> None:
+    for snippet in re.findall(r"`([^`]+)`", row[2]):
+        parsed = yaml.safe_load(snippet) if ":" in snippet else None
+        if not isinstance(parsed, dict):
+            assert snippet in Config.model_fields or snippet == "dvc.yaml" or snippet.startswith("snakemake ")
+            continue
+        Config.model_validate({**SKELETON, **_completed(parsed)})
+
+
+def _completed(parsed: dict[str, object]) -> dict[str, object]:
+    """The snippet with what the skeleton's sections must have."""
+    data = parsed.get("data")
+    if isinstance(data, dict) and data.get("source", "csv") == "csv":
+        return {**parsed, "data": {"source": "csv", "train": "a", "images": "b", **data}}
+    return parsed
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].split()[0])
+def test_every_test_named_exists(row: list[str]) -> None:
+    named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", row[3])
+    assert named or row[0] == "P2"
+    for file, function in named:
+        tree = ast.parse((ROOT / "tests" / file).read_text())
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert any(name.startswith("test_") for name in functions)
+        assert not function or function in functions
+
+
+def test_schema_and_reference_are_renewed() -> None:
+    assert (ROOT / "workflow/schemas/config.schema.json").read_text() == schema(), "run make schema"
+    assert (ROOT / "docs/config.md").read_text() == reference(), "run make schema"
+
+
+def test_examples_and_default_are_valid_configs() -> None:
+    configs = [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*/config.yaml"))]
+    assert len(configs) >= 2
+    for path in configs:
+        assert load(path).name
+
+
+def test_no_absolute_path_or_registry_address_in_any_file() -> None:
+    files = [path for path in ROOT.rglob("*") if path.is_file() and not _is_generated(path)]
+    assert len(files) > 100
+    forbidden = ["/" + "work/main", "/" + "root/", "pypi" + ".org", "file" + "://" + "/opt"]
+    for path in files:
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        assert not [word for word in forbidden if word in text], path
+
+
+def _is_generated(path: Path) -> bool:
+    generated = {".git", ".venv", "results", ".snakemake", ".goldfold", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+    generated |= {".hypothesis", "__pycache__", "build", "data", ".dvc", ".import_linter_cache"}
+    return any(part in generated or part.endswith(".egg-info") for part in path.relative_to(ROOT).parts)
