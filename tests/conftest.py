@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from goldfold.config import parse, slices
 
 torch.set_num_threads(1)
+settings.register_profile("goldfold", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("goldfold")
 
 REPO = Path(__file__).resolve().parents[1]
 RUNTIME = {

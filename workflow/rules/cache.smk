@@ -10,6 +10,7 @@ rule cache:
         f"{RESULTS}/benchmarks/cache/{{spec}}/{{shard}}.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

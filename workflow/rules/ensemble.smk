@@ -20,6 +20,7 @@ rule ensemble:
         f"{RESULTS}/benchmarks/ensemble.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

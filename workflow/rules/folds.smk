@@ -11,6 +11,7 @@ checkpoint folds:
         f"{RESULTS}/benchmarks/folds.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

@@ -10,6 +10,7 @@ rule pseudo_label:
         f"{RESULTS}/benchmarks/pseudo/round{{round}}/fold{{fold}}.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

@@ -3,6 +3,7 @@ rule report:
         metrics=rules.ensemble.output.metrics,
         leaderboard=rules.ensemble.output.leaderboard,
         weights=rules.ensemble.output.weights,
+        rounds=rules.ensemble.output.rounds,
         ensemble=rules.ensemble.output.ensemble,
         records=runs(f"{RESULTS}/train/{RUN}/run.json", CONFIG.rounds),
         histories=runs(f"{RESULTS}/train/{RUN}/history.csv", CONFIG.rounds),
@@ -23,6 +24,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

@@ -11,6 +11,7 @@ rule submit:
         f"{RESULTS}/benchmarks/submit.tsv"
     conda:
         "../../envs/goldfold.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
     params:

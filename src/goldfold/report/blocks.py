@@ -59,6 +59,8 @@ class Gallery:
     pictures: Sequence[Picture]
     caption: str = ""
     heading: str = ""
+    is_compact: bool = False
+    """Whether many small pictures, six or twelve a row, say more than few large ones."""
 
 
 @dataclass(frozen=True)

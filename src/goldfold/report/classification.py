@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.report.blocks import Block, Cell, Gallery, Section, Table, Text
+from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table, Text
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
@@ -63,7 +63,7 @@ def pages(
     labels = truth["label"].map(index).to_numpy(dtype=np.int64)
     scaled = values / values.sum(axis=1, keepdims=True)
     outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths)
-    return [_errors(outcome, gallery), _confusion(outcome), _classes(outcome), _calibration(outcome)]
+    return [_confusion(outcome), _classes(outcome), _calibration(outcome), _errors(outcome, gallery)]
 
 
 def _confusion(outcome: Outcome) -> Section:
@@ -86,11 +86,17 @@ def _confusion(outcome: Outcome) -> Section:
 
 
 def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
+    """Count and, where there is room, share; what is not all is never called 100 %, what is not nothing never 0 %."""
     if not number:
         return "0" if is_diagonal else "·"
-    return (
-        f"{number:,}\n{100 * share:.1f} %" if n <= 8 else f"{number:,}\n{100 * share:.0f} %" if n <= 14 else f"{number}"
-    )
+    if n > 14:
+        return f"{number:,}"
+    digits = 1 if n <= 8 else 0
+    half = 10**-digits / 2
+    rounded = f"{100 * share:.{digits}f}"
+    if 100 * share < half or 100 - half <= 100 * share < 100:
+        rounded = f"<{2 * half:g}" if share < 0.5 else f">{100 - 2 * half:g}"
+    return f"{number:,}\n{rounded} %"
 
 
 def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
@@ -101,7 +107,7 @@ def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
     rows, columns = np.triu_indices(len(counts), 1)
     order = np.argsort(-both[rows, columns], kind="stable")[:MOST_PAIRS]
     of_both = counts.sum(axis=1)
-    lines = [
+    lines: list[list[str | Cell]] = [
         [
             f"{outcome.classes[a]} ↔ {outcome.classes[b]}",
             Cell(f"{both[a, b]:,}", both[a, b] / both[rows, columns].max()),
@@ -144,6 +150,8 @@ def _calibration(outcome: Outcome) -> Section:
     figure, gap, n_bins = reliability(outcome.confidence, is_right)
     mean, right = float(outcome.confidence.mean()), float(is_right.mean())
     lean = "too sure" if mean > right else "not sure enough"
+    if abs(mean - right) < 0.01:
+        lean = "about as sure as it is right"
     intro = (
         f"Does a probability of 0.9 come true nine times in ten? On average the ensemble is {percent(mean)} sure and "
         f"{percent(right)} right, so on the whole it is {lean}. Expected calibration error: {gap:.4f} (mean distance "
@@ -163,9 +171,8 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
     )
     if len(wrong):
         shown = wrong[:gallery]
-        caption = (
-            f"The {len(shown)} of {count(len(wrong), 'error')} that the ensemble was most sure of, the surest first."
-        )
+        which = "All errors" if len(shown) == len(wrong) else f"{len(shown)} of {len(wrong):,} errors"
+        caption = f"{which}, those the ensemble was surest of first: true class → predicted class."
         blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
     else:
         blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
@@ -174,7 +181,7 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
     return Section("errors", "Errors in pictures", intro, blocks, "Errors")
 
 
-def _pictures(outcome: Outcome, rows: NDArray[np.int64]) -> list:  # type: ignore[type-arg]
+def _pictures(outcome: Outcome, rows: NDArray[np.int64]) -> list[Picture]:
     predicted, sure = outcome.predicted, outcome.confidence
     return [
         picture(

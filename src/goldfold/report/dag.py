@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from itertools import pairwise
 
 from goldfold.report.blocks import Figure
 
@@ -16,18 +17,20 @@ def draw(details: Mapping[str, str], rounds: int, caption: str) -> Figure:
     Args:
         rounds: rounds of pseudo labels.
     """
-    places = {name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(LINE_OF_STAGES)}
+    places: dict[str, tuple[float, float]] = {
+        name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(LINE_OF_STAGES)
+    }
     middle = (places["train"][0] + places["predict"][0]) / 2
     places["pseudo_label"] = (middle, LOWER)
     places["report"] = ((places["ensemble"][0] + places["submit"][0]) / 2, LOWER)
     width = places["submit"][0] + NODE_WIDTH + 10
-    arrows = [_forward(places, a, b) for a, b in zip(LINE_OF_STAGES, LINE_OF_STAGES[1:], strict=False)]
+    arrows = [_forward(places, a, b) for a, b in pairwise(LINE_OF_STAGES)]
     arrows += [_down(places["ensemble"], places["report"]), _down(places["submit"], places["report"])]
     if rounds:
         arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
     nodes = [_node(name, place, details.get(name)) for name, place in places.items()]
     svg = f'<svg class="dag" viewBox="0 0 {width} {LOWER + NODE_HEIGHT + 10}">{_ARROW}{"".join(arrows + nodes)}</svg>'
-    return Figure("dag", svg, b"", width, caption, "The stages of the run and how they depend on each other")
+    return Figure("dag", svg, b"", round(width), caption, "The stages of the run and how they depend on each other")
 
 
 _ARROW = (

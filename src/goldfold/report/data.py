@@ -54,7 +54,10 @@ def twins(results: Results) -> list[Twins]:
 
 def section(results: Results, same: list[Twins]) -> Section:
     """Counts, sizes, folds, quarantine, duplicates, examples."""
-    numbers = [count(len(table), f"{split} image") for split, table in results.tables.items()]
+    numbers = [
+        count(len(table), "training image" if split == "train" else f"{split} image")
+        for split, table in results.tables.items()
+    ]
     intro = f"{listed(numbers)}; {len(results.classes)} classes; {_groups(results)}."
     blocks = [*_counts(results), *_sizes(results), *_folds(results), *_quarantine(results), *_duplicates(same)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
@@ -167,4 +170,4 @@ def _samples(results: Results) -> list[Block]:
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
         pictures += [picture(row["path"], name, [row["id"]]) for row in chosen.to_dict("records")]
     caption = "Training images as they are on disk, before any resizing or augmentation."
-    return [Gallery(pictures, caption, heading="Examples of each class")]
+    return [Gallery(pictures, caption, heading="Examples of each class", is_compact=True)]

@@ -6,13 +6,13 @@ light and the dark scheme. One inch is 72 units of the drawing and 72 CSS pixels
 
 import io
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from goldfold.report.blocks import Figure as Block
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS = {
     "ink": "#1f1d1a",
@@ -80,7 +80,7 @@ class Canvas:
         from matplotlib.figure import Figure
 
         self._style.__enter__()
-        self.figure: Figure = Figure(figsize=self._size, layout="constrained")
+        self.figure = Figure(figsize=self._size, layout="constrained")
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -92,20 +92,18 @@ class Canvas:
 
     def block(self, name: str, caption: str, description: str) -> Block:
         """The drawing as a block of the page."""
-        return Block(name, self._svg(name), self._png(), self.width_px, caption, description)
+        svg, png = io.StringIO(), io.BytesIO()
+        self._save(name, svg, format="svg", metadata={"Date": None, "Creator": None})
+        self.figure.set_layout_engine("none")  # the places are found; finding them again takes as long as drawing
+        self._save(name, png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
+        return Block(name, inline(svg.getvalue()), png.getvalue(), self.width_px, caption, description)
 
-    def _svg(self, name: str) -> str:
+    def _save(self, name: str, stream: io.StringIO | io.BytesIO, **keywords: Any) -> None:
         from matplotlib import rc_context
 
-        stream = io.StringIO()
-        with rc_context({"svg.hashsalt": name}):
-            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-        return inline(stream.getvalue())
-
-    def _png(self) -> bytes:
-        stream = io.BytesIO()
-        self.figure.savefig(stream, format="png", dpi=144, facecolor="white", metadata={"Software": None})
-        return stream.getvalue()
+        with rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # a script without a font here; the page has the reader's fonts
+            self.figure.savefig(stream, **keywords)
 
 
 def inline(svg: str) -> str:

@@ -1,5 +1,6 @@
 """Section on the ensemble: how it is made, and how far its members agree."""
 
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -42,19 +43,28 @@ def _agreement(results: Results) -> list[Block]:
     numbers = {name: _centred(table) for name, table in tables.items()}
     correlation = _pairwise(names, lambda a, b: float((numbers[a] * numbers[b]).sum()))
     off = ~np.eye(len(names), dtype=bool)
+    why = (
+        "An ensemble gains from members that are good and err on different images; where all are alike, another seed of "
+        "the same model adds little."
+    )
+    if len(names) == 2:
+        text = (
+            f"The two members agree on {percent(agreement[0, 1])} of the training images; their predicted numbers have a "
+            f"correlation of {correlation[0, 1]:.3f}. {why}"
+        )
+        return [Text(text, heading="How alike the members are")]
     text = (
         f"Two members agree on {percent(float(agreement[off].min()))} to {percent(float(agreement[off].max()))} of the "
-        f"training images. An ensemble gains from members that are good and err on different images; where all are "
-        f"alike, another seed of the same model adds little."
+        f"training images. {why}"
     )
     return [
         Text(text, heading="How alike the members are"),
         _drawn("agreement", agreement, names, 1, "Share of the images, in per cent, to which both give the same answer."),
-        _drawn("correlation", correlation, names, 2, "Correlation of the members' predicted numbers (Pearson)."),
+        _drawn("correlation", correlation, names, 3, "Correlation of the members' predicted numbers (Pearson)."),
     ]  # fmt: skip
 
 
-def _pairwise(names, value) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
+def _pairwise(names: Sequence[str], value: Callable[[str, str], float]) -> NDArray[np.float64]:
     found = np.eye(len(names))
     for (row, first), (column, second) in combinations(enumerate(names), 2):
         found[row, column] = found[column, row] = value(first, second)

@@ -15,6 +15,7 @@ from goldfold.report.words import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 WIDTH_PX = 860
 MOST_ROWS = 40
@@ -62,6 +63,8 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
 
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
     """Training loss and validation score by epoch; a thin line a run, coloured by round."""
+    from matplotlib.ticker import MaxNLocator
+
     with Canvas(WIDTH_PX, 270) as canvas:
         for axes, column, title in zip(
             canvas.axes(1, 2), ("train_loss", metric), ("training loss", f"validation {metric}"), strict=True
@@ -72,7 +75,7 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.margins(x=0.02)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             _range_of_late_epochs(axes, [history[["epoch", column]] for _, history in histories])
         rounds = sorted({number for number, _ in histories})
         if len(rounds) > 1:
@@ -124,7 +127,7 @@ def matrix(
         return canvas.block(name, caption, f"Matrix of {' against '.join(filter(None, axis_names)) or name}")
 
 
-def _tile(row: int, column: int, colour: str, alpha: float):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _tile(row: int, column: int, colour: str, alpha: float) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
     return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=colour, alpha=round(alpha, 3), linewidth=0)

@@ -28,7 +28,7 @@ def headline(results: Results) -> Headline:
     meaning = (
         f"Each of the {count(len(truth), 'training image')} was predicted by models that never saw it in training. "
         + (
-            f"Drawing {n:,} {unit} anew, again and again, gives a score in this range 95 times in 100."
+            f"Drawing {n:,} {unit} anew from them, again and again, gives a score in this range 95 times in 100."
             if ends != "–"
             else "No interval could be computed."
         )
@@ -44,7 +44,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     settings = results.settings
     numbers = [(split, len(table)) for split, table in results.tables.items()]
     return [
-        *((f"{split} images", f"{number:,}") for split, number in numbers),
+        *((f"{'training' if split == 'train' else split} images", f"{number:,}") for split, number in numbers),
         ("classes", f"{len(results.classes):,}"),
         ("models", f"{len(results.models):,}"),
         ("folds", f"{settings['folds']['n_folds']:,}"),

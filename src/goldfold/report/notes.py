@@ -11,7 +11,7 @@ from goldfold.report.results import Results
 from goldfold.report.words import change, count, interval, listed, score
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
-MOST_DRAWN_ROWS = 4_000_000
+MOST_DRAWN_ROWS = 2_000_000
 SMALL_CLASS = 20
 
 
@@ -40,7 +40,8 @@ def _gain(results: Results) -> Iterator[Note]:
         yield Note("info", "Ensemble and best member", f"{words}. Their intervals {verdict}.")
         return
     low, high, n = ends
-    found = f"the difference is {change(gain)}, with a 95 % interval of {change(low)} to {change(high)} (both scored on the same {n} resamples)"
+    found = f"the difference is {change(gain)}, with a 95 % interval of {change(low)} to {change(high)} "
+    found += f"(both scored on the same {n} resamples)"
     if low <= 0 <= high:
         title = "The gain of the ensemble over its best member is within noise"
         yield Note("info", title, f"{words}; {found}. An interval that holds 0 does not tell the two apart. The best "
@@ -116,10 +117,17 @@ def _same_images(same: list[Twins]) -> Iterator[Note]:
 def _left_out(results: Results) -> Iterator[Note]:
     lost = results.quarantine
     if len(lost):
-        reasons = lost["reason"].value_counts()
-        named = listed([f"{reason} ({number:,})" for reason, number in reasons.items()], 3)
+        kinds = lost["reason"].map(_kind_of_reason).value_counts()
+        named = listed([f"{reason} ({number:,})" for reason, number in kinds.items()], 4)
         text = f"{named}. They took part in nothing; the score says nothing about such images."
-        yield Note("warn", f"{count(len(lost), 'image')} in quarantine", text)
+        level = "info" if set(lost["split"]) == {"unlabeled"} else "warn"
+        yield Note(level, f"{count(len(lost), 'image')} in quarantine", text)
+
+
+def _kind_of_reason(reason: str) -> str:
+    """A reason without the name of the single image that some end with."""
+    words = reason.split()
+    return reason if len(words) <= 6 else " ".join(words[:6]) + " …"
 
 
 def _small(results: Results) -> Iterator[Note]:

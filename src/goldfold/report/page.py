@@ -21,7 +21,7 @@ def render(title: str, subtitle: str, head: Headline, notes: Sequence[Note], sec
         head=head,
         notes=notes,
         sections=sections,
-        style=Markup((folder / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
         drawn=Markup,
     )
 

@@ -156,14 +156,17 @@ def _members(root: Path, settings: dict[str, Any]) -> dict[str, dict[int, Arrays
 
 def _benchmarks(root: Path, settings: dict[str, Any]) -> pd.DataFrame:
     """Times of the jobs; the report's own would differ from one writing to the next."""
-    models = {model["name"] for model in settings["models"]}
+    ours = {(model, f"round{number}", f"fold{fold}", f"seed{seed}") for model, number, fold, seed in _places(settings)}
     rows = []
     for path in sorted(root.rglob("*.tsv")):
-        parts = path.relative_to(root).with_suffix("").parts
-        model = parts[1] if parts[0] in ("train", "predict") else ""
-        if parts[0] != "report" and (not model or model in models):
+        stage, *place = path.relative_to(root).with_suffix("").parts
+        is_run = stage in ("train", "predict")
+        if stage != "report" and (not is_run or tuple(place) in ours):
             line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-            rows.append({"stage": parts[0], "model": model, "seconds": line["s"], "mb": line.get("max_rss")})
+            name = {"pseudo": "pseudo_label"}.get(stage, stage)
+            rows.append(
+                {"stage": name, "model": place[0] if is_run else "", "seconds": line["s"], "mb": line.get("max_rss")}
+            )
     return pd.DataFrame(rows, columns=["stage", "model", "seconds", "mb"])
 
 

@@ -56,11 +56,8 @@ def _times(results: Results) -> list[Block]:
     jobs = results.benchmarks
     if jobs.empty:
         return [Text("No run times are on disk.", heading="Times")]
-    order = [
-        name
-        for name in (*dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:])
-        if name in set(jobs["stage"])
-    ]
+    known = [*dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
+    order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())
     text = (
@@ -97,7 +94,7 @@ def _made_with(runs: list[Run]) -> list[Block]:
     if not runs:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.record.get("versions", {})))
-    versions = [(name, _all(runs, lambda record, name=name: record.get("versions", {}).get(name))) for name in names]
+    versions = [(name, _all(runs, _version_of(name))) for name in names]
     starts = sorted(run.record["started"] for run in runs if run.record.get("started"))
     facts = [
         ("processor", _all(runs, lambda record: record.get("hardware", {}).get("processor"))),
@@ -129,3 +126,7 @@ def _arithmetic(record: dict[str, Any]) -> str | None:
 def _commit(record: dict[str, Any]) -> str | None:
     git = record.get("git", {})
     return f"{git['commit'][:12]}{' with local changes' if git.get('dirty') else ''}" if git.get("commit") else None
+
+
+def _version_of(name: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda record: record.get("versions", {}).get(name)

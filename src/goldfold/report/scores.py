@@ -79,11 +79,11 @@ def _spread_in_words(results: Results, folds: FoldScores) -> str:
     seeds = results.settings["seeds"]
     if len(seeds) == 1:
         return text + "; with one seed, how much it varies between seeds cannot be told."
-    by_model = [
-        np.std([[folds[f"{model}-seed{seed}"][fold] for fold in folds[f"{model}-seed{seed}"]] for seed in seeds], axis=0, ddof=1).mean()
-        for model in results.models
-        if all(f"{model}-seed{seed}" in folds for seed in seeds)
-    ]  # fmt: skip
+    by_model = []
+    for model in results.models:
+        scored = [folds[name] for seed in seeds if (name := f"{model}-seed{seed}") in folds]
+        if len(scored) == len(seeds):
+            by_model.append(np.std([[one[fold] for fold in sorted(one)] for one in scored], axis=0, ddof=1).mean())
     return f"{text}; between seeds, on the same fold, by {score(float(np.mean(by_model)))}." if by_model else f"{text}."
 
 
@@ -105,10 +105,10 @@ def pseudo_labels(results: Results) -> Section | None:
     wide = results.rounds.pivot(index="member", columns="round", values=results.metric)
     numbers = sorted(wide.columns)
     order = [name for name in results.leaderboard["member"] if name in wide.index]
-    rows = [
-        [name, *(score(wide.loc[name, number]) for number in numbers), change(wide.loc[name, numbers[-1]] - wide.loc[name, numbers[0]])]
-        for name in order
-    ]  # fmt: skip
+    rows = []
+    for name in order:
+        values = [float(wide.loc[name, number]) for number in numbers]
+        rows.append([name, *map(score, values), change(values[-1] - values[0])])
     columns = ["member", *(f"round {number}" for number in numbers), "last − first"]
     table = Table(columns, rows, text_columns=["member"], mark=order.index("ensemble"))
     threshold = results.settings["pseudo_labels"]["threshold"]
@@ -129,16 +129,19 @@ def rounds_in_words(results: Results) -> str:
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
     overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
-    verb = "did not change" if difference == 0 else "improved" if is_better else "worsened"
-    text = f"From round 0 to round {int(whole.index[-1])} the ensemble's {results.metric} {verb}"
-    if difference:
-        text += f" from {score(first[results.metric])} to {score(last[results.metric])} ({change(difference)})"
-    return f"{text}; the two intervals {'overlap, so this may be noise' if overlap else 'do not overlap'}."
+    rounds = f"From round 0 to round {int(whole.index[-1])} the ensemble's {results.metric}"
+    if not difference:
+        return f"{rounds} did not change."
+    return (
+        f"{rounds} {'improved' if is_better else 'worsened'} from {score(first[results.metric])} to "
+        f"{score(last[results.metric])} ({change(difference)}); the two intervals "
+        f"{'overlap, so this may be noise' if overlap else 'do not overlap'}."
+    )
 
 
 def _counts(results: Results) -> Sequence[Block]:
     pools = {split: len(table) for split, table in results.tables.items() if split != "train"}
-    rows = []
+    rows: list[list[str | Cell]] = []
     for (number, fold), table in sorted(results.pseudo.items()):
         by_source = table["source"].value_counts() if "source" in table else pd.Series({"test": len(table)})
         for source, taken in sorted(by_source.items()):
@@ -164,7 +167,7 @@ def _shares(results: Results) -> Sequence[Block]:
         return []
     pseudo = labels.value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
     train = results.truth["label"].value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
-    rows = [
+    rows: list[list[str | Cell]] = [
         [name, percent(train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), _ratio(pseudo[name], train[name])]
         for name in results.classes
     ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Section on the training runs: their learning curves."""
 
-from goldfold.report.blocks import Section
+from typing import Any
+
+from goldfold.report.blocks import Section, Text
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
 from goldfold.report.words import count
@@ -27,17 +29,24 @@ def curves(results: Results) -> Section:
     return section
 
 
-def _heading(results: Results, model: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from goldfold.report.blocks import Text
-
+def _heading(results: Results, model: str) -> Text:
     settings = next(entry for entry in results.settings["models"] if entry["name"] == model)
     train = settings.get("train", {})
     record = next(run.record for run in results.runs if run.model == model)
     parts = [
         settings.get("backbone") or settings.get("network", ""),
         f"{record['parameters'] / 1e6:.2f} M parameters" if record.get("parameters") else "",
-        f"images of {settings.get('image_size_px')} px",
+        _size(record, settings),
         f"{train.get('epochs')} epochs" if train.get("epochs") else "",
         f"peak learning rate {train['lr']:g}" if train.get("lr") else "",
     ]
     return Text(" · ".join(filter(None, parts)), heading=model)
+
+
+def _size(record: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Height and width of the network's input."""
+    size = record.get("config", {}).get("model", {}).get("size") or settings.get("image_size_px")
+    if not size:
+        return ""
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{height} × {width} px"

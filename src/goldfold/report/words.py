@@ -18,7 +18,8 @@ def interval(low: float | None, high: float | None) -> str:
 
 def change(value: float) -> str:
     """Difference with its sign."""
-    return f"{value:+.4f}".replace("-", "−")
+    text = f"{value:+.4f}".replace("-", "−")
+    return text[1:] if text[1:] == "0.0000" else text
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -15,8 +15,11 @@ SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
 VERSIONS_OF = ("goldfold", "torch", "torchvision", "timm", "accelerate", "albumentations", "numpy", "pandas",
                "scikit-learn", "opencv-python-headless", "snakemake")  # fmt: skip
 
+PAGE_SUFFIXES = frozenset({".css", ".html"})
+"""Files beside the code that shape the report."""
 LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
 UNREACHED: dict[str, tuple[str, ...]] = {
+    "manifest": ("goldfold.report", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
     "train": ("goldfold.ensembling", "goldfold.report"),
     "predict": ("goldfold.ensembling", "goldfold.report", "goldfold.losses", "goldfold.optim", "goldfold.metrics"),
     "pseudo_label": ("goldfold.report", "goldfold.metrics", *LEARNING),
@@ -34,8 +37,9 @@ def source_digest(stage: str) -> str:
     Comments and white space do not count, so tidying a file retrains nothing; a changed statement does.
     """
     files = closure(SCRIPTS / f"{stage}.py", UNREACHED.get(stage, ()))
+    pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
     total = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted(files | pages):
         total.update(_code_digest(file).encode())
     return total.hexdigest()[:16]
 
@@ -61,7 +65,8 @@ def _tree(file: Path) -> ast.Module:
 
 @cache
 def _code_digest(file: Path) -> str:
-    return hashlib.sha256(ast.dump(_tree(file)).encode()).hexdigest()
+    text = ast.dump(_tree(file)).encode() if file.suffix == ".py" else file.read_bytes()
+    return hashlib.sha256(text).hexdigest()
 
 
 @cache

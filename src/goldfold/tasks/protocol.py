@@ -40,8 +40,8 @@ class Task(Protocol):
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> "nn.Module":
         """Network that takes images (batch, channels, height, width) of 0..255."""
 
-    def loss(self, **settings: Any) -> "Callable[[nn.Module, Any], Tensor]":
-        """(model, batch) -> mean loss; settings are those of the config's ``train``."""
+    def loss(self, *args: Any, **settings: Any) -> "Callable[[nn.Module, Any], Tensor]":
+        """(model, batch) -> mean loss; settings are those of the config's ``train``, by name."""
 
     # --- predicting
     def predict(self, model: "nn.Module", images: "Tensor", views: "Sequence[View]") -> Arrays:

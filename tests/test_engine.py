@@ -1,0 +1,504 @@
+import copy
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+
+from conftest import PLACE, RUNTIME, Tiny
+from goldfold.engine.device import accelerator as build_accelerator
+from goldfold.engine.loop import fit
+from goldfold.engine.seeding import seeded
+from goldfold.models.wrapping import load_weights
+from goldfold.optim import average, build_optimizer
+from goldfold.runtime.errors import ConfigError, TrainingError
+from goldfold.runtime.fingerprint import sha256_of
+
+# --- the loop
+
+
+@dataclass
+class Samples:
+    """A batch of numbers to fit."""
+
+    ids: list[str]
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def to(self, device: torch.device) -> "Samples":
+        return self
+
+
+class Given:
+    """The same batches in every epoch."""
+
+    def __init__(self, n: int, batch_size: int, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        x, y = torch.randn((n, 5), generator=generator), torch.randn((n, 1), generator=generator)
+        self.parts = [
+            Samples([f"i{row}" for row in range(start, min(start + batch_size, n))], x[start:stop], y[start:stop])
+            for start, stop in ((start, start + batch_size) for start in range(0, n, batch_size))
+        ]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def epoch(self, number: int) -> Iterator[Samples]:
+        return iter(self.parts)
+
+
+class Fixed:
+    """Leaves the learning rate alone and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def step(self, update: int) -> None:
+        self.asked.append(update)
+
+
+def squared(model: torch.nn.Module, batch: Samples) -> torch.Tensor:
+    return (model(batch.x) - batch.y).square().mean()
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 1))
+
+
+def run_fit(batches: Any, model: torch.nn.Module | None = None, **settings: Any) -> tuple[Any, torch.nn.Module, Fixed]:
+    """Train with plain SGD, lr 0.1; the fit, the network and the schedule."""
+    chosen = network() if model is None else model
+    schedule = Fixed()
+    settings = {
+        "loss": squared,
+        "validate": lambda model: {"score": 0.0},
+        "epochs": 1,
+        "key": ("k",),
+        "monitor": "score",
+        "greater_is_better": True,
+        **settings,
+    }
+    result = fit(
+        chosen,
+        settings.pop("loss"),
+        torch.optim.SGD(chosen.parameters(), lr=0.1),
+        schedule,
+        batches,
+        settings.pop("validate"),
+        accelerator=Accelerator(cpu=True),
+        **settings,
+    )
+    return result, chosen, schedule
+
+
+def distance(first: torch.nn.Module, second: torch.nn.Module) -> float:
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return max((one - other).abs().max().item() for one, other in pairs)
+
+
+def test_two_batches_of_8_are_one_step_of_16() -> None:
+    accumulated, whole = run_fit(Given(16, 8), accumulate=2), run_fit(Given(16, 16))
+    assert distance(accumulated[1], whole[1]) < 1e-6
+    assert distance(accumulated[1], network()) > 1e-3
+    assert accumulated[0].history[0]["train_loss"] == pytest.approx(whole[0].history[0]["train_loss"], rel=1e-6)
+
+
+def test_batches_of_unequal_size_weigh_by_their_samples() -> None:
+    assert distance(run_fit(Given(11, 8), accumulate=2)[1], run_fit(Given(11, 11))[1]) < 1e-6
+
+
+def test_a_last_window_that_is_not_full_is_stepped_too() -> None:
+    _, model, schedule = run_fit(Given(24, 8), accumulate=2)
+    assert schedule.asked == [0, 1]
+    first, second = Given(24, 8), Given(24, 8)
+    first.parts, second.parts = first.parts[:2], second.parts[2:]
+    _, by_hand, _ = run_fit(second, model=run_fit(first, accumulate=2)[1])
+    assert distance(model, by_hand) < 1e-6
+
+
+def test_without_accumulation_each_batch_is_a_step_counted_through_the_epochs() -> None:
+    steps: list[int] = []
+    _, _, schedule = run_fit(Given(24, 8), epochs=3, on_step=lambda step, loss: steps.append(step))
+    assert schedule.asked == list(range(9))
+    assert steps == list(range(1, 10))
+
+
+def test_clipping_limits_the_step() -> None:
+    start, free, clipped = network(), run_fit(Given(8, 8))[1], run_fit(Given(8, 8), clip_norm=0.01)[1]
+    pairs = zip(clipped.parameters(), start.parameters(), strict=True)
+    norm = math.sqrt(sum((one - other).square().sum().item() for one, other in pairs))
+    assert norm == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert distance(free, start) > 10 * distance(clipped, start)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_names_step_lr_and_ids(value: float) -> None:
+    batches = Given(24, 8)
+    batches.parts[1].y[:] = value
+    said = rf"the loss is {value} at step 1, lr 0\.1, ids i8, i9, .*i15\. Lower train\.lr, set train\.clip_norm: 1\.0"
+    with pytest.raises(TrainingError, match=said):
+        run_fit(batches)
+
+
+def test_history_has_a_row_an_epoch_and_best_is_the_first_of_the_highest() -> None:
+    scores = iter([0.1, 0.5, 0.5, 0.2])
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        seen.append(copy.deepcopy(model.state_dict()))
+        return {"score": next(scores)}
+
+    result, model, _ = run_fit(Given(16, 8), epochs=4, validate=validate)
+    assert [row["epoch"] for row in result.history] == [0, 1, 2, 3]
+    assert [row["score"] for row in result.history] == [0.1, 0.5, 0.5, 0.2]
+    assert result.best_epoch == 1
+    for name, value in model.state_dict().items():
+        assert torch.equal(result.best[name], seen[1][name])
+        assert torch.equal(result.last[name], value)
+        assert not torch.equal(result.best[name], result.last[name])
+
+
+def test_best_of_a_metric_to_be_lowered_is_the_lowest() -> None:
+    scores = iter([0.3, 0.1, 0.2])
+    result, _, _ = run_fit(Given(8, 8), epochs=3, validate=lambda m: {"score": next(scores)}, greater_is_better=False)
+    assert result.best_epoch == 1
+
+
+def test_a_score_that_is_not_a_number_is_never_the_best() -> None:
+    scores = iter([float("nan"), 0.4, 0.3])
+    result, _, _ = run_fit(Given(8, 8), epochs=3, validate=lambda m: {"score": next(scores)})
+    assert result.best_epoch == 1
+
+
+def test_where_no_score_is_a_number_there_are_weights_all_the_same() -> None:
+    result, _, _ = run_fit(Given(8, 8), epochs=2, validate=lambda m: {"score": float("nan")})
+    assert set(result.last) == set(result.best) == set(network().state_dict())
+
+
+def test_ema_averages_weights_and_buffers_and_is_what_is_validated_and_kept() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.BatchNorm1d(7), torch.nn.Linear(7, 1))
+    start, validated = copy.deepcopy(model.state_dict()), []
+    ema = average(model, 0.9)
+    result, _, _ = run_fit(
+        Given(32, 8), model=model, epochs=3, ema=ema, validate=lambda m: validated.append(m) or {"score": 0.0}
+    )
+    assert all(seen is ema.module for seen in validated)
+    for name in ("0.weight", "1.weight", "1.running_mean", "1.running_var", "2.bias"):
+        kept, raw = result.last[name], model.state_dict()[name]
+        assert not torch.equal(kept, raw), name
+        assert not torch.equal(kept, start[name]), name
+        assert torch.equal(kept, ema.module.state_dict()[name]), name
+    way = (result.last["1.running_mean"] - start["1.running_mean"]).abs().sum()
+    assert 0 < way < 1.5 * (model.state_dict()["1.running_mean"] - start["1.running_mean"]).abs().sum()
+
+
+def test_ema_of_decay_none_is_off_and_one_step_follows_its_formula() -> None:
+    model = torch.nn.Linear(2, 2)
+    assert average(model, None) is None
+    ema = average(model, 0.5)
+    before = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.add_(1.0)
+    ema.update(model, step=10_000)  # long past the warm-up of the decay
+    assert torch.allclose(ema.module.weight, before + 0.5, atol=1e-2)
+
+
+def test_within_seeded_draws_depend_on_the_parts_alone_and_outside_nothing_changes() -> None:
+    def draws() -> tuple[float, ...]:
+        return torch.rand(1).item(), np.random.rand(), __import__("random").random()
+
+    torch.manual_seed(7)
+    np.random.seed(7)
+    __import__("random").seed(7)
+    untouched = draws()
+    torch.manual_seed(7)
+    np.random.seed(7)
+    __import__("random").seed(7)
+    with seeded("a", 1):
+        first = draws()
+    assert draws() == untouched
+    with seeded("a", 1):
+        assert draws() == first
+    with seeded("a", 2):
+        assert all(one != other for one, other in zip(draws(), first, strict=True))
+
+
+def test_random_draws_in_the_loss_are_a_function_of_key_epoch_and_step() -> None:
+    def noisy(drawn: list[float]) -> Any:
+        def loss(model: torch.nn.Module, batch: Samples) -> torch.Tensor:
+            drawn.append(torch.rand(1).item())
+            return squared(model, batch)
+
+        return loss
+
+    def of(key: str) -> list[float]:
+        drawn: list[float] = []
+        run_fit(Given(24, 8), epochs=2, key=(key,), loss=noisy(drawn))
+        return drawn
+
+    assert of("a") == of("a")
+    assert len(set(of("a"))) == 6
+    assert set(of("a")) & set(of("b")) == set()
+
+
+def test_norms_and_biases_get_no_weight_decay() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
+    optimizer = build_optimizer(model, "adamw", lr=0.1, weight_decay=0.3)
+    decay = {id(value): group["weight_decay"] for group in optimizer.param_groups for value in group["params"]}
+    found = {name: decay[id(value)] for name, value in model.named_parameters()}
+    assert found == {
+        "0.weight": 0.3,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+        "2.weight": 0.3,
+        "2.bias": 0.0,
+    }
+
+
+def test_a_device_or_precision_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"runtime\.device: cuda, but torch sees no GPU\. Set device: auto or cpu"):
+        build_accelerator("cuda", "auto", 1)
+    with pytest.raises(ConfigError, match=r"runtime\.precision: fp16 needs a GPU\. Set precision: auto"):
+        build_accelerator("auto", "fp16", 1)
+    chosen = build_accelerator("auto", "auto", 1)
+    assert (chosen.device.type, chosen.mixed_precision) == ("cpu", "no")
+
+
+# --- the training stage
+
+RANDOM = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "augment": "medium", "flips": "both", "ema_decay": 0.9}
+
+
+def digests(folder: Path) -> tuple[str, str]:
+    return sha256_of(folder / "model.safetensors"), sha256_of(folder / "history.csv")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A run with everything random on: augmentation, flips, mixup, cutmix, dropout."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, tiny.train(folder, model=tiny.model(RANDOM, dropout=0.3))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_runs_are_byte_identical_whatever_the_number_of_workers(
+    workers: int, tiny: Tiny, tmp_path: Path, trained: tuple[Path, dict[str, Any]]
+) -> None:
+    torch.manual_seed(workers + 5)  # the state of the process must not matter
+    tiny.train(tmp_path, model=tiny.model(RANDOM, dropout=0.3), runtime={**RUNTIME, "loader_workers": workers})
+    assert digests(tmp_path) == digests(trained[0])
+
+
+@pytest.mark.parametrize("place", [{"seed": 1}, {"round": 1}])
+def test_another_seed_or_round_gives_other_weights(
+    place: dict[str, int], tiny: Tiny, tmp_path: Path, trained: tuple[Path, dict[str, Any]]
+) -> None:
+    tiny.train(tmp_path, model=tiny.model(RANDOM, dropout=0.3), place={**PLACE, **place})
+    assert digests(tmp_path)[0] != digests(trained[0])[0]
+
+
+def test_the_record_says_what_the_run_was_made_from(trained: tuple[Path, dict[str, Any]], tiny: Tiny) -> None:
+    folder, record = trained
+    assert record["member"] == {"model": "net", **PLACE}
+    assert (record["n_train"], record["n_val"], record["n_pseudo"]) == (20, 20, 0)
+    assert record["outputs"]["model.safetensors"] == sha256_of(folder / "model.safetensors")
+    assert record["inputs"][tiny.fold_file()] == sha256_of(tiny.fold_file())
+    assert record["config"]["model"]["train"]["mixup_alpha"] == 0.4
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert record["runtime"]["device"] == "cpu"
+    assert len(record["code"]) == 16
+    history = pd.read_csv(folder / "history.csv")
+    assert list(history.columns) == ["epoch", "train_loss", "lr", "accuracy"]
+    assert list(history["epoch"]) == [0, 1]
+    assert record["final"] == pytest.approx(history.iloc[-1].to_dict())
+
+
+def test_the_network_learns_what_is_easy(tiny: Tiny, tmp_path: Path) -> None:
+    record = tiny.train(tmp_path, model=tiny.model({"epochs": 12, "lr": 0.02, "augment": "none"}))
+    assert record["final"]["accuracy"] >= 0.9
+
+
+def test_last_and_best_checkpoints_lie_side_by_side_under_the_name_of_the_other(tiny: Tiny, tmp_path: Path) -> None:
+    records, files = {}, {}
+    for checkpoint in ("last", "best"):
+        folder = tmp_path / checkpoint
+        records[checkpoint] = tiny.train(folder, model=tiny.model({"checkpoint": checkpoint, "epochs": 4}))
+        files[checkpoint] = {path.name: sha256_of(path) for path in folder.glob("*.safetensors")}
+    assert set(files["last"]) == {"model.safetensors", "best.safetensors"}
+    assert set(files["best"]) == {"model.safetensors", "last.safetensors"}
+    assert files["last"]["model.safetensors"] == files["best"]["last.safetensors"]
+    assert files["best"]["model.safetensors"] == files["last"]["best.safetensors"]
+    history = pd.read_csv(tmp_path / "last/history.csv")
+    assert records["last"]["best_epoch"] == history["accuracy"].idxmax()
+
+
+def test_a_metric_that_cannot_be_had_on_a_fold_does_not_end_the_run(tiny: Tiny, tmp_path: Path) -> None:
+    """A validation fold of one class (predefined folds may be so) has no ROC curve."""
+    table = pd.read_csv(tiny.fold_file(), dtype=str)
+    table = table[(table["split"] == "train") | (table["label"] == "cat")]
+    table.to_csv(tmp_path / "fold0.csv", index=False)
+    for checkpoint in ("last", "best"):
+        folder, model = tmp_path / checkpoint, tiny.model({"checkpoint": checkpoint})
+        record = tiny.train(folder, fold_file=str(tmp_path / "fold0.csv"), metric="roc_auc", model=model)
+        assert record["final"]["roc_auc"] is None
+        assert len(load_file(folder / "model.safetensors")) > 10
+
+
+def test_pseudo_labelled_images_are_learnt_from_with_their_weight(tiny: Tiny, tmp_path: Path) -> None:
+    pseudo = tmp_path / "pseudo.csv"
+    pseudo.write_text(
+        "id,label,confidence,source\n" + "".join(f"te{n:02d},{tiny.classes[n % 2]},0.99,test\n" for n in range(12))
+    )
+    shared = {"caches": tiny.caches("train", "test"), "place": {**PLACE, "round": 1}}
+    made = {}
+    for weight in (1.0, 0.25):
+        folder = tmp_path / str(weight)
+        record = tiny.train(folder, pseudo=str(pseudo), pseudo_weight=weight, **shared)
+        assert (record["n_train"], record["n_pseudo"]) == (32, 12)
+        assert record["inputs"][str(pseudo)] == sha256_of(pseudo)
+        made[weight] = digests(folder)[0]
+    assert made[1.0] != made[0.25]
+    assert tiny.train(tmp_path / "without", **shared)["n_pseudo"] == 0
+    assert digests(tmp_path / "without")[0] not in made.values()
+
+
+def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
+    from goldfold.tasks.classification import Classification, LabelBatch
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    images, labels = torch.randint(0, 256, (4, 3, 2, 2), dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
+
+    def mean(weights: list[float], **settings: float) -> float:
+        batch = LabelBatch(list("abcd"), images, labels, torch.tensor(weights))
+        return Classification(["a", "b"]).loss(**settings)(model, batch).item()
+
+    each = torch.nn.functional.cross_entropy(model(images.float()), labels, reduction="none")
+    assert mean([1, 1, 1, 1]) == pytest.approx(each.mean().item(), rel=1e-5)
+    assert mean([1, 0.5, 0, 1]) == pytest.approx((each * torch.tensor([1, 0.5, 0, 1])).mean().item(), rel=1e-5)
+    smoothed = torch.nn.functional.cross_entropy(model(images.float()), labels, label_smoothing=0.1)
+    assert mean([1, 1, 1, 1], label_smoothing=0.1) == pytest.approx(smoothed.item(), rel=1e-5)
+
+
+# --- pretrained weights
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("prefix", ["", "network.", "module."])
+def test_local_weights_are_loaded_but_for_a_head_of_another_shape(suffix: str, prefix: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    donor = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 10))
+    donor[1].running_mean.fill_(3.0)
+    state = {prefix + name: value for name, value in donor.state_dict().items()}
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save({"state_dict": state}, path)
+    else:
+        save_file(state, path)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
+    head = model[2].weight.detach().clone()
+    assert load_weights(model, path) == ["2.bias", "2.weight"]
+    assert torch.equal(model[0].weight, donor[0].weight)
+    assert torch.equal(model[1].running_mean, donor[1].running_mean)
+    assert torch.equal(model[2].weight, head)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"other.weight": torch.zeros(2)}, tmp_path / "w.safetensors")
+    with pytest.raises(ConfigError, match=r"pretrained: .*w\.safetensors fits 0 of 2 parameters .*the same backbone"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_that_holds_no_weights_is_refused(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"w{suffix}").write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match=rf"pretrained: .*w\{suffix} cannot be read"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / f"w{suffix}")
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"epoch": 3}, {"weight": "x"}])
+def test_a_pth_that_holds_something_else_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=r"pretrained: .*w\.pth"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+
+
+def test_a_pth_that_would_run_code_is_not_unpickled(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"weight": Trap()}, tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=r"cannot be read"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_run_starts_from_its_local_weights(
+    tiny: Tiny, tmp_path: Path, trained: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen = {"epochs": 1, "warmup_epochs": 0, "lr": 1e-12, "weight_decay": 0, "optimizer": "sgd", "augment": "none"}
+    weights = trained[0] / "model.safetensors"
+    tiny.train(tmp_path, model=tiny.model(frozen, pretrained=str(weights)))
+    assert f"loaded {weights}; new: nothing" in capsys.readouterr().out
+    made, given = load_file(tmp_path / "model.safetensors"), load_file(weights)
+    name = "network.stem.0.weight"
+    assert torch.allclose(made[name], given[name], atol=1e-6)
+    other = tiny.train(tmp_path / "scratch", model=tiny.model(frozen))
+    assert other["parameters"] > 100
+    assert not torch.allclose(load_file(tmp_path / "scratch/model.safetensors")[name], given[name], atol=1e-2)
+
+
+def test_published_weights_that_are_not_to_be_had_give_one_error_with_both_ways_out(tmp_path: Path) -> None:
+    code = (
+        "from goldfold import models\n"
+        "from goldfold.runtime.errors import ConfigError\n"
+        "try:\n"
+        "    models.build('timm', backbone='resnet10t', n_classes=2, in_channels=3, image_size=(32, 32), pretrained=True)\n"
+        "except ConfigError as error:\n"
+        "    print('ERROR', error)\n"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ERROR")]
+    assert len(lines) == 1, done.stdout + done.stderr
+    for words in (
+        "pretrained: true, but the weights of 'resnet10t' are neither in the local cache nor can they be downloaded",
+        "run once where the network is up",
+        "HF_HOME",
+        "pretrained: path/to/weights",
+    ):
+        assert words in lines[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_prefetch_tells_each_network_whose_weights_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from goldfold.models import prefetch
+
+    def fetch(backbone: str) -> None:
+        if backbone != "good":
+            raise OSError("no network")
+
+    monkeypatch.setattr(prefetch, "fetch", fetch)
+    assert prefetch.main(["good"]) == 0
+    assert capsys.readouterr().err == ""
+    assert prefetch.main(["bad", "good", "worse"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [name for line in lines for name in ("bad", "good", "worse") if repr(name) in line] == ["bad", "worse"]
+    assert all("no network" in line for line in lines)

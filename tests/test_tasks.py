@@ -1,0 +1,467 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import softmax
+
+from conftest import PLACE, RUNTIME, Tiny
+from goldfold import tasks
+from goldfold.ensembling import METHODS
+from goldfold.inference import views
+from goldfold.metrics import METRICS
+from goldfold.runtime.errors import DataError
+from goldfold.stages import ensemble, predict, pseudo_label
+from goldfold.tasks.classification import Classification
+from goldfold.tasks.protocol import load, save
+
+PROBABILITY = METHODS["probabilities"]["probability"]
+
+
+def task(names: str = "abc") -> Classification:
+    return Classification(list(names))
+
+
+def packed(ids: str, names: str = "abc", seed: int = 0, **more: Any) -> dict[str, Any]:
+    """Predictions of images named by one letter each."""
+    logits = np.random.default_rng(seed).normal(size=(len(ids), len(names)))
+    return task(names).pack(list(ids), [{"logits": logits}]) | more
+
+
+# --- samples
+
+
+def test_targets_are_indices_of_the_classes_in_their_order() -> None:
+    table = pd.DataFrame({"id": ["x", "y", "z"], "label": ["c", "a", "c"]})
+    assert task().targets(table) == [{"label": 2}, {"label": 0}, {"label": 2}]
+
+
+def test_a_batch_is_images_channels_first_beside_labels_and_weights() -> None:
+    samples = [
+        {"id": f"i{n}", "image": np.full((4, 6, 3), n, np.uint8), "label": n, "weight": 1 - n / 4} for n in range(3)
+    ]
+    batch = task().collate(samples)
+    assert batch.ids == ["i0", "i1", "i2"]
+    assert batch.images.shape == (3, 3, 4, 6)
+    assert batch.images.dtype == torch.uint8
+    assert batch.labels.tolist() == [0, 1, 2]
+    assert batch.weights.tolist() == [1.0, 0.75, 0.5]
+
+
+# --- predicting
+
+
+class Means(torch.nn.Module):
+    """Logits: means of the left, the right and the upper half of each image."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = images.float() / 255
+        halves = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :], x[..., : x.shape[-2] // 2, :]
+        return torch.stack([half.mean(dim=(1, 2, 3)) for half in halves], dim=1)
+
+
+IMAGES = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_one_view_gives_the_network_s_logits() -> None:
+    made = task().predict(Means(), IMAGES, views.build(["identity"]))
+    assert made["logits"] == pytest.approx(Means()(IMAGES).numpy())
+
+
+def test_many_views_give_the_log_of_the_mean_probability() -> None:
+    names = ["identity", "hflip", "rot90", "shift_left"]
+    made = task().predict(Means(), IMAGES, views.build(names))["logits"]
+    each = [torch.softmax(Means()(views.VIEWS[name].forward(IMAGES)), 1).numpy() for name in names]
+    assert np.exp(made) == pytest.approx(np.mean(each, axis=0), abs=1e-6)
+    flipped = task().predict(Means(), IMAGES.flip(-1), views.build(["identity", "hflip"]))["logits"]
+    assert flipped == pytest.approx(task().predict(Means(), IMAGES, views.build(["identity", "hflip"]))["logits"])
+
+
+def test_packing_keeps_the_order_and_the_classes_and_takes_no_batch_at_all() -> None:
+    parts = [{"logits": np.ones((2, 3))}, {"logits": np.zeros((1, 3))}]
+    made = task().pack(["z", "y", "x"], parts)
+    assert made["ids"].tolist() == ["z", "y", "x"]
+    assert made["classes"].tolist() == ["a", "b", "c"]
+    assert (made["logits"].dtype, made["logits"][:, 0].tolist()) == (np.float32, [1, 1, 0])
+    assert task().pack([], [])["logits"].shape == (0, 3)
+
+
+def test_predictions_are_kept_without_pickling(tmp_path: Path) -> None:
+    made = packed("xyz", fold=np.array(1))
+    save(tmp_path / "p.npz", made)
+    back = load(tmp_path / "p.npz")
+    assert set(back) == {"ids", "classes", "logits", "fold"}
+    assert all((back[name] == made[name]).all() for name in made)
+    np.savez(tmp_path / "bad.npz", ids=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="pickle"):
+        load(tmp_path / "bad.npz")
+
+
+# --- joining and fusing
+
+
+def test_join_orders_by_id_and_keeps_each_row_with_its_id() -> None:
+    parts = [packed("dba", seed=1), packed("ec", seed=2)]
+    joined = task().join(parts)
+    assert joined["ids"].tolist() == list("abcde")
+    for part in parts:
+        for id, row in zip(part["ids"], part["logits"], strict=True):
+            assert (joined["logits"][list("abcde").index(id)] == row).all()
+
+
+def test_join_refuses_parts_that_overlap_or_are_of_other_classes() -> None:
+    with pytest.raises(DataError, match="predictions overlap: id 'b' is in more than one part"):
+        task().join([packed("ab"), packed("bc")])
+    with pytest.raises(DataError, match=r"predictions are of the classes \['a', 'c', 'b'\], not \['a', 'b', 'c'\]"):
+        task().join([packed("ab"), packed("cd", names="acb")])
+
+
+def test_fuse_joins_on_id_whatever_the_order_of_rows() -> None:
+    first, second = packed("abcd", seed=1), packed("abcd", seed=2)
+    order = [2, 0, 3, 1]
+    shuffled = {**second, "ids": second["ids"][order], "logits": second["logits"][order]}
+    fused = task().fuse([first, shuffled], PROBABILITY, [1, 3])
+    assert fused["ids"].tolist() == list("abcd")
+    expected = (softmax(first["logits"], 1) + 3 * softmax(second["logits"], 1)) / 4
+    assert fused["probabilities"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", ["abce", "abc", "abcde", "abcc"])
+def test_fuse_refuses_members_of_other_images(other: str) -> None:
+    with pytest.raises(DataError, match=r"members predict different images, e\.g\. "):
+        task().fuse([packed("abcd"), packed(other)], PROBABILITY, [1, 1])
+
+
+def test_fuse_refuses_classes_in_another_order() -> None:
+    with pytest.raises(DataError, match=r"predictions are of the classes .*in this order"):
+        task().fuse([packed("ab"), packed("ab", names="cba")], PROBABILITY, [1, 1])
+
+
+def test_fusing_predictions_of_no_image_gives_none() -> None:
+    assert task().fuse([packed(""), packed("")], PROBABILITY, [1, 1])["probabilities"].shape == (0, 3)
+
+
+def test_fused_predictions_can_be_fused_again() -> None:
+    once = task().fuse([packed("abc", seed=1), packed("abc", seed=2)], PROBABILITY, [1, 1])
+    again = task().fuse([once, once], PROBABILITY, [1, 1])
+    assert again["probabilities"] == pytest.approx(once["probabilities"])
+
+
+def test_probabilities_in_the_order_of_ids_asked_for_and_a_missing_one_named() -> None:
+    made = packed("abc")
+    rows = task().probabilities(made, ["c", "a"])
+    assert rows == pytest.approx(softmax(made["logits"], 1)[[2, 0]], abs=1e-6)
+    assert rows.sum(axis=1) == pytest.approx(1)
+    with pytest.raises(DataError, match="2 images have no prediction, first 'x'"):
+        task().probabilities(made, ["a", "x", "y"])
+
+
+# --- scores
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_score_joins_on_id(metric: str) -> None:
+    ids = [f"i{number:02d}" for number in range(40)]
+    truth = pd.DataFrame({"id": ids, "label": [list("abc")[number % 3] for number in range(40)]})
+    made = task().pack(ids, [{"logits": np.random.default_rng(0).normal(size=(40, 3))}])
+    order = np.random.default_rng(1).permutation(40)
+    shuffled = {**made, "ids": made["ids"][order], "logits": made["logits"][order]}
+    first = task().score(made, truth, metric, n_resamples=50)
+    assert task().score(shuffled, truth, metric, n_resamples=50) == first
+    expected = METRICS[metric].value(softmax(made["logits"].astype(float), 1), np.arange(40) % 3)
+    assert first.value == pytest.approx(expected)
+    assert first.low <= first.value <= first.high
+
+
+def test_score_resamples_by_group_where_there_are_groups() -> None:
+    ids = [f"i{number:03d}" for number in range(120)]
+    right = np.repeat(np.random.default_rng(0).random(15) < 0.6, 8)
+    made = task("ab").pack(ids, [{"logits": np.column_stack([np.where(right, 5, -5), np.zeros(120)])}])
+    truth = pd.DataFrame({"id": ids, "label": "a"})
+    alone = task("ab").score(made, truth, "accuracy")
+    grouped = task("ab").score(made, truth.assign(group=np.repeat(np.arange(15), 8).astype(str)), "accuracy")
+    assert grouped.value == alone.value == right.mean()
+    assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
+
+
+def test_the_table_for_people_has_class_confidence_and_a_column_a_class() -> None:
+    table = task().table(packed("xy"))
+    assert list(table.columns) == ["id", "prediction", "confidence", "p_a", "p_b", "p_c"]
+    for row in table.to_dict("records"):
+        assert row["confidence"] == max(row[f"p_{name}"] for name in "abc") == row[f"p_{row['prediction']}"]
+
+
+# --- the prediction stage
+
+
+@pytest.fixture(scope="module")
+def predicted(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Training and prediction of both folds of the tiny experiment."""
+    root = tmp_path_factory.mktemp("predicted")
+    model = tiny.model({"epochs": 6, "augment": "none"})
+    for fold in range(2):
+        place = {**PLACE, "fold": fold}
+        tiny.train(root / f"train/fold{fold}", fold_file=tiny.fold_file(fold), place=place, model=model)
+        predict.run(
+            folder=str(root / f"net/round0/fold{fold}/seed0"),
+            weights=str(root / f"train/fold{fold}/model.safetensors"),
+            fold_file=tiny.fold_file(fold),
+            classes=str(tiny.folds / "classes.json"),
+            caches=tiny.caches("train", "test", "unlabeled"),
+            lists={name: str(tiny.folds / f"{name}.csv") for name in ("test", "unlabeled")},
+            task="classification",
+            model={name: model[name] for name in ("network", "backbone", "params", "size")},
+            channels=3,
+            tta=["identity", "hflip"],
+            place=place,
+            runtime=RUNTIME,
+        )
+    return root
+
+
+def test_prediction_covers_the_validation_fold_and_each_list(predicted: Path, tiny: Tiny) -> None:
+    for fold in range(2):
+        folder = predicted / f"net/round0/fold{fold}/seed0"
+        table = pd.read_csv(tiny.fold_file(fold), dtype=str)
+        assert set(load(folder / "oof.npz")["ids"]) == set(table["id"][table["split"] == "val"])
+        for name, n in (("test", 12), ("unlabeled", 10)):
+            made = load(folder / f"{name}.npz")
+            assert made["ids"].tolist() == list(pd.read_csv(tiny.folds / f"{name}.csv", dtype=str)["id"])
+            assert made["logits"].shape == (n, 2)
+            assert (int(made["fold"]), int(made["round"]), int(made["seed"])) == (fold, 0, 0)
+
+
+def test_prediction_gives_in_small_batches_what_it_gives_in_one(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
+    model = tiny.model()
+    predict.run(
+        folder=str(tmp_path),
+        weights=str(predicted / "train/fold0/model.safetensors"),
+        fold_file=tiny.fold_file(),
+        classes=str(tiny.folds / "classes.json"),
+        caches=tiny.caches("train"),
+        lists={},
+        task="classification",
+        model={name: model[name] for name in ("network", "backbone", "params", "size")},
+        channels=3,
+        tta=["identity", "hflip"],
+        place=PLACE,
+        runtime={**RUNTIME, "predict_batch_size": 3},
+    )
+    given = load(predicted / "net/round0/fold0/seed0/oof.npz")
+    assert load(tmp_path / "oof.npz")["logits"] == pytest.approx(given["logits"], abs=1e-4)
+    assert [path.name for path in tmp_path.iterdir()] == ["oof.npz"]
+
+
+# --- pseudo labels
+
+POOL = [f"u{number}" for number in range(6)]
+
+
+def pool_file(path: Path, fold: int, sure: dict[str, str], member: int = 0) -> str:
+    """Predictions of the pool by a model of a fold: certain of ``sure``, undecided of the others."""
+    logits = np.zeros((len(POOL), 2))
+    for id, label in sure.items():
+        logits[POOL.index(id), ["cat", "dog"].index(label)] = 12.0
+    arrays = Classification(["cat", "dog"]).pack(POOL, [{"logits": logits}])
+    target = path / f"member{member}-fold{fold}.npz"
+    save(target, arrays | {"fold": np.array(fold), "round": np.array(0), "seed": np.array(0)})
+    return str(target)
+
+
+def make_pseudo(folder: Path, files: list[str], fold: int, threshold: float = 0.9) -> pd.DataFrame:
+    (folder / "classes.json").write_text(json.dumps(["cat", "dog"]))
+    out = folder / f"pseudo{fold}.csv"
+    pseudo_label.run({"unlabeled": files}, str(folder / "classes.json"), str(out), "classification", threshold, fold)
+    return pd.read_csv(out, dtype=str)
+
+
+def test_a_planted_label_of_a_validation_image_does_not_reach_its_own_fold(tmp_path: Path) -> None:
+    """u0 is a copy of a validation image of fold 0: the models of folds 1 and 2 learnt its (wrong) label 'dog'."""
+    fold_0 = [pool_file(tmp_path, 0, {"u1": "cat"}, member) for member in range(2)]
+    others = {fold: [pool_file(tmp_path, fold, {"u0": "dog", "u1": "cat"})] for fold in (1, 2)}
+    assert make_pseudo(tmp_path, fold_0, fold=0)["id"].tolist() == ["u1"]
+    for fold in (1, 2):
+        made = make_pseudo(tmp_path, others[fold], fold)
+        assert dict(zip(made["id"], made["label"], strict=True)) == {"u0": "dog", "u1": "cat"}, "the plant is real"
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_file_of_another_fold_is_refused(tmp_path: Path, position: int) -> None:
+    files = [pool_file(tmp_path, 0, {"u1": "cat"})]
+    files.insert(position, pool_file(tmp_path, 1, {"u0": "dog"}))
+    said = r"member0-fold1\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own models only"
+    with pytest.raises(DataError, match=said):
+        make_pseudo(tmp_path, files, fold=0)
+    assert not (tmp_path / "pseudo0.csv").exists()
+
+
+def test_members_are_averaged_before_the_threshold(tmp_path: Path) -> None:
+    files = [pool_file(tmp_path, 0, {"u1": "cat", "u2": "dog"}, 0), pool_file(tmp_path, 0, {"u1": "cat"}, 1)]
+    assert make_pseudo(tmp_path, files, 0, threshold=0.9)["id"].tolist() == ["u1"]
+    made = make_pseudo(tmp_path, files, 0, threshold=0.7)
+    assert made["id"].tolist() == ["u1", "u2"]
+    assert [float(value) for value in made["confidence"]] == pytest.approx([1.0, 0.75], abs=1e-4)
+    assert set(made["source"]) == {"unlabeled"}
+
+
+def test_where_nothing_is_sure_the_file_holds_its_head_alone(tmp_path: Path) -> None:
+    made = make_pseudo(tmp_path, [pool_file(tmp_path, 0, {})], 0)
+    assert (len(made), list(made.columns)) == (0, ["id", "label", "confidence", "source"])
+
+
+def test_an_empty_pseudo_file_is_learnt_from_like_none(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "pseudo.csv").write_text("id,label,confidence,source\n")
+    model = tiny.model({"epochs": 1, "warmup_epochs": 0})
+    record = tiny.train(tmp_path, pseudo=str(tmp_path / "pseudo.csv"), model=model)
+    assert (record["n_train"], record["n_pseudo"]) == (20, 0)
+
+
+# --- the ensemble stage
+
+
+def run_ensemble(predictions: Path, tiny: Tiny, out: Path, **changes: Any) -> dict[str, Any]:
+    settings = {
+        "predictions": str(predictions),
+        "train": str(tiny.folds / "train.csv"),
+        "classes": str(tiny.folds / "classes.json"),
+        "folder": str(out / "ensemble"),
+        "leaderboard": str(out / "leaderboard.csv"),
+        "metrics": str(out / "metrics.json"),
+        "task": "classification",
+        "metric": "accuracy",
+        "models": ["net"],
+        "seeds": [0],
+        "n_folds": 2,
+        "rounds": 1,
+        "has_test": True,
+        "method": "probability",
+        "weights": {},
+        **changes,
+    }
+    ensemble.run(**settings)
+    return json.loads((out / "metrics.json").read_text())
+
+
+def test_the_ensemble_s_oof_covers_every_training_image_once(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
+    run_ensemble(predicted, tiny, tmp_path)
+    oof = load(tmp_path / "ensemble/oof.npz")
+    assert oof["ids"].tolist() == sorted(pd.read_csv(tiny.folds / "train.csv", dtype=str)["id"])
+    assert len(oof["ids"]) == 40
+    table = pd.read_csv(tmp_path / "ensemble/oof.csv", dtype=str)
+    assert {"id", "prediction", "confidence", "p_cat", "p_dog", "label", "fold"} <= set(table.columns)
+    assert len(table) == 40
+    test = load(tmp_path / "ensemble/test.npz")
+    each = [softmax(load(predicted / f"net/round0/fold{k}/seed0/test.npz")["logits"].astype(float), 1) for k in (0, 1)]
+    assert test["probabilities"] == pytest.approx(np.mean(each, axis=0))
+
+
+def test_metrics_json_has_the_keys_of_the_design(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
+    made = run_ensemble(predicted, tiny, tmp_path)
+    assert {"task", "metric", "oof", "members"} <= set(made)
+    assert (made["task"], made["metric"]) == ("classification", "accuracy")
+    assert set(made["oof"]) == set(METRICS)
+    assert next(iter(made["oof"])) == "accuracy"
+    assert set(made["members"]) == {"net-seed0"}
+    for entry in [*made["oof"].values(), made["members"]["net-seed0"]["accuracy"]]:
+        assert set(entry) == {"value", "low", "high"}
+        assert entry["low"] <= entry["value"] <= entry["high"]
+    oof = pd.read_csv(tmp_path / "ensemble/oof.csv", dtype=str)
+    assert made["oof"]["accuracy"]["value"] == pytest.approx((oof["prediction"] == oof["label"]).mean())
+
+
+def test_an_image_without_out_of_fold_prediction_is_refused(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
+    table = pd.read_csv(tiny.folds / "train.csv", dtype=str)
+    table = pd.concat([table, table.tail(1).assign(id="new")])
+    table.to_csv(tmp_path / "train.csv", index=False)
+    said = r"net seed 0 round 0: out-of-fold predictions and training images differ, e\.g\. 'new'"
+    with pytest.raises(DataError, match=said):
+        run_ensemble(predicted, tiny, tmp_path, train=str(tmp_path / "train.csv"))
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def members_file(root: Path, tiny: Tiny, member: str, round: int, right: float, seed: int = 0) -> None:
+    """Predictions of a pretended member that is right in a share of the images."""
+    truth = pd.read_csv(tiny.folds / "train.csv", dtype=str)
+    for fold in range(2):
+        rows = truth[truth["fold"] == str(fold)]
+        hit = np.arange(len(rows)) < right * len(rows)
+        index = np.array([tiny.classes.index(label) for label in rows["label"]])
+        logits = np.zeros((len(rows), 2))
+        logits[np.arange(len(rows)), np.where(hit, index, 1 - index)] = 3.0
+        folder = root / member / f"round{round}" / f"fold{fold}" / f"seed{seed}"
+        chosen = Classification(tiny.classes)
+        save(folder / "oof.npz", chosen.pack(list(rows["id"]), [{"logits": logits}]))
+        save(folder / "test.npz", chosen.pack(["t0"], [{"logits": logits[:1]}]))
+
+
+def test_the_leaderboard_has_a_row_a_member_and_one_of_the_ensemble_best_first(tiny: Tiny, tmp_path: Path) -> None:
+    for member, right in (("weak", 0.6), ("strong", 0.9)):
+        for seed in (0, 1):
+            members_file(tmp_path / "p", tiny, member, 0, right - 0.1, seed)
+            members_file(tmp_path / "p", tiny, member, 1, right, seed)
+    made = run_ensemble(
+        tmp_path / "p", tiny, tmp_path, models=["weak", "strong"], seeds=[0, 1], rounds=2, weights={"weak": 0.5}
+    )
+    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert sorted(board["member"]) == ["ensemble", "strong-seed0", "strong-seed1", "weak-seed0", "weak-seed1"]
+    assert board["accuracy"].is_monotonic_decreasing
+    assert set(board["round"]) == {1}
+    assert made["members"]["strong-seed0"]["accuracy"]["value"] == pytest.approx(0.9)
+    rounds = pd.read_csv(tmp_path / "ensemble/rounds.csv")
+    assert len(rounds) == 2 * 5
+    first = rounds[(rounds["round"] == 0) & (rounds["member"] == "strong-seed0")]
+    assert first["accuracy"].item() == pytest.approx(0.8)
+    weights = json.loads((tmp_path / "ensemble/weights.json").read_text())
+    assert weights["method"] == "probability"
+    assert weights["weights"] == pytest.approx(
+        {"weak-seed0": 1 / 6, "weak-seed1": 1 / 6, "strong-seed0": 1 / 3, "strong-seed1": 1 / 3}
+    )
+
+
+def test_a_metric_to_be_lowered_orders_the_leaderboard_upwards(tiny: Tiny, tmp_path: Path) -> None:
+    for member, right in (("weak", 0.6), ("strong", 0.9)):
+        members_file(tmp_path / "p", tiny, member, 0, right)
+    run_ensemble(tmp_path / "p", tiny, tmp_path, models=["weak", "strong"], metric="log_loss")
+    board = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert board["log_loss"].is_monotonic_increasing
+    assert board["member"].iloc[0] == "strong-seed0"
+
+
+@pytest.mark.parametrize("method", METHODS["probabilities"])
+def test_an_ensemble_of_one_member_scores_as_the_member(
+    method: str, predicted: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    made = run_ensemble(predicted, tiny, tmp_path, method=method)
+    assert made["oof"]["accuracy"] == made["members"]["net-seed0"]["accuracy"]
+
+
+# --- submissions
+
+
+def test_submission_of_two_classes_in_one_column_is_the_second_s_probability() -> None:
+    made = {"ids": np.array(["x", "y"]), "classes": np.array(["no", "yes"])}
+    made |= {"probabilities": np.array([[0.9, 0.1], [0.2, 0.8]])}
+    binary = Classification(["no", "yes"])
+    table = binary.submission(made, ["id", "target"], as_labels=False)
+    assert table.to_dict("list") == {"id": ["x", "y"], "target": pytest.approx([0.1, 0.8])}
+    assert binary.submission(made, ["id", "no"], as_labels=False)["no"].tolist() == pytest.approx([0.9, 0.2])
+    assert binary.submission(made, ["id", "target"], as_labels=True)["target"].tolist() == ["no", "yes"]
+
+
+def test_submitted_probabilities_sum_to_one_though_rank_averages_do_not() -> None:
+    made = {"ids": np.array(["x", "y"]), "classes": np.array(list("abc"))}
+    made |= {"probabilities": np.array([[0.9, 0.6, 0.5], [0.1, 0.1, 0.2]])}
+    table = task().submission(made, ["id", "c", "a", "b"], as_labels=False)
+    assert list(table.columns) == ["id", "c", "a", "b"]
+    assert table[["a", "b", "c"]].sum(axis=1).tolist() == pytest.approx([1, 1])
+    assert table["c"].tolist() == pytest.approx([0.25, 0.5])
+
+
+def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:
+    wants = {name: task().wants_labels(name) for name in METRICS}
+    assert wants == {name: metric.of_labels for name, metric in METRICS.items()}
+    assert tasks.build("classification", ["a", "b"]).default_columns("Id", "y", as_labels=True) == ["Id", "y"]
+    assert task().default_columns("Id", "y", as_labels=False) == ["Id", "a", "b", "c"]
