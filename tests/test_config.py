@@ -61,10 +61,11 @@ WRONG = [
     ("text for section", {"train": "fast"}, ["train = 'fast'", "valid dictionary"]),
     ("name not a file name", {"name": "../x"}, ["name = '../x'", "match pattern"]),
     ("missing in a source", {"data": {"source": "csv", "train": "a"}}, ["data.images: missing; it must be given"]),
+    ("missing in a model", {"models": [{"network": "small_resnet", "image_size_px": 8}]}, ["models[0].name: missing"]),
     (
-        "missing in a model",
+        "no size and no backbone to bring one",
         {"models": [{"name": "a", "network": "small_resnet"}]},
-        ["models[0].image_size_px: missing"],
+        ["models[0] (a).image_size_px: missing", "only a timm backbone brings its own"],
     ),
     ("source", {"data": {"source": "cvs"}}, ["data.source = 'cvs'", "nearest is 'csv'", "'digits', 'folder', 'csv'"]),
     ("no source", {"data": {}}, ["data.source = None", "'digits', 'folder', 'csv'"]),
@@ -234,6 +235,16 @@ def test_a_model_s_train_overrides_the_shared_block_key_by_key() -> None:
         (7, 0.5, 16),
         (7, 0.25, 16),
     ]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_backbone_brings_its_input_size_where_none_is_given() -> None:
+    import timm
+
+    models = [{"name": "a", "backbone": "test_vit"}, {"name": "b", "backbone": "test_vit", "image_size_px": [64, 32]}]
+    config = parse({**BASE, "models": models})
+    assert config.models[0].size == timm.get_pretrained_cfg("test_vit").input_size[1:]
+    assert config.models[1].size == (64, 32)
 
 
 def test_parsing_leaves_the_given_values_alone() -> None:

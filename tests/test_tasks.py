@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 from scipy.special import softmax
+from scipy.stats import rankdata
 
 from conftest import PLACE, RUNTIME, Tiny
-from goldfold import tasks
+from goldfold import metrics, tasks
 from goldfold.ensembling import METHODS
 from goldfold.inference import views
-from goldfold.metrics import METRICS
+from goldfold.metrics import METRICS, score
 from goldfold.runtime.errors import DataError
 from goldfold.stages import ensemble, predict, pseudo_label
 from goldfold.tasks.classification import Classification
@@ -341,7 +342,9 @@ def run_ensemble(predictions: Path, tiny: Tiny, out: Path, **changes: Any) -> di
         "weights": {},
         **changes,
     }
-    ensemble.run(**settings)
+    with pytest.MonkeyPatch.context() as patch:  # 1,000 resamples of six metrics take seconds
+        patch.setattr(metrics, "score", lambda value, n, groups, n_resamples: score(value, n, groups, 60))
+        ensemble.run(**settings)
     return json.loads((out / "metrics.json").read_text())
 
 
@@ -451,13 +454,22 @@ def test_submission_of_two_classes_in_one_column_is_the_second_s_probability() -
     assert binary.submission(made, ["id", "target"], as_labels=True)["target"].tolist() == ["no", "yes"]
 
 
-def test_submitted_probabilities_sum_to_one_though_rank_averages_do_not() -> None:
+def test_submitted_columns_are_named_not_counted() -> None:
     made = {"ids": np.array(["x", "y"]), "classes": np.array(list("abc"))}
-    made |= {"probabilities": np.array([[0.9, 0.6, 0.5], [0.1, 0.1, 0.2]])}
+    made |= {"probabilities": np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])}
     table = task().submission(made, ["id", "c", "a", "b"], as_labels=False)
     assert list(table.columns) == ["id", "c", "a", "b"]
-    assert table[["a", "b", "c"]].sum(axis=1).tolist() == pytest.approx([1, 1])
-    assert table["c"].tolist() == pytest.approx([0.25, 0.5])
+    assert table[["a", "b", "c"]].to_numpy() == pytest.approx(made["probabilities"])
+
+
+def test_a_submitted_rank_average_keeps_the_order_within_each_class_that_a_ranking_metric_sees() -> None:
+    """What is submitted must be what was scored: dividing rows by their sums reorders images within a class."""
+    stack = np.random.default_rng(0).dirichlet(np.ones(3), (3, 30))
+    values = METHODS["probabilities"]["rank"](stack, [1, 1, 1])
+    made = {"ids": np.array([f"i{n:02d}" for n in range(30)]), "classes": np.array(list("abc"))}
+    table = task().submission(made | {"probabilities": values}, ["id", "a", "b", "c"], as_labels=False)
+    for column, name in enumerate("abc"):
+        assert rankdata(table[name].to_numpy()) == pytest.approx(rankdata(values[:, column])), name
 
 
 def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:

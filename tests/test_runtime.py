@@ -1,0 +1,509 @@
+import ast
+import functools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldfold import cli
+from goldfold.runtime import fingerprint as fingerprinting
+from goldfold.runtime import gpu_slots, provenance, status
+from goldfold.runtime.errors import GoldfoldError, nearest, unknown
+from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
+from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
+from goldfold.runtime.gpu_slots import gpu_slot
+from goldfold.runtime.job import job
+
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
+# --- files
+
+
+def test_a_block_that_raises_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
+        temporary.write_text(f"half {1 / 0}" if temporary.write_text("half") else "")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_block_that_ends_replaces_the_file_and_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new/deep/a.txt"
+    for text in ("first", "second"):
+        with atomic(path) as temporary:
+            temporary.write_text(text)
+            assert temporary.suffix == ".txt"
+            assert temporary.parent == path.parent
+        assert path.read_text() == text
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_written_files_have_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("")
+    write_text(tmp_path / "ours", "")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_text(path, "a" * 10)
+    with atomic(path) as temporary:
+        temporary.write_text("b" * 5)
+        assert path.read_text() == "a" * 10
+
+
+def test_only_what_differs_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    assert write_if_changed(path, "ü,1\n")
+    before = path.stat()
+    assert not write_if_changed(path, "ü,1\n")
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert write_if_changed(path, "ü,1\r\n")
+    assert path.read_bytes() == "ü,1\r\n".encode()
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"ü": [1, None]})
+    assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert read_json(tmp_path / "a.json") == {"ü": [1, None]}
+
+
+# --- names
+
+
+def test_nearest_is_a_hint_or_nothing() -> None:
+    assert nearest("lrr", ["lr", "loss"]) == "nearest is 'lr'; "
+    assert nearest("zzz", ["lr", "loss"]) == ""
+    assert str(unknown("thing", "bta", ["beta", "alpha"])) == (
+        "unknown thing 'bta': nearest is 'beta'; allowed: alpha, beta"
+    )
+
+
+# --- fingerprints
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were read."""
+    read: list[str] = []
+    monkeypatch.setattr(fingerprinting, "sha256_of", lambda path: read.append(os.fspath(path)) or sha256_of(path))
+    return read
+
+
+def make_raw() -> None:
+    for name in ("raw/a.png", "raw/sub/b.png", "labels.csv"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+
+
+def test_a_second_look_reads_nothing(counted: list[str]) -> None:
+    make_raw()
+    first = fingerprint(["raw", "labels.csv"])
+    assert sorted(counted) == ["labels.csv", "raw/a.png", "raw/sub/b.png"]
+    counted.clear()
+    assert fingerprint(["raw", "labels.csv"]) == first
+    assert counted == []
+
+
+def test_a_touched_file_is_read_again_and_changes_nothing(counted: list[str]) -> None:
+    make_raw()
+    first = fingerprint(["raw"])
+    counted.clear()
+    os.utime("raw/a.png", ns=(1, 1))
+    assert fingerprint(["raw"]) == first
+    assert counted == ["raw/a.png"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: Path("raw/a.png").write_text("other bytes"),
+        lambda: Path("raw/a.png").rename("raw/c.png"),
+        lambda: Path("raw/sub/b.png").rename("raw/b.png"),
+        lambda: Path("raw/new.png").write_text("x"),
+        lambda: Path("raw/a.png").unlink(),
+        lambda: shutil.rmtree("raw"),
+    ],
+    ids=["content", "name", "folder", "new", "gone", "all gone"],
+)
+def test_content_and_names_change_the_fingerprint(change: Any) -> None:
+    make_raw()
+    first = fingerprint(["raw"])
+    change()
+    assert fingerprint(["raw"]) != first
+
+
+def test_content_of_the_same_length_changes_the_fingerprint() -> None:
+    make_raw()
+    first = fingerprint(["raw"])
+    Path("raw/a.png").write_text("RAW/A.PNG")
+    os.utime("raw/a.png", ns=(5, 5))
+    assert fingerprint(["raw"]) != first
+
+
+def test_a_spoilt_or_missing_stat_cache_costs_a_look_and_nothing_else(counted: list[str]) -> None:
+    make_raw()
+    first = fingerprint(["raw"])
+    counted.clear()
+    Path(".goldfold/stat_cache.json").write_text("{spoilt")
+    assert fingerprint(["raw"]) == first
+    assert len(counted) == 2
+    shutil.rmtree(".goldfold")
+    assert fingerprint(["raw"]) == first
+
+
+def test_digests_are_those_of_sha256sum() -> None:
+    Path("a").write_text("abc")
+    # printf abc | sha256sum
+    assert sha256_of("a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert StatCache().digests(["a"]) == {"a": sha256_of("a")}
+
+
+# --- code digests
+
+
+parsed = functools.cache(ast.parse)
+"""The same text is parsed once for all tests: parsing is most of what they cost."""
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
+    """A copy of the code; gives (stage -> digest), computed anew each time."""
+    shutil.copytree(repo / "src/goldfold", tmp_path / "src/goldfold", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(repo / "workflow/scripts", tmp_path / "scripts")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "src/goldfold")
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "scripts")
+    monkeypatch.setattr(provenance, "_tree", lambda file: parsed(file.read_text()))
+    caches = (provenance.source_digest, provenance._code_digest, provenance._imports)
+
+    def digest(stage: str) -> str:
+        for cached in caches:
+            cached.cache_clear()
+        return provenance.source_digest(stage)
+
+    yield digest
+    for cached in caches:
+        cached.cache_clear()
+
+
+STAGES = ["manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
+
+
+def edit(file: str, text: str) -> None:
+    """Add a line at the end of a module of the copy."""
+    path = Path("src/goldfold") / file
+    path.write_text(path.read_text() + text)
+
+
+def test_every_stage_has_a_digest_of_its_own(sources: Any, repo: Path) -> None:
+    assert sorted(path.stem for path in (repo / "workflow/scripts").glob("*.py")) == sorted(STAGES)
+    digests = {stage: sources(stage) for stage in STAGES}
+    assert len(set(digests.values())) == len(STAGES) == 9
+    assert digests == {stage: sources(stage) for stage in STAGES}
+
+
+def test_comments_and_layout_do_not_count(sources: Any) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    files = list(Path("src/goldfold").rglob("*.py"))
+    assert len(files) > 45
+    for file in files:
+        file.write_text("# a comment\n\n" + ast.unparse(ast.parse(file.read_text())) + "\n\n# another\n")
+    assert {stage: sources(stage) for stage in STAGES} == before
+
+
+# module -> stages whose digest an edit must change; all others must keep theirs
+EDITS = {
+    "engine/loop.py": {"train"},
+    "models/small_resnet.py": {"train", "predict"},
+    "losses/classification.py": {"train"},
+    "optim/schedules.py": {"train"},
+    "data/transforms.py": {"train"},
+    "data/splits.py": {"folds"},
+    "data/sources/table.py": {"manifest", "submit"},
+    "data/integrity.py": {"manifest"},
+    "inference/views.py": {"train", "predict"},
+    "inference/predict.py": {"train", "predict"},
+    "ensembling/average.py": {"pseudo_label", "ensemble"},
+    "stages/submit.py": {"submit"},
+    "stages/ensemble.py": {"ensemble"},
+    "stages/train.py": {"train"},
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_an_edit_changes_the_digest_of_exactly_the_stages_that_run_the_code(sources: Any, file: str) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    edit(file, "\nADDED = 1\n")
+    changed = {stage for stage in STAGES if sources(stage) != before[stage]}
+    assert changed - {"report"} == EDITS[file]
+
+
+def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    edit("runtime/errors.py", "\nADDED = 1\n")
+    assert [stage for stage in STAGES if sources(stage) == before[stage]] == []
+
+
+def test_the_place_of_the_checkout_does_not_count(sources: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    Path("moved").mkdir()
+    for name in ("src", "scripts"):
+        shutil.move(name, f"moved/{name}")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "moved/src/goldfold")
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "moved/scripts")
+    assert {stage: sources(stage) for stage in STAGES} == before
+
+
+def test_swapping_the_code_of_two_modules_changes_the_digest(sources: Any) -> None:
+    before = sources("train")
+    first, second = Path("src/goldfold/losses/classification.py"), Path("src/goldfold/optim/schedules.py")
+    one, other = first.read_text(), second.read_text()
+    first.write_text(other)
+    second.write_text(one)
+    assert sources("train") != before
+
+
+def test_versions_and_hardware_name_what_shapes_a_result() -> None:
+    versions = provenance.versions()
+    assert {"python", "torch", "timm", "numpy", "goldfold"} <= set(versions)
+    assert versions["torch"]
+    assert {"system", "processor", "cores", "gpu"} == set(provenance.hardware())
+
+
+def test_git_state_is_null_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.git_state() == {"commit": None, "dirty": None}
+
+
+# --- GPU slots
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from goldfold.runtime import gpu_slots
+gpu_slots.LOCKS = Path(sys.argv[1])
+with gpu_slots.gpu_slot(["0", "1"], poll_seconds=0.02) as device:
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == device
+    with open(sys.argv[2], "a") as log:
+        log.write(f"{time.monotonic()} take {device}\\n"); log.flush()
+        time.sleep(float(sys.argv[3]))
+        log.write(f"{time.monotonic()} give {device}\\n"); log.flush()
+assert "CUDA_VISIBLE_DEVICES" not in os.environ
+"""
+
+
+def holder(locks: Path, log: Path, seconds: float) -> subprocess.Popen[bytes]:
+    environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
+    words = [sys.executable, "-c", HOLDER, str(locks), str(log), str(seconds)]
+    return subprocess.Popen(words, env=environment)
+
+
+def test_six_processes_share_two_devices_one_holder_each_at_a_time(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    running = [holder(tmp_path, log, 0.3) for _ in range(6)]
+    assert [process.wait(timeout=60) for process in running] == [0] * 6
+    events = sorted(line.split() for line in log.read_text().splitlines())
+    assert len(events) == 12
+    held: dict[str, int] = {"0": 0, "1": 0}
+    most = 0
+    for _, what, device in sorted(events, key=lambda event: float(event[0])):
+        held[device] += 1 if what == "take" else -1
+        assert 0 <= held[device] <= 1
+        most = max(most, sum(held.values()))
+    assert most == 2, "both devices were in use at once"
+
+
+def test_a_killed_holder_frees_its_device(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    running = [holder(tmp_path, log, 60) for _ in range(2)]
+    wait_for(lambda: log.exists() and log.read_text().count("take") == 2)
+    late = holder(tmp_path, log, 0)
+    time.sleep(0.3)
+    assert late.poll() is None, "waits while both are held"
+    running[0].kill()
+    assert late.wait(timeout=20) == 0
+    running[1].kill()
+    for process in running:
+        process.wait(timeout=20)
+    assert log.read_text().count("take") == 3
+
+
+def wait_for(condition: Any, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("chosen", ["3", ""])
+def test_what_the_scheduler_or_the_user_chose_is_left_alone(
+    chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    with gpu_slot(["0", "1"]) as device:
+        assert device is None
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == chosen
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == chosen
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+def test_without_devices_there_is_nothing_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with gpu_slot([]) as device:
+        assert device is None
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+def test_a_device_is_given_back_where_the_block_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="'gpu 7'"), gpu_slot(["7"], poll_seconds=0.01) as device:
+            int(f"gpu {device}")
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+# --- status
+
+
+def test_a_running_job_is_listed_for_as_long_as_it_runs() -> None:
+    results = Path("results/digits")
+    with status.running(results, "train model=a fold=0"):
+        progress = status.Progress(40, "steps")
+        progress.advance(10, note="accuracy 0.9")
+        status._write()
+        (entry,) = status.listing(Path("results"))
+        assert entry["experiment"] == "digits"
+        assert entry["job"] == "train model=a fold=0"
+        assert (entry["done"], entry["total"], entry["note"]) == (10, 40, "accuracy 0.9")
+        assert entry["pid"] == os.getpid()
+        progress.close()
+    assert status.listing(Path("results")) == []
+    assert list(results.rglob("*.json")) == []
+
+
+def test_a_job_that_fails_is_listed_no_longer() -> None:
+    with pytest.raises(RuntimeError), status.running(Path("results/digits"), "train"):
+        raise RuntimeError
+    assert status.listing(Path("results")) == []
+
+
+def put(pid: int, host: str, **more: Any) -> Path:
+    path = Path("results/digits/.status") / f"{host}-{pid}.json"
+    entry = {"job": "train", "host": host, "pid": pid, "started": time.time() - 30, "done": 5, "total": 10, "note": ""}
+    write_json(path, entry | more)
+    return path
+
+
+def test_dead_processes_of_this_host_are_forgotten_and_those_of_other_hosts_are_not() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead, elsewhere = put(process.pid, socket.gethostname()), put(process.pid, "other-node")
+    assert [entry["host"] for entry in status.listing(Path("results"))] == ["other-node"]
+    assert not dead.exists()
+    assert elsewhere.exists()
+
+
+def test_half_written_entries_are_passed_over() -> None:
+    put(os.getpid(), socket.gethostname())
+    Path("results/digits/.status/x.json").write_text('{"job": ')
+    assert len(status.listing(Path("results"))) == 1
+
+
+def test_a_job_is_described_in_one_line_with_bar_share_and_time_left() -> None:
+    put(os.getpid(), socket.gethostname(), note="accuracy 0.9000")
+    (entry,) = status.listing(Path("results"))
+    assert status.describe(entry) == (
+        "digits  train  [##########..........]  50%  0:30 run, 0:30 left  accuracy 0.9000"
+    )
+    assert "starting" in status.describe({**entry, "done": 0})
+    assert "1:02:05 run" in status.describe({**entry, "started": time.time() - 3725})
+
+
+def test_the_status_command_prints_lines_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status"]) == 0
+    assert capsys.readouterr().out == "no jobs are running below results/\n"
+    put(os.getpid(), socket.gethostname())
+    assert cli.main(["status", "--results", "results"]) == 0
+    assert capsys.readouterr().out.startswith("digits  train  [##########..........]  50%")
+    assert cli.main(["status", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["experiment"], entry["done"]) == ("digits", 5)
+
+
+def test_the_command_without_a_word_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([])
+    assert caught.value.code == 2
+    assert "status" in capsys.readouterr().err
+
+
+def test_progress_tells_a_log_how_long_it_will_take(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = status.Progress(4, "steps", seconds_between_lines=0.0)
+    progress.start -= 10
+    progress.advance(1, note="x")
+    line = capsys.readouterr().out.strip()
+    assert line == "1/4 steps, 0:30 left x"
+    progress.close()
+
+
+# --- the frame of a job
+
+JOB = """
+import sys
+from types import SimpleNamespace
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.job import job
+class Named(dict):
+    pass
+snakemake = SimpleNamespace(log=["results/t/logs/train/a.log"], rule="train", wildcards=Named(model="a", fold="0"),
+                            resources={})
+with job(snakemake):
+    from goldfold.runtime import status
+    from pathlib import Path
+    print("JOBS", [entry["job"] for entry in status.listing(Path("results"))])
+    WHAT
+"""
+
+
+def run_job(what: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    done = subprocess.run([sys.executable, "-c", JOB.replace("WHAT", what)], capture_output=True, text=True, timeout=60)
+    return done, Path("results/t/logs/train/a.log").read_text()
+
+
+def test_what_a_job_prints_goes_to_its_log_and_it_is_listed() -> None:
+    done, log = run_job("print('working')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert log.splitlines() == ["JOBS ['train model=a fold=0']", "working"]
+
+
+def test_an_error_the_user_can_act_on_ends_a_job_with_its_text_alone() -> None:
+    done, log = run_job("raise DataError('x.csv: no rows. Fill it.')")
+    assert done.returncode == 1
+    assert log.splitlines()[1:] == ["goldfold: x.csv: no rows. Fill it."]
+
+
+def test_any_other_error_ends_a_job_with_one_traceback_in_the_log() -> None:
+    done, log = run_job("1 / 0")
+    assert done.returncode == 1
+    assert log.count("Traceback") == 1
+    assert "ZeroDivisionError" in log
+    assert list(Path("results").rglob("*.json")) == []
+
+
+def test_the_job_frame_is_a_plain_context_manager_and_its_errors_one_family() -> None:
+    assert callable(job)
+    assert {kind.__name__ for kind in GoldfoldError.__subclasses__()} == {"ConfigError", "DataError", "TrainingError"}
