@@ -105,6 +105,8 @@ def fit(
         if _is_best(result.history, monitor, greater_is_better):
             result.best_epoch, result.best = epoch, _weights(averaged)
     result.last = _weights(averaged)
+    if not result.best:  # no epoch could be scored, e.g. a validation fold of one class under roc_auc
+        result.best, result.best_epoch = result.last, epochs - 1
     return result
 
 
@@ -138,11 +140,9 @@ def _windows(batches: Iterable[B], size: int) -> Iterator[list[B]]:
 
 
 def _is_best(history: list[dict[str, float]], monitor: str, greater_is_better: bool) -> bool:
-    scores = [row[monitor] for row in history]
-    return (
-        scores[-1] == (max(scores) if greater_is_better else min(scores))
-        and scores.index(scores[-1]) == len(scores) - 1
-    )
+    """Whether the last epoch beats every one before it; a score that is not a number beats nothing."""
+    *before, last = (row[monitor] if greater_is_better else -row[monitor] for row in history)
+    return math.isfinite(last) and all(last > score for score in before if math.isfinite(score))
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -31,7 +31,9 @@ class _Timm:
 class _OneCycle:
     def __init__(self, optimizer: torch.optim.Optimizer, steps: int) -> None:
         peaks = [group["lr"] for group in optimizer.param_groups]
-        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks, total_steps=steps + 1)
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=peaks, total_steps=steps + 1, cycle_momentum=False
+        )
 
     def step(self, update: int) -> None:
         if update > 0:

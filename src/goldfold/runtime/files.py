@@ -1,6 +1,7 @@
 """Files that are either whole or not there, and only new when their content is."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -45,8 +46,17 @@ def write_if_changed(path: str | Path, text: str) -> bool:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a closing newline; NaN is refused, since JSON has none."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write ``value`` as indented JSON with a closing newline; a number that is not finite becomes null."""
+    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity as None: JSON has no other word for a score that cannot be had."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: str | Path) -> Any:

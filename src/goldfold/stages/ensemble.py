@@ -84,7 +84,7 @@ def run(
         for row in last.to_dict("records")
         if row["member"] != "ensemble"
     }
-    write_json(metrics, _finite({"task": task, "metric": metric, "oof": whole_scores, "members": member_scores}))
+    write_json(metrics, {"task": task, "metric": metric, "oof": whole_scores, "members": member_scores})
     print(best_first.to_string(index=False), flush=True)
 
 
@@ -125,10 +125,3 @@ def _row(task: Task, name: str, number: int, predictions: Arrays, truth: pd.Data
 
 def _shares(weights: list[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
-
-
-def _finite(value: Any) -> Any:
-    """NaN as null: JSON has no other word for a score that cannot be had."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and value != value else value
