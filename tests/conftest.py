@@ -143,7 +143,7 @@ def prepare(root: Path) -> Tiny:
         "test_images": str(root / "raw/test"),
         "unlabeled": str(root / "raw/pool"),
     }
-    manifest.run(str(root / "manifest"), source, "classification", "fail", "fail", "fail", None, 1)
+    manifest.run(str(root / "manifest"), source, "classification", "fail", "fail", "fail", "accuracy", None, "auto", 1)
     splits = ["train", "test", "unlabeled"]
     folds.run(
         str(root / "manifest"), str(root / "folds"), str(root / "folds/folds.json"), splits, "stratified", 2, 0, 1

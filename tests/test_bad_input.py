@@ -34,9 +34,12 @@ class Raw:
         Path("train.csv").write_text("\n".join(lines) + "\n")
         Path("test.csv").write_text("\n".join(["id", *self.tests]) + "\n")
         policies = {key: settings.pop(key, value) for key, value in POLICIES.items()}
+        format, metric = settings.pop("format", "auto"), settings.pop("metric", "accuracy")
         source = {"source": "csv", "train": "train.csv", "images": "train", "test": "test.csv", "test_images": "test"}
         source |= settings
-        manifest.run("out", source, "classification", sample=sample, workers=1, **policies)
+        manifest.run(
+            "out", source, "classification", metric=metric, sample=sample, format=format, workers=1, **policies
+        )
         tables = {path.stem: pd.read_csv(path, dtype=str, keep_default_na=False) for path in Path("out").glob("*.csv")}
         return tables | {"classes": json.loads(Path("out/classes.json").read_text())}
 
@@ -186,7 +189,9 @@ def test_two_files_of_one_name_in_image_folders_of_classes(raw: Raw) -> None:
     raw.write("flat/b/1.png")
     source = {"source": "folder", "train": "flat"}
     with pytest.raises(DataError, match=r"train: 1 duplicate ids, first 'a/1'"):
-        manifest.run("out", source, "classification", **POLICIES, sample=None, workers=1)
+        manifest.run(
+            "out", source, "classification", **POLICIES, metric="accuracy", sample=None, format="auto", workers=1
+        )
 
 
 def test_an_id_in_train_and_test(raw: Raw) -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from goldfold.config import checks, load, parse, slices
+from goldfold.config import load, names, parse, slices
 from goldfold.config.data import Csv, Data, Digits, Folder, Folds
 from goldfold.config.learning import Train
 from goldfold.config.root import Config, Ensemble, Metric, View
@@ -92,7 +92,12 @@ WRONG = [
     (
         "network",
         {"models": small(network="small_resnt")},
-        ["models[0] (a).network = 'small_resnt'", "nearest is 'small_resnet'", "'timm'", "package.module:function"],
+        [
+            "models[0] (a).network = 'small_resnt'",
+            "nearest is 'small_resnet'",
+            "allowed: small_resnet, timm",
+            "package.module:function",
+        ],
     ),
     ("own network's name", {"models": small(network="a:b:c")}, ["network = 'a:b:c'", "package.module:function"]),
     (
@@ -137,7 +142,7 @@ WRONG = [
     (
         "weight of no model",
         {"models": small(name="resnet"), "ensemble": {"weights": {"resnt": 1.0}}},
-        ["ensemble.weights.resnt: no model of that name", "nearest is 'resnet'", "allowed: ['resnet']"],
+        ["ensemble.weights.resnt: no model of that name", "nearest is 'resnet'", "allowed: resnet"],
     ),
     ("weights all zero", {"ensemble": {"weights": {"a": 0.0}}}, ["ensemble.weights: all are zero", "positive"]),
     ("warm-up too long", {"train": {"epochs": 2, "warmup_epochs": 2}}, ["train: warmup_epochs 2 must be less than"]),
@@ -324,7 +329,7 @@ def test_choices_in_the_config_are_the_keys_of_the_registries() -> None:
         "methods": (field(Ensemble, "method"), METHODS["probabilities"]),
         "presets": (field(Train, "augment"), PRESETS),
         "flips": (field(Train, "flips"), FLIPS),
-        "networks": (set(checks.NETWORKS), MODELS),
+        "networks": (set(names.NETWORKS), MODELS),
         "tasks": (field(Config, "task"), TASKS),
     }
     assert len(pairs) == 11
@@ -336,8 +341,10 @@ def test_choices_in_the_config_are_the_keys_of_the_registries() -> None:
 def test_networks_that_take_a_backbone_are_marked_so() -> None:
     from goldfold.models import MODELS
 
-    takes = {name: "backbone" in inspect.signature(builder).parameters for name, builder in MODELS.items()}
-    assert takes == checks.NETWORKS
+    parameters = {name: inspect.signature(builder).parameters for name, builder in MODELS.items()}
+    for fact, parameter in (("has_backbone", "backbone"), ("has_drop_path", "drop_path")):
+        takes = {name: parameter in found for name, found in parameters.items()}
+        assert takes == {name: getattr(network, fact) for name, network in names.NETWORKS.items()}, fact
 
 
 @pytest.mark.parametrize("kind", [Digits, Folder, Csv])
@@ -355,7 +362,7 @@ def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:
 
     listed = set(timm.list_models())
     assert len(listed) > 1000
-    assert checks.timm_backbones() == listed
+    assert names.timm_backbones() == listed
 
 
 def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
@@ -363,7 +370,7 @@ def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
 
     listed = set(list_optimizers())
     assert len(listed) > 50
-    assert listed - checks.timm_optimizers() == set()
+    assert listed - names.timm_optimizers() == names.SECOND_ORDER
 
 
 def test_slices_name_only_what_their_stage_depends_on() -> None:

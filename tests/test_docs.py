@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from goldfold.config import load
 from goldfold.config.root import Config
 from goldfold.config.schema import reference, schema

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent

@@ -125,6 +125,7 @@ def settings(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     made["manifest"]["source"] |= {"test": str(tiny.root / "raw/test.csv"), "test_images": str(tiny.root / "raw/test")}
     sample = pd.read_csv(tiny.root / "raw/test.csv").assign(label="cat")
     sample.to_csv(root / "sample.csv", index=False)
+    made["manifest"] |= {"metric": "accuracy", "format": "auto"}
     made["manifest"]["sample"] = str(root / "sample.csv")
     for fold in (1, 0):
         place = {**PLACE, "fold": fold}

@@ -84,7 +84,9 @@ def test_dry_run_shows_the_whole_dag_without_torch_in_four_seconds(tmp_path: Pat
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     seconds = time.monotonic() - start
-    jobs = jobs_of(subprocess.CompletedProcess([], result.returncode, result.stdout, _without_import_times(result.stderr)))
+    jobs = jobs_of(
+        subprocess.CompletedProcess([], result.returncode, result.stdout, _without_import_times(result.stderr))
+    )
     assert jobs == {
         "manifest": 1, "folds": 1, "cache": 4, "train": 12, "predict": 12, "pseudo_label": 3, "ensemble": 1, "submit": 1,
         "report": 1, "all": 1, "total": 37,
@@ -122,7 +124,8 @@ def test_out_of_fold_predictions_cover_every_training_image_once(finished: Path)
     for model in ("wide", "slim"):
         for number in (0, 1):
             parts = [
-                np.load(finished / f"results/tiny/predict/{model}/round{number}/fold{fold}/seed0/oof.npz") for fold in (0, 1)
+                np.load(finished / f"results/tiny/predict/{model}/round{number}/fold{fold}/seed0/oof.npz")
+                for fold in (0, 1)
             ]
             ids = [str(id) for part in parts for id in part["ids"]]
             assert sorted(ids) == [f"{index:02d}" for index in range(N_TRAIN)]
@@ -142,7 +145,10 @@ def test_touched_images_retrain_nothing(finished: Path) -> None:
     ("changes", "expected"),
     [
         (
-            {"models": [{**TINY["models"][0], "train": {"lr": 0.01}}, TINY["models"][1]], "pseudo_labels": {"rounds": 0}},
+            {
+                "models": [{**TINY["models"][0], "train": {"lr": 0.01}}, TINY["models"][1]],
+                "pseudo_labels": {"rounds": 0},
+            },
             {"train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 8},
         ),
         (
@@ -151,7 +157,16 @@ def test_touched_images_retrain_nothing(finished: Path) -> None:
         ),
         (
             {"pseudo_labels": {"rounds": 1, "threshold": 0.5}},
-            {"train": 4, "predict": 4, "pseudo_label": 2, "ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 14},
+            {
+                "train": 4,
+                "predict": 4,
+                "pseudo_label": 2,
+                "ensemble": 1,
+                "submit": 1,
+                "report": 1,
+                "all": 1,
+                "total": 14,
+            },
         ),
         ({"ensemble": {"method": "rank"}}, {"ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 4}),
         ({"report": {"gallery": 5}}, {"report": 1, "all": 1, "total": 2}),

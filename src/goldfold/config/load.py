@@ -13,6 +13,7 @@ from goldfold.config.root import Config
 from goldfold.config.sizes import with_sizes
 from goldfold.runtime.errors import ConfigError, nearest
 
+BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
 QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -42,8 +43,7 @@ def parse(values: Any, origin: str = "config") -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        lines = dict.fromkeys(_describe(entry) for entry in _without_echoes([dict(entry) for entry in error.errors()]))
-        raise ConfigError(_joined(origin, list(lines))) from error
+        raise ConfigError(_joined(origin, _lines([dict(entry) for entry in error.errors()]))) from error
     try:
         check(config)
     except ConfigError as error:
@@ -53,6 +53,15 @@ def parse(values: Any, origin: str = "config") -> Config:
 
 def _joined(origin: str, lines: list[str]) -> str:
     return f"{origin}: {len(lines)} problem{'s'[: len(lines) > 1]}\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _lines(errors: list[dict[str, Any]]) -> list[str]:
+    """A line a mistake: what the branches of a union say of the same value goes into one."""
+    said: dict[str, list[str]] = {}
+    for entry in _without_echoes(errors):
+        where, what = _describe(entry)
+        said.setdefault(where, []).append(what)
+    return [f"{where}: {' or '.join(dict.fromkeys(what))}" for where, what in said.items()]
 
 
 def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -65,26 +74,26 @@ def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _describe(error: dict[str, Any]) -> str:
-    """One line for one error of pydantic's."""
+def _describe(error: dict[str, Any]) -> tuple[str, str]:
+    """Key (and value), and what is wrong with it, for one error of pydantic's."""
     location, sections = _locate(error["loc"])
     where = _dotted(location) or "config"
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
-        return f"{where}: unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
+        return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
     if kind == "missing":
-        return f"{where}: missing; it must be given"
+        return where, "missing; it must be given"
     if kind == "literal_error":
         choices = str(context["expected"])
-        return f"{where} = {value!r}: {nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
+        return f"{where} = {value!r}", f"{nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = value.get("source") if isinstance(value, dict) else value
         choices = context.get("expected_tags", "'digits', 'folder', 'csv'")
-        return f"{where}.source = {tag!r}: {nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
+        return f"{where}.source = {tag!r}", f"{nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
-        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
-    return f"{where} = {value!r}: {error['msg'].removeprefix('Value error, ')}"
+        return where, str(error["msg"]).removeprefix("Value error, ")
+    return f"{where} = {value!r}", str(error["msg"]).removeprefix("Value error, ")
 
 
 def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
@@ -101,10 +110,12 @@ def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseM
         if tagged and not fields:
             annotation, sections = tagged[0], tagged
             continue
-        if not fields and not _sections(annotation):
-            continue  # name of a union's branch, not a key
-        if part in ("int", "float"):
+        if get_origin(annotation) is dict:
+            path.append(part)
+            annotation = get_args(annotation)[1]
             continue
+        if part in BRANCHES or (not fields and not _sections(annotation)):
+            continue  # name of a union's branch, not a key
         sections = _sections(annotation)
         path.append(str(part))
         if fields:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Name, Section, Unique
+from goldfold.config.base import Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 
@@ -19,7 +19,7 @@ class Ensemble(Section):
     """How members become one prediction."""
 
     method: Literal["geometric", "logit", "probability", "rank"] = "probability"
-    weights: dict[str, float] = {}
+    weights: dict[str, Number] = {}
     """Weight of a model by name; 1 where not named."""
 
 
@@ -39,7 +39,7 @@ class Runtime(Section):
     """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
     torch_threads: int = Field(1, ge=1)
     """Arithmetic threads of a training job; other counts give other bytes, so the scheduler never changes it."""
-    loader_workers: int | Literal["auto"] = "auto"
+    loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Processes that augment images; the result does not depend on it. auto: 0 on CPU, 4 on GPU."""
     predict_batch_size: int = Field(256, ge=1)
     train_mem_mb: int = Field(4000, ge=100)

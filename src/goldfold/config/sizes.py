@@ -46,7 +46,7 @@ def _sizes(backbones: list[str]) -> dict[str, list[int]]:
         if answer.returncode:
             reason = answer.stderr.strip().splitlines()[-1:] or ["no reason given"]
             raise ConfigError(
-                f"models[].image_size_px: timm cannot tell that of {', '.join(new)} ({reason[0]}); set it."
+                f"models: image_size_px is not set, and timm cannot tell that of {', '.join(new)} ({reason[0]}). Set it."
             )
         known |= json.loads(answer.stdout.splitlines()[-1])
         write_json(KNOWN, {release: known})

@@ -9,7 +9,7 @@ def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
     data = config.data.model_dump(exclude={"channels", "shards", "test_answers"})
     policies = {key: data.pop(key) for key in ("on_bad_image", "on_missing_image", "on_missing_label")}
-    return {"source": data, "task": config.task, "sample": config.submission.sample, **policies}
+    return {"source": data, **policies, **_submission(config)}
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:
@@ -39,6 +39,11 @@ def report(config: Config) -> dict[str, Any]:
     """All that the report depends on besides its inputs."""
     shown = {**config.report.model_dump(), "name": config.name, "task": config.task, "metric": config.metric}
     return {**shown, "answers": config.data.test_answers, "settings": config.model_dump(mode="json")}
+
+
+def _submission(config: Config) -> dict[str, Any]:
+    """What decides whether the sample file can be filled."""
+    return {"task": config.task, "metric": config.metric, **config.submission.model_dump(include={"sample", "format"})}
 
 
 def _model(config: Config, name: str) -> Any:

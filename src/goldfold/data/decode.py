@@ -36,10 +36,28 @@ def decode(path: str | Path, channels: int) -> Image:
 
 def _truncated(data: NDArray[np.uint8]) -> bool:
     """Whether a JPEG or PNG ends before its end marker; OpenCV fills the rest with grey and says nothing."""
-    head, tail = data[:8].tobytes(), data[-1024:].tobytes()
-    if head.startswith(b"\xff\xd8\xff"):
-        return b"\xff\xd9" not in tail
-    return head.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" not in tail
+    content = data.tobytes()
+    if content.startswith(b"\xff\xd8\xff"):
+        return content.find(b"\xff\xd9", _start_of_scan(content)) < 0
+    return content.startswith(b"\x89PNG\r\n\x1a\n") and not _has_end_chunk(content)
+
+
+def _start_of_scan(content: bytes) -> int:
+    """Where a JPEG's own pixels begin: an embedded thumbnail before that has an end marker too."""
+    place = 2
+    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != 0xDA:
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return place
+
+
+def _has_end_chunk(content: bytes) -> bool:
+    """Whether a PNG's chunks go on to IEND; anything may follow it."""
+    place = 8
+    while place + 12 <= len(content):
+        if content[place + 4 : place + 8] == b"IEND":
+            return True
+        place += 12 + int.from_bytes(content[place : place + 4], "big")
+    return False
 
 
 def resize(image: Image, size: tuple[int, int], mode: str) -> Image:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        state = (
+        state: Any = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
@@ -67,8 +68,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         raise ConfigError(f"pretrained: {path} cannot be read: {error}") from error
     for key in ("state_dict", "model"):
-        state = state[key] if isinstance(state.get(key), dict) else state
-    return {name.removeprefix("module.").removeprefix("network."): value for name, value in state.items()}
+        state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
+    if not isinstance(state, dict):
+        raise ConfigError(f"pretrained: {path} holds a {type(state).__name__}, not weights by name. Give a state_dict.")
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    return {name.removeprefix("module.").removeprefix("network."): value for name, value in tensors.items()}
 
 
 def _column(values: Sequence[float]) -> Tensor:

@@ -24,9 +24,10 @@ class StatCache:
     def __init__(self, path: Path = STAT_CACHE) -> None:
         self.path = path
         try:
-            self.known: dict[str, list[int | str]] = json.loads(path.read_text())
+            known = json.loads(path.read_text())
         except (OSError, ValueError):
-            self.known = {}
+            known = {}
+        self.known: dict[str, list[int | str]] = known if isinstance(known, dict) else {}
 
     def digests(self, paths: Iterable[str | Path]) -> dict[str, str]:
         """Digest of each path; files whose stat is unknown are read, in threads (hashing frees the lock)."""

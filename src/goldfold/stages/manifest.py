@@ -22,7 +22,9 @@ def run(
     on_bad_image: str,
     on_missing_image: str,
     on_missing_label: str,
+    metric: str,
     sample: str | None,
+    format: str,
     workers: int,
 ) -> None:
     """Write ``{train,test,unlabeled}.csv``, ``quarantine.csv`` and ``classes.json`` into ``folder``.
@@ -30,7 +32,8 @@ def run(
     Args:
         source: settings of the data source, its name under ``source``.
         on_bad_image, on_missing_image, on_missing_label: ``quarantine`` or ``fail``.
-        sample: the competition's sample file, checked now so that nothing is trained for a submission that cannot be.
+        sample, format: the competition's sample file and what it is filled with for ``metric``; checked now, so that
+            nothing is trained for a submission that cannot be made.
         workers: processes that read images.
 
     Raises:
@@ -48,7 +51,11 @@ def run(
     classes = sorted(tables["train"]["label"].unique(), key=_natural)
     _refuse_useless(tables, quarantine, classes)
     if sample is not None:
-        _check_sample(sample, task, classes, tables.get("test"))
+        table = read_csv(sample, "submission.sample")
+        chosen_task = tasks.build(task, classes)
+        chosen_task.check_sample(table, sample)
+        chosen_task.sample_wants_labels(table, sample, format, metric)
+        _check_sample_ids(table.iloc[:, 0], sample, tables.get("test"))
     _write(Path(folder), tables, quarantine, classes)
 
 
@@ -125,11 +132,8 @@ def _refuse_useless(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFra
         )
 
 
-def _check_sample(sample: str, task: str, classes: list[str], test: pd.DataFrame | None) -> None:
-    """Refuse a sample file whose classes or ids are not those of the data."""
-    table = read_csv(sample, "submission.sample")
-    tasks.build(task, classes).check_sample(table, sample)
-    ids = table.iloc[:, 0]
+def _check_sample_ids(ids: "pd.Series[str]", sample: str, test: pd.DataFrame | None) -> None:
+    """Refuse a sample file whose ids are not those of the test images."""
     if ids.duplicated().any():
         raise DataError(
             f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {ids[ids.duplicated()].iloc[0]!r}."

@@ -34,7 +34,7 @@ def run(
         chosen_task.check_sample(table, sample)
         refuse_other_ids(list(table.iloc[:, 0]), wanted, sample)
         columns, wanted = [str(column) for column in table.columns], list(table.iloc[:, 0])
-        as_labels = chosen_task.sample_wants_labels(table) if format == "auto" else format == "label"
+        as_labels = chosen_task.sample_wants_labels(table, sample, format, metric)
     filled = chosen_task.submission(load(predictions), columns, as_labels)
     refuse_other_ids(list(filled.iloc[:, 0]), wanted, "ensemble")
     ordered = filled.set_index(columns[0]).loc[wanted].reset_index()

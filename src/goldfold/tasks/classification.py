@@ -202,21 +202,39 @@ class Classification:
             hint = nearest(wrong[0], self.classes)
             raise DataError(f"{path}: {wrong[0]!r} is not a class; {hint}classes: {', '.join(self.classes)}")
 
-    def sample_wants_labels(self, sample: pd.DataFrame) -> bool:
-        """Whether a sample file asks for class names (else for probabilities)."""
+    def sample_wants_labels(self, sample: pd.DataFrame, path: str, format: str, metric: str) -> bool:
+        """Whether to fill a sample file with class names (else with probabilities).
+
+        A single column of two classes is ambiguous (samples are often all zeros): ``auto`` lets the metric decide.
+        """
         columns = [str(column) for column in sample.columns[1:]]
-        if len(columns) > 1 or columns[0] in self.classes:
-            return False
-        return all(str(value) in self.classes for value in sample[columns[0]].dropna().unique())
+        is_one_column = len(columns) == 1 and columns[0] not in self.classes
+        if format == "label" and not is_one_column:
+            raise DataError(
+                f"{path}: submission.format is label, but the sample has the columns {', '.join(columns)}; a label needs "
+                f"one column that is no class. Set submission.format: auto."
+            )
+        if format == "probabilities" and is_one_column and len(self.classes) > 2:
+            raise DataError(
+                f"{path}: submission.format is probabilities, but the sample has one column, {columns[0]!r}, for "
+                f"{len(self.classes)} classes. Set submission.format: auto, or give the sample a column a class."
+            )
+        if format != "auto" or not is_one_column:
+            return format == "label"
+        are_labels = all(str(value) in self.classes for value in sample[columns[0]].dropna().unique())
+        return are_labels and (len(self.classes) > 2 or self.wants_labels(metric))
 
     def submission(self, predictions: Arrays, columns: Sequence[str], as_labels: bool) -> pd.DataFrame:
-        """A label column, a column a class, or for two classes the probability of the second (or of the one named)."""
+        """A label column, a column a class, or for two classes the probability of the second (or of the one named).
+
+        Probabilities are written as the ensemble gives them: scaling the rows of a rank average to one would change the
+        order within a class, and so the score.
+        """
         values = self.probabilities(predictions)
         table = pd.DataFrame({columns[0]: predictions["ids"]})
         if as_labels:
             table[columns[1]] = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
             return table
-        values = values / values.sum(axis=1, keepdims=True)
         for column in columns[1:]:
             index = self.classes.index(column) if column in self.classes else 1
             table[column] = values[:, index]
@@ -224,7 +242,10 @@ class Classification:
 
     def default_columns(self, id_column: str, label_column: str, as_labels: bool) -> list[str]:
         """Columns of a submission that follows no sample file."""
-        return [id_column, label_column] if as_labels else [id_column, *self.classes]
+        columns = [id_column, label_column] if as_labels else [id_column, *self.classes]
+        if id_column in self.classes and not as_labels:
+            raise DataError(f"submission.id_column: {id_column!r} is also the name of a class; choose another.")
+        return columns
 
     def wants_labels(self, metric: str) -> bool:
         """Whether ``metric`` looks at labels only."""

@@ -66,8 +66,11 @@ class Task(Protocol):
     def check_sample(self, sample: pd.DataFrame, path: str) -> None:
         """Raise DataError where a competition's sample file cannot be filled by this task with these classes."""
 
-    def sample_wants_labels(self, sample: pd.DataFrame) -> bool:
-        """Whether a sample file asks for the short form of a prediction (labels) rather than all of it."""
+    def sample_wants_labels(self, sample: pd.DataFrame, path: str, format: str, metric: str) -> bool:
+        """Whether to fill a sample file with the short form of a prediction (labels) rather than with all of it.
+
+        Raises DataError where ``format`` (auto, label, probabilities) does not go with the sample.
+        """
 
     def wants_labels(self, metric: str) -> bool:
         """Whether a submission scored by ``metric`` holds the short form of a prediction."""

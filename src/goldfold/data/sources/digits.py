@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -27,6 +26,7 @@ def read(directory: str = "data/digits") -> dict[str, pd.DataFrame]:
 
 def write(root: Path) -> None:
     """Write the data set below ``root``."""
+    import cv2
     from sklearn.datasets import load_digits
 
     digits = load_digits()
