@@ -6,7 +6,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from goldfold.config import parse as parse_config
-from goldfold.config import slices
+from goldfold.config import read, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.fingerprint import fingerprint
 from goldfold.runtime.provenance import export_source_path, source_digest
@@ -14,11 +14,11 @@ from goldfold.runtime.provenance import export_source_path, source_digest
 
 def checked_config():
     """The typed config; what is wrong with it ends the run here, before any job."""
+    files = workflow.overwrite_configfiles or ["config.yaml"]
     try:
-        return parse_config(
-            config,
-            origin=", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml",
-        )
+        for path in files:
+            read(path)  # Snakemake's own reading lets a key stand twice
+        return parse_config(config, origin=", ".join(map(str, files)))
     except GoldfoldError as error:
         raise WorkflowError(str(error))
 

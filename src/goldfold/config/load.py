@@ -23,13 +23,35 @@ def load(path: str | Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or its contents are not a valid config.
     """
+    return parse(read(path), origin=str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and no key twice: YAML would take the last one and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                line = node.value[number][0].start_mark.line + 1
+                raise ConfigError(f"line {line}: key {key!r} is given twice in one section; remove one")
+        return super().construct_mapping(node, deep)
+
+
+def read(path: str | Path) -> Any:
+    """Plain values of a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or gives a key twice.
+    """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    return parse(values, origin=str(path))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def parse(values: Any, origin: str = "config") -> Config:
