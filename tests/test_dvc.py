@@ -57,3 +57,10 @@ def test_repro_keeps_the_models_that_an_edit_does_not_touch(clone: Path) -> None
     run(clone, "dvc", "repro")
     assert [path.stat().st_mtime_ns for path in models] == before
     assert '"method": "rank"' in (clone / "results/tiny/ensemble/weights.json").read_text()
+
+
+def test_plots_show_draws_the_confusion_matrix(clone: Path) -> None:
+    run(clone, "dvc", "plots", "show", "-o", "plots")
+    page = (clone / "plots/index.html").read_text()
+    assert "Out-of-fold confusion" in page
+    assert '"prediction"' in page
