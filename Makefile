@@ -20,16 +20,16 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)
-	$(BIN)/ruff format --check src tests workflow/scripts benchmarks
-	$(BIN)/ruff check src tests workflow/scripts benchmarks
+	$(BIN)/ruff format --check src tests workflow/scripts
+	$(BIN)/ruff check src tests workflow/scripts
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
 format: $(READY)
-	$(BIN)/ruff check --fix --silent src tests workflow/scripts benchmarks || true
-	$(BIN)/ruff format src tests workflow/scripts benchmarks
+	$(BIN)/ruff check --fix --silent src tests workflow/scripts || true
+	$(BIN)/ruff format src tests workflow/scripts
 	$(BIN)/snakefmt Snakefile workflow/rules
 
 schema: $(READY)
@@ -39,6 +39,8 @@ schema: $(READY)
 lock:
 	uv pip compile pyproject.toml --extra dvc --extra dev --python-version 3.11 --upgrade \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements.lock
+	sed -i '/^      - /d' envs/goldfold.yaml
+	sed 's/^/      - /' requirements.lock >> envs/goldfold.yaml
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "goldfold needs Python 3.11: install it, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -48,4 +50,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) results data/digits .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf $(VENV) $(RESULTS) data/digits .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build

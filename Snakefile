@@ -24,7 +24,7 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    prefetch_weights()
+    preflight()
 
 
 rule all:

@@ -21,12 +21,12 @@ settings.register_profile("goldfold", deadline=None, max_examples=40, derandomiz
 settings.load_profile("goldfold")
 
 REPO = Path(__file__).resolve().parents[1]
+FORM = {"format": "auto", "id_column": "id", "label_column": "label"}
 RUNTIME = {
     "device": "cpu",
     "precision": "fp32",
     "torch_threads": 1,
     "loader_workers": 0,
-    "predict_batch_size": 16,
 }
 PLACE = {"round": 0, "fold": 0, "seed": 0}
 CLASSES = ["cat", "dog"]
@@ -143,7 +143,7 @@ def prepare(root: Path) -> Tiny:
         "test_images": str(root / "raw/test"),
         "unlabeled": str(root / "raw/pool"),
     }
-    manifest.run(str(root / "manifest"), source, "classification", "fail", "fail", "fail", "accuracy", None, "auto", 1)
+    manifest.run(str(root / "manifest"), source, "classification", "fail", "fail", "fail", None, None, None, FORM, 1)
     splits = ["train", "test", "unlabeled"]
     folds.run(
         str(root / "manifest"), str(root / "folds"), str(root / "folds/folds.json"), splits, "stratified", 2, 0, 1

@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.data import sources
+from goldfold.data.classes import refuse_unordered
+from goldfold.data.splits import split as split_into
 from goldfold.runtime.errors import DataError
 from goldfold.stages import folds, manifest, submit
 from goldfold.tasks.protocol import save
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
+FORM = {"format": "auto", "id_column": "id", "label_column": "label"}
 POLICIES = {"on_bad_image": "quarantine", "on_missing_image": "fail", "on_missing_label": "quarantine"}
 
 
@@ -34,11 +38,18 @@ class Raw:
         Path("train.csv").write_text("\n".join(lines) + "\n")
         Path("test.csv").write_text("\n".join(["id", *self.tests]) + "\n")
         policies = {key: settings.pop(key, value) for key, value in POLICIES.items()}
-        format, metric = settings.pop("format", "auto"), settings.pop("metric", "accuracy")
+        metric, classes = settings.pop("metric", "accuracy"), settings.pop("classes", None)
+        asked = {"sample": sample, "classes": classes, "submission": {**FORM, "format": settings.pop("format", "auto")}}
         source = {"source": "csv", "train": "train.csv", "images": "train", "test": "test.csv", "test_images": "test"}
         source |= settings
         manifest.run(
-            "out", source, "classification", metric=metric, sample=sample, format=format, workers=1, **policies
+            "out",
+            source,
+            "classification",
+            metric=metric,
+            **asked,
+            workers=1,
+            **policies,
         )
         tables = {path.stem: pd.read_csv(path, dtype=str, keep_default_na=False) for path in Path("out").glob("*.csv")}
         return tables | {"classes": json.loads(Path("out/classes.json").read_text())}
@@ -190,15 +201,90 @@ def test_two_files_of_one_name_in_image_folders_of_classes(raw: Raw) -> None:
     source = {"source": "folder", "train": "flat"}
     with pytest.raises(DataError, match=r"train: 1 duplicate ids, first 'a/1'"):
         manifest.run(
-            "out", source, "classification", **POLICIES, metric="accuracy", sample=None, format="auto", workers=1
+            "out",
+            source,
+            "classification",
+            **POLICIES,
+            metric="accuracy",
+            classes=None,
+            sample=None,
+            submission=FORM,
+            workers=1,
         )
 
 
-def test_an_id_in_train_and_test(raw: Raw) -> None:
+def test_ids_that_train_and_test_share_are_told_apart_and_the_test_ids_stay(raw: Raw) -> None:
     raw.write("test/a0.png")
     raw.tests.append("a0")
-    with pytest.raises(DataError, match=r"1 ids are in both train and test, first 'a0'\. Rename one of each\."):
-        raw.manifest()
+    made = raw.manifest()
+    assert "a0" in list(made["test"]["id"])
+    assert {id.split("/")[0] for id in made["train"]["id"]} == {"train"}
+    assert len(made["train"]) == 12
+
+
+def test_a_sample_may_write_ids_with_suffix(raw: Raw) -> None:
+    names = [f"{id}.png" for id in raw.tests]
+    Path("sample.csv").write_text("image,label\n" + "".join(f"{name},a\n" for name in names))
+    assert sorted(raw.manifest(sample="sample.csv")["test"]["id"]) == sorted(names)
+
+
+def test_classes_in_the_order_of_the_config(raw: Raw) -> None:
+    present = sorted(set(raw.labels.values()))
+    assert raw.manifest()["classes"] == present
+    assert raw.manifest(classes=present[::-1])["classes"] == present[::-1]
+    with pytest.raises(DataError, match=rf"label '{present[0]}' is not in data.classes"):
+        raw.manifest(classes=[*present[1:], "zebra"])
+    with pytest.raises(DataError, match="class 'zebra' has no training image"):
+        raw.manifest(classes=[*present, "zebra"])
+
+
+def test_an_order_of_classes_that_the_score_hangs_on_is_not_guessed(raw: Raw) -> None:
+    present = sorted(set(raw.labels.values()))
+    with pytest.raises(DataError, match="quadratic_kappa needs grades in their order"):
+        raw.manifest(metric="quadratic_kappa")
+    assert raw.manifest(metric="quadratic_kappa", classes=present)["classes"] == present
+
+
+def test_one_probability_needs_to_know_the_positive_class() -> None:
+    refuse_unordered(["0", "1"], None, "roc_auc", True)
+    refuse_unordered(["cancer", "healthy"], ["healthy", "cancer"], "roc_auc", True)
+    with pytest.raises(DataError, match="which of cancer and healthy is the positive class"):
+        refuse_unordered(["cancer", "healthy"], None, "roc_auc", True)
+
+
+@pytest.mark.parametrize("junk", [".ipynb_checkpoints/a.png", "__MACOSX/a.png", ".git/a.png"])
+def test_folders_of_tools_are_no_classes(tmp_path: Path, junk: str) -> None:
+    for name in ("train/cat/0.png", "train/dog/0.png", "val/cat/1.png", "val/dog/1.png", junk):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    table = sources.read("folder", train=str(tmp_path))["train"]
+    assert set(table["label"]) == {"cat", "dog"}
+    assert len(table) == 4
+
+
+def test_a_class_folder_without_an_image_is_named(tmp_path: Path) -> None:
+    for name in ("cat/0.png", "dog/0.heic"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"class folder .*dog holds no image that goldfold reads"):
+        sources.read("folder", train=str(tmp_path))
+
+
+def test_class_folders_may_be_links(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/0.png").write_bytes(b"x")
+    (tmp_path / "data/dog").mkdir(parents=True)
+    (tmp_path / "data/dog/1.png").write_bytes(b"x")
+    (tmp_path / "data/cat").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/dog/loop").symlink_to(tmp_path / "data")
+    table = sources.read("folder", train=str(tmp_path / "data"))["train"]
+    assert sorted(table["label"]) == ["cat", "dog"]
+
+
+def test_a_group_in_two_predefined_folds_is_refused() -> None:
+    table = pd.DataFrame({"id": list("abcd"), "label": list("xyxy"), "group": list("1123"), "fold": list("0110")})
+    with pytest.raises(DataError, match="group '1' lies in more than one fold"):
+        split_into(table, "predefined", 2, 0)
 
 
 def test_ids_of_a_pool_that_repeat_others_are_told_apart(raw: Raw) -> None:
@@ -260,7 +346,7 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     for name, n in (("train", 12), ("test", 3)):
         pieces = [pd.read_csv(f"folds/shards/{name}-{piece}.csv", dtype=str) for piece in range(2)]
         assert sum(map(len, pieces)) == n == pd.concat(pieces)["id"].nunique()
-    assert pd.read_csv("folds/summary.csv")["all"].sum() == 12
+    assert pd.read_csv("folds/summary.csv")["(all)"].sum() == 12
     assert json.loads(Path("folds/folds.json").read_text())["images"] == {"train": 12, "test": 3}
 
 
@@ -376,7 +462,7 @@ def test_a_sample_file_without_test_images(raw: Raw) -> None:
 )
 def test_a_sample_file_that_can_be_filled_is_taken(raw: Raw, sample: str) -> None:
     Path("sample.csv").write_text(sample)
-    assert len(raw.manifest(sample="sample.csv")["test"]) == 3
+    assert len(raw.manifest(sample="sample.csv", classes=["a", "b"])["test"]) == 3
 
 
 # --- the submission

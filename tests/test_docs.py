@@ -82,3 +82,10 @@ def _is_generated(path: Path) -> bool:
     generated = {".git", ".venv", "results", ".snakemake", ".goldfold", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
     generated |= {".hypothesis", "__pycache__", "build", "data", ".dvc", ".import_linter_cache"}
     return any(part in generated or part.endswith(".egg-info") for part in path.relative_to(ROOT).parts)
+
+
+def test_conda_environment_pins_what_the_lock_pins() -> None:
+    pinned = (ROOT / "requirements.lock").read_text().split()
+    listed = yaml.safe_load((ROOT / "envs/goldfold.yaml").read_text())["dependencies"][-1]["pip"]
+    assert len(pinned) > 100
+    assert listed == pinned

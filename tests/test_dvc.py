@@ -45,7 +45,22 @@ def test_repro_makes_results_and_score(clone: Path) -> None:
 
 
 def test_second_repro_has_nothing_to_do(clone: Path) -> None:
-    assert "up to date" in run(clone, "dvc", "repro")
+    models = sorted((clone / "results/tiny/train").rglob("model.safetensors"))
+    before = [path.stat().st_mtime_ns for path in models]
+    said = run(clone, "dvc", "repro")
+    assert "Stage 'member@model0' didn't change, skipping" in said
+    assert "Stage 'result' didn't change, skipping" in said
+    assert [path.stat().st_mtime_ns for path in models] == before
+
+
+def test_repro_sees_a_new_label(clone: Path) -> None:
+    train = clone / "raw/train.csv"
+    text = train.read_text()
+    train.write_text(text.replace("00,light", "00,dark", 1))
+    said = run(clone, "dvc", "repro")
+    assert "Running stage 'member@model0'" in said
+    train.write_text(text)
+    run(clone, "dvc", "repro")
 
 
 def test_repro_keeps_the_models_that_an_edit_does_not_touch(clone: Path) -> None:

@@ -486,19 +486,49 @@ def test_published_weights_that_are_not_to_be_had_give_one_error_with_both_ways_
     assert "Traceback" not in done.stderr
 
 
-def test_prefetch_tells_each_network_whose_weights_cannot_be_had(
+def entry(name: str, **changes: Any) -> dict[str, Any]:
+    model = {"name": name, "network": "timm", "backbone": "test_resnet", "params": {}, "dropout": 0.0, "drop_path": 0.0}
+    return {**model, "pretrained": False, "size": [32, 32], "channels": 3, **changes}
+
+
+def test_preflight_tells_each_network_whose_weights_cannot_be_had(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold.models import prefetch
+    from goldfold.models import preflight
 
     def fetch(backbone: str) -> None:
-        if backbone != "good":
+        if backbone != "resnet10t":
             raise OSError("no network")
 
-    monkeypatch.setattr(prefetch, "fetch", fetch)
-    assert prefetch.main(["good"]) == 0
+    monkeypatch.setattr(preflight, "fetch", fetch)
+    good = entry("good", backbone="resnet10t", pretrained=True)
+    assert preflight.main([good, entry("scratch")]) == 0
     assert capsys.readouterr().err == ""
-    assert prefetch.main(["bad", "good", "worse"]) == 1
+    assert preflight.main([entry("bad", pretrained=True), good, entry("worse", pretrained=True)]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert [name for line in lines for name in ("bad", "good", "worse") if repr(name) in line] == ["bad", "worse"]
+    assert [line.split("(")[1].split(")")[0] for line in lines] == ["bad", "worse"]
     assert all("no network" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"params": {"no_such": 1}}, "no_such"),
+        ({"params": {"n_classes": 3}}, "n_classes"),
+        ({"backbone": "resnet18.a9_in1k"}, "a9_in1k"),
+        ({"network": "small_resnet", "backbone": None, "params": {"widths": []}}, "widths"),
+        ({"network": "small_resnet", "backbone": None, "params": {"widths": [4] * 9}}, "at least 256 pixels"),
+        ({"network": "no.such.module:build", "backbone": None}, "no.such.module:build"),
+    ],
+    ids=["unknown parameter", "parameter of our own", "unknown tag", "no stage", "too deep", "own network"],
+)
+def test_preflight_finds_a_network_that_cannot_be_built(
+    changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from goldfold.models import preflight
+
+    assert preflight.main([entry("odd", **changes)]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("goldfold: models (odd): ")
+    assert said in message
+    assert "Traceback" not in message

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from conftest import REPO, Tiny
+from conftest import FORM, REPO, Tiny
 from goldfold.runtime.provenance import UNREACHED
 
 HEAVY = [
@@ -125,7 +125,7 @@ def settings(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     made["manifest"]["source"] |= {"test": str(tiny.root / "raw/test.csv"), "test_images": str(tiny.root / "raw/test")}
     sample = pd.read_csv(tiny.root / "raw/test.csv").assign(label="cat")
     sample.to_csv(root / "sample.csv", index=False)
-    made["manifest"] |= {"metric": "accuracy", "format": "auto"}
+    made["manifest"] |= {"metric": "accuracy", "classes": None, "submission": FORM}
     made["manifest"]["sample"] = str(root / "sample.csv")
     for fold in (1, 0):
         place = {**PLACE, "fold": fold}

@@ -505,3 +505,15 @@ def test_any_other_error_ends_a_job_with_one_traceback_in_the_log() -> None:
 def test_the_job_frame_is_a_plain_context_manager_and_its_errors_one_family() -> None:
     assert callable(job)
     assert {kind.__name__ for kind in GoldfoldError.__subclasses__()} == {"ConfigError", "DataError", "TrainingError"}
+
+
+def test_the_digest_of_an_own_module_follows_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    digests = []
+    for number, code in enumerate(["WIDTH = 1", "WIDTH = 1  # a comment", "WIDTH = 2"]):
+        (tmp_path / f"mine/net{number}.py").write_text(code)
+        digests.append(provenance.module_digest(f"mine.net{number}"))
+    assert digests[0] == digests[1] != digests[2]
+    assert len(digests[2]) == 16
+    assert provenance.module_digest("mine.nowhere") == ""

@@ -249,7 +249,8 @@ def test_prediction_gives_in_small_batches_what_it_gives_in_one(predicted: Path,
         channels=3,
         tta=["identity", "hflip"],
         place=PLACE,
-        runtime={**RUNTIME, "predict_batch_size": 3},
+        runtime=RUNTIME,
+        batch_size=3,
     )
     given = load(predicted / "net/round0/fold0/seed0/oof.npz")
     assert load(tmp_path / "oof.npz")["logits"] == pytest.approx(given["logits"], abs=1e-4)

@@ -1,5 +1,6 @@
 """Config, names of files, and the input functions."""
 
+import json
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from goldfold.config import parse as parse_config
 from goldfold.config import read, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.fingerprint import fingerprint
-from goldfold.runtime.provenance import export_source_path, source_digest
+from goldfold.runtime.provenance import export_source_path, module_digest, source_digest
 
 
 def checked_config():
@@ -117,21 +118,19 @@ def pretrained_digest(wildcards):
     return fingerprint([path]) if isinstance(path, str) else ""
 
 
-def prefetch_weights():
-    """Bring published weights into the cache before any job runs, in a process of its own: this one loads no torch."""
-    wanted = sorted(
-        {
-            m.backbone
-            for m in CONFIG.models
-            if m.pretrained is True and m.backbone and m.network == "timm"
-        }
-    )
-    if (
-        wanted
-        and subprocess.run(
-            [sys.executable, "-m", "goldfold.models.prefetch", *wanted]
-        ).returncode
-    ):
-        raise WorkflowError(
-            "pretrained weights are missing; see above. Nothing was run."
-        )
+def own_code(wildcards):
+    """Digest of a network's own module, where the user brings one."""
+    network = MODELS[wildcards.model].network
+    return module_digest(network.split(":")[0]) if ":" in network else ""
+
+
+def preflight():
+    """Build every network once and fetch its weights, in a process of its own: this one loads no torch."""
+    command = [
+        sys.executable,
+        "-m",
+        "goldfold.models.preflight",
+        json.dumps(slices.network_checks(CONFIG)),
+    ]
+    if subprocess.run(command).returncode:
+        raise WorkflowError("a model cannot be used; see above. Nothing was run.")

@@ -24,7 +24,9 @@ rule predict:
         tta=CONFIG.tta,
         place=place,
         runtime=slices.runtime(CONFIG),
+        batch_size=CONFIG.runtime.predict_batch_size,
         code=source_digest("predict"),
+        own_code=own_code,
     script:
         "../scripts/predict.py"
 

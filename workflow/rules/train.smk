@@ -31,5 +31,6 @@ rule train:
         pretrained=pretrained_digest,
         runtime=slices.runtime(CONFIG),
         code=source_digest("train"),
+        own_code=own_code,
     script:
         "../scripts/train.py"

@@ -20,4 +20,5 @@ with job(snakemake):
         tta=snakemake.params.tta,
         place=snakemake.params.place,
         runtime=snakemake.params.runtime,
+        batch_size=snakemake.params.batch_size,
     )

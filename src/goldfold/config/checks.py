@@ -20,7 +20,7 @@ def check(config: Config) -> None:
         for index, model in enumerate(config.models)
         for problem in (*_network(model), *_training(model), *_images(model, config.tta))
     ]
-    problems += [*_members(config), *_weights(config), *_pseudo_labels(config), *_folds(config)]
+    problems += [*_members(config), *_weights(config), *_pseudo_labels(config), *_answers(config), *_folds(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -97,8 +97,16 @@ def _pseudo_labels(config: Config) -> Iterator[str]:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
 
 
+def _answers(config: Config) -> Iterator[str]:
+    for path in config.data.owned(config.data.test_answers):
+        if not Path(path).is_file():
+            yield f"data.test_answers = {path!r}: no such file; give a CSV of id and label, or remove it"
+
+
 def _folds(config: Config) -> Iterator[str]:
     splitter = config.folds.splitter
+    if splitter != "predefined" and getattr(config.data, "fold_column", None):
+        yield f"data.fold_column is set but folds.splitter is {splitter!r}: use predefined, or remove fold_column"
     for key, splitters in (("group_column", ("group", "stratified_group")), ("fold_column", ("predefined",))):
         if splitter in splitters and getattr(config.data, key, None) is None:
             yield f"folds.splitter = {splitter!r}: needs data.{key} (source csv)"

@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Section
+from goldfold.config.base import Section, Unique
 
 Policy = Literal["quarantine", "fail"]
 
 
 class _DataBase(Section):
+    classes: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """Names of the classes in their order (grades from the lowest; negative before positive); without it, numbers by
+    value, then names by alphabet."""
     channels: Literal[1, 3] = 3
     """1 reads images as grey, 3 as colour."""
     on_bad_image: Policy = "quarantine"
@@ -109,7 +112,7 @@ class Folds(Section):
 
     splitter: Literal["stratified", "group", "stratified_group", "predefined"] = "stratified"
     n_folds: int = Field(5, ge=2, le=100)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
 
 
 class Submission(Section):

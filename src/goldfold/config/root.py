@@ -54,7 +54,7 @@ class Config(Section):
     task: Literal["classification"] = "classification"
     metric: Metric = "accuracy"
     """The score that counts."""
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = [0]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), Unique] = [0]
     """Every model is trained once a fold with each of these."""
     data: Data
     folds: Folds = Folds()

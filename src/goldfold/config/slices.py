@@ -8,8 +8,18 @@ from goldfold.config.root import Config
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
     data = config.data.model_dump(exclude={"channels", "shards", "test_answers"})
-    policies = {key: data.pop(key) for key in ("on_bad_image", "on_missing_image", "on_missing_label")}
-    return {"source": data, **policies, **_submission(config)}
+    taken_out = {key: data.pop(key) for key in ("classes", "on_bad_image", "on_missing_image", "on_missing_label")}
+    sample = config.submission.sample
+    metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
+    submission = config.submission.model_dump(exclude={"sample"})
+    return {
+        "source": data,
+        "task": config.task,
+        "metric": metric,
+        "sample": sample,
+        "submission": submission,
+        **taken_out,
+    }
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:
@@ -31,8 +41,8 @@ def cache_spec(config: Config, name: str) -> str:
 
 
 def runtime(config: Config) -> dict[str, Any]:
-    """What changes the bytes of a result; the number of loader processes does not."""
-    return config.runtime.model_dump(include={"device", "precision", "torch_threads", "predict_batch_size"})
+    """What changes the bytes of a model; the number of loader processes does not."""
+    return config.runtime.model_dump(include={"device", "precision", "torch_threads"})
 
 
 def report(config: Config) -> dict[str, Any]:
@@ -41,9 +51,9 @@ def report(config: Config) -> dict[str, Any]:
     return {**shown, "answers": config.data.test_answers, "settings": config.model_dump(mode="json")}
 
 
-def _submission(config: Config) -> dict[str, Any]:
-    """What decides whether the sample file can be filled."""
-    return {"task": config.task, "metric": config.metric, **config.submission.model_dump(include={"sample", "format"})}
+def network_checks(config: Config) -> list[dict[str, Any]]:
+    """All that is needed to build each model once, before anything is run."""
+    return [{**learning(config, model.name), "channels": config.data.channels} for model in config.models]
 
 
 def _model(config: Config, name: str) -> Any:

@@ -1,11 +1,12 @@
 """Find image files below a folder."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from goldfold.runtime.errors import DataError
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 def images_below(root: str | Path, key: str) -> list[str]:
@@ -22,14 +23,30 @@ def images_below(root: str | Path, key: str) -> list[str]:
     if not root.is_dir():
         raise DataError(f"{key}: {root} is not a folder. Correct the path (it is relative to where snakemake starts).")
     found = [
-        (Path(folder) / name).relative_to(root).as_posix()
-        for folder, folders, names in os.walk(root, followlinks=False)
+        (folder / name).relative_to(root).as_posix()
+        for folder, names in _visible(root)
         for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        if Path(name).suffix.lower() in SUFFIXES
     ]
     if not found:
         raise DataError(f"{key}: no images below {root}. Looked for files ending in {', '.join(sorted(SUFFIXES))}.")
     return sorted(found)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is a tool's own (``.git``, ``.ipynb_checkpoints``, ``__MACOSX``, ``._x.jpg``)."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _visible(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders below ``root`` with their files; links to folders are followed once, hidden ones are passed over."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not is_hidden(name))
+        if real not in seen:
+            seen.add(real)
+            yield Path(folder), [name for name in names if not is_hidden(name)]
 
 
 def without_suffix(name: str) -> str:

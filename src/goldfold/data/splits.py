@@ -105,6 +105,13 @@ def _refuse_few_groups(table: pd.DataFrame, n_folds: int) -> None:
 
 
 def _check(table: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) -> None:
+    if "group" in table:
+        parts = pd.Series(folds).groupby(table["group"].to_numpy()).nunique()
+        if (parts > 1).any():
+            raise DataError(
+                f"group {parts.index[parts > 1][0]!r} lies in more than one fold ({int((parts > 1).sum())} such groups). "
+                f"Correct data.fold_column, or use splitter: stratified_group."
+            )
     for number in range(n_folds):
         if not (folds == number).any():
             raise DataError(f"fold {number} has no validation images. Lower folds.n_folds or choose another splitter.")

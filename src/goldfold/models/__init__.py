@@ -26,7 +26,7 @@ def build(network: str, **params: Any) -> nn.Module:
         raise unknown("network", network, MODELS)
     try:
         return builder(**params)
-    except TypeError as error:
+    except (TypeError, ValueError, IndexError, AssertionError) as error:
         raise ConfigError(
             f"network {network!r} does not take these parameters: {error}. Correct models[].params."
         ) from error

@@ -23,6 +23,10 @@ def build(
     """
     if pretrained:
         raise ConfigError("small_resnet has no published weights; set pretrained: false")
+    if not widths or min(widths) < 1 or blocks < 1:
+        raise ConfigError(
+            f"small_resnet needs widths and blocks of at least 1, not widths {list(widths)}, blocks {blocks}"
+        )
     if min(image_size) < 2 ** (len(widths) - 1):
         raise ConfigError(f"small_resnet needs images of at least {2 ** (len(widths) - 1)} pixels, not {image_size}")
     return SmallResNet(n_classes, in_channels, dropout, tuple(widths), blocks)

@@ -60,7 +60,8 @@ def fingerprint(paths: Iterable[str | Path]) -> str:
 def _walk(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
-    return [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
+    found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
+    return [path for path in found if path.is_file()]  # a link to nothing is the manifest's to name
 
 
 def _stat_key(name: str) -> list[int]:

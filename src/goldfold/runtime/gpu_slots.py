@@ -11,8 +11,11 @@ LOCKS = Path("/tmp")
 
 
 def visible_devices() -> list[str]:
-    """GPU indices of this machine, without loading torch or touching the driver."""
-    return sorted((path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")), key=int)
+    """GPU indices as CUDA counts them, without loading torch or touching the driver.
+
+    CUDA counts what a container shows from 0, whatever the numbers of the device files.
+    """
+    return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,9 +90,19 @@ def _files_of(name: str) -> list[Path]:
     return [file for file in (*folders, module) if file.is_file()]
 
 
+def module_digest(name: str) -> str:
+    """Digest of a module of the user's, found as Python would find it but not imported; empty where there is none."""
+    relative = Path(*name.split("."))
+    for folder in sys.path:
+        for file in (Path(folder or ".") / relative.with_suffix(".py"), Path(folder or ".") / relative / "__init__.py"):
+            if file.is_file():
+                return _code_digest(file.resolve())[:16]
+    return ""
+
+
 def export_source_path(root: str | Path) -> None:
-    """Let jobs import this checkout, in an environment of their own (conda) too."""
-    paths = [str(Path(root) / "src"), os.environ.get("PYTHONPATH", "")]
+    """Let jobs import this checkout, in an environment of their own (conda) too, and what lies where they start."""
+    paths = [str(Path(root) / "src"), os.getcwd(), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
 
 
@@ -122,8 +133,6 @@ def versions() -> dict[str, str | None]:
 
 def hardware() -> dict[str, Any]:
     """Processor and, where torch is already loaded and sees one, GPU."""
-    import sys
-
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
     model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), None)

@@ -61,6 +61,9 @@ def run(
     if has_test:
         tests = [_test(chosen_task, Path(predictions), model, rounds - 1, seed, n_folds) for model, seed in members]
         _keep(chosen_task, Path(folder), "test", chosen_task.fuse(tests, fuse, shares))
+    else:  # of an earlier run that had test images
+        for stale in (*Path(folder).glob("test.*"), Path(leaderboard).parent / "submission.csv"):
+            stale.unlink(missing_ok=True)
     write_json(
         Path(folder) / "weights.json", {"method": method, "weights": dict(zip(by_round[-1], shares, strict=True))}
     )

@@ -33,7 +33,9 @@ def run(
         write_if_changed(
             out / f"fold{number}.csv", train[["id"]].assign(split=part, label=train["label"]).to_csv(index=False)
         )
-    summary = pd.crosstab(pd.Series(numbers, name="fold"), train["label"]).assign(all=pd.Series(numbers).value_counts())
+    summary = pd.crosstab(pd.Series(numbers, name="fold"), train["label"]).assign(
+        **{"(all)": pd.Series(numbers).value_counts()}
+    )
     write_if_changed(out / "summary.csv", summary.to_csv())
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
     for name, table in tables.items():
@@ -49,13 +51,15 @@ def run(
         marker,
         {"images": {name: len(table) for name, table in tables.items()}, "classes": read_json(out / "classes.json")},
     )
-    _remove_stale(out, n_folds)
+    _remove_stale(out, n_folds, splits)
     print(summary.to_string(), flush=True)
 
 
-def _remove_stale(folder: Path, n_folds: int) -> None:
-    """Fold files of an earlier run with more folds would be taken for folds."""
+def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:
+    """Lists of an earlier run with more folds or other splits would be taken for those of this one."""
     for path in folder.glob("fold*.csv"):
         number = path.stem.removeprefix("fold")
         if number.isdigit() and int(number) >= n_folds:
             path.unlink()
+    for name in {"test", "unlabeled"} - set(splits):
+        (folder / f"{name}.csv").unlink(missing_ok=True)

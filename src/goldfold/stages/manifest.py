@@ -7,6 +7,8 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data import sources
+from goldfold.data.classes import classes_of, refuse_unordered
+from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
@@ -22,9 +24,10 @@ def run(
     on_bad_image: str,
     on_missing_image: str,
     on_missing_label: str,
-    metric: str,
+    metric: str | None,
+    classes: list[str] | None,
     sample: str | None,
-    format: str,
+    submission: dict[str, str],
     workers: int,
 ) -> None:
     """Write ``{train,test,unlabeled}.csv``, ``quarantine.csv`` and ``classes.json`` into ``folder``.
@@ -32,8 +35,10 @@ def run(
     Args:
         source: settings of the data source, its name under ``source``.
         on_bad_image, on_missing_image, on_missing_label: ``quarantine`` or ``fail``.
-        sample, format: the competition's sample file and what it is filled with for ``metric``; checked now, so that
-            nothing is trained for a submission that cannot be made.
+        metric: the score, where the manifest depends on it: with a sample file, or a metric of ordered classes.
+        classes: names of the classes in their order, where the user gives them.
+        sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
+            checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
 
     Raises:
@@ -41,42 +46,19 @@ def run(
     """
     tables = sources.read(**source)
     quarantine: list[pd.DataFrame] = []
-    _refuse_duplicate_ids(tables)
+    tell_apart(tables)
     scanned = scan((path for table in tables.values() for path in table["path"]), workers)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, quarantine, on_bad_image, on_missing_image)
     tables["train"] = _labelled(tables["train"], quarantine, on_missing_label)
     if "unlabeled" in tables:
         tables["unlabeled"] = _without_copies(tables["unlabeled"], tables["train"], quarantine)
-    classes = sorted(tables["train"]["label"].unique(), key=_natural)
-    _refuse_useless(tables, quarantine, classes)
-    if sample is not None:
-        table = read_csv(sample, "submission.sample")
-        chosen_task = tasks.build(task, classes)
-        chosen_task.check_sample(table, sample)
-        chosen_task.sample_wants_labels(table, sample, format, metric)
-        _check_sample_ids(table.iloc[:, 0], sample, tables.get("test"))
-    _write(Path(folder), tables, quarantine, classes)
-
-
-def _refuse_duplicate_ids(tables: dict[str, pd.DataFrame]) -> None:
-    for split, table in tables.items():
-        repeated = table["id"][table["id"].duplicated()]
-        if len(repeated):
-            raise DataError(
-                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one "
-                f"row and an id of its own."
-            )
-    names = list(tables)
-    for first in names:
-        for second in names[names.index(first) + 1 :]:
-            shared = sorted(set(tables[first]["id"]) & set(tables[second]["id"]))
-            if shared and second == "test":
-                raise DataError(
-                    f"{len(shared)} ids are in both {first} and {second}, first {shared[0]!r}. Rename one of each."
-                )
-            if shared:  # ids of a pool come from file names, which may repeat those of other folders
-                tables[second]["id"] = second + "/" + tables[second]["id"]
+    _refuse_empty(tables, quarantine)
+    names = classes_of(tables["train"]["label"], classes)
+    if len(names) < 2:
+        raise DataError(f"train: all {len(tables['train'])} images are of one class, {names[0]!r}. Name at least two.")
+    _check_submission(tables, tasks.build(task, names), classes, metric, sample, submission)
+    _write(Path(folder), tables, quarantine, names)
 
 
 def _sound(
@@ -119,37 +101,34 @@ def _without_copies(pool: pd.DataFrame, train: pd.DataFrame, quarantine: list[pd
     return pool[~is_copy].reset_index(drop=True)
 
 
-def _refuse_useless(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame], classes: list[str]) -> None:
+def _refuse_empty(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame]) -> None:
     lost = sum(len(table) for table in quarantine)
     for split, table in tables.items():
         if table.empty:
             raise DataError(
                 f"{split}: no usable images ({lost} in quarantine). Look at the paths and labels of data.{split}."
             )
-    if len(classes) < 2:
-        raise DataError(
-            f"train: all {len(tables['train'])} images are of one class, {classes[0]!r}. Name at least two."
-        )
 
 
-def _check_sample_ids(ids: "pd.Series[str]", sample: str, test: pd.DataFrame | None) -> None:
-    """Refuse a sample file whose ids are not those of the test images."""
-    if ids.duplicated().any():
-        raise DataError(
-            f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {ids[ids.duplicated()].iloc[0]!r}."
-        )
-    if test is None:
-        raise DataError(
-            "submission.sample is set, but there are no test images: set data.test, or remove submission.sample."
-        )
-    for what, odd in (
-        ("not among the test images", set(ids) - set(test["id"])),
-        ("missing in it", set(test["id"]) - set(ids)),
-    ):
-        if odd:
-            raise DataError(
-                f"{sample}: {len(odd)} ids are {what}, first {min(odd, key=str)!r}. Both must name the same."
-            )
+def _check_submission(
+    tables: dict[str, pd.DataFrame],
+    task: tasks.Task,
+    named: list[str] | None,
+    metric: str | None,
+    sample: str | None,
+    submission: dict[str, str],
+) -> None:
+    """Refuse what could not be submitted or scored in the end; the test ids become those of the sample file."""
+    one_probability = False
+    if sample is not None and metric is not None:
+        table = read_csv(sample, "submission.sample")
+        task.check_sample(table, sample)
+        as_labels = task.sample_wants_labels(table, sample, submission["format"], metric)
+        one_probability = not as_labels and len(table.columns) == 2 and str(table.columns[1]) not in task.classes
+        tables["test"] = match_sample(table.iloc[:, 0], sample, tables.get("test"))
+    elif "test" in tables:
+        task.default_columns(submission["id_column"], submission["label_column"], as_labels=False)
+    refuse_unordered(task.classes, named, metric or "", one_probability)
 
 
 def _write(folder: Path, tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame], classes: list[str]) -> None:
@@ -161,11 +140,3 @@ def _write(folder: Path, tables: dict[str, pd.DataFrame], quarantine: list[pd.Da
     write_json(folder / "classes.json", classes)
     counts = ", ".join(f"{len(table)} {split}" for split, table in tables.items())
     print(f"{counts}; {len(classes)} classes; {len(bad)} in quarantine", flush=True)
-
-
-def _natural(name: str) -> tuple[bool, float, str]:
-    """Numbers by value before names by alphabet."""
-    try:
-        return False, float(name), name
-    except ValueError:
-        return True, 0.0, name

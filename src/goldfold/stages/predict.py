@@ -30,6 +30,7 @@ def run(
     tta: list[str],
     place: dict[str, int],
     runtime: dict[str, Any],
+    batch_size: int = 256,
 ) -> None:
     """Write ``oof.npz`` (the validation images of the fold) and one file for each split of ``lists`` into ``folder``.
 
@@ -51,7 +52,7 @@ def run(
     for name, ids in ids_of.items():
         with accelerator.autocast():
             parts = predict(network, lambda m, x: chosen_task.predict(m, x, chosen_views), images, ids,
-                            runtime["predict_batch_size"], accelerator.device, progress.advance)  # fmt: skip
+                            batch_size, accelerator.device, progress.advance)  # fmt: skip
         save(Path(folder) / f"{name}.npz", chosen_task.pack(ids, parts) | {k: np.array(v) for k, v in place.items()})
     progress.close()
 

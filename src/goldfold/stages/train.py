@@ -28,6 +28,7 @@ from goldfold.runtime.status import Progress
 from goldfold.tasks import Task
 
 LOSS_KEYS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
+VALIDATION_BATCH_SIZE = 256
 WORKERS = {"cpu": 0, "cuda": 4}
 
 
@@ -55,7 +56,7 @@ def run(
         pseudo: CSV of id, label, weighted ``pseudo_weight`` each; None in round 0.
         model: one entry of the config's ``models``.
         place: round, fold and seed, which with the model's name decide everything random.
-        runtime: device, precision, torch_threads, loader_workers and predict_batch_size.
+        runtime: device, precision, torch_threads and loader_workers.
 
     Raises:
         GoldfoldError: the network cannot be built, or its loss is not finite.
@@ -148,7 +149,7 @@ def _validation(
     def validate(model: torch.nn.Module) -> dict[str, float]:
         with accelerator.autocast():
             parts = predict(model, lambda m, x: task.predict(m, x, identity), images, ids,
-                            runtime["predict_batch_size"], accelerator.device)  # fmt: skip
+                            VALIDATION_BATCH_SIZE, accelerator.device)  # fmt: skip
         return {metric: task.score(task.pack(ids, parts), rows, metric, n_resamples=0).value}
 
     return validate

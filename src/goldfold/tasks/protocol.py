@@ -26,6 +26,7 @@ class Task(Protocol):
     ``raw`` below is what a network gives for a batch, ``Arrays`` what is kept on disk for a set of images.
     """
 
+    classes: list[str]
     prediction_kind: str
     """Key of goldfold.ensembling.METHODS."""
 

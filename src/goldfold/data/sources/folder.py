@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import images_below, pool_of, without_suffix
+from goldfold.data.files import images_below, is_hidden, pool_of, without_suffix
 from goldfold.runtime.errors import DataError
 
 TRAIN_NAMES = frozenset({"train"})
@@ -17,19 +17,41 @@ def read(train: str, test: str | None = None, unlabeled: str | None = None) -> d
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
     take the place of the fixed split.
     """
-    names = {path.name for path in Path(train).iterdir() if path.is_dir()} if Path(train).is_dir() else set()
-    is_split = bool(names & TRAIN_NAMES) and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"}
-    parts = sorted(names & (TRAIN_NAMES | VALIDATION_NAMES)) if is_split else [""]
-    tables = {"train": pd.DataFrame([row for part in parts for row in _labelled(Path(train), part)])}
+    tables = {"train": pd.DataFrame([row for part in _parts(Path(train)) for row in _labelled(Path(train), part)])}
     for split, root in (("test", test), ("unlabeled", unlabeled)):
         if root is not None:
             tables[split] = pd.DataFrame(pool_of(root, f"data.{split}"), columns=["id", "path"])
     return tables
 
 
+def _parts(root: Path) -> list[str]:
+    """Sub-folders that hold class folders: ``train`` and ``val`` of a fixed split, or the root itself."""
+    names = {path.name for path in _folders(root)} if root.is_dir() else set()
+    is_train_alone = bool(names & TRAIN_NAMES) and names <= TRAIN_NAMES | {"test"}
+    if not is_train_alone and not (names & TRAIN_NAMES and names & VALIDATION_NAMES):
+        return [""]
+    if odd := sorted(names - TRAIN_NAMES - VALIDATION_NAMES - {"test"}):
+        raise DataError(
+            f"data.train: {root} holds train and validation folders beside {odd[0]!r}, so it is unclear which folders are "
+            f"classes. Move {odd[0]!r} away, or point data.train at one of them."
+        )
+    return sorted(names - {"test"})
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
+
+
 def _labelled(root: Path, part: str) -> list[dict[str, str]]:
-    rows = []
-    for name in images_below(root / part, "data.train"):
+    rows: list[dict[str, str]] = []
+    names = images_below(root / part, "data.train")
+    for folder in _folders(root / part):
+        if not any(name.startswith(f"{folder.name}/") for name in names):
+            raise DataError(
+                f"data.train: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
+                f"remove the folder."
+            )
+    for name in names:
         folders = Path(name).parts[:-1]
         if not folders:
             raise DataError(

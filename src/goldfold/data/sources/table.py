@@ -15,7 +15,15 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
         DataError: the file is missing, not a CSV table, or has no rows.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8-sig",
+            index_col=False,
+            on_bad_lines="error",
+        )
     except (OSError, ValueError) as error:
         raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
     table.columns = [str(column).strip() for column in table.columns]

@@ -1,0 +1,66 @@
+"""The classes and their order."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from goldfold.runtime.errors import DataError, nearest
+
+NEGATIVE_FIRST = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"neg", "pos"}, {"negative", "positive"})
+"""Pairs of names whose natural order has the positive class second."""
+
+
+def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None) -> list[str]:
+    """The classes in the order of ``named``, else numbers by value before names by alphabet.
+
+    Raises:
+        DataError: a label is not named, or a named class has no image.
+    """
+    present = sorted(set(labels), key=_natural)
+    if named is None:
+        return present
+    for label in present:
+        if label not in named:
+            raise DataError(
+                f"train: label {label!r} is not in data.classes; {nearest(label, named)}named: {', '.join(named)}"
+            )
+    for name in named:
+        if name not in present:
+            raise DataError(f"data.classes: class {name!r} has no training image.")
+    return list(named)
+
+
+def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric: str, one_probability: bool) -> None:
+    """Refuse to guess an order of classes where the score hangs on it.
+
+    Args:
+        one_probability: the sample file asks for one probability, of the second of two classes.
+
+    Raises:
+        DataError: ``data.classes`` must say the order.
+    """
+    if named is not None:
+        return
+    if metric == "quadratic_kappa" and not all(_is_number(name) for name in classes):
+        raise DataError(
+            f"quadratic_kappa needs grades in their order, and {', '.join(classes)} are no numbers. Set data.classes, "
+            f"lowest grade first."
+        )
+    if one_probability and {name.lower() for name in classes} not in NEGATIVE_FIRST:
+        raise DataError(
+            f"the sample file asks for one probability, but which of {' and '.join(classes)} is the positive class? Set "
+            f"data.classes: [negative, positive] with these names."
+        )
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
+
+
+def _natural(name: str) -> tuple[bool, float, str]:
+    """Numbers by value before names by alphabet."""
+    return (False, float(name), name) if _is_number(name) else (True, 0.0, name)

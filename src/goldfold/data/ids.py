@@ -1,0 +1,56 @@
+"""Ids: one an image, apart between the splits, and those of the competition's sample file."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.data.files import without_suffix
+from goldfold.runtime.errors import DataError
+
+
+def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
+    """Refuse an id that stands twice in a split; ids that two splits share get the split's name before them.
+
+    The ids of the test images stay as they are, since the submission names them.
+
+    Raises:
+        DataError: duplicate ids.
+    """
+    for split, table in tables.items():
+        repeated = table["id"][table["id"].duplicated()]
+        if len(repeated):
+            raise DataError(
+                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and an "
+                f"id of its own."
+            )
+    for split, than in (("train", ("test",)), ("unlabeled", ("train", "test"))):
+        others = {id for name in than if name in tables for id in tables[name]["id"]}
+        if split in tables and others & set(tables[split]["id"]):
+            tables[split]["id"] = f"{split}/" + tables[split]["id"]
+
+
+def match_sample(ids: "pd.Series[str]", sample: str, test: pd.DataFrame | None) -> pd.DataFrame:
+    """The test table with the ids as the sample file writes them (with or without folder and suffix).
+
+    Raises:
+        DataError: sample and test images are not the same.
+    """
+    if test is None:
+        raise DataError(
+            "submission.sample is set, but there are no test images: set data.test, or remove submission.sample."
+        )
+    if ids.duplicated().any():
+        first = ids[ids.duplicated()].iloc[0]
+        raise DataError(f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {first!r}.")
+    names = test["path"].map(lambda path: Path(path).name)
+    for written in (test["id"], names, names.map(without_suffix)):
+        if set(written) == set(ids) and written.is_unique:
+            return test.assign(id=written)
+    for what, odd in (
+        ("not among the test images", set(ids) - set(test["id"])),
+        ("missing in it", set(test["id"]) - set(ids)),
+    ):
+        if odd:
+            first = min(odd, key=str)
+            raise DataError(f"{sample}: {len(odd)} ids are {what}, first {first!r}. Both must name the same.")
+    raise AssertionError("unreachable: the sets differ")
