@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_there_or_holds_no_image_is_named() -> None:
     with pytest.raises(DataError, match=r"data\.train: raw is not a folder\. Correct the path"):
         read("folder", train="raw")
     Path("raw").mkdir()
-    with pytest.raises(DataError, match=r"data\.train: no images below raw\. Looked for files ending in \.bmp, \.jpeg"):
+    with pytest.raises(DataError, match=r"data\.train: no images below raw\. Looked for files ending in \.bmp, \.gif"):
         read("folder", train="raw")
 
 
