@@ -5,21 +5,28 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.data.sources import digits, folder, table
+from goldfold.data.sources import coco, digits, folder, masks, scenes, table, voc
 from goldfold.runtime.errors import unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "digits": digits.read,
     "folder": folder.read,
     "csv": table.read,
+    "masks": masks.read,
+    "coco": coco.read,
+    "voc": voc.read,
+    "scenes_masks": scenes.read_masks,
+    "scenes_boxes": scenes.read_boxes,
 }
 
 
 def read(source: str, **settings: Any) -> dict[str, pd.DataFrame]:
     """Tables of the splits that exist (`train`, `test`, `unlabeled`), a row an image, in the order of the source.
 
-    Columns: ``id`` and ``path`` (text), for train also ``label`` (text or missing), and where the source has them
-    ``group`` (text) and ``fold`` (text).
+    Columns: ``id`` and ``path`` (text); for train the target, ``label``, ``mask`` (a path) or ``boxes`` (text, see
+    `goldfold.data.boxes`), missing where there is none; where the source has them ``group`` and ``fold`` (text).
+    `answers` has the targets of test images by id, where they are known, and `categories` (name, id) the numbers that the
+    source's own files give the classes.
 
     Raises:
         DataError: the data are not laid out as the settings say.

@@ -12,7 +12,7 @@ TEST_EVERY = 5
 """Every fifth image (of a fixed shuffle) is a test image."""
 
 
-def read(directory: str = "data/digits") -> dict[str, pd.DataFrame]:
+def read(directory: str = "data/digits", test_answers: str | None = None) -> dict[str, pd.DataFrame]:
     """Write images, ``train.csv``, ``test.csv`` and ``sample_submission.csv`` below ``directory``, and read them.
 
     The labels of the test images go to ``test_answers.csv`` and are read by nothing but the report's score. The same
@@ -20,7 +20,10 @@ def read(directory: str = "data/digits") -> dict[str, pd.DataFrame]:
     """
     write(Path(directory))
     return table.read(
-        train=f"{directory}/train.csv", images=f"{directory}/images", test=f"{directory}/test.csv", id_column="id"
+        train=f"{directory}/train.csv",
+        images=f"{directory}/images",
+        test=f"{directory}/test.csv",
+        test_answers=test_answers,
     )
 
 

@@ -5,13 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.data.files import images_below, is_hidden, pool_of, without_suffix
+from goldfold.data.sources.table import answers
 from goldfold.runtime.errors import DataError
 
 TRAIN_NAMES = frozenset({"train"})
 VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 
 
-def read(train: str, test: str | None = None, unlabeled: str | None = None) -> dict[str, pd.DataFrame]:
+def read(
+    train: str, test: str | None = None, test_answers: str | None = None, unlabeled: str | None = None
+) -> dict[str, pd.DataFrame]:
     """Tables of an image folder; ids are relative paths without suffix.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
@@ -21,7 +24,7 @@ def read(train: str, test: str | None = None, unlabeled: str | None = None) -> d
     for split, root in (("test", test), ("unlabeled", unlabeled)):
         if root is not None:
             tables[split] = pd.DataFrame(pool_of(root, f"data.{split}"), columns=["id", "path"])
-    return tables
+    return tables | answers(test_answers)
 
 
 def _parts(root: Path) -> list[str]:

@@ -51,6 +51,7 @@ def read(
     images: str,
     test: str | None = None,
     test_images: str | None = None,
+    test_answers: str | None = None,
     unlabeled: str | None = None,
     id_column: str = "id",
     image_column: str | None = None,
@@ -79,7 +80,19 @@ def read(
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
     tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
-    return tables
+    return tables | answers(test_answers)
+
+
+def answers(path: str | None) -> dict[str, pd.DataFrame]:
+    """The table `answers` of a CSV: id and label, or its first two columns where they are not called so."""
+    if path is None:
+        return {}
+    table = read_csv(path, "data.test_answers")
+    if not {"id", "label"} <= set(table):
+        if len(table.columns) < 2:
+            raise DataError(f"data.test_answers: {path} needs two columns, id and label.")
+        table = table.set_axis(["id", "label", *table.columns[2:]], axis=1)
+    return {"answers": table[["id", "label"]]}
 
 
 def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:

@@ -1,0 +1,100 @@
+"""Boxes of an image: as text in a table, and what can be wrong with them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.runtime.errors import DataError
+
+Boxes = NDArray[np.float64]
+"""(n, 4) x1, y1, x2, y2 in pixels of the original image, x to the right, y down, x2 and y2 exclusive."""
+
+ROUNDING_PX = 1.0
+"""A box may reach so far outside its image: tools count pixels from 0 or from 1."""
+REACHES_OUTSIDE = "reaches outside the image"
+
+
+def to_text(labels: Sequence[str], boxes: NDArray[np.floating[Any]]) -> str:
+    """JSON ``[["RBC",12,0,40.5,31],...]`` of the boxes, with their labels in front."""
+    corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).tolist()
+    rows = [[label, *map(_shortest, corner)] for label, corner in zip(labels, corners, strict=True)]
+    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+
+
+def from_text(text: str) -> tuple[list[str], Boxes]:
+    """Labels and boxes of a text as `to_text` writes it.
+
+    Raises:
+        DataError: the text is something else.
+    """
+    try:
+        rows = json.loads(text)
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+        raise DataError(f'boxes: {text[:60]!r} is no list of boxes. Write [["label",x1,y1,x2,y2],...], or [] for none.')
+    return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 4)
+
+
+def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
+    """The worst flaw of each box in an image of ``width`` and ``height`` pixels, None where there is none."""
+    x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
+    far, wide, high = ROUNDING_PX, width + ROUNDING_PX, height + ROUNDING_PX
+    found = {
+        "has a coordinate that is not a number": ~np.isfinite([x1, y1, x2, y2]).all(axis=0),
+        "is reversed": (x2 < x1) | (y2 < y1),
+        "has no area": (x2 == x1) | (y2 == y1),
+        "lies outside the image": (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height),
+        "reaches outside the image": (x1 < -far) | (y1 < -far) | (x2 > wide) | (y2 > high),
+    }
+    reasons = [*found, None]
+    return [reasons[worst] for worst in np.select(list(found.values()), range(len(found)), len(found)).tolist()]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The boxes of an image that can be used, cut at its borders, and what was wrong with the others."""
+
+    labels: list[str]
+    text: str
+    flaws: list[str]
+
+
+def check(text: str, width: int, height: int, classes: Sequence[str] | None = None) -> Checked:
+    """Look at the boxes of an image of ``width`` and ``height`` pixels.
+
+    A box that reaches outside is cut and counts among the flaws; every other flawed box is left out, as is one whose
+    label is not among ``classes``.
+    """
+    labels, boxes = from_text(text)
+    found = [
+        f"has a label that is no class ({', '.join(classes)})" if classes is not None and label not in classes else flaw
+        for label, flaw in zip(labels, flaws(boxes, width, height), strict=True)
+    ]
+    keep = [row for row, flaw in enumerate(found) if flaw in (None, REACHES_OUTSIDE)]
+    cut = clipped(boxes[keep], width, height)
+    named = [f"box {row + 1} ({labels[row]}) {flaw}" for row, flaw in enumerate(found) if flaw]
+    kept = [labels[row] for row in keep]
+    return Checked(kept, to_text(kept, cut), named)
+
+
+def clipped(boxes: Boxes, width: int, height: int) -> Boxes:
+    """The boxes, cut at the borders of the image."""
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4).clip(0, [width, height, width, height])
+
+
+def _shortest(number: float) -> float | int:
+    return int(number) if number.is_integer() else number
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == 5
+        and isinstance(row[0], str)
+        and all(isinstance(number, int | float) and not isinstance(number, bool) for number in row[1:])
+    )

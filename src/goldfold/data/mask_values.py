@@ -1,0 +1,95 @@
+"""Which pixel value of a mask means which class."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from goldfold.runtime.errors import DataError
+
+Contents = Mapping[int, int]
+"""Number of pixels by value."""
+MOST = 254
+"""Classes that fit beside the background and the pixels that count for nothing."""
+
+
+def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int]:
+    """Pixel value of each class.
+
+    Args:
+        rule: ``index``: 1 for the first class, 2 for the second, ...; ``names``: the class is named as its value;
+            ``nonzero``: any value but 0 is the one class, written as 255; or value by name.
+    """
+    if isinstance(rule, Mapping):
+        return [int(rule[name]) for name in classes]
+    if rule == "nonzero":
+        return [255]
+    return [int(name) for name in classes] if rule == "names" else list(range(1, len(classes) + 1))
+
+
+def classes_of(
+    contents: Sequence[Contents], named: Sequence[str] | None, rule: str | Mapping[str, int], ignore: int | None
+) -> list[str]:
+    """Names of the classes.
+
+    Raises:
+        DataError: names and rule do not go together, or no mask holds anything.
+    """
+    if isinstance(rule, Mapping):
+        if named is not None and set(named) != set(rule):
+            odd = min(set(named) ^ set(rule))
+            raise DataError(f"data.classes and data.mask_values do not name the same classes, e.g. {odd!r}.")
+        return sorted(
+            named or rule, key=lambda name: rule[name] != 0
+        )  # the class of value 0 stands where a background would
+    if rule == "nonzero":
+        if named is not None and len(named) != 1:
+            raise DataError("data.mask_values: nonzero knows one class; data.classes must name one.")
+        return list(named or ["foreground"])
+    if named is not None:
+        names = list(named)
+    else:
+        found = {value for content in contents for value in content} - {0, ignore}
+        names = [str(value) for value in sorted(found)]
+    if not names:
+        raise DataError("data.masks: every pixel of every mask is 0, so there is nothing to learn.")
+    return _limited(names)
+
+
+def _limited(names: list[str]) -> list[str]:
+    if len(names) > MOST:
+        raise DataError(
+            f"data.masks: {len(names)} different values. If they number objects, set data.mask_values: nonzero; "
+            f"at most {MOST} classes are possible."
+        )
+    return names
+
+
+def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: int | None) -> set[int] | None:
+    """The values a mask may hold; None for any."""
+    return None if rule == "nonzero" else {0, *values_of(classes, rule), *([] if ignore is None else [ignore])}
+
+
+def flaw(found: Mapping[str, Any], content: Contents, size: tuple[int, int], allowed: set[int] | None) -> str:
+    """What is wrong with a mask, empty where nothing is.
+
+    Args:
+        found: what the scan says of it.
+        size: height and width of its image.
+    """
+    if found["reason"]:
+        return f"its mask {found['mask']}: {found['reason']}"
+    if (int(found["height"]), int(found["width"])) != size:
+        return (
+            f"its mask {found['mask']} has {int(found['width'])} x {int(found['height'])} pixels, the image "
+            f"{size[1]} x {size[0]}"
+        )
+    odd = sorted(set(content) - allowed) if allowed is not None else []
+    if odd:
+        values = ", ".join(map(str, odd[:5])) + (", ..." if len(odd) > 5 else "")
+        return f"its mask {found['mask']} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+    return ""
+
+
+def parsed(text: Any) -> dict[int, int]:
+    """Number of pixels by value from its JSON; nothing for an image without a mask."""
+    return {int(value): int(n) for value, n in json.loads(text).items()} if isinstance(text, str) and text else {}

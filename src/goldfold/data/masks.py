@@ -1,0 +1,145 @@
+"""Masks: from a file to the values of its pixels, into a network's frame, and a look at all of them."""
+
+import io
+import json
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from goldfold.data.decode import Undecodable
+from goldfold.data.geometry import place
+from goldfold.runtime.files import atomic
+from goldfold.runtime.fingerprint import StatCache
+
+Mask = NDArray[np.uint8] | NDArray[np.uint16]
+"""(height, width), a value a pixel."""
+
+CHUNK = 64
+COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
+LARGEST = 65535
+SPREAD = {"L;2": 85, "L;4": 17}
+"""Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
+
+
+def decode_mask(path: str | Path) -> Mask:
+    """Pixel values of a mask as they are stored (of a palette the index), turned upright by its EXIF entry.
+
+    Raises:
+        Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
+    """
+    content = Path(path).read_bytes()
+    if not content:
+        raise Undecodable("file is empty")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same
+        with Image.open(io.BytesIO(content)) as image:
+            _refuse_pages(image)
+            _refuse_deep_colour(image, content)
+            step = SPREAD.get(_raw_mode(image), 1)
+            upright = ImageOps.exif_transpose(image)
+            mask = _single_channel(np.asarray(upright), upright.mode)
+            return mask if step == 1 else mask // np.uint8(step)
+    except UnidentifiedImageError as error:
+        raise Undecodable("cannot be decoded as an image") from error
+    except Undecodable:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
+        raise Undecodable(f"cannot be decoded: {error}") from error
+
+
+def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
+    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16."""
+    pixels = mask.astype(np.uint8 if int(mask.max(initial=0)) <= 255 else np.uint16)
+    with atomic(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0) -> Mask:
+    """Mask at ``size`` (height, width), as `goldfold.data.decode.resize` does it to the image, values unmixed.
+
+    Args:
+        fill: the value where the frame holds no image.
+    """
+    placement = place((mask.shape[0], mask.shape[1]), size, mode)
+    height, width = placement.inner
+    scaled = mask
+    if mask.shape != placement.inner:
+        scaled = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return placement.into_frame(scaled, fill)
+
+
+def values_in(mask: Mask) -> dict[int, int]:
+    """Value -> number of its pixels, smallest value first."""
+    counts = np.bincount(mask.ravel())
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
+    """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
+
+    ``values`` is JSON, value -> number of its pixels.
+
+    Args:
+        paths: mask files.
+        workers: processes that decode.
+    """
+    names = sorted(set(paths))
+    present = [name for name in names if Path(name).is_file()]
+    digests = StatCache().digests(present)
+    with ProcessPoolExecutor(workers) as pool:
+        looks = dict(zip(present, pool.map(_look, present, chunksize=CHUNK), strict=True))
+    missing = (0, 0, "{}", "file is missing")
+    rows = [(name, digests.get(name, ""), *looks.get(name, missing)) for name in names]
+    return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
+
+
+def _look(path: str) -> tuple[int, int, str, str]:
+    try:
+        mask = decode_mask(path)
+    except Undecodable as error:
+        return 0, 0, "{}", str(error)
+    return mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""
+
+
+def _refuse_pages(image: Image.Image) -> None:
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        raise Undecodable(f"holds {pages} pictures, a mask is one")
+
+
+def _refuse_deep_colour(image: Image.Image, content: bytes) -> None:
+    """Pillow halves the 16 bits of a PNG that has colours or alpha, and says nothing."""
+    if image.format == "PNG" and content[24] == 16 and content[25] != 0:
+        raise Undecodable("a 16-bit picture with colour or alpha, single-channel masks are needed")
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the pixels of the file are packed."""
+    tiles: Any = getattr(image, "tile", [])
+    args = tiles[0][3] if tiles else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
+    """The one channel of decoded pixels of a Pillow mode."""
+    if mode in COLOUR:
+        channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
+        if (channels != channels[..., :1]).any():
+            raise Undecodable("a colour picture, its channels differ; single-channel masks are needed")
+        return channels[..., 0]
+    if mode in ("1", "L", "P"):
+        return pixels.astype(np.uint8)
+    if mode == "I" or mode.startswith("I;16"):
+        low, high = int(pixels.min()), int(pixels.max())
+        if low < 0 or high > LARGEST:
+            raise Undecodable(f"holds the value {low if low < 0 else high}, masks go from 0 to {LARGEST}")
+        return pixels.astype(np.uint16)
+    raise Undecodable(f"a picture of mode {mode}, single-channel masks of whole numbers are needed")
