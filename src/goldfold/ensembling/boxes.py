@@ -1,0 +1,229 @@
+"""Fusion of the detections of several members, by ensemble-boxes.
+
+Boxes are x1, y1, x2, y2, scaled to 0..1. Inputs are checked here, since the library prints, warns or ends the process.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from goldfold.runtime.errors import ConfigError, DataError, unknown
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Detections = tuple[Floats, Floats, Ints]
+"""Boxes (n, 4), scores (n,) and labels (n,)."""
+Members = tuple[Sequence[ArrayLike], Sequence[ArrayLike], Sequence[ArrayLike]]
+"""Boxes, scores and labels of one image, each with an entry a member."""
+Lists = tuple[list[Floats], list[Floats], list[Ints]]
+"""The same, checked."""
+Method = Callable[[Lists, list[float] | None, float], tuple[Any, Any, Any]]
+"""Lists, weights and overlap -> boxes, scores and labels."""
+
+ROUNDING = 1e-6
+"""How far outside 0..1 a number may lie and still be taken for the nearer end."""
+TINY = 1e-12
+"""Scores, and weights as a share of the largest, are 0 up to this: the library divides by them in float32."""
+IMAGES_A_POOL_IS_WORTH = 256
+"""Each process of a pool spends seconds on compiling ensemble-boxes."""
+
+
+def wbf(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
+    """Weighted boxes fusion (Solovyev et al. 2021): boxes of a cluster are averaged by score.
+
+    A cluster's score is the mean of its members', scaled down where members are missing from it.
+    """
+    from ensemble_boxes import weighted_boxes_fusion
+
+    return weighted_boxes_fusion(*members, weights=weights, iou_thr=iou)
+
+
+def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
+    """Non-maximum suppression: the best box of those that overlap.
+
+    Scores stay as they are without weights; else they are times weight / sum of weights.
+    """
+    from ensemble_boxes import nms as library_nms
+
+    return library_nms(*members, weights=weights, iou_thr=iou)
+
+
+def soft_nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
+    """Gaussian soft-NMS (Bodla et al. 2017), sigma 0.5, which does not look at ``iou``.
+
+    As in ensemble-boxes 1.0.9, a box goes where its decayed score falls to 0.001, but those left keep the score that
+    they came with, weighted as in `nms`.
+    """
+    from ensemble_boxes import soft_nms as library_soft_nms
+
+    return library_soft_nms(*members, weights=weights, iou_thr=iou)
+
+
+def nmw(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
+    """Non-maximum weighted (Zhou et al. 2017): boxes are averaged by score and overlap with the best of their cluster.
+
+    The score is the best box's, times weight / largest weight.
+    """
+    from ensemble_boxes import non_maximum_weighted
+
+    return non_maximum_weighted(*members, weights=weights, iou_thr=iou)
+
+
+METHODS: dict[str, Method] = {"wbf": wbf, "nms": nms, "soft_nms": soft_nms, "nmw": nmw}
+
+
+def fuse(
+    method: str,
+    boxes_list: Sequence[ArrayLike],
+    scores_list: Sequence[ArrayLike],
+    labels_list: Sequence[ArrayLike],
+    weights: Sequence[float] | None = None,
+    iou_threshold: float = 0.55,
+    skip_threshold: float = 0.0,
+) -> Detections:
+    """Detections of one image out of those of its members: by falling score, ties by label, then by coordinates.
+
+    What ensemble-boxes gives, save that scores end at 1, and that what weighs nothing is left out: members of weight
+    0, boxes of score 0 and boxes without area (the library divides by zero on some of these).
+
+    Args:
+        boxes_list: (n, 4) a member, any of them empty; scaled to 0..1, within 1e-6.
+        scores_list: (n,) a member, in 0..1.
+        labels_list: (n,) a member, class indices; boxes of different labels never meet.
+        weights: one a member, not negative; None for equal ones.
+        iou_threshold: overlap above which two boxes are one object.
+        skip_threshold: boxes whose score, before weighting, is below this are left out.
+
+    Raises:
+        ConfigError: the method is unknown, or weights or thresholds cannot be used.
+        DataError: boxes, scores or labels are not as above.
+    """
+    shares = _checked_settings(method, len(boxes_list), weights, iou_threshold, skip_threshold)
+    if not len(boxes_list) == len(scores_list) == len(labels_list):
+        counts = f"{len(boxes_list)}, {len(scores_list)} and {len(labels_list)}"
+        raise DataError(f"boxes, scores and labels are of {counts} members. Give one entry a member to each.")
+    inputs = enumerate(zip(boxes_list, scores_list, labels_list, strict=True))
+    members = [_checked_member(number, *member, skip_threshold) for number, member in inputs]
+    kept = [member for member, share in zip(members, shares, strict=True) if share > 0]
+    if not any(len(scores) for _, scores, _ in kept):
+        return np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64)
+    lists = [member[0] for member in kept], [member[1] for member in kept], [member[2] for member in kept]
+    given = None if weights is None else [share for share in shares if share > 0]
+    return _in_order(*METHODS[method](lists, given, iou_threshold))
+
+
+def fuse_images(
+    method: str,
+    images: Sequence[Members],
+    weights: Sequence[float] | None = None,
+    iou_threshold: float = 0.55,
+    skip_threshold: float = 0.0,
+    workers: int = 1,
+) -> list[Detections]:
+    """`fuse` of each image, in the order given, the same whatever the number of ``workers``.
+
+    Args:
+        images: (boxes_list, scores_list, labels_list) an image, as `fuse` takes them.
+        workers: processes; fewer than 256 images are fused in this one.
+
+    Raises:
+        ConfigError: as `fuse`, or workers below 1.
+        DataError: as `fuse`, with the image's position in front.
+    """
+    if workers < 1:
+        raise ConfigError(f"workers: {workers}. It must be 1 or more.")
+    one = partial(_fuse_numbered, method, weights, iou_threshold, skip_threshold)
+    if workers == 1 or len(images) < IMAGES_A_POOL_IS_WORTH:
+        return [one(numbered) for numbered in enumerate(images)]
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(one, enumerate(images), chunksize=-(-len(images) // (4 * workers))))
+
+
+def _fuse_numbered(
+    method: str,
+    weights: Sequence[float] | None,
+    iou_threshold: float,
+    skip_threshold: float,
+    numbered: tuple[int, Members],
+) -> Detections:
+    number, members = numbered
+    try:
+        return fuse(method, *members, weights, iou_threshold, skip_threshold)
+    except DataError as error:
+        raise DataError(f"image {number}: {error}") from error
+
+
+def _in_order(boxes: Any, scores: Any, labels: Any) -> Detections:
+    boxes = np.asarray(boxes, dtype=np.float64).clip(0, 1)
+    scores = np.asarray(scores, dtype=np.float64).clip(0, 1)
+    labels = np.asarray(labels).astype(np.int64)
+    order = np.lexsort((*boxes.T[::-1], labels, -scores))
+    return boxes[order], scores[order], labels[order]
+
+
+def _checked_settings(
+    method: str, n_members: int, weights: Sequence[float] | None, iou_threshold: float, skip_threshold: float
+) -> list[float]:
+    if method not in METHODS:
+        raise unknown("fusion method", method, METHODS)
+    for name, value in (("iou_threshold", iou_threshold), ("skip_threshold", skip_threshold)):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name}: {value}. It must lie in 0..1.")
+    shares = [1.0] * n_members if weights is None else [float(weight) for weight in weights]
+    if len(shares) != n_members:
+        raise ConfigError(f"weights: {len(shares)} for {n_members} members. Give one a member.")
+    if not all(np.isfinite(share) and share >= 0 for share in shares):
+        raise ConfigError(f"weights: {shares}. None may be negative, infinite or NaN.")
+    if shares and not any(shares):
+        raise ConfigError("weights: all are 0. At least one member must count.")
+    shares = [share / max(shares) for share in shares]
+    return [share if share > TINY else 0.0 for share in shares]
+
+
+def _checked_member(
+    number: int, boxes: ArrayLike, scores: ArrayLike, labels: ArrayLike, skip_threshold: float
+) -> Detections:
+    """Arrays of one member, without the boxes that weigh nothing."""
+    where = f"member {number}"
+    boxes, scores, labels = np.asarray(boxes, np.float64), np.asarray(scores, np.float64), np.asarray(labels)
+    if not len(boxes) == len(scores) == len(labels):
+        raise DataError(
+            f"{where}: {len(boxes)} boxes, {len(scores)} scores and {len(labels)} labels. Give as many of each."
+        )
+    if len(boxes) and (boxes.shape[1:] != (4,) or scores.ndim != 1 or labels.ndim != 1):
+        shapes = f"{boxes.shape}, {scores.shape} and {labels.shape}"
+        raise DataError(
+            f"{where}: boxes, scores and labels are of shapes {shapes}. They must be (n, 4), (n,) and (n,)."
+        )
+    boxes = boxes.reshape(-1, 4)
+    _check_numbers(where, boxes, scores, labels)
+    boxes, scores = boxes.clip(0, 1), scores.clip(0, 1)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = (scores >= skip_threshold) & (scores > TINY) & (area > 0)
+    return boxes[kept], scores[kept], labels[kept].astype(np.int64)
+
+
+def _check_numbers(where: str, boxes: Floats, scores: Floats, labels: NDArray[Any]) -> None:
+    faults = (
+        (~np.isfinite(boxes).all(axis=1), "a coordinate is NaN or infinite"),
+        (~np.isfinite(scores), "the score is NaN or infinite"),
+        (
+            (boxes[:, :2] > boxes[:, 2:]).any(axis=1),
+            "the box is reversed; write x1, y1, x2, y2 with x1 <= x2, y1 <= y2",
+        ),
+        (_outside(boxes).any(axis=1), "the box lies outside 0..1; divide by the image's width and height"),
+        (_outside(scores), "the score lies outside 0..1"),
+        (labels != np.floor(labels), "the label is no whole number") if len(labels) else (np.zeros(0, bool), ""),
+    )
+    for faulty, what in faults:
+        if faulty.any():
+            row = int(faulty.argmax())
+            raise DataError(f"{where}: box {row} {boxes[row].tolist()}, score {scores[row]}: {what}.")
+
+
+def _outside(values: Floats) -> NDArray[np.bool_]:
+    return (values < -ROUNDING) | (values > 1 + ROUNDING)
