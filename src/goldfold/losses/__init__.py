@@ -1,22 +1,29 @@
-"""Losses by name. Each takes logits and soft or hard targets and gives one value a sample."""
+"""Losses by name; each kind of prediction has a module with its LOSSES."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from goldfold.losses import classification
 from goldfold.runtime.errors import unknown
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": classification.cross_entropy,
-    "focal": classification.focal,
-}
+Loss = Callable[..., Tensor]
 
 
-def build(name: str, **params: Any) -> Callable[[Tensor, Tensor], Tensor]:
-    """Loss by name with its parameters bound: (logits, targets) -> (batch,)."""
-    if name not in LOSSES:
-        raise unknown("loss", name, LOSSES)
-    return partial(LOSSES[name], **params)
+def combined(losses: Mapping[str, Loss], wanted: str | Mapping[str, float]) -> Loss:
+    """One loss by name, or the weighted sum of several.
+
+    Args:
+        losses: those to choose from; all take the same arguments.
+        wanted: name, or weight by name.
+    """
+    shares = {wanted: 1.0} if isinstance(wanted, str) else dict(wanted)
+    for name in shares:
+        if name not in losses:
+            raise unknown("loss", name, losses)
+
+    def total(*arguments: Any) -> Tensor:
+        parts = [weight * losses[name](*arguments) for name, weight in shares.items()]
+        return sum(parts[1:], parts[0])
+
+    return total

@@ -1,17 +1,26 @@
-"""Networks by name."""
+"""Networks by name; each module here is a family, with its BUILDERS.
+
+Families are named as text, so that a job neither loads nor depends on the code of networks it does not use.
+"""
+
+from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from goldfold.models import small_resnet, timm_models
 from goldfold.runtime.errors import ConfigError, unknown
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "timm": timm_models.build,
-    "small_resnet": small_resnet.build,
+if TYPE_CHECKING:
+    from torch import nn
+
+SMP = ("unet", "unetplusplus", "fpn", "linknet", "manet", "pan", "pspnet", "deeplabv3", "deeplabv3plus", "segformer",
+       "upernet", "dpt")  # fmt: skip
+MODELS: dict[str, str] = {
+    "timm": "goldfold.models.timm_models",
+    "small_resnet": "goldfold.models.small_resnet",
+    **dict.fromkeys(SMP, "goldfold.models.smp_models"),
+    **dict.fromkeys(("fcos", "retinanet", "faster_rcnn"), "goldfold.models.detectors"),
 }
 
 
@@ -21,15 +30,20 @@ def build(network: str, **params: Any) -> nn.Module:
     Raises:
         ConfigError: no such network, or it does not take these parameters.
     """
-    builder = _own(network) if ":" in network else MODELS.get(network)
-    if builder is None:
-        raise unknown("network", network, MODELS)
+    builder = _own(network) if ":" in network else _ours(network)
     try:
         return builder(**params)
     except (TypeError, ValueError, IndexError, AssertionError) as error:
         raise ConfigError(
             f"network {network!r} does not take these parameters: {error}. Correct models[].params."
         ) from error
+
+
+def _ours(name: str) -> Callable[..., nn.Module]:
+    if name not in MODELS:
+        raise unknown("network", name, MODELS)
+    found: Callable[..., nn.Module] = importlib.import_module(MODELS[name]).BUILDERS[name]
+    return found
 
 
 def _own(name: str) -> Callable[..., nn.Module]:

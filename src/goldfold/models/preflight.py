@@ -38,7 +38,7 @@ def check(model: dict[str, Any]) -> None:
     params |= {"n_classes": N_CLASSES, "in_channels": model["channels"], "image_size": tuple(model["size"])}
     with torch.device("meta"):
         build(model["network"], **params)
-    if model["pretrained"] is True and model["network"] == "timm":
+    if model["pretrained"] is True and model["backbone"]:
         try:
             fetch(model["backbone"])
         except Exception as error:
@@ -46,7 +46,7 @@ def check(model: dict[str, Any]) -> None:
 
 
 def fetch(backbone: str) -> None:
-    """Bring the weights of a timm network into the cache.
+    """Bring the weights of a timm backbone into the cache.
 
     Raises:
         Exception: they cannot be had; the kind depends on what failed.

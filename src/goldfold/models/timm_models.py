@@ -1,11 +1,21 @@
-"""Any network of timm."""
+"""Any network of timm, and what networks built on a timm backbone share."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from torch import nn
 
 from goldfold.runtime.errors import ConfigError
+
+M = TypeVar("M", bound=nn.Module)
+
+INSTEAD = (
+    "Take one with features at strides up to 32, e.g. resnet18, convnext_tiny, mobilenetv4_conv_small; "
+    "a vision transformer goes with network: dpt."
+)
 
 
 def build(
@@ -33,18 +43,75 @@ def build(
     arguments = {"pretrained": pretrained, "num_classes": n_classes, "in_chans": in_channels, **params}
     arguments |= {"drop_rate": dropout} if dropout else {}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
+    with explained(backbone):
+        model = told_size(partial(timm.create_model, backbone), image_size, arguments)
+    return with_statistics(model, model, in_channels)
+
+
+@contextmanager
+def explained(backbone: str) -> Iterator[None]:
+    """Within the block, what timm says of an unknown backbone or of lacking weights becomes a ConfigError."""
     try:
-        model = _create(backbone, image_size, arguments)
+        yield
     except (OSError, ConnectionError) as error:
         raise ConfigError(offline(backbone, error)) from error
     except RuntimeError as error:
         if "Unknown model" not in str(error) and "pretrained" not in str(error).lower():
             raise
         raise ConfigError(f"backbone {backbone!r}: {error}. See timm.list_models(pretrained=True).") from error
-    settings = timm.data.resolve_model_data_config(model)
+
+
+def told_size(create: Callable[..., M], image_size: tuple[int, int], arguments: dict[str, Any]) -> M:
+    """What ``create`` makes of ``arguments``, told its input size where it asks for one."""
+    try:
+        return create(img_size=image_size, **arguments)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+    return create(**arguments)
+
+
+def with_statistics(model: M, backbone: nn.Module, channels: int) -> M:
+    """``model`` with ``mean`` and ``std``, the statistics of the images that ``backbone`` was made for."""
+    import timm
+
+    settings = timm.data.resolve_model_data_config(backbone)
     for name in ("mean", "std"):
-        setattr(model, name, _to_channels(settings[name], in_channels))
+        setattr(model, name, _to_channels(settings[name], channels))
     return model
+
+
+def feature_strides(backbone: str) -> list[int]:
+    """Strides at which a backbone gives features, finest first.
+
+    Raises:
+        ConfigError: it gives none, or all at one stride.
+    """
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"), explained(backbone):
+            info = timm.create_model(backbone, pretrained=False, features_only=True).feature_info
+    except (RuntimeError, ValueError, AttributeError, KeyError, TypeError, AssertionError) as error:
+        raise ConfigError(f"backbone {backbone!r} gives no features ({error}). {INSTEAD}") from error
+    found = [int(stride) for stride in info.reduction()]
+    if any(later <= earlier for earlier, later in pairwise(found)):
+        raise ConfigError(f"backbone {backbone!r} gives features at the strides {found}, not at finer ones. {INSTEAD}")
+    return found
+
+
+def trim(features: nn.Module) -> None:
+    """Cut off the stages behind the last one asked for, which timm's EfficientNets and MobileNets would compute too."""
+    stages, blocks = getattr(features, "_stage_out_idx", None), getattr(features, "blocks", None)
+    if stages and isinstance(blocks, nn.Sequential) and getattr(features, "feature_hooks", None) is None:
+        features.blocks = blocks[: max(stages)]
+
+
+def check_drop_path(backbone: str, model: nn.Module, drop_path: float) -> None:
+    """Raise ConfigError where ``drop_path`` was asked for and no layer of ``model`` has it."""
+    if drop_path and not any(getattr(module, "drop_prob", None) for module in model.modules()):
+        raise ConfigError(f"drop_path = {drop_path:g}: backbone {backbone!r} has none; remove it")
 
 
 def offline(backbone: str, error: Exception) -> str:
@@ -55,19 +122,6 @@ def offline(backbone: str, error: Exception) -> str:
         f"({reason}). Either run once where the network is up (the weights stay in the cache, HF_HOME says where), or "
         f"give the path of a local .safetensors or .pth file: pretrained: path/to/weights."
     )
-
-
-def _create(backbone: str, image_size: tuple[int, int], arguments: dict[str, Any]) -> nn.Module:
-    """The network, told its input size where it asks for one."""
-    import timm
-
-    try:
-        model: nn.Module = timm.create_model(backbone, img_size=image_size, **arguments)
-    except TypeError as error:
-        if "img_size" not in str(error):
-            raise
-        model = timm.create_model(backbone, **arguments)
-    return model
 
 
 def _to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
@@ -83,3 +137,6 @@ def input_size(backbone: str) -> tuple[int, int]:
         settings = timm.create_model(backbone, pretrained=False).pretrained_cfg  # a network without published weights
     size = settings["input_size"] if isinstance(settings, dict) else settings.input_size
     return int(size[1]), int(size[2])
+
+
+BUILDERS = {"timm": build}

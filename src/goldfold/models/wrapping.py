@@ -12,6 +12,9 @@ from goldfold.runtime.errors import ConfigError
 NEUTRAL = 0.5, 0.25
 """Mean and standard deviation for networks that name none."""
 
+PLACES = ("", "encoder.model.", "model.backbone.body.")
+"""Where a network keeps a timm backbone: it is one, or the encoder of smp's, or the body of a detector's pyramid."""
+
 
 class Normalised(nn.Module):
     """A network that takes images as they are cached; its weights file is all that prediction needs."""
@@ -27,11 +30,14 @@ class Normalised(nn.Module):
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Output of the network for images (batch, channels, height, width), uint8 or float, 0..255."""
+    def forward(self, images: Tensor, *targets: Any) -> Any:
+        """Output of the network for images (batch, channels, height, width), uint8 or float, 0..255.
+
+        Args:
+            targets: passed on as they are, to networks that make their losses themselves (detectors).
+        """
         scaled = images.float().contiguous(memory_format=torch.channels_last) / 255
-        result: Tensor = self.network((scaled - self.mean) / self.std)
-        return result
+        return self.network((scaled - self.mean) / self.std, *targets)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> list[str]:
@@ -45,12 +51,14 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
     """
     state = _read(Path(path))
     own = model.state_dict()
-    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    placed = {name: value for prefix in PLACES for key, value in state.items() if (name := prefix + key) in own}
+    fitting = {name: value for name, value in placed.items() if own[name].shape == value.shape}
     parameters = {name for name, _ in model.named_parameters()}
-    if len(parameters & fitting.keys()) < 0.5 * len(parameters):
+    n_fitting, n_wanted = len(parameters & fitting.keys()), min(len(parameters), len(state))
+    if n_fitting < 0.5 * n_wanted:
         raise ConfigError(
-            f"pretrained: {path} fits {len(parameters & fitting.keys())} of {len(parameters)} parameters of this "
-            f"network. Give the weights of the same backbone."
+            f"pretrained: {path} fits {n_fitting} of {len(parameters)} parameters of this network. Give the weights of "
+            f"the same backbone."
         )
     model.load_state_dict(fitting, strict=False)
     return sorted(parameters - fitting.keys())

@@ -1,0 +1,98 @@
+"""Losses for one class a pixel. Each takes logits and class indices and gives one value a batch.
+
+Arguments and results of all of them:
+    logits: (batch, classes, height, width), before softmax; one channel: foreground, before the sigmoid.
+    target: (batch, height, width), class indices; 0 or 1 where the logits have one channel.
+    ignore_index: pixels of this value do not count and get no gradient.
+
+A batch without a pixel that counts gives 0. Overlaps (Dice, Jaccard, Tversky) are taken over the whole batch and
+averaged over the classes that are there; classes that no pixel has add nothing, one channel without foreground gives 0.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IGNORE = 255
+
+
+def ce(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+    """Cross-entropy, mean over pixels; binary for one channel."""
+    return _mean(_pixel_ce(logits, target, ignore_index), target, ignore_index)
+
+
+def focal(logits: Tensor, target: Tensor, ignore_index: int = IGNORE, gamma: float = 2.0) -> Tensor:
+    """Focal loss (Lin et al. 2017, eq. 4; its softmax form for several channels), mean over pixels."""
+    # not smp's: it takes several channels one against the rest, and is NaN where all pixels are ignored
+    loss = _pixel_ce(logits, target, ignore_index)
+    return _mean((1 - (-loss).exp()) ** gamma * loss, target, ignore_index)
+
+
+def dice(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+    """1 - Dice coefficient (Milletari et al. 2016)."""
+    return _overlap("DiceLoss", logits, target, ignore_index)
+
+
+def jaccard(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+    """1 - soft intersection over union."""
+    return _overlap("JaccardLoss", logits, target, ignore_index)
+
+
+def tversky(
+    logits: Tensor, target: Tensor, ignore_index: int = IGNORE, alpha: float = 0.3, beta: float = 0.7
+) -> Tensor:
+    """1 - Tversky index (Salehi et al. 2017): ``alpha`` weighs false positives, ``beta`` false negatives."""
+    return _overlap("TverskyLoss", logits, target, ignore_index, alpha=alpha, beta=beta)
+
+
+def lovasz(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
+    """Lovasz hinge for one channel, Lovasz softmax for several (Berman et al. 2018), over the whole batch."""
+    from segmentation_models_pytorch.losses import LovaszLoss
+
+    if not (target != ignore_index).any():
+        return logits.float().sum() * 0.0  # smp's softmax form gives no scalar
+    loss: Tensor = LovaszLoss(_mode(logits), ignore_index=ignore_index)(logits.float(), target)
+    return loss
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "ce": ce,
+    "dice": dice,
+    "jaccard": jaccard,
+    "tversky": tversky,
+    "focal": focal,
+    "lovasz": lovasz,
+}
+
+
+def _mode(logits: Tensor) -> str:
+    return "binary" if logits.shape[1] == 1 else "multiclass"
+
+
+def _pixel_ce(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Cross-entropy of each pixel, (batch, height, width), 0 where ignored."""
+    if logits.shape[1] > 1:
+        return functional.cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="none")
+    counts = target != ignore_index
+    loss = functional.binary_cross_entropy_with_logits(
+        logits[:, 0].float(), (target * counts).float(), reduction="none"
+    )
+    return loss * counts
+
+
+def _mean(values: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    return values.sum() / (target != ignore_index).sum().clamp(min=1)
+
+
+def _overlap(name: str, logits: Tensor, target: Tensor, ignore_index: int, **params: Any) -> Tensor:
+    """smp's loss, which counts an absent class as one without loss, as a mean over the classes that are there."""
+    from segmentation_models_pytorch import losses
+
+    loss: Tensor = getattr(losses, name)(_mode(logits), ignore_index=ignore_index, **params)(logits.float(), target)
+    if logits.shape[1] == 1:
+        return loss
+    present = len(torch.unique(target[target != ignore_index]))
+    return loss * (logits.shape[1] / max(present, 1))

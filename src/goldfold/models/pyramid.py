@@ -1,0 +1,74 @@
+"""A timm backbone with a feature pyramid, for detectors."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from goldfold.models.timm_models import check_drop_path, explained, feature_strides, told_size, trim
+from goldfold.runtime.errors import ConfigError
+
+GROUPS = 8
+"""Of GroupNorm; torchvision's 32, made for 256 channels, would leave one channel a group in a slim network."""
+NORM = partial(nn.GroupNorm, GROUPS)
+
+
+class Pyramid(nn.Module):
+    """Backbone and feature pyramid (Lin et al. 2017); float32, as torchvision's anchors take their type from it."""
+
+    def __init__(self, body: Any, width: int) -> None:
+        from torchvision.ops import FeaturePyramidNetwork
+
+        super().__init__()
+        self.body = body
+        self.is_channels_last = getattr(body, "output_fmt", None) == "NHWC"
+        self.fpn = FeaturePyramidNetwork(body.feature_info.channels(), width, norm_layer=NORM)
+        self.out_channels = width
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Features (batch, out_channels, height, width) of each level, finest first."""
+        features = self.body(images)
+        if self.is_channels_last:
+            features = [level.permute(0, 3, 1, 2) for level in features]
+        levels = self.fpn(OrderedDict((str(index), level) for index, level in enumerate(features)))
+        return {name: level.float() for name, level in levels.items()}
+
+
+def body(
+    backbone: str,
+    in_channels: int,
+    image_size: tuple[int, int],
+    pretrained: bool,
+    drop_path: float,
+    strides: Sequence[int],
+) -> nn.Module:
+    """The backbone up to the coarsest stride, giving features at ``strides``.
+
+    Raises:
+        ConfigError: it has no such strides, or no drop_path, or its weights are not to be had.
+    """
+    import timm
+
+    arguments: dict[str, Any] = {"pretrained": pretrained, "features_only": True, "in_chans": in_channels}
+    arguments |= {"out_indices": _indices(backbone, strides)}
+    arguments |= {"drop_path_rate": drop_path} if drop_path else {}
+    height, width = (math.ceil(side / strides[-1]) * strides[-1] for side in image_size)
+    with explained(backbone):
+        body = told_size(partial(timm.create_model, backbone), (height, width), arguments)
+    check_drop_path(backbone, body, drop_path)
+    trim(body)
+    return body
+
+
+def _indices(backbone: str, strides: Sequence[int]) -> list[int]:
+    """Which of the backbone's features have these strides."""
+    if not strides or any(later != 2 * earlier for earlier, later in pairwise(strides)):
+        raise ConfigError(f"strides = {list(strides)}: each must be twice the one before, e.g. [8, 16, 32]")
+    found = feature_strides(backbone)
+    if lacking := [stride for stride in strides if stride not in found]:
+        raise ConfigError(f"strides: backbone {backbone!r} has no features at {lacking[0]}; it has {found}")
+    return [found.index(stride) for stride in strides]

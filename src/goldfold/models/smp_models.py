@@ -1,0 +1,150 @@
+"""Networks of segmentation_models_pytorch, on any timm backbone: one value a pixel and class."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from goldfold.models.timm_models import (
+    check_drop_path,
+    explained,
+    feature_strides,
+    told_size,
+    trim,
+    with_statistics,
+)
+from goldfold.runtime.errors import ConfigError
+
+ARCHITECTURES: dict[str, str] = {
+    "unet": "Unet",
+    "unetplusplus": "UnetPlusPlus",
+    "fpn": "FPN",
+    "linknet": "Linknet",
+    "manet": "MAnet",
+    "pan": "PAN",
+    "pspnet": "PSPNet",
+    "deeplabv3": "DeepLabV3",
+    "deeplabv3plus": "DeepLabV3Plus",
+    "segformer": "Segformer",
+    "upernet": "UPerNet",
+    "dpt": "DPT",
+}
+"""Class of segmentation_models_pytorch by name."""
+DROPOUT: dict[str, str] = {
+    "fpn": "decoder_dropout",
+    "pspnet": "psp_dropout",
+    "deeplabv3": "decoder_aspp_dropout",
+    "deeplabv3plus": "decoder_aspp_dropout",
+}
+"""What the decoders that have dropout call it; the others have none."""
+DPT_STRIDE = 32
+"""DPT halves and doubles its features between strides 4 and 32, whatever the backbone's own stride."""
+
+
+def build(
+    architecture: str,
+    backbone: str,
+    n_classes: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+    pretrained: bool = False,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    **params: Any,
+) -> nn.Module:
+    """Network that gives logits (batch, n_classes, height, width); ``mean`` and ``std`` of its input are attributes.
+
+    Args:
+        architecture: key of ARCHITECTURES.
+        backbone: timm's name.
+        n_classes: channels of the output.
+        image_size: (height, width), of the input and of the output.
+        pretrained: load the published weights of the backbone, from timm's hub or its cache.
+        dropout: of the decoder; 0 leaves the architecture's own.
+
+    Raises:
+        ConfigError: the backbone or the image size does not fit, dropout or drop_path has no place, or the weights are
+            not to be had.
+    """
+    if architecture == "dpt":
+        params = {"decoder_readout": "cat" if _has_prefix_tokens(backbone) else "ignore", **params}
+    else:
+        feature_strides(backbone)
+    ours = {"in_channels": in_channels, "classes": n_classes, **_regularisation(architecture, dropout, drop_path)}
+    create = partial(_create, architecture, backbone, image_size, dict(**ours, **params))
+    with torch.device("meta"):  # takes no memory, and tells what is wrong before weights are fetched
+        trial = create(pretrained=False)
+        _check_size(trial, architecture, backbone, in_channels, image_size)
+    check_drop_path(backbone, trial, drop_path)
+    model = create(pretrained=pretrained)
+    return with_statistics(model, model.encoder.model, in_channels)
+
+
+def _regularisation(architecture: str, dropout: float, drop_path: float) -> dict[str, float]:
+    """Arguments for what is not zero."""
+    if dropout and architecture not in DROPOUT:
+        raise ConfigError(
+            f"dropout = {dropout:g}: network {architecture!r} has none; remove it, or take {', '.join(sorted(DROPOUT))}"
+        )
+    arguments = {DROPOUT[architecture]: dropout} if dropout else {}
+    return arguments | ({"drop_path_rate": drop_path} if drop_path else {})
+
+
+def _has_prefix_tokens(backbone: str) -> bool:
+    import timm
+
+    with torch.device("meta"), explained(backbone):
+        return getattr(timm.create_model(backbone, pretrained=False), "num_prefix_tokens", 0) > 0
+
+
+def _create(
+    architecture: str, backbone: str, image_size: tuple[int, int], arguments: dict[str, Any], pretrained: bool
+) -> Any:
+    """smp's model without the layers whose output it does not use."""
+    import segmentation_models_pytorch as smp
+
+    made = partial(
+        getattr(smp, ARCHITECTURES[architecture]),
+        encoder_name=f"tu-{backbone}",
+        encoder_weights=True if pretrained else None,
+    )
+    with explained(backbone):
+        model = told_size(made, image_size, arguments)
+    if architecture == "dpt":
+        model.encoder.model.prune_intermediate_layers(model.encoder._output_indices, prune_norm=True, prune_head=True)
+    else:
+        trim(model.encoder.model)
+    return model
+
+
+def _check_size(model: Any, architecture: str, backbone: str, in_channels: int, image_size: tuple[int, int]) -> None:
+    """Raise ConfigError where the network does not give ``image_size`` for ``image_size``; on the meta device."""
+    what, size = f"network {architecture!r} on {backbone!r}", _words(image_size)
+    stride = math.lcm(model.encoder.output_stride, DPT_STRIDE) if architecture == "dpt" else model.encoder.output_stride
+    if model.requires_divisible_input_shape and any(side % stride for side in image_size):
+        below = tuple(side // stride * stride for side in image_size)
+        above = tuple(math.ceil(side / stride) * stride for side in image_size)
+        nearest = " or ".join(_words(near) for near in (below, above) if min(near) > 0)
+        raise ConfigError(
+            f"image_size_px: {size} is no multiple of {stride}, the stride of {what}. Nearest: {nearest}."
+        )
+    try:
+        with torch.no_grad():
+            output = model.eval()(torch.zeros(1, in_channels, *image_size))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"image_size_px: {what} cannot work at {size} ({error}). Take larger images, or another network."
+        ) from error
+    if not isinstance(output, torch.Tensor) or output.shape[-2:] != image_size:
+        given = _words(output.shape[-2:]) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ConfigError(f"{what} gives {given} for images of {size}. Correct models[].params (depth, upsampling).")
+
+
+def _words(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]} (height x width)"
+
+
+BUILDERS = {name: partial(build, name) for name in ARCHITECTURES}
