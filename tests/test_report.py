@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goldfold.metrics import METRICS
+from goldfold.data.predictions import Arrays
 from goldfold.report.drawing import inline
 from goldfold.report.words import change, duration, interval, listed, percent, score, shortened
-from goldfold.runtime.errors import DataError
 from goldfold.stages.report import run
 from goldfold.tasks.classification import Classification
+from made_results import settings_of, write_results
 
 THREE = ["<i>&", "cat", "Hündin 犬"]
 Build = Callable[..., dict[str, Any]]
@@ -33,32 +33,6 @@ def probabilities(labels: np.ndarray, n_classes: int, wrong: list[int], seed: in
         values[row, labels[row]] = 0.1
         values[row, (labels[row] + 1) % n_classes] = 8.0 / 2**place
     return values / values.sum(axis=1, keepdims=True)
-
-
-def settings_of(models: list[str], seeds: list[int], rounds: int, metric: str, checkpoint: str) -> dict[str, Any]:
-    train = {"epochs": 4, "lr": 0.001, "checkpoint": checkpoint}
-    return {
-        "metric": metric,
-        "seeds": seeds,
-        "folds": {"splitter": "stratified", "n_folds": 3, "seed": 0},
-        "models": [
-            {
-                "name": name,
-                "backbone": "tiny",
-                "network": "timm",
-                "image_size_px": 16,
-                "resize": "squash",
-                "train": train,
-            }
-            for name in models
-        ],
-        "pseudo_labels": {"rounds": rounds, "threshold": 0.9},
-    }
-
-
-def write(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
 
 
 def images(root: Path, prefix: str, n: int, labels: np.ndarray | None, classes: list[str]) -> pd.DataFrame:
@@ -96,107 +70,28 @@ def build(tmp_path: Path) -> Build:
         if groups:
             train["group"] = [f"g{number // 5}" for number in range(n)]
         train = change(train)
-        write(root / "folds" / "train.csv", train.to_csv(index=False))
-        write(root / "folds" / "classes.json", json.dumps(classes))
-        write(root / "folds" / "quarantine.csv", "split,id,path,reason\n")
-        summary = pd.crosstab(train["fold"], train["label"]).assign(all=train["fold"].value_counts())
-        write(root / "folds" / "summary.csv", summary.to_csv())
         test = images(tmp_path, "test", 6, None, classes)
-        if has_test:
-            write(root / "folds" / "test.csv", test.to_csv(index=False))
-        task, settings = Classification(classes), settings_of(list(models), list(seeds), rounds, metric, checkpoint)
-        write_predictions(root, task, settings, train, test if has_test else None, labels, list(wrong))
-        answers = tmp_path / "answers.csv"
-        answers.write_text(
-            pd.DataFrame({"id": test["id"], "label": [classes[k % len(classes)] for k in range(6)]}).to_csv(index=False)
-        )
+        answers = test.assign(label=[classes[number % len(classes)] for number in range(6)])
+        settings = settings_of(metric, models, seeds, rounds, checkpoint)
+        task, truth = Classification(classes), {id: number % len(classes) for number, id in enumerate(train["id"])}
+
+        def predict(seed: int, ids: Sequence[str]) -> Arrays:
+            of = np.array([truth.get(id, int(id[-2:]) % len(classes)) for id in ids])
+            rows = list(train["id"])
+            odd = [ids.index(rows[row]) for row in [*wrong, *([seed - 1] if seed else [])] if rows[row] in ids]
+            values = probabilities(of, len(classes), odd, seed)
+            name = "logits" if seed else "probabilities"
+            return {"ids": np.array(ids), "classes": np.array(classes), name: np.log(values) if seed else values}
+
+        pseudo = pd.DataFrame({"id": ["test00"], "label": classes[:1], "confidence": [0.97], "source": ["test"]})
+        known = (test, answers) if has_test else (None, None)
+        write_results(root, task, "classification", settings, train, predict, *known, pseudo)
         return {
             "results": str(root), "out": str(root / "report" / "report.html"), "title": None, "gallery": 8,
-            "name": "tiny", "task": "classification", "metric": metric,
-            "answers": str(answers) if has_test else None, "settings": settings,
+            "name": "tiny", "task": {"name": "classification"}, "metric": metric, "settings": settings,
         }  # fmt: skip
 
     return make
-
-
-def write_predictions(
-    root: Path, task: Classification, settings: dict[str, Any], train: pd.DataFrame, test: pd.DataFrame | None,
-    labels: np.ndarray, wrong: list[int],
-) -> None:  # fmt: skip
-    metric, rows = settings["metric"], []
-    whole = {
-        "ids": train["id"].to_numpy(dtype=str),
-        "classes": np.array(task.classes),
-        "probabilities": probabilities(labels, len(task.classes), wrong, 0),
-    }
-    members = [(model["name"], seed) for model in settings["models"] for seed in settings["seeds"]]
-    for number in range(settings["pseudo_labels"]["rounds"] + 1):
-        for place, (model, seed) in enumerate(members):
-            values = np.log(probabilities(labels, len(task.classes), [*wrong, place], place + 1))
-            for fold in range(3):
-                write_run(root, train, values, (model, number, fold, seed), task.classes, metric)
-            arrays = {"ids": whole["ids"], "classes": whole["classes"], "logits": values}
-            rows.append([f"{model}-seed{seed}", number, *task.score(arrays, train, metric, 50).as_dict().values()])
-        rows.append(["ensemble", number, *task.score(whole, train, metric, 50).as_dict().values()])
-        if number:
-            for fold in range(3):
-                pseudo = pd.DataFrame(
-                    {"id": ["test00"], "label": task.classes[:1], "confidence": [0.97], "source": ["test"]}
-                )
-                write(root / "pseudo" / f"round{number}" / f"fold{fold}.csv", pseudo.to_csv(index=False))
-    scores = pd.DataFrame(rows, columns=["member", "round", metric, "low", "high"])
-    write(root / "ensemble" / "rounds.csv", scores.to_csv(index=False))
-    last = scores[scores["round"] == scores["round"].max()]
-    write(
-        root / "leaderboard.csv",
-        last.sort_values(metric, ascending=not METRICS[metric].greater_is_better).to_csv(index=False),
-    )
-    weights = {f"{model}-seed{seed}": 1 / len(members) for model, seed in members}
-    write(root / "ensemble" / "weights.json", json.dumps({"method": "probability", "weights": weights}))
-    oof = {
-        metric: task.score(whole, train, metric, 50).as_dict(),
-        "roc_auc": {"value": None, "low": None, "high": None},
-    }
-    write(root / "metrics.json", json.dumps({"task": "classification", "metric": metric, "oof": oof, "members": {}}))
-    np.savez(root / "ensemble" / "oof.npz", **whole)
-    if test is not None:
-        values = probabilities(np.arange(len(test)) % len(task.classes), len(task.classes), [], 9)
-        np.savez(
-            root / "ensemble" / "test.npz",
-            ids=test["id"].to_numpy(dtype=str),
-            classes=whole["classes"],
-            probabilities=values,
-        )
-
-
-def write_run(
-    root: Path,
-    train: pd.DataFrame,
-    values: np.ndarray,
-    place: tuple[str, int, int, int],
-    classes: list[str],
-    metric: str,
-) -> None:
-    model, number, fold, seed = place
-    where = Path(model) / f"round{number}" / f"fold{fold}" / f"seed{seed}"
-    record = {
-        "parameters": 1000,
-        "versions": {"python": "3.11", "torch": "2"},
-        "git": {"commit": "abcdef0123456789", "dirty": False},
-        "hardware": {"processor": "Made-up CPU", "cores": 2, "gpu": None},
-        "runtime": {"device": "cpu", "precision": "no"},
-    }
-    write(root / "train" / where / "run.json", json.dumps(record))
-    history = pd.DataFrame(
-        {"epoch": range(4), "train_loss": [2.0, 1.0, 0.6, 0.5 + fold / 10], "lr": 0.1, metric: [0.1, 0.6, 0.7, 0.8]}
-    )
-    write(root / "train" / where / "history.csv", history.to_csv(index=False))
-    write(root / "benchmarks" / "train" / where.with_suffix(".tsv"), f"s\th:m:s\tmax_rss\n{20 + fold}\t0:00:20\t-\n")
-    (root / "predict" / where).mkdir(parents=True, exist_ok=True)
-    mine = (train["fold"] == fold).to_numpy()
-    ids = train["id"].to_numpy(dtype=str)[mine]
-    place_of = {"round": number, "fold": fold, "seed": seed}
-    np.savez(root / "predict" / where / "oof.npz", ids=ids, classes=np.array(classes), logits=values[mine], **place_of)
 
 
 def page_of(arguments: dict[str, Any]) -> str:
@@ -334,21 +229,10 @@ def test_identical_images_are_counted(build: Build) -> None:
 def test_notes_on_checkpoint_small_classes_and_quarantine(build: Build) -> None:
     arguments = build(checkpoint="best")
     quarantine = Path(arguments["results"]) / "folds" / "quarantine.csv"
-    quarantine.write_text("split,id,path,reason\ntrain,bad<1>,raw/bad.png,file is empty\n")
+    quarantine.write_text("split,id,path,part,reason\ntrain,bad<1>,raw/bad.png,image,file is empty\n")
     html = page_of(arguments)
     holds(html, "The epoch was chosen on the validation fold", "3 very small classes")
     holds(html, "1 image in quarantine", "bad&lt;1&gt;", "file is empty (1)")
-
-
-def test_answers_that_do_not_fit_are_refused(build: Build, tmp_path: Path) -> None:
-    arguments = build()
-    arguments["answers"] = str(tmp_path / "other.csv")
-    Path(arguments["answers"]).write_text("id,label\nnobody,cat\n")
-    with pytest.raises(DataError, match="names none of the 6 test images by id"):
-        run(**arguments)
-    Path(arguments["answers"]).write_text("id,label\ntest00,cow\n")
-    with pytest.raises(DataError, match="has the label 'cow', which is not a class"):
-        run(**arguments)
 
 
 def test_torch_is_not_loaded(build: Build, tmp_path: Path) -> None:

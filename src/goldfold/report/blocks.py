@@ -61,6 +61,10 @@ class Gallery:
     heading: str = ""
     is_compact: bool = False
     """Whether many small pictures, six or twelve a row, say more than few large ones."""
+    column_px: int = 0
+    """Least width of a picture where it needs more than a thumbnail's, and its own shape."""
+    legend: Sequence[tuple[str, str]] = ()
+    """Names and the colours (``#rrggbb``) that stand for them in the pictures."""
 
 
 @dataclass(frozen=True)

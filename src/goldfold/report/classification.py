@@ -48,20 +48,18 @@ class Outcome:
         return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
 
 
-def pages(
-    values: NDArray[np.float64], classes: list[str], truth: pd.DataFrame, paths: dict[str, str], gallery: int
-) -> list[Section]:
+def pages(values: NDArray[np.float64], classes: list[str], truth: pd.DataFrame, gallery: int) -> list[Section]:
     """Confusion, classes, calibration and errors.
 
     Args:
         values: probabilities (n, classes) of the images of ``truth``, in its order.
-        truth: id and label.
-        paths: image file by id; an image without one gets an empty place.
+        truth: id, label and path.
         gallery: pictures a gallery.
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = truth["label"].map(index).to_numpy(dtype=np.int64)
     scaled = values / values.sum(axis=1, keepdims=True)
+    paths = dict(zip(truth["id"], truth["path"], strict=True)) if "path" in truth else {}
     outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths)
     return [_confusion(outcome), _classes(outcome), _calibration(outcome), _errors(outcome, gallery)]
 

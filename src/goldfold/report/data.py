@@ -7,12 +7,14 @@ import pandas as pd
 
 from goldfold.report.blocks import Block, Gallery, Section, Table, Text
 from goldfold.report.figures import bars, sizes
+from goldfold.report.overlays import CLASS_COLOURS, class_legend
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import count, listed
 
 MOST_LISTED = 50
-MOST_SAMPLES = 120
+MOST_SAMPLES, MOST_DRAWN_SAMPLES = 120, 24
+SAMPLE_PX = 230
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Twins:
     splits: list[str]
     folds: list[str]
     labels: list[str]
+    """What is learnt from each training image, as text; empty for others."""
 
     @property
     def disagree(self) -> bool:
@@ -42,7 +45,12 @@ class Twins:
 
 def twins(results: Results) -> list[Twins]:
     """Sets of images with the same sha256, over all splits."""
-    parts = [table.assign(split=split) for split, table in results.tables.items() if "sha256" in table]
+    learnt = [name for name in results.task.columns if name not in ("width", "height")]
+    parts = [
+        table.assign(split=split, label=table[learnt].agg(" ".join, axis=1) if split == "train" else "")
+        for split, table in results.tables.items()
+        if "sha256" in table
+    ]
     every = pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame({"sha256": []})
     every = every.reindex(columns=["sha256", "id", "split", "fold", "label"], fill_value="")
     same = every[(every["sha256"] != "") & every["sha256"].duplicated(keep=False)]
@@ -58,8 +66,8 @@ def section(results: Results, same: list[Twins]) -> Section:
         count(len(table), "training image" if split == "train" else f"{split} image")
         for split, table in results.tables.items()
     ]
-    intro = f"{listed(numbers)}; {len(results.classes)} classes; {_groups(results)}."
-    blocks = [*_counts(results), *_sizes(results), *_folds(results), *_quarantine(results), *_duplicates(same)]
+    intro = f"{listed(numbers)}; {count(len(results.classes), 'class', 'classes')}; {_groups(results)}."
+    blocks = [*_counts(results), *_sizes(results), *_folds(results), *_quarantine(results), *_duplicates(results, same)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
 
 
@@ -71,14 +79,12 @@ def _groups(results: Results) -> str:
 
 
 def _counts(results: Results) -> list[Block]:
-    labelled = {split: table["label"] for split, table in results.tables.items() if "label" in table}
-    if not labelled:
-        return []
-    counts = pd.DataFrame({split: labels.value_counts() for split, labels in labelled.items()})
-    if results.pseudo:
-        last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
-        taken = pd.concat([table["label"] for table in last if "label" in table] or [pd.Series(dtype=str)])
-        counts["pseudo labels, mean of the folds"] = (taken.value_counts() / max(1, len(last))).round(1)
+    task = results.task
+    counts = pd.DataFrame({"train": (task.content(results.truth) > 0).sum()})
+    last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
+    if last and all(task.target in table for table in last):
+        taken = (task.content(pd.concat(last, ignore_index=True)) > 0).sum()
+        counts["pseudo labels, mean of the folds"] = (taken / len(last)).round(1)
     counts = counts.reindex(results.classes).fillna(0)
     return [Text("", heading="Images by class"), bars("class_counts", counts, "images", "")]
 
@@ -105,7 +111,10 @@ def _sizes(results: Results) -> list[Block]:
 def _folds(results: Results) -> list[Block]:
     summary = results.fold_summary
     splitter = results.settings["folds"]["splitter"]
-    text = f"Validation images of each fold, by class; split by “{splitter}”."
+    text = (
+        f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
+        f"split by “{splitter}”."
+    )
     flipped = summary.T  # classes down, folds across: classes can be many
     rows = [
         [str(name), *(f"{value:,}" for value in row)]
@@ -122,21 +131,26 @@ def _quarantine(results: Results) -> list[Block]:
     rows = [
         [str(value) for value in row] for row in lost[["split", "id", "path", "reason"]].head(MOST_LISTED).to_numpy()
     ]
-    text = f"{count(len(lost), 'image')} left out{_first(len(lost))}."
+    n_images = len(results.left_out)
+    n_parts = len(lost) - n_images
+    parts = [count(n_images, "image")] * (n_images > 0) + [count(n_parts, "box", "boxes")] * (n_parts > 0)
+    text = f"{listed(parts)} left out{_first(len(lost))}."
     columns = ["split", "id", "path", "reason"]
     return [Text(text, heading="Quarantine"), Table(columns, rows, text_columns=columns)]
 
 
-def _duplicates(same: list[Twins]) -> list[Block]:
+def _duplicates(results: Results, same: list[Twins]) -> list[Block]:
     heading = "Identical images"
     if not same:
         return [Text("No two images are the same file (by sha256 of their bytes).", heading)]
     worst_first = sorted(same, key=lambda pair: (not pair.disagree, not pair.cross_folds, not pair.cross_splits))
+    has_labels = "label" in results.truth  # masks and boxes say nothing as text
     rows = [
-        [listed(pair.ids), _values(pair.splits), _values(pair.labels), _values(pair.folds), _problem(pair)]
+        [listed(pair.ids), _values(pair.splits), *([_values(pair.labels)] if has_labels else []), _values(pair.folds),
+         _problem(pair)]
         for pair in worst_first[:MOST_LISTED]
-    ]
-    columns = ["ids", "split", "label", "fold", "what is wrong"]
+    ]  # fmt: skip
+    columns = ["ids", "split", *(["label"] if has_labels else []), "fold", "what is wrong"]
     text = f"{count(len(same), 'set')} of images that are the same file, byte for byte{_first(len(same))}."
     return [Text(text, heading), Table(columns, rows, text_columns=columns)]
 
@@ -159,15 +173,23 @@ def _first(number: int) -> str:
 
 
 def _samples(results: Results) -> list[Block]:
-    """Some training images of each class, spread over the table."""
-    truth = results.truth
-    if "label" not in truth or "path" not in truth:
+    """Some training images of each class, spread over the table, with their targets drawn on them; no image twice."""
+    truth, content = results.truth, results.task.content(results.truth)
+    if "path" not in truth:
         return []
-    each = max(1, min(6, MOST_SAMPLES // len(results.classes)))
-    pictures = []
-    for name in results.classes[:MOST_SAMPLES]:
-        rows = truth[truth["label"] == name]
+    draws = results.task.drawn(truth.iloc[0].to_dict()) is not None
+    most = MOST_DRAWN_SAMPLES if draws else MOST_SAMPLES
+    each, shown, pictures = max(1, min(6, most // len(results.classes))), set[str](), []
+    for name in results.classes[:most]:
+        rows = truth[(content[name] > 0).to_numpy() & ~truth["id"].isin(shown)]
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
-        pictures += [picture(row["path"], name, [row["id"]]) for row in chosen.to_dict("records")]
+        shown |= set(chosen["id"])
+        for row in chosen.to_dict("records"):
+            pictures.append(picture(row["path"], name, [row["id"]], drawn=results.task.drawn(row)))
     caption = "Training images as they are on disk, before any resizing or augmentation."
-    return [Gallery(pictures, caption, heading="Examples of each class", is_compact=True)]
+    heading = "Examples of each class"
+    if not draws:
+        return [Gallery(pictures, caption, heading, is_compact=True)]
+    legend = class_legend(results.classes) if len(results.classes) <= len(CLASS_COLOURS) else []
+    caption += " Their targets are drawn on them, of all classes an image has."
+    return [Gallery(pictures, caption, heading, column_px=SAMPLE_PX, legend=legend)]

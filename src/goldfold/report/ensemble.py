@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import matrix
 from goldfold.report.results import Results
-from goldfold.report.words import percent
+from goldfold.report.words import count, percent
 
 MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",
     "geometric": "the weighted geometric mean of the members' probabilities",
     "logit": "the weighted mean of the members' log odds",
     "rank": "the weighted mean of the ranks the members give the images",
+    "wbf": "boxes of one class that overlap become their mean, weighted by score (weighted boxes fusion)",
+    "nms": "of boxes of one class that overlap, the surest is kept (non-maximum suppression)",
+    "soft_nms": "boxes that overlap a surer one of their class lose score (soft non-maximum suppression)",
+    "nmw": "boxes of one class that overlap become their mean, weighted by score and overlap (non-maximum weighted)",
 }
 MOST_MEMBERS = 24
+MOST_IMAGES, FEWEST_IMAGES = 400, 10
+"""Images that members are compared on one by one."""
 
 
 def section(results: Results) -> Section:
@@ -36,9 +42,11 @@ def _agreement(results: Results) -> list[Block]:
     names = list(results.members)[:MOST_MEMBERS]
     if len(names) < 2:
         return [Text("There is one member, so there is nothing to compare.")]
+    if not results.task.shown:  # no single answer an image that could be compared
+        return _alike_by_image(results, names)
     tables = {name: results.task.table(results.joined(name)).set_index("id").sort_index() for name in names}
-    if any("prediction" not in table for table in tables.values()):
-        return []
+    if "prediction" not in tables[names[0]]:
+        return _alike_by_image(results, names)
     agreement = _pairwise(names, lambda a, b: float((tables[a]["prediction"] == tables[b]["prediction"]).mean()))
     numbers = {name: _centred(table) for name, table in tables.items()}
     correlation = _pairwise(names, lambda a, b: float((numbers[a] * numbers[b]).sum()))
@@ -62,6 +70,32 @@ def _agreement(results: Results) -> list[Block]:
         _drawn("agreement", agreement, names, 1, "Share of the images, in per cent, to which both give the same answer."),
         _drawn("correlation", correlation, names, 3, "Correlation of the members' predicted numbers (Pearson)."),
     ]  # fmt: skip
+
+
+def _alike_by_image(results: Results, names: list[str]) -> list[Block]:
+    """Whether members do well on the same images, where a prediction is no single answer."""
+    value, n = results.chosen_metric.value, len(results.truth)
+    rows = np.unique(np.linspace(0, n - 1, min(n, MOST_IMAGES)).astype(int))
+    scores = np.array([[value(results.member_evidence[name], rows[[at]]) for at in range(len(rows))] for name in names])
+    known = scores[:, np.isfinite(scores).all(axis=0)]
+    if known.shape[1] < FEWEST_IMAGES:
+        return []
+    centred = known - known.mean(axis=1, keepdims=True)
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(float).tiny)
+    alike = centred @ centred.T
+    off = ~np.eye(len(names), dtype=bool)
+    low, high = float(alike[off].min()), float(alike[off].max())
+    text = (
+        f"Scored image by image ({results.metric}, {count(known.shape[1], 'image')}), two members have a correlation of "
+        f"{f'{low:.3f}' if len(names) == 2 else f'{low:.3f} to {high:.3f}'}. An ensemble gains from members that are good "
+        f"and err on different images; where all are alike, another seed of the same model adds little. Some images are "
+        f"hard for all."
+    )
+    blocks: list[Block] = [Text(text, heading="How alike the members are")]
+    if len(names) > 2:
+        caption = "Correlation of the members' scores of single images (Pearson)."
+        blocks.append(_drawn("correlation", alike, names, 3, caption))
+    return blocks
 
 
 def _pairwise(names: Sequence[str], value: Callable[[str, str], float]) -> NDArray[np.float64]:

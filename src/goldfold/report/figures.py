@@ -71,7 +71,8 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
         ):
             for number, history in histories:
                 colour = SERIES[number % len(SERIES)]
-                axes.plot(history["epoch"] + 1, history[column], color=colour, lw=1.3, alpha=0.75)
+                known = history[["epoch", column]].dropna()
+                axes.plot(known["epoch"] + 1, known[column], color=colour, lw=1.3, alpha=0.75)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.margins(x=0.02)

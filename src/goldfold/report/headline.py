@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from goldfold.metrics import score as bootstrapped
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
 from goldfold.report.words import count, interval, score
@@ -45,8 +46,8 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     numbers = [(split, len(table)) for split, table in results.tables.items()]
     return [
         *((f"{'training' if split == 'train' else split} images", f"{number:,}") for split, number in numbers),
-        ("classes", f"{len(results.classes):,}"),
-        ("models", f"{len(results.models):,}"),
+        ("class" if len(results.classes) == 1 else "classes", f"{len(results.classes):,}"),
+        ("model" if len(results.models) == 1 else "models", f"{len(results.models):,}"),
         ("folds", f"{settings['folds']['n_folds']:,}"),
         ("seeds", f"{len(settings['seeds']):,}"),
         ("pseudo-label rounds", f"{results.n_rounds:,}"),
@@ -58,9 +59,10 @@ def _test(results: Results) -> Headline | None:
     """Score on the test images where their labels are known."""
     if results.answers is None or results.test is None:
         return None
-    found = results.task.score(results.test, results.answers, results.metric)
+    evidence = results.task.evidence(results.test, results.answers)
+    found = bootstrapped(results.chosen_metric, evidence)
     sentence = (
-        f"The ensemble's prediction of {count(len(results.answers), 'test image')} whose labels are known. These labels are "
+        f"The ensemble's prediction of {count(len(results.answers), 'test image')} whose truth is known. It is "
         f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
     )
     return Headline(score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence)

@@ -18,8 +18,8 @@ SMALL_CLASS = 20
 def collect(results: Results, same: list[Twins]) -> list[Note]:
     """All notes, warnings first."""
     found = [
-        *_gain(results), *_chosen_epoch(results), *_same_images(same), *_left_out(results), *_small(results),
-        *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
+        *_gain(results), *_chosen_epoch(results), *_same_images(same), *_left_out(results), *_parts_left_out(results),
+        *_small(results), *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
     return sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
 
@@ -58,18 +58,18 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
     Returns:
         Both ends and the number of resamples; None where the data are too large for enough of them.
     """
-    truth = results.truth
+    truth, metric = results.truth, results.chosen_metric
     n_resamples = min(MOST_RESAMPLES, MOST_DRAWN_ROWS // len(truth))
     if n_resamples < FEWEST_RESAMPLES:
         return None
     groups = truth["group"] if "group" in truth else pd.Series(range(len(truth)))
     rows_of = [np.asarray(rows) for rows in groups.reset_index(drop=True).groupby(groups.to_numpy()).indices.values()]
-    other, generator = results.joined(member), np.random.default_rng(0)
+    pair, generator = (results.evidence, results.member_evidence[member]), np.random.default_rng(0)
     differences = []
     for _ in range(n_resamples):
         drawn = generator.integers(len(rows_of), size=len(rows_of))
-        sample = truth.iloc[np.concatenate([rows_of[index] for index in drawn])]
-        first, second = (results.task.score(part, sample, results.metric, 0).value for part in (results.oof, other))
+        rows = np.concatenate([rows_of[index] for index in drawn])
+        first, second = (metric.value(evidence, rows) for evidence in pair)
         differences.append(first - second)
     finite = np.array(differences)[np.isfinite(differences)]
     if not len(finite):
@@ -115,13 +115,20 @@ def _same_images(same: list[Twins]) -> Iterator[Note]:
 
 
 def _left_out(results: Results) -> Iterator[Note]:
-    lost = results.quarantine
+    lost = results.left_out
     if len(lost):
         kinds = lost["reason"].map(_kind_of_reason).value_counts()
         named = listed([f"{reason} ({number:,})" for reason, number in kinds.items()], 4)
         text = f"{named}. They took part in nothing; the score says nothing about such images."
         level = "info" if set(lost["split"]) == {"unlabeled"} else "warn"
         yield Note(level, f"{count(len(lost), 'image')} in quarantine", text)
+
+
+def _parts_left_out(results: Results) -> Iterator[Note]:
+    n_parts = len(results.quarantine) - len(results.left_out)
+    if n_parts:
+        text = "Each with its flaw under Data. Their images took part without them, or with what is sound of them."
+        yield Note("info", f"{count(n_parts, 'box', 'boxes')} in quarantine", text)
 
 
 def _kind_of_reason(reason: str) -> str:
@@ -131,9 +138,7 @@ def _kind_of_reason(reason: str) -> str:
 
 
 def _small(results: Results) -> Iterator[Note]:
-    if "label" not in results.truth:
-        return
-    counts = results.truth["label"].value_counts().reindex(results.classes).sort_values(kind="stable")
+    counts = (results.task.content(results.truth) > 0).sum().sort_values(kind="stable")
     small = counts[counts < SMALL_CLASS]
     if len(small):
         named = listed([f"{name} ({number})" for name, number in small.items()])

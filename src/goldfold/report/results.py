@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from goldfold import ensembling, tasks
-from goldfold.metrics import build as build_metric
-from goldfold.runtime.errors import DataError
+from goldfold import tasks
+from goldfold.data.predictions import Arrays, load
+from goldfold.metrics import Evidence, Metric
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
-from goldfold.tasks.protocol import Arrays, load
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,27 @@ class Results:
     @property
     def greater_is_better(self) -> bool:
         """Whether a larger value of the metric is a better one."""
-        return build_metric(self.metric).greater_is_better
+        return self.chosen_metric.greater_is_better
+
+    @property
+    def chosen_metric(self) -> Metric:
+        """The metric that counts."""
+        return self.task.metric(self.metric)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The ensemble's out-of-fold predictions beside the truth, in its order."""
+        return self.task.evidence(self.oof, self.truth)
+
+    @cached_property
+    def member_evidence(self) -> dict[str, Evidence]:
+        """The same of each member whose predictions are on disk."""
+        return {name: self.task.evidence(self.joined(name), self.truth) for name in self.members}
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """Rows of the quarantine that are whole images, not single boxes."""
+        return self.quarantine[self.quarantine["part"] == "image"] if "part" in self.quarantine else self.quarantine
 
     @property
     def n_rounds(self) -> int:
@@ -77,18 +97,14 @@ class Results:
         return [model["name"] for model in self.settings["models"]]
 
     def joined(self, member: str) -> Arrays:
-        """A member's out-of-fold prediction of all training images, as an ensemble of itself alone."""
-        whole = self.task.join(list(self.members[member].values()))
-        return self.task.fuse([whole], ensembling.build(self.task.prediction_kind, "probability"), [1.0])
+        """A member's out-of-fold prediction of all training images."""
+        return self.task.join(list(self.members[member].values()))
 
 
-def read(root: Path, task: str, metric: str, answers: str | None, settings: dict[str, Any]) -> Results:
+def read(root: Path, task: dict[str, Any], metric: str, settings: dict[str, Any]) -> Results:
     """Read the folder of results.
 
     Only what the settings name is read: a model that was taken out of the config may have left its files.
-
-    Raises:
-        DataError: the answers do not fit the test images.
     """
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
@@ -109,7 +125,7 @@ def read(root: Path, task: str, metric: str, answers: str | None, settings: dict
         ensemble=read_json(root / "ensemble" / "weights.json"),
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
-        answers=_answers(answers, tables["test"], classes) if answers and has_test else None,
+        answers=_text_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
         runs=list(_runs(root, settings)),
         pseudo=dict(_pseudo(root, settings)),
         members=_members(root, settings),
@@ -168,19 +184,3 @@ def _benchmarks(root: Path, settings: dict[str, Any]) -> pd.DataFrame:
                 {"stage": name, "model": place[0] if is_run else "", "seconds": line["s"], "mb": line.get("max_rss")}
             )
     return pd.DataFrame(rows, columns=["stage", "model", "seconds", "mb"])
-
-
-def _answers(path: str, test: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """True labels of the test images; the first two columns where they are not called id and label."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    if not {"id", "label"} <= set(table):
-        table = table.set_axis(["id", "label", *table.columns[2:]], axis=1)
-    known = table[table["id"].isin(test["id"])].drop_duplicates("id").reset_index(drop=True)
-    if known.empty:
-        raise DataError(f"data.test_answers: {path} names none of the {len(test)} test images by id.")
-    odd = sorted(set(known["label"]) - set(classes))
-    if odd:
-        raise DataError(
-            f"data.test_answers: {path} has the label {odd[0]!r}, which is not a class of the training data."
-        )
-    return known

@@ -46,7 +46,7 @@ def _details(results: Results) -> dict[str, str]:
         "report": "this page",
     }
     if results.test is not None:
-        details["submit"] = count(len(results.tables["test"]), "row")
+        details["submit"] = count(len(results.tables["test"]), "image")
     if results.n_rounds:
         details["pseudo_label"] = count(results.n_rounds, "round")
     return details

@@ -16,14 +16,10 @@ FoldScores = dict[str, dict[int, float]]
 
 def fold_scores(results: Results) -> FoldScores:
     """Score of each member, and of the ensemble, on each fold's validation images."""
-    truth, task, metric = results.truth, results.task, results.metric
-    by_fold = {int(number): rows.reset_index(drop=True) for number, rows in truth.groupby(truth["fold"].astype(int))}
-    found = {
-        member: {fold: task.score(part, by_fold[fold], metric, 0).value for fold, part in parts.items()}
-        for member, parts in results.members.items()
-    }
-    whole = {fold: task.score(results.oof, rows, metric, 0).value for fold, rows in by_fold.items()}
-    return {"ensemble": whole, **found}
+    folds, value = results.truth["fold"].astype(int).to_numpy(), results.chosen_metric.value
+    rows = {int(fold): np.flatnonzero(folds == fold) for fold in np.unique(folds)}
+    found = {"ensemble": results.evidence, **results.member_evidence}
+    return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found.items()}
 
 
 def leaderboard(results: Results, folds: FoldScores) -> Section:
@@ -93,7 +89,7 @@ def _other_metrics(results: Results) -> list[Block]:
         for name, entry in results.metrics["oof"].items()
     ]
     return [
-        Text("The same out-of-fold predictions of the ensemble, by every metric goldfold knows.", "Other metrics"),
+        Text("The same out-of-fold predictions of the ensemble, by every metric of its task.", "Other metrics"),
         Table(["metric", "ensemble", "95 % interval"], rows, text_columns=["metric"], mark=0),
     ]
 
@@ -113,8 +109,8 @@ def pseudo_labels(results: Results) -> Section | None:
     table = Table(columns, rows, text_columns=["member"], mark=order.index("ensemble"))
     threshold = results.settings["pseudo_labels"]["threshold"]
     intro = (
-        f"Round 0 learns from the labels alone; each later round also learns from images without a label whose "
-        f"predicted class had a probability of at least {threshold:g}. Labels for a fold come only from models of that "
+        f"Round 0 learns from the labels alone; each later round also learns from what the models of the round before "
+        f"are sure of on images without a label (at least {threshold:g}). Labels for a fold come only from models of that "
         f"same fold, so that the out-of-fold score stays honest."
     )
     return Section(
@@ -161,19 +157,22 @@ def _pools(pools: dict[str, int]) -> str:
 
 def _shares(results: Results) -> Sequence[Block]:
     """Share of each class among the pseudo labels of the last round, beside its share in training."""
-    last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds and "label" in table]
-    labels = pd.concat([table["label"] for table in last]) if last else pd.Series(dtype=str)
-    if labels.empty or "label" not in results.truth:
+    task = results.task
+    last = [
+        table for (number, _), table in results.pseudo.items() if number == results.n_rounds and task.target in table
+    ]
+    found = task.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
+    if not found.sum():
         return []
-    pseudo = labels.value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
-    train = results.truth["label"].value_counts(normalize=True).reindex(results.classes, fill_value=0.0)
+    learnt = task.content(results.truth).sum()
+    pseudo, train = found / found.sum(), learnt / learnt.sum()
     rows: list[list[str | Cell]] = [
         [name, percent(train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), _ratio(pseudo[name], train[name])]
         for name in results.classes
     ]  # fmt: skip
     text = (
-        "Pseudo labels of the last round, all folds together. A class with a ratio far from 1 is one the models are "
-        "sure of more often, or less often, than it occurs."
+        f"Shares of the {task.unit}; pseudo labels of the last round, all folds together. A class with a ratio far from 1 "
+        f"is one the models are sure of more often, or less often, than it occurs."
     )
     columns = ["class", "share in training", "share of pseudo labels", "ratio"]
     return [Text(text, heading="Of which classes"), Table(columns, rows, text_columns=["class"])]

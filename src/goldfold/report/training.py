@@ -24,7 +24,7 @@ def curves(results: Results) -> Section:
     section.intro = (
         f"{count(drawn, 'training run')}, a thin line for each fold, seed and round. The first quarter of the epochs "
         f"does not set the range of the axes, so lines may enter from outside. Validation scores are of single "
-        f"views, without test-time augmentation; each fold has its own validation images."
+        f"views, without test-time augmentation, at the network's resolution; each fold has its own validation images."
     )
     return section
 

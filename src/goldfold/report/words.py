@@ -16,10 +16,10 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{low:.4f} to {high:.4f}"
 
 
-def change(value: float) -> str:
+def change(value: float, digits: int = 4) -> str:
     """Difference with its sign."""
-    text = f"{value:+.4f}".replace("-", "−")
-    return text[1:] if text[1:] == "0.0000" else text
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text[1:] if float(text[1:]) == 0 else text
 
 
 def percent(share: float, digits: int = 1) -> str:
