@@ -33,3 +33,4 @@ rule all:
         f"{RESULTS}/metrics.json",
         f"{RESULTS}/report/report.html",
         SUBMISSION,
+        SUBMISSION_FILES if SUBMISSION else [],

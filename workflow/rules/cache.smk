@@ -2,8 +2,11 @@ rule cache:
     input:
         folds_file("shards/{shard}.csv"),
     output:
-        images=f"{RESULTS}/cache/{{spec}}/{{shard}}/images.npy",
-        ids=f"{RESULTS}/cache/{{spec}}/{{shard}}/ids.csv",
+        expand(
+            f"{RESULTS}/cache/{{spec}}/{{shard}}/{{file}}",
+            file=slices.cache_files(CONFIG),
+            allow_missing=True,
+        ),
     log:
         f"{RESULTS}/logs/cache/{{spec}}/{{shard}}.log",
     benchmark:

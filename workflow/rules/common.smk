@@ -33,6 +33,11 @@ LAST_ROUND = CONFIG.rounds[-1]
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 PARTS = ["oof", *CONFIG.splits[1:]]
 SUBMISSION = [f"{RESULTS}/submission.csv"] if CONFIG.data.has_test else []
+SUBMISSION_FILES = [
+    directory(path.rstrip("/")) if path.endswith("/") else path
+    for path in (f"{RESULTS}/{name}" for name in slices.submission_files(CONFIG))
+]
+OWN_TASK = module_digest(CONFIG.task.split(":")[0]) if ":" in CONFIG.task else ""
 
 
 wildcard_constraints:
@@ -60,9 +65,10 @@ def image_lists(wildcards):
 
 
 def cache_files(model, splits):
-    """Cached images of some splits at a model's size."""
+    """Cached images of some splits at a model's size, and what lies beside them."""
     return expand(
-        "{results}/cache/{spec}/{split}-{piece}/images.npy",
+        "{results}/cache/{spec}/{split}-{piece}/{file}",
+        file=slices.cache_files(CONFIG),
         results=RESULTS,
         spec=slices.cache_spec(CONFIG, model),
         split=splits,
@@ -116,6 +122,13 @@ def pretrained_digest(wildcards):
     """Digest of a local weights file, so that other weights under the same name train anew."""
     path = MODELS[wildcards.model].pretrained
     return fingerprint([path]) if isinstance(path, str) else ""
+
+
+def run_code(stage):
+    """Digest of the code that a stage runs for a model: that of other networks does not count."""
+    return lambda wildcards: source_digest(
+        stage, CONFIG.task, MODELS[wildcards.model].network
+    )
 
 
 def own_code(wildcards):

@@ -20,17 +20,19 @@ rule ensemble:
         f"{RESULTS}/benchmarks/ensemble.tsv"
     conda:
         "../../envs/goldfold.yaml"
-    threads: 1
+    threads: 8
     resources:
         mem_mb=2000,
     params:
-        task=CONFIG.task,
+        task=slices.late_task(CONFIG),
         metric=CONFIG.metric,
         models=list(MODELS),
         seeds=CONFIG.seeds,
         n_folds=len(FOLDS),
         rounds=len(CONFIG.rounds),
-        settings=CONFIG.ensemble.model_dump(),
-        code=source_digest("ensemble"),
+        weights=CONFIG.ensemble.weights,
+        settings=slices.fusing(CONFIG),
+        own_task=OWN_TASK,
+        code=source_digest("ensemble", CONFIG.task),
     script:
         "../scripts/ensemble.py"

@@ -16,8 +16,10 @@ checkpoint folds:
         mem_mb=2000,
     params:
         settings=CONFIG.folds.model_dump(),
-        splits=CONFIG.splits,
+        splits=CONFIG.tables,
+        task=slices.task(CONFIG),
         shards=CONFIG.data.shards,
-        code=source_digest("folds"),
+        own_task=OWN_TASK,
+        code=source_digest("folds", CONFIG.task),
     script:
         "../scripts/folds.py"

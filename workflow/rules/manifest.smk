@@ -1,8 +1,9 @@
 rule manifest:
     output:
-        tables=expand(f"{RESULTS}/manifest/{{split}}.csv", split=CONFIG.splits),
+        tables=expand(f"{RESULTS}/manifest/{{split}}.csv", split=CONFIG.tables),
         quarantine=f"{RESULTS}/manifest/quarantine.csv",
         classes=f"{RESULTS}/manifest/classes.json",
+        class_ids=f"{RESULTS}/manifest/class_ids.json",
     log:
         f"{RESULTS}/logs/manifest.log",
     benchmark:
@@ -16,6 +17,7 @@ rule manifest:
         settings=slices.manifest(CONFIG),
         raw=fingerprint(CONFIG.data.raw_paths()),
         sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
-        code=source_digest("manifest"),
+        own_task=OWN_TASK,
+        code=source_digest("manifest", CONFIG.task),
     script:
         "../scripts/manifest.py"

@@ -18,14 +18,16 @@ rule predict:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
     params:
-        task=CONFIG.task,
+        task=slices.task(CONFIG),
         model=lambda wildcards: slices.network(CONFIG, wildcards.model),
+        resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
         channels=CONFIG.data.channels,
         tta=CONFIG.tta,
         place=place,
         runtime=slices.runtime(CONFIG),
         batch_size=CONFIG.runtime.predict_batch_size,
-        code=source_digest("predict"),
+        own_task=OWN_TASK,
+        code=run_code("predict"),
         own_code=own_code,
     script:
         "../scripts/predict.py"

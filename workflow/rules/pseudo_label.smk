@@ -14,9 +14,10 @@ rule pseudo_label:
     resources:
         mem_mb=2000,
     params:
-        task=CONFIG.task,
+        task=slices.task(CONFIG),
         sources=CONFIG.pseudo_sources,
         threshold=CONFIG.pseudo_labels.threshold,
-        code=source_digest("pseudo_label"),
+        own_task=OWN_TASK,
+        code=source_digest("pseudo_label", CONFIG.task),
     script:
         "../scripts/pseudo_label.py"

@@ -12,6 +12,7 @@ rule report:
         folds=folds_file("summary.csv"),
         quarantine=folds_file("quarantine.csv"),
         classes=folds_file("classes.json"),
+        answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
     output:
         report(
             f"{RESULTS}/report/report.html",
@@ -29,7 +30,7 @@ rule report:
         mem_mb=2000,
     params:
         settings=slices.report(CONFIG),
-        answers=fingerprint(CONFIG.data.owned(CONFIG.data.test_answers)),
-        code=source_digest("report"),
+        own_task=OWN_TASK,
+        code=source_digest("report", CONFIG.task),
     script:
         "../scripts/report.py"

@@ -3,8 +3,10 @@ rule submit:
         predictions=f"{RESULTS}/ensemble/test.npz",
         test=folds_file("test.csv"),
         classes=folds_file("classes.json"),
+        class_ids=folds_file("class_ids.json"),
     output:
-        f"{RESULTS}/submission.csv",
+        table=f"{RESULTS}/submission.csv",
+        extras=SUBMISSION_FILES,
     log:
         f"{RESULTS}/logs/submit.log",
     benchmark:
@@ -15,10 +17,12 @@ rule submit:
     resources:
         mem_mb=2000,
     params:
-        task=CONFIG.task,
+        task=slices.late_task(CONFIG),
         metric=CONFIG.metric,
-        settings=CONFIG.submission.model_dump(),
+        sample_file=CONFIG.submission.sample,
+        settings=CONFIG.submission.model_dump(exclude={"sample"}),
         sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
-        code=source_digest("submit"),
+        own_task=OWN_TASK,
+        code=source_digest("submit", CONFIG.task),
     script:
         "../scripts/submit.py"

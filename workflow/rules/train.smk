@@ -20,9 +20,10 @@ rule train:
         mem_mb=CONFIG.runtime.train_mem_mb,
         loader_workers=str(CONFIG.runtime.loader_workers),
     params:
-        task=CONFIG.task,
+        task=slices.task(CONFIG),
         metric=CONFIG.metric,
         model=lambda wildcards: slices.learning(CONFIG, wildcards.model),
+        resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
         channels=CONFIG.data.channels,
         place=place,
         pseudo_weight=lambda wildcards: (
@@ -30,7 +31,8 @@ rule train:
         ),
         pretrained=pretrained_digest,
         runtime=slices.runtime(CONFIG),
-        code=source_digest("train"),
+        own_task=OWN_TASK,
+        code=run_code("train"),
         own_code=own_code,
     script:
         "../scripts/train.py"

@@ -10,7 +10,7 @@ with job(snakemake):
     size, resize = snakemake.wildcards.spec.split("-")
     run(
         shard=snakemake.input[0],
-        folder=str(Path(snakemake.output.images).parent),
+        folder=str(Path(snakemake.output[0]).parent),
         size=[int(side) for side in size.split("x")],
         channels=snakemake.params.channels,
         resize=resize,

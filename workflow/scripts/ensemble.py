@@ -21,5 +21,7 @@ with job(snakemake):
         n_folds=snakemake.params.n_folds,
         rounds=snakemake.params.rounds,
         has_test=bool(snakemake.input.get("test")),
-        **snakemake.params.settings,
+        weights=snakemake.params.weights,
+        settings=snakemake.params.settings,
+        workers=snakemake.threads,
     )

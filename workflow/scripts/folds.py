@@ -11,6 +11,7 @@ with job(snakemake):
         manifest=str(Path(snakemake.input[0]).parent),
         folder=str(Path(snakemake.output[0]).parent),
         marker=snakemake.output[0],
+        task=snakemake.params.task,
         splits=snakemake.params.splits,
         shards=snakemake.params.shards,
         **snakemake.params.settings,

@@ -9,8 +9,10 @@ with job(snakemake):
         predictions=snakemake.input.predictions,
         test=snakemake.input.test,
         classes=snakemake.input.classes,
-        out=snakemake.output[0],
+        class_ids=snakemake.input.class_ids,
+        out=snakemake.output.table,
         task=snakemake.params.task,
         metric=snakemake.params.metric,
-        **snakemake.params.settings,
+        sample=snakemake.params.sample_file,
+        settings=snakemake.params.settings,
     )

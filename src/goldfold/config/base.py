@@ -14,7 +14,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
-def _exponent(value: Any) -> Any:
+def exponent(value: Any) -> Any:
     """Let ``1e-3`` be a number: YAML 1.1 reads it as text because it has no dot."""
     return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
@@ -26,7 +26,7 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
-Number = Annotated[float, BeforeValidator(_exponent), Field(allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(exponent), Field(allow_inf_nan=False)]
 Unique = AfterValidator(_unique)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 """A name that becomes part of file names."""

@@ -1,39 +1,117 @@
 """Checks that need more than one key of the config, or a look at the machine; each before any job runs."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
-from goldfold.config.learning import Model
+from pydantic import TypeAdapter, ValidationError
+
+from goldfold.config.data import Submission
+from goldfold.config.learning import Model, Train
 from goldfold.config.names import NETWORKS, timm_backbones, timm_optimizers
-from goldfold.config.root import Config
+from goldfold.config.root import Config, Ensemble
 from goldfold.runtime.errors import ConfigError, nearest
+from goldfold.tasks import Task, find
 
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
 
+OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
+"""Keys of ``train`` that only some tasks use."""
+
+
 def check(config: Config) -> None:
     """Raise ConfigError with every problem found, a line each."""
+    task = find(config.task)
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
-        for problem in (*_network(model), *_training(model), *_images(model, config.tta))
-    ]
-    problems += [*_members(config), *_weights(config), *_pseudo_labels(config), *_answers(config), *_folds(config)]
+        for problem in (
+            *_network(model, task), *_training(model), *_loss(model, config.task, task), *_images(model, config.tta)
+        )
+    ]  # fmt: skip
+    problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
+    problems += [*_files(config), *_folds(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
 
-def _network(model: Model) -> Iterator[str]:
+def _task(config: Config, task: type[Task]) -> Iterator[str]:
+    """Names that belong to the task, and data that it can learn from."""
+    if config.data.target != task.target:
+        yield f"data.source = {config.data.source!r}: brings {config.data.target}, but task {config.task!r} needs {task.target}"
+    choices: list[tuple[str, str | None, Sequence[str]]] = [
+        ("metric", config.metric, task.metrics),
+        ("ensemble.method", config.ensemble.method, task.methods),
+        *(("tta", view, task.views) for view in config.tta),
+    ]
+    for key, value, allowed in choices:
+        if value is not None and value not in allowed:
+            yield f"{key} = {value!r}: {nearest(value, allowed)}allowed with {config.task}: {', '.join(allowed)}"
+    yield from _unused(config, task)
+    for key in ("iou_threshold", "skip_threshold"):
+        if key not in task.fuses_by and getattr(config.ensemble, key) != Ensemble.model_fields[key].default:
+            yield f"ensemble.{key}: task {config.task!r} has no boxes to fuse; remove it"
+    yield from _task_params(config, task)
+
+
+def _unused(config: Config, task: type[Task]) -> Iterator[str]:
+    """Keys that only some tasks use are not accepted and ignored."""
+    policy = config.data.on_bad_label
+    if policy not in task.flaws_may:
+        yield f"data.on_bad_label = {policy!r}: allowed with {config.task}: {', '.join(task.flaws_may)}"
+    for key in ("format", "label_column"):
+        if key not in task.submits_by and getattr(config.submission, key) != Submission.model_fields[key].default:
+            yield f"submission.{key}: task {config.task!r} does not use it; remove it"
+    for index, model in enumerate(config.models):
+        if model.resize not in task.resizes:
+            allowed = ", ".join(task.resizes)
+            yield f"models[{index}] ({model.name}).resize = {model.resize!r}: allowed with {config.task}: {allowed}"
+    if (
+        config.ensemble.method == "soft_nms"
+        and config.ensemble.iou_threshold != Ensemble.model_fields["iou_threshold"].default
+    ):
+        yield "ensemble.iou_threshold: soft_nms of ensemble-boxes has none; remove it"
+
+
+def _task_params(config: Config, task: type[Task]) -> Iterator[str]:
+    allowed = [field.name for field in fields(task.settings)]
+    for name in config.task_params:
+        if name not in allowed:
+            choices = ", ".join(allowed) or "nothing"
+            yield f"task_params.{name}: unknown key; {nearest(name, allowed)}allowed with {config.task}: {choices}"
+    known = {name: value for name, value in config.task_params.items() if name in allowed}
+    try:
+        TypeAdapter(task.settings).validate_json(json.dumps(known, default=str), strict=True)
+    except ValidationError as error:
+        for entry in error.errors():
+            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {entry['input']!r}: {entry['msg']}"
+
+
+def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
+    """Keys of the training that the task knows, set to what it knows."""
+    settings, unset = model.train, Train()
+    for key in OF_TASKS:
+        if key not in task.learns_with and getattr(settings, key) != getattr(unset, key):
+            yield f"train.{key}: task {name!r} does not use it; remove it"
+    wanted = [settings.loss] if isinstance(settings.loss, str) else list(settings.loss or {})
+    for loss in wanted if "loss" in task.learns_with else []:
+        if loss not in task.losses:
+            yield f"train.loss = {loss!r}: {nearest(loss, task.losses)}allowed with {name}: {', '.join(task.losses)}"
+
+
+def _network(model: Model, task: type[Task]) -> Iterator[str]:
     if ":" in model.network:
         if not re.fullmatch(r"[\w.]+:\w+", model.network):
             yield f"network = {model.network!r}: write your own as package.module:function"
         return
     facts = NETWORKS.get(model.network)
-    if facts is None:
-        hint = nearest(model.network, NETWORKS)
-        yield f"network = {model.network!r}: {hint}allowed: {', '.join(sorted(NETWORKS))}, package.module:function"
+    if facts is None or model.network not in task.networks:
+        hint = nearest(model.network, task.networks)
+        yield f"network = {model.network!r}: {hint}allowed: {', '.join(sorted(task.networks))}, package.module:function"
         return
     if facts.has_backbone:
         yield from _backbone(model.network, model.backbone)
@@ -92,26 +170,32 @@ def _weights(config: Config) -> Iterator[str]:
         yield "ensemble.weights: all are zero; give at least one model a positive weight"
 
 
-def _pseudo_labels(config: Config) -> Iterator[str]:
+def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
+    if config.pseudo_labels.weight != 1 and not task.weighs_samples:
+        yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
 
 
-def _answers(config: Config) -> Iterator[str]:
-    for path in config.data.owned(config.data.test_answers):
-        if not Path(path).is_file():
-            yield f"data.test_answers = {path!r}: no such file; give a CSV of id and label, or remove it"
+def _files(config: Config) -> Iterator[str]:
+    """What the user names is there."""
+    for key in ("test_answers", "groups"):
+        path = getattr(config.data, key, None)
+        if any(not Path(own).exists() for own in config.data.owned(path)):
+            yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
 
 
 def _folds(config: Config) -> Iterator[str]:
-    splitter = config.folds.splitter
-    if splitter != "predefined" and getattr(config.data, "fold_column", None):
+    splitter, data = config.folds.splitter, config.data
+    grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
+    if splitter != "predefined" and getattr(data, "fold_column", None):
         yield f"data.fold_column is set but folds.splitter is {splitter!r}: use predefined, or remove fold_column"
-    for key, splitters in (("group_column", ("group", "stratified_group")), ("fold_column", ("predefined",))):
-        if splitter in splitters and getattr(config.data, key, None) is None:
-            yield f"folds.splitter = {splitter!r}: needs data.{key} (source csv)"
-    if splitter == "stratified" and getattr(config.data, "group_column", None):
+    if splitter == "predefined" and getattr(data, "fold_column", None) is None:
+        yield f"folds.splitter = {splitter!r}: needs data.fold_column (source csv)"
+    if splitter in ("group", "stratified_group") and not grouped:
+        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, coco, voc)"
+    if splitter == "stratified" and grouped:
         yield (
-            "data.group_column is set but folds.splitter is 'stratified', which would split groups over folds: use "
-            "stratified_group or group, or remove group_column"
+            "there are groups (data.group_column or data.groups) but folds.splitter is 'stratified', which would split "
+            "groups over folds: use stratified_group or group, or remove the groups"
         )

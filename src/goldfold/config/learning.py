@@ -24,7 +24,8 @@ class Train(Section):
     """Epochs of linear warm-up from lr/100 (`one_cycle` brings its own)."""
     clip_norm: Number | None = Field(None, gt=0)
     """Largest norm of the gradient."""
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: str | Annotated[dict[str, Annotated[Number, Field(gt=0)]], Field(min_length=1)] | None = None
+    """One of the task's losses, or a weighted sum {name: weight}; without it, the task's own choice."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     mixup_alpha: Number = Field(0.0, ge=0)
     cutmix_alpha: Number = Field(0.0, ge=0)
@@ -33,9 +34,12 @@ class Train(Section):
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     """Average weights and buffers exponentially with this decay (warmed up), and validate the average."""
     augment: Literal["none", "light", "medium", "heavy"] = "light"
-    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing."""
+    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. Where
+    there are boxes nothing is rotated or sheared."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) where there is no up."""
+    validate_every: int = Field(1, ge=1)
+    """Epochs between two looks at the validation fold; `checkpoint: best` chooses among those looked at."""
     checkpoint: Literal["last", "best"] = "last"
     """Which epoch becomes the member: `best` is chosen on the validation fold, which flatters the OOF score."""
 
@@ -54,7 +58,7 @@ class Model(Section):
 
     name: Name
     network: str = "timm"
-    """`timm`, a network of goldfold (`small_resnet`), or your own as `package.module:function`."""
+    """One of the task's networks, or your own as `package.module:function`."""
     backbone: str | None = None
     """Name of a timm model, for networks that take one."""
     params: dict[str, Any] = {}
@@ -85,7 +89,7 @@ class PseudoLabels(Section):
 
     rounds: int = Field(0, ge=0, le=10)
     threshold: Number = Field(0.95, ge=0, le=1)
-    """Least probability for an image to be taken."""
+    """Least probability of a label, of a pixel's class, or of a box, for it to be taken."""
     sources: Annotated[list[Literal["test", "unlabeled"]], Unique] = ["test", "unlabeled"]
     """Which images to label."""
     weight: Number = Field(1.0, gt=0, le=1)

@@ -9,11 +9,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from goldfold.config.checks import check
+from goldfold.config.choices import with_choices
 from goldfold.config.root import Config
 from goldfold.config.sizes import with_sizes
 from goldfold.runtime.errors import ConfigError, nearest
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
+SOURCES = "'digits', 'folder', 'csv', 'masks', 'coco', 'voc', 'scenes_masks', 'scenes_boxes'"
 QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -70,7 +72,7 @@ def parse(values: Any, origin: str = "config") -> Config:
         check(config)
     except ConfigError as error:
         raise ConfigError(_joined(origin, str(error).splitlines())) from error
-    return with_sizes(config)
+    return with_sizes(with_choices(config))
 
 
 def _joined(origin: str, lines: list[str]) -> str:
@@ -111,7 +113,7 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         return f"{where} = {value!r}", f"{nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = value.get("source") if isinstance(value, dict) else value
-        choices = context.get("expected_tags", "'digits', 'folder', 'csv'")
+        choices = context.get("expected_tags", SOURCES)
         return f"{where}.source = {tag!r}", f"{nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
         return where, str(error["msg"]).removeprefix("Value error, ")
@@ -129,7 +131,7 @@ def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseM
             continue
         fields = [section.model_fields[part] for section in _sections(annotation) if part in section.model_fields]
         tagged = [section for section in _sections(annotation) if part == _tag(section)]
-        if tagged and not fields:
+        if tagged and len(_sections(annotation)) > 1:  # a source may have a key of its own name: masks
             annotation, sections = tagged[0], tagged
             continue
         if get_origin(annotation) is dict:

@@ -1,7 +1,7 @@
 """Names of other people's things, known without loading torch."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,11 +16,30 @@ class Network:
     has_backbone: bool = False
     has_drop_path: bool = False
     has_published_weights: bool = False
+    late_params: frozenset[str] = frozenset()
+    """Keys of ``params`` that matter after training only: changing them retrains nothing."""
 
 
+ON_TIMM = Network(has_backbone=True, has_drop_path=True, has_published_weights=True)
+DETECTOR = replace(ON_TIMM, late_params=frozenset({"score_threshold", "nms_iou", "max_boxes"}))
 NETWORKS: dict[str, Network] = {
-    "timm": Network(has_backbone=True, has_drop_path=True, has_published_weights=True),
+    "timm": ON_TIMM,
     "small_resnet": Network(),
+    "unet": ON_TIMM,
+    "unetplusplus": ON_TIMM,
+    "fpn": ON_TIMM,
+    "linknet": ON_TIMM,
+    "manet": ON_TIMM,
+    "pan": ON_TIMM,
+    "pspnet": ON_TIMM,
+    "deeplabv3": ON_TIMM,
+    "deeplabv3plus": ON_TIMM,
+    "segformer": ON_TIMM,
+    "upernet": ON_TIMM,
+    "dpt": ON_TIMM,
+    "fcos": DETECTOR,
+    "retinanet": DETECTOR,
+    "faster_rcnn": DETECTOR,
 }
 """Held against goldfold.models.MODELS by a test."""
 MODEL_NAME = re.compile(r"^@register_model\s*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from goldfold.config.base import Name, Number, Section, Unique
+from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 
@@ -12,15 +12,20 @@ View = Literal[
     "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
     "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
 ]  # fmt: skip
-Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc"]
 
 
 class Ensemble(Section):
     """How members become one prediction."""
 
-    method: Literal["geometric", "logit", "probability", "rank"] = "probability"
+    method: str | None = None
+    """How members are fused: one of the task's ways; without it, its first. The folds of a member, and the views of an
+    image, are always averaged (boxes: by WBF)."""
     weights: dict[str, Number] = {}
     """Weight of a model by name; 1 where not named."""
+    iou_threshold: Number = Field(0.55, gt=0, lt=1)
+    """Boxes that overlap by more are one object."""
+    skip_threshold: Number = Field(0.0, ge=0, lt=1)
+    """Boxes with a lower score are left out before fusing."""
 
 
 class Report(Section):
@@ -41,7 +46,7 @@ class Runtime(Section):
     """Arithmetic threads of a training job; other counts give other bytes, so the scheduler never changes it."""
     loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Processes that augment images; the result does not depend on it. auto: 0 on CPU, 4 on GPU."""
-    predict_batch_size: int = Field(256, ge=1)
+    predict_batch_size: int = Field(64, ge=1)
     train_mem_mb: int = Field(4000, ge=100)
     """Memory a training or prediction job asks the scheduler for."""
 
@@ -51,9 +56,12 @@ class Config(Section):
 
     name: Name
     """Results go to results/<name>/."""
-    task: Literal["classification"] = "classification"
-    metric: Metric = "accuracy"
-    """The score that counts."""
+    task: str = "classification"
+    """`classification`, `segmentation`, `detection`, or your own as `package.module:Class`."""
+    task_params: dict[str, Annotated[Any, BeforeValidator(exponent)]] = {}
+    """Settings of the task."""
+    metric: str | None = None
+    """The score that counts: one of the task's metrics; without it, the first."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), Unique] = [0]
     """Every model is trained once a fold with each of these."""
     data: Data
@@ -97,6 +105,11 @@ class Config(Section):
     def splits(self) -> list[str]:
         """Parts of the data that have images."""
         return ["train"] + ["test"] * self.data.has_test + ["unlabeled"] * self.data.has_unlabeled
+
+    @property
+    def tables(self) -> list[str]:
+        """Tables that the manifest makes."""
+        return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
 
     @property
     def pseudo_sources(self) -> list[str]:

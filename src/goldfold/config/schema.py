@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from goldfold.config.data import Csv, Digits, Folder, Folds, Submission
+from goldfold.config.data import Coco, Csv, Digits, Folder, Folds, Masks, ScenesBoxes, ScenesMasks, Submission, Voc
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.root import Config, Ensemble, Report, Runtime
 
@@ -18,7 +18,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
     "data, source: folder": Folder,
     "data, source: csv": Csv,
+    "data, source: masks": Masks,
+    "data, source: coco": Coco,
+    "data, source: voc": Voc,
     "data, source: digits": Digits,
+    "data, source: scenes_masks": ScenesMasks,
+    "data, source: scenes_boxes": ScenesBoxes,
     "folds": Folds,
     "train": Train,
     "models[]": Model,

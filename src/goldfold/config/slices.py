@@ -2,30 +2,67 @@
 
 from typing import Any
 
+from goldfold.config.names import NETWORKS
 from goldfold.config.root import Config
+from goldfold.tasks import find
+
+POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
+TOLD_BY_TASK = ("mask_values", "ignore_value")
+"""Keys of data sources that reach the stages as settings of the task."""
 
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    data = config.data.model_dump(exclude={"channels", "shards", "test_answers"})
-    taken_out = {key: data.pop(key) for key in ("classes", "on_bad_image", "on_missing_image", "on_missing_label")}
+    source = config.data.model_dump(exclude={"channels", "shards", "classes", *POLICIES, *TOLD_BY_TASK})
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
-    submission = config.submission.model_dump(exclude={"sample"})
     return {
-        "source": data,
-        "task": config.task,
+        "source": source,
+        "task": task(config),
         "metric": metric,
         "sample": sample,
-        "submission": submission,
-        **taken_out,
+        "submission": config.submission.model_dump(exclude={"sample"}),
+        "classes": config.data.classes,
+        "policies": config.data.model_dump(include=set(POLICIES)),
     }
+
+
+def task(config: Config) -> dict[str, Any]:
+    """Name and settings of the task, as far as they matter before the ensemble."""
+    late = find(config.task).late
+    early = {key: value for key, value in config.task_params.items() if key not in late}
+    return {"name": config.task, **early, **config.data.target_settings}
+
+
+def late_task(config: Config) -> dict[str, Any]:
+    """Name and settings of the task, all of them."""
+    return {**task(config), **config.task_params}
+
+
+def fusing(config: Config) -> dict[str, Any]:
+    """How the task is told to fuse."""
+    return {
+        "method": config.ensemble.method,
+        **{key: getattr(config.ensemble, key) for key in find(config.task).fuses_by},
+    }
+
+
+def cache_files(config: Config) -> list[str]:
+    """What a piece of the cache holds."""
+    return ["images.npy", "ids.csv", *find(config.task).cache_files]
+
+
+def submission_files(config: Config) -> list[str]:
+    """What the submission stage makes beside the table; folders end in ``/``."""
+    return list(find(config.task).submission_files)
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its training depends on."""
     model = _model(config, name)
-    return {**model.model_dump(exclude={"image_size_px", "resize"}), "size": list(model.size)}
+    late = NETWORKS[model.network].late_params if model.network in NETWORKS else frozenset()
+    params = {key: value for key, value in model.params.items() if key not in late}
+    return {**model.model_dump(exclude={"image_size_px", "resize"}), "params": params, "size": list(model.size)}
 
 
 def network(config: Config, name: str) -> dict[str, Any]:
@@ -47,13 +84,21 @@ def runtime(config: Config) -> dict[str, Any]:
 
 def report(config: Config) -> dict[str, Any]:
     """All that the report depends on besides its inputs."""
-    shown = {**config.report.model_dump(), "name": config.name, "task": config.task, "metric": config.metric}
-    return {**shown, "answers": config.data.test_answers, "settings": config.model_dump(mode="json")}
+    shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
+    return {**shown, "settings": config.model_dump(mode="json")}
+
+
+def resize(config: Config, name: str) -> str:
+    """How a model's images were put into its frame."""
+    return str(_model(config, name).resize)
 
 
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """All that is needed to build each model once, before anything is run."""
-    return [{**learning(config, model.name), "channels": config.data.channels} for model in config.models]
+    return [
+        {**learning(config, model.name), "params": model.params, "channels": config.data.channels}
+        for model in config.models
+    ]
 
 
 def _model(config: Config, name: str) -> Any:

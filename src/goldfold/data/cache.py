@@ -1,13 +1,16 @@
-"""Decoded, resized images as memory-mapped uint8 arrays: decode once, never in the training loop."""
+"""Decoded, resized images (and masks) as memory-mapped arrays: decode once, never in the training loop."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold.data.decode import Image, Undecodable, decode, resize
+from goldfold.data.masks import decode_mask, resize_mask
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic, write_text
 
@@ -18,46 +21,80 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: int, mode: str) -> None:
-    """Write ``images.npy`` (n, height, width, channels) uint8 and ``ids.csv`` (id, sha256) for the rows of ``table``.
+    """Write the cached images of the rows of ``table`` into ``folder``.
+
+    - ``images.npy``: (n, height, width, channels) uint8
+    - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
+      empty where the images have no masks
+    - ``ids.csv``: id, sha256
 
     Args:
-        table: columns id, path and sha256.
+        table: columns id, path and sha256, and mask where masks are learnt from.
 
     Raises:
-        DataError: an image can no longer be read.
+        DataError: an image or a mask can no longer be read.
     """
-    with atomic(folder / "images.npy") as temporary:
-        shape = (len(table), *size, channels)
-        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape) if len(table) else None
-        for row, path in enumerate(table["path"]):
+    _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
+           lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
+    if "mask" in table:
+        paths = list(table["mask"])
+        dtype = np.dtype(np.uint16 if pd.to_numeric(table["mask_depth"]).max() > 8 else np.uint8)
+        paths = paths if any(paths) else []  # test and unlabeled images have none
+        _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
+    write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
+
+
+def _stack(
+    out: Path, paths: list[str], shape: tuple[int, ...], dtype: "np.dtype[Any]", read: Callable[[str], NDArray[Any]]
+) -> None:
+    """Write what ``read`` makes of each file as one array, one after the other."""
+    with atomic(out) as temporary:
+        if not paths:
+            np.save(temporary, np.zeros((0, *shape), dtype=dtype))
+            return
+        stack = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(len(paths), *shape))
+        for row, path in enumerate(paths):
             try:
-                images[row] = resize(decode(path, channels), size, mode)  # type: ignore[index]
+                stack[row] = read(path)
             except (OSError, Undecodable) as error:
                 raise DataError(
                     f"{path}: {error}. It was sound when the manifest was made; run again to look anew."
                 ) from error
-        if images is None:
-            np.save(temporary, np.zeros(shape, dtype=np.uint8))
-        else:
-            images.flush()
-    write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
+        stack.flush()
 
 
 class CachedImages:
-    """Images by id, over the shards of one or more splits."""
+    """Images by id, over the shards of one or more splits, and masks where there are any."""
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
         self.arrays = [np.load(Path(folder) / "images.npy", mmap_mode="r") for folder in folders]
+        self.masks = [
+            np.load(path, mmap_mode="r") if (path := Path(folder) / "masks.npy").exists() else None
+            for folder in folders
+        ]
         self.place = {
             id: (shard, row)
             for shard, folder in enumerate(folders)
             for row, id in enumerate(pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False)["id"])
         }
 
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of every image."""
+        return int(self.arrays[0].shape[1]), int(self.arrays[0].shape[2])
+
     def __getitem__(self, id: str) -> Image:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
         return np.array(self.arrays[shard][row])
+
+    def mask(self, id: str) -> NDArray[Any]:
+        """A copy of the image's mask, (height, width), values as on disk."""
+        shard, row = self.place[id]
+        masks = self.masks[shard]
+        if masks is None or not len(masks):
+            raise KeyError(f"there is no mask of {id!r} in the cache")
+        return np.array(masks[row])
 
     def batch(self, ids: Sequence[str]) -> Image:
         """Images of ``ids``, (len(ids), height, width, channels) uint8."""

@@ -1,7 +1,7 @@
 """The classes and their order."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -11,24 +11,24 @@ NEGATIVE_FIRST = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"neg", "pos"}, 
 """Pairs of names whose natural order has the positive class second."""
 
 
-def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None) -> list[str]:
-    """The classes in the order of ``named``, else numbers by value before names by alphabet.
+def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str) -> list[str]:
+    """The classes in the order of ``named``, else in their natural order.
 
     Raises:
-        DataError: a label is not named, or a named class has no image.
+        DataError: a label is not named.
     """
-    present = sorted(set(labels), key=_natural)
-    if named is None:
-        return present
-    for label in present:
-        if label not in named:
+    present = natural_order(labels)
+    for label in present if named is not None else []:
+        if label not in named:  # type: ignore[operator]
             raise DataError(
-                f"train: label {label!r} is not in data.classes; {nearest(label, named)}named: {', '.join(named)}"
+                f"{where}: label {label!r} is not in data.classes; {nearest(label, named or [])}named: {', '.join(named or [])}"
             )
-    for name in named:
-        if name not in present:
-            raise DataError(f"data.classes: class {name!r} has no training image.")
-    return list(named)
+    return present if named is None else list(named)
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Each name once, numbers by value before names by alphabet."""
+    return sorted(set(names), key=_natural)
 
 
 def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric: str, one_probability: bool) -> None:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.data.geometry import place
+
 Image = NDArray[np.uint8]
 """(height, width, channels), channels 1 (grey) or 3 (RGB)."""
 
@@ -62,18 +64,8 @@ def _has_end_chunk(content: bytes) -> bool:
 
 def resize(image: Image, size: tuple[int, int], mode: str) -> Image:
     """Image at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
-    height, width = size
-    if mode == "squash":
-        return _scaled(image, height, width)
-    ratios = height / image.shape[0], width / image.shape[1]
-    ratio = min(ratios) if mode == "pad" else max(ratios)
-    inner = _scaled(image, max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio)))
-    top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
-    if mode == "crop":
-        return np.ascontiguousarray(inner[-top : -top + height, -left : -left + width])
-    canvas = np.zeros((height, width, image.shape[2]), dtype=np.uint8)
-    canvas[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-    return canvas
+    placement = place((image.shape[0], image.shape[1]), size, mode)
+    return placement.into_frame(_scaled(image, *placement.inner))
 
 
 def _scaled(image: Image, height: int, width: int) -> Image:

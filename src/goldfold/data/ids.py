@@ -1,5 +1,6 @@
 """Ids: one an image, apart between the splits, and those of the competition's sample file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,8 +30,11 @@ def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
             tables[split]["id"] = f"{split}/" + tables[split]["id"]
 
 
-def match_sample(ids: "pd.Series[str]", sample: str, test: pd.DataFrame | None) -> pd.DataFrame:
+def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFrame | None) -> pd.DataFrame:
     """The test table with the ids as the sample file writes them (with or without folder and suffix).
+
+    Args:
+        keys: what tells the rows of the sample apart; the first part is the image's id.
 
     Raises:
         DataError: sample and test images are not the same.
@@ -39,16 +43,17 @@ def match_sample(ids: "pd.Series[str]", sample: str, test: pd.DataFrame | None) 
         raise DataError(
             "submission.sample is set, but there are no test images: set data.test, or remove submission.sample."
         )
-    if ids.duplicated().any():
-        first = ids[ids.duplicated()].iloc[0]
-        raise DataError(f"{sample}: {int(ids.duplicated().sum())} duplicate ids, first {first!r}.")
+    repeated = pd.Series(keys, dtype=object)[pd.Series(keys, dtype=object).duplicated()]
+    if len(repeated):
+        raise DataError(f"{sample}: {len(repeated)} duplicate ids, first {', '.join(map(repr, repeated.iloc[0]))}.")
+    ids = {key[0] for key in keys}
     names = test["path"].map(lambda path: Path(path).name)
     for written in (test["id"], names, names.map(without_suffix)):
-        if set(written) == set(ids) and written.is_unique:
+        if set(written) == ids and written.is_unique:
             return test.assign(id=written)
     for what, odd in (
-        ("not among the test images", set(ids) - set(test["id"])),
-        ("missing in it", set(test["id"]) - set(ids)),
+        ("not among the test images", ids - set(test["id"])),
+        ("missing in it", set(test["id"]) - ids),
     ):
         if odd:
             first = min(odd, key=str)

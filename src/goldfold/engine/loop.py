@@ -64,6 +64,7 @@ def fit(
     key: tuple[int | str, ...],
     monitor: str,
     greater_is_better: bool,
+    validate_every: int = 1,
     accumulate: int = 1,
     clip_norm: float | None = None,
     ema: Any = None,
@@ -73,7 +74,8 @@ def fit(
 
     Args:
         loss: (model, batch) -> mean loss over the batch.
-        validate: model -> scores; called after each epoch on the averaged weights where ``ema`` is given.
+        validate: model -> scores; called on the averaged weights where ``ema`` is given.
+        validate_every: epochs between two validations; the last is always validated. Other rows have no scores.
         monitor: the score by which the best epoch is known.
         accumulate: batches a step; an incomplete last window is stepped too.
         ema: timm's ModelEmaV3 of ``model``.
@@ -99,10 +101,11 @@ def fit(
                 ema.update(accelerator.unwrap_model(model), step=update)
             on_step(update, losses[-1])
         averaged = accelerator.unwrap_model(model) if ema is None else ema.module
-        scores = validate(averaged)
+        is_due = (epoch + 1) % validate_every == 0 or epoch == epochs - 1
+        scores = validate(averaged) if is_due else {}
         lr = optimizer.param_groups[0]["lr"]
         result.history.append({"epoch": epoch, "train_loss": math.fsum(losses) / len(losses), "lr": lr, **scores})
-        if _is_best(result.history, monitor, greater_is_better):
+        if scores and _is_best(result.history, monitor, greater_is_better):
             result.best_epoch, result.best = epoch, _weights(averaged)
     result.last = _weights(averaged)
     if not result.best:  # no epoch could be scored, e.g. a validation fold of one class under roc_auc
@@ -141,7 +144,8 @@ def _windows(batches: Iterable[B], size: int) -> Iterator[list[B]]:
 
 def _is_best(history: list[dict[str, float]], monitor: str, greater_is_better: bool) -> bool:
     """Whether the last epoch beats every one before it; a score that is not a number beats nothing."""
-    *before, last = (row[monitor] if greater_is_better else -row[monitor] for row in history)
+    scores = [row[monitor] for row in history if monitor in row]
+    *before, last = (score if greater_is_better else -score for score in scores)
     return math.isfinite(last) and all(last > score for score in before if math.isfinite(score))
 
 

@@ -1,6 +1,6 @@
 """Predict many images, batch by batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,13 +18,13 @@ class Images(Protocol):
 
 def predict(
     model: nn.Module,
-    predictor: Callable[[nn.Module, Tensor], dict[str, NDArray[Any]]],
+    predictor: Callable[[nn.Module, Tensor], dict[str, Any]],
     images: Images,
     ids: Sequence[str],
     batch_size: int,
     device: torch.device,
     on_batch: Callable[[int], None] = lambda n: None,
-) -> list[dict[str, NDArray[Any]]]:
+) -> Iterator[dict[str, Any]]:
     """What ``predictor`` makes of each batch, in the order of ``ids``; decoding and transfer happen once a batch.
 
     Args:
@@ -32,11 +32,10 @@ def predict(
         on_batch: told the number of images done, after each batch.
     """
     model.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(ids), batch_size):
-            chosen = ids[start : start + batch_size]
-            batch = torch.from_numpy(images.batch(chosen)).to(device, non_blocking=True).permute(0, 3, 1, 2)
-            parts.append(predictor(model, batch))
-            on_batch(len(chosen))
-    return parts
+    for start in range(0, len(ids), batch_size):
+        chosen = ids[start : start + batch_size]
+        batch = torch.from_numpy(images.batch(chosen)).to(device, non_blocking=True).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            part = predictor(model, batch)
+        on_batch(len(chosen))
+        yield part

@@ -1,6 +1,6 @@
-"""Metrics by name, and how sure one can be of them."""
+"""Metrics, and how sure one can be of them. Each kind of prediction has a module with its METRICS."""
 
-from goldfold.metrics.bootstrap import Score, score
-from goldfold.metrics.classification import METRICS, Metric, build
+from goldfold.metrics.bootstrap import Score
+from goldfold.metrics.metric import Evidence, Metric, score
 
-__all__ = ["METRICS", "Metric", "Score", "build", "score"]
+__all__ = ["Evidence", "Metric", "Score", "score"]

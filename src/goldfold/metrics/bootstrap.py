@@ -21,7 +21,7 @@ class Score:
         return asdict(self)
 
 
-def score(
+def bootstrap(
     value: Callable[[NDArray[np.int64]], float],
     n: int,
     groups: Sequence[str] | None = None,

@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.runtime.errors import unknown
+from goldfold.metrics.metric import Metric, Rows
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric: ``value(probabilities (n, classes), labels (n,))``."""
+class Labelled:
+    """Probabilities (n, classes) beside the true labels (n,)."""
 
-    name: str
-    value: Callable[[Probabilities, Labels], float]
-    greater_is_better: bool
-    of_labels: bool
-    """Whether it looks at the most probable class only, so that a submission holds labels."""
+    probabilities: Probabilities
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
@@ -71,18 +71,15 @@ def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
+def _of_rows(function: Callable[[Probabilities, Labels], float]) -> Callable[[Labelled, Rows], float]:
+    return lambda evidence, rows: function(evidence.probabilities[rows], evidence.labels[rows])
+
+
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", accuracy, greater_is_better=True, of_labels=True),
-    "balanced_accuracy": Metric("balanced_accuracy", balanced_accuracy, greater_is_better=True, of_labels=True),
-    "f1_macro": Metric("f1_macro", f1_macro, greater_is_better=True, of_labels=True),
-    "log_loss": Metric("log_loss", log_loss, greater_is_better=False, of_labels=False),
-    "quadratic_kappa": Metric("quadratic_kappa", quadratic_kappa, greater_is_better=True, of_labels=True),
-    "roc_auc": Metric("roc_auc", roc_auc, greater_is_better=True, of_labels=False),
+    "accuracy": Metric("accuracy", _of_rows(accuracy), of_labels=True),
+    "balanced_accuracy": Metric("balanced_accuracy", _of_rows(balanced_accuracy), of_labels=True),
+    "f1_macro": Metric("f1_macro", _of_rows(f1_macro), of_labels=True),
+    "log_loss": Metric("log_loss", _of_rows(log_loss), greater_is_better=False),
+    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_labels=True),
+    "roc_auc": Metric("roc_auc", _of_rows(roc_auc)),
 }
-
-
-def build(name: str) -> Metric:
-    """Metric by name."""
-    if name not in METRICS:
-        raise unknown("metric", name, METRICS)
-    return METRICS[name]

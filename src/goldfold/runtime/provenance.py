@@ -6,38 +6,54 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from goldfold.models import MODELS
+from goldfold.tasks import TASKS
+
 PACKAGE = Path(__file__).resolve().parents[1]
 SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
-VERSIONS_OF = ("goldfold", "torch", "torchvision", "timm", "accelerate", "albumentations", "numpy", "pandas",
-               "scikit-learn", "opencv-python-headless", "snakemake")  # fmt: skip
+VERSIONS_OF = (
+    "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
+    "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
+)  # fmt: skip
 
 PAGE_SUFFIXES = frozenset({".css", ".html"})
 """Files beside the code that shape the report."""
 LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
 UNREACHED: dict[str, tuple[str, ...]] = {
     "manifest": ("goldfold.report", "goldfold.ensembling", *LEARNING),
-    "train": ("goldfold.ensembling", "goldfold.report"),
-    "predict": ("goldfold.ensembling", "goldfold.report", "goldfold.losses", "goldfold.optim", "goldfold.metrics"),
-    "pseudo_label": ("goldfold.report", "goldfold.metrics", *LEARNING),
-    "ensemble": ("goldfold.report", *LEARNING),
+    "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
+    "train": ("goldfold.ensembling", "goldfold.report", "goldfold.submission"),
+    "predict": (
+        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.report", "goldfold.losses", "goldfold.optim",
+        "goldfold.metrics", "goldfold.submission",
+    ),
+    "pseudo_label": ("goldfold.report", "goldfold.submission", "goldfold.metrics", *LEARNING),
+    "ensemble": ("goldfold.report", "goldfold.submission", *LEARNING),
     "submit": ("goldfold.report", "goldfold.ensembling", *LEARNING),
-    "report": LEARNING,
-}
+    "report": ("goldfold.submission", *LEARNING),
+}  # fmt: skip
 """Packages that a task names but that the stage's own work never loads. A test runs each stage and holds it to this."""
 
 
 @cache
-def source_digest(stage: str) -> str:
+def source_digest(stage: str, task: str = "", network: str = "") -> str:
     """Digest of the code that a stage's script reaches inside goldfold, whatever its comments and layout.
 
-    Comments and white space do not count, so tidying a file retrains nothing; a changed statement does.
+    Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts. Comments and white space
+    do not, so tidying a file retrains nothing; a changed statement does.
     """
-    files = closure(SCRIPTS / f"{stage}.py", UNREACHED.get(stage, ()))
+    unreached = UNREACHED.get(stage, ())
+    files = closure(SCRIPTS / f"{stage}.py", unreached)
+    for module in (place.split(":")[0] for place in (TASKS.get(task, task), MODELS.get(network, network))):
+        own = None if module.startswith("goldfold.") else _own_file(module)
+        for file in [own] if own else _files_of(module):
+            files |= closure(file, unreached) - {own}  # the user's own code may lie anywhere: see module_digest
     pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
     total = hashlib.sha256()
     for file in sorted(files | pages):
@@ -74,12 +90,20 @@ def _code_digest(file: Path) -> str:
 def _imports(file: Path) -> tuple[str, ...]:
     """Dotted names of goldfold's modules that a file imports anywhere, functions included."""
     names: list[str] = []
-    for node in ast.walk(_tree(file)):
+    for node in _run(_tree(file)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return tuple(name for name in names if name.split(".")[0] == "goldfold")
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    """All that is below ``node`` but what stands under ``if TYPE_CHECKING``, which never runs."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield child
+            yield from _run(child)
 
 
 def _files_of(name: str) -> list[Path]:
@@ -91,17 +115,28 @@ def _files_of(name: str) -> list[Path]:
 
 
 def module_digest(name: str) -> str:
-    """Digest of a module of the user's, found as Python would find it but not imported; empty where there is none."""
+    """Digest of a module of the user's; empty where there is none."""
+    file = _own_file(name)
+    return _code_digest(file)[:16] if file else ""
+
+
+def _own_file(name: str) -> Path | None:
+    """File of a module of the user's, found as Python would find it but not imported."""
     relative = Path(*name.split("."))
-    for folder in sys.path:
+    for folder in sys.path if name else []:
         for file in (Path(folder or ".") / relative.with_suffix(".py"), Path(folder or ".") / relative / "__init__.py"):
             if file.is_file():
-                return _code_digest(file.resolve())[:16]
-    return ""
+                return file.resolve()
+    return None
 
 
 def export_source_path(root: str | Path) -> None:
-    """Let jobs import this checkout, in an environment of their own (conda) too, and what lies where they start."""
+    """Let jobs import this checkout, in an environment of their own (conda) too, and what lies where they start.
+
+    The latter for this process as well: it looks at tasks and networks of the user's before any job does.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     paths = [str(Path(root) / "src"), os.getcwd(), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
 

@@ -1,17 +1,24 @@
 """predictions of all members -> one prediction, its honest score, and the scores of its parts."""
 
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from goldfold import ensembling, tasks
-from goldfold.metrics import METRICS
-from goldfold.metrics import build as build_metric
+from goldfold import tasks
+from goldfold.data.predictions import Arrays, load, save
+from goldfold.metrics import Evidence, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
 from goldfold.tasks import Task
-from goldfold.tasks.protocol import Arrays, load, save
+
+PLACES = ("group", "fold")
+"""Columns that say where an image stands."""
+RESAMPLES_ASIDE = 200
+"""Resamples for the intervals of metrics that were not asked for: COCO's take some milliseconds each."""
 
 
 def run(
@@ -21,15 +28,16 @@ def run(
     folder: str,
     leaderboard: str,
     metrics: str,
-    task: str,
+    task: dict[str, Any],
     metric: str,
     models: list[str],
     seeds: list[int],
     n_folds: int,
     rounds: int,
     has_test: bool,
-    method: str,
     weights: dict[str, float],
+    settings: dict[str, Any],
+    workers: int,
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json`` and ``rounds.csv`` into ``folder``, and the two score files.
 
@@ -40,90 +48,136 @@ def run(
         predictions: folder of <model>/round<r>/fold<k>/seed<s>/{oof,test}.npz.
         train: CSV of id, the target and, where there are groups, group.
         weights: weight of a model by name, 1 where not named.
+        settings: how the task fuses: ``method`` and its parameters.
+        workers: processes that fuse.
 
     Raises:
         DataError: out-of-fold predictions do not cover the training images exactly once.
     """
     chosen_task = tasks.build(task, read_json(classes))
     truth = pd.read_csv(train, dtype=str, keep_default_na=False)
-    members = [(model, seed) for model in models for seed in seeds]
-    by_round = [
-        {
-            f"{model}-seed{seed}": _oof(chosen_task, Path(predictions), model, number, seed, n_folds, truth)
-            for model, seed in members
-        }
-        for number in range(rounds)
-    ]
-    shares = _shares([weights.get(model, 1.0) for model, _ in members])
-    fuse = ensembling.build(chosen_task.prediction_kind, method)
-    oof = chosen_task.fuse(list(by_round[-1].values()), fuse, shares)
-    _keep(chosen_task, Path(folder), "oof", oof, truth)
+    names = [(model, seed) for model in models for seed in seeds]
+    plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
+    members = Members(chosen_task, Path(predictions), names, n_folds, plain)
+    shares = _shares([weights.get(model, 1.0) for model, _ in members.names])
+
+    def fuse(parts: list[Arrays]) -> Arrays:
+        return chosen_task.fuse(parts, shares, workers, **settings)
+
+    rows, evidence = _scored_rounds(members, truth, metric, rounds, fuse, Path(folder))
     if has_test:
-        tests = [_test(chosen_task, Path(predictions), model, rounds - 1, seed, n_folds) for model, seed in members]
-        _keep(chosen_task, Path(folder), "test", chosen_task.fuse(tests, fuse, shares))
+        tests = [members.test(model, rounds - 1, seed) for model, seed in members.names]
+        _keep(chosen_task, Path(folder), "test", fuse(tests))
     else:  # of an earlier run that had test images
-        for stale in (*Path(folder).glob("test.*"), Path(leaderboard).parent / "submission.csv"):
-            stale.unlink(missing_ok=True)
-    write_json(
-        Path(folder) / "weights.json", {"method": method, "weights": dict(zip(by_round[-1], shares, strict=True))}
-    )
-    rows = [
-        _row(chosen_task, name, number, part, truth, metric)
-        for number, parts in enumerate(by_round)
-        for name, part in parts.items()
-    ]
-    for number, parts in enumerate(by_round):
-        whole = oof if number == rounds - 1 else chosen_task.fuse(list(parts.values()), fuse, shares)
-        rows.append(_row(chosen_task, "ensemble", number, whole, truth, metric))
+        _remove_stale(
+            Path(folder),
+            [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
+        )
+    named = dict(zip([f"{model}-seed{seed}" for model, seed in members.names], shares, strict=True))
+    write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
     scores = pd.DataFrame(rows)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == rounds - 1]
-    best_first = last.sort_values(metric, ascending=not build_metric(metric).greater_is_better, kind="stable")
+    best_first = last.sort_values(metric, ascending=not chosen_task.metric(metric).greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    extra = [name for name in METRICS if name != metric]
-    whole_scores = {name: chosen_task.score(oof, truth, name).as_dict() for name in [metric, *extra]}
-    member_scores = {
+    write_json(
+        metrics, {"task": task["name"], "metric": metric, **_summary(chosen_task, evidence, truth, last, metric)}
+    )
+    print(best_first.to_string(index=False), flush=True)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Models with seeds, and where their predictions are."""
+
+    task: Task
+    root: Path
+    names: list[tuple[str, int]]
+    n_folds: int
+    settings: dict[str, Any]
+    """How the folds' predictions of one member are fused."""
+
+    def oof(self, model: str, number: int, seed: int, truth: pd.DataFrame) -> Arrays:
+        """Out-of-fold predictions of one member, each training image once."""
+        joined = self.task.join(self._parts(model, number, seed, "oof"))
+        if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
+            raise DataError(
+                f"{model} seed {seed} round {number}: out-of-fold predictions and training images differ, "
+                f"e.g. {min(odd)!r}"
+            )
+        return joined
+
+    def test(self, model: str, number: int, seed: int) -> Arrays:
+        """Mean over the folds' models of one member."""
+        return self.task.fuse(self._parts(model, number, seed, "test"), [1.0] * self.n_folds, **self.settings)
+
+    def _parts(self, model: str, number: int, seed: int, part: str) -> list[Arrays]:
+        folders = (self.root / model / f"round{number}" / f"fold{fold}" / f"seed{seed}" for fold in range(self.n_folds))
+        return [load(folder / f"{part}.npz") for folder in folders]
+
+
+def _scored_rounds(
+    members: Members, truth: pd.DataFrame, metric: str, rounds: int, fuse: Callable[..., Arrays], folder: Path
+) -> tuple[list[dict[str, Any]], Evidence]:
+    """The score of every member and ensemble of every round; the last ensemble is kept, and its evidence returned."""
+    task = members.task
+    scores: list[dict[str, Any]] = []
+    wholes: list[dict[str, Any]] = []
+    for number in range(rounds):
+        parts = {f"{model}-seed{seed}": members.oof(model, number, seed, truth) for model, seed in members.names}
+        whole = fuse(list(parts.values()))
+        if number == rounds - 1:
+            whole = _keep(task, folder, "oof", whole, truth)
+        for name, part in [*parts.items(), ("ensemble", whole)]:
+            evidence = task.evidence(part, truth)
+            found = _score(task, evidence, truth, metric)
+            row = {"member": name, "round": number, metric: found["value"], "low": found["low"], "high": found["high"]}
+            (wholes if name == "ensemble" else scores).append(row)
+    return scores + wholes, evidence
+
+
+def _score(
+    task: Task, evidence: Evidence, truth: pd.DataFrame, metric: str, n_resamples: int = 1000
+) -> dict[str, float]:
+    groups = list(truth["group"]) if "group" in truth else None
+    return score(task.metric(metric), evidence, groups, n_resamples).as_dict()
+
+
+def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
+    """As .npz for the next stage and as .csv for people, beside what is known of the images; the file read back."""
+    save(folder / f"{name}.npz", predictions.items())
+    kept = load(folder / f"{name}.npz")
+    table = task.table(kept)
+    if truth is not None:
+        table = table.merge(truth[["id", *(name for name in (*task.shown, *PLACES) if name in truth)]], on="id")
+    write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    return kept
+
+
+def _summary(task: Task, evidence: Evidence, truth: pd.DataFrame, last: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """Scores of the ensemble by every metric, of the members, and by class."""
+    others = [name for name in task.metrics if name != metric]
+    members = {
         row["member"]: {metric: {"value": row[metric], "low": row["low"], "high": row["high"]}}
         for row in last.to_dict("records")
         if row["member"] != "ensemble"
     }
-    write_json(metrics, {"task": task, "metric": metric, "oof": whole_scores, "members": member_scores})
-    print(best_first.to_string(index=False), flush=True)
+    return {
+        "oof": {
+            metric: _score(task, evidence, truth, metric),
+            **{name: _score(task, evidence, truth, name, RESAMPLES_ASIDE) for name in others},
+        },
+        "members": members,
+        "classes": task.by_class(evidence).to_dict("index"),
+    }
 
 
-def _oof(task: Task, root: Path, model: str, number: int, seed: int, n_folds: int, truth: pd.DataFrame) -> Arrays:
-    """Out-of-fold predictions of one member, each training image once."""
-    joined = task.join([load(_path(root, model, number, fold, seed) / "oof.npz") for fold in range(n_folds)])
-    odd = set(joined["ids"].tolist()) ^ set(truth["id"])
-    if odd:
-        raise DataError(
-            f"{model} seed {seed} round {number}: out-of-fold predictions and training images differ, e.g. {min(odd)!r}"
-        )
-    return joined
-
-
-def _test(task: Task, root: Path, model: str, number: int, seed: int, n_folds: int) -> Arrays:
-    """Mean over the folds' models of one member."""
-    parts = [load(_path(root, model, number, fold, seed) / "test.npz") for fold in range(n_folds)]
-    return task.fuse(parts, ensembling.build(task.prediction_kind, "probability"), [1.0] * n_folds)
-
-
-def _path(root: Path, model: str, number: int, fold: int, seed: int) -> Path:
-    return root / model / f"round{number}" / f"fold{fold}" / f"seed{seed}"
-
-
-def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> None:
-    """As .npz for the next stage and as .csv for people, beside the truth where it is known."""
-    save(folder / f"{name}.npz", predictions)
-    table = task.table(predictions)
-    if truth is not None:
-        table = table.merge(truth.drop(columns=["path", "sha256", "width", "height"], errors="ignore"), on="id")
-    write_text(folder / f"{name}.csv", table.to_csv(index=False))
-
-
-def _row(task: Task, name: str, number: int, predictions: Arrays, truth: pd.DataFrame, metric: str) -> dict[str, Any]:
-    score = task.score(predictions, truth, metric)
-    return {"member": name, "round": number, metric: score.value, "low": score.low, "high": score.high}
+def _remove_stale(folder: Path, submitted: list[Path]) -> None:
+    """What an earlier run with test images made."""
+    for path in (*folder.glob("test.*"), *submitted):
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
 def _shares(weights: list[float]) -> list[float]:

@@ -1,23 +1,28 @@
 """manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from goldfold import tasks
 from goldfold.data.cache import shard_of
 from goldfold.data.splits import split
 from goldfold.runtime.files import read_json, write_if_changed, write_json
 
+CACHED = ("id", "path", "sha256")
+
 
 def run(
-    manifest: str, folder: str, marker: str, splits: list[str], splitter: str, n_folds: int, seed: int, shards: int
-) -> None:
+    manifest: str, folder: str, marker: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int,
+    seed: int, shards: int,
+) -> None:  # fmt: skip
     """Write the stable lists into ``folder``, then ``marker``.
 
-    - ``fold<k>.csv``: id, split (train or val), label: all that the training of fold k depends on
-    - ``summary.csv``: images by fold and class
-    - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: id, path and sha256, all a piece of cache needs
-    - ``classes.json``, ``quarantine.csv``: as in the manifest
+    - ``fold<k>.csv``: id, split (train or val), target: all that the training of fold k depends on
+    - ``summary.csv``: how much of each class is in each fold, and the number of its images
+    - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
+    - ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
@@ -27,26 +32,29 @@ def run(
     """
     tables = {name: pd.read_csv(Path(manifest) / f"{name}.csv", dtype=str, keep_default_na=False) for name in splits}
     train, out = tables["train"], Path(folder)
-    numbers = split(train, splitter, n_folds, seed)
+    chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
+    content = chosen_task.content(train)
+    numbers = split(train, content, splitter, n_folds, seed)
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
-        write_if_changed(
-            out / f"fold{number}.csv", train[["id"]].assign(split=part, label=train["label"]).to_csv(index=False)
-        )
-    summary = pd.crosstab(pd.Series(numbers, name="fold"), train["label"]).assign(
-        **{"(all)": pd.Series(numbers).value_counts()}
-    )
+        rows = train[["id"]].assign(split=part).join(train[list(chosen_task.columns)])
+        write_if_changed(out / f"fold{number}.csv", rows.to_csv(index=False))
+    by_fold = pd.Series(numbers, name="fold")
+    summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts()})
     write_if_changed(out / "summary.csv", summary.to_csv())
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
     for name, table in tables.items():
         if name != "train":
             write_if_changed(out / f"{name}.csv", table.to_csv(index=False))
+        if name == "answers":  # nothing is computed from these images but a score
+            continue
         pieces = [shard_of(id, shards) for id in table["id"]]
         for piece in range(shards):
-            rows = table[[number == piece for number in pieces]]
-            write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows[["id", "path", "sha256"]].to_csv(index=False))
+            rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
+            write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
-    write_if_changed(out / "classes.json", (Path(manifest) / "classes.json").read_text())
+    for name in ("classes.json", "class_ids.json"):
+        write_if_changed(out / name, (Path(manifest) / name).read_text())
     write_json(
         marker,
         {"images": {name: len(table) for name, table in tables.items()}, "classes": read_json(out / "classes.json")},
@@ -61,5 +69,5 @@ def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:
         number = path.stem.removeprefix("fold")
         if number.isdigit() and int(number) >= n_folds:
             path.unlink()
-    for name in {"test", "unlabeled"} - set(splits):
+    for name in {"test", "unlabeled", "answers"} - set(splits):
         (folder / f"{name}.csv").unlink(missing_ok=True)

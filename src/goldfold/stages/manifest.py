@@ -1,5 +1,6 @@
 """raw data -> manifest: one row an image, sound images only, the rest in quarantine with a reason."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data import sources
-from goldfold.data.classes import classes_of, refuse_unordered
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.sources.table import read_csv
@@ -17,24 +17,33 @@ from goldfold.runtime.files import write_json, write_text
 COLUMNS = ("id", "path", "sha256", "width", "height")
 
 
+@dataclass
+class Policies:
+    """What to do with images that cannot be used: ``quarantine`` or ``fail``; ``drop`` leaves out the flaw alone."""
+
+    on_bad_image: str
+    on_missing_image: str
+    on_missing_label: str
+    on_bad_label: str
+
+
 def run(
     folder: str,
     source: dict[str, Any],
-    task: str,
-    on_bad_image: str,
-    on_missing_image: str,
-    on_missing_label: str,
+    task: dict[str, Any],
+    policies: dict[str, str],
     metric: str | None,
     classes: list[str] | None,
     sample: str | None,
     submission: dict[str, str],
     workers: int,
 ) -> None:
-    """Write ``{train,test,unlabeled}.csv``, ``quarantine.csv`` and ``classes.json`` into ``folder``.
+    """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``classes.json`` and ``class_ids.json`` into ``folder``.
 
     Args:
         source: settings of the data source, its name under ``source``.
-        on_bad_image, on_missing_image, on_missing_label: ``quarantine`` or ``fail``.
+        task: name and settings of the task.
+        policies: see `Policies`.
         metric: the score, where the manifest depends on it: with a sample file, or a metric of ordered classes.
         classes: names of the classes in their order, where the user gives them.
         sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
@@ -44,32 +53,38 @@ def run(
     Raises:
         DataError: the data cannot be used; the text says which, where and what to do.
     """
-    tables = sources.read(**source)
-    quarantine: list[pd.DataFrame] = []
+    tables, policy = sources.read(**source), Policies(**policies)
+    answers, categories = tables.pop("answers", None), tables.pop("categories", None)
+    lost: list[pd.DataFrame] = []
     tell_apart(tables)
     scanned = scan((path for table in tables.values() for path in table["path"]), workers)
     for split, table in tables.items():
-        tables[split] = _sound(split, table, scanned, quarantine, on_bad_image, on_missing_image)
-    tables["train"] = _labelled(tables["train"], quarantine, on_missing_label)
+        tables[split] = _sound(split, table, scanned, lost, policy)
+    tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)
+    lost += dropped
     if "unlabeled" in tables:
-        tables["unlabeled"] = _without_copies(tables["unlabeled"], tables["train"], quarantine)
-    _refuse_empty(tables, quarantine)
-    names = classes_of(tables["train"]["label"], classes)
-    if len(names) < 2:
-        raise DataError(f"train: all {len(tables['train'])} images are of one class, {names[0]!r}. Name at least two.")
-    _check_submission(tables, tasks.build(task, names), classes, metric, sample, submission)
-    _write(Path(folder), tables, quarantine, names)
+        tables["unlabeled"] = _without_copies(tables["unlabeled"], tables["train"], lost)
+    _refuse_empty(tables, lost)
+    chosen_task = tasks.build(task, names)
+    _refuse_unseen(chosen_task, tables["train"])
+    own_ids = tables["test"]["id"] if "test" in tables else None
+    _check_submission(tables, chosen_task, classes, metric, sample, submission)
+    if answers is not None and own_ids is not None:
+        tables["answers"] = _answers(answers, tables["test"], own_ids, task, names, policy, workers)
+    _write(Path(folder), tables, lost, names)
+    numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
+    write_json(Path(folder) / "class_ids.json", numbers)
 
 
 def _sound(
-    split: str, table: pd.DataFrame, scanned: pd.DataFrame, quarantine: list[pd.DataFrame], on_bad: str, on_missing: str
+    split: str, table: pd.DataFrame, scanned: pd.DataFrame, lost: list[pd.DataFrame], policies: Policies
 ) -> pd.DataFrame:
     """Rows of readable images with what the scan found; the others go to quarantine, or the job ends."""
     merged = table.merge(scanned, on="path", how="left", validate="many_to_one")
     is_missing, is_bad = merged["reason"] == "file is missing", merged["reason"] != ""
     for rows, policy, key in (
-        (is_missing, on_missing, "on_missing_image"),
-        (is_bad & ~is_missing, on_bad, "on_bad_image"),
+        (is_missing, policies.on_missing_image, "on_missing_image"),
+        (is_bad & ~is_missing, policies.on_bad_image, "on_bad_image"),
     ):
         if rows.any() and (policy == "fail" or split == "test"):
             way_out = "Restore the files" if split == "test" else f"Restore the files, or set data.{key}: quarantine"
@@ -77,36 +92,81 @@ def _sound(
             raise DataError(
                 f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}."
             )
-    quarantine.append(merged[is_bad].assign(split=split))
+    lost.append(merged[is_bad].assign(split=split))
     return merged[~is_bad].drop(columns="reason").reset_index(drop=True)
 
 
-def _labelled(train: pd.DataFrame, quarantine: list[pd.DataFrame], policy: str) -> pd.DataFrame:
-    lacks = train["label"].isna()
-    if lacks.any() and policy == "fail":
-        raise DataError(
-            f"train: {int(lacks.sum())} of {len(train)} images have no label, first {train['id'][lacks].iloc[0]!r}. "
-            f"Label them, or set data.on_missing_label: quarantine."
-        )
-    quarantine.append(train[lacks].assign(reason="image has no label", split="train"))
-    return train[~lacks].reset_index(drop=True)
+def _targets(
+    split: str,
+    table: pd.DataFrame,
+    task: dict[str, Any],
+    classes: list[str] | None,
+    policies: Policies,
+    workers: int,
+) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame]]:
+    """Rows whose target can be learnt from, the names of the classes, and what is left out; or the job ends."""
+    settings = {key: value for key, value in task.items() if key != "name"}
+    drops = policies.on_bad_label == "drop"
+    found = tasks.find(task["name"]).examine(table, classes, split, drops, workers, **settings)
+    lost: list[pd.DataFrame] = []
+    missing, flaws = (pd.Series(reasons, index=table.index, dtype=str) for reasons in (found.missing, found.flaws))
+    for reasons, policy, key in (
+        (missing, policies.on_missing_label, "on_missing_label"),
+        (flaws, policies.on_bad_label, "on_bad_label"),
+    ):
+        rows = reasons != ""
+        if rows.any() and policy != "quarantine":
+            first = f"{table['id'][rows].iloc[0]!r}: {reasons[rows].iloc[0]}"
+            ways = "drop or quarantine" if found.part and key == "on_bad_label" else "quarantine"
+            raise DataError(
+                f"{split}: {int(rows.sum())} of {len(table)} images have a target that cannot be used, first {first}. "
+                f"Correct {'it' if rows.sum() == 1 else 'them'}, or "
+                f"set data.{key}: {ways}."
+            )
+        lost.append(table[rows].assign(reason=reasons[rows], split=split))
+    if found.dropped:
+        parts = pd.DataFrame(found.dropped, columns=["id", "reason"]).merge(table[["id", "path"]], on="id")
+        lost.append(parts.assign(split=split, part=found.part))
+    return found.table[(missing == "") & (flaws == "")].reset_index(drop=True), found.classes, lost
 
 
-def _without_copies(pool: pd.DataFrame, train: pd.DataFrame, quarantine: list[pd.DataFrame]) -> pd.DataFrame:
+def _answers(
+    answers: pd.DataFrame,
+    test: pd.DataFrame,
+    own_ids: "pd.Series[str]",
+    task: dict[str, Any],
+    classes: list[str],
+    policies: Policies,
+    workers: int,
+) -> pd.DataFrame:
+    """The true targets of test images, by their own ids or by those of the sample file, flawed ones as in training."""
+    where = "data.test_answers"
+    written = dict(zip(test["id"], test["id"], strict=True)) | dict(zip(own_ids, test["id"], strict=True))
+    known = answers.assign(id=answers["id"].map(written)).dropna(subset="id").drop_duplicates("id")
+    images = test[list(COLUMNS)].merge(known, on="id")
+    if images.empty:
+        raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
+    table, _, lost = _targets(where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers)
+    for row in pd.concat(lost).to_dict("records"):
+        print(f"{where}: {row['id']!r} left out: {row['reason']}", flush=True)
+    return table
+
+
+def _without_copies(pool: pd.DataFrame, train: pd.DataFrame, lost: list[pd.DataFrame]) -> pd.DataFrame:
     """The pool without copies of training images: a fold's models would train on their validation images."""
     original = pool["sha256"].map(train.drop_duplicates("sha256").set_index("sha256")["id"])
     is_copy = original.notna()
     reasons = "has the same bytes as training image " + original[is_copy].astype(str)
-    quarantine.append(pool[is_copy].assign(reason=reasons, split="unlabeled"))
+    lost.append(pool[is_copy].assign(reason=reasons, split="unlabeled"))
     return pool[~is_copy].reset_index(drop=True)
 
 
-def _refuse_empty(tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame]) -> None:
-    lost = sum(len(table) for table in quarantine)
+def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> None:
+    n_lost = sum(len(table) for table in lost)
     for split, table in tables.items():
         if table.empty:
             raise DataError(
-                f"{split}: no usable images ({lost} in quarantine). Look at the paths and labels of data.{split}."
+                f"{split}: no usable images ({n_lost} in quarantine). Look at the paths and labels of data.{split}."
             )
 
 
@@ -116,27 +176,31 @@ def _check_submission(
     named: list[str] | None,
     metric: str | None,
     sample: str | None,
-    submission: dict[str, str],
+    submission: dict[str, Any],
 ) -> None:
     """Refuse what could not be submitted or scored in the end; the test ids become those of the sample file."""
-    one_probability = False
+    form = None
     if sample is not None and metric is not None:
-        table = read_csv(sample, "submission.sample")
-        task.check_sample(table, sample)
-        as_labels = task.sample_wants_labels(table, sample, submission["format"], metric)
-        one_probability = not as_labels and len(table.columns) == 2 and str(table.columns[1]) not in task.classes
-        tables["test"] = match_sample(table.iloc[:, 0], sample, tables.get("test"))
+        form = task.form(read_csv(sample, "submission.sample"), sample, submission, metric)
+        tables["test"] = match_sample(form.keys or [], sample, tables.get("test"))
     elif "test" in tables:
-        task.default_columns(submission["id_column"], submission["label_column"], as_labels=False)
-    refuse_unordered(task.classes, named, metric or "", one_probability)
+        task.form(None, "", {**submission, "format": "probabilities"}, metric or task.metrics[0])
+    task.refuse_doubts(named, metric or "", form)
 
 
-def _write(folder: Path, tables: dict[str, pd.DataFrame], quarantine: list[pd.DataFrame], classes: list[str]) -> None:
+def _refuse_unseen(task: tasks.Task, train: pd.DataFrame) -> None:
+    """Every class must be in some training image."""
+    amounts = task.content(train).sum()
+    for name in amounts.index[amounts == 0]:
+        raise DataError(f"data.classes: class {name!r} has no training image.")
+
+
+def _write(folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], classes: list[str]) -> None:
     for split, table in tables.items():
-        extra = [column for column in ("label", "group", "fold") if column in table]
+        extra = [column for column in table if column not in COLUMNS]
         write_text(folder / f"{split}.csv", table[[*COLUMNS, *extra]].to_csv(index=False))
-    bad = pd.concat(quarantine, ignore_index=True).reindex(columns=["split", "id", "path", "reason"])
-    write_text(folder / "quarantine.csv", bad.to_csv(index=False))
+    bad = pd.concat(lost, ignore_index=True).reindex(columns=["split", "id", "path", "part", "reason"])
+    write_text(folder / "quarantine.csv", bad.fillna({"part": "image"}).to_csv(index=False))
     write_json(folder / "classes.json", classes)
     counts = ", ".join(f"{len(table)} {split}" for split, table in tables.items())
     print(f"{counts}; {len(classes)} classes; {len(bad)} in quarantine", flush=True)

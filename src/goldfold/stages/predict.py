@@ -1,5 +1,6 @@
 """trained network and cache -> predictions of its validation fold, the test and the unlabeled images."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ from safetensors.torch import load_file
 
 from goldfold import tasks
 from goldfold.data.cache import CachedImages
+from goldfold.data.predictions import save
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.inference import views
 from goldfold.inference.predict import predict
 from goldfold.runtime.files import read_json
 from goldfold.runtime.status import Progress
-from goldfold.tasks.protocol import save
 
 
 def run(
@@ -24,8 +25,9 @@ def run(
     classes: str,
     caches: list[str],
     lists: dict[str, str],
-    task: str,
+    task: dict[str, Any],
     model: dict[str, Any],
+    resize: str,
     channels: int,
     tta: list[str],
     place: dict[str, int],
@@ -35,7 +37,8 @@ def run(
     """Write ``oof.npz`` (the validation images of the fold) and one file for each split of ``lists`` into ``folder``.
 
     Args:
-        lists: split (test, unlabeled) -> CSV with a column id.
+        lists: split (test, unlabeled) -> CSV of its images.
+        resize: how images were put into the cache.
         tta: names of the views that are averaged.
         place: round, fold and seed; kept in the files, so that pseudo labels can be held to their fold.
     """
@@ -46,14 +49,15 @@ def run(
     network.to(accelerator.device)
     images, chosen_views = CachedImages(caches), views.build(tta)
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
-    ids_of = {"oof": list(table["id"][table["split"] == "val"])}
-    ids_of |= {name: list(pd.read_csv(path, dtype=str, keep_default_na=False)["id"]) for name, path in lists.items()}
-    progress = Progress(sum(map(len, ids_of.values())), "images")
-    for name, ids in ids_of.items():
+    tables = {"oof": table[table["split"] == "val"].reset_index(drop=True)}
+    tables |= {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in lists.items()}
+    progress = Progress(sum(map(len, tables.values())), "images")
+    for name, rows in tables.items():
         with accelerator.autocast():
-            parts = predict(network, lambda m, x: chosen_task.predict(m, x, chosen_views), images, ids,
+            parts = predict(network, lambda m, x: chosen_task.predict(m, x, chosen_views), images, list(rows["id"]),
                             batch_size, accelerator.device, progress.advance)  # fmt: skip
-        save(Path(folder) / f"{name}.npz", chosen_task.pack(ids, parts) | {k: np.array(v) for k, v in place.items()})
+            entries = chosen_task.pack(rows, parts, images.frame, resize)
+            save(Path(folder) / f"{name}.npz", chain(entries, ((key, np.array(value)) for key, value in place.items())))
     progress.close()
 
 

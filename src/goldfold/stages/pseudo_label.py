@@ -5,14 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold import ensembling, tasks
+from goldfold import tasks
+from goldfold.data.predictions import Arrays, load
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
-from goldfold.tasks.protocol import load
 
 
-def run(predictions: dict[str, list[str]], classes: str, out: str, task: str, threshold: float, fold: int) -> None:
-    """Write the images that the fold's models, averaged, are sure of: id, label, confidence, source.
+def run(
+    predictions: dict[str, list[str]], classes: str, out: str, task: dict[str, Any], threshold: float, fold: int
+) -> None:
+    """Write the images that the fold's models, averaged, are sure of: id, target, confidence, source.
 
     Labels for fold k come from models of fold k alone. A model of another fold has learnt from fold k's validation
     images; what it says of other images carries their labels into training, and the next out-of-fold score is a lie.
@@ -24,17 +26,16 @@ def run(predictions: dict[str, list[str]], classes: str, out: str, task: str, th
         DataError: a file is of another fold.
     """
     chosen_task = tasks.build(task, read_json(classes))
-    average = ensembling.build(chosen_task.prediction_kind, "probability")
     tables = []
     for source, paths in predictions.items():
         members = [_of_fold(path, fold) for path in paths]
-        fused = chosen_task.fuse(members, average, [1.0] * len(members))
+        fused = chosen_task.fuse(members, [1.0] * len(members))
         tables.append(chosen_task.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))
 
 
-def _of_fold(path: str, fold: int) -> dict[str, Any]:
+def _of_fold(path: str, fold: int) -> Arrays:
     predictions = load(path)
     if int(predictions["fold"]) != fold:
         raise DataError(

@@ -15,9 +15,8 @@ def run(
     title: str | None,
     gallery: int,
     name: str,
-    task: str,
+    task: dict[str, Any],
     metric: str,
-    answers: str | None,
     settings: dict[str, Any],
 ) -> None:
     """Write the page, and its figures as PNG files into ``figures`` beside it.
@@ -25,16 +24,12 @@ def run(
     Args:
         results: folder of the finished run.
         gallery: pictures a gallery of errors.
-        answers: CSV (id, label) of the test images' true labels, used for one number on the page.
         settings: the whole config.
-
-    Raises:
-        DataError: the answers do not fit the test images.
     """
-    found = read(Path(results), task, metric, answers, settings)
+    found = read(Path(results), task, metric, settings)
     same = data.twins(found)
     sections = _sections(found, same, gallery)
-    subtitle = f"{name} · {task} · {metric}"
+    subtitle = f"{name} · {task['name']} · {metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
     _write_figures(Path(out).parent / "figures", sections)
     write_text(out, html)
@@ -42,12 +37,11 @@ def run(
 
 
 def _sections(found: Results, same: list[data.Twins], gallery: int) -> list[Section]:
-    paths = dict(zip(found.truth["id"], found.truth["path"], strict=True))
     every = [
         scores.leaderboard(found, scores.fold_scores(found)),
         scores.pseudo_labels(found),
         training.curves(found),
-        *found.task.pages(found.oof, found.truth, paths, gallery),
+        *found.task.pages(found.oof, found.truth, gallery),
         ensemble.section(found),
         data.section(found, same),
         runinfo.section(found),

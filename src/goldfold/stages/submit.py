@@ -1,52 +1,77 @@
 """ensemble -> submission, in the order and with the columns of the competition's sample file."""
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 
 from goldfold import tasks
+from goldfold.data.predictions import load
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
-from goldfold.tasks.protocol import load
+from goldfold.submission.form import Form
 
 
 def run(
-    predictions: str, test: str, classes: str, out: str, task: str, metric: str,
-    sample: str | None, format: str, id_column: str, label_column: str,
-) -> None:  # fmt: skip
-    """Write the submission for the images of ``test``.
+    predictions: str,
+    test: str,
+    classes: str,
+    class_ids: str,
+    out: str,
+    task: dict[str, Any],
+    metric: str,
+    sample: str | None,
+    settings: dict[str, Any],
+) -> None:
+    """Write the submission for the images of ``test``, and beside it what else the task makes of its predictions.
 
     Args:
         predictions: the ensemble's test.npz.
+        class_ids: JSON of the classes' numbers in the data source's own files.
         test: CSV with a column id; its order is that of the submission where there is no sample.
         sample: sample file whose columns and order are taken over.
-        format: ``label``, ``probabilities`` or ``auto``.
+        settings: the rest of the config's ``submission``.
 
     Raises:
         DataError: ids are missing, extra or duplicate, in the sample or in the predictions.
     """
     chosen_task = tasks.build(task, read_json(classes))
-    wanted = list(pd.read_csv(test, dtype=str, keep_default_na=False)["id"])
-    if sample is None:
-        as_labels = chosen_task.wants_labels(metric) if format == "auto" else format == "label"
-        columns = chosen_task.default_columns(id_column, label_column, as_labels)
-    else:
-        table = read_csv(sample, "submission.sample")
-        chosen_task.check_sample(table, sample)
-        refuse_other_ids(list(table.iloc[:, 0]), wanted, sample)
-        columns, wanted = [str(column) for column in table.columns], list(table.iloc[:, 0])
-        as_labels = chosen_task.sample_wants_labels(table, sample, format, metric)
-    filled = chosen_task.submission(load(predictions), columns, as_labels)
-    refuse_other_ids(list(filled.iloc[:, 0]), wanted, "ensemble")
-    ordered = filled.set_index(columns[0]).loc[wanted].reset_index()
+    images, found = pd.read_csv(test, dtype=str, keep_default_na=False), load(predictions)
+    form = chosen_task.form(read_csv(sample, "submission.sample") if sample else None, sample or "", settings, metric)
+    if form.keys is not None:
+        refuse_other_ids(sorted({key[0] for key in form.keys}), list(images["id"]), str(sample))
+    filled = chosen_task.submission(found, form)
+    ordered = _ordered(filled, form, list(images["id"]), str(sample))
     write_text(out, ordered.to_csv(index=False))
-    print(f"{len(ordered)} rows: {', '.join(columns)}", flush=True)
+    chosen_task.write_extras(found, images, str(Path(out).parent), read_json(class_ids))
+    print(f"{len(ordered)} rows: {', '.join(form.columns)}", flush=True)
+
+
+def _ordered(filled: pd.DataFrame, form: Form, ids: list[str], sample: str) -> pd.DataFrame:
+    """The rows of the sample file in its order, or all rows in the order of the test images."""
+    keys = form.columns[: form.n_keys]
+    _refuse_repeated(filled[keys], "ensemble")
+    refuse_other_ids(list(filled[keys[0]].drop_duplicates()), ids, "ensemble")
+    if form.keys is None:
+        order = filled[keys[0]].map({id: place for place, id in enumerate(ids)}).sort_values(kind="stable").index
+        return filled.loc[order]
+    wanted = pd.DataFrame(form.keys, columns=keys)
+    _refuse_repeated(wanted, sample)
+    return wanted.merge(filled, on=keys, how="left", validate="one_to_one")[form.columns]
+
+
+def _refuse_repeated(keys: pd.DataFrame, where: str) -> None:
+    """Raise DataError where two rows are of the same image (and class)."""
+    repeated = keys[keys.duplicated()]
+    if len(repeated):
+        first = ", ".join(map(repr, repeated.iloc[0]))
+        raise DataError(f"{where}: {len(repeated)} duplicate ids, first {first}; it must name each once.")
 
 
 def refuse_other_ids(ids: list[str], wanted: list[str], where: str) -> None:
     """Raise DataError unless ``ids`` are exactly ``wanted``, in any order."""
-    repeated = pd.Series(ids)[pd.Series(ids).duplicated()]
     for what, odd in (
-        ("duplicate", list(repeated)),
         ("missing", sorted(set(wanted) - set(ids))),
         ("extra", sorted(set(ids) - set(wanted))),
     ):

@@ -5,14 +5,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
-from goldfold import metrics, optim, tasks
+from goldfold import optim, tasks
 from goldfold.data.cache import CachedImages
 from goldfold.data.dataset import Loader, TrainingSet
+from goldfold.data.predictions import in_order
 from goldfold.data.transforms import Augment
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.loop import Fit, fit
@@ -27,8 +29,7 @@ from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.status import Progress
 from goldfold.tasks import Task
 
-LOSS_KEYS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
-VALIDATION_BATCH_SIZE = 256
+VALIDATION_BATCH_SIZE = 64
 WORKERS = {"cpu": 0, "cuda": 4}
 
 
@@ -38,9 +39,10 @@ def run(
     classes: str,
     caches: list[str],
     pseudo: str | None,
-    task: str,
+    task: dict[str, Any],
     metric: str,
     model: dict[str, Any],
+    resize: str,
     channels: int,
     place: dict[str, int],
     pseudo_weight: float,
@@ -51,10 +53,10 @@ def run(
     The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``.
 
     Args:
-        fold_file: CSV of id, split, label.
+        fold_file: CSV of id, split and target.
         caches: folders of cached images of all splits that are learnt from.
-        pseudo: CSV of id, label, weighted ``pseudo_weight`` each; None in round 0.
-        model: one entry of the config's ``models``.
+        pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in round 0.
+        model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
         runtime: device, precision, torch_threads and loader_workers.
 
@@ -68,10 +70,11 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     images = CachedImages(caches)
     network = _network(chosen_task, model, channels, key)
-    loader = _loader(
-        chosen_task, table, pseudo, pseudo_weight, images, model, channels, key, _workers(runtime, accelerator)
-    )
-    validate = _validation(chosen_task, table[table["split"] == "val"], images, metric, accelerator, runtime)
+    rows = _rows(table, pseudo, pseudo_weight)
+    samples = _samples(chosen_task, rows, images, model, resize, channels, key)
+    loader = Loader(samples, settings["batch_size"], chosen_task.collate, _workers(runtime, accelerator))
+    held_out = table[table["split"] == "val"].reset_index(drop=True)
+    validate = _validation(chosen_task, held_out, images, resize, metric, accelerator)
     result = _fit(network, chosen_task, loader, validate, settings, metric, key, accelerator)
     _write(Path(folder), result, settings["checkpoint"])
     used = [fold_file, classes, *(f"{cache}/ids.csv" for cache in caches), *([pseudo] if pseudo else [])]
@@ -81,27 +84,41 @@ def run(
             "task": task,
             "metric": metric,
             "model": model,
+            "resize": resize,
             "channels": channels,
             "pseudo_weight": pseudo_weight,
         },
         "runtime": {**runtime, "device": str(accelerator.device), "precision": accelerator.mixed_precision},
         "seed": counter(*key),
-        "n_train": len(loader.samples),
-        "n_val": int((table["split"] == "val").sum()),
-        "n_pseudo": len(loader.samples) - int((table["split"] == "train").sum()),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "best_epoch": result.best_epoch,
-        "final": result.history[-1],
-        "inputs": {path: sha256_of(path) for path in used},
-        "outputs": {"model.safetensors": sha256_of(Path(folder) / "model.safetensors")},
-        "code": provenance.source_digest("train"),
-        "git": provenance.git_state(),
-        "versions": provenance.versions(),
-        "hardware": provenance.hardware(),
+        "n_train": len(rows),
+        "n_val": len(held_out),
+        "n_pseudo": len(rows) - int((table["split"] == "train").sum()),
+        **_outcome(network, result),
+        **_provenance(Path(folder), used, task["name"], model["network"]),
         "started": started_at,
         "seconds": round(time.monotonic() - start, 2),
     }
     write_json(Path(folder) / "run.json", record)
+
+
+def _outcome(network: torch.nn.Module, result: Fit) -> dict[str, Any]:
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "best_epoch": result.best_epoch,
+        "final": result.history[-1],
+    }
+
+
+def _provenance(folder: Path, used: list[str], task: str, network: str) -> dict[str, Any]:
+    """What the model was made from, and on what."""
+    return {
+        "inputs": {path: sha256_of(path) for path in used},
+        "outputs": {"model.safetensors": sha256_of(folder / "model.safetensors")},
+        "code": provenance.source_digest("train", task, network),
+        "git": provenance.git_state(),
+        "versions": provenance.versions(),
+        "hardware": provenance.hardware(),
+    }
 
 
 def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | str, ...]) -> torch.nn.Module:
@@ -118,39 +135,43 @@ def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | 
     return network
 
 
-def _loader(
+def _rows(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
+    """The fold's training images with their targets and weights, pseudo-labelled ones after the labelled."""
+    rows = table[table["split"] == "train"].assign(weight=1.0)
+    if pseudo is None:
+        return rows.reset_index(drop=True)
+    extra = pd.read_csv(pseudo, dtype=str, keep_default_na=False).assign(weight=pseudo_weight)
+    return pd.concat([rows, extra], ignore_index=True).fillna("")
+
+
+def _samples(
     task: Task,
-    table: pd.DataFrame,
-    pseudo: str | None,
-    pseudo_weight: float,
+    rows: pd.DataFrame,
     images: CachedImages,
     model: dict[str, Any],
+    resize: str,
     channels: int,
     key: tuple[int | str, ...],
-    workers: int,
-) -> Loader[Any]:
-    """Batches of the fold's training images, pseudo-labelled ones after the labelled."""
-    rows = table[table["split"] == "train"].assign(weight=1.0)
-    if pseudo is not None:
-        extra = pd.read_csv(pseudo, dtype=str, keep_default_na=False).assign(weight=pseudo_weight)
-        rows = pd.concat([rows, extra], ignore_index=True)
+) -> TrainingSet:
     settings = model["train"]
-    augment = Augment(settings["augment"], settings["flips"], tuple(model["size"]), channels)
-    samples = TrainingSet(list(rows["id"]), task.targets(rows), list(rows["weight"]), images, augment, key)
-    return Loader(samples, settings["batch_size"], task.collate, workers)
+    augment = Augment(settings["augment"], settings["flips"], tuple(model["size"]), channels, task.compose_params)
+    targets = task.targets(rows, images, resize)
+    return TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, key)
 
 
 def _validation(
-    task: Task, rows: pd.DataFrame, images: CachedImages, metric: str, accelerator: Accelerator, runtime: dict[str, Any]
+    task: Task, rows: pd.DataFrame, images: CachedImages, resize: str, metric: str, accelerator: Accelerator
 ) -> Any:
-    """Function: model -> {metric: its value on the validation images}."""
-    identity, ids = views.build(["identity"]), list(rows["id"])
+    """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
+    identity, chosen = views.build(["identity"]), task.metric(metric)
+    targets = task.targets(rows, images, resize)
 
     def validate(model: torch.nn.Module) -> dict[str, float]:
         with accelerator.autocast():
-            parts = predict(model, lambda m, x: task.predict(m, x, identity), images, ids,
+            parts = predict(model, lambda m, x: task.predict(m, x, identity), images, list(rows["id"]),
                             VALIDATION_BATCH_SIZE, accelerator.device)  # fmt: skip
-        return {metric: task.score(task.pack(ids, parts), rows, metric, n_resamples=0).value}
+            evidence = task.evidence(in_order(task.pack(rows, parts, images.frame, resize)), rows, targets)
+        return {metric: chosen.value(evidence, np.arange(len(rows)))}
 
     return validate
 
@@ -184,9 +205,10 @@ def _fit(
 
     try:
         return fit(
-            prepared, task.loss(**{name: settings[name] for name in LOSS_KEYS}), prepared_optimizer, schedule, loader,
-            validate_and_tell, accelerator=accelerator, epochs=settings["epochs"], key=key, monitor=metric,
-            greater_is_better=metrics.build(metric).greater_is_better, accumulate=settings["accumulate"],
+            prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
+            validate_and_tell, accelerator=accelerator, epochs=settings["epochs"],
+            validate_every=settings["validate_every"], key=key, monitor=metric,
+            greater_is_better=task.metric(metric).greater_is_better, accumulate=settings["accumulate"],
             clip_norm=settings["clip_norm"], ema=ema, on_step=lambda step, loss: progress.advance(),
         )  # fmt: skip
     finally:

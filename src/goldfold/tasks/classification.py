@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from goldfold.runtime.errors import DataError, nearest
-from goldfold.tasks.protocol import Arrays, Fuse
+from goldfold.runtime.errors import DataError
+from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from torch import Tensor, nn
 
+    from goldfold.data.cache import CachedImages
+    from goldfold.data.predictions import Arrays
     from goldfold.inference.views import View
-    from goldfold.metrics import Score
+    from goldfold.metrics import Metric
+    from goldfold.metrics.classification import Labelled
     from goldfold.report.blocks import Section
+    from goldfold.submission.form import Form
 
 
 @dataclass
@@ -38,16 +41,68 @@ class LabelBatch:
         return replace(self, images=moved[0], labels=moved[1], weights=moved[2])
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Classification has no settings of its own."""
+
+
 class Classification:
     """A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` (n, classes)."""
 
-    prediction_kind = "probabilities"
+    target = "label"
+    unit = "images"
+    columns = ("label",)
+    cached: tuple[str, ...] = ()
+    cache_files: tuple[str, ...] = ()
+    shown = ("label",)
+    metrics = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc")
+    losses = ("cross_entropy", "focal")
+    methods = ("probability", "geometric", "logit", "rank")
+    networks = ("timm", "small_resnet")
+    views = (
+        "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
+        "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
+    )  # fmt: skip
+    fuses_by: tuple[str, ...] = ()
+    learns_with = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
+    settings = Settings
+    late: tuple[str, ...] = ()
+    weighs_samples = True
+    on_missing_label = "quarantine"
+    resizes = ("squash", "pad", "crop")
+    flaws_may = ("fail",)
+    submits_by = ("format", "label_column")
+    submission_files: tuple[str, ...] = ()
+    compose_params: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
 
+    # --- raw data
+    @classmethod
+    def examine(
+        cls, table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int
+    ) -> Examined:
+        """Labels are named, and of at least two classes."""
+        from goldfold.data.classes import classes_of
+
+        names = classes_of(table["label"].dropna(), classes, where)
+        if len(names) == 1:
+            n = table["label"].notna().sum()
+            raise DataError(f"{where}: all {n} images are of one class, {names[0]!r}. Name at least two.")
+        missing = ["image has no label" if lacks else "" for lacks in table["label"].isna()]
+        return Examined(table, names, missing, [""] * len(table))
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """1 in the column of the label."""
+        import pandas as pd
+
+        return pd.DataFrame({name: (table["label"] == name).astype(int) for name in self.classes})
+
     # --- samples
-    def targets(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def targets(
+        self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
+    ) -> list[dict[str, Any]]:
         """``label``: index of the class."""
         index = {name: number for number, name in enumerate(self.classes)}
         return [{"label": index[label]} for label in table["label"]]
@@ -74,7 +129,7 @@ class Classification:
 
     def loss(
         self,
-        loss: str = "cross_entropy",
+        loss: str | Mapping[str, float] | None = None,
         label_smoothing: float = 0.0,
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
@@ -84,9 +139,14 @@ class Classification:
         from timm.data.mixup import Mixup
         from torch.nn import functional
 
-        from goldfold import losses
+        from goldfold.losses import combined
+        from goldfold.losses.classification import LOSSES
 
-        criterion, n, mixes = losses.build(loss), len(self.classes), bool(mixup_alpha or cutmix_alpha)
+        criterion, n, mixes = (
+            combined(LOSSES, loss or "cross_entropy"),
+            len(self.classes),
+            bool(mixup_alpha or cutmix_alpha),
+        )
         mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
         def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
@@ -101,7 +161,7 @@ class Classification:
         return mean_loss
 
     # --- predicting
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> Arrays:
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
         """``logits``: of one view as the network gives them, of several the log of the mean probability."""
         import torch
 
@@ -111,32 +171,39 @@ class Classification:
         log_mean = torch.logsumexp(torch.log_softmax(torch.stack(outputs), dim=-1), dim=0) - float(np.log(len(outputs)))
         return {"logits": log_mean.cpu().numpy()}
 
-    def pack(self, ids: Sequence[str], parts: list[Arrays]) -> Arrays:
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
+    ) -> Entries:
         """Batches one below the other."""
-        logits = np.concatenate([part["logits"] for part in parts]) if parts else np.zeros((0, len(self.classes)))
-        return {"ids": np.array(ids, dtype=str), "classes": np.array(self.classes), "logits": logits.astype(np.float32)}
+        logits = [part["logits"] for part in parts]
+        return self._entries(table["id"].to_numpy(dtype=str), np.concatenate(logits) if logits else None)
+
+    def _entries(self, ids: NDArray[np.str_], logits: NDArray[Any] | None) -> Entries:
+        values = np.zeros((0, len(self.classes))) if logits is None else logits
+        return [
+            ("ids", np.array(ids, dtype=str)),
+            ("classes", np.array(self.classes)),
+            ("logits", values.astype(np.float32)),
+        ]
 
     # --- after predicting
-    def join(self, parts: list[Arrays]) -> Arrays:
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id."""
-        for part in parts:
-            self._check_classes(part)
-        ids = np.concatenate([part["ids"] for part in parts])
-        order = np.argsort(ids, kind="stable")
-        if len(np.unique(ids)) != len(ids):
-            raise DataError(f"predictions overlap: id {_first_repeated(ids)!r} is in more than one part")
-        return self.pack(ids[order].tolist(), [{"logits": np.concatenate([part["logits"] for part in parts])[order]}])
+        from goldfold.data.predictions import disjoint
 
-    def fuse(self, members: list[Arrays], method: Fuse, weights: Sequence[float]) -> Arrays:
+        order, ids = disjoint(parts, self.classes)
+        return dict(self._entries(ids, np.concatenate([part["logits"] for part in parts])[order]))
+
+    def fuse(
+        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
+    ) -> Arrays:
         """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
-        ids = np.sort(members[0]["ids"])
-        for member in members:
-            self._check_classes(member)
-            if not np.array_equal(np.sort(member["ids"]), ids):
-                odd = sorted(set(ids.tolist()) ^ set(member["ids"].tolist()))
-                raise DataError(f"members predict different images, e.g. {odd[:1] or _first_repeated(member['ids'])}")
+        from goldfold.data.predictions import common_ids
+        from goldfold.ensembling import average
+
+        ids = common_ids(members, self.classes)
         stack = np.stack([self.probabilities(member, ids.tolist()) for member in members])
-        values = method(stack, weights) if len(ids) else stack[0]
+        values = average.build(method)(stack, weights) if len(ids) else stack[0]
         return {"ids": ids, "classes": np.array(self.classes), "probabilities": values}
 
     def probabilities(self, predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
@@ -145,29 +212,48 @@ class Classification:
         Raises:
             DataError: an id has no prediction.
         """
+        from scipy.special import softmax
+
+        from goldfold.data.predictions import rows_of
+
         if "probabilities" in predictions:
             values = predictions["probabilities"]
         else:
             values = softmax(predictions["logits"].astype(np.float64), axis=1)
-        if ids is None:
-            return values
-        rows = pd.Series(np.arange(len(values)), index=predictions["ids"]).reindex(list(ids))
-        if rows.isna().any():
-            raise DataError(f"{int(rows.isna().sum())} images have no prediction, first {rows.index[rows.isna()][0]!r}")
-        return values[rows.to_numpy(dtype=int)]
+        return values if ids is None else values[rows_of(predictions, ids)]
 
-    def score(self, predictions: Arrays, truth: pd.DataFrame, metric: str, n_resamples: int = 1000) -> Score:
-        """Metric over the images of ``truth``, resampled by group where there are groups."""
-        from goldfold import metrics
+    def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Labelled:
+        """Probabilities beside the labels."""
+        from goldfold.metrics.classification import Labelled
 
-        values = self.probabilities(predictions, list(truth["id"]))
-        labels = self._indices(truth)
-        chosen = metrics.build(metric)
-        groups = list(truth["group"]) if "group" in truth else None
-        return metrics.score(lambda rows: chosen.value(values[rows], labels[rows]), len(labels), groups, n_resamples)
+        labels = np.array([target["label"] for target in self.targets(truth)], dtype=np.int64)
+        return Labelled(self.probabilities(predictions, list(truth["id"])), labels)
+
+    @classmethod
+    def metric(cls, name: str) -> Metric:
+        """Metric by name."""
+        from goldfold.metrics.classification import METRICS
+        from goldfold.runtime.errors import unknown
+
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+        return METRICS[name]
+
+    def by_class(self, evidence: Labelled) -> pd.DataFrame:
+        """Images, precision, recall and F1."""
+        import pandas as pd
+        from sklearn.metrics import precision_recall_fscore_support
+
+        chosen = evidence.probabilities.argmax(axis=1)
+        precision, recall, f1, n = precision_recall_fscore_support(
+            evidence.labels, chosen, labels=range(len(self.classes)), zero_division=np.nan
+        )
+        return pd.DataFrame({"images": n, "precision": precision, "recall": recall, "f1": f1}, index=self.classes)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """The most probable class where its probability reaches ``threshold``."""
+        import pandas as pd
+
         values = self.probabilities(predictions)
         confidence = values.max(axis=1)
         labels = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
@@ -175,87 +261,34 @@ class Classification:
         return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
 
     # --- submitting
-    def check_sample(self, sample: pd.DataFrame, path: str) -> None:
+    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
         """Columns: id and label; or id and every class; or, for two classes, id and one probability."""
-        columns = [str(column) for column in sample.columns[1:]]
-        if not columns:
-            raise DataError(
-                f"{path}: has only the column {sample.columns[0]!r}; a sample file needs what is predicted too."
-            )
-        if len(columns) == 1 and columns[0] not in self.classes:
-            self._check_sample_labels(sample[columns[0]], path)
-            return
-        wrong = [name for name in columns if name not in self.classes]
-        lacking = [name for name in self.classes if name not in columns]
-        if wrong:
-            hint = nearest(wrong[0], self.classes)
-            raise DataError(f"{path}: column {wrong[0]!r} is not a class; {hint}classes: {', '.join(self.classes)}")
-        if lacking and len(self.classes) > 2:
-            raise DataError(f"{path}: no column for class {lacking[0]!r}; classes: {', '.join(self.classes)}")
+        from goldfold.submission import labels
 
-    def _check_sample_labels(self, values: pd.Series[str], path: str) -> None:
-        """A column of class names, or of numbers for the probability of the second of two classes."""
-        present = [str(value) for value in values.dropna().unique()]
-        wrong = [value for value in present if value not in self.classes]
-        numbers = pd.to_numeric(pd.Series(wrong, dtype=object), errors="coerce")
-        if wrong and not (len(self.classes) == 2 and numbers.between(0, 1).all()):
-            hint = nearest(wrong[0], self.classes)
-            raise DataError(f"{path}: {wrong[0]!r} is not a class; {hint}classes: {', '.join(self.classes)}")
+        return labels.form(self.classes, sample, where, settings, self.metric(metric).of_labels)
 
-    def sample_wants_labels(self, sample: pd.DataFrame, path: str, format: str, metric: str) -> bool:
-        """Whether to fill a sample file with class names (else with probabilities).
+    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+        """The order of the classes must be known where grades or a single probability are scored."""
+        from goldfold.data.classes import refuse_unordered
 
-        A single column of two classes is ambiguous (samples are often all zeros): ``auto`` lets the metric decide.
-        """
-        columns = [str(column) for column in sample.columns[1:]]
-        is_one_column = len(columns) == 1 and columns[0] not in self.classes
-        if format == "label" and not is_one_column:
-            raise DataError(
-                f"{path}: submission.format is label, but the sample has the columns {', '.join(columns)}; a label needs "
-                f"one column that is no class. Set submission.format: auto."
-            )
-        if format == "probabilities" and is_one_column and len(self.classes) > 2:
-            raise DataError(
-                f"{path}: submission.format is probabilities, but the sample has one column, {columns[0]!r}, for "
-                f"{len(self.classes)} classes. Set submission.format: auto, or give the sample a column a class."
-            )
-        if format != "auto" or not is_one_column:
-            return format == "label"
-        are_labels = all(str(value) in self.classes for value in sample[columns[0]].dropna().unique())
-        return are_labels and (len(self.classes) > 2 or self.wants_labels(metric))
+        is_single = form is not None and form.keys is not None and not form.as_labels and len(form.columns) == 2
+        one_probability = is_single and form is not None and form.columns[1] not in self.classes
+        refuse_unordered(self.classes, named, metric, one_probability)
 
-    def submission(self, predictions: Arrays, columns: Sequence[str], as_labels: bool) -> pd.DataFrame:
-        """A label column, a column a class, or for two classes the probability of the second (or of the one named).
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """A label column, a column a class, or one probability."""
+        from goldfold.submission import labels
 
-        Probabilities are written as the ensemble gives them: scaling the rows of a rank average to one would change the
-        order within a class, and so the score.
-        """
-        values = self.probabilities(predictions)
-        table = pd.DataFrame({columns[0]: predictions["ids"]})
-        if as_labels:
-            table[columns[1]] = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
-            return table
-        for column in columns[1:]:
-            index = self.classes.index(column) if column in self.classes else 1
-            table[column] = values[:, index]
-        return table
+        return labels.table(self.probabilities(predictions), predictions["ids"].tolist(), self.classes, form)
 
-    def default_columns(self, id_column: str, label_column: str, as_labels: bool) -> list[str]:
-        """Columns of a submission that follows no sample file."""
-        columns = [id_column, label_column] if as_labels else [id_column, *self.classes]
-        if id_column in self.classes and not as_labels:
-            raise DataError(f"submission.id_column: {id_column!r} is also the name of a class; choose another.")
-        return columns
-
-    def wants_labels(self, metric: str) -> bool:
-        """Whether ``metric`` looks at labels only."""
-        from goldfold import metrics
-
-        return metrics.build(metric).of_labels
+    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
+        """Nothing: the table holds all."""
 
     # --- showing
     def table(self, predictions: Arrays) -> pd.DataFrame:
         """id, the most probable class, its probability, and one column a class."""
+        import pandas as pd
+
         values = self.probabilities(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
         frame.insert(0, "id", predictions["ids"])
@@ -263,23 +296,11 @@ class Classification:
         frame.insert(2, "confidence", values.max(axis=1).round(6))
         return frame
 
-    def pages(self, predictions: Arrays, truth: pd.DataFrame, paths: dict[str, str], gallery: int) -> list[Section]:
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """Errors in pictures, confusion, scores by class, calibration."""
         from goldfold.report import classification
 
-        return classification.pages(
-            self.probabilities(predictions, list(truth["id"])), self.classes, truth, paths, gallery
-        )
+        return classification.pages(self.probabilities(predictions, list(truth["id"])), self.classes, truth, gallery)
 
-    def _indices(self, table: pd.DataFrame) -> NDArray[np.int64]:
-        return np.array([target["label"] for target in self.targets(table)], dtype=np.int64)
-
-    def _check_classes(self, predictions: Arrays) -> None:
-        found = [str(name) for name in predictions["classes"]]
-        if found != self.classes:
-            raise DataError(f"predictions are of the classes {found}, not {self.classes}, in this order")
-
-
-def _first_repeated(ids: NDArray[Any]) -> str:
-    names, counts = np.unique(ids, return_counts=True)
-    return str(names[counts > 1][0]) if (counts > 1).any() else ""
+    def drawn(self, row: Mapping[str, Any]) -> None:
+        """Nothing is drawn on an image: its label stands below it."""

@@ -1,103 +1,208 @@
 """What a task must answer. Stages call these and nothing else that depends on the kind of prediction."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-if TYPE_CHECKING:  # the stages that need no torch do not load it
+if TYPE_CHECKING:  # the Snakefile reads a task's facts, and loads neither torch nor pandas for it
+    import pandas as pd
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from goldfold.data.cache import CachedImages
+    from goldfold.data.predictions import Arrays
     from goldfold.inference.views import View
-    from goldfold.metrics import Score
+    from goldfold.metrics import Evidence, Metric
     from goldfold.report.blocks import Section
+    from goldfold.submission.form import Form
 
-Arrays = dict[str, NDArray[Any]]
-"""Predictions of a set of images: ``ids`` (n,), ``classes``, and the task's own arrays. What an .npz file holds."""
-Fuse = Callable[..., Any]
+Entries = Iterable[tuple[str, "NDArray[Any]"]]
+
+
+@dataclass
+class Examined:
+    """What a look at the targets of some images found."""
+
+    table: pd.DataFrame
+    """A row an image, the target's columns as all later stages read them."""
+    classes: list[str]
+    missing: list[str]
+    """What each image lacks (``image has no label``), empty where it has a target."""
+    flaws: list[str]
+    """What is wrong with each image's target, empty where nothing is."""
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+    """(id, what) of parts of targets that were left out while their image stays."""
+    part: str = ""
+    """What a part of a target is called (``box``), where targets have parts that can be left out."""
 
 
 class Task(Protocol):
-    """One kind of prediction, from targets to pictures.
+    """One kind of prediction, from targets to pictures."""
 
-    ``raw`` below is what a network gives for a batch, ``Arrays`` what is kept on disk for a set of images.
-    """
+    # --- facts that the config is checked against; reading them loads nothing heavy
+    target: ClassVar[str]
+    """What data sources must bring: ``label``, ``mask`` or ``boxes``."""
+    unit: ClassVar[str]
+    """What `content` counts, in a word: images, objects, pixels."""
+    columns: ClassVar[tuple[str, ...]]
+    """Columns of a table of images that training depends on, besides the id."""
+    cached: ClassVar[tuple[str, ...]]
+    """Columns, besides the image's, that a piece of the cache is made from; ``cache_files`` are what it then holds."""
+    cache_files: ClassVar[tuple[str, ...]]
+    shown: ClassVar[tuple[str, ...]]
+    """Columns of the truth that are worth reading beside a prediction."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names, the default first; so for losses and methods."""
+    losses: ClassVar[tuple[str, ...]]
+    methods: ClassVar[tuple[str, ...]]
+    networks: ClassVar[tuple[str, ...]]
+    views: ClassVar[tuple[str, ...]]
+    fuses_by: ClassVar[tuple[str, ...]]
+    """Keys of the config's ``ensemble``, besides method and weights, that `fuse` takes."""
+    learns_with: ClassVar[tuple[str, ...]]
+    """Keys of the config's ``train`` that `loss` takes."""
+    settings: ClassVar[type]
+    """Dataclass of the config's ``task_params``."""
+    late: ClassVar[tuple[str, ...]]
+    """Settings that matter after predicting only: changing them retrains nothing."""
+    weighs_samples: ClassVar[bool]
+    """Whether the loss can give pseudo-labelled images another weight."""
+    on_missing_label: ClassVar[str]
+    """Default of ``data.on_missing_label``."""
+    resizes: ClassVar[tuple[str, ...]]
+    """Ways to put images into the network's frame."""
+    flaws_may: ClassVar[tuple[str, ...]]
+    """Values of ``data.on_bad_label``, the default first."""
+    submits_by: ClassVar[tuple[str, ...]]
+    """Keys of the config's ``submission``, besides sample and id_column, that `form` takes."""
+    submission_files: ClassVar[tuple[str, ...]]
+    """What `write_extras` makes beside the table; a name ending in ``/`` is a folder."""
 
     classes: list[str]
-    prediction_kind: str
-    """Key of goldfold.ensembling.METHODS."""
+
+    def __init__(self, classes: Sequence[str], **settings: Any) -> None:
+        """Task for these classes; ``settings`` are those of the config, and what the data source says of targets."""
+
+    # --- raw data
+    @classmethod
+    def examine(
+        cls, table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int, **settings: Any
+    ) -> Examined:
+        """Look at every target before anything is trained.
+
+        Args:
+            table: id, path, width, height and the target as the source gives it.
+            classes: names of the classes in their order; None to find them.
+            where: what the table is of, for errors.
+            drops: whether a flawed part of a target is left out rather than called a flaw of the image.
+            workers: processes that read files.
+        """
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """How much of each class is in each image: a column a class; folds are balanced by it."""
 
     # --- samples
-    def targets(self, table: pd.DataFrame) -> list[dict[str, Any]]:
-        """Fields of each row's target, under names that albumentations augments with the image where it must."""
+    def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> Sequence[dict[str, Any]]:
+        """Fields of each row's target in the network's frame, under names that albumentations turns with the image.
+
+        Args:
+            resize: how images were put into the frame.
+        """
+
+    @property
+    def compose_params(self) -> dict[str, Any]:
+        """Arguments of albumentations' Compose that say how targets move with the image.
+
+        Such as ``{"bbox_params": {"format": "pascal_voc"}}``; empty where targets are no boxes or points.
+        """
 
     def collate(self, samples: list[dict[str, Any]]) -> Any:
         """Batch (with ``ids`` and ``to(device)``) of samples with ``id``, ``weight``, ``image`` and target fields."""
 
     # --- learning
-    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> "nn.Module":
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Network that takes images (batch, channels, height, width) of 0..255."""
 
-    def loss(self, *args: Any, **settings: Any) -> "Callable[[nn.Module, Any], Tensor]":
-        """(model, batch) -> mean loss; settings are those of the config's ``train``, by name."""
+    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Tensor]:
+        """(model, batch) -> mean loss; settings are the config's ``train`` keys named in ``learns_with``."""
 
     # --- predicting
-    def predict(self, model: "nn.Module", images: "Tensor", views: "Sequence[View]") -> Arrays:
-        """Raw prediction of a batch of uint8 images (batch, channels, height, width), averaged over the views."""
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """What the network says of a batch of uint8 images (batch, channels, height, width), views turned back."""
 
-    def pack(self, ids: Sequence[str], parts: list[Arrays]) -> Arrays:
-        """Predictions of many batches, in the order of ``ids``."""
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
+    ) -> Entries:
+        """Entries of the file of predictions, made from one batch after the other.
+
+        Args:
+            table: id and, where the task names them among its columns, width and height, in the order of the batches.
+            frame: height and width of the network's input; ``resize`` says how images were put into it.
+        """
 
     # --- after predicting
-    def join(self, parts: list[Arrays]) -> Arrays:
-        """Predictions of disjoint sets of images as one."""
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Predictions of disjoint sets of images as one, ordered by id."""
 
-    def fuse(self, members: list[Arrays], method: Fuse, weights: Sequence[float]) -> Arrays:
-        """One prediction of several of the same images, joined on id."""
+    def fuse(self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, **settings: Any) -> Arrays:
+        """One prediction of several of the same images, joined on id.
 
-    def score(self, predictions: Arrays, truth: pd.DataFrame, metric: str, n_resamples: int = 1000) -> "Score":
-        """Score with its interval; ``truth`` has id, the target's columns and, where there are groups, group."""
+        Args:
+            settings: of the config's ``ensemble``; without them, the plain mean of the task.
+        """
+
+    def evidence(
+        self, predictions: Arrays, truth: pd.DataFrame, targets: Sequence[dict[str, Any]] | None = None
+    ) -> Evidence:
+        """Predictions beside the truth, in the order of ``truth`` (id and the target's columns).
+
+        Args:
+            targets: what `targets` gave for ``truth``, where the comparison may be made in the network's frame.
+        """
+
+    @classmethod
+    def metric(cls, name: str) -> Metric:
+        """Metric by name."""
+
+    def by_class(self, evidence: Evidence) -> pd.DataFrame:
+        """Scores of single classes: a row a class, a column a score."""
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """Rows (id, confidence and the target's columns) for the images the prediction is sure of."""
 
-    def check_sample(self, sample: pd.DataFrame, path: str) -> None:
-        """Raise DataError where a competition's sample file cannot be filled by this task with these classes."""
+    # --- submitting
+    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+        """Shape of the submission: that of the sample file, or the usual one.
 
-    def sample_wants_labels(self, sample: pd.DataFrame, path: str, format: str, metric: str) -> bool:
-        """Whether to fill a sample file with the short form of a prediction (labels) rather than with all of it.
+        Args:
+            where: name of the sample file, for errors.
+            settings: of the config's ``submission``.
 
-        Raises DataError where ``format`` (auto, label, probabilities) does not go with the sample.
+        Raises:
+            DataError: the sample cannot be filled by this task with these classes.
         """
 
-    def wants_labels(self, metric: str) -> bool:
-        """Whether a submission scored by ``metric`` holds the short form of a prediction."""
+    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+        """Raise DataError where the score hangs on something the config does not say."""
 
-    def default_columns(self, id_column: str, label_column: str, as_labels: bool) -> list[str]:
-        """Columns of a submission that follows no sample file."""
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """Table with the columns of ``form``, in any order of rows."""
 
-    def submission(self, predictions: Arrays, columns: Sequence[str], as_labels: bool) -> pd.DataFrame:
-        """Table with these columns, a row an image; the first column holds the ids."""
+    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
+        """Write ``submission_files`` into ``folder``, for the images of ``table``.
 
+        Args:
+            class_ids: number of each class in the data source's own files, where it has any.
+        """
+
+    # --- showing
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """Predictions for people to read."""
+        """Predictions for people to read; the first column is the id."""
 
-    def pages(self, predictions: Arrays, truth: pd.DataFrame, paths: dict[str, str], gallery: int) -> "list[Section]":
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """Sections of the report that depend on the kind of prediction, from scores by class to pictures of errors."""
 
-
-def save(path: str | Path, predictions: Arrays) -> None:
-    """Write predictions as .npz, whole or not at all."""
-    from goldfold.runtime.files import atomic
-
-    with atomic(path) as temporary:
-        np.savez(temporary, **predictions)  # type: ignore[arg-type]
-
-
-def load(path: str | Path) -> Arrays:
-    """Read predictions; nothing in the file is unpickled."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    def drawn(self, row: Mapping[str, Any]) -> NDArray[Any] | None:
+        """Image of a training row with its target drawn on it, RGB; None where the image alone says it."""

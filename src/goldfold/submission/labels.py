@@ -1,0 +1,104 @@
+"""One label an image: a column of labels, a column a class, or one probability."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.runtime.errors import DataError, nearest
+from goldfold.submission.form import Form
+
+
+def form(
+    classes: Sequence[str], sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], of_labels: bool
+) -> Form:
+    """Columns: id and label; or id and every class; or, for two classes, id and one probability.
+
+    Args:
+        where: name of the sample file.
+        settings: ``format``, ``id_column``, ``label_column`` of the config.
+        of_labels: whether the metric looks at labels only.
+
+    Raises:
+        DataError: the sample cannot be filled with these classes.
+    """
+    if sample is None:
+        as_labels = of_labels if settings["format"] == "auto" else settings["format"] == "label"
+        id_column = settings["id_column"]
+        if id_column in classes and not as_labels:
+            raise DataError(f"submission.id_column: {id_column!r} is also the name of a class; choose another.")
+        columns = [id_column, settings["label_column"]] if as_labels else [id_column, *classes]
+        return Form(columns, as_labels=as_labels)
+    _check(classes, sample, where)
+    keys = [(str(id),) for id in sample.iloc[:, 0]]
+    as_labels = _wants_labels(classes, sample, where, settings["format"], of_labels)
+    return Form([str(column) for column in sample.columns], keys=keys, as_labels=as_labels)
+
+
+def table(values: NDArray[np.float64], ids: Sequence[str], classes: Sequence[str], form: Form) -> pd.DataFrame:
+    """A label column, a column a class, or for two classes the probability of the second (or of the one named).
+
+    Probabilities (n, classes) are written as the ensemble gives them: scaling the rows of a rank average to one would
+    change the order within a class, and so the score.
+    """
+    columns, names = form.columns, list(classes)
+    filled = pd.DataFrame({columns[0]: ids})
+    if form.as_labels:
+        filled[columns[1]] = np.array(names, dtype=object)[values.argmax(axis=1)]
+        return filled
+    for column in columns[1:]:
+        filled[column] = values[:, names.index(column) if column in names else 1]
+    return filled
+
+
+def _check(classes: Sequence[str], sample: pd.DataFrame, path: str) -> None:
+    columns = [str(column) for column in sample.columns[1:]]
+    if not columns:
+        raise DataError(
+            f"{path}: has only the column {sample.columns[0]!r}; a sample file needs what is predicted too."
+        )
+    if len(columns) == 1 and columns[0] not in classes:
+        _check_labels(classes, sample[columns[0]], path)
+        return
+    wrong = [name for name in columns if name not in classes]
+    lacking = [name for name in classes if name not in columns]
+    if wrong:
+        hint = nearest(wrong[0], classes)
+        raise DataError(f"{path}: column {wrong[0]!r} is not a class; {hint}classes: {', '.join(classes)}")
+    if lacking and len(classes) > 2:
+        raise DataError(f"{path}: no column for class {lacking[0]!r}; classes: {', '.join(classes)}")
+
+
+def _check_labels(classes: Sequence[str], values: "pd.Series[str]", path: str) -> None:
+    """A column of class names, or of numbers for the probability of the second of two classes."""
+    present = [str(value) for value in values.dropna().unique()]
+    wrong = [value for value in present if value not in classes]
+    numbers = pd.to_numeric(pd.Series(wrong, dtype=object), errors="coerce")
+    if wrong and not (len(classes) == 2 and numbers.between(0, 1).all()):
+        hint = nearest(wrong[0], classes)
+        raise DataError(f"{path}: {wrong[0]!r} is not a class; {hint}classes: {', '.join(classes)}")
+
+
+def _wants_labels(classes: Sequence[str], sample: pd.DataFrame, path: str, format: str, of_labels: bool) -> bool:
+    """Whether to fill a sample file with class names (else with probabilities).
+
+    A single column of two classes is ambiguous (samples are often all zeros): ``auto`` lets the metric decide.
+    """
+    columns = [str(column) for column in sample.columns[1:]]
+    is_one_column = len(columns) == 1 and columns[0] not in classes
+    if format == "label" and not is_one_column:
+        raise DataError(
+            f"{path}: submission.format is label, but the sample has the columns {', '.join(columns)}; a label needs "
+            f"one column that is no class. Set submission.format: auto."
+        )
+    if format == "probabilities" and is_one_column and len(classes) > 2:
+        raise DataError(
+            f"{path}: submission.format is probabilities, but the sample has one column, {columns[0]!r}, for "
+            f"{len(classes)} classes. Set submission.format: auto, or give the sample a column a class."
+        )
+    if format != "auto" or not is_one_column:
+        return format == "label"
+    are_labels = all(str(value) in classes for value in sample[columns[0]].dropna().unique())
+    return are_labels and (len(classes) > 2 or of_labels)

@@ -1,0 +1,55 @@
+"""Masks as run lengths."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.data import rle
+from goldfold.runtime.errors import DataError
+from goldfold.submission.form import Form
+
+
+def form(classes: Sequence[str], sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any]) -> Form:
+    """Columns: id and run lengths; with several classes, id, class and run lengths.
+
+    Args:
+        where: name of the sample file.
+        settings: ``id_column`` of the config.
+
+    Raises:
+        DataError: the sample has other columns, or names a class that is none.
+    """
+    is_single = len(classes) == 1
+    if sample is None:
+        keys = [settings["id_column"], *([] if is_single else ["class"])]
+        return Form([*keys, "rle"], n_keys=len(keys))
+    columns = [str(column) for column in sample.columns]
+    if len(columns) not in ((2, 3) if is_single else (3,)):
+        wanted = "id and run lengths" if is_single else "id, class and run lengths"
+        raise DataError(f"{where}: has the columns {', '.join(columns)}; needed are {wanted}, in this order.")
+    n_keys = len(columns) - 1
+    rows = [tuple(map(str, row)) for row in sample.iloc[:, :n_keys].itertuples(index=False)]
+    odd = [row[1] for row in rows if n_keys == 2 and row[1] not in classes]
+    if odd:
+        raise DataError(f"{where}: {odd[0]!r} in column {columns[1]!r} is not a class; classes: {', '.join(classes)}")
+    return Form(columns, n_keys, rows)
+
+
+def table(
+    masks: Iterable[NDArray[np.uint8]], ids: Sequence[str], classes: Sequence[str], first: int, form: Form
+) -> pd.DataFrame:
+    """Run lengths (column by column, from 1) of each image, or of each class in each image.
+
+    Args:
+        masks: (height, width) indices, image by image in the order of ``ids``.
+        first: index of the first class.
+    """
+    rows = [
+        (id, *([name] if form.n_keys == 2 else []), rle.encode(mask == first + index))
+        for id, mask in zip(ids, masks, strict=True)
+        for index, name in enumerate(classes)
+    ]
+    return pd.DataFrame(rows, columns=form.columns)
