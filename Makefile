@@ -1,17 +1,29 @@
-# make demo: set up, run the default config, say where the report is.  make test: set up, run all tests.
+# make demo: set up, run the default config, say where the report is (demo-segmentation, demo-detection: masks, boxes).
+#  make test: set up, run all tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-RESULTS := results/digits
 
-.PHONY: demo test test-slow lint format schema lock clean
+.PHONY: demo demo-segmentation demo-detection test test-slow lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2
-	@echo "Report: $(CURDIR)/$(RESULTS)/report/report.html"
-	@echo "Submission: $(RESULTS)/submission.csv   Score: $(RESULTS)/metrics.json"
+	$(call say,results/digits)
+
+demo-segmentation: $(READY)
+	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_segmentation/config.yaml
+	$(call say,results/digits_segmentation)
+
+demo-detection: $(READY)
+	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_detection/config.yaml
+	$(call say,results/digits_detection)
+
+define say
+	@echo "Report: $(CURDIR)/$(1)/report/report.html"
+	@echo "Submission: $(1)/submission.csv   Score: $(1)/metrics.json"
+endef
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
@@ -50,4 +62,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(RESULTS) data/digits .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf $(VENV) results/digits results/digits_* data/digits data/scenes .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build
