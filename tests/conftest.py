@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ settings.load_profile("goldfold")
 
 REPO = Path(__file__).resolve().parents[1]
 FORM = {"format": "auto", "id_column": "id", "label_column": "label"}
+TASK = {"name": "classification"}
+POLICIES = dict.fromkeys(("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label"), "fail")
 RUNTIME = {
     "device": "cpu",
     "precision": "fp32",
@@ -30,6 +32,9 @@ RUNTIME = {
 }
 PLACE = {"round": 0, "fold": 0, "seed": 0}
 CLASSES = ["cat", "dog"]
+SHAPES = ["dim", "lit"]
+SCENE_PX = (48, 64)
+"""Height and width of the images with shapes."""
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +73,95 @@ def write_picture() -> Callable[[Path, np.ndarray], Path]:
     return save_picture
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A dark image of SCENE_PX with rectangles on it: dim ones of value 1, lit ones of value 2."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    boxes: list[tuple[str, int, int, int, int]]
+    """Label, x1, y1, x2, y2."""
+
+
+def scene(seed: int, kinds: Sequence[str] = ()) -> Scene:
+    """One with a shape of each of ``kinds``, side by side; without any, an empty one."""
+    generator = np.random.default_rng(seed)
+    height, width = SCENE_PX
+    image, mask = generator.integers(0, 40, (height, width, 3)), np.zeros((height, width), np.uint8)
+    boxes = []
+    for place, kind in enumerate(kinds):
+        x1, y1 = place * width // len(kinds) + int(generator.integers(0, 6)), int(generator.integers(0, 10))
+        x2, y2 = x1 + int(generator.integers(12, 24)), y1 + int(generator.integers(12, 36))
+        image[y1:y2, x1:x2] += 80 + 90 * SHAPES.index(kind)
+        mask[y1:y2, x1:x2] = 1 + SHAPES.index(kind)
+        boxes.append((kind, x1, y1, x2, y2))
+    return Scene(image.astype(np.uint8), mask, boxes)
+
+
+def coco_of(scenes: dict[str, Scene]) -> dict[str, Any]:
+    """The boxes of scenes, by name of image, as a COCO file holds them."""
+    images = [
+        {"id": 7 + number, "file_name": f"{name}.png", "width": SCENE_PX[1], "height": SCENE_PX[0]}
+        for number, name in enumerate(scenes)
+    ]
+    boxes = [
+        {"image_id": 7 + number, "category_id": 1 + SHAPES.index(label), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        for number, made in enumerate(scenes.values())
+        for label, x1, y1, x2, y2 in made.boxes
+    ]
+    categories = [{"id": 1 + number, "name": name} for number, name in enumerate(SHAPES)]
+    return {"images": images, "annotations": boxes, "categories": categories}
+
+
+def write_scenes(root: Path, n_train: int = 12, n_test: int = 4) -> dict[str, Scene]:
+    """Images with shapes as both sources take them; every fourth image is empty.
+
+    raw/{images,test,masks,test_masks}/<name>.png, raw/{train,test,test_answers}.json; the scenes by name.
+    """
+    kinds = (("dim", "lit"), ("lit",), ("dim",), ())
+    made = {f"im{number:02d}": scene(number, kinds[number % 4]) for number in range(n_train)}
+    tests = {f"te{number:02d}": scene(100 + number, kinds[number % 4]) for number in range(n_test)}
+    for scenes, images, masks in ((made, "images", "masks"), (tests, "test", "test_masks")):
+        for name, of_name in scenes.items():
+            save_picture(root / f"raw/{images}/{name}.png", of_name.image)
+            save_picture(root / f"raw/{masks}/{name}.png", of_name.mask)
+    (root / "raw/train.json").write_text(json.dumps(coco_of(made)))
+    (root / "raw/test_answers.json").write_text(json.dumps(coco_of(tests)))
+    (root / "raw/test.json").write_text(json.dumps({"images": coco_of(tests)["images"]}))
+    return {**made, **tests}
+
+
+MASKS = {"source": "masks", "train": "raw/images", "masks": "raw/masks", "test": "raw/test", "classes": SHAPES}
+COCO = {
+    "source": "coco", "train": "raw/train.json", "images": "raw/images", "test": "raw/test.json", "test_images": "raw/test",
+}  # fmt: skip
+NETS: dict[str, dict[str, Any]] = {
+    "classification": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
+    "segmentation": {
+        "network": "unet",
+        "backbone": "test_resnet",
+        "params": {"decoder_channels": [16, 12, 8, 8, 8]},
+        "image_size_px": [32, 64],
+    },
+    "detection": {
+        "network": "fcos",
+        "backbone": "test_resnet",
+        "params": {"width": 16, "head_convs": 1, "strides": [4, 8, 16]},
+        "image_size_px": [32, 64],
+    },
+}
+"""The smallest network of each task."""
+
+
 @dataclass
 class Tiny:
-    """A prepared experiment: manifest, folds and cache of 40 training, 12 test and 10 unlabeled images, 2 folds."""
+    """A prepared experiment of one task in 2 folds: manifest, folds and cache."""
 
     root: Path
+    data: dict[str, Any]
+    """The config's ``data``."""
+    task: dict[str, Any] = field(default_factory=lambda: dict(TASK))
+    metric: str = "accuracy"
     n_folds: int = 2
     classes: list[str] = field(default_factory=lambda: list(CLASSES))
 
@@ -87,15 +176,14 @@ class Tiny:
         return [str(self.root / "cache" / f"{split}-0") for split in splits or ("train",)]
 
     def model(self, train: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        name = self.task["name"]
         entry = {
             "name": "net",
-            "network": "small_resnet",
-            "params": {"widths": [4, 8]},
-            "image_size_px": 12,
+            **NETS[name],
             **changes,
-            "train": {"epochs": 2, "batch_size": 8, "lr": 0.01, **(train or {})},
+            "train": {"epochs": 2, "batch_size": 8 if name == "classification" else 4, "lr": 0.01, **(train or {})},
         }
-        return slices.learning(parse({"name": "t", "data": {"source": "digits"}, "models": [entry]}), "net")
+        return slices.learning(parse({"name": "t", "task": name, "data": self.data, "models": [entry]}), "net")
 
     def train(self, folder: Path, **changes: Any) -> dict[str, Any]:
         """Run the training stage into ``folder``; return its run.json."""
@@ -107,9 +195,10 @@ class Tiny:
             "classes": str(self.folds / "classes.json"),
             "caches": self.caches(),
             "pseudo": None,
-            "task": "classification",
-            "metric": "accuracy",
+            "task": self.task,
+            "metric": self.metric,
             "model": self.model(),
+            "resize": "squash",
             "channels": 3,
             "place": PLACE,
             "pseudo_weight": 1.0,
@@ -119,11 +208,52 @@ class Tiny:
         train.run(**settings)
         return json.loads((folder / "run.json").read_text())
 
+    def predict(self, folder: Path, weights: Path, *splits: str, **changes: Any) -> dict[str, Any]:
+        """Run the prediction stage into ``folder``; return its settings."""
+        from goldfold.stages import predict
 
-def prepare(root: Path) -> Tiny:
-    """Manifest, folds and cache of generated images, through the stages themselves."""
+        model = changes.pop("model", self.model())
+        settings = {
+            "folder": str(folder),
+            "weights": str(weights),
+            "fold_file": self.fold_file(),
+            "classes": str(self.folds / "classes.json"),
+            "caches": self.caches("train", *splits),
+            "lists": {name: str(self.folds / f"{name}.csv") for name in splits},
+            "task": self.task,
+            "model": {name: model[name] for name in ("network", "backbone", "params", "size")},
+            "resize": "squash",
+            "channels": 3,
+            "tta": ["identity", "hflip"],
+            "place": PLACE,
+            "runtime": RUNTIME,
+            **changes,
+        }
+        predict.run(**settings)
+        return settings
+
+
+def prepare(tiny: Tiny, splits: list[str]) -> Tiny:
+    """Manifest, folds and cache through the stages themselves."""
     from goldfold.stages import cache, folds, manifest
 
+    values = {"name": "t", "task": tiny.task["name"], "metric": tiny.metric, "data": tiny.data}
+    config = parse({**values, "models": [{"name": "net", **NETS[tiny.task["name"]]}]})
+    size = list(config.models[0].size)
+    manifest.run(folder=str(tiny.root / "manifest"), workers=1, **slices.manifest(config))
+    tiny.classes = json.loads((tiny.root / "manifest/classes.json").read_text())
+    marker = str(tiny.folds / "folds.json")
+    folds.run(str(tiny.root / "manifest"), str(tiny.folds), marker, tiny.task, splits, "stratified", 2, 0, 1)
+    for split in (split for split in splits if split != "answers"):
+        shard, cached = tiny.folds / f"shards/{split}-0.csv", tiny.root / f"cache/{split}-0"
+        cache.run(str(shard), str(cached), size, 3, "squash")
+    return tiny
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Labels: 40 training, 12 test and 10 unlabeled images."""
+    root = tmp_path_factory.mktemp("tiny")
     rows = []
     for number in range(40):
         label = CLASSES[number % 2]
@@ -135,27 +265,45 @@ def prepare(root: Path) -> Tiny:
     pd.DataFrame({"id": [f"te{number:02d}" for number in range(12)]}).to_csv(root / "raw/test.csv", index=False)
     for number in range(10):
         save_picture(root / f"raw/pool/un{number:02d}.png", picture(200 + number, level=90 + 70 * (number % 2)))
-    source = {
+    data = {
         "source": "csv",
         "train": str(root / "raw/train.csv"),
         "images": str(root / "raw/train"),
         "test": str(root / "raw/test.csv"),
         "test_images": str(root / "raw/test"),
         "unlabeled": str(root / "raw/pool"),
+        "on_bad_image": "fail",
+        "on_missing_label": "fail",
     }
-    manifest.run(str(root / "manifest"), source, "classification", "fail", "fail", "fail", None, None, None, FORM, 1)
-    splits = ["train", "test", "unlabeled"]
-    folds.run(
-        str(root / "manifest"), str(root / "folds"), str(root / "folds/folds.json"), splits, "stratified", 2, 0, 1
-    )
-    for split in splits:
-        cache.run(str(root / f"folds/shards/{split}-0.csv"), str(root / f"cache/{split}-0"), [12, 12], 3, "squash")
-    return Tiny(root)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, data), ["train", "test", "unlabeled"])
+
+
+def _below(root: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """``data`` with its files below ``root``."""
+    return {k: str(root / v) if isinstance(v, str) and v.startswith("raw/") else v for k, v in data.items()}
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    root = tmp_path_factory.mktemp("tiny")
+def tiny_masks(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Masks: 12 training and 4 test images of SCENE_PX."""
+    root = tmp_path_factory.mktemp("tiny_masks")
+    write_scenes(root)
     with contextlib.chdir(root):
-        made = prepare(root)
-    return made
+        task = {"name": "segmentation", "mask_values": "index", "ignore_value": None}
+        return prepare(Tiny(root, _below(root, MASKS), task, "dice"), ["train", "test"])
+
+
+@pytest.fixture(scope="session")
+def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Boxes: 12 training and 4 test images of SCENE_PX."""
+    root = tmp_path_factory.mktemp("tiny_boxes")
+    write_scenes(root)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
+
+
+@pytest.fixture(scope="session")
+def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny) -> dict[str, Tiny]:
+    """A prepared experiment of each task."""
+    return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes)}

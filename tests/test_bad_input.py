@@ -8,16 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import FORM, TASK
 from goldfold.data import sources
 from goldfold.data.classes import refuse_unordered
+from goldfold.data.predictions import save
 from goldfold.data.splits import split as split_into
 from goldfold.runtime.errors import DataError
 from goldfold.stages import folds, manifest, submit
-from goldfold.tasks.protocol import save
+from goldfold.tasks.classification import Classification
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
-FORM = {"format": "auto", "id_column": "id", "label_column": "label"}
-POLICIES = {"on_bad_image": "quarantine", "on_missing_image": "fail", "on_missing_label": "quarantine"}
+POLICIES = {
+    "on_bad_image": "quarantine",
+    "on_missing_image": "fail",
+    "on_missing_label": "quarantine",
+    "on_bad_label": "fail",
+}
 
 
 class Raw:
@@ -45,11 +51,11 @@ class Raw:
         manifest.run(
             "out",
             source,
-            "classification",
+            TASK,
+            policies,
             metric=metric,
             **asked,
             workers=1,
-            **policies,
         )
         tables = {path.stem: pd.read_csv(path, dtype=str, keep_default_na=False) for path in Path("out").glob("*.csv")}
         return tables | {"classes": json.loads(Path("out/classes.json").read_text())}
@@ -71,7 +77,7 @@ def test_sound_input_gives_a_row_an_image_and_an_empty_quarantine(raw: Raw) -> N
     assert dict(zip(made["train"]["id"], made["train"]["label"], strict=True)) == raw.labels
     assert list(made["test"]["id"]) == raw.tests
     assert len(made["quarantine"]) == 0
-    assert list(made["quarantine"].columns) == ["split", "id", "path", "reason"]
+    assert list(made["quarantine"].columns) == ["split", "id", "path", "part", "reason"]
     assert made["classes"] == ["a", "b"]
     assert set(made["train"]["width"]) == {"8"}
     assert (made["train"]["sha256"].str.len() == 64).all()
@@ -100,7 +106,7 @@ def test_an_unreadable_image_goes_to_quarantine_with_the_reason(raw: Raw, spoil:
     spoil(Path("train/a3.png"))
     made = raw.manifest()
     assert made["quarantine"].to_dict("records") == [
-        {"split": "train", "id": "a3", "path": "train/a3.png", "reason": reason}
+        {"split": "train", "id": "a3", "path": "train/a3.png", "part": "image", "reason": reason}
     ]
     assert set(made["train"]["id"]) == set(raw.labels) - {"a3"}
 
@@ -134,7 +140,7 @@ def test_a_label_file_that_names_missing_images_ends_the_job(raw: Raw) -> None:
 def test_missing_images_go_to_quarantine_where_the_policy_says_so(raw: Raw) -> None:
     made = raw.manifest(rows=[*raw.rows(), "gone,a"], on_missing_image="quarantine")
     assert made["quarantine"].to_dict("records") == [
-        {"split": "train", "id": "gone", "path": "train/gone.*", "reason": "file is missing"}
+        {"split": "train", "id": "gone", "path": "train/gone.*", "part": "image", "reason": "file is missing"}
     ]
     assert len(made["train"]) == 12
 
@@ -158,7 +164,10 @@ def test_an_image_without_a_label_goes_to_quarantine(raw: Raw) -> None:
 
 
 def test_an_image_without_a_label_ends_the_job_where_the_policy_is_fail(raw: Raw) -> None:
-    said = r"train: 1 of 12 images have no label, first 'b5'\. Label them, or set data\.on_missing_label: quarantine\."
+    said = (
+        r"train: 1 of 12 images have a target that cannot be used, first 'b5': image has no label\. "
+        r"Correct it, or set data\.on_missing_label: quarantine\."
+    )
     with pytest.raises(DataError, match=said):
         raw.manifest(rows=raw.rows(b5=None), on_missing_label="fail")
 
@@ -203,8 +212,8 @@ def test_two_files_of_one_name_in_image_folders_of_classes(raw: Raw) -> None:
         manifest.run(
             "out",
             source,
-            "classification",
-            **POLICIES,
+            TASK,
+            POLICIES,
             metric="accuracy",
             classes=None,
             sample=None,
@@ -284,7 +293,7 @@ def test_class_folders_may_be_links(tmp_path: Path) -> None:
 def test_a_group_in_two_predefined_folds_is_refused() -> None:
     table = pd.DataFrame({"id": list("abcd"), "label": list("xyxy"), "group": list("1123"), "fold": list("0110")})
     with pytest.raises(DataError, match="group '1' lies in more than one fold"):
-        split_into(table, "predefined", 2, 0)
+        split_into(table, Classification(["x", "y"]).content(table), "predefined", 2, 0)
 
 
 def test_ids_of_a_pool_that_repeat_others_are_told_apart(raw: Raw) -> None:
@@ -305,6 +314,7 @@ def test_a_pool_image_that_is_a_copy_of_a_training_image_goes_to_quarantine(raw:
             "split": "unlabeled",
             "id": "copy",
             "path": "pool/copy.png",
+            "part": "image",
             "reason": "has the same bytes as training image b2",
         }
     ]
@@ -331,7 +341,7 @@ def test_a_missing_id_column_in_the_test_table(raw: Raw) -> None:
 
 
 def split(raw: Raw, splitter: str = "stratified", n_folds: int = 3) -> pd.DataFrame:
-    folds.run("out", "folds", "folds/folds.json", ["train", "test"], splitter, n_folds, 0, 2)
+    folds.run("out", "folds", "folds/folds.json", TASK, ["train", "test"], splitter, n_folds, 0, 2)
     return pd.read_csv("folds/train.csv", dtype=str)
 
 
@@ -474,11 +484,13 @@ class Submission:
     def __init__(self, classes: str = "abc", ids: tuple[str, ...] = ("t1", "t0", "t2")) -> None:
         self.classes = list(classes)
         Path("classes.json").write_text(json.dumps(self.classes))
+        Path("class_ids.json").write_text("{}")
         Path("test.csv").write_text("id\nt0\nt1\nt2\n")
         rows = {f"t{n}": np.full(len(classes), 0.1) + 0.7 * (np.arange(len(classes)) == n) for n in range(3)}
         rows = {id: row / row.sum() for id, row in rows.items()}
         values = np.array([rows.get(id, rows["t0"]) for id in ids])
-        save("test.npz", {"ids": np.array(ids), "classes": np.array(self.classes), "probabilities": values})
+        made = {"ids": np.array(ids), "classes": np.array(self.classes), "probabilities": values}
+        save("test.npz", made.items())
 
     def run(self, sample: str | None = None, metric: str = "accuracy", format: str = "auto") -> str:
         if sample is not None:
@@ -487,13 +499,12 @@ class Submission:
             predictions="test.npz",
             test="test.csv",
             classes="classes.json",
+            class_ids="class_ids.json",
             out="out.csv",
-            task="classification",
+            task=TASK,
             metric=metric,
             sample=None if sample is None else "sample.csv",
-            format=format,
-            id_column="image",
-            label_column="class",
+            settings={"format": format, "id_column": "image", "label_column": "class"},
         )
         return Path("out.csv").read_text()
 

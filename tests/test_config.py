@@ -1,4 +1,5 @@
 import copy
+import importlib
 import inspect
 import json
 import re
@@ -7,11 +8,12 @@ from typing import Any, get_args
 import pytest
 
 from goldfold.config import load, names, parse, slices
-from goldfold.config.data import Csv, Data, Digits, Folder, Folds
+from goldfold.config.data import Data, Folds
 from goldfold.config.learning import Train
-from goldfold.config.root import Config, Ensemble, Metric, View
+from goldfold.config.root import View
 from goldfold.config.schema import schema
 from goldfold.runtime.errors import ConfigError
+from goldfold.tasks import TASKS, find
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}
 BASE: dict[str, Any] = {"name": "t", "data": {"source": "digits"}, "models": [SMALL]}
@@ -48,7 +50,11 @@ WRONG = [
     ("model's key", {"models": small(backbon="x")}, ["models[0].backbon: unknown key", "nearest is 'backbone'"]),
     ("key of a source", {"data": {**CSV, "labels_column": "x"}}, ["data.labels_column", "nearest is 'label_column'"]),
     ("key of another source", {"data": {"source": "digits", "test": "x"}}, ["data.test: unknown key", "directory"]),
-    ("Literal", {"metric": "acuracy"}, ["metric = 'acuracy'", "nearest is 'accuracy'", "'log_loss'"]),
+    (
+        "name of the task's",
+        {"metric": "acuracy"},
+        ["metric = 'acuracy'", "nearest is 'accuracy'", "allowed with classification: accuracy, ", "log_loss"],
+    ),
     ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "'poly'"]),
     ("Literal of numbers", {"data": {"source": "digits", "channels": 2}}, ["data.channels = 2", "allowed: 1 or 3"]),
     ("text for whole number", {"train": {"epochs": "3"}}, ["train.epochs = '3'", "valid integer"]),
@@ -121,7 +127,7 @@ WRONG = [
     (
         "groups without group splitter",
         {"data": {**CSV, "group_column": "patient"}},
-        ["data.group_column is set", "folds.splitter is 'stratified'", "use stratified_group or group"],
+        ["there are groups (data.group_column or", "folds.splitter is 'stratified'", "use stratified_group or group"],
     ),
     ("predefined without column", {"folds": {"splitter": "predefined"}, "data": CSV}, ["needs data.fold_column"]),
     (
@@ -162,6 +168,136 @@ def test_one_mistake_gives_one_line_that_says_key_value_and_what_is_allowed(
         assert words in about[0]
 
 
+MASKS = {"source": "masks", "train": "i", "masks": "m"}
+COCO = {"source": "coco", "train": "t.json", "images": "i"}
+UNET = {"name": "a", "network": "unet", "backbone": "resnet18", "image_size_px": 64}
+FCOS = {"name": "a", "network": "fcos", "backbone": "resnet18", "image_size_px": 64}
+OF_TASK: dict[str, dict[str, Any]] = {
+    "classification": {"data": CSV, "models": [SMALL]},
+    "segmentation": {"data": MASKS, "models": [UNET]},
+    "detection": {"data": COCO, "models": [FCOS]},
+}
+"""The smallest sections of a config of each task."""
+
+# (task, changes to a good config of it, what the one line must say)
+WRONG_FOR_TASK = [
+    ("classification", {"data": MASKS}, ["data.source = 'masks'", "brings mask", "'classification' needs label"]),
+    ("segmentation", {"data": CSV}, ["data.source = 'csv'", "brings label", "'segmentation' needs mask"]),
+    ("detection", {"data": MASKS}, ["data.source = 'masks'", "brings mask", "'detection' needs boxes"]),
+    ("classification", {"metric": "dice"}, ["metric = 'dice'", "allowed with classification: accuracy, balanced"]),
+    ("segmentation", {"metric": "ap50"}, ["metric = 'ap50'", "allowed with segmentation: dice, iou"]),
+    ("detection", {"metric": "ap5"}, ["metric = 'ap5'", "nearest is 'ap", "allowed with detection: ap, ap50"]),
+    (
+        "classification",
+        {"ensemble": {"method": "wbf"}},
+        ["ensemble.method = 'wbf'", "allowed with classification: prob"],
+    ),
+    ("segmentation", {"ensemble": {"method": "rank"}}, ["ensemble.method = 'rank'", "segmentation: probability, geom"]),
+    ("detection", {"ensemble": {"method": "logit"}}, ["ensemble.method = 'logit'", "allowed with detection: wbf, nms"]),
+    ("segmentation", {"tta": ["zoom_in"]}, ["tta = 'zoom_in'", "allowed with segmentation: identity, hflip"]),
+    ("detection", {"tta": ["hflip", "shift_up"]}, ["tta = 'shift_up'", "allowed with detection: identity, hflip"]),
+    ("classification", {"train": {"loss": "dice"}}, ["models[0] (a).train.loss = 'dice'", "cross_entropy, focal"]),
+    (
+        "segmentation",
+        {"train": {"loss": {"dice": 1, "cross_entropy": 1}}},
+        ["train.loss = 'cross_entropy'", "ce, dice"],
+    ),
+    ("detection", {"train": {"loss": "focal"}}, ["train.loss: task 'detection' does not use it; remove it"]),
+    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "allowed: small_resnet, timm, package.module"]),
+    ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "allowed: deeplabv3, ", "unet, "]),
+    ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "allowed: faster_rcnn, fcos, retinanet"]),
+    ("detection", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'detection' does not use it; remove"]),
+    ("segmentation", {"train": {"cutmix_alpha": 1}}, ["train.cutmix_alpha: task 'segmentation' does not use it"]),
+    ("segmentation", {"train": {"label_smoothing": 0.1}}, ["train.label_smoothing: task 'segmentation' does not"]),
+    ("classification", {"task_params": {"threshold": 0.5}}, ["task_params.threshold: unknown key", ": nothing"]),
+    (
+        "segmentation",
+        {"task_params": {"treshold": 0.4}},
+        ["task_params.treshold: unknown key", "nearest is 'threshold'"],
+    ),
+    ("segmentation", {"task_params": {"threshold": "much"}}, ["task_params.threshold = 'much'", "valid number"]),
+    ("segmentation", {"task_params": {"threshold": "0.4"}}, ["task_params.threshold = '0.4'", "valid number"]),
+    ("segmentation", {"task_params": {"threshold": 1.5}}, ["task_params.threshold = 1.5", "less than or equal to 1"]),
+    ("segmentation", {"task_params": {"threshold": None}}, ["task_params.threshold = None", "valid number"]),
+    ("detection", {"task_params": {"least_score": True}}, ["task_params.least_score = True", "valid number"]),
+    ("detection", {"task_params": {"least_score": -0.1}}, ["task_params.least_score = -0.1", "or equal to 0"]),
+    ("detection", {"task_params": {"box_fields": ["label", "x3"]}}, ["task_params.box_fields.1 = 'x3'", "'x1', 'y1'"]),
+    ("detection", {"task_params": {"box_fields": []}}, ["task_params.box_fields = []", "at least 1 item"]),
+    (
+        "detection",
+        {"data": {**COCO, "test_images": "t"}, "pseudo_labels": {"rounds": 1, "weight": 0.5}},
+        ["pseudo_labels.weight = 0.5", "task 'detection' knows no weights; set 1"],
+    ),
+    ("segmentation", {"ensemble": {"iou_threshold": 0.4}}, ["ensemble.iou_threshold", "'segmentation' has no boxes"]),
+    ("classification", {"ensemble": {"skip_threshold": 0.1}}, ["ensemble.skip_threshold", "has no boxes to fuse"]),
+    ("segmentation", {"data": {**MASKS, "mask_values": "all"}}, ["data.mask_values = 'all'", "'index' or 'nonzero'"]),
+    ("segmentation", {"data": {**MASKS, "mask_values": {"a": 70000}}}, ["data.mask_values = 70000", "less than 65536"]),
+    (
+        "segmentation",
+        {"data": {**MASKS, "mask_values": {"a": 1, "b": 1}}},
+        ["data.mask_values", "'a' and 'b'", "value 1"],
+    ),
+    (
+        "segmentation",
+        {"data": {**MASKS, "mask_values": {"a": 1, "b": 2}, "ignore_value": 2}},
+        ["data.ignore_value = 2", "is the value of class 'b'"],
+    ),
+    ("segmentation", {"data": {**MASKS, "ignore_value": -1}}, ["data.ignore_value = -1", "greater than or equal to 0"]),
+    ("detection", {"data": {**COCO, "mask_values": "index"}}, ["data.mask_values: unknown key", "allowed: channels"]),
+    ("detection", {"data": {**COCO, "on_bad_label": "cut"}}, ["data.on_bad_label = 'cut'", "'quarantine' or 'drop'"]),
+    ("segmentation", {"data": {**MASKS, "groups": "none.csv"}}, ["data.groups = 'none.csv'", "no such file or folder"]),
+    ("detection", {"task": "detektion"}, ["unknown task 'detektion'", "nearest is 'detection'", "allowed: classif"]),
+    ("detection", {"task": "no_such_module:Task"}, ["task 'no_such_module:Task'", "must be importable where the job"]),
+    ("detection", {"task": "goldfold.tasks.detection:Detector"}, ["has no attribute 'Detector'", "must be importable"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "said"),
+    WRONG_FOR_TASK,
+    ids=[f"{task} {json.dumps(changes)[:60]}" for task, changes, _ in WRONG_FOR_TASK],
+)
+def test_what_does_not_go_with_the_task_is_told_in_one_line(
+    task: str, changes: dict[str, Any], said: list[str]
+) -> None:
+    lines = errors_of({"task": task, **OF_TASK[task], **changes})
+    about = [line for line in lines if said[0] in line]
+    assert len(about) == 1, lines
+    for words in said:
+        assert words in about[0]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_the_config_leaves_to_the_task_is_filled_in(task: str) -> None:
+    config = parse({**BASE, "task": task, **OF_TASK[task]})
+    kind = find(task)
+    assert (config.metric, config.ensemble.method) == (kind.metrics[0], kind.methods[0])
+    assert config.data.on_missing_label == kind.on_missing_label
+    assert config.models[0].train.loss is None, "the task's own, which no single name need stand for"
+    named = {"metric": kind.metrics[-1], "ensemble": {"method": kind.methods[-1]}}
+    asked = parse({**BASE, "task": task, **OF_TASK[task], **named})
+    assert (asked.metric, asked.ensemble.method) == (kind.metrics[-1], kind.methods[-1])
+    for policy in ("quarantine", "fail"):
+        data = {**OF_TASK[task]["data"], "on_missing_label": policy}
+        assert parse({**BASE, "task": task, **OF_TASK[task], "data": data}).data.on_missing_label == policy
+
+
+def test_settings_of_a_task_may_be_written_with_an_exponent_like_every_number() -> None:
+    config = parse({**BASE, "task": "detection", **OF_TASK["detection"], "task_params": {"least_score": "1e-3"}})
+    assert slices.late_task(config)["least_score"] == 0.001
+
+
+def test_settings_that_matter_late_reach_the_late_stages_alone() -> None:
+    shared = {**BASE, "task": "segmentation", **OF_TASK["segmentation"]}
+    plain, late = parse(shared), parse({**shared, "task_params": {"threshold": 0.3}})
+    assert slices.task(plain) == slices.task(late)
+    assert slices.manifest(plain) == slices.manifest(late)
+    assert slices.late_task(late) == {**slices.task(late), "threshold": 0.3}
+    assert slices.fusing(plain) == {"method": "probability"}
+    boxes = parse({**BASE, "task": "detection", **OF_TASK["detection"], "ensemble": {"iou_threshold": 0.4}})
+    assert slices.fusing(boxes) == {"method": "wbf", "iou_threshold": 0.4, "skip_threshold": 0.0}
+
+
 @pytest.mark.parametrize("key", ["name", "data", "models"])
 def test_each_key_that_must_be_given_is_missed(key: str) -> None:
     with pytest.raises(ConfigError, match=f"{key}: missing; it must be given"):
@@ -169,8 +305,16 @@ def test_each_key_that_must_be_given_is_missed(key: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    lines = errors_of({"metrik": 1, "metric": "x", "folds": {"n_folds": 1}})
-    assert sorted(line.split()[0] for line in lines) == ["folds.n_folds", "metric", "metrik:"]
+    lines = errors_of({"metrik": 1, "report": {"gallery": "x"}, "folds": {"n_folds": 1}})
+    assert sorted(line.split()[0] for line in lines) == ["folds.n_folds", "metrik:", "report.gallery"]
+
+
+def test_all_names_that_are_not_of_the_task_are_told_at_once() -> None:
+    wrong = {"metric": "x", "ensemble": {"method": "y"}, "task_params": {"z": 1}, "models": small(network="w")}
+    lines = errors_of({**wrong, "train": {"loss": "v"}})
+    assert sorted(line.split()[0] for line in lines) == [
+        "ensemble.method", "metric", "models[0]", "models[0]", "task_params.z:",
+    ]  # fmt: skip
 
 
 def test_a_mistake_in_the_shared_train_block_is_told_once_however_many_models_inherit_it() -> None:
@@ -306,54 +450,84 @@ def field(section: Any, name: str) -> set[Any]:
     return literals(section.model_fields[name].annotation)
 
 
+SOURCE_KINDS = get_args(get_args(Data)[0])
+
+
 def test_choices_in_the_config_are_the_keys_of_the_registries() -> None:
     from goldfold.data.sources import SOURCES
     from goldfold.data.splits import SPLITTERS
     from goldfold.data.transforms import FLIPS, PRESETS
-    from goldfold.ensembling import METHODS
     from goldfold.inference.views import VIEWS
-    from goldfold.losses import LOSSES
-    from goldfold.metrics import METRICS
     from goldfold.models import MODELS
     from goldfold.optim import SCHEDULES
-    from goldfold.tasks import TASKS
 
-    sources = {next(iter(field(kind, "source"))) for kind in get_args(get_args(Data)[0])}
+    sources = {next(iter(field(kind, "source"))) for kind in SOURCE_KINDS}
     pairs = {
-        "metrics": (literals(Metric), METRICS),
-        "losses": (field(Train, "loss"), LOSSES),
         "schedules": (field(Train, "schedule"), SCHEDULES),
         "views": (literals(View), VIEWS),
         "splitters": (field(Folds, "splitter"), SPLITTERS),
         "sources": (sources, SOURCES),
-        "methods": (field(Ensemble, "method"), METHODS["probabilities"]),
         "presets": (field(Train, "augment"), PRESETS),
         "flips": (field(Train, "flips"), FLIPS),
         "networks": (set(names.NETWORKS), MODELS),
-        "tasks": (field(Config, "task"), TASKS),
+        "networks of the tasks": ({network for name in TASKS for network in find(name).networks}, MODELS),
     }
-    assert len(pairs) == 11
+    assert len(pairs) == 8
     for name, (choices, registry) in pairs.items():
         assert choices == set(registry), name
         assert len(choices) == len(registry) > 0, name
 
 
+def test_choices_of_each_task_are_the_keys_of_its_registries() -> None:
+    from goldfold.ensembling import average, boxes
+    from goldfold.losses import classification as of_labels
+    from goldfold.losses import segmentation as of_masks
+    from goldfold.metrics import classification, detection, segmentation
+
+    own_losses = {"detector"}  # a detector brings its own; no other can be chosen
+    registries: dict[str, tuple[Any, Any, Any]] = {
+        "classification": (classification.METRICS, of_labels.LOSSES, average.METHODS),
+        "segmentation": (segmentation.METRICS, of_masks.LOSSES, average.PIXELWISE),
+        "detection": (detection.METRICS, own_losses, boxes.METHODS),
+    }
+    assert set(registries) == set(TASKS)
+    assert len(TASKS) == 3
+    for name, (its_metrics, its_losses, its_methods) in registries.items():
+        task = find(name)
+        assert set(task.metrics) == set(its_metrics), name
+        assert set(task.losses) == set(its_losses), name
+        assert set(task.methods) == set(its_methods), name
+
+
 def test_networks_that_take_a_backbone_are_marked_so() -> None:
     from goldfold.models import MODELS
 
-    parameters = {name: inspect.signature(builder).parameters for name, builder in MODELS.items()}
+    builders = {name: importlib.import_module(module).BUILDERS[name] for name, module in MODELS.items()}
+    parameters = {name: inspect.signature(builder).parameters for name, builder in builders.items()}
+    assert len(parameters) == len(names.NETWORKS) >= 17
     for fact, parameter in (("has_backbone", "backbone"), ("has_drop_path", "drop_path")):
         takes = {name: parameter in found for name, found in parameters.items()}
         assert takes == {name: getattr(network, fact) for name, network in names.NETWORKS.items()}, fact
 
 
-@pytest.mark.parametrize("kind", [Digits, Folder, Csv])
+TASK_OF_TARGET = {find(name).target: name for name in TASKS}
+
+
+def test_every_source_is_asked_for_its_settings() -> None:
+    assert len(SOURCE_KINDS) == 8
+    assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
+
+
+@pytest.mark.parametrize("kind", SOURCE_KINDS)
 def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: Any) -> None:
     from goldfold.data.sources import SOURCES
 
     source = next(iter(field(kind, "source")))
     given = {name: "x" for name, entry in kind.model_fields.items() if entry.is_required() and name != "source"}
-    handed = slices.manifest(parse({**BASE, "data": {"source": source, **given}}))["source"]
+    splitter = {"folds": {"splitter": "group"}} if source.startswith("scenes_") else {}
+    task = TASK_OF_TARGET[kind.target]
+    config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
+    handed = slices.manifest(config)["source"]
     assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters)
 
 

@@ -25,6 +25,8 @@ from goldfold.inference.views import VIEWS
 from goldfold.losses import LOSSES
 from goldfold.metrics import METRICS
 from goldfold.models import MODELS
+from goldfold.models.detectors import DETECTORS
+from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
 from goldfold.tasks import TASKS
@@ -35,6 +37,7 @@ every = pytest.mark.parametrize
 def test_the_suite_sees_every_registry() -> None:
     sizes = {
         "models": len(MODELS),
+        "classifiers": len(CLASSIFIERS),
         "losses": len(LOSSES),
         "metrics": len(METRICS),
         "schedules": len(SCHEDULES),
@@ -45,12 +48,15 @@ def test_the_suite_sees_every_registry() -> None:
         "sources": len(SOURCES),
         "tasks": len(TASKS),
     }
-    least = dict(zip(sizes, (2, 2, 6, 5, 4, 4, 14, 4, 3, 1), strict=True))
+    least = dict(zip(sizes, (17, 2, 2, 6, 5, 4, 4, 14, 4, 3, 1), strict=True))
     assert all(sizes[name] >= least[name] for name in sizes), sizes
     assert set(METHODS) == {task(["a", "b"]).prediction_kind for task in TASKS.values()}
 
 
 # --- networks
+
+CLASSIFIERS = [name for name in MODELS if name not in {*ARCHITECTURES, *DETECTORS}]
+"""Networks for one label an image; those for masks and boxes are held to their own in test_networks."""
 
 
 def network(name: str, channels: int = 3, n_classes: int = 3, **params: Any) -> torch.nn.Module:
@@ -69,7 +75,7 @@ def batch_of_images(channels: int = 3, n: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, (n, channels, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 @every("channels", [1, 3])
 @every("n_classes", [2, 5])
 def test_network_gives_one_logit_a_class_for_uint8_images(name: str, channels: int, n_classes: int) -> None:
@@ -80,7 +86,7 @@ def test_network_gives_one_logit_a_class_for_uint8_images(name: str, channels: i
     assert (logits[0] != logits[1]).any(), "the output depends on the image"
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 def test_every_parameter_of_a_network_gets_a_gradient(name: str) -> None:
     model = network(name)
     model(batch_of_images()).square().sum().backward()
@@ -90,7 +96,7 @@ def test_every_parameter_of_a_network_gets_a_gradient(name: str) -> None:
     assert without == []
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 def test_network_is_finite_in_bf16_and_near_its_fp32_output(name: str) -> None:
     model = network(name).eval()
     with torch.inference_mode():
@@ -101,7 +107,7 @@ def test_network_is_finite_in_bf16_and_near_its_fp32_output(name: str) -> None:
     assert (half - exact).abs().max() < 0.1 * exact.abs().max() + 0.1
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 def test_network_saved_and_loaded_gives_the_same_output(name: str, tmp_path: Path) -> None:
     model = network(name)
     model(batch_of_images())  # moves the running statistics, which must travel too
@@ -112,7 +118,7 @@ def test_network_saved_and_loaded_gives_the_same_output(name: str, tmp_path: Pat
     assert torch.equal(other(batch_of_images()), model(batch_of_images()))
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 def test_dropout_of_a_network_acts_in_training_only(name: str) -> None:
     model = network(name, dropout=0.5)
     for module in model.modules():
@@ -123,7 +129,7 @@ def test_dropout_of_a_network_acts_in_training_only(name: str) -> None:
     assert torch.equal(model(batch_of_images()), model(batch_of_images()))
 
 
-@every("name", MODELS)
+@every("name", CLASSIFIERS)
 def test_network_that_gets_an_unknown_parameter_says_which(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"network '{name}' does not take these parameters: .*no_such.*models\[\]"):
         network(name, no_such=1)

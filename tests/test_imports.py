@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from conftest import FORM, REPO, Tiny
+from conftest import FORM, PLACE, POLICIES, REPO, RUNTIME, Tiny
 from goldfold.runtime.provenance import UNREACHED
+from goldfold.stages import ensemble
+from goldfold.tasks import TASKS, find
 
 HEAVY = [
     "torch",
@@ -92,132 +94,104 @@ def test_the_report_loads_matplotlib_only_where_it_draws(tmp_path: Path) -> None
 
 # --- the packages that a stage's digest leaves out are not loaded by its work
 
-RUN = {
-    "manifest": "from goldfold.stages import manifest\nmanifest.run(**settings['manifest'])",
-    "train": "from goldfold.stages import train\ntrain.run(**settings['train'])",
-    "predict": "from goldfold.stages import predict\npredict.run(**settings['predict'])",
-    "pseudo_label": "from goldfold.stages import pseudo_label\npseudo_label.run(**settings['pseudo_label'])",
-    "ensemble": "from goldfold.stages import ensemble\nensemble.run(**settings['ensemble'])",
-    "submit": "from goldfold.stages import submit\nsubmit.run(**settings['submit'])",
-}
+STAGES = ("manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "submit")
+SOURCE_KEYS = ("source", "train", "images", "masks", "test", "test_images")
 
 
-@pytest.fixture(scope="module")
-def settings(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What each stage is run with; predictions of the other fold are made here."""
-    from conftest import PLACE, RUNTIME
-    from goldfold.stages import ensemble, predict
-
-    root = tmp_path_factory.mktemp("stages")
-    model = tiny.model({"epochs": 1, "warmup_epochs": 0, "ema_decay": 0.9, "mixup_alpha": 0.2})
-    classes = str(tiny.folds / "classes.json")
+def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
+    """What each stage is run with on fold 0; predictions of the other fold are made here."""
+    source = {key: tiny.data[key] for key in SOURCE_KEYS if key in tiny.data}
+    learnt = {"ema_decay": 0.9, **({"mixup_alpha": 0.2} if tiny.task["name"] == "classification" else {})}
+    model = tiny.model({"epochs": 1, "warmup_epochs": 0, **learnt})
+    common = {"task": tiny.task, "classes": str(tiny.folds / "classes.json")}
     made: dict[str, dict[str, Any]] = {}
+    sample = pd.read_csv(tiny.folds / "test.csv", dtype=str)[["id"]].assign(label="cat")
+    if tiny.task["name"] == "segmentation":
+        sample = sample.merge(pd.DataFrame({"class": tiny.classes}), how="cross")[["id", "class", "label"]]
+    sample.to_csv(root / "sample.csv", index=False)
     made["manifest"] = {
         "folder": str(root / "manifest"),
-        "source": {"source": "csv", "train": str(tiny.root / "raw/train.csv"), "images": str(tiny.root / "raw/train")},
-        "task": "classification",
-        "on_bad_image": "fail",
-        "on_missing_image": "fail",
-        "on_missing_label": "fail",
-        "sample": None,
+        "source": source,
+        "task": tiny.task,
+        "policies": POLICIES,
+        "sample": str(root / "sample.csv"),
+        "metric": tiny.metric,
+        "classes": tiny.classes,
+        "submission": FORM,
         "workers": 1,
     }
-    made["manifest"]["source"] |= {"test": str(tiny.root / "raw/test.csv"), "test_images": str(tiny.root / "raw/test")}
-    sample = pd.read_csv(tiny.root / "raw/test.csv").assign(label="cat")
-    sample.to_csv(root / "sample.csv", index=False)
-    made["manifest"] |= {"metric": "accuracy", "classes": None, "submission": FORM}
-    made["manifest"]["sample"] = str(root / "sample.csv")
+    made["folds"] = {
+        "manifest": str(tiny.root / "manifest"), "folder": str(root / "folds"), "marker": str(root / "folds/folds.json"),
+        "task": tiny.task, "splits": ["train", "test"], "splitter": "stratified", "n_folds": 2, "seed": 0, "shards": 1,
+    }  # fmt: skip
     for fold in (1, 0):
-        place = {**PLACE, "fold": fold}
+        place, trained = {**PLACE, "fold": fold}, root / f"train{fold}"
         made["train"] = {
-            "folder": str(root / f"train{fold}"),
-            "fold_file": tiny.fold_file(fold),
-            "classes": classes,
-            "caches": tiny.caches(),
-            "pseudo": None,
-            "task": "classification",
-            "metric": "f1_macro",
-            "model": model,
-            "channels": 3,
-            "place": place,
-            "pseudo_weight": 1.0,
-            "runtime": RUNTIME,
-        }
-        tiny.train(root / f"train{fold}", fold_file=tiny.fold_file(fold), model=model, place=place)
-        made["predict"] = {
-            "folder": str(root / f"predict/net/round0/fold{fold}/seed0"),
-            "weights": str(root / f"train{fold}/model.safetensors"),
-            "fold_file": tiny.fold_file(fold),
-            "classes": classes,
-            "caches": tiny.caches("train", "test"),
-            "lists": {"test": str(tiny.folds / "test.csv")},
-            "task": "classification",
-            "model": {name: model[name] for name in ("network", "backbone", "params", "size")},
-            "channels": 3,
-            "tta": ["identity", "zoom_in"],
-            "place": place,
-            "runtime": RUNTIME,
-        }
-        predict.run(**made["predict"])
+            "folder": str(trained), "fold_file": tiny.fold_file(fold), "caches": tiny.caches(), "pseudo": None,
+            "metric": tiny.metric, "model": model, "resize": "squash", "channels": 3, "place": place,
+            "pseudo_weight": 1.0, "runtime": RUNTIME, **common,
+        }  # fmt: skip
+        tiny.train(trained, fold_file=tiny.fold_file(fold), model=model, place=place)
+        folder, weights = root / f"predict/net/round0/fold{fold}/seed0", trained / "model.safetensors"
+        made["predict"] = tiny.predict(
+            folder, weights, "test", model=model, fold_file=tiny.fold_file(fold), place=place
+        )
+    test_of_fold = str(root / "predict/net/round0/fold0/seed0/test.npz")
     made["pseudo_label"] = {
-        "predictions": {"test": [str(root / "predict/net/round0/fold0/seed0/test.npz")]},
-        "classes": classes,
-        "out": str(root / "pseudo.csv"),
-        "task": "classification",
-        "threshold": 0.5,
-        "fold": 0,
-    }
+        "predictions": {"test": [test_of_fold]}, "out": str(root / "pseudo.csv"), "threshold": 0.5, "fold": 0, **common,
+    }  # fmt: skip
     made["ensemble"] = {
-        "predictions": str(root / "predict"),
-        "train": str(tiny.folds / "train.csv"),
-        "classes": classes,
-        "folder": str(root / "ensemble"),
-        "leaderboard": str(root / "leaderboard.csv"),
-        "metrics": str(root / "metrics.json"),
-        "task": "classification",
-        "metric": "f1_macro",
-        "models": ["net"],
-        "seeds": [0],
-        "n_folds": 2,
-        "rounds": 1,
-        "has_test": True,
-        "method": "rank",
-        "weights": {},
-    }
+        "predictions": str(root / "predict"), "train": str(tiny.folds / "train.csv"), "folder": str(root / "ensemble"),
+        "leaderboard": str(root / "leaderboard.csv"), "metrics": str(root / "metrics.json"), "metric": tiny.metric,
+        "models": ["net"], "seeds": [0], "n_folds": 2, "rounds": 1, "has_test": True, "weights": {},
+        "settings": {"method": find(tiny.task["name"]).methods[-1]}, "workers": 1, **common,
+    }  # fmt: skip
     ensemble.run(**made["ensemble"])
     made["submit"] = {
-        "predictions": str(root / "ensemble/test.npz"),
-        "test": str(tiny.folds / "test.csv"),
-        "classes": classes,
-        "out": str(root / "submission.csv"),
-        "task": "classification",
-        "metric": "f1_macro",
-        "sample": None,
-        "format": "auto",
-        "id_column": "id",
-        "label_column": "label",
-    }
+        "predictions": str(root / "ensemble/test.npz"), "test": str(tiny.folds / "test.csv"),
+        "out": str(root / "submission.csv"), "metric": tiny.metric, "sample": None, "settings": FORM,
+        "class_ids": str(tiny.folds / "class_ids.json"), **common,
+    }  # fmt: skip
     return made
 
 
+@pytest.fixture(scope="module")
+def settings(
+    tiny_of: dict[str, Tiny], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """What each stage is run with, by task."""
+    return {name: settings_of(tiny, tmp_path_factory.mktemp(f"stages_{name}")) for name, tiny in tiny_of.items()}
+
+
 def test_every_stage_whose_digest_leaves_packages_out_is_held_to_it() -> None:
-    assert set(RUN) | {"report"} == set(UNREACHED)
+    assert {*STAGES, "report"} == set(UNREACHED)
     for packages in UNREACHED.values():
         for name in packages:
             assert name in MODULES, name
 
 
-@pytest.mark.parametrize("stage", RUN)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_loads_nothing_of_the_packages_that_its_digest_leaves_out(
-    stage: str, settings: dict[str, dict[str, Any]], tmp_path: Path
+    stage: str, task: str, settings: dict[str, dict[str, dict[str, Any]]], tmp_path: Path
 ) -> None:
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    code = f"import json\nsettings = json.load(open('settings.json'))\n{RUN[stage]}"
-    everything = loaded_after(code, tmp_path)
+    (tmp_path / "settings.json").write_text(json.dumps(settings[task][stage]))
+    code = f"import json\nsettings = json.load(open('settings.json'))\nfrom goldfold.stages import {stage}\n"
+    everything = loaded_after(f"{code}{stage}.run(**settings)", tmp_path)
     loaded = [name for name in everything if name.split(".")[0] == "goldfold"]
     assert f"goldfold.stages.{stage}" in loaded
     assert len(loaded) > 8
     wrong = [name for name in loaded for left in UNREACHED[stage] if name == left or name.startswith(f"{left}.")]
     assert wrong == []
+    assert [other for other in TASKS if f"goldfold.tasks.{other}" in loaded] == [task], "one task knows no other"
+    own = {network.split(".")[-1] for network in loaded if network.startswith("goldfold.models.")}
+    assert own <= {*NETWORK_MODULES[task], "wrapping"}, "networks of other tasks are not loaded"
     assert ("torch" in everything) == (stage in ("train", "predict")), "a stage without a network loads no torch"
     assert "matplotlib" not in everything
+
+
+NETWORK_MODULES = {
+    "classification": {"small_resnet"},
+    "segmentation": {"smp_models", "timm_models"},
+    "detection": {"detectors", "pyramid", "timm_models"},
+}

@@ -1,53 +1,71 @@
-"""No label of a validation image reaches the models of its fold, in any round: trained for real, compared byte by byte."""
+"""No target of a validation image reaches the models of its fold, in any round: trained for real, compared byte by byte."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import RUNTIME, Tiny
-from goldfold.stages import predict, pseudo_label, train
+from conftest import Tiny
+from goldfold.data.boxes import from_text, to_text
+from goldfold.stages import pseudo_label
+from goldfold.tasks import TASKS
+
+POOLS = {"classification": ["test", "unlabeled"], "segmentation": ["test"], "detection": ["test"]}
 
 
-def two_rounds(tiny: Tiny, folder: Path, fold_file: str, fold: int) -> dict[str, str]:
-    """Train, predict, pseudo-label and train again; digests of all that the fold's models are and say."""
-    classes, caches = str(tiny.folds / "classes.json"), tiny.caches("train", "test", "unlabeled")
-    lists = {name: str(tiny.folds / f"{name}.csv") for name in ("test", "unlabeled")}
-    model = tiny.model({"epochs": 1, "warmup_epochs": 0})
-    common = {"fold_file": fold_file, "classes": classes, "caches": caches, "task": "classification"}
-    common |= {"model": model, "channels": 3, "runtime": RUNTIME}
+def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str, str]:
+    """Train, predict, pseudo-label and train again on fold 0; digests of all that the fold's models are and say."""
+    pools, caches = POOLS[tiny.task["name"]], [cache, *tiny.caches("test")]
+    caches += tiny.caches("unlabeled") if "unlabeled" in pools else []
+    common = {"fold_file": fold_file, "caches": caches, "model": tiny.model({"epochs": 1, "warmup_epochs": 0})}
     pseudo: str | None = None
     for number in (0, 1):
         out = folder / f"round{number}"
-        place = {"round": number, "fold": fold, "seed": 0}
-        train.run(folder=str(out), pseudo=pseudo, metric="accuracy", place=place, pseudo_weight=1.0, **common)
-        weights = str(out / "model.safetensors")
-        predict.run(folder=str(out), weights=weights, lists=lists, tta=["identity"], place=place, **common)
+        place = {"round": number, "fold": 0, "seed": 0}
+        tiny.train(out, pseudo=pseudo, place=place, **common)
+        tiny.predict(out, out / "model.safetensors", *pools, place=place, tta=["identity"], **common)
         pseudo = str(out / "pseudo.csv")
-        files = {name: [str(out / f"{name}.npz")] for name in lists}
-        pseudo_label.run(files, classes=classes, out=pseudo, task="classification", threshold=0.0, fold=fold)
+        files = {name: [str(out / f"{name}.npz")] for name in pools}
+        classes = str(tiny.folds / "classes.json")
+        pseudo_label.run(files, classes=classes, out=pseudo, task=tiny.task, threshold=0.0, fold=0)
+        assert len(pd.read_csv(pseudo)) > 0, "the second round learns from something"
     made = [path for path in sorted(folder.rglob("*")) if path.suffix in (".npz", ".csv", ".safetensors")]
     kept = [path for path in made if path.name not in ("history.csv", "best.safetensors")]  # these know the scores
-    assert len(kept) == 10
+    assert len(kept) == 2 * (3 + len(pools))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
-def with_planted_labels(fold_file: str, out: Path, rows_of: str) -> str:
-    """The fold's list with the two classes swapped for the images of one part."""
-    table = pd.read_csv(fold_file, dtype=str)
-    names = sorted(table["label"].unique())[:2]
-    rows = table["split"] == rows_of
-    table.loc[rows, "label"] = table.loc[rows, "label"].replace(dict(zip(names, names[::-1], strict=True)))
-    table.to_csv(out, index=False)
-    return str(out)
+def with_planted_targets(tiny: Tiny, out: Path, rows_of: str) -> tuple[str, str]:
+    """The fold's list and the cache of the training images, with two classes swapped for the images of one part."""
+    table = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False)
+    rows, swap = table["split"] == rows_of, dict(zip(tiny.classes, tiny.classes[::-1], strict=True))
+    assert len(swap) == 2
+    shutil.copytree(tiny.caches("train")[0], out / "cache")
+    if "label" in table:
+        table.loc[rows, "label"] = table.loc[rows, "label"].map(swap)
+    elif "boxes" in table:
+        texts = [from_text(text) for text in table["boxes"][rows]]
+        table.loc[rows, "boxes"] = [to_text([swap[label] for label in labels], boxes) for labels, boxes in texts]
+    else:
+        masks, ids = np.load(out / "cache/masks.npy"), list(pd.read_csv(out / "cache/ids.csv")["id"])
+        for id in table["id"][rows]:
+            masks[ids.index(id)] = np.array([0, 2, 1], np.uint8)[masks[ids.index(id)]]
+        np.save(out / "cache/masks.npy", masks)
+        table.loc[rows, "mask_sha256"] = "other"
+    table.to_csv(out / "fold0.csv", index=False)
+    return str(out / "fold0.csv"), str(out / "cache")
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("rows_of", "reaches"), [("val", False), ("train", True)])
 def test_planted_labels_reach_the_models_only_from_the_training_part(
-    tiny: Tiny, tmp_path: Path, rows_of: str, reaches: bool
+    tiny_of: dict[str, Tiny], tmp_path: Path, task: str, rows_of: str, reaches: bool
 ) -> None:
-    true = tiny.fold_file(0)
-    planted = with_planted_labels(true, tmp_path / "planted.csv", rows_of)
-    same = two_rounds(tiny, tmp_path / "true", true, 0) == two_rounds(tiny, tmp_path / "planted", planted, 0)
+    tiny = tiny_of[task]
+    planted = with_planted_targets(tiny, tmp_path, rows_of)
+    true = two_rounds(tiny, tmp_path / "true", tiny.fold_file(), tiny.caches("train")[0])
+    same = true == two_rounds(tiny, tmp_path / "planted", *planted)
     assert same is not reaches

@@ -8,18 +8,19 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from conftest import FORM, TASK
 from goldfold.data.cache import shard_of
 from goldfold.data.dataset import EpochSampler
+from goldfold.data.predictions import save
 from goldfold.data.splits import split
 from goldfold.ensembling.average import geometric, logit, mean_ranks, probability, rank
 from goldfold.inference.views import VIEWS
-from goldfold.metrics import METRICS
-from goldfold.metrics.bootstrap import score
+from goldfold.metrics.bootstrap import bootstrap
+from goldfold.metrics.classification import roc_auc
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import DataError
 from goldfold.stages import submit
 from goldfold.tasks.classification import Classification
-from goldfold.tasks.protocol import save
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -40,9 +41,14 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, int]:
     return table.sample(frac=1, random_state=int(generator.integers(1000))).reset_index(drop=True), n_folds
 
 
+def content_of(table: pd.DataFrame) -> pd.DataFrame:
+    """As classification gives it: 1 in the column of the label."""
+    return Classification(sorted(set(table["label"]))).content(table)
+
+
 def split_or_reject(table: pd.DataFrame, splitter: str, n_folds: int, seed: int) -> np.ndarray:
     try:
-        return split(table, splitter, n_folds, seed)
+        return split(table, content_of(table), splitter, n_folds, seed)
     except DataError:
         assume(False)
         raise
@@ -74,14 +80,15 @@ def test_folds_do_not_depend_on_the_order_of_rows(
     table, n_folds = made
     folds = split_or_reject(table, splitter, n_folds, seed)
     shuffled = table.sample(frac=1, random_state=shuffle).reset_index(drop=True)
-    again = split(shuffled, splitter, n_folds, seed)
+    again = split(shuffled, content_of(shuffled), splitter, n_folds, seed)
     assert dict(zip(table["id"], folds, strict=True)) == dict(zip(shuffled["id"], again, strict=True))
 
 
 @given(tables(), seeds)
 def test_each_fold_has_each_class_in_its_share_to_within_an_image(made: tuple[pd.DataFrame, int], seed: int) -> None:
     table, n_folds = made
-    counts = pd.crosstab(split(table.drop(columns="group"), "stratified", n_folds, seed), table["label"])
+    folds = split(table.drop(columns="group"), content_of(table), "stratified", n_folds, seed)
+    counts = pd.crosstab(folds, table["label"])
     exact = table["label"].value_counts() / n_folds
     assert ((counts - exact).abs() <= 1 + 1e-9).all().all()
 
@@ -90,8 +97,53 @@ def test_each_fold_has_each_class_in_its_share_to_within_an_image(made: tuple[pd
 def test_group_folds_are_of_about_the_same_size(n_folds: int, seed: int) -> None:
     table = pd.DataFrame({"id": [f"i{n:03d}" for n in range(240)], "group": [f"g{n // 2}" for n in range(240)]})
     table["label"] = [str(n % 3) for n in range(240)]
-    sizes = np.bincount(split(table, "group", n_folds, seed), minlength=n_folds)
+    sizes = np.bincount(split(table, content_of(table), "group", n_folds, seed), minlength=n_folds)
     assert sizes.max() - sizes.min() <= 4
+
+
+@st.composite
+def amounts(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Groups of images, and how many objects, or pixels, of each class are in each: in most none or some of several."""
+    n_folds, n, n_classes = draw(st.integers(2, 4)), draw(st.integers(30, 60)), draw(st.integers(1, 4))
+    generator, most = np.random.default_rng(draw(seeds)), draw(st.sampled_from([4, 100_000]))
+    values = generator.integers(1, most, (n, n_classes)) * (generator.random((n, n_classes)) < 0.6)
+    values[: 2 * n_folds] = np.maximum(values[: 2 * n_folds], 1)
+    table = pd.DataFrame({"id": [f"i{number:02d}" for number in generator.permutation(n)]})
+    table["group"] = [f"g{number}" for number in generator.permutation(n) // draw(st.integers(1, 3))]
+    return table, pd.DataFrame(values, columns=[f"c{number}" for number in range(n_classes)]), n_folds
+
+
+@given(amounts(), seeds, st.sampled_from(["stratified", "group", "stratified_group"]))
+def test_folds_of_images_with_many_objects_or_none_hold_each_once_and_part_no_group(
+    made: tuple[pd.DataFrame, pd.DataFrame, int], seed: int, splitter: str
+) -> None:
+    table, content, n_folds = made
+    table = table.drop(columns="group") if splitter == "stratified" else table
+    try:
+        folds = split(table, content, splitter, n_folds, seed)
+    except DataError:
+        assume(False)
+    assert len(folds) == len(table)
+    assert set(folds) == set(range(n_folds))
+    for number in range(n_folds):
+        assert (content[folds != number].sum() > 0).all(), "every class is learnt in every fold"
+    if splitter != "stratified":
+        assert (pd.Series(folds).groupby(table["group"]).nunique() == 1).all()
+    order = np.random.default_rng(seed).permutation(len(table))
+    shuffled = [part.iloc[order].reset_index(drop=True) for part in (table, content)]
+    assert (split(*shuffled, splitter, n_folds, seed) == folds[order]).all()
+
+
+@pytest.mark.parametrize("most", [6, 40_000], ids=["objects", "pixels"])
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_share_out_objects_pixels_and_images_alike(most: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    content = pd.DataFrame(generator.integers(0, most, (200, 3)) * (generator.random((200, 3)) < 0.4), columns=[*"abc"])
+    table = pd.DataFrame({"id": [f"i{number:03d}" for number in range(200)]})
+    folds = split(table, content, "stratified", 4, seed)
+    shares = content.groupby(folds).sum() / content.sum()
+    assert (shares - 1 / 4).abs().max().max() < 0.06
+    assert np.bincount(folds) == pytest.approx([50] * 4, abs=4)
 
 
 # --- ensembling
@@ -173,8 +225,8 @@ def test_geometric_average_is_the_weighted_product_scaled(made: tuple[np.ndarray
 
 # --- views
 
-INVERTIBLE = [name for name, view in VIEWS.items() if view.inverse is not None]
-LOSSY = [name for name, view in VIEWS.items() if view.inverse is None]
+INVERTIBLE = [name for name, view in VIEWS.items() if view.turn is not None]
+LOSSY = [name for name, view in VIEWS.items() if view.turn is None]
 
 
 def test_eight_views_can_be_undone_and_six_cannot() -> None:
@@ -188,14 +240,32 @@ def test_the_inverse_of_a_view_undoes_it_on_square_and_other_images(
 ) -> None:
     x = torch.rand((n, channels, height, width), generator=torch.Generator().manual_seed(seed))
     view = VIEWS[name]
-    assert view.inverse is not None
-    assert torch.equal(view.inverse(view.forward(x)), x)
-    assert torch.equal(view.forward(view.inverse(x)), x)
+    assert view.turn is not None
+    assert torch.equal(view.turn.inverse(view.forward(x)), x)
+    assert torch.equal(view.forward(view.turn.inverse(x)), x)
 
 
 def test_the_eight_views_that_can_be_undone_are_the_eight_symmetries_of_a_square() -> None:
     x = torch.arange(16.0).view(1, 1, 4, 4)
     assert len({tuple(VIEWS[name].forward(x).flatten().tolist()) for name in INVERTIBLE}) == 8
+
+
+@given(st.integers(2, 12), st.integers(2, 12), seeds)
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_boxes_are_turned_back_to_where_the_pixels_came_from(name: str, height: int, width: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    x1, y1 = (int(generator.integers(0, side)) for side in (width, height))
+    x2, y2 = int(generator.integers(x1 + 1, width + 1)), int(generator.integers(y1 + 1, height + 1))
+    image = torch.zeros((1, 1, height, width))
+    image[..., y1:y2, x1:x2] = 1
+    view = VIEWS[name]
+    assert view.turn is not None
+    seen = view.forward(image)
+    ys, xs = (seen[0, 0].any(dim=dim).nonzero()[:, 0] for dim in (1, 0))
+    found = torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).float()[None]
+    back = view.turn.boxes_back(found, (seen.shape[-2], seen.shape[-1]))
+    assert back.tolist() == [[x1, y1, x2, y2]]
+    assert view.turn.boxes_back(found[:0], (seen.shape[-2], seen.shape[-1])).shape == (0, 4)
 
 
 @given(st.integers(2, 40), st.integers(2, 40), seeds)
@@ -317,7 +387,7 @@ def test_neighbouring_parts_do_not_run_together() -> None:
 def test_the_interval_holds_the_value_and_lies_within_the_range_of_the_metric(n: int, share: float, seed: int) -> None:
     hits = np.random.default_rng(seed).random(n) < share
     assume(5 < hits.sum() < n - 5)
-    found = score(lambda rows: float(hits[rows].mean()), n, n_resamples=200)
+    found = bootstrap(lambda rows: float(hits[rows].mean()), n, n_resamples=200)
     assert found.value == hits.mean()
     assert 0 <= found.low <= found.value <= found.high <= 1
     # half a width of 1.96 standard errors, as the normal approximation has it
@@ -334,8 +404,8 @@ def test_the_interval_is_wider_where_images_of_a_group_stand_and_fall_together(s
     per_group = np.random.default_rng(seed).random(30) < 0.5
     hits = np.repeat(per_group, 8)
     groups = [f"g{number}" for number in np.repeat(np.arange(30), 8)]
-    alone = score(lambda rows: float(hits[rows].mean()), len(hits), n_resamples=300)
-    grouped = score(lambda rows: float(hits[rows].mean()), len(hits), groups, n_resamples=300)
+    alone = bootstrap(lambda rows: float(hits[rows].mean()), len(hits), n_resamples=300)
+    grouped = bootstrap(lambda rows: float(hits[rows].mean()), len(hits), groups, n_resamples=300)
     assert grouped.value == alone.value
     # 30 groups of 8 equal images carry the information of 30 images: sqrt(8) = 2.8 times as wide
     assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
@@ -343,18 +413,18 @@ def test_the_interval_is_wider_where_images_of_a_group_stand_and_fall_together(s
 
 def test_groups_of_one_image_each_change_nothing_but_the_draw() -> None:
     hits = np.arange(200) % 3 == 0
-    alone = score(lambda rows: float(hits[rows].mean()), 200)
-    grouped = score(lambda rows: float(hits[rows].mean()), 200, [f"g{number}" for number in range(200)])
+    alone = bootstrap(lambda rows: float(hits[rows].mean()), 200)
+    grouped = bootstrap(lambda rows: float(hits[rows].mean()), 200, [f"g{number}" for number in range(200)])
     assert grouped.high - grouped.low == pytest.approx(alone.high - alone.low, rel=0.15)
 
 
 def test_without_resamples_there_is_no_interval_and_resamples_that_cannot_be_scored_are_left_out() -> None:
-    none = score(lambda rows: 0.5, 10, n_resamples=0)
+    none = bootstrap(lambda rows: 0.5, 10, n_resamples=0)
     assert none.value == 0.5
     assert np.isnan([none.low, none.high]).all()
     labels = np.array([0] * 9 + [1])
     values = np.column_stack([np.linspace(1, 0, 10), np.linspace(0, 1, 10)])
-    found = score(lambda rows: METRICS["roc_auc"].value(values[rows], labels[rows]), 10, n_resamples=100)
+    found = bootstrap(lambda rows: roc_auc(values[rows], labels[rows]), 10, n_resamples=100)
     assert (found.low, found.high) == (1.0, 1.0)
 
 
@@ -373,22 +443,23 @@ def test_a_submission_joins_on_id_whatever_the_order_of_rows(
     values = dict(zip(ids, generator.dirichlet(np.ones(3), n), strict=True))
     predicted, listed, sampled = (generator.permutation(ids).tolist() for _ in range(3))
     (folder / "classes.json").write_text(json.dumps(names))
+    (folder / "class_ids.json").write_text("{}")
     pd.DataFrame({"id": listed}).to_csv(folder / "test.csv", index=False)
     columns = {"image": sampled, "label": "a"} if form == "label" else {"image": sampled, "c": 0, "a": 0, "b": 0}
     pd.DataFrame(columns).to_csv(folder / "sample.csv", index=False)
     arrays = {"ids": np.array(predicted), "classes": np.array(names)}
-    save(folder / "test.npz", {**arrays, "probabilities": np.array([values[id] for id in predicted])})
+    arrays["probabilities"] = np.array([values[id] for id in predicted])
+    save(folder / "test.npz", arrays.items())
     submit.run(
         predictions=str(folder / "test.npz"),
         test=str(folder / "test.csv"),
         classes=str(folder / "classes.json"),
+        class_ids=str(folder / "class_ids.json"),
         out=str(folder / "out.csv"),
-        task="classification",
+        task=TASK,
         metric="accuracy",
         sample=str(folder / "sample.csv"),
-        format="auto",
-        id_column="id",
-        label_column="label",
+        settings=FORM,
     )
     made = pd.read_csv(folder / "out.csv")
     assert list(made.columns) == list(columns)

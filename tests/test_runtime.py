@@ -2,6 +2,7 @@ import ast
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from goldfold.runtime.files import atomic, read_json, write_if_changed, write_js
 from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
 from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.job import job
+from goldfold.runtime.provenance import source_digest
+from goldfold.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -176,7 +179,7 @@ parsed = functools.cache(ast.parse)
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
-    """A copy of the code; gives (stage -> digest), computed anew each time."""
+    """A copy of the code; gives (stage, task, network -> digest), computed anew each time."""
     shutil.copytree(repo / "src/goldfold", tmp_path / "src/goldfold", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(repo / "workflow/scripts", tmp_path / "scripts")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "src/goldfold")
@@ -184,14 +187,19 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     monkeypatch.setattr(provenance, "_tree", lambda file: parsed(file.read_text()))
     caches = (provenance.source_digest, provenance._code_digest, provenance._imports)
 
-    def digest(stage: str) -> str:
+    def digest(stage: str, task: str = "classification", network: str = "small_resnet") -> str:
         for cached in caches:
             cached.cache_clear()
-        return provenance.source_digest(stage)
+        return source_digest(stage, *asked_with(stage, task, network))
 
     yield digest
     for cached in caches:
         cached.cache_clear()
+
+
+def asked_with(stage: str, task: str, network: str) -> tuple[str, ...]:
+    """What the workflow names beside the stage: a test of the rules holds it to this."""
+    return {"cache": (), "train": (task, network), "predict": (task, network)}.get(stage, (task,))
 
 
 STAGES = ["manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
@@ -227,6 +235,7 @@ EDITS = {
     "optim/schedules.py": {"train"},
     "data/transforms.py": {"train"},
     "data/splits.py": {"folds"},
+    "data/cache.py": {"folds", "cache", "train", "predict"},
     "data/sources/table.py": {"manifest", "submit"},
     "data/integrity.py": {"manifest"},
     "inference/views.py": {"train", "predict"},
@@ -244,6 +253,77 @@ def test_an_edit_changes_the_digest_of_exactly_the_stages_that_run_the_code(sour
     edit(file, "\nADDED = 1\n")
     changed = {stage for stage in STAGES if sources(stage) != before[stage]}
     assert changed - {"report"} == EDITS[file]
+
+
+ALL_BUT_CACHE = {"manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "submit"}
+SCORING = {"manifest", "train", "ensemble", "submit"}
+# what belongs to one task alone -> stages whose digest an edit must change, of runs of that task alone
+OF_ONE_TASK = {
+    "classification": {
+        "tasks/classification.py": ALL_BUT_CACHE,
+        "metrics/classification.py": SCORING,
+        "losses/classification.py": {"train"},
+        "models/small_resnet.py": {"train", "predict"},
+    },
+    "segmentation": {
+        "tasks/segmentation.py": ALL_BUT_CACHE,
+        "metrics/segmentation.py": SCORING,
+        "losses/segmentation.py": {"train"},
+        "models/smp_models.py": {"train", "predict"},
+        "ensembling/maps.py": {"pseudo_label", "ensemble"},
+        "data/maps.py": ALL_BUT_CACHE,
+    },
+    "detection": {
+        "tasks/detection.py": ALL_BUT_CACHE,
+        "metrics/detection.py": SCORING,
+        "models/detectors.py": {"train", "predict"},
+        "ensembling/boxes.py": {"predict", "pseudo_label", "ensemble"},  # views of one image are fused in predict
+    },
+}
+NETWORK_OF = {"classification": "small_resnet", "segmentation": "unet", "detection": "fcos"}
+
+
+@pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
+def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
+    assert set(OF_ONE_TASK) == set(TASKS) == set(NETWORK_OF)
+    runs = [(stage, *of) for of in NETWORK_OF.items() for stage in STAGES]
+    assert len(runs) == 27
+    before = {run: sources(*run) for run in runs}
+    edit(file, "\nADDED = 1\n")
+    changed = {run[:2] for run in runs if sources(*run) != before[run]}
+    assert {of for _, of in changed} == {task}
+    assert {stage for stage, _ in changed} - {"report"} == OF_ONE_TASK[task][file]
+
+
+def test_an_edit_of_a_network_changes_no_digest_of_runs_with_another(sources: Any) -> None:
+    networks = {"timm": "models/timm_models.py", "small_resnet": "models/small_resnet.py"}
+    before = {name: sources("train", "classification", name) for name in networks}
+    edit(networks["small_resnet"], "\nADDED = 1\n")
+    assert {name: sources("train", "classification", name) == before[name] for name in networks} == {
+        "timm": True, "small_resnet": False,
+    }  # fmt: skip
+
+
+def test_what_is_imported_for_types_alone_does_not_count(sources: Any) -> None:
+    before = sources("folds")
+    edit("tasks/classification.py", "\nif TYPE_CHECKING:\n    from goldfold.optim import schedules\n")
+    with_import = sources("folds")
+    assert with_import != before, "the file itself has changed"
+    edit("optim/schedules.py", "\nADDED = 1\n")
+    assert sources("folds") == with_import
+
+
+def test_each_rule_asks_for_the_digest_of_its_own_stage_task_and_network(repo: Path) -> None:
+    text = "".join(path.read_text() for path in sorted((repo / "workflow/rules").glob("*.smk")))
+    rule = r'code=(\w+\("\w+"[^\n]*)\),\n(?: +own_code=own_code,\n)?    script:\n\s+"../scripts/(\w+)\.py"'
+    asked = dict(re.findall(rule, text))
+    by_stage = {stage: words for words, stage in asked.items()}
+    assert by_stage == {
+        stage: {0: f'source_digest("{stage}"', 1: f'source_digest("{stage}", CONFIG.task', 2: f'run_code("{stage}"'}[
+            len(asked_with(stage, "", ""))
+        ]
+        for stage in STAGES
+    }
 
 
 def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any) -> None:

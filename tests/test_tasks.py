@@ -9,17 +9,17 @@ import torch
 from scipy.special import softmax
 from scipy.stats import rankdata
 
-from conftest import PLACE, RUNTIME, Tiny
-from goldfold import metrics, tasks
-from goldfold.ensembling import METHODS
+from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
+from goldfold import tasks
+from goldfold.data.predictions import load, save
+from goldfold.ensembling.average import METHODS
 from goldfold.inference import views
-from goldfold.metrics import METRICS, score
+from goldfold.metrics import Metric, Score, score
+from goldfold.metrics.classification import METRICS, Labelled
 from goldfold.runtime.errors import DataError
 from goldfold.stages import ensemble, predict, pseudo_label
+from goldfold.submission.form import Form
 from goldfold.tasks.classification import Classification
-from goldfold.tasks.protocol import load, save
-
-PROBABILITY = METHODS["probabilities"]["probability"]
 
 
 def task(names: str = "abc") -> Classification:
@@ -29,7 +29,18 @@ def task(names: str = "abc") -> Classification:
 def packed(ids: str, names: str = "abc", seed: int = 0, **more: Any) -> dict[str, Any]:
     """Predictions of images named by one letter each."""
     logits = np.random.default_rng(seed).normal(size=(len(ids), len(names)))
-    return task(names).pack(list(ids), [{"logits": logits}]) | more
+    return arrays(task(names), list(ids), logits) | more
+
+
+def arrays(chosen: Classification, ids: list[str], logits: np.ndarray) -> dict[str, Any]:
+    """Predictions of a task by name of entry."""
+    return dict(chosen.pack(pd.DataFrame({"id": ids}), [{"logits": logits}]))
+
+
+def scored(chosen: Classification, made: Any, truth: pd.DataFrame, metric: str, n_resamples: int = 1000) -> Score:
+    """Score as the ensemble stage takes it."""
+    groups = list(truth["group"]) if "group" in truth else None
+    return score(chosen.metric(metric), chosen.evidence(made, truth), groups, n_resamples)
 
 
 # --- samples
@@ -83,16 +94,16 @@ def test_many_views_give_the_log_of_the_mean_probability() -> None:
 
 def test_packing_keeps_the_order_and_the_classes_and_takes_no_batch_at_all() -> None:
     parts = [{"logits": np.ones((2, 3))}, {"logits": np.zeros((1, 3))}]
-    made = task().pack(["z", "y", "x"], parts)
+    made = dict(task().pack(pd.DataFrame({"id": ["z", "y", "x"]}), parts))
     assert made["ids"].tolist() == ["z", "y", "x"]
     assert made["classes"].tolist() == ["a", "b", "c"]
     assert (made["logits"].dtype, made["logits"][:, 0].tolist()) == (np.float32, [1, 1, 0])
-    assert task().pack([], [])["logits"].shape == (0, 3)
+    assert dict(task().pack(pd.DataFrame({"id": []}), []))["logits"].shape == (0, 3)
 
 
 def test_predictions_are_kept_without_pickling(tmp_path: Path) -> None:
     made = packed("xyz", fold=np.array(1))
-    save(tmp_path / "p.npz", made)
+    save(tmp_path / "p.npz", made.items())
     back = load(tmp_path / "p.npz")
     assert set(back) == {"ids", "classes", "logits", "fold"}
     assert all((back[name] == made[name]).all() for name in made)
@@ -124,7 +135,7 @@ def test_fuse_joins_on_id_whatever_the_order_of_rows() -> None:
     first, second = packed("abcd", seed=1), packed("abcd", seed=2)
     order = [2, 0, 3, 1]
     shuffled = {**second, "ids": second["ids"][order], "logits": second["logits"][order]}
-    fused = task().fuse([first, shuffled], PROBABILITY, [1, 3])
+    fused = task().fuse([first, shuffled], [1, 3])
     assert fused["ids"].tolist() == list("abcd")
     expected = (softmax(first["logits"], 1) + 3 * softmax(second["logits"], 1)) / 4
     assert fused["probabilities"] == pytest.approx(expected, abs=1e-6)
@@ -133,21 +144,21 @@ def test_fuse_joins_on_id_whatever_the_order_of_rows() -> None:
 @pytest.mark.parametrize("other", ["abce", "abc", "abcde", "abcc"])
 def test_fuse_refuses_members_of_other_images(other: str) -> None:
     with pytest.raises(DataError, match=r"members predict different images, e\.g\. "):
-        task().fuse([packed("abcd"), packed(other)], PROBABILITY, [1, 1])
+        task().fuse([packed("abcd"), packed(other)], [1, 1])
 
 
 def test_fuse_refuses_classes_in_another_order() -> None:
     with pytest.raises(DataError, match=r"predictions are of the classes .*in this order"):
-        task().fuse([packed("ab"), packed("ab", names="cba")], PROBABILITY, [1, 1])
+        task().fuse([packed("ab"), packed("ab", names="cba")], [1, 1])
 
 
 def test_fusing_predictions_of_no_image_gives_none() -> None:
-    assert task().fuse([packed(""), packed("")], PROBABILITY, [1, 1])["probabilities"].shape == (0, 3)
+    assert task().fuse([packed(""), packed("")], [1, 1])["probabilities"].shape == (0, 3)
 
 
 def test_fused_predictions_can_be_fused_again() -> None:
-    once = task().fuse([packed("abc", seed=1), packed("abc", seed=2)], PROBABILITY, [1, 1])
-    again = task().fuse([once, once], PROBABILITY, [1, 1])
+    once = task().fuse([packed("abc", seed=1), packed("abc", seed=2)], [1, 1])
+    again = task().fuse([once, once], [1, 1])
     assert again["probabilities"] == pytest.approx(once["probabilities"])
 
 
@@ -167,12 +178,13 @@ def test_probabilities_in_the_order_of_ids_asked_for_and_a_missing_one_named() -
 def test_score_joins_on_id(metric: str) -> None:
     ids = [f"i{number:02d}" for number in range(40)]
     truth = pd.DataFrame({"id": ids, "label": [list("abc")[number % 3] for number in range(40)]})
-    made = task().pack(ids, [{"logits": np.random.default_rng(0).normal(size=(40, 3))}])
+    made = arrays(task(), ids, np.random.default_rng(0).normal(size=(40, 3)))
     order = np.random.default_rng(1).permutation(40)
     shuffled = {**made, "ids": made["ids"][order], "logits": made["logits"][order]}
-    first = task().score(made, truth, metric, n_resamples=50)
-    assert task().score(shuffled, truth, metric, n_resamples=50) == first
-    expected = METRICS[metric].value(softmax(made["logits"].astype(float), 1), np.arange(40) % 3)
+    first = scored(task(), made, truth, metric, n_resamples=50)
+    assert scored(task(), shuffled, truth, metric, n_resamples=50) == first
+    evidence = Labelled(softmax(made["logits"].astype(float), 1), np.arange(40) % 3)
+    expected = METRICS[metric].value(evidence, np.arange(40))
     assert first.value == pytest.approx(expected)
     assert first.low <= first.value <= first.high
 
@@ -180,10 +192,10 @@ def test_score_joins_on_id(metric: str) -> None:
 def test_score_resamples_by_group_where_there_are_groups() -> None:
     ids = [f"i{number:03d}" for number in range(120)]
     right = np.repeat(np.random.default_rng(0).random(15) < 0.6, 8)
-    made = task("ab").pack(ids, [{"logits": np.column_stack([np.where(right, 5, -5), np.zeros(120)])}])
+    made = arrays(task("ab"), ids, np.column_stack([np.where(right, 5, -5), np.zeros(120)]))
     truth = pd.DataFrame({"id": ids, "label": "a"})
-    alone = task("ab").score(made, truth, "accuracy")
-    grouped = task("ab").score(made, truth.assign(group=np.repeat(np.arange(15), 8).astype(str)), "accuracy")
+    alone = scored(task("ab"), made, truth, "accuracy")
+    grouped = scored(task("ab"), made, truth.assign(group=np.repeat(np.arange(15), 8).astype(str)), "accuracy")
     assert grouped.value == alone.value == right.mean()
     assert grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
 
@@ -213,8 +225,9 @@ def predicted(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
             classes=str(tiny.folds / "classes.json"),
             caches=tiny.caches("train", "test", "unlabeled"),
             lists={name: str(tiny.folds / f"{name}.csv") for name in ("test", "unlabeled")},
-            task="classification",
+            task=TASK,
             model={name: model[name] for name in ("network", "backbone", "params", "size")},
+            resize="squash",
             channels=3,
             tta=["identity", "hflip"],
             place=place,
@@ -244,8 +257,9 @@ def test_prediction_gives_in_small_batches_what_it_gives_in_one(predicted: Path,
         classes=str(tiny.folds / "classes.json"),
         caches=tiny.caches("train"),
         lists={},
-        task="classification",
+        task=TASK,
         model={name: model[name] for name in ("network", "backbone", "params", "size")},
+        resize="squash",
         channels=3,
         tta=["identity", "hflip"],
         place=PLACE,
@@ -267,16 +281,16 @@ def pool_file(path: Path, fold: int, sure: dict[str, str], member: int = 0) -> s
     logits = np.zeros((len(POOL), 2))
     for id, label in sure.items():
         logits[POOL.index(id), ["cat", "dog"].index(label)] = 12.0
-    arrays = Classification(["cat", "dog"]).pack(POOL, [{"logits": logits}])
+    made = arrays(Classification(["cat", "dog"]), POOL, logits)
     target = path / f"member{member}-fold{fold}.npz"
-    save(target, arrays | {"fold": np.array(fold), "round": np.array(0), "seed": np.array(0)})
+    save(target, (made | {"fold": np.array(fold), "round": np.array(0), "seed": np.array(0)}).items())
     return str(target)
 
 
 def make_pseudo(folder: Path, files: list[str], fold: int, threshold: float = 0.9) -> pd.DataFrame:
     (folder / "classes.json").write_text(json.dumps(["cat", "dog"]))
     out = folder / f"pseudo{fold}.csv"
-    pseudo_label.run({"unlabeled": files}, str(folder / "classes.json"), str(out), "classification", threshold, fold)
+    pseudo_label.run({"unlabeled": files}, str(folder / "classes.json"), str(out), TASK, threshold, fold)
     return pd.read_csv(out, dtype=str)
 
 
@@ -324,6 +338,10 @@ def test_an_empty_pseudo_file_is_learnt_from_like_none(tiny: Tiny, tmp_path: Pat
 # --- the ensemble stage
 
 
+def few_resamples(metric: Metric, evidence: Any, groups: list[str] | None = None, n_resamples: int = 0) -> Score:
+    return score(metric, evidence, groups, 60)
+
+
 def run_ensemble(predictions: Path, tiny: Tiny, out: Path, **changes: Any) -> dict[str, Any]:
     settings = {
         "predictions": str(predictions),
@@ -332,19 +350,20 @@ def run_ensemble(predictions: Path, tiny: Tiny, out: Path, **changes: Any) -> di
         "folder": str(out / "ensemble"),
         "leaderboard": str(out / "leaderboard.csv"),
         "metrics": str(out / "metrics.json"),
-        "task": "classification",
+        "task": TASK,
         "metric": "accuracy",
         "models": ["net"],
         "seeds": [0],
         "n_folds": 2,
         "rounds": 1,
         "has_test": True,
-        "method": "probability",
         "weights": {},
+        "settings": {"method": "probability"},
+        "workers": 1,
         **changes,
     }
     with pytest.MonkeyPatch.context() as patch:  # 1,000 resamples of six metrics take seconds
-        patch.setattr(metrics, "score", lambda value, n, groups, n_resamples: score(value, n, groups, 60))
+        patch.setattr(ensemble, "score", few_resamples)
         ensemble.run(**settings)
     return json.loads((out / "metrics.json").read_text())
 
@@ -397,8 +416,8 @@ def members_file(root: Path, tiny: Tiny, member: str, round: int, right: float, 
         logits[np.arange(len(rows)), np.where(hit, index, 1 - index)] = 3.0
         folder = root / member / f"round{round}" / f"fold{fold}" / f"seed{seed}"
         chosen = Classification(tiny.classes)
-        save(folder / "oof.npz", chosen.pack(list(rows["id"]), [{"logits": logits}]))
-        save(folder / "test.npz", chosen.pack(["t0"], [{"logits": logits[:1]}]))
+        save(folder / "oof.npz", arrays(chosen, list(rows["id"]), logits).items())
+        save(folder / "test.npz", arrays(chosen, ["t0"], logits[:1]).items())
 
 
 def test_the_leaderboard_has_a_row_a_member_and_one_of_the_ensemble_best_first(tiny: Tiny, tmp_path: Path) -> None:
@@ -434,11 +453,11 @@ def test_a_metric_to_be_lowered_orders_the_leaderboard_upwards(tiny: Tiny, tmp_p
     assert board["member"].iloc[0] == "strong-seed0"
 
 
-@pytest.mark.parametrize("method", METHODS["probabilities"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_ensemble_of_one_member_scores_as_the_member(
     method: str, predicted: Path, tiny: Tiny, tmp_path: Path
 ) -> None:
-    made = run_ensemble(predicted, tiny, tmp_path, method=method)
+    made = run_ensemble(predicted, tiny, tmp_path, settings={"method": method})
     assert made["oof"]["accuracy"] == made["members"]["net-seed0"]["accuracy"]
 
 
@@ -449,16 +468,16 @@ def test_submission_of_two_classes_in_one_column_is_the_second_s_probability() -
     made = {"ids": np.array(["x", "y"]), "classes": np.array(["no", "yes"])}
     made |= {"probabilities": np.array([[0.9, 0.1], [0.2, 0.8]])}
     binary = Classification(["no", "yes"])
-    table = binary.submission(made, ["id", "target"], as_labels=False)
+    table = binary.submission(made, Form(["id", "target"]))
     assert table.to_dict("list") == {"id": ["x", "y"], "target": pytest.approx([0.1, 0.8])}
-    assert binary.submission(made, ["id", "no"], as_labels=False)["no"].tolist() == pytest.approx([0.9, 0.2])
-    assert binary.submission(made, ["id", "target"], as_labels=True)["target"].tolist() == ["no", "yes"]
+    assert binary.submission(made, Form(["id", "no"]))["no"].tolist() == pytest.approx([0.9, 0.2])
+    assert binary.submission(made, Form(["id", "target"], as_labels=True))["target"].tolist() == ["no", "yes"]
 
 
 def test_submitted_columns_are_named_not_counted() -> None:
     made = {"ids": np.array(["x", "y"]), "classes": np.array(list("abc"))}
     made |= {"probabilities": np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])}
-    table = task().submission(made, ["id", "c", "a", "b"], as_labels=False)
+    table = task().submission(made, Form(["id", "c", "a", "b"]))
     assert list(table.columns) == ["id", "c", "a", "b"]
     assert table[["a", "b", "c"]].to_numpy() == pytest.approx(made["probabilities"])
 
@@ -466,15 +485,16 @@ def test_submitted_columns_are_named_not_counted() -> None:
 def test_a_submitted_rank_average_keeps_the_order_within_each_class_that_a_ranking_metric_sees() -> None:
     """What is submitted must be what was scored: dividing rows by their sums reorders images within a class."""
     stack = np.random.default_rng(0).dirichlet(np.ones(3), (3, 30))
-    values = METHODS["probabilities"]["rank"](stack, [1, 1, 1])
+    values = METHODS["rank"](stack, [1, 1, 1])
     made = {"ids": np.array([f"i{n:02d}" for n in range(30)]), "classes": np.array(list("abc"))}
-    table = task().submission(made | {"probabilities": values}, ["id", "a", "b", "c"], as_labels=False)
+    table = task().submission(made | {"probabilities": values}, Form(["id", "a", "b", "c"]))
     for column, name in enumerate("abc"):
         assert rankdata(table[name].to_numpy()) == pytest.approx(rankdata(values[:, column])), name
 
 
 def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:
-    wants = {name: task().wants_labels(name) for name in METRICS}
+    wants = {name: task().form(None, "", FORM, name).as_labels for name in METRICS}
     assert wants == {name: metric.of_labels for name, metric in METRICS.items()}
-    assert tasks.build("classification", ["a", "b"]).default_columns("Id", "y", as_labels=True) == ["Id", "y"]
-    assert task().default_columns("Id", "y", as_labels=False) == ["Id", "a", "b", "c"]
+    named = {**FORM, "id_column": "Id", "label_column": "y"}
+    assert tasks.build(TASK, ["a", "b"]).form(None, "", named, "accuracy").columns == ["Id", "y"]
+    assert task().form(None, "", named, "log_loss").columns == ["Id", "a", "b", "c"]

@@ -1,0 +1,344 @@
+"""One point an image: a whole task in one file, named in a config as ``task: keypoint_task:Keypoints``.
+
+The label of an image is its point as text, ``x y`` in pixels from the top left corner. Predictions hold ``sizes`` (n, 2),
+the images' height and width; ``points`` float32 (n, 2) in pixels; and ``doubts`` float32 (n,), how far the members lie
+apart as a share of the image's diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.metrics import Metric
+from goldfold.runtime.errors import DataError, unknown
+from goldfold.submission.form import Form
+from goldfold.tasks.protocol import Entries, Examined
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from torch import Tensor, nn
+
+    from goldfold.data.cache import CachedImages
+    from goldfold.data.predictions import Arrays
+    from goldfold.inference.views import View
+    from goldfold.report.blocks import Section
+
+NEAR = 0.05
+"""Share of the diagonal up to which a point counts as found."""
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Distance of each prediction to the true point (n,), as a share of the image's diagonal."""
+
+    shares: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.shares)
+
+
+METRICS: dict[str, Metric] = {
+    "distance": Metric("distance", lambda found, rows: float(found.shares[rows].mean()), greater_is_better=False),
+    "near": Metric("near", lambda found, rows: float((found.shares[rows] <= NEAR).mean())),
+}
+
+
+@dataclass
+class PointBatch:
+    """Images (batch, channels, height, width) uint8, points (batch, 2) as shares of width and height, weights (batch,)."""
+
+    ids: list[str]
+    images: Tensor
+    points: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> PointBatch:
+        """The batch on ``device``."""
+        moved = [tensor.to(device) for tensor in (self.images, self.points, self.weights)]
+        return replace(self, images=moved[0], points=moved[1], weights=moved[2])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the config's ``task_params``."""
+
+    decimals: int = 2
+    """Of the pixels in the submission."""
+
+
+class Keypoints:
+    """Where the point of each image is."""
+
+    target = "label"
+    unit = "points"
+    columns = ("label", "width", "height")
+    cached: tuple[str, ...] = ()
+    cache_files: tuple[str, ...] = ()
+    shown = ("label",)
+    metrics = ("distance", "near")
+    losses = ("smooth_l1", "l1")
+    methods = ("mean",)
+    networks = ("timm", "small_resnet")
+    views = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+    fuses_by: tuple[str, ...] = ()
+    learns_with = ("loss",)
+    settings = Settings
+    late = ("decimals",)
+    weighs_samples = True
+    on_missing_label = "quarantine"
+    resizes = ("squash", "pad", "crop")
+    flaws_may = ("fail", "quarantine")
+    submits_by: tuple[str, ...] = ()
+    submission_files: tuple[str, ...] = ()
+    compose_params: ClassVar[dict[str, Any]] = {"keypoint_params": {"format": "xy", "remove_invisible": False}}
+
+    def __init__(self, classes: Sequence[str], decimals: int = 2) -> None:
+        self.classes, self.decimals = list(classes), decimals
+
+    # --- raw data
+    @classmethod
+    def examine(
+        cls, table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int
+    ) -> Examined:
+        """Points are two numbers and lie in their image."""
+        missing = ["image has no point" if lacks else "" for lacks in table["label"].isna()]
+        flaws = ["" if lacks else _flaw(row) for row, lacks in zip(table.to_dict("records"), missing, strict=True)]
+        return Examined(table, list(classes or ["point"]), missing, flaws)
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """One point in every image."""
+        import pandas as pd
+
+        return pd.DataFrame(1, index=table.index, columns=self.classes)
+
+    # --- samples
+    def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
+        """``keypoints`` (1, 2) in pixels of the frame, from the middle of the first one as albumentations counts."""
+        from goldfold.data.geometry import place
+
+        fields = []
+        for point, size in zip(_points(table["label"]), _sizes(table).tolist(), strict=True):
+            framed = place((size[0], size[1]), images.frame, resize).to_frame(np.tile(point, 2))[:, :2]
+            fields.append({"keypoints": framed - 0.5})
+        return fields
+
+    def collate(self, samples: list[dict[str, Any]]) -> PointBatch:
+        """Images stacked, channels first; points from the top left corner."""
+        import torch
+
+        images = np.stack([sample["image"] for sample in samples])
+        points = np.stack([sample["keypoints"][0] for sample in samples]) + 0.5
+        shares = torch.tensor(points / images.shape[2:0:-1], dtype=torch.float32)
+        weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
+        return PointBatch(
+            [sample["id"] for sample in samples], torch.from_numpy(images).permute(0, 3, 1, 2), shares, weights
+        )
+
+    # --- learning
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+        """Network with two outputs, shares of width and height before the sigmoid."""
+        from goldfold import models
+        from goldfold.models.wrapping import Normalised
+
+        built = models.build(network, n_classes=2, in_channels=channels, image_size=image_size, **params)
+        return Normalised(built, channels)
+
+    def loss(self, loss: str | Mapping[str, float] | None = None) -> Callable[[nn.Module, PointBatch], Tensor]:
+        """Mean over the batch of weight x loss."""
+        from functools import partial
+
+        from torch.nn import functional
+
+        from goldfold.losses import combined
+
+        losses = {
+            "smooth_l1": partial(functional.smooth_l1_loss, beta=0.1, reduction="none"),
+            "l1": partial(functional.l1_loss, reduction="none"),
+        }
+        criterion = combined(losses, loss or "smooth_l1")
+
+        def mean_loss(model: nn.Module, batch: PointBatch) -> Tensor:
+            return (batch.weights * criterion(model(batch.images).sigmoid(), batch.points).sum(dim=1)).mean()
+
+        return mean_loss
+
+    # --- predicting
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """``points`` (batch, 2) in pixels of the frame, the mean over the views."""
+        import torch
+
+        points = []
+        for view in views:
+            seen = view.forward(images)
+            height, width = seen.shape[-2:]
+            found = model(seen).float().sigmoid() * torch.tensor([width, height], device=seen.device)
+            points.append(view.turn.boxes_back(found.repeat(1, 2), (height, width))[:, :2])  # type: ignore[union-attr]
+        return {"points": torch.stack(points).mean(dim=0).cpu().numpy()}
+
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
+    ) -> Entries:
+        """Points in pixels of the images."""
+        from goldfold.data.geometry import place
+
+        sizes = _sizes(table)
+        framed = np.concatenate([np.zeros((0, 2)), *(part["points"] for part in parts)])
+        points = np.zeros_like(framed)
+        for row, size in enumerate(sizes.tolist()):
+            points[row] = place((size[0], size[1]), frame, resize).to_original(np.tile(framed[row], 2))[0, :2]
+        return self._arrays(table["id"].to_numpy(dtype=str), sizes, points, np.zeros(len(sizes))).items()
+
+    def _arrays(
+        self, ids: NDArray[np.str_], sizes: NDArray[Any], points: NDArray[Any], doubts: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        named = {"ids": ids, "classes": np.array(self.classes), "sizes": sizes}
+        return {**named, "points": points.astype(np.float32), "doubts": doubts.astype(np.float32)}
+
+    # --- after predicting
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Parts one below the other, ordered by id."""
+        from goldfold.data.predictions import disjoint
+
+        order, ids = disjoint(parts, self.classes)
+        joined = (np.concatenate([part[name] for part in parts])[order] for name in ("sizes", "points", "doubts"))
+        return self._arrays(ids, *joined)
+
+    def fuse(
+        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "mean"
+    ) -> Arrays:
+        """Mean of the points; doubts grow by the members' mean distance to it."""
+        from goldfold.data.predictions import common_ids, rows_of
+
+        ids = common_ids(members, self.classes)
+        rows = [rows_of(member, ids.tolist()) for member in members]
+        points, doubts = (
+            np.stack([member[name][own] for member, own in zip(members, rows, strict=True)])
+            for name in ("points", "doubts")
+        )
+        sizes, mean = members[0]["sizes"][rows[0]], np.average(points, axis=0, weights=weights)
+        spread = np.linalg.norm(points - mean, axis=2) / np.linalg.norm(sizes, axis=1)
+        return self._arrays(ids, sizes, mean, np.average(doubts + spread, axis=0, weights=weights))
+
+    def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Distances:
+        """Distances to the true points, in pixels of the images."""
+        from goldfold.data.predictions import rows_of
+
+        rows = rows_of(predictions, list(truth["id"]))
+        away = np.linalg.norm(predictions["points"][rows] - _points(truth["label"]), axis=1)
+        return Distances(away / np.linalg.norm(predictions["sizes"][rows], axis=1))
+
+    @classmethod
+    def metric(cls, name: str) -> Metric:
+        """Metric by name."""
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+        return METRICS[name]
+
+    def by_class(self, evidence: Distances) -> pd.DataFrame:
+        """Images and mean distance."""
+        import pandas as pd
+
+        return pd.DataFrame({"images": len(evidence), "distance": evidence.shares.mean()}, index=self.classes)
+
+    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+        """Points on which the members agree: ``confidence`` is 1 - doubt."""
+        import pandas as pd
+
+        table = pd.DataFrame({"id": predictions["ids"], "confidence": (1 - predictions["doubts"]).round(6)})
+        table["height"], table["width"] = predictions["sizes"].T
+        table["label"] = [f"{x:.2f} {y:.2f}" for x, y in predictions["points"].tolist()]
+        return table[table["confidence"] >= threshold].sort_values("id").reset_index(drop=True)
+
+    # --- submitting
+    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+        """Columns: id, x and y."""
+        if sample is None:
+            return Form([settings["id_column"], "x", "y"])
+        columns = [str(column) for column in sample.columns]
+        if len(columns) != 3:
+            raise DataError(f"{where}: has the columns {', '.join(columns)}; needed are id, x and y.")
+        return Form(columns, keys=[(str(id),) for id in sample.iloc[:, 0]])
+
+    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+        """Nothing is in doubt."""
+
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """The point of each image in pixels."""
+        import pandas as pd
+
+        points = predictions["points"].astype(float).round(self.decimals)
+        return pd.DataFrame(points, columns=form.columns[1:]).assign(**{form.columns[0]: predictions["ids"]})[
+            form.columns
+        ]
+
+    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
+        """Nothing: the table holds all."""
+
+    # --- showing
+    def table(self, predictions: Arrays) -> pd.DataFrame:
+        """id, point and doubt."""
+        import pandas as pd
+
+        points = predictions["points"].round(2)
+        columns = {"id": predictions["ids"], "x": points[:, 0], "y": points[:, 1], "doubt": predictions["doubts"]}
+        return pd.DataFrame(columns)
+
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
+        """How far predictions are away, and the farthest of them."""
+        from goldfold.data.predictions import rows_of
+        from goldfold.report.blocks import Facts, Gallery, Section
+        from goldfold.report.pictures import picture
+
+        shares = self.evidence(predictions, truth).shares
+        points = predictions["points"][rows_of(predictions, list(truth["id"]))]
+        quantiles = [(f"{level} % of the images", f"{np.percentile(shares, level):.4f}") for level in (50, 90, 100)]
+        pictures = []
+        for row in np.argsort(-shares, kind="stable")[:gallery]:
+            image = truth.iloc[row]
+            drawn = _with_points(image["path"], [_points([image["label"]])[0], points[row]])
+            pictures.append(picture(image["path"], image["id"], [f"{shares[row]:.3f}"], drawn))
+        intro = "Distance to the true point as a share of the image's diagonal, out of fold: at most so far are"
+        worst = Gallery(pictures, "The farthest first; the true point green, the predicted red.")
+        return [Section("distances", "Distances", intro, [Facts(quantiles), worst], "Distances")]
+
+    def drawn(self, row: Mapping[str, Any]) -> NDArray[Any]:
+        """The image with its point."""
+        return _with_points(row["path"], list(_points([row["label"]])))
+
+
+def _points(labels: Iterable[str]) -> NDArray[np.float64]:
+    """Points (n, 2) of labels."""
+    return np.array([[float(word) for word in label.split()] for label in labels]).reshape(-1, 2)
+
+
+def _sizes(table: pd.DataFrame) -> NDArray[np.int32]:
+    """Height and width of each image (n, 2)."""
+    return table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
+
+
+def _flaw(row: Mapping[str, Any]) -> str:
+    """What is wrong with the label of an image, empty where nothing is."""
+    try:
+        x, y = map(float, row["label"].split())
+    except ValueError:
+        return f"its point {row['label']!r} is not two numbers, x and y"
+    inside = 0 <= x <= int(row["width"]) and 0 <= y <= int(row["height"])
+    return "" if inside else f"its point {row['label']!r} lies outside the {row['width']} x {row['height']} pixels"
+
+
+def _with_points(path: str, points: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The image with points drawn on it, the first green, the second red."""
+    import cv2
+
+    from goldfold.data.decode import decode
+
+    image = decode(path, 3)
+    for (x, y), colour in zip(points, ((0, 200, 0), (230, 0, 0)), strict=False):
+        cv2.circle(image, (round(float(x)), round(float(y))), max(2, max(image.shape) // 40), colour, -1)
+    return image

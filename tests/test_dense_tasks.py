@@ -1,0 +1,509 @@
+"""What every task promises, held over all of TASKS; and what masks and boxes promise besides."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import SCENE_PX, Tiny, scene
+from goldfold import tasks
+from goldfold.config.learning import Train
+from goldfold.config.root import Ensemble
+from goldfold.data.boxes import from_text, to_text
+from goldfold.data.cache import CachedImages, build
+from goldfold.data.geometry import MODES
+from goldfold.data.mask_coding import IGNORE
+from goldfold.data.masks import decode_mask, write_mask
+from goldfold.data.predictions import Arrays, load, save
+from goldfold.inference.views import VIEWS
+from goldfold.metrics import score
+from goldfold.models import MODELS
+from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.tasks import TASKS, Task, find
+from goldfold.tasks.detection import Detection
+from goldfold.tasks.segmentation import Segmentation
+
+every_task = pytest.mark.parametrize("name", TASKS)
+dense_task = pytest.mark.parametrize("name", ["segmentation", "detection"])
+seeds = st.integers(0, 2**32 - 1)
+FRAME = (24, 24)
+
+
+def task_of(name: str, classes: str = "abc", **more: Any) -> Task:
+    return tasks.build({"name": name, **more}, list(classes))
+
+
+def table_of(ids: list[str], size: tuple[int, int] = (30, 40)) -> pd.DataFrame:
+    """Images, each a little larger than the one before."""
+    rows = [(id, str(size[1] + row), str(size[0] + row)) for row, id in enumerate(ids)]
+    return pd.DataFrame(rows, columns=["id", "width", "height"])
+
+
+def parts_of(name: str, n: int, n_classes: int, seed: int) -> list[dict[str, Any]]:
+    """What `predict` might give for n images, in batches of two."""
+    generator = np.random.default_rng(seed)
+    batches = [min(2, n - start) for start in range(0, n, 2)]
+    if name == "classification":
+        return [{"logits": generator.normal(size=(size, n_classes)).astype(np.float32)} for size in batches]
+    if name == "segmentation":
+        shares = [generator.dirichlet(np.ones(n_classes + 1), (size, *FRAME)) for size in batches]
+        return [{"maps": (part[..., 1:] * 255).astype(np.uint8).transpose(0, 3, 1, 2)} for part in shares]
+    return [{"found": [random_boxes(generator, n_classes) for _ in range(size)]} for size in batches]
+
+
+def random_boxes(generator: np.random.Generator, n_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Up to four boxes that do not overlap, one a quarter of the frame, with distinct scores."""
+    half = FRAME[0] / 2
+    corners = np.array([[0, 0], [half, 0], [0, half], [half, half]])[: int(generator.integers(0, 5))]
+    near, far = generator.uniform(0, 4, corners.shape), generator.uniform(7, 11, corners.shape)
+    scores = generator.permutation(np.linspace(0.1, 0.99, 40))[: len(corners)]
+    return np.hstack([corners + near, corners + far]), scores, generator.integers(0, n_classes, len(corners))
+
+
+def predicted(task: Task, name: str, ids: list[str], seed: int = 0, classes: str = "abc") -> dict[str, Any]:
+    parts = parts_of(name, len(ids), len(classes), seed)
+    return dict(task.pack(table_of(ids), parts, FRAME, "squash"))
+
+
+def image_of(task: Task, predictions: Arrays, id: str) -> list[np.ndarray]:
+    """All that predictions say of one image."""
+    row = list(predictions["ids"]).index(id)
+    if isinstance(task, Detection):
+        return [np.asarray(part, dtype=float) for part in task.by_image(predictions)[row]]
+    if isinstance(task, Segmentation):
+        return [predictions["sizes"][row], predictions[f"maps/{row}"]]
+    return [predictions[key][row] for key in ("logits", "probabilities") if key in predictions]
+
+
+def assert_same_image(task: Task, first: Arrays, second: Arrays, id: str, tolerance: float = 0) -> None:
+    pairs = zip(image_of(task, first, id), image_of(task, second, id), strict=True)
+    for one, other in pairs:
+        assert one.shape == other.shape
+        assert np.abs(one.astype(float) - other.astype(float)).max(initial=0) <= tolerance
+
+
+# --- facts
+
+
+def test_there_are_three_tasks_each_with_a_target_of_its_own() -> None:
+    assert list(TASKS) == ["classification", "segmentation", "detection"]
+    assert {find(name).target for name in TASKS} == {"label", "mask", "boxes"}
+
+
+@every_task
+def test_a_task_has_all_that_the_protocol_names(name: str) -> None:
+    named = {key for key in {**vars(Task), **Task.__annotations__} if not key.startswith("_")}
+    assert len(named) >= 38
+    task = task_of(name)
+    assert [key for key in sorted(named) if not hasattr(task, key)] == []
+    for key in named & set(vars(Task)):
+        asked = list(signature(getattr(Task, key)).parameters) if callable(getattr(Task, key)) else []
+        answered = signature(getattr(find(name), key)).parameters if asked else {}
+        # settings (**) may be spelt out, and nothing may be asked for that the stages do not give
+        assert [word for word in asked if word not in (*answered, "settings", "params")] == [], key
+
+
+@every_task
+def test_the_facts_that_a_config_is_checked_against_are_those_of_the_code(name: str) -> None:
+    task, kind = task_of(name), find(name)
+    for metric in kind.metrics:
+        assert kind.metric(metric).name == metric
+    with pytest.raises(ConfigError, match=r"unknown metric 'no_such': .*allowed: "):
+        kind.metric("no_such")
+    assert set(kind.networks) <= set(MODELS)
+    assert set(kind.views) <= set(VIEWS)
+    assert "identity" in kind.views
+    if name != "classification":
+        assert all(VIEWS[view].turn is not None for view in kind.views), "what is predicted must be turned back"
+    assert set(kind.learns_with) <= set(Train.model_fields)
+    assert set(kind.learns_with) == set(signature(kind.loss).parameters) - {"self"}
+    for loss in kind.losses if "loss" in kind.learns_with else ():
+        assert callable(task.loss(loss=loss))
+    assert set(kind.fuses_by) <= set(Ensemble.model_fields)
+    assert set(kind.fuses_by) == set(signature(kind.fuse).parameters) - {
+        "self",
+        "members",
+        "weights",
+        "workers",
+        "method",
+    }
+    for metric in (kind.metrics, kind.methods, kind.losses, kind.networks, kind.views):
+        assert len(metric) == len(set(metric)) > 0
+
+
+@every_task
+def test_settings_of_a_task_are_what_it_is_made_with(name: str) -> None:
+    kind = find(name)
+    own = [field.name for field in fields(kind.settings)]
+    assert set(kind.late) <= set(own)
+    taken = set(signature(kind.__init__).parameters) - {"self", "classes"}
+    assert set(own) == taken - {"mask_values", "ignore_value"}, "besides what a data source says of its targets"
+    examined = set(signature(kind.examine).parameters)
+    assert taken - set(kind.late) <= examined, "what is not late reaches the manifest"
+    defaults = kind.settings()
+    assert task_of(name, **{field: getattr(defaults, field) for field in own}).classes == ["a", "b", "c"]
+
+
+@every_task
+@pytest.mark.parametrize("method", range(4))
+def test_each_way_to_fuse_gives_predictions_that_can_be_scored_saved_and_fused_again(name: str, method: int) -> None:
+    kind = find(name)
+    if method >= len(kind.methods):
+        pytest.skip(f"{name} has {len(kind.methods)}")
+    task = task_of(name)
+    members = [predicted(task, name, list("xyz"), seed) for seed in (1, 2)]
+    once = task.fuse(members, [1, 3], method=kind.methods[method])
+    again = task.fuse([once, once], [1, 1], method=kind.methods[method])
+    assert list(once["ids"]) == list(again["ids"]) == list("xyz")
+    assert set(task.table(once).columns) == set(task.table(again).columns)
+    assert task.table(once).columns[0] == "id"
+
+
+# --- from predictions to one prediction
+
+
+@every_task
+@settings(max_examples=10)
+@given(seed=seeds, n=st.integers(0, 5))
+def test_what_is_saved_is_what_is_loaded_and_the_bytes_are_the_same_twice(
+    name: str, seed: int, n: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, task = tmp_path_factory.mktemp("saved"), task_of(name)
+    ids = [f"i{number}" for number in range(n)]
+    made = predicted(task, name, ids, seed) | {"fold": np.array(1)}
+    for file in ("one.npz", "two.npz"):
+        save(folder / file, made.items())
+    back = load(folder / "one.npz")
+    assert set(back) == set(made)
+    assert len(back) == len(made)
+    for key, array in made.items():
+        assert back[key].dtype == array.dtype, key
+        assert np.array_equal(back[key], array), key
+    assert (folder / "one.npz").read_bytes() == (folder / "two.npz").read_bytes()
+    with np.load(folder / "one.npz", allow_pickle=False) as plain:
+        assert set(plain.files) == set(made), "any reader of .npz can read it"
+
+
+@every_task
+def test_files_of_parts_join_and_fuse_as_what_they_were_made_of(name: str, tmp_path: Path) -> None:
+    task = task_of(name)
+    members = []
+    for seed in (1, 2):
+        parts = [predicted(task, name, list(ids), seed + place) for place, ids in enumerate(("db", "aec"))]
+        for number, part in enumerate(parts):
+            save(tmp_path / f"{seed}-{number}.npz", part.items())
+        joined = task.join([load(tmp_path / f"{seed}-{place}.npz") for place in (0, 1)])
+        assert list(joined["ids"]) == list("abcde")
+        for part in parts:
+            for id in part["ids"]:
+                assert_same_image(task, joined, part, str(id))
+        members.append(joined)
+    save(tmp_path / "fused.npz", task.fuse(members, [1, 1]).items())
+    fused = load(tmp_path / "fused.npz")
+    assert list(fused["ids"]) == list("abcde")
+    assert [str(value) for value in fused["classes"]] == list("abc")
+    direct = task.fuse([predicted(task, name, list("db"), 1), predicted(task, name, list("db"), 2)], [1, 1])
+    for id in "db":
+        assert_same_image(task, fused, direct, id, tolerance=1e-5)
+
+
+@every_task
+def test_parts_that_overlap_and_members_of_other_images_or_classes_are_refused(name: str) -> None:
+    task = task_of(name)
+    ab, bc = predicted(task, name, ["a", "b"]), predicted(task, name, ["b", "c"])
+    with pytest.raises(DataError, match="predictions overlap: id 'b' is in more than one part"):
+        task.join([ab, bc])
+    with pytest.raises(DataError, match=r"members predict different images, e\.g\. \['a'\]"):
+        task.fuse([ab, bc], [1, 1])
+    other = predicted(task_of(name, "acb"), name, ["a", "b"])
+    said = r"predictions are of the classes \['a', 'c', 'b'\], not \['a', 'b', 'c'\], in this order"
+    with pytest.raises(DataError, match=said):
+        task.fuse([ab, other], [1, 1])
+    with pytest.raises(DataError, match=said):
+        task.join([ab, predicted(task_of(name, "acb"), name, ["x"])])
+
+
+@every_task
+@settings(max_examples=10)
+@given(seed=seeds, weight=st.floats(0.1, 9))
+def test_fusing_one_member_is_the_identity(name: str, seed: int, weight: float) -> None:
+    task, ids = task_of(name), list("zxy")
+    member = predicted(task, name, ids, seed)
+    for method in find(name).methods:
+        fused = task.fuse([member], [weight], method=method)
+        assert list(fused["ids"]) == sorted(ids)
+        if name == "classification":
+            member = {**member, "probabilities": task.probabilities(member)}  # type: ignore[attr-defined]
+            assert fused["probabilities"] == pytest.approx(member["probabilities"][[1, 2, 0]], abs=1e-9)
+            continue
+        for id in ids:
+            assert_same_image(task, fused, member, id)
+
+
+@every_task
+@settings(max_examples=10)
+@given(seed=seeds)
+def test_fusing_equal_members_changes_nothing(name: str, seed: int) -> None:
+    task, ids = task_of(name), list("xy")
+    member = predicted(task, name, ids, seed)
+    alone, fused = task.fuse([member], [1]), task.fuse([member, member, member], [1, 2, 3])
+    for id in ids:
+        if not isinstance(task, Detection):
+            assert_same_image(task, alone, fused, id, tolerance=1 if name == "segmentation" else 1e-9)
+            continue
+        first, second = (
+            sorted(zip(*(part.tolist() for part in image_of(task, of, id)), strict=True)) for of in (alone, fused)
+        )
+        assert [label for _, _, label in first] == [label for _, _, label in second]
+        for (box, value, _), (other, other_value, _) in zip(first, second, strict=True):
+            assert other == pytest.approx(box, abs=1e-3)
+            assert other_value == pytest.approx(value, abs=1e-5)
+
+
+@every_task
+@settings(max_examples=10)
+@given(seed=seeds, data=st.data())
+def test_members_are_joined_on_id_whatever_the_order_of_their_rows(name: str, seed: int, data: st.DataObject) -> None:
+    task, ids = task_of(name), [f"i{number}" for number in range(5)]
+    first, second = (predicted(task, name, ids, seed + number) for number in (0, 1))
+    order = data.draw(st.permutations(ids))
+    shuffled = reordered(task, second, order)
+    assert list(shuffled["ids"]) == order
+    one, other = task.fuse([first, second], [1, 2]), task.fuse([first, shuffled], [1, 2])
+    assert list(one["ids"]) == list(other["ids"])
+    for id in ids:
+        assert_same_image(task, one, other, id)
+
+
+def reordered(task: Task, predictions: Arrays, ids: list[str]) -> dict[str, Any]:
+    """The same predictions with their images in another order."""
+    rows = [list(predictions["ids"]).index(id) for id in ids]
+    if isinstance(task, Detection):
+        found = [task.by_image(predictions)[row] for row in rows]
+        return task._arrays(np.array(ids), predictions["sizes"][rows], found)  # type: ignore[return-value]
+    made = {key: predictions[key][rows] for key in predictions if key != "classes" and "/" not in key}
+    return {
+        **made,
+        "classes": predictions["classes"],
+        **{
+            f"maps/{place}": predictions[f"maps/{row}"]
+            for place, row in enumerate(rows)
+            if isinstance(task, Segmentation)
+        },
+    }
+
+
+@every_task
+def test_a_member_of_weight_zero_is_not_heard(name: str) -> None:
+    task, ids = task_of(name), list("xyz")
+    first, second, third = (predicted(task, name, ids, seed) for seed in (1, 2, 3))
+    without, silent = task.fuse([first, second], [1, 2]), task.fuse([first, second, third], [1, 2, 0])
+    for id in ids:
+        assert_same_image(task, without, silent, id, tolerance=1e-5)
+
+
+class Watched(Mapping[str, Any]):
+    """Predictions that write down which map is asked for."""
+
+    def __init__(self, arrays: Arrays, name: str, log: list[tuple[str, str]]) -> None:
+        self.arrays, self.name, self.log = arrays, name, log
+
+    def __getitem__(self, key: str) -> Any:
+        if "/" in key:
+            self.log.append((self.name, key))
+        return self.arrays[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def test_fusing_masks_asks_for_one_image_at_a_time(tmp_path: Path) -> None:
+    task, ids, log = task_of("segmentation"), list("cab"), []
+    members = [Watched(predicted(task, "segmentation", ids, seed), f"m{seed}", log) for seed in range(3)]
+    joined = [task.join([member]) for member in members]
+    fused = task.fuse(joined, [1, 1, 1])
+    assert log == [], "nothing is read before it is asked for"
+    save(tmp_path / "fused.npz", fused.items())
+    by_id = [f"maps/{ids.index(id)}" for id in sorted(ids)]
+    assert log == [(f"m{seed}", key) for key in by_id for seed in range(3)], "and each image once, one after the other"
+    log.clear()
+    list(task.masks(fused, ["b"]))  # type: ignore[attr-defined]
+    assert log == [(f"m{seed}", by_id[1]) for seed in range(3)]
+
+
+def test_members_of_other_resolutions_fuse_at_the_largest() -> None:
+    task = task_of("segmentation", "a")
+    small, large = np.full((1, 1, 6, 8), 255, np.uint8), np.zeros((1, 1, 12, 16), np.uint8)
+    members = [dict(task.pack(table_of(["x"]), [{"maps": maps}], maps.shape[2:], "squash")) for maps in (small, large)]
+    fused = task.fuse(members, [3, 1])
+    assert fused["maps/0"].shape == (1, 12, 16)
+    assert (fused["maps/0"] == round(0.75 * 255)).all()
+    assert next(task.masks(fused, ["x"])).shape == (30, 40)  # type: ignore[attr-defined]
+
+
+# --- evidence and scores
+
+
+@pytest.fixture
+def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
+    """Six scenes with their labels, masks and boxes, by task; groups of two."""
+    monkeypatch.chdir(tmp_path)
+    kinds = [("dim", "lit"), ("lit",), ("dim",), (), ("lit", "lit"), ("dim",)]
+    made = {f"s{number}": scene(number, kind) for number, kind in enumerate(kinds)}
+    table = pd.DataFrame({"id": list(made), "width": str(SCENE_PX[1]), "height": str(SCENE_PX[0])})
+    table["group"] = ["g0", "g0", "g1", "g1", "g2", "g2"]
+    for id, of_id in made.items():
+        write_mask(f"{id}.png", of_id.mask)
+    boxes = [
+        to_text([box[0] for box in of_id.boxes], np.array([box[1:] for box in of_id.boxes])) for of_id in made.values()
+    ]
+    return {
+        "classification": table.assign(label=["dim" if "dim" in kind else "lit" for kind in kinds]),
+        "segmentation": table.assign(mask=[f"{id}.png" for id in made], mask_sha256="s"),
+        "detection": table.assign(boxes=boxes),
+    }
+
+
+def true_predictions(name: str, truth: pd.DataFrame) -> tuple[Task, dict[str, Any]]:
+    """A task of dim and lit, and predictions that are right and certain."""
+    task = tasks.build({"name": name}, ["dim", "lit"])
+    if name == "classification":
+        index = np.array([["dim", "lit"].index(label) for label in truth["label"]])
+        parts = [{"logits": 40.0 * np.eye(2)[index]}]
+    elif name == "segmentation":
+        masks = np.stack([decode_mask(path) for path in truth["mask"]])
+        parts = [{"maps": np.stack([masks == 1, masks == 2], axis=1).astype(np.uint8) * 255}]
+    else:
+        found = [from_text(text) for text in truth["boxes"]]
+        parts = [{"found": [(boxes, np.ones(len(boxes)), [["dim", "lit"].index(label) for label in labels])]}
+                 for labels, boxes in found]  # fmt: skip
+    return task, dict(task.pack(truth, parts, SCENE_PX, "squash"))
+
+
+@every_task
+def test_right_predictions_have_the_best_score_by_every_metric(name: str, truth: dict[str, pd.DataFrame]) -> None:
+    task, made = true_predictions(name, truth[name])
+    evidence = task.evidence(made, truth[name])
+    assert len(evidence) == 6
+    scored = 0
+    for metric in find(name).metrics:
+        found = score(task.metric(metric), evidence, list(truth[name]["group"]), n_resamples=20)
+        if np.isnan(found.value):  # there is nothing of that size
+            assert metric in ("ap_medium", "ap_large", "ap_small")
+            continue
+        scored += 1
+        best = 1.0 if task.metric(metric).greater_is_better else 0.0
+        assert (found.value, found.low, found.high) == pytest.approx((best,) * 3, abs=1e-9), metric
+    assert scored >= 4
+    table = task.by_class(evidence)
+    assert list(table.index) == ["dim", "lit"]
+    assert next(iter(table.columns)) in ("images", "objects")
+
+
+@every_task
+@settings(max_examples=8)
+@given(seed=seeds)
+def test_the_score_does_not_depend_on_the_order_of_rows(
+    name: str, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    task, ids = task_of(name, "ab"), [f"i{number}" for number in range(6)]
+    made, truth = predicted(task, name, ids, seed, "ab"), table_of(ids)
+    generator = np.random.default_rng(seed)
+    if name == "classification":
+        truth["label"] = [*"ab", *generator.choice(["a", "b"], 4)]
+    elif name == "segmentation":
+        folder = tmp_path_factory.mktemp("masks")
+        truth["mask"] = [str(folder / f"{id}.png") for id in ids]
+        for row in truth.to_dict("records"):
+            write_mask(row["mask"], generator.integers(0, 3, (int(row["height"]), int(row["width"]))))
+    else:
+        boxes = [random_boxes(generator, 2) for _ in ids]
+        truth["boxes"] = [to_text(["ab"[label] for label in labels], corners) for corners, _, labels in boxes]
+    shuffled = reordered(task, made, generator.permutation(ids).tolist())
+    first, second = task.evidence(made, truth), task.evidence(shuffled, truth)
+    for metric in find(name).metrics:
+        one, other = (task.metric(metric).value(evidence, np.arange(6)) for evidence in (first, second))
+        assert one == pytest.approx(other, abs=1e-12, nan_ok=True), metric
+    backwards = truth.iloc[::-1].reset_index(drop=True)
+    for metric in find(name).metrics:
+        rows = np.array([0, 0, 3])
+        one = task.metric(metric).value(first, rows)
+        other = task.metric(metric).value(task.evidence(made, backwards), 5 - rows)
+        assert one == pytest.approx(other, abs=1e-12, nan_ok=True), f"{metric}: rows are those of the truth"
+
+
+@every_task
+def test_an_image_without_a_prediction_is_named(name: str, truth: dict[str, pd.DataFrame]) -> None:
+    task, made = true_predictions(name, truth[name][:4])
+    with pytest.raises(DataError, match="2 images have no prediction, first 's4'"):
+        task.evidence(made, truth[name])
+
+
+def test_masks_are_compared_in_the_frame_where_targets_are_given_and_padding_counts_for_nothing(
+    tiny_masks: Tiny, tmp_path: Path
+) -> None:
+    """The validation of a training run: at the network's resolution, without a look at the files."""
+    table = pd.read_csv(tiny_masks.folds / "train.csv", dtype=str)
+    for mode in MODES:
+        build(table.assign(mask_depth="8"), tmp_path / mode, (40, 40), 3, mode)
+        images = CachedImages([tmp_path / mode])
+        task = tasks.build({"name": "segmentation"}, tiny_masks.classes)
+        targets = task.targets(table, images, mode)
+        framed = np.stack([targets[row]["mask"] for row in range(len(table))])
+        assert (framed == IGNORE).any() == (mode == "pad")
+        everywhere = np.where(framed == IGNORE, 1, framed)  # nonsense in the padding
+        maps = np.stack([everywhere == 1, everywhere == 2], axis=1).astype(np.uint8) * 255
+        made = dict(task.pack(table, [{"maps": maps}], (40, 40), mode))
+        evidence = task.evidence(made, table.drop(columns="mask"), targets)
+        assert [task.metric(metric).value(evidence, np.arange(len(table))) for metric in ("dice", "iou")] == [1, 1]
+
+
+# --- from training to the ensemble, on masks and boxes
+
+
+@dense_task
+def test_pseudo_labelled_images_are_learnt_from(name: str, tiny_of: dict[str, Tiny], tmp_path: Path) -> None:
+    from goldfold.stages import pseudo_label
+
+    tiny, model = tiny_of[name], tiny_of[name].model({"epochs": 1, "warmup_epochs": 0})
+    tiny.train(tmp_path / "r0", model=model)
+    tiny.predict(tmp_path / "r0", tmp_path / "r0/model.safetensors", "test")
+    classes, out = str(tiny.folds / "classes.json"), str(tmp_path / "pseudo.csv")
+    pseudo_label.run({"test": [str(tmp_path / "r0/test.npz")]}, classes, out, tiny.task, threshold=0.05, fold=0)
+    pseudo = pd.read_csv(out, dtype=str)
+    assert 0 < len(pseudo) <= 4
+    assert set(pseudo["source"]) == {"test"}
+    caches = tiny.caches("train", "test")
+    weights = (1.0, 0.25) if find(name).weighs_samples else (1.0,)
+    made = set()
+    for weight in weights:
+        folder = tmp_path / f"r1-{weight}"
+        record = tiny.train(
+            folder,
+            model=model,
+            pseudo=out,
+            pseudo_weight=weight,
+            caches=caches,
+            place={"round": 1, "fold": 0, "seed": 0},
+        )
+        assert record["n_pseudo"] == len(pseudo)
+        made.add((folder / "model.safetensors").read_bytes())
+    assert len(made) == len(weights), "the weight of pseudo-labelled images matters where there is one"
+
+
+@dense_task
+def test_a_network_of_the_task_learns_what_is_easy(name: str, tiny_of: dict[str, Tiny], tmp_path: Path) -> None:
+    """Far better than after a step, on images of the other fold."""
+    settings = {"epochs": 25, "lr": 0.005, "augment": "none", "warmup_epochs": 2}
+    record = tiny_of[name].train(tmp_path, model=tiny_of[name].model(settings))
+    assert record["final"][tiny_of[name].metric] > 0.6
