@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from goldfold.config import Config, parse, slices
 from goldfold.data.boxes import from_text
 from goldfold.data.mask_coding import Coding
 from goldfold.data.masks import write_mask
-from goldfold.runtime.errors import DataError
+from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
@@ -103,12 +104,12 @@ WRONG_MASKS: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG_MASKS)
-@pytest.mark.parametrize("policy", ["fail", "quarantine", "drop"])
+@pytest.mark.parametrize("policy", ["fail", "quarantine"])
 def test_a_mask_that_cannot_be_used_ends_the_job_or_goes_to_quarantine(what: str, policy: str) -> None:
     spoil, reason = WRONG_MASKS[what]
     spoil()
     data = {**MASKS, "on_bad_label": policy}
-    if policy != "quarantine":  # of a mask no part can be left out
+    if policy == "fail":
         said = rf"train: 1 of 12 {CANNOT} 'im02': {reason}.*\. Correct it, or set data\.on_bad_label: quarantine\."
         with pytest.raises(DataError, match=said):
             made("segmentation", data)
@@ -120,6 +121,12 @@ def test_a_mask_that_cannot_be_used_ends_the_job_or_goes_to_quarantine(what: str
         ["train", "im02", "raw/images/im02.png", "image"]
     ]
     assert pd.Series(found["quarantine"]["reason"]).str.match(reason).all()
+
+
+def test_of_a_mask_no_part_can_be_left_out() -> None:
+    said = r"data\.on_bad_label = 'drop': allowed with segmentation: fail, quarantine"
+    with pytest.raises(ConfigError, match=said):
+        made("segmentation", {**MASKS, "on_bad_label": "drop"})
 
 
 def test_an_image_without_a_mask_is_refused_unless_the_config_says_otherwise() -> None:
@@ -210,11 +217,13 @@ def test_true_masks_of_test_images_are_looked_at_too() -> None:
     write_mask("raw/test_masks/te01.png", np.ones((3, 3)))
     said = (
         rf"data\.test_answers: 1 of 4 {CANNOT} 'te01': its mask raw/test_masks/te01\.png has 3 x 3 pixels, the image "
-        r"64 x 48\. Correct it, or remove data\.test_answers\."
+        r"64 x 48\. Correct it, or set data\.on_bad_label: quarantine\."
     )
-    for policy in ("fail", "quarantine"):
-        with pytest.raises(DataError, match=said):
-            made("segmentation", {**data, "on_bad_label": policy})
+    with pytest.raises(DataError, match=said):
+        made("segmentation", data)
+    found = made("segmentation", {**data, "on_bad_label": "quarantine"})
+    assert list(found["answers"]["id"]) == ["te00", "te02", "te03"]
+    assert len(found["test"]) == 4, "it is predicted all the same"
 
 
 # --- boxes
@@ -321,11 +330,19 @@ def test_all_flaws_of_an_image_are_told_and_counted() -> None:
     assert found["train"]["boxes"][1] == "[]", "without its box it is a negative"
 
 
-def test_labels_that_are_no_class_and_classes_that_no_box_has() -> None:
-    with_boxes({"im02": [("dimm", 1, 2, 9, 8)]})
-    for policy in ("fail", "quarantine", "drop"):
-        with pytest.raises(DataError, match=r"train: label 'dimm' of a box is not in data\.classes; named: dim, lit"):
-            made("detection", {**COCO, "classes": SHAPES, "on_bad_label": policy})
+def test_labels_that_are_no_class_follow_the_policy_and_classes_that_no_box_has_are_refused() -> None:
+    with_boxes({"im02": [("dimm", 1, 2, 9, 8), ("dim", 20, 20, 30, 30)]})
+    named = {**COCO, "classes": SHAPES}
+    flaw = "box 1 (dimm) has a label that is no class (dim, lit)"
+    with pytest.raises(
+        DataError, match=re.escape(f"{CANNOT} 'im02': {flaw}. Correct it, or set data.on_bad_label: drop")
+    ):
+        made("detection", named)
+    found = made("detection", {**named, "on_bad_label": "quarantine"})
+    assert found["quarantine"][["id", "part", "reason"]].to_numpy().tolist() == [["im02", "image", flaw]]
+    found = made("detection", {**named, "on_bad_label": "drop"})
+    assert found["quarantine"][["id", "part", "reason"]].to_numpy().tolist() == [["im02", "box", flaw]]
+    assert found["train"]["boxes"][2] == '[["dim",20,20,30,30]]'
     assert made("detection", COCO)["classes"] == ["dim", "dimm", "lit"]
     with pytest.raises(DataError, match=r"data\.classes: class 'more' has no training image\."):
         made("detection", {**COCO, "classes": ["lit", "dim", "dimm", "more"]})
@@ -340,7 +357,7 @@ def test_a_class_that_only_boxes_in_quarantine_have_is_none() -> None:
 
 def test_not_one_box() -> None:
     Path("raw/train.json").write_text(json.dumps({**coco_of({"im00": scene(0)}), "annotations": []}))
-    with pytest.raises(DataError, match=r"data\.train: there is not one box, so there is nothing to learn\."):
+    with pytest.raises(DataError, match=r"train: there is not one box, so there is nothing to learn\. Look at the ann"):
         made("detection", COCO)
 
 
@@ -393,18 +410,21 @@ def test_true_boxes_of_test_images_are_looked_at_too() -> None:
     found = made("detection", data)
     assert list(found["answers"]["id"]) == ["te00", "te01", "te02", "te03"]
     assert found["answers"]["boxes"][3] == "[]"
-    with_boxes({"te01": [("lit", 5, 5, 5, 9)]}, "test_answers")
+    with_boxes({"te01": [("lit", 5, 5, 5, 9), ("bright", 5, 5, 9, 9)]}, "test_answers")
     said = (
-        rf"data\.test_answers: 1 of 4 {CANNOT} 'te01': box 1 \(lit\) has no area\. Correct it, or remove data\.test_an"
+        rf"data\.test_answers: 1 of 4 {CANNOT} 'te01': box 1 \(lit\) has no area; box 2 \(bright\) has a label that is"
     )
-    for policy in ("fail", "drop"):
-        with pytest.raises(DataError, match=said):
-            made("detection", {**data, "on_bad_label": policy})
-    with_boxes({"te01": [("bright", 5, 5, 9, 9)]}, "test_answers")
-    with pytest.raises(
-        DataError, match=r"data\.test_answers: label 'bright' of a box is not in data\.classes; named: dim"
-    ):
+    with pytest.raises(DataError, match=said):
         made("detection", data)
+    left = made("detection", {**data, "on_bad_label": "quarantine"})["answers"]
+    assert list(left["id"]) == ["te00", "te02", "te03"]
+    left = made("detection", {**data, "on_bad_label": "drop"})["answers"]
+    assert list(left["boxes"][[1, 3]]) == ["[]", "[]"]
+    with_boxes({f"te{number:02d}": [("lit", 5, 5, 5, 9)] for number in range(4)}, "test_answers")
+    with pytest.raises(
+        DataError, match=r"data\.test_answers: none of its 4 images can be used, first 'te00': box 1 \(lit\)"
+    ):
+        made("detection", {**data, "on_bad_label": "quarantine"})
 
 
 # --- folds
@@ -460,7 +480,9 @@ def test_a_fold_s_list_holds_all_that_its_training_depends_on(task: str, data: d
     shard = pd.read_csv("folds/shards/train-0.csv", dtype=str)
     cached = ["mask", "mask_sha256", "mask_depth"] if task == "segmentation" else []
     assert list(shard.columns) == ["id", "path", "sha256", *cached]
-    assert list(pd.read_csv("folds/shards/test-0.csv", dtype=str).columns) == ["id", "path", "sha256"]
+    tests = pd.read_csv("folds/shards/test-0.csv", dtype=str)
+    assert list(tests.columns) == list(shard.columns)
+    assert tests[cached].isna().all().all(), "test images have no masks"
 
 
 # --- pseudo masks of another image

@@ -1,5 +1,6 @@
 """One suite over every entry of every registry: a new entry is held to it without a line added here."""
 
+import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -14,22 +15,28 @@ import torch
 from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 
-from goldfold import ensembling, losses, metrics, models, tasks
+from conftest import COCO, MASKS, write_scenes
+from goldfold import losses, models, tasks
 from goldfold.data import sources
 from goldfold.data.sources import SOURCES
 from goldfold.data.splits import SPLITTERS, split
 from goldfold.data.transforms import FLIPS, PRESETS, Augment
-from goldfold.ensembling import METHODS
+from goldfold.ensembling import average, boxes, maps
+from goldfold.ensembling.average import METHODS, PIXELWISE
 from goldfold.inference import views
 from goldfold.inference.views import VIEWS
-from goldfold.losses import LOSSES
-from goldfold.metrics import METRICS
+from goldfold.losses.classification import LOSSES, focal
+from goldfold.metrics.classification import METRICS, Labelled
+from goldfold.metrics.segmentation import METRICS as MASK_METRICS
+from goldfold.metrics.segmentation import Overlap, count
 from goldfold.models import MODELS
 from goldfold.models.detectors import DETECTORS
 from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
-from goldfold.tasks import TASKS
+from goldfold.tasks import TASKS, find
+from goldfold.tasks.classification import Classification
+from test_bad_targets import write_voc
 
 every = pytest.mark.parametrize
 
@@ -40,17 +47,19 @@ def test_the_suite_sees_every_registry() -> None:
         "classifiers": len(CLASSIFIERS),
         "losses": len(LOSSES),
         "metrics": len(METRICS),
+        "metrics of masks": len(MASK_METRICS),
         "schedules": len(SCHEDULES),
         "splitters": len(SPLITTERS),
-        "methods": len(METHODS["probabilities"]),
+        "methods": len(METHODS),
+        "methods for boxes": len(boxes.METHODS),
         "views": len(VIEWS),
         "presets": len(PRESETS),
         "sources": len(SOURCES),
         "tasks": len(TASKS),
     }
-    least = dict(zip(sizes, (17, 2, 2, 6, 5, 4, 4, 14, 4, 3, 1), strict=True))
+    least = dict(zip(sizes, (17, 2, 2, 6, 4, 5, 4, 4, 4, 14, 4, 8, 3), strict=True))
     assert all(sizes[name] >= least[name] for name in sizes), sizes
-    assert set(METHODS) == {task(["a", "b"]).prediction_kind for task in TASKS.values()}
+    assert {len(find(name).metrics) > 0 for name in TASKS} == {True}
 
 
 # --- networks
@@ -59,12 +68,27 @@ CLASSIFIERS = [name for name in MODELS if name not in {*ARCHITECTURES, *DETECTOR
 """Networks for one label an image; those for masks and boxes are held to their own in test_networks."""
 
 
+def builder(name: str) -> Callable[..., torch.nn.Module]:
+    """The function that makes a network, in the module that MODELS names."""
+    found: Callable[..., torch.nn.Module] = importlib.import_module(MODELS[name]).BUILDERS[name]
+    return found
+
+
+@every("name", MODELS)
+def test_each_network_is_made_by_the_module_that_is_named(name: str) -> None:
+    taken = inspect.signature(builder(name)).parameters
+    assert {"n_classes", "in_channels", "image_size", "pretrained"} <= set(taken)
+    whole = importlib.import_module(MODELS[name]).BUILDERS
+    assert {other for other, module in MODELS.items() if module == MODELS[name]} == set(whole)
+
+
 def network(name: str, channels: int = 3, n_classes: int = 3, **params: Any) -> torch.nn.Module:
     """From its defaults, inside goldfold's wrapping, all weights drawn so that none blocks a gradient."""
-    if "backbone" in inspect.signature(MODELS[name]).parameters:
+    if "backbone" in inspect.signature(builder(name)).parameters:
         params = {"backbone": "test_resnet", **params}
     torch.manual_seed(0)
-    built = tasks.build("classification", [f"c{i}" for i in range(n_classes)]).model(name, (32, 32), channels, **params)
+    task = Classification([f"c{i}" for i in range(n_classes)])
+    built = task.model(name, (32, 32), channels, **params)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -175,7 +199,7 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 20
     soft = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), 1)
     for target in (HARD, soft):
-        values = losses.build(name)(logits, target)
+        values = losses.combined(LOSSES, name)(logits, target)
         assert values.shape == (6,)
         assert torch.isfinite(values).all()
         assert (values >= 0).all()
@@ -183,15 +207,18 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
 
 @every("name", LOSSES)
 def test_loss_falls_as_the_logits_become_more_right(name: str) -> None:
-    means = [losses.build(name)(logits_for(LABELS, 3, strength), HARD).mean().item() for strength in (-3, -1, 0, 1, 3)]
+    means = [
+        losses.combined(LOSSES, name)(logits_for(LABELS, 3, strength), HARD).mean().item()
+        for strength in (-3, -1, 0, 1, 3)
+    ]
     assert means == sorted(means, reverse=True)
     assert len(set(means)) == 5
-    assert losses.build(name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
+    assert losses.combined(LOSSES, name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
 
 
 @every("name", LOSSES)
 def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
-    logits, loss = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), losses.build(name)
+    logits, loss = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), losses.combined(LOSSES, name)
     mixed = loss(logits, 0.3 * HARD + 0.7 * HARD.flip(0))
     assert torch.allclose(mixed, 0.3 * loss(logits, HARD) + 0.7 * loss(logits, HARD.flip(0)), atol=1e-6)
 
@@ -199,9 +226,9 @@ def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
 @every("name", LOSSES)
 def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: str) -> None:
     logits = (1e4 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
-    losses.build(name)(logits, HARD).sum().backward()
+    losses.combined(LOSSES, name)(logits, HARD).sum().backward()
     assert torch.isfinite(logits.grad).all()
-    values = losses.build(name)(torch.randn(6, 3).bfloat16(), HARD)
+    values = losses.combined(LOSSES, name)(torch.randn(6, 3).bfloat16(), HARD)
     assert values.dtype == torch.float32
     assert torch.isfinite(values).all()
 
@@ -209,14 +236,16 @@ def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: 
 def test_cross_entropy_is_torch_s_and_focal_without_focus_is_cross_entropy() -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.cross_entropy(logits, LABELS, reduction="none")
-    assert torch.allclose(losses.build("cross_entropy")(logits, HARD), expected, atol=1e-6)
-    assert torch.allclose(losses.build("focal", gamma=0.0)(logits, HARD), expected, atol=1e-6)
+    assert torch.allclose(losses.combined(LOSSES, "cross_entropy")(logits, HARD), expected, atol=1e-6)
+    assert torch.allclose(focal(logits, HARD, gamma=0.0), expected, atol=1e-6)
 
 
 def test_focal_equals_its_formula() -> None:
     # gamma 2, p = 0.25 by hand: (1 - 0.25)^2 * -ln(0.25) = 0.779790...
     logits = torch.log(torch.tensor([[0.25, 0.75]]))
-    assert losses.build("focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.5625 * math.log(4))
+    assert losses.combined(LOSSES, "focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
+        0.5625 * math.log(4)
+    )
 
 
 # --- metrics
@@ -229,14 +258,19 @@ def cases(n_classes: int, seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarra
     return raw / raw.sum(axis=1, keepdims=True), np.arange(n) % n_classes
 
 
+def value(name: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The metric of all rows."""
+    return METRICS[name].value(Labelled(probabilities, labels), np.arange(len(labels)))
+
+
 @every("name", METRICS)
 @every("n_classes", [2, 4])
 def test_perfect_prediction_is_the_best_there_is(name: str, n_classes: int) -> None:
     metric, labels = METRICS[name], np.arange(24) % n_classes
-    perfect = metric.value(np.eye(n_classes)[labels], labels)
+    perfect = value(name, np.eye(n_classes)[labels], labels)
     assert perfect == pytest.approx(1.0 if metric.greater_is_better else 0.0, abs=1e-9)
     for seed in range(5):
-        other = metric.value(*cases(n_classes, seed))
+        other = value(name, *cases(n_classes, seed))
         assert other < perfect if metric.greater_is_better else other > perfect
 
 
@@ -250,7 +284,7 @@ def test_metric_improves_when_a_wrong_prediction_is_put_right(name: str, n_class
     for row in wrong[:5]:
         better = values.copy()
         better[row] = np.eye(n_classes)[labels[row]]
-        gain = metric.value(better, labels) - metric.value(values, labels)
+        gain = value(name, better, labels) - value(name, values, labels)
         assert gain > 0 if metric.greater_is_better else gain < 0
 
 
@@ -272,7 +306,7 @@ SKLEARN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 def test_metric_agrees_with_scikit_learn(name: str, n_classes: int, seed: int) -> None:
     values, labels = cases(n_classes, seed)
     labels = np.random.default_rng(seed).permutation(labels)
-    assert METRICS[name].value(values, labels) == pytest.approx(SKLEARN[name](labels, values), abs=1e-12)
+    assert value(name, values, labels) == pytest.approx(SKLEARN[name](labels, values), abs=1e-12)
 
 
 @every("name", METRICS)
@@ -281,7 +315,7 @@ def test_metric_of_labels_looks_at_the_most_probable_class_only(name: str) -> No
     values = values + 0.01 * np.arange(3)  # no ties
     values /= values.sum(axis=1, keepdims=True)
     sharper = values**2 / (values**2).sum(axis=1, keepdims=True)
-    same = METRICS[name].value(values, labels) == METRICS[name].value(sharper, labels)
+    same = value(name, values, labels) == value(name, sharper, labels)
     assert same == METRICS[name].of_labels
     assert METRICS[name].name == name
 
@@ -290,8 +324,74 @@ def test_metric_of_labels_looks_at_the_most_probable_class_only(name: str) -> No
 def test_metric_is_a_plain_number_where_a_resample_lacks_a_class(name: str) -> None:
     values, labels = cases(3, seed=0)
     keep = labels != 2
-    assert isinstance(METRICS[name].value(values[keep], labels[keep]), float)
-    assert np.isfinite(METRICS[name].value(values[keep], labels[keep]))
+    assert isinstance(value(name, values[keep], labels[keep]), float)
+    assert np.isfinite(value(name, values[keep], labels[keep]))
+
+
+@every("name", METRICS)
+def test_metric_of_some_rows_is_that_of_these_images_as_often_as_they_are_drawn(name: str) -> None:
+    values, labels = cases(3, seed=0)
+    rows = np.random.default_rng(0).integers(60, size=60)
+    drawn = METRICS[name].value(Labelled(values, labels), rows)
+    assert drawn == pytest.approx(value(name, values[rows], labels[rows]), abs=1e-12)
+    assert len(Labelled(values, labels)) == 60
+
+
+# --- metrics of masks, of images of a background and three classes, of which one is ignored in places
+
+
+def masks(seed: int, n: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true masks (n, 12, 10) of channels 0 to 3; 255 in the truth counts for nothing; one image is empty."""
+    generator = np.random.default_rng(seed)
+    true = np.where(generator.random((n, 12, 10)) < 0.1, 255, generator.integers(0, 4, (n, 12, 10)))
+    found = np.where(generator.random(true.shape) < 0.6, true % 255, generator.integers(0, 4, true.shape))
+    true[0], found[0], found[1] = 0, 0, 0
+    return found, true
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> Overlap:
+    counts = [count(mask, of, 1, 3, 255) for mask, of in zip(found, true, strict=True)]
+    return Overlap(*(np.array([image[part] for image in counts]) for part in range(3)))
+
+
+def by_scikit_learn(name: str, found: np.ndarray, true: np.ndarray) -> float:
+    """Mean over the classes that truth or prediction have, over the set or image by image."""
+    ratio = sk.f1_score if name.startswith("dice") else sk.jaccard_score
+
+    def of(pixels: np.ndarray, truth: np.ndarray) -> float:
+        seen = truth != 255
+        present = sorted({*np.unique(pixels[seen]), *np.unique(truth[seen])} - {0})
+        return ratio(truth[seen], pixels[seen], labels=present, average="macro") if present else 1.0
+
+    return float(np.mean([of(*pair) for pair in zip(found, true, strict=True)])) if "image" in name else of(found, true)
+
+
+@every("name", MASK_METRICS)
+@every("seed", range(4))
+def test_metric_of_masks_agrees_with_scikit_learn_pixel_by_pixel(name: str, seed: int) -> None:
+    found, true = masks(seed)
+    evidence = overlap(found, true)
+    assert len(evidence) == 8
+    assert MASK_METRICS[name].name == name
+    got = MASK_METRICS[name].value(evidence, np.arange(8))
+    assert got == pytest.approx(by_scikit_learn(name, found, true), abs=1e-12)
+    rows = np.random.default_rng(seed).integers(8, size=8)
+    drawn = MASK_METRICS[name].value(evidence, rows)
+    assert drawn == pytest.approx(by_scikit_learn(name, found[rows], true[rows]), abs=1e-12)
+
+
+@every("name", MASK_METRICS)
+def test_right_masks_have_the_best_score_and_a_wrong_pixel_costs(name: str) -> None:
+    metric, (_, true) = MASK_METRICS[name], masks(0)
+    right = np.where(true == 255, 2, true)
+    assert metric.value(overlap(right, true), np.arange(8)) == 1
+    assert metric.greater_is_better
+    wrong = right.copy()
+    wrong[3][true[3] == 1] = 2
+    assert 0 < metric.value(overlap(wrong, true), np.arange(8)) < 1
+    nothing = np.zeros_like(true)
+    empty = overlap(nothing[:2], nothing[:2])
+    assert metric.value(empty, np.arange(2)) == pytest.approx(1.0 if "image" in name else math.nan, nan_ok=True)
 
 
 # --- schedules
@@ -377,18 +477,23 @@ def table_for(splitter: str) -> pd.DataFrame:
     return table_of() if "group" in splitter else table_of().drop(columns="group")
 
 
+def folds_of(splitter: str, seed: int = 0) -> np.ndarray:
+    table = table_for(splitter)
+    return split(table, Classification(["0", "1", "2"]).content(table), splitter, 4, seed=seed)
+
+
 @every("name", SPLITTERS)
 def test_splitter_puts_every_image_into_one_of_the_folds(name: str) -> None:
-    folds = split(table_for(name), name, 4, seed=0)
+    folds = folds_of(name)
     assert folds.shape == (60,)
     assert set(folds) == {0, 1, 2, 3}
 
 
 @every("name", SPLITTERS)
 def test_splitter_depends_on_the_seed_alone(name: str) -> None:
-    first = split(table_for(name), name, 4, seed=0)
-    assert (split(table_for(name), name, 4, seed=0) == first).all()
-    assert (split(table_for(name), name, 4, seed=1) == first).all() == (name == "predefined")
+    first = folds_of(name)
+    assert (folds_of(name) == first).all()
+    assert (folds_of(name, seed=1) == first).all() == (name == "predefined")
 
 
 # --- ensembling
@@ -398,44 +503,53 @@ def stack_of(members: int = 3, images: int = 20, classes: int = 4, seed: int = 0
     return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, images))
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_fusing_one_member_is_the_identity(name: str) -> None:
     stack = stack_of(members=1)
-    assert METHODS["probabilities"][name](stack, [0.7]) == pytest.approx(stack[0], abs=1e-9)
+    assert METHODS[name](stack, [0.7]) == pytest.approx(stack[0], abs=1e-9)
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_fusing_equal_members_is_the_identity(name: str) -> None:
     stack = np.repeat(stack_of(members=1), 3, axis=0)
-    assert METHODS["probabilities"][name](stack, [1, 2, 3]) == pytest.approx(stack[0], abs=1e-9)
+    assert METHODS[name](stack, [1, 2, 3]) == pytest.approx(stack[0], abs=1e-9)
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_weights_of_members_have_no_scale(name: str) -> None:
-    fuse, stack = METHODS["probabilities"][name], stack_of()
+    fuse, stack = METHODS[name], stack_of()
     assert fuse(stack, [10, 20, 30]) == pytest.approx(fuse(stack, [1, 2, 3]), abs=1e-12)
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_order_of_members_does_not_matter(name: str) -> None:
-    fuse, stack = METHODS["probabilities"][name], stack_of()
+    fuse, stack = METHODS[name], stack_of()
     assert fuse(stack[[2, 0, 1]], [3, 1, 2]) == pytest.approx(fuse(stack, [1, 2, 3]), abs=1e-12)
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_a_member_of_weight_zero_is_not_heard(name: str) -> None:
-    fuse, stack = METHODS["probabilities"][name], stack_of()
+    fuse, stack = METHODS[name], stack_of()
     assert fuse(stack, [1, 2, 0]) == pytest.approx(fuse(stack[:2], [1, 2]), abs=1e-12)
 
 
-@every("name", METHODS["probabilities"])
+@every("name", METHODS)
 def test_fused_values_are_finite_probabilities_whatever_the_certainty(name: str) -> None:
     stack = np.stack([np.eye(3)[[0, 1, 2, 0]], np.eye(3)[[1, 1, 2, 2]]])
-    fused = METHODS["probabilities"][name](stack, [1, 1])
+    fused = METHODS[name](stack, [1, 1])
     assert fused.shape == (4, 3)
     assert np.isfinite(fused).all()
     assert (fused >= 0).all()
     assert (fused <= 1).all()
+
+
+@every("name", PIXELWISE)
+def test_maps_are_fused_as_the_rows_of_their_pixels(name: str) -> None:
+    stack = stack_of(images=35)
+    fused = METHODS[name](stack, [1, 2, 3])
+    pictures = [part.T.reshape(4, 5, 7) for part in stack]
+    assert maps.fused(pictures, [1, 2, 3], name) == pytest.approx(fused.T.reshape(4, 5, 7), abs=1e-12)
+    assert set(PIXELWISE) < set(METHODS), "a rank over images cannot be taken pixel by pixel"
 
 
 # --- views
@@ -472,60 +586,71 @@ def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, 
 # --- sources
 
 
+@pytest.fixture(scope="module")
+def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("scenes"))
+
+
+TARGETS = {"label", "mask", "boxes"}
+
+
 @every("name", SOURCES)
-def test_source_gives_tables_of_text_with_ids_paths_and_labels(name: str, in_tmp: Path, write_picture: Any) -> None:
+def test_source_gives_tables_of_text_with_ids_paths_and_targets(
+    name: str, in_tmp: Path, write_picture: Any, scenes_folder: str
+) -> None:
     for label in ("a", "b"):
-        write_picture(Path(f"raw/{label}/one.png"), np.zeros((4, 4, 3), np.uint8))
+        write_picture(Path(f"labelled/{label}/one.png"), np.zeros((4, 4, 3), np.uint8))
     write_picture(Path("pool/x.png"), np.zeros((4, 4, 3), np.uint8))
     Path("t.csv").write_text("id,label\na/one,a\nb/one,b\n")
     Path("te.csv").write_text("id\nx\n")
-    settings = {
+    write_scenes(in_tmp)
+    write_voc()
+    own = ("source", "classes")
+    settings: dict[str, dict[str, Any]] = {
         "digits": {"directory": "digits"},
-        "folder": {"train": "raw", "test": "pool", "unlabeled": "pool"},
-        "csv": {"train": "t.csv", "images": "raw", "test": "te.csv", "test_images": "pool", "unlabeled": "pool"},
-    }[name]
-    tables = sources.read(name, **settings)
-    assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled"}
-    for table in tables.values():
+        "folder": {"train": "labelled", "test": "pool", "unlabeled": "pool"},
+        "csv": {"train": "t.csv", "images": "labelled", "test": "te.csv", "test_images": "pool", "unlabeled": "pool"},
+        "masks": {key: value for key, value in MASKS.items() if key not in own} | {"unlabeled": "pool"},
+        "coco": {key: value for key, value in COCO.items() if key not in own} | {"unlabeled": "pool"},
+        "voc": {"annotations": "raw/xml", "images": "raw/images", "test": "te.txt"},
+        "scenes_masks": {"directory": scenes_folder},
+        "scenes_boxes": {"directory": scenes_folder},
+    }
+    Path("te.txt").write_text("im00\nim03\n")
+    assert set(settings) == set(SOURCES)
+    tables = sources.read(name, **settings[name])
+    assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled", "answers", "categories"}
+    for split_name in {"train", "test", "unlabeled"} & set(tables):
+        table = tables[split_name]
         assert len(table) > 0
         assert table["id"].is_unique
         assert all(Path(path).is_file() for path in table["path"])
-    assert all(isinstance(label, str) for label in tables["train"]["label"])
-    assert tables["train"]["label"].nunique() >= 2
-    assert "label" not in tables["test"]
-
-
-# --- tasks
-
-
-@every("name", TASKS)
-def test_task_answers_all_that_the_protocol_asks(name: str) -> None:
-    asked = [key for key in vars(tasks.Task) if not key.startswith("_")]
-    assert len(asked) >= 15
-    task = tasks.build(name, ["a", "b"])
-    assert [key for key in asked if not callable(getattr(task, key, None))] == []
+    (target,) = TARGETS & set(tables["train"].columns)
+    assert all(isinstance(found, str) for found in tables["train"][target])
+    assert tables["train"][target].nunique() >= 2
+    assert target not in tables["test"]
+    if "answers" in tables:
+        assert set(tables["answers"]["id"]) <= set(tables["test"]["id"])
+        assert target in tables["answers"]
 
 
 # --- unknown names
 
 UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
     "models": (lambda: models.build("small_resnt"), "small_resnt", "small_resnet", MODELS),
-    "losses": (lambda: losses.build("cross_entrop"), "cross_entrop", "cross_entropy", LOSSES),
-    "metrics": (lambda: metrics.build("logloss"), "logloss", "log_loss", METRICS),
+    "losses": (lambda: losses.combined(LOSSES, "cross_entrop"), "cross_entrop", "cross_entropy", LOSSES),
+    "weighted losses": (lambda: losses.combined(LOSSES, {"focl": 0.5}), "focl", "focal", LOSSES),
+    "metrics": (lambda: Classification.metric("logloss"), "logloss", "log_loss", METRICS),
+    "metrics of masks": (lambda: find("segmentation").metric("dic"), "dic", "dice", MASK_METRICS),
     "schedules": (lambda: build_schedule("cosin", None, 1, 0), "cosin", "cosine", SCHEDULES),
-    "splitters": (lambda: split(table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
-    "methods": (
-        lambda: ensembling.build("probabilities", "geometrc"),
-        "geometrc",
-        "geometric",
-        METHODS["probabilities"],
-    ),
-    "kinds": (lambda: ensembling.build("probabilites", "rank"), "probabilites", "probabilities", METHODS),
+    "splitters": (lambda: split(table_of(), table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
+    "methods": (lambda: average.build("geometrc"), "geometrc", "geometric", METHODS),
+    "methods for boxes": (lambda: boxes.fuse("sft_nms", [], [], []), "sft_nms", "soft_nms", boxes.METHODS),
     "views": (lambda: views.build(["hflipp"]), "hflipp", "hflip", VIEWS),
     "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", PRESETS),
     "flips": (lambda: Augment("light", "horizontl", (8, 8), 3), "horizontl", "horizontal", FLIPS),
     "sources": (lambda: sources.read("foldr"), "foldr", "folder", SOURCES),
-    "tasks": (lambda: tasks.build("clasification", ["a"]), "clasification", "classification", TASKS),
+    "tasks": (lambda: tasks.build({"name": "clasification"}, ["a"]), "clasification", "classification", TASKS),
 }
 
 
@@ -539,7 +664,7 @@ def test_unknown_name_is_told_with_the_nearest_and_all_choices(registry: str) ->
 
 def test_a_name_near_nothing_gets_no_hint_but_all_choices() -> None:
     with pytest.raises(ConfigError, match="unknown loss 'zzz': allowed: cross_entropy, focal"):
-        losses.build("zzz")
+        losses.combined(LOSSES, "zzz")
 
 
 def test_optimizers_by_name_are_timm_s() -> None:

@@ -186,6 +186,18 @@ def test_where_no_score_is_a_number_there_are_weights_all_the_same() -> None:
     assert set(result.last) == set(result.best) == set(network().state_dict())
 
 
+def test_epochs_that_are_not_validated_have_no_score_and_the_last_always_has_one() -> None:
+    scores = iter([0.2, 0.9, 0.4])
+    result, _, _ = run_fit(Given(8, 8), epochs=5, validate_every=2, validate=lambda m: {"score": next(scores)})
+    assert [row.get("score") for row in result.history] == [None, 0.2, None, 0.9, 0.4]
+    assert all(np.isfinite(row["train_loss"]) for row in result.history)
+    assert result.best_epoch == 3
+    assert next(scores, None) is None
+    late, _, _ = run_fit(Given(8, 8), epochs=2, validate_every=9, validate=lambda m: {"score": 0.5})
+    assert [row.get("score") for row in late.history] == [None, 0.5]
+    assert late.best_epoch == 1
+
+
 def test_ema_averages_weights_and_buffers_and_is_what_is_validated_and_kept() -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.BatchNorm1d(7), torch.nn.Linear(7, 1))
@@ -346,6 +358,17 @@ def test_last_and_best_checkpoints_lie_side_by_side_under_the_name_of_the_other(
     assert records["last"]["best_epoch"] == history["accuracy"].idxmax()
 
 
+def test_a_run_may_look_at_its_validation_fold_now_and_then(tiny: Tiny, tmp_path: Path) -> None:
+    made = {}
+    for every in (1, 3):
+        folder = tmp_path / str(every)
+        tiny.train(folder, model=tiny.model({"epochs": 4, "validate_every": every}))
+        made[every] = sha256_of(folder / "model.safetensors"), pd.read_csv(folder / "history.csv")
+    assert made[1][0] == made[3][0], "looking changes nothing"
+    assert list(made[3][1]["accuracy"].isna()) == [True, True, False, False]
+    assert list(made[3][1]["accuracy"][2:]) == list(made[1][1]["accuracy"][2:])
+
+
 def test_a_metric_that_cannot_be_had_on_a_fold_does_not_end_the_run(tiny: Tiny, tmp_path: Path) -> None:
     """A validation fold of one class (predefined folds may be so) has no ROC curve."""
     table = pd.read_csv(tiny.fold_file(), dtype=str)
@@ -415,6 +438,33 @@ def test_local_weights_are_loaded_but_for_a_head_of_another_shape(suffix: str, p
     assert torch.equal(model[0].weight, donor[0].weight)
     assert torch.equal(model[1].running_mean, donor[1].running_mean)
     assert torch.equal(model[2].weight, head)
+
+
+@pytest.mark.parametrize(
+    ("network", "params", "own"),
+    [
+        ("timm", {}, ("fc.",)),
+        ("unet", {"decoder_channels": [16, 12, 8, 8, 8]}, ("decoder.", "segmentation_head.")),
+        ("fcos", {"width": 16, "head_convs": 1}, ("model.head.", "model.backbone.fpn.")),
+    ],
+)
+def test_weights_of_a_backbone_go_to_its_place_in_any_network(
+    network: str, params: dict[str, Any], own: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A classifier's file, as timm publishes it, starts networks for masks and boxes too."""
+    from goldfold import models
+
+    torch.manual_seed(1)
+    shape = {"backbone": "test_resnet", "in_channels": 3, "image_size": (64, 64)}
+    donor = models.build("timm", n_classes=7, **shape)
+    save_file({name: value.contiguous() for name, value in donor.state_dict().items()}, tmp_path / "w.safetensors")
+    torch.manual_seed(2)
+    model = models.build(network, n_classes=2, **shape, **params)
+    left = load_weights(model, tmp_path / "w.safetensors")
+    assert left, "what the backbone does not have stays new"
+    assert all(name.startswith(own) for name in left)
+    first = next(iter(donor.state_dict().values()))
+    assert any(value.shape == first.shape and torch.equal(value, first) for value in model.state_dict().values())
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

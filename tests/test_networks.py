@@ -202,7 +202,8 @@ def test_weights_are_fetched_for_every_network_on_a_backbone(monkeypatch: pytest
 
 
 def test_importing_the_networks_loads_neither_smp_nor_torchvision_s_detectors() -> None:
-    code = "import sys, goldfold.models, goldfold.losses.segmentation\nprint(' '.join(sys.modules))"
+    names = "goldfold.models.detectors, goldfold.models.smp_models, goldfold.losses.segmentation"
+    code = f"import sys, {names}\nprint(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = done.stdout.split()
     assert "goldfold.models.detectors" in loaded

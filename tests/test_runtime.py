@@ -304,6 +304,31 @@ def test_an_edit_of_a_network_changes_no_digest_of_runs_with_another(sources: An
     }  # fmt: skip
 
 
+def test_the_code_of_goldfold_that_an_own_task_or_network_reaches_counts_wherever_it_lies(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "there"):
+        Path(folder).mkdir()
+        Path(folder, "own_task.py").write_text("def fuse():\n    from goldfold.ensembling import maps\n")
+        Path(folder, "own_net.py").write_text("from goldfold.models.pyramid import Pyramid\n")
+    asked = {"pseudo_label": ("own_task:Task", ""), "train": ("classification", "own_net:build")}
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path / "there"))
+        there = {stage: sources(stage, *names) for stage, names in asked.items()}
+    monkeypatch.syspath_prepend(str(tmp_path / "here"))
+    before = {stage: sources(stage, *names) for stage, names in asked.items()}
+    assert before == there
+    for file, reached in (
+        ("ensembling/maps.py", "pseudo_label"),
+        ("models/pyramid.py", "train"),
+        ("ensembling/boxes.py", ""),
+    ):
+        edit(file, "\nADDED = 1\n")
+        after = {stage: sources(stage, *names) for stage, names in asked.items()}
+        assert {stage for stage in asked if after[stage] != before[stage]} == {reached} - {""}, file
+        before = after
+
+
 def test_what_is_imported_for_types_alone_does_not_count(sources: Any) -> None:
     before = sources("folds")
     edit("tasks/classification.py", "\nif TYPE_CHECKING:\n    from goldfold.optim import schedules\n")

@@ -55,7 +55,7 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
     fitting = {name: value for name, value in placed.items() if own[name].shape == value.shape}
     parameters = {name for name, _ in model.named_parameters()}
     n_fitting, n_wanted = len(parameters & fitting.keys()), min(len(parameters), len(state))
-    if n_fitting < 0.5 * n_wanted:
+    if not n_fitting or n_fitting < 0.5 * n_wanted:
         raise ConfigError(
             f"pretrained: {path} fits {n_fitting} of {len(parameters)} parameters of this network. Give the weights of "
             f"the same backbone."

@@ -147,8 +147,11 @@ def _answers(
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
     table, _, lost = _targets(where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers)
-    for row in pd.concat(lost).to_dict("records"):
-        print(f"{where}: {row['id']!r} left out: {row['reason']}", flush=True)
+    left_out = [f"{row['id']!r}: {row['reason']}" for row in pd.concat(lost).to_dict("records")]
+    for text in left_out:
+        print(f"{where}: left out {text}", flush=True)
+    if table.empty:
+        raise DataError(f"{where}: none of its {len(images)} images can be used, first {left_out[0]}. Correct them.")
     return table
 
 
