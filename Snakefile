@@ -27,10 +27,14 @@ onstart:
     preflight()
 
 
+onsuccess:
+    print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
+
+
 rule all:
     default_target: True
     input:
         f"{RESULTS}/metrics.json",
         f"{RESULTS}/report/report.html",
         SUBMISSION,
-        SUBMISSION_FILES if SUBMISSION else [],
+        SUBMISSION_FILES + SUBMISSION_FOLDERS if SUBMISSION else [],

@@ -33,10 +33,8 @@ LAST_ROUND = CONFIG.rounds[-1]
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 PARTS = ["oof", *CONFIG.splits[1:]]
 SUBMISSION = [f"{RESULTS}/submission.csv"] if CONFIG.data.has_test else []
-SUBMISSION_FILES = [
-    directory(path.rstrip("/")) if path.endswith("/") else path
-    for path in (f"{RESULTS}/{name}" for name in slices.submission_files(CONFIG))
-]
+SUBMISSION_FILES = [f"{RESULTS}/{name}" for name in slices.submission_files(CONFIG)]
+SUBMISSION_FOLDERS = [f"{RESULTS}/{name}" for name in slices.submission_folders(CONFIG)]
 OWN_TASK = module_digest(CONFIG.task.split(":")[0]) if ":" in CONFIG.task else ""
 
 

@@ -6,7 +6,8 @@ rule submit:
         class_ids=folds_file("class_ids.json"),
     output:
         table=f"{RESULTS}/submission.csv",
-        extras=SUBMISSION_FILES,
+        files=SUBMISSION_FILES,
+        folders=[directory(folder) for folder in SUBMISSION_FOLDERS],
     log:
         f"{RESULTS}/logs/submit.log",
     benchmark:

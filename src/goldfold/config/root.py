@@ -23,7 +23,7 @@ class Ensemble(Section):
     weights: dict[str, Number] = {}
     """Weight of a model by name; 1 where not named."""
     iou_threshold: Number = Field(0.55, gt=0, lt=1)
-    """Boxes that overlap by more are one object."""
+    """Boxes of members, and of the folds of one, that overlap by more are one object (views of an image: 0.55)."""
     skip_threshold: Number = Field(0.0, ge=0, lt=1)
     """Boxes with a lower score are left out before fusing."""
 

@@ -1,6 +1,7 @@
 """JSON schema of the config for editors, and its reference page: ``python -m goldfold.config.schema`` writes both."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from goldfold.config.data import Coco, Csv, Digits, Folder, Folds, Masks, ScenesBoxes, ScenesMasks, Submission, Voc
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.root import Config, Ensemble, Report, Runtime
+from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 REFERENCE = Path("docs/config.md")
@@ -48,7 +50,7 @@ def schema() -> str:
 
 def reference() -> str:
     """The reference page as Markdown, a table a section."""
-    return HEAD + "".join(_section(title, section) for title, section in SECTIONS.items())
+    return HEAD + "".join(_section(title, section) for title, section in SECTIONS.items()) + _tasks()
 
 
 def _section(title: str, section: type[BaseModel]) -> str:
@@ -60,6 +62,22 @@ def _section(title: str, section: type[BaseModel]) -> str:
 def _row(name: str, field: FieldInfo) -> str:
     cells = (f"`{name}`", _allowed(name, field), _default(field), " ".join((field.description or "").split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _tasks() -> str:
+    """What each task knows, from its own facts."""
+    parts = []
+    for name in TASKS:
+        task = find(name)
+        rows = [
+            ("data must bring", task.target),
+            *((key, ", ".join(f"`{value}`" for value in getattr(task, key)))
+              for key in ("metrics", "losses", "methods", "networks", "views")),
+            ("`task_params`", ", ".join(f"`{field.name}`" for field in fields(task.settings)) or "none"),
+        ]  # fmt: skip
+        parts.append(f"\n## task: {name}\n\nThe first metric and the first method are the defaults.\n\n| what | |\n|---|---|\n")
+        parts.append("".join(f"| {key} | {value} |\n" for key, value in rows))
+    return "".join(parts)
 
 
 def _allowed(name: str, field: FieldInfo) -> str:

@@ -53,8 +53,13 @@ def cache_files(config: Config) -> list[str]:
 
 
 def submission_files(config: Config) -> list[str]:
-    """What the submission stage makes beside the table; folders end in ``/``."""
-    return list(find(config.task).submission_files)
+    """Files that the submission stage makes beside the table."""
+    return [name for name in find(config.task).submission_files if not name.endswith("/")]
+
+
+def submission_folders(config: Config) -> list[str]:
+    """Folders that it makes."""
+    return [name.rstrip("/") for name in find(config.task).submission_files if name.endswith("/")]
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:

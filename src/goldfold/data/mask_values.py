@@ -10,6 +10,8 @@ Contents = Mapping[int, int]
 """Number of pixels by value."""
 MOST = 254
 """Classes that fit beside the background and the pixels that count for nothing."""
+MOST_UNNAMED = 32
+"""Values that are taken for classes without being named: more are likely to be numbers of objects."""
 
 
 def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int]:
@@ -50,6 +52,11 @@ def classes_of(
     else:
         found = {value for content in contents for value in content} - {0, ignore}
         names = [str(value) for value in sorted(found)]
+        if len(names) > MOST_UNNAMED:
+            raise DataError(
+                f"data.masks: the masks hold {len(names)} different values. If they number objects, set data.mask_values: "
+                f"nonzero; if they are classes, name them in data.classes."
+            )
     if not names:
         raise DataError("data.masks: every pixel of every mask is 0, so there is nothing to learn.")
     return _limited(names)
