@@ -159,9 +159,12 @@ def test_masks_that_hold_nothing_or_far_too_much() -> None:
     with pytest.raises(DataError, match=r"data\.masks: every pixel of every mask is 0, so there is nothing to learn\."):
         made("segmentation", NO_CLASSES)
     put_mask(np.arange(48 * 64).reshape(48, 64) % 301)
-    said = r"data\.masks: 300 different values\. If they number objects, set data\.mask_values: nonzero; at most 254"
+    said = r"data\.masks: the masks hold 300 different values\. If they number objects, set data\.mask_values: nonzero; if"
     with pytest.raises(DataError, match=said):
         made("segmentation", NO_CLASSES)
+    many = {**MASKS, "mask_values": {f"c{value}": value for value in range(301)}}
+    with pytest.raises(DataError, match=r"data\.masks: 301 different values\. .* at most 254 classes"):
+        made("segmentation", {key: value for key, value in many.items() if key != "classes"})
     assert made("segmentation", {**NO_CLASSES, "mask_values": "nonzero"})["classes"] == ["foreground"]
 
 

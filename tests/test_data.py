@@ -542,6 +542,19 @@ def test_flips_are_those_that_are_named(make_picture: Any) -> None:
     assert seen("both", wide) == {wide[::a, ::b].tobytes() for a in (1, -1) for b in (1, -1)}
 
 
+@pytest.mark.parametrize("preset", ["light", "medium", "heavy"])
+def test_nothing_is_turned_or_sheared_where_boxes_would_grow_loose(preset: str) -> None:
+    import albumentations as A
+
+    boxes = {"bbox_params": {"format": "pascal_voc", "label_fields": ["labels"]}}
+    for params, turns in ((boxes, False), ({}, True)):
+        steps = Augment(preset, "both", (16, 16), 3, params).compose.transforms
+        affine = [step for step in steps if isinstance(step, A.Affine)]
+        assert len(affine) == 1
+        assert (affine[0].rotate != (0, 0)) is turns
+        assert all(tuple(of) == (0, 0) for of in affine[0].shear.values()) or turns
+
+
 def test_two_transforms_of_a_preset_do_not_share_their_draws() -> None:
     """Compose.set_random_seed gives each transform a generator of the same seed: their draws would be the same."""
     augment = Augment("medium", "horizontal", (16, 16), 3)

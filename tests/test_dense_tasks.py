@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ from goldfold.models import MODELS
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.tasks import TASKS, Task, find
 from goldfold.tasks.detection import Detection
-from goldfold.tasks.segmentation import Segmentation
+from goldfold.tasks.segmentation import MaskBatch, Segmentation
 
 every_task = pytest.mark.parametrize("name", TASKS)
 dense_task = pytest.mark.parametrize("name", ["segmentation", "detection"])
@@ -76,7 +77,7 @@ def image_of(task: Task, predictions: Arrays, id: str) -> list[np.ndarray]:
     """All that predictions say of one image."""
     row = list(predictions["ids"]).index(id)
     if isinstance(task, Detection):
-        return [np.asarray(part, dtype=float) for part in task.by_image(predictions)[row]]
+        return [predictions["sizes"][row], *(np.asarray(part, dtype=float) for part in task.by_image(predictions)[row])]
     if isinstance(task, Segmentation):
         return [predictions["sizes"][row], predictions[f"maps/{row}"]]
     return [predictions[key][row] for key in ("logits", "probabilities") if key in predictions]
@@ -259,7 +260,7 @@ def test_fusing_equal_members_changes_nothing(name: str, seed: int) -> None:
             assert_same_image(task, alone, fused, id, tolerance=1 if name == "segmentation" else 1e-9)
             continue
         first, second = (
-            sorted(zip(*(part.tolist() for part in image_of(task, of, id)), strict=True)) for of in (alone, fused)
+            sorted(zip(*(part.tolist() for part in image_of(task, of, id)[1:]), strict=True)) for of in (alone, fused)
         )
         assert [label for _, _, label in first] == [label for _, _, label in second]
         for (box, value, _), (other, other_value, _) in zip(first, second, strict=True):
@@ -276,10 +277,11 @@ def test_members_are_joined_on_id_whatever_the_order_of_their_rows(name: str, se
     order = data.draw(st.permutations(ids))
     shuffled = reordered(task, second, order)
     assert list(shuffled["ids"]) == order
-    one, other = task.fuse([first, second], [1, 2]), task.fuse([first, shuffled], [1, 2])
-    assert list(one["ids"]) == list(other["ids"])
-    for id in ids:
-        assert_same_image(task, one, other, id)
+    for same in ([first, shuffled], [reordered(task, first, order), second]):
+        one, other = task.fuse([first, second], [1, 2]), task.fuse(same, [1, 2])
+        assert list(one["ids"]) == list(other["ids"])
+        for id in ids:
+            assert_same_image(task, one, other, id)
 
 
 def reordered(task: Task, predictions: Arrays, ids: list[str]) -> dict[str, Any]:
@@ -469,6 +471,23 @@ def test_masks_are_compared_in_the_frame_where_targets_are_given_and_padding_cou
 
 
 # --- from training to the ensemble, on masks and boxes
+
+
+@pytest.mark.parametrize("loss", [None, "ce", "dice"])
+def test_the_weight_of_an_image_scales_its_share_of_the_loss_of_masks(loss: str | None) -> None:
+    task, generator = Segmentation(["a", "b"]), torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 3, 6, 6, generator=generator)
+    masks = torch.randint(0, 3, (4, 6, 6), generator=generator)
+    images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 6, 6)
+
+    def mean(weights: list[float], rows: tuple[int, ...] = (0, 1, 2, 3)) -> float:
+        chosen = list(rows)
+        batch = MaskBatch(["x"] * len(chosen), images[chosen], masks[chosen], torch.tensor(weights))
+        return task.loss(loss=loss)(lambda seen: logits[seen[:, 0, 0, 0].long()], batch).item()  # type: ignore[arg-type]
+
+    assert mean([0.5] * 4) == pytest.approx(0.5 * mean([1.0] * 4), rel=1e-5)
+    parts = 0.5 * mean([1.0] * 2, (0, 2)) + 0.5 * 0.25 * mean([1.0] * 2, (1, 3))
+    assert mean([1.0, 0.25, 1.0, 0.25]) == pytest.approx(parts, rel=1e-5)
 
 
 @dense_task

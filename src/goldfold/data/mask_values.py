@@ -40,9 +40,7 @@ def classes_of(
         if named is not None and set(named) != set(rule):
             odd = min(set(named) ^ set(rule))
             raise DataError(f"data.classes and data.mask_values do not name the same classes, e.g. {odd!r}.")
-        return sorted(
-            named or rule, key=lambda name: rule[name] != 0
-        )  # the class of value 0 stands where a background would
+        return _limited(sorted(named or rule, key=lambda name: rule[name] != 0))  # 0 stands where a background would
     if rule == "nonzero":
         if named is not None and len(named) != 1:
             raise DataError("data.mask_values: nonzero knows one class; data.classes must name one.")
