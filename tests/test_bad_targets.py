@@ -159,7 +159,9 @@ def test_masks_that_hold_nothing_or_far_too_much() -> None:
     with pytest.raises(DataError, match=r"data\.masks: every pixel of every mask is 0, so there is nothing to learn\."):
         made("segmentation", NO_CLASSES)
     put_mask(np.arange(48 * 64).reshape(48, 64) % 301)
-    said = r"data\.masks: the masks hold 300 different values\. If they number objects, set data\.mask_values: nonzero; if"
+    said = (
+        r"data\.masks: the masks hold 300 different values\. If they number objects, set data\.mask_values: nonzero; if"
+    )
     with pytest.raises(DataError, match=said):
         made("segmentation", NO_CLASSES)
     many = {**MASKS, "mask_values": {f"c{value}": value for value in range(301)}}

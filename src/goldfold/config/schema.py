@@ -75,7 +75,9 @@ def _tasks() -> str:
               for key in ("metrics", "losses", "methods", "networks", "views")),
             ("`task_params`", ", ".join(f"`{field.name}`" for field in fields(task.settings)) or "none"),
         ]  # fmt: skip
-        parts.append(f"\n## task: {name}\n\nThe first metric and the first method are the defaults.\n\n| what | |\n|---|---|\n")
+        parts.append(
+            f"\n## task: {name}\n\nThe first metric and the first method are the defaults.\n\n| what | |\n|---|---|\n"
+        )
         parts.append("".join(f"| {key} | {value} |\n" for key, value in rows))
     return "".join(parts)
 
