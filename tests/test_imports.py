@@ -98,6 +98,13 @@ STAGES = ("manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "
 SOURCE_KEYS = ("source", "train", "images", "masks", "test", "test_images")
 
 
+def fusing_of(name: str) -> dict[str, Any]:
+    """How a task fuses, as the config hands it to the stage."""
+    values = {"iou_threshold": 0.55, "skip_threshold": 0.0}
+    task = find(name)
+    return {"method": task.methods[-1], **{key: values[key] for key in task.fuses_by}}
+
+
 def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
     """What each stage is run with on fold 0; predictions of the other fold are made here."""
     source = {key: tiny.data[key] for key in SOURCE_KEYS if key in tiny.data}
@@ -144,7 +151,7 @@ def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
         "predictions": str(root / "predict"), "train": str(tiny.folds / "train.csv"), "folder": str(root / "ensemble"),
         "leaderboard": str(root / "leaderboard.csv"), "metrics": str(root / "metrics.json"), "metric": tiny.metric,
         "models": ["net"], "seeds": [0], "n_folds": 2, "rounds": 1, "has_test": True, "weights": {},
-        "settings": {"method": find(tiny.task["name"]).methods[-1]}, "workers": 1, **common,
+        "settings": fusing_of(tiny.task["name"]), "workers": 1, **common,
     }  # fmt: skip
     ensemble.run(**made["ensemble"])
     made["submit"] = {
