@@ -12,6 +12,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/reruns.smk"
 include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
@@ -24,11 +25,11 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    preflight()
+    begin()
 
 
 onsuccess:
-    print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
+    end()
 
 
 rule all:
@@ -38,3 +39,7 @@ rule all:
         f"{RESULTS}/report/report.html",
         SUBMISSION,
         SUBMISSION_FILES + SUBMISSION_FOLDERS if SUBMISSION else [],
+        # All that was made on the way but the cache, so that one file that was deleted is made again.
+        runs(rules.train.output, CONFIG.rounds),
+        runs(rules.predict.output, CONFIG.rounds),
+        expand(rules.pseudo_label.output, round=CONFIG.rounds[1:], fold=FOLDS),

@@ -6,20 +6,66 @@ import sys
 import time
 from pathlib import Path
 
+from goldfold import verify, why
 from goldfold.runtime import status
+from goldfold.runtime.errors import GoldfoldError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.command != "why":
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return {"status": _status, "verify": _verify, "why": _why}[options.command](options, rest)
+    except GoldfoldError as error:
+        print(f"goldfold: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="goldfold", description="Look after a goldfold run.")
     commands = parser.add_subparsers(dest="command", required=True)
     shown = commands.add_parser("status", help="show all running jobs, how far they are and how long they will take")
     shown.add_argument("--results", type=Path, default=Path("results"), help="folder of all experiments")
     shown.add_argument("--watch", type=float, metavar="SECONDS", help="show anew every SECONDS until interrupted")
-    shown.add_argument("--json", action="store_true", help="for machines")
-    options = parser.parse_args(arguments)
+    explained = commands.add_parser(
+        "why",
+        help="say for each job that would run what changed, old -> new, and what it will cost; nothing is run",
+        epilog="All other arguments are Snakemake's: goldfold why results/mine/metrics.json --configfile mine.yaml",
+    )
+    explained.add_argument("--look", action="store_true", help="make manifest and folds first, so as to know exactly")
+    checked = commands.add_parser("verify", help="compute all digests of results anew and name what differs")
+    checked.add_argument("results", type=Path, nargs="+", help="such as results/digits")
+    for command in (shown, explained, checked):
+        command.add_argument("--json", action="store_true", help="for machines")
+    return parser
+
+
+def _why(options: argparse.Namespace, rest: list[str]) -> int:
+    found = why.jobs(rest)
+    folds = next((job for job in found if job.rule == "folds"), None)
+    if options.look and folds is not None:
+        why.make_folds(rest)
+        found = why.jobs(rest)
+    print(why.as_json(found) if options.json else why.as_text(found))
+    return 0
+
+
+def _verify(options: argparse.Namespace, rest: list[str]) -> int:
+    looked = [verify.verify(folder) for folder in options.results]
+    findings = [finding for _, of_folder in looked for finding in of_folder]
+    count = sum(number for number, _ in looked)
+    if options.json:
+        print(json.dumps({"files": count, "findings": [finding.__dict__ for finding in findings]}, indent=2))
+    else:
+        print("\n".join([*map(str, findings), f"{count} files, {len(findings)} findings"]))
+    return 1 if findings else 0
+
+
+def _status(options: argparse.Namespace, rest: list[str]) -> int:
     while True:
-        print(_status(options.results, options.json), flush=True)
+        print(_jobs(options.results, options.json), flush=True)
         if options.watch is None:
             return 0
         try:
@@ -28,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
 
 
-def _status(results: Path, as_json: bool) -> str:
+def _jobs(results: Path, as_json: bool) -> str:
     entries = status.listing(results)
     if as_json:
         return json.dumps(entries)

@@ -1,12 +1,19 @@
 rule cache:
     input:
-        folds_file("shards/{shard}.csv"),
+        recipe=recipe(
+            f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json",
+            code=code("cache", task=""),
+            channels=CONFIG.data.channels,
+        ),
+        data=ancient(CONFIG.data.generated),
+        shard=folds_file("shards/{shard}.csv"),
     output:
-        expand(
+        files=expand(
             f"{RESULTS}/cache/{{spec}}/{{shard}}/{{file}}",
             file=slices.cache_files(CONFIG),
             allow_missing=True,
         ),
+        record=f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json",
     log:
         f"{RESULTS}/logs/cache/{{spec}}/{{shard}}.log",
     benchmark:
@@ -16,8 +23,5 @@ rule cache:
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        channels=CONFIG.data.channels,
-        code=source_digest("cache"),
     script:
         "../scripts/cache.py"

@@ -1,16 +1,12 @@
 """Config, names of files, and the input functions."""
 
-import json
-import subprocess
-import sys
-
 from snakemake.exceptions import WorkflowError
 
 from goldfold.config import parse as parse_config
 from goldfold.config import read, slices
+from goldfold.runtime import provenance
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.fingerprint import fingerprint
-from goldfold.runtime.provenance import export_source_path, module_digest, source_digest
 
 
 def checked_config():
@@ -24,7 +20,7 @@ def checked_config():
         raise WorkflowError(str(error))
 
 
-export_source_path(workflow.basedir)
+provenance.export_source_path(workflow.basedir)
 CONFIG = checked_config()
 RESULTS = CONFIG.results
 MODELS = {model.name: model for model in CONFIG.models}
@@ -35,7 +31,7 @@ PARTS = ["oof", *CONFIG.splits[1:]]
 SUBMISSION = [f"{RESULTS}/submission.csv"] if CONFIG.data.has_test else []
 SUBMISSION_FILES = [f"{RESULTS}/{name}" for name in slices.submission_files(CONFIG)]
 SUBMISSION_FOLDERS = [f"{RESULTS}/{name}" for name in slices.submission_folders(CONFIG)]
-OWN_TASK = module_digest(CONFIG.task.split(":")[0]) if ":" in CONFIG.task else ""
+RAW = CONFIG.data.raw_paths() + CONFIG.data.owned(CONFIG.submission.sample)
 
 
 wildcard_constraints:
@@ -62,11 +58,10 @@ def image_lists(wildcards):
     return [folds_file(f"{split}.csv")(wildcards) for split in CONFIG.splits[1:]]
 
 
-def cache_files(model, splits):
-    """Cached images of some splits at a model's size, and what lies beside them."""
+def cache_folders(model, splits):
+    """Cached images of some splits at a model's size."""
     return expand(
-        "{results}/cache/{spec}/{split}-{piece}/{file}",
-        file=slices.cache_files(CONFIG),
+        "{results}/cache/{spec}/{split}-{piece}",
         results=RESULTS,
         spec=slices.cache_spec(CONFIG, model),
         split=splits,
@@ -74,12 +69,30 @@ def cache_files(model, splits):
     )
 
 
-def train_caches(wildcards):
+def learnt_splits(wildcards):
     """A run of round 0 learns from the training images, a later one from pseudo-labelled images too."""
-    return cache_files(
-        wildcards.model,
-        ["train", *(CONFIG.pseudo_sources if int(wildcards.round) else [])],
-    )
+    return ["train", *(CONFIG.pseudo_sources if int(wildcards.round) else [])]
+
+
+def cache_for(stage, splits):
+    """Input function: the cache of a job that will run.
+
+    One that is up to date needs none: else a cache that was deleted, and is made again for another model, would train
+    all anew.
+    """
+
+    def get(wildcards):
+        if not will_run(stage, wildcards):
+            return []
+        chosen = splits(wildcards) if callable(splits) else splits
+        files = [*slices.cache_files(CONFIG), "run.json"]
+        return expand(
+            "{folder}/{file}",
+            folder=cache_folders(wildcards.model, chosen),
+            file=files,
+        )
+
+    return get
 
 
 def pseudo_file(wildcards):
@@ -119,29 +132,4 @@ def place(wildcards):
 def pretrained_digest(wildcards):
     """Digest of a local weights file, so that other weights under the same name train anew."""
     path = MODELS[wildcards.model].pretrained
-    return fingerprint([path]) if isinstance(path, str) else ""
-
-
-def run_code(stage):
-    """Digest of the code that a stage runs for a model: that of other networks does not count."""
-    return lambda wildcards: source_digest(
-        stage, CONFIG.task, MODELS[wildcards.model].network
-    )
-
-
-def own_code(wildcards):
-    """Digest of a network's own module, where the user brings one."""
-    network = MODELS[wildcards.model].network
-    return module_digest(network.split(":")[0]) if ":" in network else ""
-
-
-def preflight():
-    """Build every network once and fetch its weights, in a process of its own: this one loads no torch."""
-    command = [
-        sys.executable,
-        "-m",
-        "goldfold.models.preflight",
-        json.dumps(slices.network_checks(CONFIG)),
-    ]
-    if subprocess.run(command).returncode:
-        raise WorkflowError("a model cannot be used; see above. Nothing was run.")
+    return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}

@@ -1,5 +1,18 @@
 rule ensemble:
     input:
+        recipe=recipe(
+            f"{RESULTS}/ensemble/run.json",
+            code=code("ensemble"),
+            task=slices.late_task(CONFIG),
+            metric=CONFIG.metric,
+            models=list(MODELS),
+            seeds=CONFIG.seeds,
+            n_folds=len(FOLDS),
+            rounds=len(CONFIG.rounds),
+            has_test=bool(SUBMISSION),
+            weights=CONFIG.ensemble.weights,
+            settings=slices.fusing(CONFIG),
+        ),
         oof=runs(f"{RESULTS}/predict/{RUN}/oof.npz", CONFIG.rounds),
         test=runs(f"{RESULTS}/predict/{RUN}/test.npz", LAST_ROUND) if SUBMISSION else [],
         train=folds_file("train.csv"),
@@ -14,6 +27,7 @@ rule ensemble:
         rounds=f"{RESULTS}/ensemble/rounds.csv",
         leaderboard=f"{RESULTS}/leaderboard.csv",
         metrics=f"{RESULTS}/metrics.json",
+        record=f"{RESULTS}/ensemble/run.json",
     log:
         f"{RESULTS}/logs/ensemble.log",
     benchmark:
@@ -23,16 +37,5 @@ rule ensemble:
     threads: 8
     resources:
         mem_mb=2000,
-    params:
-        task=slices.late_task(CONFIG),
-        metric=CONFIG.metric,
-        models=list(MODELS),
-        seeds=CONFIG.seeds,
-        n_folds=len(FOLDS),
-        rounds=len(CONFIG.rounds),
-        weights=CONFIG.ensemble.weights,
-        settings=slices.fusing(CONFIG),
-        own_task=OWN_TASK,
-        code=source_digest("ensemble", CONFIG.task),
     script:
         "../scripts/ensemble.py"

@@ -1,10 +1,18 @@
-# Its declared output is a marker only. The lists it writes beside are new only when their content is, and later rules
+# Its declared output is its record only. The lists it writes beside are new only when their content is, and later rules
 # reach them through the checkpoint: so a touched image re-runs nothing below, and a moved one only its folds.
 checkpoint folds:
     input:
-        rules.manifest.output,
+        recipe=recipe(
+            f"{RESULTS}/folds/run.json",
+            code=code("folds"),
+            task=slices.task(CONFIG),
+            splits=CONFIG.tables,
+            shards=CONFIG.data.shards,
+            **CONFIG.folds.model_dump(),
+        ),
+        manifest=rules.manifest.output,
     output:
-        f"{RESULTS}/folds/folds.json",
+        record=f"{RESULTS}/folds/run.json",
     log:
         f"{RESULTS}/logs/folds.log",
     benchmark:
@@ -14,12 +22,11 @@ checkpoint folds:
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        settings=CONFIG.folds.model_dump(),
-        splits=CONFIG.tables,
-        task=slices.task(CONFIG),
-        shards=CONFIG.data.shards,
-        own_task=OWN_TASK,
-        code=source_digest("folds", CONFIG.task),
     script:
         "../scripts/folds.py"
+
+
+# A target for whoever wants to know what the data are, and what will run, before anything is trained.
+rule folds_made:
+    input:
+        rules.folds.output.record,

@@ -1,9 +1,18 @@
 rule manifest:
+    input:
+        recipe=recipe(
+            f"{RESULTS}/manifest/run.json",
+            code=code("manifest"),
+            data=lambda wildcards: {path: fingerprint([path]) for path in RAW},
+            **slices.manifest(CONFIG),
+        ),
     output:
         tables=expand(f"{RESULTS}/manifest/{{split}}.csv", split=CONFIG.tables),
         quarantine=f"{RESULTS}/manifest/quarantine.csv",
         classes=f"{RESULTS}/manifest/classes.json",
         class_ids=f"{RESULTS}/manifest/class_ids.json",
+        generated=CONFIG.data.generated,
+        record=f"{RESULTS}/manifest/run.json",
     log:
         f"{RESULTS}/logs/manifest.log",
     benchmark:
@@ -13,11 +22,5 @@ rule manifest:
     threads: 2
     resources:
         mem_mb=2000,
-    params:
-        settings=slices.manifest(CONFIG),
-        raw=fingerprint(CONFIG.data.raw_paths()),
-        sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
-        own_task=OWN_TASK,
-        code=source_digest("manifest", CONFIG.task),
     script:
         "../scripts/manifest.py"

@@ -1,12 +1,27 @@
 rule predict:
     input:
+        recipe=recipe(
+            f"{RESULTS}/predict/{RUN}/run.json",
+            code=run_code("predict"),
+            task=slices.task(CONFIG),
+            model=lambda wildcards: slices.network(CONFIG, wildcards.model),
+            resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
+            channels=CONFIG.data.channels,
+            tta=CONFIG.tta,
+            place=place,
+            runtime=slices.runtime(CONFIG),
+            batch_size=CONFIG.runtime.predict_batch_size,
+        ),
         model=rules.train.output.model,
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         lists=image_lists,
-        cache=lambda wildcards: cache_files(wildcards.model, CONFIG.splits),
+        cache=cache_for("predict", CONFIG.splits),
     output:
-        expand(f"{RESULTS}/predict/{RUN}/{{part}}.npz", part=PARTS, allow_missing=True),
+        parts=expand(
+            f"{RESULTS}/predict/{RUN}/{{part}}.npz", part=PARTS, allow_missing=True
+        ),
+        record=f"{RESULTS}/predict/{RUN}/run.json",
     log:
         f"{RESULTS}/logs/predict/{RUN}.log",
     benchmark:
@@ -18,17 +33,7 @@ rule predict:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
     params:
-        task=slices.task(CONFIG),
-        model=lambda wildcards: slices.network(CONFIG, wildcards.model),
-        resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
-        channels=CONFIG.data.channels,
-        tta=CONFIG.tta,
-        place=place,
-        runtime=slices.runtime(CONFIG),
-        batch_size=CONFIG.runtime.predict_batch_size,
-        own_task=OWN_TASK,
-        code=run_code("predict"),
-        own_code=own_code,
+        caches=lambda wildcards: cache_folders(wildcards.model, CONFIG.splits),
     script:
         "../scripts/predict.py"
 

@@ -1,9 +1,17 @@
 rule pseudo_label:
     input:
         **{source: round_before(source) for source in CONFIG.pseudo_sources},
+        recipe=recipe(
+            f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
+            code=code("pseudo_label"),
+            data={"models": list(MODELS), "seeds": CONFIG.seeds},
+            task=slices.task(CONFIG),
+            threshold=CONFIG.pseudo_labels.threshold,
+        ),
         classes=folds_file("classes.json"),
     output:
-        f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.csv",
+        table=f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.csv",
+        record=f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
     log:
         f"{RESULTS}/logs/pseudo/round{{round}}/fold{{fold}}.log",
     benchmark:
@@ -14,10 +22,6 @@ rule pseudo_label:
     resources:
         mem_mb=2000,
     params:
-        task=slices.task(CONFIG),
         sources=CONFIG.pseudo_sources,
-        threshold=CONFIG.pseudo_labels.threshold,
-        own_task=OWN_TASK,
-        code=source_digest("pseudo_label", CONFIG.task),
     script:
         "../scripts/pseudo_label.py"

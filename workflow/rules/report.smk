@@ -1,5 +1,10 @@
 rule report:
     input:
+        recipe=recipe(
+            f"{RESULTS}/report/run.json",
+            code=code("report"),
+            **slices.report(CONFIG),
+        ),
         metrics=rules.ensemble.output.metrics,
         leaderboard=rules.ensemble.output.leaderboard,
         weights=rules.ensemble.output.weights,
@@ -14,11 +19,12 @@ rule report:
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
     output:
-        report(
+        page=report(
             f"{RESULTS}/report/report.html",
             caption="../report/report.rst",
             category="goldfold",
         ),
+        record=f"{RESULTS}/report/run.json",
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
@@ -28,9 +34,5 @@ rule report:
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        settings=slices.report(CONFIG),
-        own_task=OWN_TASK,
-        code=source_digest("report", CONFIG.task),
     script:
         "../scripts/report.py"

@@ -1,5 +1,14 @@
 rule submit:
     input:
+        recipe=recipe(
+            f"{RESULTS}/submission.run.json",
+            code=code("submit"),
+            data={"sample": fingerprint(CONFIG.data.owned(CONFIG.submission.sample))},
+            task=slices.late_task(CONFIG),
+            metric=CONFIG.metric,
+            sample=CONFIG.submission.sample,
+            settings=CONFIG.submission.model_dump(exclude={"sample"}),
+        ),
         predictions=f"{RESULTS}/ensemble/test.npz",
         test=folds_file("test.csv"),
         classes=folds_file("classes.json"),
@@ -8,6 +17,7 @@ rule submit:
         table=f"{RESULTS}/submission.csv",
         files=SUBMISSION_FILES,
         folders=[directory(folder) for folder in SUBMISSION_FOLDERS],
+        record=f"{RESULTS}/submission.run.json",
     log:
         f"{RESULTS}/logs/submit.log",
     benchmark:
@@ -17,13 +27,5 @@ rule submit:
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        task=slices.late_task(CONFIG),
-        metric=CONFIG.metric,
-        sample_file=CONFIG.submission.sample,
-        settings=CONFIG.submission.model_dump(exclude={"sample"}),
-        sample=fingerprint(CONFIG.data.owned(CONFIG.submission.sample)),
-        own_task=OWN_TASK,
-        code=source_digest("submit", CONFIG.task),
     script:
         "../scripts/submit.py"

@@ -1,8 +1,23 @@
 rule train:
     input:
+        recipe=recipe(
+            f"{RESULTS}/train/{RUN}/run.json",
+            code=run_code("train"),
+            data=pretrained_digest,
+            task=slices.task(CONFIG),
+            metric=CONFIG.metric,
+            model=lambda wildcards: slices.learning(CONFIG, wildcards.model),
+            resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
+            channels=CONFIG.data.channels,
+            place=place,
+            pseudo_weight=lambda wildcards: (
+                CONFIG.pseudo_labels.weight if int(wildcards.round) else 1.0
+            ),
+            runtime=slices.runtime(CONFIG),
+        ),
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
-        cache=train_caches,
+        cache=cache_for("train", learnt_splits),
         pseudo=pseudo_file,
     output:
         model=f"{RESULTS}/train/{RUN}/model.safetensors",
@@ -18,21 +33,10 @@ rule train:
     resources:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
-        loader_workers=str(CONFIG.runtime.loader_workers),
     params:
-        task=slices.task(CONFIG),
-        metric=CONFIG.metric,
-        model=lambda wildcards: slices.learning(CONFIG, wildcards.model),
-        resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
-        channels=CONFIG.data.channels,
-        place=place,
-        pseudo_weight=lambda wildcards: (
-            CONFIG.pseudo_labels.weight if int(wildcards.round) else 1.0
+        how=slices.work(CONFIG),
+        caches=lambda wildcards: cache_folders(
+            wildcards.model, learnt_splits(wildcards)
         ),
-        pretrained=pretrained_digest,
-        runtime=slices.runtime(CONFIG),
-        own_task=OWN_TASK,
-        code=run_code("train"),
-        own_code=own_code,
     script:
         "../scripts/train.py"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.cache import run
 
     size, resize = snakemake.wildcards.spec.split("-")
     run(
-        shard=snakemake.input[0],
-        folder=str(Path(snakemake.output[0]).parent),
+        shard=snakemake.input.shard,
+        folder=str(Path(snakemake.output.record).parent),
         size=[int(side) for side in size.split("x")],
-        channels=snakemake.params.channels,
         resize=resize,
+        **made.settings,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.ensemble import run
 
     run(
@@ -14,14 +14,6 @@ with job(snakemake):
         folder=str(Path(snakemake.output.weights).parent),
         leaderboard=snakemake.output.leaderboard,
         metrics=snakemake.output.metrics,
-        task=snakemake.params.task,
-        metric=snakemake.params.metric,
-        models=snakemake.params.models,
-        seeds=snakemake.params.seeds,
-        n_folds=snakemake.params.n_folds,
-        rounds=snakemake.params.rounds,
-        has_test=bool(snakemake.input.get("test")),
-        weights=snakemake.params.weights,
-        settings=snakemake.params.settings,
         workers=snakemake.threads,
+        **made.settings,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.manifest import run
 
-    run(folder=str(Path(snakemake.output.classes).parent), workers=snakemake.threads, **snakemake.params.settings)
+    run(folder=str(Path(snakemake.output.classes).parent), workers=snakemake.threads, **made.settings)

@@ -2,14 +2,13 @@
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.pseudo_label import run
 
     run(
         predictions={source: list(snakemake.input[source]) for source in snakemake.params.sources},
         classes=snakemake.input.classes,
-        out=snakemake.output[0],
-        task=snakemake.params.task,
-        threshold=snakemake.params.threshold,
+        out=snakemake.output.table,
         fold=int(snakemake.wildcards.fold),
+        **made.settings,
     )

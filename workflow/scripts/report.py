@@ -4,7 +4,8 @@ from pathlib import Path
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.report import run
 
-    run(results=str(Path(snakemake.output[0]).parents[1]), out=snakemake.output[0], **snakemake.params.settings)
+    page = Path(snakemake.output.page)
+    run(results=str(page.parents[1]), out=str(page), **made.settings)

@@ -2,7 +2,7 @@
 
 from goldfold.runtime.job import job
 
-with job(snakemake):
+with job(snakemake) as made:
     from goldfold.stages.submit import run
 
     run(
@@ -11,8 +11,5 @@ with job(snakemake):
         classes=snakemake.input.classes,
         class_ids=snakemake.input.class_ids,
         out=snakemake.output.table,
-        task=snakemake.params.task,
-        metric=snakemake.params.metric,
-        sample=snakemake.params.sample_file,
-        settings=snakemake.params.settings,
+        **made.settings,
     )

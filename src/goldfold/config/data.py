@@ -55,6 +55,11 @@ class _DataBase(Section):
         """``path`` where it is the user's file, nothing where it is not given or is generated."""
         return [] if path is None else [path]
 
+    @property
+    def generated(self) -> list[str]:
+        """A file that stands for all those that the source writes by itself; empty where the data are the user's."""
+        return []
+
     def raw_paths(self) -> list[str]:
         """Files and folders whose contents the manifest depends on."""
         values = [getattr(self, key, None) for key in RAW]
@@ -76,6 +81,11 @@ class Digits(_DataBase):
     def has_test(self) -> bool:
         """The embedded set always has test images."""
         return True
+
+    @property
+    def generated(self) -> list[str]:
+        """The table of the training images."""
+        return [f"{self.directory}/train.csv"]
 
     def owned(self, path: str | None) -> list[str]:
         """As for every source, but what lies in ``directory`` is generated: its generator's code is tracked instead."""
@@ -250,6 +260,11 @@ class _Scenes(_DataBase):
     def has_answers(self) -> bool:
         """The truth is embedded too."""
         return True
+
+    @property
+    def generated(self) -> list[str]:
+        """The table of the photographs that the images were cut from."""
+        return [f"{self.directory}/groups.csv"]
 
     def owned(self, path: str | None) -> list[str]:
         """As for every source, but what lies in ``directory`` is generated."""

@@ -42,6 +42,9 @@ class Train(Section):
     """Epochs between two looks at the validation fold; `checkpoint: best` chooses among those looked at."""
     checkpoint: Literal["last", "best"] = "last"
     """Which epoch becomes the member: `best` is chosen on the validation fold, which flatters the OOF score."""
+    on_oom: Literal["fail", "shrink"] = "fail"
+    """Where a batch does not fit into the GPU's memory: `shrink` computes it in smaller pieces, with the same gradient but
+    for what is taken over a whole batch (batch norm, Dice)."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> "Train":
@@ -73,6 +76,16 @@ class Model(Section):
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
     """Overrides of the top-level `train`."""
+    gpus: int = Field(1, ge=1)
+    """GPUs that train one member together; each takes `batch_size` images a step, so two see twice the batch."""
+
+    @model_validator(mode="after")
+    def _shrinks_alone(self) -> "Model":
+        if self.gpus > 1 and self.train.on_oom == "shrink":
+            raise ValueError(
+                f"train.on_oom: shrink works with gpus: 1 only, not {self.gpus}; set fail, and a smaller batch_size"
+            )
+        return self
 
     @property
     def size(self) -> tuple[int, int]:

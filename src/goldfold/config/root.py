@@ -46,7 +46,11 @@ class Runtime(Section):
     """Arithmetic threads of a training job; other counts give other bytes, so the scheduler never changes it."""
     loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Processes that augment images; the result does not depend on it. auto: 0 on CPU, 4 on GPU."""
+    save_minutes: Number = Field(5.0, ge=0)
+    """Minutes between two saves of the training state, from which a run that was stopped goes on; 0: after every step."""
     predict_batch_size: int = Field(64, ge=1)
+    jobs_per_gpu: int = Field(1, ge=1)
+    """Training and prediction jobs that share a GPU; start snakemake with as many times more `--resources gpu=`."""
     train_mem_mb: int = Field(4000, ge=100)
     """Memory a training or prediction job asks the scheduler for."""
 
@@ -75,6 +79,8 @@ class Config(Section):
     submission: Submission = Submission()
     report: Report = Report()
     runtime: Runtime = Runtime()
+    strict_versions: bool = False
+    """Make anew what other versions of torch, timm and the other libraries made; without it they are only named."""
 
     @model_validator(mode="before")
     @classmethod

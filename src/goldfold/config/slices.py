@@ -87,10 +87,15 @@ def runtime(config: Config) -> dict[str, Any]:
     return config.runtime.model_dump(include={"device", "precision", "torch_threads"})
 
 
+def work(config: Config) -> dict[str, Any]:
+    """How a training job works, which does not change its result."""
+    return config.runtime.model_dump(include={"loader_workers"})
+
+
 def report(config: Config) -> dict[str, Any]:
     """All that the report depends on besides its inputs."""
     shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
-    return {**shown, "settings": config.model_dump(mode="json")}
+    return {**shown, "settings": config.model_dump(mode="json", exclude={"strict_versions"})}
 
 
 def resize(config: Config, name: str) -> str:

@@ -1,37 +1,81 @@
-"""The frame around every job: its log, its errors as text, its entry in the list of running jobs."""
+"""The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from goldfold.runtime import status
+from goldfold.runtime import provenance, recipes, records, status
 from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.files import write_json
 from goldfold.runtime.gpu_slots import gpu_slot
+from goldfold.runtime.run_lock import held, leave_with_the_run
+
+
+class Job:
+    """What a script tells the frame, and is told."""
+
+    def __init__(self, snakemake: Any) -> None:
+        self.snakemake = snakemake
+        self.recipe = recipes.read(snakemake.input.recipe)
+        self.facts: dict[str, Any] = {}
+        """More for the record; files that were written besides the outputs stand under ``files``."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the stage is run with."""
+        return dict(self.recipe["settings"])
+
+    def record(self, started: float) -> dict[str, Any]:
+        """All that there is to know about what was made."""
+        snakemake, facts = self.snakemake, dict(self.facts or {})
+        own, recipe = str(snakemake.output.record), str(snakemake.input.recipe)
+        log, finished = Path(str(snakemake.log[0])), time.time()
+        return {
+            "rule": snakemake.rule,
+            "wildcards": dict(snakemake.wildcards.items()),
+            "recipe": self.recipe,
+            "inputs": records.digests(dict.fromkeys(str(path) for path in snakemake.input if str(path) != recipe)),
+            "outputs": records.digests(dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)),
+            "logs": [str(path) for path in (log, _benchmark_of(log))],
+            "files": records.digests(facts.pop("files", [])),
+            **facts,
+            "code": provenance.code_of(self.recipe),
+            "git": provenance.git_state(),
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware(),
+            "started": started,
+            "finished": finished,
+            "seconds": round(finished - started, 2),
+        }
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[None]:
-    """Send what the job prints to its log; a GoldfoldError ends it with its text alone.
+def job(snakemake: Any) -> Iterator[Job]:
+    """Send what the job prints to its log; a GoldfoldError ends it with its text alone; what was made is recorded.
 
     The terminal stays with Snakemake, and with the progress bar where there is a terminal. A job that asks for a GPU
     gets one to itself; import what loads torch inside the block, after that.
     """
-    log = Path(str(snakemake.log[0]))
+    log, record = Path(str(snakemake.log[0])), Path(str(snakemake.output.record))
     log.parent.mkdir(parents=True, exist_ok=True)
     wildcards = dict(snakemake.wildcards.items())
     name = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in wildcards.items())])
+    leave_with_the_run()
     with open(log, "w", encoding="utf-8", buffering=1) as stream:
         status.terminal = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         slot = gpu_slot() if snakemake.resources.get("gpu") else nullcontext()
-        with status.running(_results_of(log), name), slot:
+        with held(record), status.running(_results_of(log), name), slot:
+            made, started = Job(snakemake), time.time()
             try:
-                yield
+                yield made
+                write_json(record, made.record(started))
             except GoldfoldError as error:
                 print(f"goldfold: {error}", file=sys.stderr, flush=True)
                 _leave()
@@ -45,6 +89,12 @@ def _leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     raise SystemExit(1)
+
+
+def _benchmark_of(log: Path) -> Path:
+    """results/<name>/benchmarks/....tsv of results/<name>/logs/....log."""
+    results = _results_of(log)
+    return results / "benchmarks" / log.relative_to(results / "logs").with_suffix(".tsv")
 
 
 def _results_of(log: Path) -> Path:

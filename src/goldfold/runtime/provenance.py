@@ -16,15 +16,23 @@ from goldfold.models import MODELS
 from goldfold.tasks import TASKS
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SCRIPTS = PACKAGE.parents[1] / "workflow" / "scripts"
+ROOT = PACKAGE.parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
 VERSIONS_OF = (
     "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
     "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
 )  # fmt: skip
 
+SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))
+"""Libraries whose other version may give other results from the same code and config."""
 PAGE_SUFFIXES = frozenset({".css", ".html"})
 """Files beside the code that shape the report."""
 LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
+FRAME = tuple(
+    f"goldfold.runtime.{name}"
+    for name in ("job", "status", "gpu_slots", "run_lock", "records", "recipes", "provenance")
+)
+"""What stands around a stage's work and has no part in what it computes."""
 UNREACHED: dict[str, tuple[str, ...]] = {
     "manifest": ("goldfold.report", "goldfold.ensembling", *LEARNING),
     "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
@@ -43,22 +51,34 @@ UNREACHED: dict[str, tuple[str, ...]] = {
 
 @cache
 def source_digest(stage: str, task: str = "", network: str = "") -> str:
-    """Digest of the code that a stage's script reaches inside goldfold, whatever its comments and layout.
+    """Digest of the code that a stage's script reaches, whatever its comments and layout."""
+    table = code_table(stage, task, network)
+    return hashlib.sha256("".join(table.values()).encode()).hexdigest()[:16]
 
-    Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts. Comments and white space
-    do not, so tidying a file retrains nothing; a changed statement does.
+
+@cache
+def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
+    """Digest of each file that a stage's script reaches inside goldfold, by path in the repository, in order.
+
+    Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts; where they are the
+    user's own, their module stands last under its dotted name. Comments and white space do not count, so tidying a file
+    retrains nothing; a changed statement does.
     """
-    unreached = UNREACHED.get(stage, ())
+    unreached, own = (*FRAME, *UNREACHED.get(stage, ())), {}
     files = closure(SCRIPTS / f"{stage}.py", unreached)
     for module in (place.split(":")[0] for place in (TASKS.get(task, task), MODELS.get(network, network))):
-        own = None if module.startswith("goldfold.") else _own_file(module)
-        for file in [own] if own else _files_of(module):
-            files |= closure(file, unreached) - {own}  # the user's own code may lie anywhere: see module_digest
+        own_file = None if module.startswith("goldfold.") else _own_file(module)
+        if own_file:
+            own[module] = _code_digest(own_file)[:16]
+        for file in [own_file] if own_file else _files_of(module):
+            files |= closure(file, unreached) - {own_file}  # the user's own code may lie anywhere
     pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
-    total = hashlib.sha256()
-    for file in sorted(files | pages):
-        total.update(_code_digest(file).encode())
-    return total.hexdigest()[:16]
+    return {str(file.relative_to(ROOT)): _code_digest(file)[:16] for file in sorted(files | pages)} | own
+
+
+def code_of(recipe: dict[str, Any]) -> dict[str, str]:
+    """The table behind the digest of a job's recipe."""
+    return code_table(*recipe["code"]["of"])
 
 
 def closure(script: Path, unreached: tuple[str, ...] = ()) -> set[Path]:
@@ -114,12 +134,6 @@ def _files_of(name: str) -> list[Path]:
     return [file for file in (*folders, module) if file.is_file()]
 
 
-def module_digest(name: str) -> str:
-    """Digest of a module of the user's; empty where there is none."""
-    file = _own_file(name)
-    return _code_digest(file)[:16] if file else ""
-
-
 def _own_file(name: str) -> Path | None:
     """File of a module of the user's, found as Python would find it but not imported."""
     relative = Path(*name.split("."))
@@ -155,10 +169,10 @@ def git_state() -> dict[str, Any]:
     return {"commit": ask("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of the libraries that shape a result."""
+def versions(names: tuple[str, ...] = VERSIONS_OF) -> dict[str, str | None]:
+    """Versions of Python and of libraries; None for one that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in VERSIONS_OF:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

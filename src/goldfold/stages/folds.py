@@ -8,18 +8,18 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.cache import shard_of
 from goldfold.data.splits import split
-from goldfold.runtime.files import read_json, write_if_changed, write_json
+from goldfold.runtime.files import read_json, write_if_changed
 
 CACHED = ("id", "path", "sha256")
 
 
 def run(
-    manifest: str, folder: str, marker: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int,
-    seed: int, shards: int,
-) -> None:  # fmt: skip
-    """Write the stable lists into ``folder``, then ``marker``.
+    manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
+    shards: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
-    - ``fold<k>.csv``: id, split (train or val), target: all that the training of fold k depends on
+    - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on
     - ``summary.csv``: how much of each class is in each fold, and the number of its images
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
@@ -37,7 +37,7 @@ def run(
     numbers = split(train, content, splitter, n_folds, seed)
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[list(chosen_task.columns)])
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
         write_if_changed(out / f"fold{number}.csv", rows.to_csv(index=False))
     by_fold = pd.Series(numbers, name="fold")
     summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts()})
@@ -55,12 +55,10 @@ def run(
     write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
-    write_json(
-        marker,
-        {"images": {name: len(table) for name, table in tables.items()}, "classes": read_json(out / "classes.json")},
-    )
     _remove_stale(out, n_folds, splits)
     print(summary.to_string(), flush=True)
+    lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
+    return {"images": {name: len(table) for name, table in tables.items()}, "files": lists}
 
 
 def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:

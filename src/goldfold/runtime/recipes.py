@@ -1,0 +1,60 @@
+"""All that a job depends on besides its input files, as a file that looks new only where the job must run again."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from goldfold.runtime import records
+from goldfold.runtime.files import read_json, write_text
+
+FOLDER = Path(".goldfold/recipes")
+LONG_AGO = 946684800
+"""2000-01-01: older than any output."""
+
+Recipe = dict[str, Any]
+
+
+def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = None) -> str:
+    """Write the recipe of the job that writes ``record``; return the file's path.
+
+    Its time is long ago where the record says that the outputs were made by this very recipe, and now where not: so
+    Snakemake, which looks at times, runs what must run, in a fresh clone too.
+
+    Args:
+        recipe: settings, digests of code and of raw data, as plain builtins.
+        versions: libraries that must be the same as well.
+    """
+    path, text = FOLDER / record, json.dumps(recipe, sort_keys=True, indent=1)
+    made = records.read(record)  # one that is missing is an output that is missing, which Snakemake sees
+    is_made = made is None or (
+        same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
+    )
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    is_old = os.stat(path).st_mtime == LONG_AGO
+    if is_made != is_old:
+        when = LONG_AGO if is_made else time.time()
+        os.utime(path, (when, when))
+    return os.fspath(path)
+
+
+def same(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes are the same once written."""
+    return one == other or one == json.loads(json.dumps(other))
+
+
+def read(path: str | Path) -> Recipe:
+    """The recipe at ``path``."""
+    return dict(read_json(path))
+
+
+def differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
+    """Key path -> (old value, new value), None where there was or is none."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in dict.fromkeys([*old, *new]):
+            found |= differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+        return found
+    return {} if old == new else {where: (old, new)}

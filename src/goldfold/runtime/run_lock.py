@@ -1,0 +1,108 @@
+"""One run at a time in a folder of results, by OS file locks that the kernel frees when their holder dies."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from goldfold.runtime.errors import GoldfoldError
+
+VARIABLE = "GOLDFOLD_RUN"
+"""Environment variable by which jobs know the run they belong to: the lock's path and the run's token."""
+POLL_SECONDS = 1.0
+GRACE_SECONDS = 60.0
+"""How long a job may take to save its state before it is killed."""
+
+_kept: list[TextIO] = []
+
+
+def take(results: str | Path) -> None:
+    """Hold the lock of a folder of results for as long as this process lives.
+
+    Raises:
+        GoldfoldError: another run works there.
+    """
+    path = Path(results) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held until the process ends)
+    if not _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        other = _content(path)
+        raise GoldfoldError(
+            f"another run works in {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
+            f"since {other.get('since', '?')}. Wait for it, or stop it; nothing was started."
+        )
+    host, token = socket.gethostname(), uuid.uuid4().hex
+    own = {"pid": str(os.getpid()), "host": host, "since": time.strftime("%Y-%m-%d %H:%M:%S"), "token": token}
+    stream.seek(0)
+    stream.truncate()
+    stream.write(json.dumps(own))
+    stream.flush()
+    _kept.append(stream)
+    os.environ[VARIABLE] = json.dumps([os.path.abspath(path), host, token])
+
+
+def _locked(stream: TextIO, mode: int) -> bool:
+    try:
+        fcntl.flock(stream, mode)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _content(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@contextmanager
+def held(record: Path) -> Iterator[None]:
+    """Be the only job that makes what ``record`` records: one left over from a killed run is waited for."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with open(record.parent / f".{record.name}.lock", "w", encoding="utf-8") as stream:
+        if not _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            print("waiting for the same job of an earlier run to end", flush=True)
+            _locked(stream, fcntl.LOCK_EX)
+        yield
+
+
+def leave_with_the_run() -> None:
+    """End this process soon after the run that started it was killed, which could not tell it so.
+
+    It is asked by SIGTERM first, so that a training saves its state. Jobs of a cluster's scheduler are left alone.
+    """
+    if VARIABLE not in os.environ or "SLURM_JOB_ID" in os.environ:
+        return
+    path, host, token = json.loads(os.environ[VARIABLE])
+    if host == socket.gethostname():
+        threading.Thread(target=_watch, args=(Path(path), token), daemon=True).start()
+
+
+def _watch(path: Path, token: str) -> None:
+    while _runs(path, token):
+        time.sleep(POLL_SECONDS)
+    print("the run that started this job is gone; leaving", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _runs(path: Path, token: str) -> bool:
+    """Whether the lock's holder is alive and still the run with this token."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return not _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB) and _content(path).get("token") == token
+    except OSError:
+        return False

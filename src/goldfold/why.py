@@ -1,0 +1,257 @@
+"""Why each job would run: the setting, code, data or file that changed, old -> new, and what it will cost."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from goldfold.runtime import plan, provenance, recipes, records
+from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.files import read_json
+from goldfold.runtime.fingerprint import StatCache
+
+STAGES = ("manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
+MANY = 6
+"""Longer lists are cut."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that changed: its kind (setting, code, data, input, file, version, forced, new), name, old and new value."""
+
+    kind: str
+    name: str
+    old: Any = None
+    new: Any = None
+
+    def __str__(self) -> str:
+        if self.kind in ("new", "forced"):
+            return self.name
+        if self.kind == "missing":
+            return f"{self.name} is missing"
+        if self.kind in ("code", "data", "input"):
+            change = "is new" if self.old is None else "is gone" if self.new is None else "changed"
+            digests = f" ({self.old[:8]} -> {self.new[:8]})" if self.old and self.new else ""
+            return f"{'code of ' if self.kind == 'code' else ''}{self.name} {change}{digests}"
+        return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
+
+
+@dataclass
+class Job:
+    """A job that would run."""
+
+    rule: str
+    wildcards: dict[str, str]
+    causes: list[Cause] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    """Stages that run before it and hand it new files."""
+    seconds: float | None = None
+    """As long as it took the last time, or others like it; None where none ever ran."""
+
+
+def jobs(words: Sequence[str]) -> list[Job]:
+    """Jobs that ``snakemake`` with these arguments would run, each with its causes; nothing is run.
+
+    Raises:
+        GoldfoldError: Snakemake refuses; its own text follows.
+    """
+    planned = sorted(_planned(words), key=lambda entry: (STAGES.index(entry["rule"]), entry["record"]))
+    made_by = {path: entry["rule"] for entry in planned for path in entry["outputs"]}
+    takes = _durations({str(Path(*Path(entry["record"]).parts[:2])) for entry in planned})
+    return [_explained(entry, made_by, takes) for entry in planned]
+
+
+def make_folds(words: Sequence[str]) -> None:
+    """Run manifest and folds, so that what comes after them is known.
+
+    Raises:
+        GoldfoldError: one of them fails; Snakemake's own text follows.
+    """
+    _snakemake("folds_made", *words)
+
+
+def _planned(words: Sequence[str]) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.json"
+        _snakemake("--dry-run", *words, environment={plan.VARIABLE: str(path)})
+        return list(read_json(path))
+
+
+def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
+    snakefile = [] if Path("Snakefile").exists() else ["--snakefile", str(provenance.ROOT / "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", *snakefile, *words]
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+    if run.returncode:
+        raise GoldfoldError(f"snakemake refuses:\n{run.stdout}{run.stderr}".rstrip())
+
+
+def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
+    record = records.read(entry["record"])
+    before = [made_by[path] for path in entry["inputs"] if path in made_by]
+    if entry["rule"] != "folds" and "folds" in made_by.values():
+        before.append("folds")
+    job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
+    job.causes = [Cause("forced", "asked for")] if entry["forced"] else list(_causes(entry, record, made_by))
+    model = entry["wildcards"].get("model", "")
+    own = record["seconds"] if record else None
+    job.seconds = next((time for time in (own, takes.get((job.rule, model)), takes.get((job.rule,))) if time), None)
+    return job
+
+
+def _causes(entry: dict[str, Any], record: records.Record | None, made_by: dict[str, str]) -> Iterator[Cause]:
+    missing = [path for path in entry["outputs"] if not os.path.lexists(path)]
+    if record is None:
+        if len(missing) == len(entry["outputs"]):
+            yield Cause("new", "never made before")
+        else:
+            yield Cause("missing", entry["record"])
+        return
+    yield from (Cause("missing", path) for path in missing)
+    yield from _recipe_causes(record, recipes.read(entry["recipe"]))
+    if all(record["inputs"].get(path) is None or path in made_by for path in entry["inputs"]):
+        return
+    for path, old in record["inputs"].items():
+        if (
+            path not in made_by
+            and "/cache/" not in path
+            and os.path.exists(path)
+            and (new := records.digest(path)) != old
+        ):
+            yield Cause("input", path, old, new)
+
+
+def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[Cause]:
+    for name, (old, new) in recipes.differences(record["recipe"]["settings"], recipe["settings"]).items():
+        yield Cause("setting", name, old, new)
+    for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
+        changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
+        yield from changed or [Cause("data", name, old, new)]
+    if record["recipe"]["code"] != recipe["code"]:
+        table = provenance.code_of(recipe)
+        changes = recipes.differences({"code": record["code"]}, {"code": table})
+        files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]
+        yield from files or [Cause("code", "data/cache.py, by which images are cached,", "-", "-")]
+    for name, old, new in records.version_changes(record, provenance.versions(provenance.SHAPING)):
+        yield Cause("version", name, old, new)
+
+
+def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
+    """Images below ``folder`` that differ from what the manifest's tables have."""
+    import csv
+
+    known: dict[str, str] = {}
+    for table in (path for path in record["outputs"] if path.endswith(".csv")):
+        with open(table, encoding="utf-8", newline="") as stream:
+            known |= {row["path"]: row["sha256"] for row in csv.DictReader(stream) if row.get("sha256")}
+    inside = {path: old for path, old in known.items() if Path(path).is_relative_to(folder)}
+    there = StatCache().digests(path for path in inside if os.path.exists(path))
+    for path, old in inside.items():
+        new = there.get(path)
+        if new != old:
+            yield Cause("data", path, old, new)
+
+
+def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
+    """Mean seconds by stage and model, and by stage, of all that is recorded below ``folders``."""
+    times: dict[tuple[str, ...], list[float]] = {}
+    for folder in folders:
+        for record in records.read_all(folder).values():
+            for key in ((record["rule"],), (record["rule"], record["wildcards"].get("model", ""))):
+                times.setdefault(key, []).append(record["seconds"])
+    return {key: mean(values) for key, values in times.items()}
+
+
+def as_json(found: Sequence[Job]) -> str:
+    """The jobs and their sum, for machines."""
+    listed = [
+        {
+            "rule": job.rule,
+            "wildcards": job.wildcards,
+            "causes": [cause.__dict__ for cause in job.causes],
+            "after": job.after,
+            "seconds": job.seconds,
+        }
+        for job in found
+    ]
+    return json.dumps({"trainings": trainings(found), "seconds": seconds(found), "jobs": listed}, indent=2)
+
+
+def trainings(found: Sequence[Job]) -> int:
+    """How many training runs there are."""
+    return sum(job.rule == "train" for job in found)
+
+
+def seconds(found: Sequence[Job]) -> float | None:
+    """Seconds of all jobs one after the other; None where nothing is known of one's like."""
+    times = [job.seconds for job in found]
+    return None if None in times else round(sum(time for time in times if time), 1)
+
+
+def as_text(found: Sequence[Job]) -> str:
+    """The jobs in words, those of the same stage, model, round and cause together."""
+    if not found:
+        return "Nothing would run: every result is of the present config, code and data."
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in found:
+        told = tuple(map(str, job.causes))
+        key = (job.rule, job.wildcards.get("model"), job.wildcards.get("round"), told, tuple(job.after))
+        groups.setdefault(key, []).append(job)
+    lines = [_summary(found)]
+    for members in groups.values():
+        lines += ["", _heading(members)]
+        lines += [f"  {line}" for line in _reasons(members[0])]
+    if any(job.rule == "folds" for job in found):
+        lines += ["", "Whether anything below the folds runs is known once they are made: --look makes them first."]
+    return "\n".join(lines)
+
+
+def _summary(found: Sequence[Job]) -> str:
+    time = seconds(found)
+    cost = (
+        "for which no times are known yet"
+        if time is None
+        else f"some {_clock(time)} one after the other, by their last times"
+    )
+    at_most = "at most " if any(job.rule == "folds" for job in found) else ""
+    return f"{at_most}{len(found)} jobs would run, {trainings(found)} of them trainings: {cost}.".capitalize()
+
+
+def _heading(members: Sequence[Job]) -> str:
+    first, names = members[0], [name for name in ("model", "round") if name in members[0].wildcards]
+    places = [" ".join(f"{key}{value}" for key, value in job.wildcards.items() if key not in names) for job in members]
+    told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
+    title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
+    return f"{title}: {told}" if any(places) else title
+
+
+def _reasons(job: Job) -> list[str]:
+    lines = [str(cause) for cause in job.causes[:MANY]]
+    if len(job.causes) > MANY:
+        lines.append(f"and {len(job.causes) - MANY} more changes")
+    if job.after:
+        lines.append(f"takes what {' and '.join(job.after)} will make anew")
+    return lines or ["its files are older than what they were made from"]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _clock(time: float) -> str:
+    minutes, rest = divmod(round(time), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )

@@ -1,0 +1,144 @@
+"""What runs again: recipes, what is out of date, and what is done before the first job."""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+
+from goldfold.runtime import plan, recipes, records, run_lock
+from goldfold.runtime.files import write_json
+
+INSTALLED = provenance.versions(provenance.SHAPING)
+RECIPES = {}
+FORCED = workflow.dag_settings is not None and (
+    workflow.dag_settings.forceall
+    or workflow.dag_settings.forcetargets
+    or bool(workflow.dag_settings.forcerun)
+)
+
+
+def code(stage, task=CONFIG.task, network=""):
+    """What code a stage runs: that of other tasks and networks does not count."""
+    of = [stage, task, network]
+    return {"of": of, "digest": provenance.source_digest(*of)}
+
+
+def run_code(stage):
+    """The same for a model's own network; cached images are part of what it learns from."""
+    return lambda wildcards: {
+        **code(stage, network=MODELS[wildcards.model].network),
+        "cache": provenance.source_digest("cache"),
+    }
+
+
+def recipe(record, code, data=None, **settings):
+    """Input function: the file with all that the job which writes ``record`` depends on besides its input files.
+
+    Its time makes Snakemake run the job where the record says that it was made by another recipe.
+    """
+
+    def get(wildcards):
+        def told(value):
+            return value(wildcards) if callable(value) else value
+
+        made_by = {
+            "settings": {name: told(value) for name, value in settings.items()},
+            "data": told(data) or {},
+            "code": told(code),
+        }
+        path = record.format(**wildcards)
+        versions = INSTALLED if CONFIG.strict_versions else None
+        return recipes.keep(path, made_by, versions)
+
+    return get
+
+
+def will_run(stage, wildcards):
+    """Whether a job of a member, or one that it takes something from, is out of date."""
+    folds = f"{RESULTS}/folds/run.json"
+    time = os.stat(folds).st_mtime_ns if os.path.exists(folds) else 0
+    names = ("model", "round", "fold", "seed")
+    place = tuple(str(wildcards.get(name)) for name in names)
+    return FORCED or out_of_date(stage, place, time)
+
+
+@cache
+def out_of_date(stage, place, time):
+    """The same by model, round, fold and seed, at the time of the folds."""
+    model, number, fold, seed = place
+    if stage == "pseudo_label":
+        record = f"{RESULTS}/pseudo/round{number}/fold{fold}.run.json"
+        takes = [
+            ("predict", (name, str(int(number) - 1), fold, str(other)))
+            for name in MODELS
+            for other in CONFIG.seeds
+        ]
+    else:
+        record = f"{RESULTS}/{stage}/{RUN}/run.json".format(
+            model=model, round=number, fold=fold, seed=seed
+        )
+        from_train = ("train", place) if stage == "predict" else None
+        from_labels = (
+            ("pseudo_label", place) if stage == "train" and number != "0" else None
+        )
+        takes = [job for job in (from_train, from_labels) if job]
+    return not records.is_fresh(record, recipes.FOLDER / record) or any(
+        out_of_date(*job, time) for job in takes
+    )
+
+
+def bring_up_to_date():
+    """Times of files as the records have them, and a word on results that other versions of libraries made."""
+    known = records.read_all(RESULTS)
+    records.settle(known)
+    for (library, old, new), count in records.changed_versions(
+        known, INSTALLED
+    ).items():
+        fate = "made anew" if CONFIG.strict_versions else "kept"
+        logger.warning(
+            f"{library} {old} -> {new}: {count} results were made with the old version and are {fate}"
+            + (
+                ""
+                if CONFIG.strict_versions
+                else "; --config strict_versions=true makes them anew"
+            )
+        )
+
+
+def begin():
+    """Be the only run in the folder of results, and see that every network can be built."""
+    try:
+        run_lock.take(RESULTS)
+    except GoldfoldError as error:
+        raise WorkflowError(str(error))
+    preflight()
+
+
+def end():
+    """Say where the results are; leave a manifest of the whole run."""
+    whole = {"name": CONFIG.name, "config": CONFIG.model_dump(mode="json")}
+    write_json(
+        f"{RESULTS}/provenance.json",
+        whole | records.overview(records.read_all(RESULTS)),
+    )
+    print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
+
+
+def preflight():
+    """Build every network once and fetch its weights, in a process of its own: this one loads no torch."""
+    command = [
+        sys.executable,
+        "-m",
+        "goldfold.models.preflight",
+        json.dumps(slices.network_checks(CONFIG)),
+    ]
+    if subprocess.run(command).returncode:
+        raise WorkflowError("a model cannot be used; see above. Nothing was run.")
+
+
+if workflow.is_main_process:
+    bring_up_to_date()
+    if plan.VARIABLE in os.environ:
+        atexit.register(plan.write, workflow, os.environ[plan.VARIABLE])
