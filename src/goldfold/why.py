@@ -94,7 +94,7 @@ def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
 def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
     record = records.read(entry["record"])
     before = [made_by[path] for path in entry["inputs"] if path in made_by]
-    if entry["rule"] != "folds" and "folds" in made_by.values():
+    if entry["rule"] not in ("manifest", "folds") and "folds" in made_by.values():
         before.append("folds")
     job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
     job.causes = [Cause("forced", "asked for")] if entry["forced"] else list(_causes(entry, record, made_by))
@@ -224,10 +224,16 @@ def _summary(found: Sequence[Job]) -> str:
 
 def _heading(members: Sequence[Job]) -> str:
     first, names = members[0], [name for name in ("model", "round") if name in members[0].wildcards]
-    places = [" ".join(f"{key}{value}" for key, value in job.wildcards.items() if key not in names) for job in members]
+    places = [
+        " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
+    ]
     told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
     title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
     return f"{title}: {told}" if any(places) else title
+
+
+def _place(key: str, value: str) -> str:
+    return f"{key}{value}" if value.isdigit() else value
 
 
 def _reasons(job: Job) -> list[str]:
@@ -235,7 +241,7 @@ def _reasons(job: Job) -> list[str]:
     if len(job.causes) > MANY:
         lines.append(f"and {len(job.causes) - MANY} more changes")
     if job.after:
-        lines.append(f"takes what {' and '.join(job.after)} will make anew")
+        lines.append(f"takes what {', '.join(job.after)} will make anew")
     return lines or ["its files are older than what they were made from"]
 
 

@@ -52,9 +52,17 @@ def read(path: str | Path) -> Recipe:
 
 def differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
     """Key path -> (old value, new value), None where there was or is none."""
+    old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, tuple[Any, Any]] = {}
         for key in dict.fromkeys([*old, *new]):
             found |= differences(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
         return found
     return {} if old == new else {where: (old, new)}
+
+
+def _by_name(value: Any) -> Any:
+    """A list of things with names (models) as a dict, so that what differs is told by name, not by place."""
+    if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+        return {entry["name"]: {key: part for key, part in entry.items() if key != "name"} for entry in value}
+    return value

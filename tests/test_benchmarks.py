@@ -1,0 +1,35 @@
+"""The benchmarks run, and what they compute by hand is right; their figures are in docs/."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[1]
+
+
+def benchmark(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_made_up_finished_state_has_nothing_to_do(tmp_path: Path) -> None:
+    out = tmp_path / "scaling.json"
+    words = [sys.executable, str(ROOT / "benchmarks/scaling.py"), "--runs", "20", "--repeats", "1", "--out", str(out)]
+    run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (row,) = json.loads(out.read_text())["rows"]
+    assert (row["runs"], row["jobs"]) == (20, 2 + 8 + 20 + 20 + 3)  # manifest, folds; cache; train; predict; the rest
+    assert 0 < row["ours"] < 1
+
+
+def test_time_covered_by_overlapping_jobs() -> None:
+    covered = benchmark("overhead").covered
+    assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == 4
+    assert covered([]) == 0

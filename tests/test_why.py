@@ -1,0 +1,124 @@
+"""`goldfold why` and `goldfold verify` on records and plans made by hand; tests/test_workflow.py has them on a real run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldfold import cli, why
+from goldfold.runtime import provenance, recipes, records
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.files import write_json
+from goldfold.verify import verify
+
+OF = ["train", "classification", "small_resnet"]
+
+
+def recipe_of(**settings: Any) -> dict[str, Any]:
+    return {"settings": settings, "data": {}, "code": {"of": OF, "digest": provenance.source_digest(*OF)}}
+
+
+def made(
+    folder: str, rule: str, recipe: dict[str, Any], inputs: list[str], **changes: Any
+) -> tuple[str, dict[str, Any]]:
+    """A job's output and record on disk, and its entry in a plan."""
+    out, name = f"{folder}/out.bin", f"{folder}/run.json"
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(rule)
+    record = {
+        "rule": rule, "wildcards": {"model": "a", "round": "0", "fold": "1", "seed": "0"}, "recipe": recipe,
+        "inputs": records.digests(inputs), "outputs": records.digests([out]), "files": {}, "logs": [],
+        "code": provenance.code_of(recipe), "versions": provenance.versions(), "git": {}, "hardware": {},
+        "started": 1.0, "finished": 3.0, "seconds": 2.0, **changes,
+    }  # fmt: skip
+    write_json(name, record)
+    path = recipes.keep(name, recipe)
+    entry = {"rule": rule, "wildcards": record["wildcards"], "record": name, "recipe": path, "forced": False}
+    return name, {**entry, "inputs": [path, *inputs], "outputs": [out, name]}
+
+
+def explained(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> why.Job:
+    monkeypatch.setattr(why, "_planned", lambda words: [entry])
+    return why.jobs([])[0]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = recipe_of(models=[{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.1}], tta=["identity"])
+    new = recipe_of(models=[{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.2}], tta=["identity", "hflip"])
+    name, entry = made("results/x/train", "train", old, [])
+    recipes.keep(name, new)
+    job = explained(entry, monkeypatch)
+    assert list(map(str, job.causes)) == ["models.b.lr: 0.1 -> 0.2", 'tta: ["identity"] -> ["identity", "hflip"]']
+    assert job.seconds == 2.0
+    text = why.as_text([job])
+    assert text.startswith("1 jobs would run, 1 of them trainings: some 2 s one after the other, by their last times.")
+    assert "train model a round 0: fold1 seed0" in text
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_code_is_told_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = provenance.code_table(*OF)
+    file = next(name for name in table if name.endswith("engine/loop.py"))
+    gone = {"src/goldfold/engine/old.py": "1234567890"}
+    recipe = recipe_of()
+    before = {**recipe, "code": {**recipe["code"], "digest": "other"}}
+    name, entry = made("results/x/train", "train", before, [], code={**table, file: "abcdefghij", **gone})
+    recipes.keep(name, recipe)
+    told = list(map(str, explained(entry, monkeypatch).causes))
+    assert told == [
+        f"code of {file} changed (abcdefgh -> {table[file][:8]})",
+        "code of src/goldfold/engine/old.py is gone",
+    ]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_inputs_files_and_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fold.csv").write_text("a")
+    versions = {**provenance.versions(), "torch": "1.0"}
+    name, entry = made("results/x/train", "train", recipe_of(), ["fold.csv"], versions=versions)
+    Path("fold.csv").write_text("b")
+    Path("results/x/train/out.bin").unlink()
+    told = list(map(str, explained(entry, monkeypatch).causes))
+    assert told[0] == "results/x/train/out.bin is missing"
+    assert f"torch: 1.0 -> {provenance.versions()['torch']}" in told
+    assert told[-1].startswith("fold.csv changed (ca978112 -> 3e23e816)")
+    Path(name).unlink()
+    assert list(map(str, explained(entry, monkeypatch).causes)) == ["never made before"]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    name, entry = made("results/x/train", "train", recipe_of(lr=0.1), [])
+    recipes.keep(name, recipe_of(lr=0.2))
+    monkeypatch.setattr(why, "_planned", lambda words: [entry])
+    assert cli.main(["why", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["trainings"] == 1
+    assert told["jobs"][0]["causes"] == [{"kind": "setting", "name": "lr", "old": 0.1, "new": 0.2}]
+
+
+def test_nothing_to_do_is_said() -> None:
+    assert why.as_text([]).startswith("Nothing would run")
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_verify_names_what_is_missing_changed_and_stale(capsys: pytest.CaptureFixture[str]) -> None:
+    made("results/x/train", "train", recipe_of(), [])
+    made("results/x/predict", "predict", recipe_of(), ["results/x/train/out.bin"])
+    count, findings = verify("results/x")
+    assert (count, findings) == (2, [])
+    assert cli.main(["verify", "results/x"]) == 0
+    Path("results/x/train/out.bin").write_text("other")
+    Path("results/x/predict/out.bin").unlink()
+    found = {(finding.problem, finding.path) for finding in verify("results/x")[1]}
+    assert found == {
+        ("changed", "results/x/train/out.bin"),
+        ("stale", "results/x/train/out.bin"),
+        ("missing", "results/x/predict/out.bin"),
+    }
+    assert cli.main(["verify", "results/x"]) == 1
+    assert "1 files, 3 findings" in capsys.readouterr().out
+    with pytest.raises(DataError, match="no run"):
+        verify("results/y")
