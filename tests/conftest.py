@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,30 @@ SCENE_PX = (48, 64)
 @pytest.fixture(scope="session")
 def repo() -> Path:
     return REPO
+
+
+@pytest.fixture(scope="session")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, so that an edit while tests run, here or by someone at work, is not taken for a result's."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy2(REPO / name, folder)
+    for name in ("src", "workflow", "profiles", "envs"):
+        shutil.copytree(REPO / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which TINY of test_workflow has been run to its end; only to be looked at, or copied."""
+    from test_workflow import snakemake, write_config, write_images
+
+    folder = tmp_path_factory.mktemp("a folder with spaces")
+    write_images(folder)
+    write_config(folder)
+    result = snakemake(folder, code=code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
 
 
 @pytest.fixture
@@ -186,7 +211,7 @@ class Tiny:
         return slices.learning(parse({"name": "t", "task": name, "data": self.data, "models": [entry]}), "net")
 
     def train(self, folder: Path, **changes: Any) -> dict[str, Any]:
-        """Run the training stage into ``folder``; return its run.json."""
+        """Run the training stage into ``folder``; return its facts."""
         from goldfold.stages import train
 
         settings = {
@@ -205,8 +230,7 @@ class Tiny:
             "runtime": RUNTIME,
             **changes,
         }
-        train.run(**settings)
-        return json.loads((folder / "run.json").read_text())
+        return train.run(**settings)
 
     def predict(self, folder: Path, weights: Path, *splits: str, **changes: Any) -> dict[str, Any]:
         """Run the prediction stage into ``folder``; return its settings."""
@@ -242,8 +266,7 @@ def prepare(tiny: Tiny, splits: list[str]) -> Tiny:
     size = list(config.models[0].size)
     manifest.run(folder=str(tiny.root / "manifest"), workers=1, **slices.manifest(config))
     tiny.classes = json.loads((tiny.root / "manifest/classes.json").read_text())
-    marker = str(tiny.folds / "folds.json")
-    folds.run(str(tiny.root / "manifest"), str(tiny.folds), marker, tiny.task, splits, "stratified", 2, 0, 1)
+    folds.run(str(tiny.root / "manifest"), str(tiny.folds), tiny.task, splits, "stratified", 2, 0, 1)
     for split in (split for split in splits if split != "answers"):
         shard, cached = tiny.folds / f"shards/{split}-0.csv", tiny.root / f"cache/{split}-0"
         cache.run(str(shard), str(cached), size, 3, "squash")

@@ -1,5 +1,8 @@
 """Batches of training samples, the same for every number of worker processes."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -8,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.data.cache import CachedImages
 from goldfold.data.transforms import Augment
+from goldfold.engine.parent import die_with
 from goldfold.runtime.counter import counter
 
 Batch = TypeVar("Batch")
@@ -42,39 +46,65 @@ class TrainingSet(Dataset[dict[str, Any]]):
 class EpochSampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, row) in an order that depends on key and epoch alone; an incomplete last batch is left out.
 
-    Where there are fewer samples than a batch holds, they are the batch.
+    Where there are fewer samples than a batch holds, they are the batch. Of ``processes`` that compute together each
+    takes every so-manieth sample of batches that are so many times as large.
     """
 
-    def __init__(self, n: int, batch_size: int, key: tuple[int | str, ...]) -> None:
-        self.n, self.batch_size, self.key, self.epoch = n, batch_size, key, 0
+    def __init__(
+        self, n: int, batch_size: int, key: tuple[int | str, ...], process: int = 0, processes: int = 1
+    ) -> None:
+        self.n, self.batch_size, self.key = n, batch_size * processes, key
+        self.process, self.processes = process, processes
+        self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
         return max(1, self.n // self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = np.random.default_rng(counter(*self.key, self.epoch, "order")).permutation(self.n)
-        for step in range(len(self)):
+        for step in range(self.start, len(self)):
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield [(self.epoch, int(row)) for row in rows]
+            yield [(self.epoch, int(row)) for row in rows[self.process :: self.processes]]
 
 
 class Loader(Generic[Batch]):
     """Batches of one epoch after the other."""
 
     def __init__(
-        self, samples: TrainingSet, batch_size: int, collate: Callable[[list[dict[str, Any]]], Batch], workers: int
+        self,
+        samples: TrainingSet,
+        batch_size: int,
+        collate: Callable[[list[dict[str, Any]]], Batch],
+        workers: int,
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
+        """``process`` is the number of this one of the ``processes`` that compute together."""
         self.samples = samples
-        self.sampler = EpochSampler(len(samples), batch_size, samples.key)
+        self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes)
         self.batches = DataLoader(
-            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers,
+            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_heed_parent_only,
             persistent_workers=workers > 0, multiprocessing_context="fork" if workers else None,
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Batches of epoch ``number``."""
-        self.sampler.epoch = number
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of epoch ``number`` from the one numbered ``start`` on; those before are not made."""
+        self.sampler.epoch, self.sampler.start = number, start
         return iter(self.batches)
+
+
+def _heed_parent_only(worker: int) -> None:
+    """Let no signal but the parent's end this worker: one to all processes of a job must not tear the running step."""
+    die_with(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_leave_when_told, daemon=True).start()
+
+
+def _leave_when_told() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -2,7 +2,7 @@
 
 import os
 
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from goldfold.engine.seeding import deterministic
 from goldfold.runtime.errors import ConfigError
@@ -27,4 +27,33 @@ def accelerator(device: str, precision: str, threads: int) -> Accelerator:
         raise ConfigError("runtime.precision: fp16 needs a GPU. Set precision: auto.")
     chosen = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
     deterministic(threads)
-    return Accelerator(cpu=not on_gpu, mixed_precision="no" if chosen == "fp32" else chosen)
+    # Else DDP orders gradients anew after its first step, and a resumed run of three would add them in another order.
+    ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(cpu=not on_gpu, mixed_precision="no" if chosen == "fp32" else chosen, kwargs_handlers=[ddp])
+
+
+def backend(device: str, gpus: int) -> str:
+    """How ``gpus`` processes of one job talk to each other: nccl between GPUs, gloo on the CPU.
+
+    Raises:
+        ConfigError: fewer GPUs are visible.
+    """
+    import torch
+
+    visible = torch.cuda.device_count() if device != "cpu" else 0
+    if visible < gpus and (visible or device == "cuda"):
+        raise ConfigError(
+            f"models[].gpus = {gpus}, but this job sees {visible} (CUDA_VISIBLE_DEVICES="
+            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}). Give it as many, or set gpus: {max(visible, 1)}."
+        )
+    return "nccl" if visible else "gloo"
+
+
+def total(accelerator: Accelerator, value: float) -> float:
+    """Sum of ``value`` over the processes that compute together."""
+    if accelerator.num_processes == 1:
+        return value
+    import torch
+
+    own = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
+    return float(accelerator.reduce(own, "sum").item())

@@ -1,8 +1,10 @@
 """The training loop."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -10,25 +12,17 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from goldfold.engine.checkpoint import Stateful
+from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
-from goldfold.runtime.errors import TrainingError
-
-
-class Batch(Protocol):
-    """What a task's collate makes."""
-
-    ids: list[str]
-
-    def to(self, device: torch.device) -> Any:
-        """The batch on ``device``."""
 
 
 class Batches(Protocol):
     """Batches of each epoch."""
 
     def __len__(self) -> int: ...
-    def epoch(self, number: int) -> Iterator[Any]:
-        """Batches of epoch ``number``."""
+    def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
+        """Batches of epoch ``number`` from the one numbered ``start`` on."""
 
 
 class Schedule(Protocol):
@@ -38,17 +32,25 @@ class Schedule(Protocol):
         """Set the rate for step number ``update``."""
 
 
-B = TypeVar("B", bound=Batch)
+B = TypeVar("B")
+State = dict[str, Any]
+Pause = Callable[[], None]
 
 
 @dataclass
 class Fit:
-    """What training leaves behind: a row an epoch, and the weights of the last and of the best epoch."""
+    """How far training is, and what it leaves behind: a row an epoch, the weights of the last and of the best epoch."""
 
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    """Of the steps of the running epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
     last: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = -1
+    micro_batch_size: int = sys.maxsize
+    """Most samples that are computed at once."""
+    resumed_at_step: list[int] = field(default_factory=list)
 
 
 def fit(
@@ -57,7 +59,7 @@ def fit(
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     batches: Batches,
-    validate: Callable[[nn.Module], dict[str, float]],
+    validate: Callable[[nn.Module, Pause], dict[str, float]],
     *,
     accelerator: Accelerator,
     epochs: int,
@@ -68,72 +70,76 @@ def fit(
     accumulate: int = 1,
     clip_norm: float | None = None,
     ema: Any = None,
+    least_micro_batch: int | None = None,
+    resume: State | None = None,
+    pause: Callable[[int, Callable[[], State]], None] = lambda step, state: None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Fit:
     """Train ``model``; every random draw is a function of ``key``, epoch and step.
 
     Args:
         loss: (model, batch) -> mean loss over the batch.
-        validate: model -> scores; called on the averaged weights where ``ema`` is given.
+        validate: (model, pause) -> scores; called on the averaged weights where ``ema`` is given. It calls ``pause``
+            between its batches.
         validate_every: epochs between two validations; the last is always validated. Other rows have no scores.
         monitor: the score by which the best epoch is known.
         accumulate: batches a step; an incomplete last window is stepped too.
         ema: timm's ModelEmaV3 of ``model``.
+        least_micro_batch: what a batch that does not fit into memory may be split down to; None: it is not split.
+        resume: a state that ``pause`` was given in a run with the same arguments; training goes on from there.
+        pause: called between two pieces of work with the number of steps done and what makes the state; may raise.
         on_step: told the number of steps done and the loss, after each step.
 
     Raises:
         TrainingError: the loss is not finite.
+        torch.OutOfMemoryError: a step does not fit into memory.
     """
-    result, update = Fit(), 0
-    for epoch in range(epochs):
+    parts = {"model": accelerator.unwrap_model(model), "optimizer": optimizer, "ema": ema, "scaler": accelerator.scaler}
+    at = Fit() if resume is None else _restored(resume, parts)
+    gradient = Gradient(model, loss, optimizer, accelerator, least_micro_batch)
+    for epoch in range(len(at.history), epochs):
         model.train()
-        losses = []
-        for window in _windows(batches.epoch(epoch), accumulate):
-            schedule.step(update)
-            with seeded(*key, epoch, update):
-                losses.append(_backward(model, loss, window, accelerator, optimizer, update))
-            if clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
+        for window in _windows(batches.epoch(epoch, len(at.losses) * accumulate), accumulate):
+            schedule.step(at.step)
+            draws = (*key, epoch, at.step)
+            with seeded(*draws):
+                mean, at.micro_batch_size = gradient(window, at.micro_batch_size, draws)
+                if clip_norm is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), clip_norm)
+                optimizer.step()  # which may draw too: kron
             optimizer.zero_grad()
-            update += 1
+            at.losses.append(mean)
+            at.step += 1
             if ema is not None:
-                ema.update(accelerator.unwrap_model(model), step=update)
-            on_step(update, losses[-1])
-        averaged = accelerator.unwrap_model(model) if ema is None else ema.module
+                ema.update(parts["model"], step=at.step)
+            on_step(at.step, mean)
+            pause(at.step, partial(_state, at, parts))
+        averaged = parts["model"] if ema is None else ema.module
         is_due = (epoch + 1) % validate_every == 0 or epoch == epochs - 1
-        scores = validate(averaged) if is_due else {}
-        lr = optimizer.param_groups[0]["lr"]
-        result.history.append({"epoch": epoch, "train_loss": math.fsum(losses) / len(losses), "lr": lr, **scores})
-        if scores and _is_best(result.history, monitor, greater_is_better):
-            result.best_epoch, result.best = epoch, _weights(averaged)
-    result.last = _weights(averaged)
-    if not result.best:  # no epoch could be scored, e.g. a validation fold of one class under roc_auc
-        result.best, result.best_epoch = result.last, epochs - 1
-    return result
+        scores = validate(averaged, partial(pause, at.step, partial(_state, at, parts))) if is_due else {}
+        lr, train_loss = optimizer.param_groups[0]["lr"], math.fsum(at.losses) / len(at.losses)
+        at.history.append({"epoch": epoch, "train_loss": train_loss, "lr": lr, **scores})
+        at.losses = []
+        if scores and _is_best(at.history, monitor, greater_is_better):
+            at.best_epoch, at.best = epoch, _weights(averaged)
+    at.last = _weights(averaged)
+    if not at.best:  # no epoch could be scored, e.g. a validation fold of one class under roc_auc
+        at.best, at.best_epoch = at.last, epochs - 1
+    return at
 
 
-def _backward(
-    model: nn.Module,
-    loss: Callable[[nn.Module, Any], Tensor],
-    window: Sequence[Any],
-    accelerator: Accelerator,
-    optimizer: torch.optim.Optimizer,
-    update: int,
-) -> float:
-    """Leave the gradient of the mean loss over all samples of ``window``; return that mean."""
-    n, total = sum(len(batch.ids) for batch in window), 0.0
-    for batch in window:
-        with accelerator.autocast():
-            part = loss(model, batch.to(accelerator.device)) * (len(batch.ids) / n)
-        if not torch.isfinite(part):
-            raise TrainingError(
-                f"the loss is {part.item()} at step {update}, lr {optimizer.param_groups[0]['lr']:.3g}, ids "
-                f"{', '.join(batch.ids)}. Lower train.lr, set train.clip_norm: 1.0, or look at these images."
-            )
-        accelerator.backward(part)
-        total += part.item()
-    return total
+def _state(at: Fit, parts: dict[str, Stateful | None]) -> State:
+    """All that training goes on from; whatever is random is a function of counters, and needs no state."""
+    return {"fit": dict(vars(at)), **{name: part.state_dict() for name, part in parts.items() if part is not None}}
+
+
+def _restored(state: State, parts: dict[str, Stateful | None]) -> Fit:
+    for name, part in parts.items():
+        if part is not None:
+            part.load_state_dict(state[name])
+    at = Fit(**state["fit"])
+    at.resumed_at_step.append(at.step)
+    return at
 
 
 def _windows(batches: Iterable[B], size: int) -> Iterator[list[B]]:

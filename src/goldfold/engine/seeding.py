@@ -1,13 +1,16 @@
 """The one place that sets global random states, and only from counters."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from goldfold.runtime.counter import counter
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -24,6 +27,16 @@ def seeded(*parts: int | str) -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
+
+
+def same_draws(items: Sequence[T]) -> Iterator[T]:
+    """Each item, with the generators of numpy and random (not torch's) as they were before the first."""
+    states = (random.getstate(), np.random.get_state()) if len(items) > 1 else None
+    for item in items:
+        if states is not None:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+        yield item
 
 
 def deterministic(threads: int) -> None:

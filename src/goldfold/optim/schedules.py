@@ -1,5 +1,6 @@
 """Learning-rate schedules, counted in optimizer steps."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -37,7 +38,9 @@ class _OneCycle:
 
     def step(self, update: int) -> None:
         if update > 0:
-            self.scheduler.step()
+            self.scheduler.last_epoch = update - 1  # a run may be resumed at any step, which torch would warn of
+            with warnings.catch_warnings(action="ignore"):
+                self.scheduler.step()
 
 
 def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:

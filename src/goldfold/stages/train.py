@@ -1,7 +1,11 @@
 """fold, cache and pseudo labels -> one trained network."""
 
+import hashlib
+import json
 import math
-import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +20,31 @@ from goldfold.data.cache import CachedImages
 from goldfold.data.dataset import Loader, TrainingSet
 from goldfold.data.predictions import in_order
 from goldfold.data.transforms import Augment
+from goldfold.engine.checkpoint import StateFile, sweep, weights_digest, write_all
 from goldfold.engine.device import accelerator as build_accelerator
-from goldfold.engine.loop import Fit, fit
+from goldfold.engine.device import backend, total
+from goldfold.engine.group import run_together
+from goldfold.engine.loop import Fit, Pause, fit
+from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
+from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.inference import views
 from goldfold.inference.predict import predict
 from goldfold.models.wrapping import load_weights
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
-from goldfold.runtime.files import atomic, read_json, write_json, write_text
+from goldfold.runtime.errors import ConfigError, TrainingError
+from goldfold.runtime.files import read_json
 from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.status import Progress
 from goldfold.tasks import Task
 
 VALIDATION_BATCH_SIZE = 64
 WORKERS = {"cpu": 0, "cuda": 4}
+SAVE_MINUTES = 5.0
+STATE = "state.pt"
+OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
+LIBRARIES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "numpy", "albumentations", "accelerate")
 
 
 def run(
@@ -47,10 +61,12 @@ def run(
     place: dict[str, int],
     pseudo_weight: float,
     runtime: dict[str, Any],
-) -> None:
-    """Train one member on one fold and write ``model.safetensors``, ``history.csv`` and ``run.json`` into ``folder``.
+    progress: Callable[[int, str], Any] = Progress,
+) -> dict[str, Any]:
+    """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
 
-    The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``.
+    The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``. ``state.pt`` is
+    there until then: the run that is started next goes on from it, and ends with the same bytes.
 
     Args:
         fold_file: CSV of id, split and target.
@@ -58,12 +74,19 @@ def run(
         pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in round 0.
         model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
-        runtime: device, precision, torch_threads and loader_workers.
+        runtime: device, precision, torch_threads, loader_workers and save_minutes.
+        progress: (total, unit) -> counts the steps.
 
     Raises:
-        GoldfoldError: the network cannot be built, or its loss is not finite.
+        GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk do not suffice.
+        SystemExit: a signal asked for the end.
     """
-    start, started_at = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    arguments = {name: value for name, value in locals().items() if name != "progress"}
+    if not torch.distributed.is_initialized():
+        sweep(Path(folder), (STATE, *OUTPUTS))
+        if model["gpus"] > 1:
+            how = backend(runtime["device"], model["gpus"])
+            return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
     settings, key = model["train"], (model["name"], place["seed"], place["round"], place["fold"])
     chosen_task = tasks.build(task, read_json(classes))
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
@@ -72,53 +95,86 @@ def run(
     network = _network(chosen_task, model, channels, key)
     rows = _rows(table, pseudo, pseudo_weight)
     samples = _samples(chosen_task, rows, images, model, resize, channels, key)
-    loader = Loader(samples, settings["batch_size"], chosen_task.collate, _workers(runtime, accelerator))
+    loader = _loader(samples, settings["batch_size"], chosen_task, runtime["loader_workers"], accelerator)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     validate = _validation(chosen_task, held_out, images, resize, metric, accelerator)
-    result = _fit(network, chosen_task, loader, validate, settings, metric, key, accelerator)
-    _write(Path(folder), result, settings["checkpoint"])
-    used = [fold_file, classes, *(f"{cache}/ids.csv" for cache in caches), *([pseudo] if pseudo else [])]
-    record = {
-        "member": {"model": model["name"], **place},
-        "config": {
-            "task": task,
-            "metric": metric,
-            "model": model,
-            "resize": resize,
-            "channels": channels,
-            "pseudo_weight": pseudo_weight,
-        },
-        "runtime": {**runtime, "device": str(accelerator.device), "precision": accelerator.mixed_precision},
-        "seed": counter(*key),
-        "n_train": len(rows),
-        "n_val": len(held_out),
-        "n_pseudo": len(rows) - int((table["split"] == "train").sum()),
-        **_outcome(network, result),
-        **_provenance(Path(folder), used, task["name"], model["network"]),
-        "started": started_at,
-        "seconds": round(time.monotonic() - start, 2),
-    }
-    write_json(Path(folder) / "run.json", record)
+    state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
+    minutes = runtime.get("save_minutes", SAVE_MINUTES)
+    with _memory_explained(model, accelerator):
+        result = _fit(
+            network, chosen_task, loader, validate, settings, metric, key, accelerator, state_file, 60 * minutes, progress
+        )  # fmt: skip
+    if accelerator.is_main_process:
+        _write(Path(folder), result, settings["checkpoint"])
+        state_file.remove()
+    return _facts(model, place, table, rows, network, result, accelerator)
 
 
-def _outcome(network: torch.nn.Module, result: Fit) -> dict[str, Any]:
+def _facts(
+    model: dict[str, Any],
+    place: dict[str, int],
+    table: pd.DataFrame,
+    rows: pd.DataFrame,
+    network: torch.nn.Module,
+    result: Fit,
+    accelerator: Accelerator,
+) -> dict[str, Any]:
+    """What is worth knowing of a run beside its files."""
     return {
+        "member": {"model": model["name"], **place},
+        "seed": counter(model["name"], place["seed"], place["round"], place["fold"]),
+        "n_train": len(rows),
+        "n_val": int((table["split"] == "val").sum()),
+        "n_pseudo": len(rows) - int((table["split"] == "train").sum()),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "best_epoch": result.best_epoch,
         "final": result.history[-1],
+        "device": accelerator.device.type,
+        "precision": accelerator.mixed_precision,
+        "gpus": accelerator.num_processes,
+        "micro_batch_size": min(result.micro_batch_size, model["train"]["batch_size"]),
+        "resumed_at_step": result.resumed_at_step,
     }
 
 
-def _provenance(folder: Path, used: list[str], task: str, network: str) -> dict[str, Any]:
-    """What the model was made from, and on what."""
-    return {
-        "inputs": {path: sha256_of(path) for path in used},
-        "outputs": {"model.safetensors": sha256_of(folder / "model.safetensors")},
-        "code": provenance.source_digest("train", task, network),
-        "git": provenance.git_state(),
-        "versions": provenance.versions(),
-        "hardware": provenance.hardware(),
+def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator: Accelerator) -> dict[str, str]:
+    """Digests of all that decides the bytes of a run."""
+    model, runtime, pseudo = arguments["model"], arguments["runtime"], arguments["pseudo"]
+    train = {name: value for name, value in model["train"].items() if name != "on_oom"}
+    settings = {
+        **{name: arguments[name] for name in ("task", "metric", "resize", "channels", "place", "pseudo_weight")},
+        "model": {**model, "train": train, "pretrained": bool(model["pretrained"])},
+        "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
     }
+    files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
+    files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
+    parts = {
+        "settings": settings,
+        "data": [sha256_of(file) for file in files],
+        "code": provenance.source_digest("train", arguments["task"]["name"], model["network"]),
+        "libraries": provenance.versions(LIBRARIES),
+        "first weights": weights_digest(network),
+    }
+    return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
+
+
+@contextmanager
+def _memory_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterator[None]:
+    """Say what to change where the device's memory does not suffice."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        train, (height, width) = model["train"], model["size"]
+        n, half = train["batch_size"], train["batch_size"] // 2
+        shrinks = train["on_oom"] == "shrink"
+        ways = [f"train.batch_size: {half} with train.accumulate: {2 * train['accumulate']}"] * (
+            half > 1 and not shrinks
+        )
+        ways += ["train.on_oom: shrink"] * (model["gpus"] == 1 and not shrinks) + ["a smaller image_size_px or network"]
+        raise TrainingError(
+            f"models ({model['name']}): out of memory on {accelerator.device} with train.batch_size {n} and images of "
+            f"{height} x {width} pixels{', even in the smallest pieces' * shrinks}. Set {', or '.join(ways)}."
+        ) from error
 
 
 def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | str, ...]) -> torch.nn.Module:
@@ -159,19 +215,34 @@ def _samples(
     return TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, key)
 
 
+def _loader(
+    samples: TrainingSet, batch_size: int, task: Task, workers: int | str, accelerator: Accelerator
+) -> Loader[Any]:
+    process, processes = accelerator.process_index, accelerator.num_processes
+    if len(samples) < processes:
+        raise ConfigError(f"models[].gpus = {processes}: there are only {len(samples)} training images. Set gpus: 1.")
+    number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
+    return Loader(samples, batch_size, task.collate, number, process, processes)
+
+
 def _validation(
     task: Task, rows: pd.DataFrame, images: CachedImages, resize: str, metric: str, accelerator: Accelerator
-) -> Any:
+) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
     identity, chosen = views.build(["identity"]), task.metric(metric)
-    targets = task.targets(rows, images, resize)
+    targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
-    def validate(model: torch.nn.Module) -> dict[str, float]:
-        with accelerator.autocast():
-            parts = predict(model, lambda m, x: task.predict(m, x, identity), images, list(rows["id"]),
-                            VALIDATION_BATCH_SIZE, accelerator.device)  # fmt: skip
-            evidence = task.evidence(in_order(task.pack(rows, parts, images.frame, resize)), rows, targets)
-        return {metric: chosen.value(evidence, np.arange(len(rows)))}
+    def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
+        nonlocal size
+
+        def work(size: int) -> Any:
+            with accelerator.autocast():
+                parts = predict(model, lambda m, x: task.predict(m, x, identity), images, list(rows["id"]), size,
+                                accelerator.device, on_batch=lambda n: pause())  # fmt: skip
+                return task.evidence(in_order(task.pack(rows, parts, images.frame, resize)), rows, targets)
+
+        evidence, size = as_memory_allows(work, size, 1, "validation")
+        return {metric: float(chosen.value(evidence, np.arange(len(rows))))}
 
     return validate
 
@@ -180,49 +251,75 @@ def _fit(
     network: torch.nn.Module,
     task: Task,
     loader: Loader[Any],
-    validate: Any,
+    validate: Callable[[torch.nn.Module, Pause], dict[str, float]],
     settings: dict[str, Any],
     metric: str,
     key: tuple[int | str, ...],
     accelerator: Accelerator,
+    state_file: StateFile,
+    save_seconds: float,
+    progress: Callable[[int, str], Any],
 ) -> Fit:
-    """Hand task, optimizer, schedule and batches to the engine."""
+    """Hand task, optimizer, schedule and batches to the engine; the first process alone averages, validates and saves."""
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        from timm.layers import convert_sync_batchnorm
+
+        network = convert_sync_batchnorm(network)
     optimizer = optim.build_optimizer(network, settings["optimizer"], settings["lr"], settings["weight_decay"])
     steps_per_epoch = math.ceil(len(loader) / settings["accumulate"])
-    warmup = round(settings["warmup_epochs"] * steps_per_epoch)
-    schedule = optim.build_schedule(settings["schedule"], optimizer, settings["epochs"] * steps_per_epoch, warmup)
+    steps, warmup = settings["epochs"] * steps_per_epoch, round(settings["warmup_epochs"] * steps_per_epoch)
+    schedule = optim.build_schedule(settings["schedule"], optimizer, steps, warmup)
     network.to(accelerator.device)
-    ema = optim.average(network, settings["ema_decay"])
+    is_first = accelerator.is_main_process
+    ema = optim.average(network, settings["ema_decay"]) if is_first else None
     prepared, prepared_optimizer = accelerator.prepare(network, optimizer)
-    progress = Progress(settings["epochs"] * steps_per_epoch, "steps")
+    state, bar = _saved(state_file, accelerator), progress(steps, "steps")
+    if state is not None:
+        bar.advance(state["fit"]["step"])
+        print(f"goes on from step {bar.done} of {steps}, whose state was saved", flush=True)
 
-    def validate_and_tell(model: torch.nn.Module) -> dict[str, float]:
-        scores = validate(model)
+    def validate_and_tell(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
+        scores = validate(model, pause)
         text = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        print(f"step {progress.done}/{progress.total}: {text}", flush=True)
-        progress.advance(0, note=text)
+        print(f"step {bar.done}/{bar.total}: {text}", flush=True)
+        bar.advance(0, note=text)
         return scores
 
-    try:
+    with signals_noted() as asked, closing(bar):
         return fit(
             prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
-            validate_and_tell, accelerator=accelerator, epochs=settings["epochs"],
-            validate_every=settings["validate_every"], key=key, monitor=metric,
+            validate_and_tell if is_first else lambda model, pause: {}, accelerator=accelerator,
+            epochs=settings["epochs"], validate_every=settings["validate_every"], key=key, monitor=metric,
             greater_is_better=task.metric(metric).greater_is_better, accumulate=settings["accumulate"],
-            clip_norm=settings["clip_norm"], ema=ema, on_step=lambda step, loss: progress.advance(),
+            clip_norm=settings["clip_norm"], ema=ema, least_micro_batch=_least_micro_batch(network, settings), resume=state,
+            pause=Keeper(state_file, save_seconds, steps, asked) if is_first else lambda step, state: None,
+            on_step=lambda step, loss: bar.advance(),
         )  # fmt: skip
-    finally:
-        progress.close()
 
 
-def _workers(runtime: dict[str, Any], accelerator: Accelerator) -> int:
-    wanted = runtime["loader_workers"]
-    return WORKERS.get(accelerator.device.type, 0) if wanted == "auto" else int(wanted)
+def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | None:
+    """The state to go on from, the same for all processes."""
+    state: dict[str, Any] | None = state_file.read()
+    step = state["fit"]["step"] if state is not None else 0
+    if total(accelerator, step) != step * accelerator.num_processes:
+        raise TrainingError(f"{state_file.path} was read by some of the processes only. Run again.")
+    return state
+
+
+def _least_micro_batch(network: torch.nn.Module, settings: dict[str, Any]) -> int | None:
+    """Batch norm has no statistics of one sample, and mixup needs two."""
+    if settings["on_oom"] == "fail":
+        return None
+    has_batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    return 2 if has_batch_norm or settings["mixup_alpha"] or settings["cutmix_alpha"] else 1
 
 
 def _write(folder: Path, result: Fit, checkpoint: str) -> None:
     other = "best" if checkpoint == "last" else "last"
-    for name, weights in (("model", getattr(result, checkpoint)), (other, getattr(result, other))):
-        with atomic(folder / f"{name}.safetensors") as temporary:
-            save_file(weights, temporary)
-    write_text(folder / "history.csv", pd.DataFrame(result.history).to_csv(index=False))
+    history = pd.DataFrame(result.history).to_csv(index=False)
+    writers = {
+        "model.safetensors": partial(save_file, getattr(result, checkpoint)),
+        f"{other}.safetensors": partial(save_file, getattr(result, other)),
+        "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
+    }
+    write_all(folder, writers)

@@ -1,0 +1,75 @@
+"""Work that does not fit into the device's memory, in smaller pieces."""
+
+import gc
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Batch(Protocol):
+    """What a task's collate makes: a dataclass whose tensors and lists have a row a sample."""
+
+    ids: list[str]
+
+    def to(self, device: torch.device) -> Any:
+        """The batch on ``device``."""
+
+
+B = TypeVar("B", bound=Batch)
+T = TypeVar("T")
+
+
+def as_memory_allows(
+    work: Callable[[int], T], size: int, least: int, what: str, undo: Callable[[], None] = lambda: None
+) -> tuple[T, int]:
+    """``work(size)``, and the size it could be done with: halved, down to ``least``, as often as memory runs out.
+
+    Args:
+        what: name of the work, for the line that tells of it.
+        undo: makes good what a try that failed has left behind.
+
+    Raises:
+        torch.OutOfMemoryError: ``work(least)`` does not fit.
+    """
+    while True:
+        try:
+            return work(size), size
+        except torch.OutOfMemoryError:
+            if size <= least:
+                raise
+        size = max(least, size // 2)  # outside the handler, which would keep the tensors of the failed try
+        undo()
+        gc.collect()
+        torch.cuda.empty_cache()
+        print(f"{what} ran out of memory; at most {size} images are computed at once from here on", flush=True)
+
+
+def pieces(batch: B, size: int) -> list[B]:
+    """``batch`` in pieces of at most ``size`` samples.
+
+    A sample and its mirror in the batch, the two that mixup mixes, stay together where ``size`` is at least two. No
+    sample is left alone then: a piece of three may come of an odd batch.
+    """
+    n = len(batch.ids)
+    if n <= size:
+        return [batch]
+    if size == 1:
+        return [_rows(batch, [row]) for row in range(n)]
+    pairs = [sorted({row, n - 1 - row}) for row in reversed(range((n + 1) // 2))]
+    runs = np.array_split(np.arange(len(pairs)), min(math.ceil(n / (size // 2 * 2)), n // 2))
+    return [_rows(batch, sorted(row for number in run for row in pairs[number])) for run in runs]
+
+
+def _rows(batch: B, rows: list[int]) -> B:
+    def of(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value[rows]
+        return [value[row] for row in rows] if isinstance(value, list) else value
+
+    values = {field.name: of(getattr(batch, field.name)) for field in fields(batch)}  # type: ignore[arg-type]
+    return replace(batch, **values)  # type: ignore[type-var]

@@ -1,0 +1,233 @@
+"""One training in two processes, each a device of its own."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import RUNTIME, Tiny
+from goldfold.data.dataset import EpochSampler
+from goldfold.engine import device
+from goldfold.engine.gradient import Gradient
+from goldfold.engine.seeding import seeded
+from goldfold.runtime.errors import ConfigError, GoldfoldError
+from goldfold.stages.train import _loader
+from goldfold.tasks.classification import LabelBatch
+from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
+
+VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}
+"""A network without batch norm, whose gradient of a batch is the mean of those of its halves."""
+PLAIN = {"epochs": 3, "warmup_epochs": 0, "optimizer": "sgd", "augment": "light", "accumulate": 2}
+
+
+def curve(folder: Path) -> list[float]:
+    return list(pd.read_csv(folder / "history.csv")["train_loss"])
+
+
+# --- shares
+
+
+@pytest.mark.parametrize("n", [5, 16, 23, 40])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_batches_of_one_with_as_many_times_the_batch(n: int, processes: int) -> None:
+    whole = EpochSampler(n, 4 * processes, ("k",))
+    shares = [EpochSampler(n, 4, ("k",), process, processes) for process in range(processes)]
+    assert {len(share) for share in shares} == {len(whole)}
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert sorted(place for part in parts for place in part) == sorted(batch)
+        assert all(parts)
+
+
+def test_a_sampler_starts_at_any_batch() -> None:
+    sampler = EpochSampler(40, 4, ("k",))
+    whole = list(sampler)
+    sampler.start = 7
+    assert list(sampler) == whole[7:]
+
+
+# --- two processes on the CPU
+
+
+@pytest.fixture(scope="module")
+def pair(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Two processes with batches of 4."""
+    folder = tmp_path_factory.mktemp("pair")
+    return folder, tiny.train(folder, model=tiny.model({**PLAIN, "batch_size": 4, "ema_decay": 0.9}, gpus=2, **VIT))
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(
+    tiny: Tiny, pair: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, facts = pair
+    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, "batch_size": 8, "ema_decay": 0.9}, **VIT))
+    assert (facts["gpus"], alone["gpus"]) == (2, 1)
+    assert curve(folder) == pytest.approx(curve(tmp_path), rel=1e-5)
+    assert len(set(curve(folder))) == 3
+    one, other = (load_file(place / "model.safetensors") for place in (folder, tmp_path))
+    assert max((one[name] - other[name]).abs().max().item() for name in one) < 1e-5
+    assert facts["final"]["accuracy"] == pytest.approx(alone["final"]["accuracy"])
+    assert set(bytes_of(folder)) == set(bytes_of(tmp_path))
+    assert {**facts, "gpus": 1, "final": 0, "micro_batch_size": 8} == {**alone, "final": 0}
+
+
+# --- killed and stopped
+
+LONG = {**PLAIN, "epochs": 80, "batch_size": 2, "accumulate": 1, "ema_decay": 0.9, "checkpoint": "best"}
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def time_of(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def jobs() -> Iterator[Jobs]:
+    made = Jobs()
+    yield made
+    made.end()
+
+
+def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_behind(
+    tiny: Tiny, tmp_path: Path, jobs: Jobs
+) -> None:
+    """Three, for sums of three depend on their order; batch norm, whose statistics are those of the first process."""
+    model = tiny.model(LONG, gpus=3)
+    tiny.train(tmp_path / "whole", model=model)
+    folder, log, pids = tmp_path / "run", tmp_path / "log", list[int]()
+    job = settings_of_job(tiny, folder, model=model, runtime={**RUNTIME, "save_minutes": 0.0})
+
+    def run_until_a_state_is_saved() -> Any:
+        before = time_of(folder / "state.pt")
+        process = jobs.start(job, log)
+        until(lambda: process.exitcode is not None or time_of(folder / "state.pt") != before)
+        assert process.exitcode is None, log.read_text()
+        own = children(process.pid)
+        assert len(own) == 3
+        pids.extend(own)
+        return process
+
+    def ended(process: Any) -> int:
+        status = status_of(process)
+        until(lambda: not any(map(is_alive, pids)), 5)
+        return status
+
+    process = run_until_a_state_is_saved()
+    os.killpg(process.pid, signal.SIGKILL)
+    assert ended(process) == -signal.SIGKILL
+
+    process = run_until_a_state_is_saved()
+    process.kill()
+    assert ended(process) == -signal.SIGKILL
+
+    process = run_until_a_state_is_saved()
+    os.kill(pids[-1], signal.SIGKILL)
+    assert ended(process) == 1
+    assert "process 2 of the 3 that train together was killed by SIGKILL" in log.read_text()
+    log.unlink()
+
+    process = run_until_a_state_is_saved()
+    os.killpg(process.pid, signal.SIGTERM)
+    assert ended(process) == 143
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert text.splitlines()[-1].startswith("stopped by SIGTERM at step "), text
+    assert text.endswith(" of 240; state saved, run again to go on\n")
+
+    facts = tiny.train(folder, model=model)
+    assert len(facts["resumed_at_step"]) == 4
+    assert facts["resumed_at_step"] == sorted(set(facts["resumed_at_step"]))
+    assert bytes_of(folder) == bytes_of(tmp_path / "whole")
+
+
+# --- errors
+
+NETWORK = """
+import os, torch
+
+class Odd(torch.nn.Module):
+    def __init__(self, n_classes):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, n_classes)
+
+    def forward(self, images):
+        if os.environ["RANK"] == "1":
+            raise ValueError("no such luck")
+        return self.linear(images.mean(dim=(2, 3)))
+
+def build(n_classes, in_channels, image_size, pretrained=False):
+    return Odd(n_classes)
+"""
+
+
+def test_an_error_of_one_process_ends_all(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = children(os.getpid())
+    (tmp_path / "odd_network.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(GoldfoldError, match="process 1 of the 2 that train together ended with status 1"):
+        tiny.train(tmp_path, model=tiny.model(PLAIN, gpus=2, network="odd_network:build", params={}))
+    told = capfd.readouterr().err
+    assert told.count("Traceback") == 1, "the other's lost connection is not told"
+    assert "ValueError: no such luck" in told
+    assert children(os.getpid()) == before
+
+
+def test_an_error_of_ours_is_told_as_it_is(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(GoldfoldError, match=r"^the loss is \S+ at step \d, lr \S+, ids .*Lower train\.lr"):
+        tiny.train(tmp_path, model=tiny.model({**PLAIN, "lr": 1e30}, gpus=2))
+
+
+def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    said = r"models\[\]\.gpus = 2, but this job sees 1 \(CUDA_VISIBLE_DEVICES=3\)\. Give it as many, or set gpus: 1"
+    for asked in ("cuda", "auto"):
+        with pytest.raises(ConfigError, match=said):
+            tiny.train(tmp_path, model=tiny.model(gpus=2), runtime={**RUNTIME, "device": asked})
+    assert device.backend("cpu", 2) == "gloo"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert (device.backend("auto", 4), device.backend("cpu", 4)) == ("nccl", "gloo")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert device.backend("auto", 2) == "gloo"
+    with pytest.raises(ConfigError, match=r"gpus = 2, but this job sees 0"):
+        device.backend("cuda", 2)
+
+
+def test_fewer_images_than_processes_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"models\[\]\.gpus = 2: there are only 1 training images\. Set gpus: 1"):
+        _loader([0], 8, None, 0, SimpleNamespace(process_index=0, num_processes=2))
+
+
+def test_processes_draw_differently_and_each_the_same_every_time() -> None:
+    def drawn(process: int, n: int) -> float:
+        alone = SimpleNamespace(process_index=process, num_processes=n, device=torch.device("cpu"))
+        alone.autocast, alone.reduce, alone.no_sync = nullcontext, lambda value, how: value, nullcontext
+        alone.backward = lambda loss: None
+        model = torch.nn.Linear(1, 1)
+        gradient = Gradient(
+            model, lambda model, batch: torch.rand(1).sum(), torch.optim.SGD(model.parameters()), alone, None
+        )
+        with seeded("k", 0, 3):
+            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], 1, ("k", 0, 3))[0]
+
+    assert drawn(0, 2) == drawn(0, 2) != drawn(1, 2) == drawn(1, 2)
+    assert drawn(0, 1) not in (drawn(0, 2), drawn(1, 2))
+
+
+def test_splitting_batches_goes_with_one_device_only(tiny: Tiny) -> None:
+    with pytest.raises(
+        ConfigError, match=r"models\[0\]: train\.on_oom: shrink works with gpus: 1 only, not 2; set fail"
+    ):
+        tiny.model({"on_oom": "shrink"}, gpus=2)
