@@ -1,47 +1,233 @@
-"""One GPU a job: taken by an OS file lock, which the kernel frees when the job dies."""
+"""GPUs of its own for each job: taken by OS file locks, which the kernel frees when the job dies.
+
+Lock files lie where all users of a machine can reach them. They are named after the physical device, so that two
+containers that count one GPU differently still do not share it. ``CUDA_VISIBLE_DEVICES`` of the user's names the devices
+to choose from; that of a scheduler's job is left alone, unless the scheduler gave that job more than this one asks for.
+"""
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-LOCKS = Path("/tmp")
+from goldfold.runtime.errors import ConfigError
+
+DEVICE_FILES = Path("/dev")
+DRIVER = Path("/proc/driver/nvidia/gpus")
+SHARED_LOCKS = "/tmp/goldfold-gpu"
+SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
+"""Set by Slurm, PBS and LSF to the number of the job that they gave its devices to."""
+VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 
 
-def visible_devices() -> list[str]:
-    """GPU indices as CUDA counts them, without loading torch or touching the driver.
+@dataclass(frozen=True)
+class Device:
+    """A GPU, or a part of one, that a job may take."""
 
-    CUDA counts what a container shows from 0, whatever the numbers of the device files.
+    name: str
+    """As CUDA_VISIBLE_DEVICES takes it: an index or an id."""
+    key: str
+    """Of the physical device; lock files are named after it."""
+    uuid: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Room for one job on a device."""
+
+    name: str
+    jobs_beside: int
+    locks: list[int]
+    """Handles of the locked files."""
+
+
+def devices_of_machine() -> list[Device]:
+    """GPUs as CUDA counts them in the order of their places on the bus, without loading torch or waking the driver.
+
+    CUDA counts what a container shows from 0. The minor number, that of the device file, is the same in every container.
+    (The driver gives a UUID of question marks until something wakes the device, so locks cannot go by it.)
     """
-    return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    minors = {int(file.name.removeprefix("nvidia")) for file in DEVICE_FILES.glob("nvidia[0-9]*")}
+    found = []
+    for file in sorted(DRIVER.glob("*/information")):
+        facts = dict(re.findall(r"^([\w ]+):\s+(.+?)\s*$", file.read_text(), re.MULTILINE))
+        if int(facts.get("Device Minor", -1)) in minors:
+            found.append((int(facts["Device Minor"]), facts.get("GPU UUID", "")))
+    if len(found) < len(minors):
+        found = [(minor, "") for minor in sorted(minors)]
+    return [Device(str(index), f"gpu{minor}", uuid) for index, (minor, uuid) in enumerate(found)]
+
+
+def devices_named(names: str) -> list[Device]:
+    """Devices that CUDA_VISIBLE_DEVICES shows: indices, ids of GPUs (or how they begin) or of MIG parts.
+
+    As with CUDA, the first that is not there, or is negative, ends the list; so "" and "-1" show none.
+    """
+    machine, shown = devices_of_machine(), list[Device]()
+    for name in map(str.strip, names.split(",")) if machine else []:
+        index = int(name) if name.isdecimal() else -1
+        if name.startswith("MIG-"):
+            shown.append(Device(name, _file_name(name)))
+        elif name.startswith("GPU-"):
+            key = next((device.key for device in machine if device.uuid.startswith(name)), _file_name(name))
+            shown.append(Device(name, key))
+        elif 0 <= index < len(machine):
+            shown.append(Device(name, machine[index].key))
+        else:
+            break
+    return list(dict.fromkeys(shown))
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.-]", "_", text)
 
 
 @contextmanager
-def gpu_slot(devices: list[str] | None = None, poll_seconds: float = 1.0) -> Iterator[str | None]:
-    """Hold one GPU that no other goldfold job holds, and show only that one to this process.
+def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -> Iterator[list[str]]:
+    """Hold ``count`` GPUs, all at once, and show only those to this process; wait for as long as they are taken.
 
-    Call before torch is imported. Yields the device, or None where there is no GPU or where a scheduler or the user
-    has already set CUDA_VISIBLE_DEVICES.
+    At most ``jobs_per_gpu`` jobs share a device; of several, the one with the fewest jobs is taken. Enter before torch
+    is imported. The locks belong to this process: its children see the same devices and hold nothing.
+
+    Yields:
+        Names of the devices taken; none where there is no GPU, or where the scheduler gave just as many.
+
+    Raises:
+        ConfigError: fewer devices than asked for are visible, or the folder of locks cannot be used.
     """
-    devices = visible_devices() if devices is None else devices
-    if not devices or "CUDA_VISIBLE_DEVICES" in os.environ:
-        yield None
+    given = os.environ.get(VISIBLE)
+    devices = devices_of_machine() if given is None else devices_named(given)
+    if devices and len(devices) < count:
+        which = ", ".join(device.name for device in devices)
+        raise ConfigError(
+            f"{count} GPUs for one job, but it may use only {which}. Make more visible, or ask for fewer."
+        )
+    scheduler = next((name for name in SCHEDULERS if given is not None and os.environ.get(name)), None)
+    if not devices or (scheduler and len(devices) == count):
+        yield []
         return
+    if scheduler:  # an index may count inside the scheduler's job only, so the locks do too
+        within = _file_name(f"{scheduler}-{os.environ[scheduler]}")
+        devices = [Device(device.name, f"{within}-{device.key}") for device in devices]
+    taken, handles = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
+    os.register_at_fork(after_in_child=lambda: _close(handles))  # a loader process may outlive us for some seconds
+    try:
+        with _environment({VISIBLE: ",".join(taken)} | ({ORDER: "PCI_BUS_ID"} if given is None else {})):
+            yield taken
+    finally:
+        _close(handles)
+
+
+def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: float) -> tuple[list[str], list[int]]:
+    """Names of ``count`` devices and the handles that hold them, as soon as so many are free at once."""
+    own = os.environ.get("GOLDFOLD_LOCKS")
+    path, waits = Path(own or SHARED_LOCKS), False
+    try:
+        with _open_folder(path, follow=bool(own)) as folder:
+            while (found := _take(folder, devices, count, jobs_per_gpu)) is None:
+                if not waits:
+                    names = ", ".join(device.name for device in devices)
+                    print(f"waiting for {count} of GPU {names}: other jobs have them (locks: {path})", flush=True)
+                    waits = True
+                time.sleep(seconds)
+            return found
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: GPU locks cannot be kept there ({error.strerror}). Remove it, or set the environment variable "
+            "GOLDFOLD_LOCKS to a folder that all who use this machine's GPUs can write to."
+        ) from error
+
+
+@contextmanager
+def _open_folder(path: Path, follow: bool) -> Iterator[int]:
+    """Handle of the folder that holds the locks, made where it is not there, for all users to write to."""
+    with suppress(FileExistsError), _no_umask():
+        path.mkdir(mode=0o1777)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW))
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> tuple[list[str], list[int]] | None:
+    """Take the ``count`` devices that have the fewest jobs, or none; one process at a time looks, so no two cross."""
+    door = _lock(folder, "door.lock", fcntl.LOCK_EX)
+    places = [place for device in devices if (place := _place(folder, device, jobs_per_gpu)) is not None]
+    places.sort(key=lambda place: place.jobs_beside)
+    n_taken = count if len(places) >= count else 0
+    for place in places[n_taken:]:
+        _close(place.locks)
+    _close([door] if door is not None else [])
+    if not n_taken:
+        return None
+    return [place.name for place in places[:count]], [lock for place in places[:count] for lock in place.locks]
+
+
+def _place(folder: int, device: Device, jobs_per_gpu: int) -> Place | None:
+    """A place on a device, locked; None where there is no room.
+
+    A job that wants a device alone locks it alone, whatever other users' ``jobs_per_gpu`` is.
+    """
+    if jobs_per_gpu == 1:
+        alone = _lock(folder, f"{device.key}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None if alone is None else Place(device.name, 0, [alone])
+    shared = _lock(folder, f"{device.key}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
+    if shared is None:
+        return None
+    slots = [_lock(folder, f"{device.key}-{n}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) for n in range(jobs_per_gpu)]
+    free = [slot for slot in slots if slot is not None]
+    _close(free[1:] if free else [shared])
+    return Place(device.name, len(slots) - len(free), [shared, free[0]]) if free else None
+
+
+def _lock(folder: int, name: str, how: int) -> int | None:
+    """Handle of a locked file that every user may open; None where another process holds it."""
     while True:
-        for device in devices:
-            handle = os.open(LOCKS / f"goldfold-{os.getuid()}-gpu{device}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                continue
-            os.environ["CUDA_VISIBLE_DEVICES"] = device
-            try:
-                yield device
-            finally:
-                del os.environ["CUDA_VISIBLE_DEVICES"]
-                os.close(handle)
-            return
-        time.sleep(poll_seconds)
+        with suppress(FileNotFoundError):
+            # Without O_CREAT: the kernel refuses it for other users' files in a sticky folder (fs.protected_regular).
+            handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+            break
+        with suppress(FileExistsError), _no_umask():
+            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder))
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _close(handles: list[int]) -> None:
+    """Close handles and forget them."""
+    while handles:
+        os.close(handles.pop())
+
+
+@contextmanager
+def _no_umask() -> Iterator[None]:
+    """New files get the permissions that are asked for."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for as long as the block lasts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
