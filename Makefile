@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-segmentation demo-detection test test-slow lint format schema lock clean
+.PHONY: demo demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -31,6 +31,20 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
+# On a Slurm of two nodes that it starts itself: as root, with Debian's slurmctld slurmd slurm-client munge.
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -rs -m slow tests/test_slurm.py
+
+# What a CI runs, in a fresh clone too: take what was made elsewhere, make what is missing or stale, show the scores. It
+# fails where a job fails, where the remote cannot be reached, and where DVC sees a change that the run did not settle.
+ci-repro: export PATH := $(abspath $(BIN)):$(PATH)
+ci-repro: $(READY)
+	@if [ -n "$$(dvc remote list)" ]; then dvc pull --allow-missing; else echo "No DVC remote: all is made here."; fi
+	dvc repro
+	dvc metrics show
+	dvc metrics diff
+	@dvc status --quiet member ensemble result || { dvc status; echo "dvc repro left something to do."; exit 1; }
+
 lint: $(READY)
 	$(BIN)/ruff format --check src tests workflow/scripts
 	$(BIN)/ruff check src tests workflow/scripts
@@ -49,7 +63,7 @@ schema: $(READY)
 
 # Renews every pin; needs uv (pip install uv).
 lock:
-	uv pip compile pyproject.toml --extra dvc --extra dev --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml --extra dvc --extra dev --extra slurm --python-version 3.11 --upgrade \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o requirements.lock
 	sed -i '/^      - /d' envs/goldfold.yaml
 	sed 's/^/      - /' requirements.lock >> envs/goldfold.yaml
