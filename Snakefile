@@ -24,6 +24,11 @@ include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
 
 
+# On a cluster, done beside Snakemake itself: seconds of work are not worth a place in the queue.
+localrules:
+    pseudo_label,
+
+
 onstart:
     begin()
 

@@ -340,8 +340,12 @@ def test_a_missing_id_column_in_the_test_table(raw: Raw) -> None:
 # --- folds
 
 
+def facts_of(splitter: str = "stratified", n_folds: int = 3) -> dict[str, Any]:
+    return folds.run("out", "folds", TASK, ["train", "test"], splitter, n_folds, 0, 2)
+
+
 def split(raw: Raw, splitter: str = "stratified", n_folds: int = 3) -> pd.DataFrame:
-    folds.run("out", "folds", "folds/folds.json", TASK, ["train", "test"], splitter, n_folds, 0, 2)
+    facts_of(splitter, n_folds)
     return pd.read_csv("folds/train.csv", dtype=str)
 
 
@@ -350,14 +354,19 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     table = split(raw)
     for number in range(3):
         part = pd.read_csv(f"folds/fold{number}.csv", dtype=str)
-        assert list(part.columns) == ["id", "split", "label"]
+        assert list(part.columns) == ["id", "split", "sha256", "label"], "other pixels are another image"
+        assert part.set_index("id")["sha256"].to_dict() == table.set_index("id")["sha256"].to_dict()
         assert set(part["id"][part["split"] == "val"]) == set(table["id"][table["fold"] == str(number)])
         assert set(part["split"]) == {"train", "val"}
     for name, n in (("train", 12), ("test", 3)):
         pieces = [pd.read_csv(f"folds/shards/{name}-{piece}.csv", dtype=str) for piece in range(2)]
         assert sum(map(len, pieces)) == n == pd.concat(pieces)["id"].nunique()
     assert pd.read_csv("folds/summary.csv")["(all)"].sum() == 12
-    assert json.loads(Path("folds/folds.json").read_text())["images"] == {"train": 12, "test": 3}
+    facts = facts_of()
+    assert facts["images"] == {"train": 12, "test": 3}
+    made = [str(path) for path in Path("folds").rglob("*") if path.is_file()]
+    assert facts["files"] == sorted(made)
+    assert len(made) == 3 + 3 + 4 + 3, "folds; tables and summary; shards; quarantine and two of classes"
 
 
 def test_the_same_folds_are_not_written_again_and_stale_ones_go(raw: Raw) -> None:

@@ -49,7 +49,7 @@ def split(task: str, data: dict[str, Any], **more: Any) -> pd.DataFrame:
     made(task, data, **more)
     config = config_of(task, data, **more)
     settings = config.folds.model_dump()
-    folds.run("out", "folds", "folds/folds.json", slices.task(config), config.tables, shards=1, **settings)
+    folds.run("out", "folds", slices.task(config), config.tables, shards=1, **settings)
     return pd.read_csv("folds/train.csv", dtype=str, keep_default_na=False)
 
 
@@ -480,7 +480,7 @@ def test_groups_stay_together_and_a_class_that_is_one_group_cannot_be_learnt(
 def test_a_fold_s_list_holds_all_that_its_training_depends_on(task: str, data: dict[str, Any], column: str) -> None:
     table = split(task, data)
     part = pd.read_csv("folds/fold0.csv", dtype=str, keep_default_na=False)
-    assert list(part.columns) == ["id", "split", "width", "height", column]
+    assert list(part.columns) == ["id", "split", "sha256", "width", "height", column]
     assert set(part["id"][part["split"] == "val"]) == set(table["id"][table["fold"] == "0"])
     shard = pd.read_csv("folds/shards/train-0.csv", dtype=str)
     cached = ["mask", "mask_sha256", "mask_depth"] if task == "segmentation" else []

@@ -1,10 +1,16 @@
-"""`dvc repro` makes what `snakemake` makes, in a clone of this repository with a tiny config."""
+"""`dvc repro` makes what `snakemake` makes and runs again what `snakemake` would: in a copy of this repository with a tiny
+config and its raw data under DVC, and in a clone of it that pulled from a remote."""
 
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -12,70 +18,230 @@ import yaml
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent
+RESULTS = "results/tiny"
+NOT_KEPT = {"cache", "logs", ".lock", ".status", ".submission.run.json.lock", "provenance.json"}
+"""What has no version: the cache is rebuilt only for jobs that run, the others tell of runs on this machine."""
+Made = dict[Path, tuple[str, float]]
 
 
 def run(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    """What a command said that went well."""
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
+        **{f"GIT_{who}_{what}": "tests" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
     result = subprocess.run(words, capture_output=True, text=True, cwd=folder, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clone")
+def make_project(folder: Path, **changes: Any) -> Path:
     files = run(ROOT, "git", "ls-files", "-co", "--exclude-standard", "-z").split("\0")[:-1]
     for name in files:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
-    run(folder, "git", "init", "-q")
     write_images(folder)
-    config = {**TINY, "models": TINY["models"][:1], "data": {**TINY["data"], "shards": 1}}  # type: ignore[index, dict-item]
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    run(folder, "dvc", "repro")
+    (folder / "raw").rename(folder / "data/mine")
+    data = {"train": "data/mine/train.csv", "images": "data/mine/images", "test": "data/mine/test.csv", "shards": 1}
+    data = {**TINY["data"], **data}  # type: ignore[dict-item]
+    train = {**TINY["train"], "epochs": 2}  # type: ignore[dict-item]
+    config = {**TINY, "data": data, "train": train, "pseudo_labels": {"rounds": 0}, **changes}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "add", "data/mine")
+    run(folder, "dvc", "remote", "add", "-d", "store", str(folder.with_name("remote")))
+    commit(folder)
     return folder
 
 
-def test_repro_makes_results_and_score(clone: Path) -> None:
-    assert len(pd.read_csv(clone / "results/tiny/submission.csv")) == 10
-    shown = run(clone, "dvc", "metrics", "show", "--md")
+def commit(folder: Path) -> None:
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-q", "-m", "state")
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, **changes}, sort_keys=False))
+
+
+def made(folder: Path) -> Made:
+    """By record: the rule of the job that wrote it, and when that started."""
+    found = {path: json.loads(path.read_text()) for path in (folder / RESULTS).rglob("*run.json")}
+    return {path.relative_to(folder / RESULTS): (record["rule"], record["started"]) for path, record in found.items()}
+
+
+def jobs_since(before: Made, folder: Path) -> dict[str, int]:
+    """Jobs that really ran, by rule."""
+    return Counter(rule for path, (rule, started) in made(folder).items() if before.get(path) != (rule, started))
+
+
+def is_settled(folder: Path) -> bool:
+    """Whether DVC sees no change but that folds are always looked at."""
+    status = json.loads(run(folder, "dvc", "status", "--json"))
+    return dict(status) == {"folds": ["always changed"]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("dvc") / "project")
+    run(folder, "dvc", "repro")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clone(project: Path) -> Path:
+    commit(project)
+    run(project, "dvc", "push")
+    folder = project.with_name("clone")
+    run(project, "git", "clone", "-q", str(project), str(folder))
+    assert not (folder / "results").exists()
+    assert not (folder / "data/mine").exists()
+    return folder
+
+
+def test_repro_makes_results_and_score(project: Path) -> None:
+    assert len(pd.read_csv(project / RESULTS / "submission.csv")) == 10
+    shown = run(project, "dvc", "metrics", "show", "--md")
     assert "oof.accuracy.value" in shown
-    assert "results/tiny/metrics.json" in shown
+    assert f"{RESULTS}/metrics.json" in shown
 
 
-def test_second_repro_has_nothing_to_do(clone: Path) -> None:
-    models = sorted((clone / "results/tiny/train").rglob("model.safetensors"))
-    before = [path.stat().st_mtime_ns for path in models]
-    said = run(clone, "dvc", "repro")
+def test_all_that_is_made_has_a_version(project: Path) -> None:
+    lock = yaml.safe_load((project / "dvc.lock").read_text())
+    kept = {project / out["path"] for stage in lock["stages"].values() for out in stage["outs"]}
+    assert len(kept) == 2 + 2 * 2 + 4 + 4  # folds, a member each, ensemble, result
+    files = [path for path in (project / RESULTS).rglob("*") if path.is_file()]
+    left = {path.relative_to(project / RESULTS).parts[0] for path in files if not kept & {path, *path.parents}}
+    assert left <= NOT_KEPT
+    assert is_settled(project)
+
+
+def test_untouched_tree_has_nothing_to_do(project: Path) -> None:
+    before = made(project)
+    said = run(project, "dvc", "repro")
+    assert said.count("Nothing to be done") == 1  # Snakemake looked at the raw data
+    for stage in ("member@model0", "member@model1", "ensemble", "result"):
+        assert f"Stage '{stage}' didn't change, skipping" in said
+    assert jobs_since(before, project) == {}
+
+
+def test_comment_and_touch_run_nothing(project: Path) -> None:
+    before, config = made(project), project / "config.yaml"
+    config.write_text(f"# a comment\n{config.read_text()}")
+    touched = [*(project / "data/mine/images").iterdir(), *(project / RESULTS).rglob("*.csv"), project / "Snakefile"]
+    for path in touched:
+        os.utime(path)
+    said = run(project, "dvc", "repro")
     assert "Stage 'member@model0' didn't change, skipping" in said
-    assert "Stage 'result' didn't change, skipping" in said
-    assert [path.stat().st_mtime_ns for path in models] == before
+    assert jobs_since(before, project) == {}
+    assert is_settled(project)
 
 
-def test_repro_sees_a_new_label(clone: Path) -> None:
-    train = clone / "raw/train.csv"
-    text = train.read_text()
-    train.write_text(text.replace("00,light", "00,dark", 1))
-    said = run(clone, "dvc", "repro")
-    assert "Running stage 'member@model0'" in said
-    train.write_text(text)
+def test_experiment_with_one_models_lr_trains_that_model(project: Path) -> None:
+    before = made(project)
+    said = run(project, "dvc", "exp", "run", "-n", "faster", "-S", "config.yaml:+models.0.train.lr=0.01")
+    assert "Ran experiment(s): faster" in said
+    assert jobs_since(before, project) == {"train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
+    assert {place.parts[1] for place, value in made(project).items() if value[0] == "train" and value != before[place]} == {
+        "wide"
+    }
+    assert "faster" in run(project, "dvc", "exp", "show", "--md")
+    assert "models" in run(project, "dvc", "params", "diff")
+    commit(project)
+
+
+def test_ensemble_method_trains_nothing(project: Path) -> None:
+    before = made(project)
+    edit(project, ensemble={"method": "rank"})
+    run(project, "dvc", "repro")
+    assert jobs_since(before, project) == {"ensemble": 1, "submit": 1, "report": 1}
+    assert '"method": "rank"' in (project / RESULTS / "ensemble/weights.json").read_text()
+    assert is_settled(project)
+
+
+def test_one_more_test_image_trains_nothing(project: Path) -> None:
+    before, table = made(project), project / "data/mine/test.csv"
+    cv2.imwrite(str(project / "data/mine/images/new.png"), np.full((16, 16), 200, np.uint8))
+    table.write_text(f"{table.read_text()}new\n")
+    run(project, "dvc", "repro")
+    assert jobs_since(before, project) == {
+        "manifest": 1, "folds": 1, "cache": 1, "predict": 4, "ensemble": 1, "submit": 1, "report": 1,
+    }  # fmt: skip
+    assert len(pd.read_csv(project / RESULTS / "submission.csv")) == 11
+    assert is_settled(project)
+
+
+def test_corrected_label_trains_all_and_decodes_nothing(project: Path) -> None:
+    before, table = made(project), project / "data/mine/train.csv"
+    table.write_text(table.read_text().replace("00,light", "00,dark", 1))
+    run(project, "dvc", "repro")
+    assert jobs_since(before, project) == {
+        "manifest": 1, "folds": 1, "train": 4, "predict": 4, "ensemble": 1, "submit": 1, "report": 1,
+    }  # fmt: skip
+    assert is_settled(project)
+
+
+def test_plots_show_curves_and_confusion(project: Path) -> None:
+    said = run(project, "dvc", "plots", "show", "-o", "plots")
+    page = (project / "plots/index.html").read_text()
+    assert "WARNING" not in said
+    assert page.count("vegaEmbed(") == 3
+    for title in ("training loss", "validation score", "out-of-fold confusion"):
+        assert title in page
+    for member in ("wide-seed0", "slim-seed0"):
+        assert page.count(f'"member": "{member}"') == 2 * 2 * 2  # plots x folds x epochs
+    assert '"prediction": "dark"' in page
+
+
+def test_ci_in_a_fresh_clone_pulls_and_runs_nothing(project: Path, clone: Path) -> None:
+    said = run(clone, "make", "ci-repro", f"BIN={BIN}", "-o", ".venv/.ready")
+    assert "oof.accuracy.value" in said
+    assert made(clone) == {path: job for path, job in made(project).items() if job[0] != "cache"}
+    assert "Nothing to be done" in run(clone, "snakemake", "-n")
+    assert run(clone, "git", "status", "--short") == ""
+
+
+def test_in_the_clone_too_one_models_lr_trains_that_model(clone: Path) -> None:
+    before = made(clone)
+    models = yaml.safe_load((clone / "config.yaml").read_text())["models"]
+    edit(clone, models=[models[0], {**models[1], "train": {"lr": 0.01}}])
     run(clone, "dvc", "repro")
+    assert jobs_since(before, clone) == {"cache": 2, "train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
+    assert is_settled(clone)
 
 
-def test_repro_keeps_the_models_that_an_edit_does_not_touch(clone: Path) -> None:
-    models = sorted((clone / "results/tiny/train").rglob("model.safetensors"))
-    assert len(models) == 4
-    before = [path.stat().st_mtime_ns for path in models]
-    config = yaml.safe_load((clone / "config.yaml").read_text())
-    (clone / "config.yaml").write_text(yaml.safe_dump({**config, "ensemble": {"method": "rank"}}))
+def test_results_of_an_earlier_commit_come_back(clone: Path) -> None:
+    before = made(clone)
+    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "dvc", "checkout")
+    assert jobs_since(before, clone)["train"] == 2  # their records are the older ones again
+    assert "Nothing to be done" in run(clone, "snakemake", "-n")
+
+
+@pytest.mark.slow
+def test_rounds_are_trained_once_whichever_member_is_asked_for_first(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "project", pseudo_labels={"rounds": 1, "threshold": 0.0})
+    run(folder, "dvc", "repro", "member@model1")  # its second round learns from the first of both
+    before = made(folder)
+    assert Counter(rule for rule, _ in before.values())["train"] == 6
+    run(folder, "dvc", "repro")
+    assert jobs_since(before, folder) == {"train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
+    assert is_settled(folder)
+    commit(folder)
+    run(folder, "dvc", "push")
+    clone = tmp_path / "clone"
+    run(folder, "git", "clone", "-q", str(folder), str(clone))
+    run(clone, "dvc", "pull")
+    assert "Nothing to be done" in run(clone, "snakemake", "-n")
+    before = made(clone)
     run(clone, "dvc", "repro")
-    assert [path.stat().st_mtime_ns for path in models] == before
-    assert '"method": "rank"' in (clone / "results/tiny/ensemble/weights.json").read_text()
-
-
-def test_plots_show_draws_the_confusion_matrix(clone: Path) -> None:
-    run(clone, "dvc", "plots", "show", "-o", "plots")
-    page = (clone / "plots/index.html").read_text()
-    assert "Out-of-fold confusion" in page
-    assert '"prediction"' in page
+    assert jobs_since(before, clone) == {}
+    (clone / RESULTS / "train/wide/round0/fold0/seed0/history.csv").unlink()
+    run(clone, "dvc", "repro")
+    assert (clone / RESULTS / "train/wide/round0/fold0/seed0/history.csv").exists()
+    assert is_settled(clone)

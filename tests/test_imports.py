@@ -128,8 +128,8 @@ def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
         "workers": 1,
     }
     made["folds"] = {
-        "manifest": str(tiny.root / "manifest"), "folder": str(root / "folds"), "marker": str(root / "folds/folds.json"),
-        "task": tiny.task, "splits": ["train", "test"], "splitter": "stratified", "n_folds": 2, "seed": 0, "shards": 1,
+        "manifest": str(tiny.root / "manifest"), "folder": str(root / "folds"), "task": tiny.task,
+        "splits": ["train", "test"], "splitter": "stratified", "n_folds": 2, "seed": 0, "shards": 1,
     }  # fmt: skip
     for fold in (1, 0):
         place, trained = {**PLACE, "fold": fold}, root / f"train{fold}"

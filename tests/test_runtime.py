@@ -15,11 +15,10 @@ import pytest
 
 from goldfold import cli
 from goldfold.runtime import fingerprint as fingerprinting
-from goldfold.runtime import gpu_slots, provenance, status
+from goldfold.runtime import provenance, records, status
 from goldfold.runtime.errors import GoldfoldError, nearest, unknown
 from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
 from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
-from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.job import job
 from goldfold.runtime.provenance import source_digest
 from goldfold.tasks import TASKS
@@ -165,8 +164,7 @@ def test_a_spoilt_or_missing_stat_cache_costs_a_look_and_nothing_else(counted: l
 
 def test_digests_are_those_of_sha256sum() -> None:
     Path("a").write_text("abc")
-    # printf abc | sha256sum
-    assert sha256_of("a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of("a") == ABC
     assert StatCache().digests(["a"]) == {"a": sha256_of("a")}
 
 
@@ -181,11 +179,10 @@ parsed = functools.cache(ast.parse)
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     """A copy of the code; gives (stage, task, network -> digest), computed anew each time."""
     shutil.copytree(repo / "src/goldfold", tmp_path / "src/goldfold", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(repo / "workflow/scripts", tmp_path / "scripts")
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "src/goldfold")
-    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "scripts")
+    shutil.copytree(repo / "workflow/scripts", tmp_path / "workflow/scripts")
+    place(monkeypatch, tmp_path)
     monkeypatch.setattr(provenance, "_tree", lambda file: parsed(file.read_text()))
-    caches = (provenance.source_digest, provenance._code_digest, provenance._imports)
+    caches = (provenance.source_digest, provenance.code_table, provenance._code_digest, provenance._imports)
 
     def digest(stage: str, task: str = "classification", network: str = "small_resnet") -> str:
         for cached in caches:
@@ -195,6 +192,13 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     yield digest
     for cached in caches:
         cached.cache_clear()
+
+
+def place(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    """Where provenance looks for the code."""
+    monkeypatch.setattr(provenance, "ROOT", root)
+    monkeypatch.setattr(provenance, "PACKAGE", root / "src/goldfold")
+    monkeypatch.setattr(provenance, "SCRIPTS", root / "workflow/scripts")
 
 
 def asked_with(stage: str, task: str, network: str) -> tuple[str, ...]:
@@ -339,16 +343,25 @@ def test_what_is_imported_for_types_alone_does_not_count(sources: Any) -> None:
 
 
 def test_each_rule_asks_for_the_digest_of_its_own_stage_task_and_network(repo: Path) -> None:
-    text = "".join(path.read_text() for path in sorted((repo / "workflow/rules").glob("*.smk")))
-    rule = r'code=(\w+\("\w+"[^\n]*)\),\n(?: +own_code=own_code,\n)?    script:\n\s+"../scripts/(\w+)\.py"'
-    asked = dict(re.findall(rule, text))
-    by_stage = {stage: words for words, stage in asked.items()}
-    assert by_stage == {
-        stage: {0: f'source_digest("{stage}"', 1: f'source_digest("{stage}", CONFIG.task', 2: f'run_code("{stage}"'}[
+    asked = {}
+    for path in sorted((repo / "workflow/rules").glob("*.smk")):
+        text = path.read_text()
+        words, script = re.findall(r"\bcode=(\w+\(.*\)),\n", text), re.findall(r'"\.\./scripts/(\w+)\.py"', text)
+        asked |= dict(zip(script, words, strict=True))
+    assert asked == {
+        stage: {0: f'code("{stage}", task="")', 1: f'code("{stage}")', 2: f'run_code("{stage}")'}[
             len(asked_with(stage, "", ""))
         ]
         for stage in STAGES
     }
+
+
+def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    assert len(provenance.FRAME) == 7
+    for name in provenance.FRAME:
+        edit(f"{name.removeprefix('goldfold.').replace('.', '/')}.py", "\nADDED = 1\n")
+    assert {stage: sources(stage) for stage in STAGES} == before
 
 
 def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any) -> None:
@@ -360,10 +373,9 @@ def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any
 def test_the_place_of_the_checkout_does_not_count(sources: Any, tmp_path: Path, monkeypatch: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
     Path("moved").mkdir()
-    for name in ("src", "scripts"):
+    for name in ("src", "workflow"):
         shutil.move(name, f"moved/{name}")
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "moved/src/goldfold")
-    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "moved/scripts")
+    place(monkeypatch, tmp_path / "moved")
     assert {stage: sources(stage) for stage in STAGES} == before
 
 
@@ -387,96 +399,6 @@ def test_git_state_is_null_outside_a_checkout(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.git_state() == {"commit": None, "dirty": None}
-
-
-# --- GPU slots
-
-HOLDER = """
-import os, sys, time
-from pathlib import Path
-from goldfold.runtime import gpu_slots
-gpu_slots.LOCKS = Path(sys.argv[1])
-with gpu_slots.gpu_slot(["0", "1"], poll_seconds=0.02) as device:
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == device
-    with open(sys.argv[2], "a") as log:
-        log.write(f"{time.monotonic()} take {device}\\n"); log.flush()
-        time.sleep(float(sys.argv[3]))
-        log.write(f"{time.monotonic()} give {device}\\n"); log.flush()
-assert "CUDA_VISIBLE_DEVICES" not in os.environ
-"""
-
-
-def holder(locks: Path, log: Path, seconds: float) -> subprocess.Popen[bytes]:
-    environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
-    words = [sys.executable, "-c", HOLDER, str(locks), str(log), str(seconds)]
-    return subprocess.Popen(words, env=environment)
-
-
-def test_six_processes_share_two_devices_one_holder_each_at_a_time(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    running = [holder(tmp_path, log, 0.3) for _ in range(6)]
-    assert [process.wait(timeout=60) for process in running] == [0] * 6
-    events = sorted(line.split() for line in log.read_text().splitlines())
-    assert len(events) == 12
-    held: dict[str, int] = {"0": 0, "1": 0}
-    most = 0
-    for _, what, device in sorted(events, key=lambda event: float(event[0])):
-        held[device] += 1 if what == "take" else -1
-        assert 0 <= held[device] <= 1
-        most = max(most, sum(held.values()))
-    assert most == 2, "both devices were in use at once"
-
-
-def test_a_killed_holder_frees_its_device(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    running = [holder(tmp_path, log, 60) for _ in range(2)]
-    wait_for(lambda: log.exists() and log.read_text().count("take") == 2)
-    late = holder(tmp_path, log, 0)
-    time.sleep(0.3)
-    assert late.poll() is None, "waits while both are held"
-    running[0].kill()
-    assert late.wait(timeout=20) == 0
-    running[1].kill()
-    for process in running:
-        process.wait(timeout=20)
-    assert log.read_text().count("take") == 3
-
-
-def wait_for(condition: Any, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("chosen", ["3", ""])
-def test_what_the_scheduler_or_the_user_chose_is_left_alone(
-    chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
-    with gpu_slot(["0", "1"]) as device:
-        assert device is None
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == chosen
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == chosen
-    assert list(tmp_path.glob("*.lock")) == []
-
-
-def test_without_devices_there_is_nothing_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with gpu_slot([]) as device:
-        assert device is None
-        assert "CUDA_VISIBLE_DEVICES" not in os.environ
-
-
-def test_a_device_is_given_back_where_the_block_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_slots, "LOCKS", tmp_path)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    for _ in range(3):
-        with pytest.raises(ValueError, match="'gpu 7'"), gpu_slot(["7"], poll_seconds=0.01) as device:
-            int(f"gpu {device}")
-        assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
 # --- status
@@ -567,19 +489,31 @@ def test_progress_tells_a_log_how_long_it_will_take(capsys: pytest.CaptureFixtur
 
 JOB = """
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.files import write_json
 from goldfold.runtime.job import job
-class Named(dict):
-    pass
-snakemake = SimpleNamespace(log=["results/t/logs/train/a.log"], rule="train", wildcards=Named(model="a", fold="0"),
-                            resources={})
-with job(snakemake):
+class Files(list):
+    def __init__(self, **named):
+        super().__init__(named.values())
+        self.__dict__.update(named)
+recipe = {"settings": {"seed": 3}, "data": {}, "code": {"of": ["folds", "classification", ""], "digest": "x"}}
+write_json(".goldfold/recipes/results/t/train/a/run.json", recipe)
+Path("fold0.csv").write_text("abc")
+snakemake = SimpleNamespace(
+    log=["results/t/logs/train/a.log"], rule="train", wildcards={"model": "a", "fold": "0"}, resources={},
+    input=Files(recipe=".goldfold/recipes/results/t/train/a/run.json", fold="fold0.csv"),
+    output=Files(model="results/t/train/a/model", record="results/t/train/a/run.json"),
+)
+with job(snakemake) as made:
     from goldfold.runtime import status
-    from pathlib import Path
     print("JOBS", [entry["job"] for entry in status.listing(Path("results"))])
+    Path(snakemake.output.model).write_text("abc")
     WHAT
 """
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+"""printf abc | sha256sum"""
 
 
 def run_job(what: str) -> tuple[subprocess.CompletedProcess[str], str]:
@@ -591,6 +525,23 @@ def test_what_a_job_prints_goes_to_its_log_and_it_is_listed() -> None:
     done, log = run_job("print('working')")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert log.splitlines() == ["JOBS ['train model=a fold=0']", "working"]
+
+
+def test_a_job_leaves_a_record_of_all_that_it_was_made_from() -> None:
+    done, log = run_job("made.facts = {'n_train': made.settings['seed'], 'files': ['fold0.csv']}")
+    assert done.returncode == 0, log
+    record = records.read("results/t/train/a/run.json")
+    assert record is not None
+    assert (record["rule"], record["wildcards"]) == ("train", {"model": "a", "fold": "0"})
+    assert record["recipe"] == read_json(".goldfold/recipes/results/t/train/a/run.json")
+    assert record["inputs"] == record["files"] == {"fold0.csv": ABC}, "the recipe itself is no file to compare"
+    assert record["outputs"] == {"results/t/train/a/model": ABC}
+    assert record["logs"] == ["results/t/logs/train/a.log", "results/t/benchmarks/train/a.tsv"]
+    assert record["n_train"] == 3
+    assert record["code"] == provenance.code_table("folds", "classification")
+    assert {"workflow/scripts/folds.py", "src/goldfold/data/splits.py"} <= set(record["code"])
+    assert {"git", "versions", "hardware"} <= set(record)
+    assert 0 <= record["seconds"] == pytest.approx(record["finished"] - record["started"], abs=0.01)
 
 
 def test_an_error_the_user_can_act_on_ends_a_job_with_its_text_alone() -> None:
@@ -618,7 +569,9 @@ def test_the_digest_of_an_own_module_follows_its_code(tmp_path: Path, monkeypatc
     digests = []
     for number, code in enumerate(["WIDTH = 1", "WIDTH = 1  # a comment", "WIDTH = 2"]):
         (tmp_path / f"mine/net{number}.py").write_text(code)
-        digests.append(provenance.module_digest(f"mine.net{number}"))
-    assert digests[0] == digests[1] != digests[2]
-    assert len(digests[2]) == 16
-    assert provenance.module_digest("mine.nowhere") == ""
+        of = ("train", "classification", f"mine.net{number}:build")
+        digests.append((provenance.code_table(*of)[f"mine.net{number}"], source_digest(*of)))
+    assert digests[0] == digests[1]
+    assert digests[0][0] != digests[2][0]
+    assert digests[0][1] != digests[2][1]
+    assert "mine.nowhere" not in provenance.code_table("train", "classification", "mine.nowhere:build")

@@ -70,7 +70,7 @@ def test_everything_is_made_in_all_rounds_and_folds(task: str, finished: dict[st
     assert sorted(ids) == [f"im{number:02d}" for number in range(12)]
     record = json.loads((results / "train/net/round1/fold0/seed0/run.json").read_text())
     assert record["n_pseudo"] == len(pd.read_csv(results / "pseudo/round1/fold0.csv")) > 0
-    assert record["config"]["task"]["name"] == task
+    assert record["recipe"]["settings"]["task"]["name"] == task
     assert len(pd.read_csv(results / "ensemble/rounds.csv")) == 4
     assert not list((results / ".status").glob("*"))
     page = (results / "report/report.html").read_text()
@@ -131,7 +131,7 @@ def test_settings_that_matter_late_retrain_nothing(
 
 def jobs_after_folds(folder: Path) -> dict[str, int]:
     """What is left to do once the manifest and the folds have been looked at anew: before that, no one can tell."""
-    result = snakemake(folder, "results/t/folds/folds.json")
+    result = snakemake(folder, "results/t/folds/run.json")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Rule: folds" in result.stdout + result.stderr
     jobs = jobs_of(snakemake(folder, "-n"))

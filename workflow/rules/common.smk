@@ -124,6 +124,11 @@ def runs(pattern, rounds):
     return expand(pattern, model=MODELS, round=rounds, fold=FOLDS, seed=CONFIG.seeds)
 
 
+def n_gpus(wildcards):
+    """Devices that a model is trained on at once."""
+    return MODELS[wildcards.model].gpus
+
+
 def place(wildcards):
     """Round, fold and seed as numbers."""
     return {name: int(getattr(wildcards, name)) for name in ("round", "fold", "seed")}

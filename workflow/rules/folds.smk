@@ -17,6 +17,7 @@ checkpoint folds:
         f"{RESULTS}/logs/folds.log",
     benchmark:
         f"{RESULTS}/benchmarks/folds.tsv"
+    retries: 0  # of a profile: wrong data stay wrong
     conda:
         "../../envs/goldfold.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule manifest:
         f"{RESULTS}/logs/manifest.log",
     benchmark:
         f"{RESULTS}/benchmarks/manifest.tsv"
+    retries: 0  # of a profile: wrong data stay wrong
     conda:
         "../../envs/goldfold.yaml"
     threads: 2

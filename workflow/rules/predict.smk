@@ -33,6 +33,7 @@ rule predict:
         gpu=1,
         mem_mb=CONFIG.runtime.train_mem_mb,
     params:
+        gpus=slices.gpus(CONFIG),
         caches=lambda wildcards: cache_folders(wildcards.model, CONFIG.splits),
     script:
         "../scripts/predict.py"

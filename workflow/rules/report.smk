@@ -24,6 +24,7 @@ rule report:
             caption="../report/report.rst",
             category="goldfold",
         ),
+        curves=f"{RESULTS}/report/curves.csv",
         record=f"{RESULTS}/report/run.json",
     log:
         f"{RESULTS}/logs/report.log",

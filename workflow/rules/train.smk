@@ -29,12 +29,13 @@ rule train:
         f"{RESULTS}/benchmarks/train/{RUN}.tsv"
     conda:
         "../../envs/goldfold.yaml"
-    threads: CONFIG.runtime.torch_threads
+    threads: lambda wildcards: CONFIG.runtime.torch_threads * n_gpus(wildcards)
     resources:
-        gpu=1,
+        gpu=n_gpus,
         mem_mb=CONFIG.runtime.train_mem_mb,
     params:
         how=slices.work(CONFIG),
+        gpus=lambda wildcards: slices.gpus(CONFIG, wildcards.model),
         caches=lambda wildcards: cache_folders(
             wildcards.model, learnt_splits(wildcards)
         ),

@@ -89,7 +89,14 @@ def runtime(config: Config) -> dict[str, Any]:
 
 def work(config: Config) -> dict[str, Any]:
     """How a training job works, which does not change its result."""
-    return config.runtime.model_dump(include={"loader_workers"})
+    return config.runtime.model_dump(include={"loader_workers", "save_minutes"})
+
+
+def gpus(config: Config, name: str | None = None) -> dict[str, int]:
+    """What a job takes of the machine's GPUs: as many as a model is trained on, one to predict; nothing on the CPU."""
+    if config.runtime.device == "cpu":
+        return {}
+    return {"count": _model(config, name).gpus if name else 1, "jobs_per_gpu": config.runtime.jobs_per_gpu}
 
 
 def report(config: Config) -> dict[str, Any]:

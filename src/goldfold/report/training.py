@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 from goldfold.report.blocks import Section, Text
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
@@ -27,6 +29,17 @@ def curves(results: Results) -> Section:
         f"views, without test-time augmentation, at the network's resolution; each fold has its own validation images."
     )
     return section
+
+
+def table(results: Results) -> pd.DataFrame:
+    """A row an epoch of every run: member, round, fold, epoch, train_loss and score, whatever the metric's name."""
+    tables = [
+        run.history.rename(columns={results.metric: "score"})
+        .reindex(columns=["epoch", "train_loss", "score"])
+        .assign(member=f"{run.model}-seed{run.seed}", round=run.round, fold=run.fold)
+        for run in results.runs
+    ]
+    return pd.concat(tables)[["member", "round", "fold", "epoch", "train_loss", "score"]] if tables else pd.DataFrame()
 
 
 def _heading(results: Results, model: str) -> Text:

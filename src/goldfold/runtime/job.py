@@ -49,6 +49,7 @@ class Job:
             "versions": provenance.versions(),
             "hardware": provenance.hardware(),
             "started": started,
+            "first_step_at": status.first_step_at(),
             "finished": finished,
             "seconds": round(finished - started, 2),
         }
@@ -70,12 +71,14 @@ def job(snakemake: Any) -> Iterator[Job]:
         status.terminal = os.fdopen(os.dup(2), "w", buffering=1)
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-        slot = gpu_slot() if snakemake.resources.get("gpu") else nullcontext()
-        with held(record), status.running(_results_of(log), name), slot:
-            made, started = Job(snakemake), time.time()
+        gpus = snakemake.params.get("gpus")
+        slot = gpu_slot(**gpus) if gpus else nullcontext()
+        with held(record), status.running(_results_of(log), name):
             try:
-                yield made
-                write_json(record, made.record(started))
+                with slot:
+                    made, started = Job(snakemake), time.time()
+                    yield made
+                    write_json(record, made.record(started))
             except GoldfoldError as error:
                 print(f"goldfold: {error}", file=sys.stderr, flush=True)
                 _leave()

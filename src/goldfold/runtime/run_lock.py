@@ -17,6 +17,8 @@ from goldfold.runtime.errors import GoldfoldError
 
 VARIABLE = "GOLDFOLD_RUN"
 """Environment variable by which jobs know the run they belong to: the lock's path and the run's token."""
+FOLDER = Path(".goldfold/locks")
+"""Locks of single jobs, by the path of their record."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 60.0
 """How long a job may take to save its state before it is killed."""
@@ -70,8 +72,9 @@ def _content(path: Path) -> dict[str, str]:
 @contextmanager
 def held(record: Path) -> Iterator[None]:
     """Be the only job that makes what ``record`` records: one left over from a killed run is waited for."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    with open(record.parent / f".{record.name}.lock", "w", encoding="utf-8") as stream:
+    path = FOLDER / f"{record}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
         if not _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
             print("waiting for the same job of an earlier run to end", flush=True)
             _locked(stream, fcntl.LOCK_EX)

@@ -36,6 +36,11 @@ def running(results: Path, name: str) -> Iterator[None]:
         _path = None
 
 
+def first_step_at() -> float | None:
+    """When this job had done its first piece of work (a training step, a batch of predictions); None before."""
+    return _current.get("first_step_at")
+
+
 def _write() -> None:
     if _path is not None:
         _current["written"] = time.time()
@@ -57,6 +62,7 @@ class Progress:
     def advance(self, n: int = 1, note: str = "") -> None:
         """``n`` more units are done; ``note`` is shown beside the count."""
         self.done += n
+        _current.setdefault("first_step_at", time.time())
         self.bar.update(n)
         if note:
             self.bar.set_postfix_str(note, refresh=False)

@@ -19,7 +19,7 @@ def run(
     metric: str,
     settings: dict[str, Any],
 ) -> None:
-    """Write the page, and its figures as PNG files into ``figures`` beside it.
+    """Write the page; beside it its figures as PNG files in ``figures``, and the learning curves as ``curves.csv``.
 
     Args:
         results: folder of the finished run.
@@ -32,6 +32,7 @@ def run(
     subtitle = f"{name} · {task['name']} · {metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
     _write_figures(Path(out).parent / "figures", sections)
+    write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
 
