@@ -80,7 +80,7 @@ def main() -> None:
 
     def command(*words: str) -> list[str]:
         files = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "profiles/default")]
-        return [sys.executable, "-m", "snakemake", *files, "--cores", "2", "--resources", "gpu=2", *words,
+        return [sys.executable, "-m", "snakemake", *files, *words, "--cores", "2", "--resources", "gpu=2",
                 "--configfile", str(config)]  # fmt: skip
 
     with tempfile.TemporaryDirectory() as name:

@@ -142,32 +142,22 @@ def test_comment_and_touch_run_nothing(project: Path) -> None:
     assert is_settled(project)
 
 
-def test_experiment_with_one_models_lr_trains_that_model(project: Path) -> None:
+def test_experiment_with_another_ensemble_method_trains_nothing(project: Path) -> None:
     before = made(project)
-    said = run(project, "dvc", "exp", "run", "-n", "faster", "-S", "config.yaml:+models.0.train.lr=0.01")
-    assert "Ran experiment(s): faster" in said
-    assert jobs_since(before, project) == {"train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
-    assert {place.parts[1] for place, value in made(project).items() if value[0] == "train" and value != before[place]} == {
-        "wide"
-    }
-    assert "faster" in run(project, "dvc", "exp", "show", "--md")
-    assert "models" in run(project, "dvc", "params", "diff")
-    commit(project)
-
-
-def test_ensemble_method_trains_nothing(project: Path) -> None:
-    before = made(project)
-    edit(project, ensemble={"method": "rank"})
-    run(project, "dvc", "repro")
+    said = run(project, "dvc", "exp", "run", "-n", "ranks", "-S", "config.yaml:+ensemble.method=rank")
+    assert "Ran experiment(s): ranks" in said
     assert jobs_since(before, project) == {"ensemble": 1, "submit": 1, "report": 1}
     assert '"method": "rank"' in (project / RESULTS / "ensemble/weights.json").read_text()
     assert is_settled(project)
+    shown = json.loads(run(project, "dvc", "exp", "show", "--json"))
+    assert "ranks" in [experiment["name"] for base in shown for experiment in base["experiments"] or []]
 
 
 def test_one_more_test_image_trains_nothing(project: Path) -> None:
     before, table = made(project), project / "data/mine/test.csv"
     cv2.imwrite(str(project / "data/mine/images/new.png"), np.full((16, 16), 200, np.uint8))
     table.write_text(f"{table.read_text()}new\n")
+    run(project, "dvc", "add", "data/mine")
     run(project, "dvc", "repro")
     assert jobs_since(before, project) == {
         "manifest": 1, "folds": 1, "cache": 1, "predict": 4, "ensemble": 1, "submit": 1, "report": 1,
@@ -179,6 +169,7 @@ def test_one_more_test_image_trains_nothing(project: Path) -> None:
 def test_corrected_label_trains_all_and_decodes_nothing(project: Path) -> None:
     before, table = made(project), project / "data/mine/train.csv"
     table.write_text(table.read_text().replace("00,light", "00,dark", 1))
+    run(project, "dvc", "add", "data/mine")
     run(project, "dvc", "repro")
     assert jobs_since(before, project) == {
         "manifest": 1, "folds": 1, "train": 4, "predict": 4, "ensemble": 1, "submit": 1, "report": 1,
@@ -206,12 +197,14 @@ def test_ci_in_a_fresh_clone_pulls_and_runs_nothing(project: Path, clone: Path) 
     assert run(clone, "git", "status", "--short") == ""
 
 
-def test_in_the_clone_too_one_models_lr_trains_that_model(clone: Path) -> None:
+def test_repro_keeps_the_models_that_an_edit_does_not_touch(clone: Path) -> None:
     before = made(clone)
     models = yaml.safe_load((clone / "config.yaml").read_text())["models"]
     edit(clone, models=[models[0], {**models[1], "train": {"lr": 0.01}}])
     run(clone, "dvc", "repro")
     assert jobs_since(before, clone) == {"cache": 2, "train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
+    trained = [place for place, job in made(clone).items() if job[0] == "train" and before[place] != job]
+    assert {place.parts[1] for place in trained} == {"slim"}
     assert is_settled(clone)
 
 

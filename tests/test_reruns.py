@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import pandas as pd
 import pytest
 import yaml
 
 from goldfold.data.cache import shard_of
 from goldfold.runtime.files import read_json
 from goldfold.runtime.provenance import FRAME
-from test_workflow import TINY, snakemake, write_config, write_images
+from test_workflow import TINY, snakemake, write_config
 
 Jobs = set[str]
 MODELS: Any = TINY["models"]
@@ -391,82 +390,6 @@ def test_an_edit_of_raw_data_reruns_exactly(
     states.apply(edit)
     states.make_folds()
     states.rerun(jobs, also=also)
-
-
-# --- runs for real
-
-DATA_OF_THREE_FOLDS = {
-    "source": "csv", "train": "raw/train.csv", "images": "raw/images", "channels": 1, "shards": 1, "fold_column": "part",
-}  # fmt: skip
-
-
-def write_folds(folder: Path, moved: dict[str, int]) -> None:
-    """A column of predefined folds, with some images moved to another."""
-    table = pd.read_csv(folder / "raw/train.csv", dtype=str)
-    parts = [moved.get(id, int(id) // 2 % 3) for id in table["id"]]
-    table.assign(part=parts).to_csv(folder / "raw/train.csv", index=False)
-
-
-@pytest.fixture(scope="module")
-def run_of_three_folds(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One model, three folds that the data name, no test images."""
-    folder = tmp_path_factory.mktemp("three folds")
-    write_images(folder)
-    write_folds(folder, {})
-    folds = {"n_folds": 3, "splitter": "predefined"}
-    write_config(folder, data=DATA_OF_THREE_FOLDS, folds=folds, models=[SLIM], **ROUND_0)
-    ran(folder, code)
-    return folder
-
-
-def models_of(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Time and bytes of every model and prediction, by path below the folder of results."""
-    results = folder / "results/tiny"
-    files = sorted(path for name in ("*.safetensors", "*.npz") for path in results.rglob(name))
-    return {str(path.relative_to(results)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
-
-
-def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> set[str]:
-    """Models and predictions that were written, each of which has other bytes."""
-    assert set(before) == set(after)
-    written = {path for path in before if before[path][0] != after[path][0]}
-    assert written == {path for path in before if before[path][1] != after[path][1]}
-    return written
-
-
-def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(
-    run_of_three_folds: Path, code: Path, tmp_path: Path
-) -> None:
-    states = states_of(run_of_three_folds, code, tmp_path)
-    states.apply(lambda folder: write_folds(folder, {"06": 1}))
-    jobs = runs(models="slim", rounds=[0], folds=[0, 1]) | {"ensemble", "report"}
-    made = {"manifest", "folds"}
-    assert ran(states.left, code, "results/tiny/folds/run.json") == made
-    assert planned(states.left, code) == jobs
-    before = models_of(states.clone)
-    assert ran(states.clone, code) == jobs | made | {"cache 12x12-squash/train-0"}
-    after = models_of(states.clone)
-    assert not {path for path in before if "/fold2/" in path and before[path][1] != after[path][1]}
-    assert {path for path in before if "/fold2/" not in path and before[path][1] == after[path][1]} == set()
-    assert planned(states.clone, code) == set()
-
-
-def test_edits_that_are_really_run_write_what_they_touch_and_nothing_else(states: States) -> None:
-    folder, code = states.clone, states.code
-    assert planned(folder, code) == set(), "what looks newer is dated anew"
-    before, settings = models_of(folder), {"models": edited(WIDE, train={"lr": 0.01}), **ROUND_0}
-    jobs = runs(models="wide", rounds=[0]) | LATE
-    write_config(folder, **settings)
-    assert ran(folder, code) == jobs | caches(jobs)
-    after = models_of(folder)
-    assert changed(before, after) == {
-        path for path in before if "/wide/round0/" in path or path.startswith("ensemble/")
-    }
-    assert planned(folder, code) == set()
-    write_config(folder, **settings, ensemble={"method": "rank"})
-    assert ran(folder, code) == LATE
-    assert changed(after, models_of(folder)) == {path for path in before if path.startswith("ensemble/")}
-    assert planned(folder, code) == set()
 
 
 # --- other versions of libraries

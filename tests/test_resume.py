@@ -270,6 +270,36 @@ def test_a_state_is_saved_when_it_is_time_and_not_twice(tmp_path: Path, monkeypa
     assert made == [3, 4, 6]
 
 
+@pytest.fixture(scope="module")
+def stopped_at_an_epoch_s_end(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("epoch")
+    run_until(7, tiny, folder, **settings_of(tiny))
+    return folder / "state.pt"
+
+
+def test_a_stop_before_the_first_step_of_a_resumed_run_leaves_the_state_as_it_is(
+    tiny: Tiny,
+    stopped_at_an_epoch_s_end: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It validates first."""
+    state = Path(shutil.copy(stopped_at_an_epoch_s_end, tmp_path / "state.pt"))
+    before = state.stat().st_mtime_ns
+
+    def predict(*given: Any, **more: Any) -> Iterator[Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*given, **more)
+
+    original = train.predict
+    monkeypatch.setattr(train, "predict", predict)
+    with pytest.raises(SystemExit):
+        tiny.train(tmp_path, **settings_of(tiny), runtime=EACH_STEP)
+    assert state.stat().st_mtime_ns == before
+    assert "stopped by SIGTERM at step 6 of 18; state saved" in capsys.readouterr().out
+
+
 def test_files_that_a_killed_run_was_writing_are_swept_away(tiny: Tiny, tmp_path: Path) -> None:
     for name in (".state.pt.abc.pt", ".model.safetensors.x1.safetensors", ".history.csv.q.csv", ".best.safetensors.z"):
         (tmp_path / name).write_bytes(b"half")

@@ -500,9 +500,10 @@ class Files(list):
         self.__dict__.update(named)
 recipe = {"settings": {"seed": 3}, "data": {}, "code": {"of": ["folds", "classification", ""], "digest": "x"}}
 write_json(".goldfold/recipes/results/t/train/a/run.json", recipe)
+Path("results/t/train/a").mkdir(parents=True, exist_ok=True)
 Path("fold0.csv").write_text("abc")
 snakemake = SimpleNamespace(
-    log=["results/t/logs/train/a.log"], rule="train", wildcards={"model": "a", "fold": "0"}, resources={},
+    log=["results/t/logs/train/a.log"], rule="train", wildcards={"model": "a", "fold": "0"}, params={},
     input=Files(recipe=".goldfold/recipes/results/t/train/a/run.json", fold="fold0.csv"),
     output=Files(model="results/t/train/a/model", record="results/t/train/a/run.json"),
 )

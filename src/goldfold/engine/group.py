@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from goldfold.engine.parent import die_with
 from goldfold.runtime.errors import GoldfoldError, TrainingError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(days=7)
 """How long a process waits for another: the first validates alone. One that dies ends all the others at once."""
 POLL_SECONDS = 0.1
+LINGER_SECONDS = 5.0
+"""How long a process that cannot go on waits to be ended with the others, before it tells of lost connections."""
 HERE = "127.0.0.1"
 
 
@@ -193,17 +195,22 @@ def _member(handle: int, parent: int) -> None:
     try:
         result = function(**job["arguments"], progress=progress)
     except GoldfoldError as error:
-        pipe.send(("error", str(error)))
-        raise SystemExit(1) from error
+        _leave(pipe, "error", str(error))
     except SystemExit as stop:
-        pipe.send(("stopped", stop.code))
-        raise
-    except Exception:
-        time.sleep(10 * POLL_SECONDS)  # where another's end broke the connection, we are killed meanwhile, in silence
+        _leave(pipe, "stopped", stop.code)
+    except RuntimeError:  # of a connection that another's end broke: then we are killed meanwhile, and say nothing
+        time.sleep(LINGER_SECONDS)
         raise
     if rank == 0:
         pipe.send(("result", result))
     distributed.destroy_process_group()
+
+
+def _leave(pipe: Connection, kind: str, value: Any) -> NoReturn:
+    """Say why, and wait for the end of all: the others' connections to us hold until then."""
+    pipe.send((kind, value))
+    time.sleep(LINGER_SECONDS)
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

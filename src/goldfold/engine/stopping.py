@@ -40,9 +40,12 @@ def signals_noted() -> Iterator[Asked]:
 class Keeper:
     """Saves the state from time to time, and ends the process once it was asked to."""
 
-    def __init__(self, file: StateFile, every_seconds: float, n_steps: int, asked: Asked) -> None:
+    def __init__(
+        self, file: StateFile, every_seconds: float, n_steps: int, asked: Asked, saved_step: int | None = None
+    ) -> None:
+        """``saved_step`` is that of the state which the file holds already."""
         self.file, self.every_seconds, self.n_steps, self.asked = file, every_seconds, n_steps, asked
-        self.saved_step, self.saved_at = -1, time.monotonic()
+        self.saved_step, self.saved_at = saved_step, time.monotonic()
 
     def __call__(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
         """Save where it is time to; ``step`` steps are done.
@@ -52,7 +55,7 @@ class Keeper:
         """
         is_due = time.monotonic() - self.saved_at >= self.every_seconds
         if step != self.saved_step and (is_due or self.asked.signal):
-            self.saved_step = step if self.file.write(state()) else -1
+            self.saved_step = step if self.file.write(state()) else None
             self.saved_at = time.monotonic()
         if self.asked.signal:
             name = signal.Signals(self.asked.signal).name

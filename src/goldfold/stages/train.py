@@ -274,9 +274,7 @@ def _fit(
     ema = optim.average(network, settings["ema_decay"]) if is_first else None
     prepared, prepared_optimizer = accelerator.prepare(network, optimizer)
     state, bar = _saved(state_file, accelerator), progress(steps, "steps")
-    if state is not None:
-        bar.advance(state["fit"]["step"])
-        print(f"goes on from step {bar.done} of {steps}, whose state was saved", flush=True)
+    start = None if state is None else state["fit"]["step"]
 
     def validate_and_tell(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
         scores = validate(model, pause)
@@ -286,13 +284,16 @@ def _fit(
         return scores
 
     with signals_noted() as asked, closing(bar):
+        if start is not None:
+            print(f"goes on from step {start} of {steps}, whose state was saved", flush=True)
+            bar.advance(start)
         return fit(
             prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
             validate_and_tell if is_first else lambda model, pause: {}, accelerator=accelerator,
             epochs=settings["epochs"], validate_every=settings["validate_every"], key=key, monitor=metric,
             greater_is_better=task.metric(metric).greater_is_better, accumulate=settings["accumulate"],
             clip_norm=settings["clip_norm"], ema=ema, least_micro_batch=_least_micro_batch(network, settings), resume=state,
-            pause=Keeper(state_file, save_seconds, steps, asked) if is_first else lambda step, state: None,
+            pause=Keeper(state_file, save_seconds, steps, asked, start) if is_first else lambda step, state: None,
             on_step=lambda step, loss: bar.advance(),
         )  # fmt: skip
 
