@@ -114,7 +114,14 @@ def write_run(root: Path, place: tuple[str, int, int, int], metric: str) -> None
         "versions": {"python": "3.11", "torch": "2"},
         "git": {"commit": "abcdef0123456789", "dirty": False},
         "hardware": {"processor": "Made-up CPU", "cores": 2, "gpu": None},
-        "runtime": {"device": "cpu", "precision": "no"},
+        "device": "cpu",
+        "precision": "no",
+        "started": 1e9,
+        "code": {"src/goldfold/stages/train.py": "0123456789abcdef"},
+        "recipe": {
+            "settings": {"runtime": {"torch_threads": 1}, "model": {"size": [32, 48]}},
+            "code": {"digest": "fedcba9876543210"},
+        },
     }
     write(root / "train" / where / "run.json", json.dumps(record))
     history = pd.DataFrame(

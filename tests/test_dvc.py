@@ -166,6 +166,7 @@ def test_one_more_test_image_trains_nothing(project: Path) -> None:
     assert is_settled(project)
 
 
+@pytest.mark.slow
 def test_corrected_label_trains_all_and_decodes_nothing(project: Path) -> None:
     before, table = made(project), project / "data/mine/train.csv"
     table.write_text(table.read_text().replace("00,light", "00,dark", 1))

@@ -133,7 +133,9 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
     ]
     holds(words(html), "0.9333", "of the 30 training images")
     assert "used for this number and for nothing else" in words(html)
-    holds(html, "first-seed1", "Made-up CPU", "abcdef012345")
+    holds(
+        html, "first-seed1", "Made-up CPU", "abcdef012345", "fedcba9876543210", "2001-09-09 01:46:40 UTC", "cpu, fp32"
+    )
     drawn = {path.name for path in (Path(arguments["out"]).parent / "figures").iterdir()}
     assert {
         "leaderboard.png",

@@ -1,5 +1,6 @@
 """Section on the run itself: the DAG, times, versions, config."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -95,16 +96,20 @@ def _made_with(runs: list[Run]) -> list[Block]:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.record.get("versions", {})))
     versions = [(name, _all(runs, _version_of(name))) for name in names]
-    starts = sorted(run.record["started"] for run in runs if run.record.get("started"))
+    began = sorted(run.record["started"] for run in runs if run.record.get("started"))
+    starts = [time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(start)) for start in began]
     facts = [
         ("processor", _all(runs, lambda record: record.get("hardware", {}).get("processor"))),
         ("cores", _all(runs, lambda record: record.get("hardware", {}).get("cores"))),
         ("GPU", _all(runs, lambda record: record.get("hardware", {}).get("gpu"), none="none")),
         ("system", _all(runs, lambda record: record.get("hardware", {}).get("system"))),
         ("device, precision", _all(runs, _arithmetic)),
-        ("arithmetic threads", _all(runs, lambda record: record.get("runtime", {}).get("torch_threads"))),
+        (
+            "arithmetic threads",
+            _all(runs, lambda record: _recipe(record, "settings").get("runtime", {}).get("torch_threads")),
+        ),
         ("git commit", _all(runs, _commit, none="not a git checkout")),
-        ("code digest of training", _all(runs, lambda record: record.get("code"))),
+        ("code digest of training", _all(runs, lambda record: _recipe(record, "code").get("digest"))),
         ("seeds", ", ".join(map(str, sorted({run.seed for run in runs})))),
         ("first training run began", starts[0] if starts else "–"),
         ("last training run began", starts[-1] if starts else "–"),
@@ -118,9 +123,12 @@ def _all(runs: list[Run], get: Callable[[dict[str, Any]], Any], none: str = "–
 
 
 def _arithmetic(record: dict[str, Any]) -> str | None:
-    runtime = record.get("runtime", {})
-    precision = {"no": "fp32"}.get(runtime.get("precision"), runtime.get("precision"))
-    return f"{runtime['device']}, {precision}" if "device" in runtime else None
+    precision = {"no": "fp32"}.get(record.get("precision", ""), record.get("precision"))
+    return f"{record['device']}, {precision}" if "device" in record else None
+
+
+def _recipe(record: dict[str, Any], part: str) -> dict[str, Any]:
+    return dict(record.get("recipe", {}).get(part, {}))
 
 
 def _commit(record: dict[str, Any]) -> str | None:

@@ -58,7 +58,7 @@ def _heading(results: Results, model: str) -> Text:
 
 def _size(record: dict[str, Any], settings: dict[str, Any]) -> str:
     """Height and width of the network's input."""
-    size = record.get("config", {}).get("model", {}).get("size") or settings.get("image_size_px")
+    size = record.get("recipe", {}).get("settings", {}).get("model", {}).get("size") or settings.get("image_size_px")
     if not size:
         return ""
     height, width = (size, size) if isinstance(size, int) else size
