@@ -10,7 +10,12 @@ checkpoint folds:
             shards=CONFIG.data.shards,
             **CONFIG.folds.model_dump(),
         ),
-        manifest=rules.manifest.output,
+        manifest=[
+            *rules.manifest.output.tables,
+            rules.manifest.output.quarantine,
+            rules.manifest.output.classes,
+            rules.manifest.output.class_ids,
+        ],
     output:
         record=f"{RESULTS}/folds/run.json",
     log:

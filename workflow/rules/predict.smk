@@ -47,7 +47,7 @@ for member in MODELS:
             f"member_{member}"
         input:
             expand(
-                f"{RESULTS}/predict/{RUN}/oof.npz",
+                [*rules.train.output, *rules.predict.output],
                 model=member,
                 round=CONFIG.rounds,
                 fold=FOLDS,

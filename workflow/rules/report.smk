@@ -18,6 +18,7 @@ rule report:
         quarantine=folds_file("quarantine.csv"),
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
+        data=ancient(CONFIG.data.generated),
     output:
         page=report(
             f"{RESULTS}/report/report.html",

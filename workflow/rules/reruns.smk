@@ -12,6 +12,7 @@ from goldfold.runtime.files import write_json
 
 INSTALLED = provenance.versions(provenance.SHAPING)
 RECIPES = {}
+PLACE = ("model", "round", "fold", "seed")
 FORCED = workflow.dag_settings is not None and (
     workflow.dag_settings.forceall
     or workflow.dag_settings.forcetargets
@@ -52,15 +53,21 @@ def recipe(record, code, data=None, **settings):
         versions = INSTALLED if CONFIG.strict_versions else None
         return recipes.keep(path, made_by, versions)
 
+    RECIPES[record] = get
     return get
+
+
+class Place(dict):
+    """Wildcards, as an input function takes them."""
+
+    __getattr__ = dict.__getitem__
 
 
 def will_run(stage, wildcards):
     """Whether a job of a member, or one that it takes something from, is out of date."""
     folds = f"{RESULTS}/folds/run.json"
     time = os.stat(folds).st_mtime_ns if os.path.exists(folds) else 0
-    names = ("model", "round", "fold", "seed")
-    place = tuple(str(wildcards.get(name)) for name in names)
+    place = tuple(str(wildcards.get(name)) for name in PLACE)
     return FORCED or out_of_date(stage, place, time)
 
 
@@ -68,23 +75,24 @@ def will_run(stage, wildcards):
 def out_of_date(stage, place, time):
     """The same by model, round, fold and seed, at the time of the folds."""
     model, number, fold, seed = place
+    record = f"{RESULTS}/{stage}/{RUN}/run.json"
     if stage == "pseudo_label":
-        record = f"{RESULTS}/pseudo/round{number}/fold{fold}.run.json"
+        record = f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json"
         takes = [
             ("predict", (name, str(int(number) - 1), fold, str(other)))
             for name in MODELS
             for other in CONFIG.seeds
         ]
     else:
-        record = f"{RESULTS}/{stage}/{RUN}/run.json".format(
-            model=model, round=number, fold=fold, seed=seed
-        )
         from_train = ("train", place) if stage == "predict" else None
         from_labels = (
             ("pseudo_label", place) if stage == "train" and number != "0" else None
         )
         takes = [job for job in (from_train, from_labels) if job]
-    return not records.is_fresh(record, recipes.FOLDER / record) or any(
+    # Snakemake may ask for this before it asks for the job's recipe, which is then yet to be written.
+    wildcards = Place(zip(PLACE, place))
+    recipe_file = RECIPES[record](wildcards)
+    return not records.is_fresh(record.format(**wildcards), recipe_file) or any(
         out_of_date(*job, time) for job in takes
     )
 

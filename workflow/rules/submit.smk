@@ -13,6 +13,7 @@ rule submit:
         test=folds_file("test.csv"),
         classes=folds_file("classes.json"),
         class_ids=folds_file("class_ids.json"),
+        data=ancient(CONFIG.data.generated),
     output:
         table=f"{RESULTS}/submission.csv",
         files=SUBMISSION_FILES,
