@@ -48,3 +48,4 @@ rule all:
         runs(rules.train.output, CONFIG.rounds),
         runs(rules.predict.output, CONFIG.rounds),
         expand(rules.pseudo_label.output, round=CONFIG.rounds[1:], fold=FOLDS),
+        rules.ensemble.output,
