@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from goldfold.config import load, names, parse, slices
+from goldfold.config import load, names, parse, slices, typed
 from goldfold.config.data import Data, Folds
 from goldfold.config.learning import Train
 from goldfold.config.root import View
@@ -574,3 +574,19 @@ def test_slices_name_only_what_their_stage_depends_on() -> None:
     assert slices.cache_spec(config, "a") == "8x8-squash"
     assert "loader_workers" not in slices.runtime(config)
     assert json.loads(json.dumps(slices.learning(config, "a"))) == slices.learning(config, "a"), "plain builtins only"
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("true", True),
+        ("null", None),
+        ("2026-11-22", "2026-11-22"),
+        ("a: b: c", "a: b: c"),
+        ({"lr": "0.1", "epochs": "3", "ema": "false"}, {"lr": 0.1, "epochs": 3, "ema": False}),
+        (["hflip", {"size": ["12", "16"]}], ["hflip", {"size": [12, 16]}]),
+        (0.5, 0.5),
+    ],
+)
+def test_values_of_the_command_line_are_those_of_a_file(given: Any, known: Any) -> None:
+    assert typed(given) == known

@@ -48,7 +48,7 @@ def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) 
     old = recipe_of(models=[{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.1}], tta=["identity"])
     new = recipe_of(models=[{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.2}], tta=["identity", "hflip"])
     name, entry = made("results/x/train", "train", old, [])
-    recipes.keep(name, new)
+    entry["recipe"] = recipes.keep(name, new)
     job = explained(entry, monkeypatch)
     assert list(map(str, job.causes)) == ["models.b.lr: 0.1 -> 0.2", 'tta: ["identity"] -> ["identity", "hflip"]']
     assert job.seconds == 2.0
@@ -65,7 +65,7 @@ def test_code_is_told_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipe_of()
     before = {**recipe, "code": {**recipe["code"], "digest": "other"}}
     name, entry = made("results/x/train", "train", before, [], code={**table, file: "abcdefghij", **gone})
-    recipes.keep(name, recipe)
+    entry["recipe"] = recipes.keep(name, recipe)
     told = list(map(str, explained(entry, monkeypatch).causes))
     assert told == [
         f"code of {file} changed (abcdefgh -> {table[file][:8]})",
@@ -91,7 +91,7 @@ def test_inputs_files_and_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("in_tmp")
 def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     name, entry = made("results/x/train", "train", recipe_of(lr=0.1), [])
-    recipes.keep(name, recipe_of(lr=0.2))
+    entry["recipe"] = recipes.keep(name, recipe_of(lr=0.2))
     monkeypatch.setattr(why, "_planned", lambda words: [entry])
     assert cli.main(["why", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -122,3 +122,18 @@ def test_verify_names_what_is_missing_changed_and_stale(capsys: pytest.CaptureFi
     assert "1 files, 3 findings" in capsys.readouterr().out
     with pytest.raises(DataError, match="no run"):
         verify("results/y")
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_recipe_that_is_in_use_stays_as_it_is_when_another_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, entry = made("results/x/train", "train", recipe_of(lr=0.1), [])
+    other = recipes.keep(name, recipe_of(lr=0.2))
+    assert recipes.read(entry["recipe"])["settings"] == {"lr": 0.1}
+    assert recipes.read(other)["settings"] == {"lr": 0.2}
+    assert Path(entry["recipe"]).stat().st_mtime == recipes.LONG_AGO < Path(other).stat().st_mtime
+    assert recipes.keep(name, recipe_of(lr=0.1)) == entry["recipe"]
+    recipes.forget("results/x")
+    assert Path(other).exists()
+    monkeypatch.setattr(recipes, "DAY_SECONDS", -60)
+    recipes.forget("results/x")
+    assert not Path(other).exists()

@@ -1,9 +1,10 @@
 """Config, names of files, and the input functions."""
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from goldfold.config import parse as parse_config
-from goldfold.config import read, slices
+from goldfold.config import read, slices, typed
 from goldfold.runtime import provenance
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.fingerprint import fingerprint
@@ -15,6 +16,7 @@ def checked_config():
     try:
         for path in files:
             read(path)  # Snakemake's own reading lets a key stand twice
+        update_config(config, typed(dict(workflow.config_settings.config)))
         return parse_config(config, origin=", ".join(map(str, files)))
     except GoldfoldError as error:
         raise WorkflowError(str(error))

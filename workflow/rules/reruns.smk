@@ -131,6 +131,7 @@ def end():
         f"{RESULTS}/provenance.json",
         whole | records.overview(records.read_all(RESULTS)),
     )
+    recipes.forget(RESULTS)
     print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
 
 

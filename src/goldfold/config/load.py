@@ -56,6 +56,24 @@ def read(path: str | Path) -> Any:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def typed(value: Any, within: bool = False) -> Any:
+    """A value of the command line as a config file would have it.
+
+    Snakemake leaves ``true`` text, and all that stands within brackets. What is not YAML is left as it is.
+    """
+    if isinstance(value, dict):
+        return {key: typed(part, within=True) for key, part in value.items()}
+    if isinstance(value, list):
+        return [typed(part, within=True) for part in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        known = yaml.load(value, _Loader)
+    except yaml.YAMLError:
+        return value
+    return known if within or known is None or isinstance(known, bool) else value
+
+
 def parse(values: Any, origin: str = "config") -> Config:
     """Config of plain values, as YAML gives them.
 

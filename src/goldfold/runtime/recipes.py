@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from goldfold.runtime.files import read_json, write_text
 FOLDER = Path(".goldfold/recipes")
 LONG_AGO = 946684800
 """2000-01-01: older than any output."""
+DAY_SECONDS = 86400
 
 Recipe = dict[str, Any]
 
@@ -26,18 +28,27 @@ def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = N
         recipe: settings, digests of code and of raw data, as plain builtins.
         versions: libraries that must be the same as well.
     """
-    path, text = FOLDER / record, json.dumps(recipe, sort_keys=True, indent=1)
+    text = json.dumps(recipe, sort_keys=True, indent=1)
+    # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
+    path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
     made = records.read(record)  # one that is missing is an output that is missing, which Snakemake sees
     is_made = made is None or (
         same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
     )
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if not path.exists():
         write_text(path, text)
     is_old = os.stat(path).st_mtime == LONG_AGO
     if is_made != is_old:
         when = LONG_AGO if is_made else time.time()
         os.utime(path, (when, when))
     return os.fspath(path)
+
+
+def forget(results: str) -> None:
+    """Remove recipes of a folder of results that were written more than a day ago; one that is needed is written anew."""
+    for path in (FOLDER / results).rglob("*.json"):
+        if os.stat(path).st_ctime < time.time() - DAY_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def same(one: Recipe, other: Recipe) -> bool:
