@@ -49,6 +49,9 @@ class Until:
         self.total = total
         return self
 
+    def go_on_from(self, done: int) -> None:
+        self.done = done
+
     def advance(self, n: int = 1, note: str = "") -> None:
         self.done += n
         if n and self.done == self.step:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -112,6 +113,22 @@ def test_the_next_run_needs_no_unlock_even_after_the_whole_group_was_killed(runs
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         wait_for(lambda pids=pids: not any(map(is_alive, pids)), 15, "the jobs to leave")
+
+
+def test_states_stay_until_snakemake_knows_that_a_training_is_done_and_no_longer(
+    tiny_run: Path, code: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    done, again = (folder / RESULTS / "train" / name / "round0/fold0/seed0" for name in ("slim", "wide"))
+    before = (again / "model.safetensors").read_bytes()
+    shutil.rmtree(again)
+    (done / "state.pt").write_text("of a job that was killed before its record was known to Snakemake")
+    last = str((again / "run.json").relative_to(folder))
+    run = snakemake(folder, last, "--config", "runtime={save_minutes: 1e-5}", code=code)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (again / "model.safetensors").read_bytes() == before
+    assert not list(folder.rglob("state.pt"))
 
 
 def outputs_of(folder: Path) -> dict[str, bytes]:

@@ -485,6 +485,21 @@ def test_progress_tells_a_log_how_long_it_will_take(capsys: pytest.CaptureFixtur
     progress.close()
 
 
+def test_progress_of_a_run_that_goes_on_counts_its_own_steps_for_the_time_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with status.running(Path("results/digits"), "train"):
+        progress = status.Progress(100, "steps", seconds_between_lines=0.0)
+        progress.go_on_from(80)
+        progress.start -= 10
+        progress.advance(5)
+        assert capsys.readouterr().out.strip() == "85/100 steps, 0:30 left"
+        (entry,) = status.listing(Path("results"))
+        line = status.describe({**entry, "started": entry["started"] - 10, "done": 85, "before": 80, "total": 100})
+        assert "85%  0:10 run, 0:30 left" in line
+        progress.close()
+
+
 # --- the frame of a job
 
 JOB = """

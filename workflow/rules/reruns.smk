@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 from goldfold.runtime import plan, recipes, records, run_lock
 from goldfold.runtime.files import write_json
@@ -132,6 +133,9 @@ def end():
         whole | records.overview(records.read_all(RESULTS)),
     )
     recipes.forget(RESULTS)
+    # Predictions have taken away the others' states; these are of trainings that gave the same bytes as before.
+    for state in Path(RESULTS, "train").rglob("state.pt"):
+        state.unlink()
     print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
 
 

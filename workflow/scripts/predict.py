@@ -5,8 +5,11 @@ from pathlib import Path
 from goldfold.runtime.job import job
 
 with job(snakemake) as made:
+    from goldfold.engine.checkpoint import STATE
     from goldfold.stages.predict import run
 
+    # Only now is the training known to be done for Snakemake too: killed any earlier, it would go on from its state.
+    (Path(snakemake.input.model).parent / STATE).unlink(missing_ok=True)
     run(
         folder=str(Path(snakemake.output.record).parent),
         weights=snakemake.input.model,

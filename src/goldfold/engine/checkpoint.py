@@ -18,6 +18,7 @@ from goldfold.runtime.files import atomic
 
 MARK = b"\ngoldfold-state-1 "
 """Between torch's zip file and a line of JSON: what the state was made from, and the sha256 of the zip file."""
+STATE = "state.pt"
 LONGEST_TAIL = 4096
 """Bytes at the end of the file in which the mark is looked for."""
 
@@ -76,10 +77,6 @@ class StateFile:
         stream.write(MARK + json.dumps(tail).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
-
-    def remove(self) -> None:
-        """Remove the file."""
-        self.path.unlink(missing_ok=True)
 
 
 def weights_digest(model: nn.Module) -> str:

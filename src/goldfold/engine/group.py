@@ -131,12 +131,12 @@ class _Watch:
                 pipe.close()
 
     def _hear(self, kind: str, value: Any) -> None:
-        if kind != "progress":
+        if kind not in ("go_on_from", "advance"):
             self.said.setdefault(kind, value)
             return
-        total, unit, n, note = value
+        total, unit, *told = value
         self.shown = self.shown or self.progress(total, unit)
-        self.shown.advance(n, note=note)
+        getattr(self.shown, kind)(*told)
 
     def _raise(self) -> None:
         failed = {rank: code for rank, member in enumerate(self.members) if (code := member.process.poll())}
@@ -160,10 +160,15 @@ class Relay:
     def __init__(self, send: Callable[[Any], None], total: int, unit: str) -> None:
         self.send, self.total, self.unit, self.done = send, total, unit, 0
 
+    def go_on_from(self, done: int) -> None:
+        """So many units were done by an earlier process."""
+        self.done = done
+        self.send(("go_on_from", (self.total, self.unit, done)))
+
     def advance(self, n: int = 1, note: str = "") -> None:
         """``n`` more units are done."""
         self.done += n
-        self.send(("progress", (self.total, self.unit, n, note)))
+        self.send(("advance", (self.total, self.unit, n, note)))
 
     def close(self) -> None:
         """Nothing is drawn here."""

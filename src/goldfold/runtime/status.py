@@ -54,10 +54,16 @@ class Progress:
         from tqdm import tqdm
 
         self.total, self.unit, self.every = total, unit, seconds_between_lines
-        self.done, self.start, self.last_line = 0, time.monotonic(), time.monotonic()
+        self.done, self.before, self.start, self.last_line = 0, 0, time.monotonic(), time.monotonic()
         screen = terminal if terminal is not None else sys.stderr
         self.bar = tqdm(total=total, desc=str(_current.get("job", "")), unit=unit, file=screen, leave=False,
                         disable=not screen.isatty(), dynamic_ncols=True)  # fmt: skip
+
+    def go_on_from(self, done: int) -> None:
+        """So many units were done by an earlier process."""
+        self.done = self.before = done
+        self.bar.initial = self.bar.n = done
+        _current.update(before=done)
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """``n`` more units are done; ``note`` is shown beside the count."""
@@ -77,7 +83,7 @@ class Progress:
 
     def eta_seconds(self) -> float:
         """Seconds left at the pace so far."""
-        return (time.monotonic() - self.start) / max(self.done, 1) * (self.total - self.done)
+        return (time.monotonic() - self.start) / max(self.done - self.before, 1) * (self.total - self.done)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -103,7 +109,8 @@ def describe(entry: dict[str, Any]) -> str:
     """One line: job, bar, ETA, note."""
     seconds, share = time.time() - entry["started"], entry["done"] / max(entry["total"], 1)
     bar = "#" * round(20 * share) + "." * (20 - round(20 * share))
-    eta = _clock(seconds / share - seconds) + " left" if share > 0 else "starting"
+    own = entry["done"] - entry.get("before", 0)
+    eta = f"{_clock(seconds / own * (entry['total'] - entry['done']))} left" if own > 0 else "starting"
     head = f"{entry['experiment']}  {entry['job']}  [{bar}] {share:4.0%}"
     return f"{head}  {_clock(seconds)} run, {eta}  {entry['note']}".rstrip()
 

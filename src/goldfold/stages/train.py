@@ -20,7 +20,7 @@ from goldfold.data.cache import CachedImages
 from goldfold.data.dataset import Loader, TrainingSet
 from goldfold.data.predictions import in_order
 from goldfold.data.transforms import Augment
-from goldfold.engine.checkpoint import StateFile, sweep, weights_digest, write_all
+from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest, write_all
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.device import backend, total
 from goldfold.engine.group import run_together
@@ -42,7 +42,6 @@ from goldfold.tasks import Task
 VALIDATION_BATCH_SIZE = 64
 WORKERS = {"cpu": 0, "cuda": 4}
 SAVE_MINUTES = 5.0
-STATE = "state.pt"
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
 LIBRARIES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "numpy", "albumentations", "accelerate")
 
@@ -66,7 +65,7 @@ def run(
     """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
 
     The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``. ``state.pt`` is
-    there until then: the run that is started next goes on from it, and ends with the same bytes.
+    what the run that is started next goes on from, where this one is killed, and ends with the same bytes.
 
     Args:
         fold_file: CSV of id, split and target.
@@ -106,7 +105,6 @@ def run(
         )  # fmt: skip
     if accelerator.is_main_process:
         _write(Path(folder), result, settings["checkpoint"])
-        state_file.remove()
     return _facts(model, place, table, rows, network, result, accelerator)
 
 
@@ -286,7 +284,7 @@ def _fit(
     with signals_noted() as asked, closing(bar):
         if start is not None:
             print(f"goes on from step {start} of {steps}, whose state was saved", flush=True)
-            bar.advance(start)
+            bar.go_on_from(start)
         return fit(
             prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
             validate_and_tell if is_first else lambda model, pause: {}, accelerator=accelerator,
