@@ -46,7 +46,7 @@ def covered(spans: list[tuple[float, float]]) -> float:
 
 def first_steps(command: Callable[..., list[str]], folder: Path, known: dict[str, Any], repeats: int) -> list[float]:
     """Seconds from Snakemake's mark that a training job begins to the job's first step, for one run made again."""
-    name, record = next((name, record) for name, record in known.items() if record["rule"] == "train")
+    name = next(name for name, record in known.items() if record["rule"] == "train")
     times = []
     for _ in range(repeats):
         (folder / name).unlink()
@@ -54,7 +54,7 @@ def first_steps(command: Callable[..., list[str]], folder: Path, known: dict[str
         done = threading.Event()
         watcher = threading.Thread(target=_watch, args=(folder / ".snakemake/incomplete", begun, done))
         watcher.start()
-        timed(command(next(iter(record["outputs"]))), folder)
+        timed(command(name), folder)
         done.set()
         watcher.join()
         again = records.read(folder / name)
