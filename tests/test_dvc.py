@@ -186,10 +186,10 @@ ALL_STAGES = MEMBERS | BELOW
 @pytest.mark.parametrize(
     ("file", "old", "new", "stages"),
     [
-        pytest.param("config.yaml", "seeds:\n- 0", "seeds: [0, 1]", ALL_STAGES, id="a seed more"),
+        pytest.param("config.yaml", "name: tiny", "name: tiny\nseeds: [0, 1]", ALL_STAGES, id="a seed more"),
         pytest.param("config.yaml", "name: slim", "name: slim\n  dropout: 0.1", ALL_STAGES, id="a model's setting"),
         pytest.param("config.yaml", "tta:", "tta:\n- vflip", ALL_STAGES, id="tta"),
-        pytest.param("config.yaml", "name: tiny", "name: tiny\nreport: {title: Mine}", ALL_STAGES, id="report"),
+        pytest.param("config.yaml", "gallery: 4", "gallery: 5", ALL_STAGES, id="report"),
         pytest.param("src/goldfold/engine/loop.py", "", "\nADDED = 1\n", ALL_STAGES, id="code of engine"),
         pytest.param("src/goldfold/ensembling/average.py", "", "\nADDED = 1\n", ALL_STAGES, id="code of ensembling"),
         pytest.param("workflow/scripts/predict.py", "", "\nADDED = 1\n", ALL_STAGES, id="a script"),
