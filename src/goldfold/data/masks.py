@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from goldfold.data.decode import Undecodable
 from goldfold.data.geometry import place
+from goldfold.data.looking import Seen, look_at
 from goldfold.runtime.files import atomic
-from goldfold.runtime.fingerprint import StatCache
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16]
 """(height, width), a value a pixel."""
 
-CHUNK = 64
 COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 SPREAD = {"L;2": 85, "L;4": 17}
@@ -92,21 +90,19 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
         workers: processes that decode.
     """
     names = sorted(set(paths))
-    present = [name for name in names if Path(name).is_file()]
-    digests = StatCache().digests(present)
-    with ProcessPoolExecutor(workers) as pool:
-        looks = dict(zip(present, pool.map(_look, present, chunksize=CHUNK), strict=True))
-    missing = (0, 0, "{}", "file is missing")
-    rows = [(name, digests.get(name, ""), *looks.get(name, missing)) for name in names]
+    seen = look_at(names, look, workers)
+    missing = ("", [0, 0, "{}", "file is missing"])
+    rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
 
 
-def _look(path: str) -> tuple[int, int, str, str]:
+def look(path: str) -> Seen:
+    """Height, width, values and what is wrong with one file."""
     try:
         mask = decode_mask(path)
     except Undecodable as error:
-        return 0, 0, "{}", str(error)
-    return mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""
+        return [0, 0, "{}", str(error)]
+    return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
 
 
 def _refuse_pages(image: Image.Image) -> None:
