@@ -35,7 +35,7 @@ def run(
     train, out = tables["train"], Path(folder)
     chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
     content = chosen_task.content(train)
-    rule = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
+    rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule) if sticky else {}
     numbers = split(train, content, **rule, known=known)
     if known:
