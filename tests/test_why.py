@@ -130,7 +130,7 @@ def test_a_recipe_that_is_in_use_stays_as_it_is_when_another_is_asked_for(monkey
     other = recipes.keep(name, recipe_of(lr=0.2))
     assert recipes.read(entry["recipe"])["settings"] == {"lr": 0.1}
     assert recipes.read(other)["settings"] == {"lr": 0.2}
-    assert Path(entry["recipe"]).stat().st_mtime == recipes.LONG_AGO < Path(other).stat().st_mtime
+    assert Path(entry["recipe"]).stat().st_mtime == recipes.LONG_AGO_NS / 1e9 < Path(other).stat().st_mtime
     assert recipes.keep(name, recipe_of(lr=0.1)) == entry["recipe"]
     recipes.forget("results/x")
     assert Path(other).exists()

@@ -117,7 +117,7 @@ def _about_classes(found: Check) -> Iterator[str]:
         most, least = max(sums, key=lambda name: sums[name]), min(sums, key=lambda name: sums[name])
         yield (
             f"class {most!r} is {sums[most] / sums[least]:.0f} times as frequent as {least!r}: a metric that counts classes "
-            f"alike (macro_f1) says more than one that counts images"
+            f"alike (f1_macro) says more than one that counts images"
         )
 
 

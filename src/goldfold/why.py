@@ -73,7 +73,7 @@ def make_folds(words: Sequence[str]) -> None:
     Raises:
         GoldfoldError: one of them fails; Snakemake's own text follows.
     """
-    _snakemake("folds_made", *words)
+    _snakemake("--until=folds", *words)
 
 
 def _planned(words: Sequence[str]) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def _causes(entry: dict[str, Any], record: records.Record | None, made_by: dict[
     for path, old in record["inputs"].items():
         if (
             path not in made_by
-            and "/cache/" not in path
+            and not records.is_cache(path)
             and os.path.exists(path)
             and (new := records.digest(path)) != old
         ):

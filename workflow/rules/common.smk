@@ -1,5 +1,11 @@
 """Config, names of files, and the input functions."""
 
+import os
+import sys
+
+# The code beside this Snakefile, whatever other goldfold is installed.
+sys.path.insert(0, f"{workflow.basedir}/src")
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
@@ -50,6 +56,7 @@ def folds_file(name):
 
     def get(wildcards):
         checkpoints.folds.get()
+        settle_again(os.stat(f"{RESULTS}/folds/run.json").st_mtime_ns)
         return f"{RESULTS}/folds/{name}".format(**wildcards)
 
     return get
@@ -112,7 +119,7 @@ def round_before(source):
     def get(wildcards):
         return expand(
             f"{RESULTS}/predict/{RUN}/{source}.npz",
-            model=MODELS,
+            model=sorted(MODELS),
             round=int(wildcards.round) - 1,
             fold=wildcards.fold,
             seed=CONFIG.seeds,
@@ -122,8 +129,10 @@ def round_before(source):
 
 
 def runs(pattern, rounds):
-    """Files of all runs of some rounds."""
-    return expand(pattern, model=MODELS, round=rounds, fold=FOLDS, seed=CONFIG.seeds)
+    """Files of all runs of some rounds; models by name, since their order in the config means nothing."""
+    return expand(
+        pattern, model=sorted(MODELS), round=rounds, fold=FOLDS, seed=CONFIG.seeds
+    )
 
 
 def n_gpus(wildcards):

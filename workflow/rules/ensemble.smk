@@ -5,7 +5,7 @@ rule ensemble:
             code=code("ensemble"),
             task=slices.late_task(CONFIG),
             metric=CONFIG.metric,
-            models=list(MODELS),
+            models=sorted(MODELS),
             seeds=CONFIG.seeds,
             n_folds=len(FOLDS),
             rounds=len(CONFIG.rounds),

@@ -4,7 +4,11 @@ rule pseudo_label:
         recipe=recipe(
             f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
             code=code("pseudo_label"),
-            data={"models": list(MODELS), "seeds": CONFIG.seeds},
+            data={
+                "models": sorted(MODELS),
+                "seeds": CONFIG.seeds,
+                "sources": CONFIG.pseudo_sources,
+            },
             task=slices.task(CONFIG),
             threshold=CONFIG.pseudo_labels.threshold,
         ),

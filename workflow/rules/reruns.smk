@@ -14,11 +14,8 @@ from goldfold.runtime.files import write_json
 INSTALLED = provenance.versions(provenance.SHAPING)
 RECIPES = {}
 PLACE = ("model", "round", "fold", "seed")
-FORCED = workflow.dag_settings is not None and (
-    workflow.dag_settings.forceall
-    or workflow.dag_settings.forcetargets
-    or bool(workflow.dag_settings.forcerun)
-)
+ASKED = set()
+"""Records of all jobs of this run, those that are up to date included."""
 
 
 def code(stage, task=CONFIG.task, network=""):
@@ -51,6 +48,7 @@ def recipe(record, code, data=None, **settings):
             "code": told(code),
         }
         path = record.format(**wildcards)
+        ASKED.add(path)
         versions = INSTALLED if CONFIG.strict_versions else None
         return recipes.keep(path, made_by, versions)
 
@@ -69,7 +67,13 @@ def will_run(stage, wildcards):
     folds = f"{RESULTS}/folds/run.json"
     time = os.stat(folds).st_mtime_ns if os.path.exists(folds) else 0
     place = tuple(str(wildcards.get(name)) for name in PLACE)
-    return FORCED or out_of_date(stage, place, time)
+    return is_forced() or out_of_date(stage, place, time)
+
+
+def is_forced():
+    """Whether jobs are asked for by hand; known only once the Snakefile has been read."""
+    how = workflow.dag_settings
+    return how is not None and bool(how.forceall or how.forcetargets or how.forcerun)
 
 
 @cache
@@ -93,9 +97,10 @@ def out_of_date(stage, place, time):
     # Snakemake may ask for this before it asks for the job's recipe, which is then yet to be written.
     wildcards = Place(zip(PLACE, place))
     recipe_file = RECIPES[record](wildcards)
-    return not records.is_fresh(record.format(**wildcards), recipe_file) or any(
-        out_of_date(*job, time) for job in takes
-    )
+    outputs = [str(path).format(**wildcards) for path in getattr(rules, stage).output]
+    return not records.is_fresh(
+        record.format(**wildcards), recipe_file, outputs
+    ) or any(out_of_date(*job, time) for job in takes)
 
 
 def bring_up_to_date():
@@ -116,6 +121,12 @@ def bring_up_to_date():
         )
 
 
+@cache
+def settle_again(time):
+    """The same once the folds stage, at this time, has written its lists: one that is as it was runs nothing."""
+    records.settle(records.read_all(RESULTS))
+
+
 def begin():
     """Be the only run in the folder of results, and see that every network can be built."""
     try:
@@ -130,13 +141,23 @@ def end():
     whole = {"name": CONFIG.name, "config": CONFIG.model_dump(mode="json")}
     write_json(
         f"{RESULTS}/provenance.json",
-        whole | records.overview(records.read_all(RESULTS)),
+        whole
+        | records.overview(
+            {
+                path: record
+                for path, record in records.read_all(RESULTS).items()
+                if path in ASKED
+            }
+        ),
     )
     recipes.forget(RESULTS)
     # Predictions have taken away the others' states; these are of trainings that gave the same bytes as before.
     for state in Path(RESULTS, "train").rglob("state.pt"):
-        state.unlink()
-    print(f"Report: {RESULTS}/report/report.html   Scores: {RESULTS}/metrics.json")
+        if state.with_name("run.json").exists():
+            state.unlink()
+    for what, path in (("Report", "report/report.html"), ("Scores", "metrics.json")):
+        if os.path.exists(f"{RESULTS}/{path}"):
+            print(f"{what}: {RESULTS}/{path}")
 
 
 def preflight():

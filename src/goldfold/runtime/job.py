@@ -22,8 +22,15 @@ class Job:
     def __init__(self, snakemake: Any) -> None:
         self.snakemake = snakemake
         self.recipe = recipes.read(snakemake.input.recipe)
+        self.code = self._code_that_is_there()
         self.facts: dict[str, Any] = {}
         """More for the record; files that were written besides the outputs stand under ``files``."""
+
+    def _code_that_is_there(self) -> dict[str, str]:
+        """The files' digests as this process loads them: the code may have been edited since Snakemake read it."""
+        of = self.recipe["code"]["of"]
+        self.recipe["code"] = {**self.recipe["code"], "digest": provenance.source_digest(*of)}
+        return provenance.code_table(*of)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -44,7 +51,7 @@ class Job:
             "logs": [str(path) for path in (log, _benchmark_of(log))],
             "files": records.digests(facts.pop("files", [])),
             **facts,
-            "code": provenance.code_of(self.recipe),
+            "code": self.code,
             "git": provenance.git_state(),
             "versions": provenance.versions(),
             "hardware": provenance.hardware(),

@@ -11,7 +11,7 @@ from goldfold.runtime import records
 from goldfold.runtime.files import read_json, write_text
 
 FOLDER = Path(".goldfold/recipes")
-LONG_AGO = 946684800
+LONG_AGO_NS = 946684800 * 10**9
 """2000-01-01: older than any output."""
 DAY_SECONDS = 86400
 
@@ -21,8 +21,8 @@ Recipe = dict[str, Any]
 def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = None) -> str:
     """Write the recipe of the job that writes ``record``; return the file's path.
 
-    Its time is long ago where the record says that the outputs were made by this very recipe, and now where not: so
-    Snakemake, which looks at times, runs what must run, in a fresh clone too.
+    Its time is long ago where the record says that the outputs were made by this very recipe, and later than theirs where
+    not: so Snakemake, which looks at times, runs what must run, in a fresh clone too.
 
     Args:
         recipe: settings, digests of code and of raw data, as plain builtins.
@@ -31,17 +31,29 @@ def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = N
     text = json.dumps(recipe, sort_keys=True, indent=1)
     # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
     path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
-    made = records.read(record)  # one that is missing is an output that is missing, which Snakemake sees
-    is_made = made is None or (
-        same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
-    )
     if not path.exists():
         write_text(path, text)
-    is_old = os.stat(path).st_mtime == LONG_AGO
-    if is_made != is_old:
-        when = LONG_AGO if is_made else time.time()
-        os.utime(path, (when, when))
+    last = _last_made_by_another(record, recipe, versions)
+    when = LONG_AGO_NS if last is None else max(os.stat(path).st_mtime_ns, last + records.STEP_NS)
+    if os.stat(path).st_mtime_ns != when:
+        os.utime(path, ns=(when, when))
     return os.fspath(path)
+
+
+def _last_made_by_another(record: str, recipe: Recipe, versions: dict[str, str | None] | None) -> int | None:
+    """The latest time of what another recipe made, in ns; None where all is of this one, or still to be made.
+
+    Whatever the clock said then: outputs may be dated in the future.
+    """
+    if not os.path.exists(record):
+        return None  # an output that is missing, which Snakemake sees
+    made = records.read(record)
+    if made is None:
+        return os.stat(record).st_mtime_ns  # torn, or of another kind
+    is_same = same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
+    # Lists that the checkpoint writes are no declared outputs, so Snakemake does not miss them.
+    is_whole = made["rule"] != "folds" or all(map(os.path.exists, made["files"]))
+    return None if is_same and is_whole else records.time_of_outputs(record, made)
 
 
 def forget(results: str) -> None:

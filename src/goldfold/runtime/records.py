@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from goldfold.runtime.files import read_json
@@ -48,6 +49,11 @@ def _is_record(name: str) -> bool:
     return name == SUFFIX or name.endswith(f".{SUFFIX}")
 
 
+def is_cache(path: str | Path) -> bool:
+    """Whether ``path`` is a piece of cache: results/<name>/cache/..."""
+    return Path(path).parts[2:3] == ("cache",)
+
+
 def digests(paths: Iterable[str | Path]) -> dict[str, str]:
     """sha256 of files and folders by path; what a record nearby already knows is not read again."""
     return {os.fspath(path): _known(Path(path)) or digest(path) for path in paths}
@@ -71,12 +77,17 @@ def _known(path: Path) -> str | None:
 
 
 def settle(records: dict[str, Record]) -> None:
-    """Give outputs times no older than those of inputs that still hold what their job read.
+    """Give outputs times no older than those of inputs that still hold what their job read, and younger than of others.
 
     After ``git clone`` and ``dvc pull``, or a ``touch``, an input may look newer than what was made from it. Only such
     inputs are read, and only once: their outputs are dated anew, the oldest job's first. (Snakemake takes the file of
-    a benchmark for an output, too.)
+    a benchmark for an output, too.) An input that its own job has made anew since looks newer, whatever its time.
     """
+    _bring_back_from_the_future(records)
+    made = {path: digest for record in records.values() for path, digest in _made(record)}
+    for name, record in records.items():
+        if (times := _times_of_outputs(name, record)) is not None:
+            _date_what_was_made_anew(record, made, times)
     for name, record in records.items():
         if (times := _times_of_outputs(name, record)) is None:
             continue  # something is missing: the job runs anew
@@ -88,14 +99,47 @@ def settle(records: dict[str, Record]) -> None:
                     os.utime(path, ns=(latest, latest))
 
 
-def is_fresh(name: str, recipe: str | Path) -> bool:
-    """Whether all outputs of the job that wrote the record ``name`` are there, and none is older than an input."""
+def _bring_back_from_the_future(records: dict[str, Record]) -> None:
+    """Date all files before now, in the order of their jobs, where one is dated after it (a clock that was set back).
+
+    Whatever is written from now on would look older than that file, and Snakemake would take it for out of date.
+    """
+    files = {name: [*record["outputs"], *record["files"], *record["logs"], name] for name, record in records.items()}
+    there = {name: [_dated(path) for path in paths if os.path.exists(path)] for name, paths in files.items()}
+    now = time_ns()
+    if any(_mtime_ns(path) > now for paths in there.values() for path in paths):
+        for number, paths in enumerate(reversed(there.values())):
+            for path in paths:
+                os.utime(path, ns=(now - (number + 1) * STEP_NS,) * 2)
+
+
+def _date_what_was_made_anew(record: Record, made: dict[str, str], times: dict[str, int]) -> None:
+    """Inputs of which their own job's record has another digest than this one read are newer than what it made."""
+    for path, time in _times_of_inputs(record).items():
+        if made.get(path, record["inputs"][path]) != record["inputs"][path] and time <= max(times.values()):
+            latest = max(times.values()) + STEP_NS
+            os.utime(_dated(path), ns=(latest, latest))
+
+
+def _made(record: Record) -> Iterator[tuple[str, str]]:
+    yield from record["outputs"].items()
+    yield from record["files"].items()
+
+
+def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
+    """Whether all of ``outputs`` of the job that wrote the record ``name`` are there, and none is older than an input."""
     record = read(name)
     times = None if record is None else _times_of_outputs(name, record)
-    if record is None or times is None:
+    if record is None or times is None or not {*outputs} <= {*record["outputs"], name}:
         return False
     newest = max([*_times_of_inputs(record).values(), _mtime_ns(os.fspath(recipe))])
     return newest <= min(times.values())
+
+
+def time_of_outputs(name: str, record: Record) -> int:
+    """The latest time of the record ``name`` and of those of its outputs that are there, in ns."""
+    paths = map(_dated, (path for path in (*record["outputs"], name) if os.path.exists(path)))
+    return max(map(_mtime_ns, (*paths, *record["logs"])))
 
 
 def _times_of_outputs(name: str, record: Record) -> dict[str, int] | None:
@@ -108,7 +152,7 @@ def _times_of_outputs(name: str, record: Record) -> dict[str, int] | None:
 
 def _times_of_inputs(record: Record) -> dict[str, int]:
     """Times of the inputs that are there; a piece of cache may be deleted and made again, and matters to no other job."""
-    paths = (path for path in record["inputs"] if "/cache/" not in path)
+    paths = (path for path in record["inputs"] if not is_cache(path))
     return {path: time for path in paths if (time := _mtime_ns(_dated(path)))}
 
 
@@ -153,6 +197,7 @@ def overview(records: dict[str, Record]) -> dict[str, Any]:
     last = next(reversed(records.values()))
     return {
         "jobs": len(records),
+        "records": list(records),
         "trainings": sum(record["rule"] == "train" for record in records.values()),
         "seconds": round(sum(record["seconds"] for record in records.values()), 1),
         "started": min(record["started"] for record in records.values()),

@@ -1,0 +1,176 @@
+"""Edits that are taken back, looked at only, or made while files have times of their own choosing."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldfold import cli
+from goldfold.runtime.files import read_json
+from test_reruns import EVERY_RUN, LATE, caches, planned, ran, runs
+from test_workflow import TINY, snakemake, write_config
+
+RESULTS = "results/tiny"
+MODELS: Any = TINY["models"]
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished run of one's own."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    return folder
+
+
+def edit(folder: Path, **changes: object) -> None:
+    write_config(folder, **changes)
+
+
+def date(paths: Iterable[Path], seconds_from_now: float) -> None:
+    when = time.time() + seconds_from_now
+    for path in paths:
+        os.utime(path, (when, when))
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "results").rglob("*") if path.is_file()]
+
+
+def test_a_setting_that_comes_back_is_run_again(run: Path, code: Path) -> None:
+    for title in ("Yours", "Mine", "Yours"):
+        edit(run, report={"title": title})
+        assert ran(run, code) == {"report"}
+        assert f"<title>{title}" in (run / RESULTS / "report/report.html").read_text()
+    assert planned(run, code) == set()
+
+
+def test_what_was_only_looked_at_still_runs_after_another_edit_and_a_touch(run: Path, code: Path) -> None:
+    edit(run, models=[{**MODELS[0], "train": {"lr": 0.01}}, MODELS[1]])
+    jobs = planned(run, code)
+    assert jobs >= runs("train", models="wide")
+    for seconds in (0, 86400 * 2, -86400):
+        date(files(run), seconds)
+        assert planned(run, code) == jobs
+    edit(run, models=[{**MODELS[0], "train": {"lr": 0.02}}, MODELS[1]])
+    assert planned(run, code) == jobs
+    date(files(run), 0)
+    edit(run, models=[{**MODELS[0], "train": {"lr": 0.01}}, MODELS[1]])
+    assert planned(run, code) == jobs
+    edit(run)
+    assert planned(run, code) == set()
+
+
+def test_results_of_the_future_hide_no_edit(run: Path, code: Path) -> None:
+    date(files(run), 86400 * 2)
+    assert planned(run, code) == set()
+    edit(run, tta=["identity"])
+    assert planned(run, code) >= runs("predict") | LATE
+    edit(run)
+    table = run / "raw/train.csv"
+    table.write_text(table.read_text().replace("00,light", "00,dark", 1))
+    ran(run, code, f"{RESULTS}/folds/run.json")
+    assert planned(run, code) == EVERY_RUN
+
+
+def test_raw_data_that_come_back_after_the_folds_were_made_train_nothing(run: Path, code: Path) -> None:
+    table = run / "raw/train.csv"
+    before = table.read_text()
+    table.write_text(before.replace("00,light", "00,dark", 1))
+    assert ran(run, code, f"{RESULTS}/folds/run.json") == {"manifest", "folds"}
+    assert planned(run, code) == EVERY_RUN
+    table.write_text(before)
+    assert ran(run, code) == {"manifest", "folds"}
+    assert planned(run, code) == set()
+
+
+def test_a_record_that_cannot_be_read_is_no_proof(run: Path, code: Path) -> None:
+    (run / RESULTS / "train/slim/round1/fold0/seed0/run.json").write_text("")
+    assert planned(run, code) >= runs("train", models="slim", rounds=[1], folds=[0])
+
+
+def test_a_deleted_list_is_made_again(run: Path, code: Path) -> None:
+    (run / RESULTS / "folds/fold0.csv").unlink()
+    assert ran(run, code) == {"folds"}
+    assert (run / RESULTS / "folds/fold0.csv").exists()
+
+
+def test_a_file_that_was_put_back_from_another_run_makes_what_was_made_from_it_stale(run: Path, code: Path) -> None:
+    """As `dvc checkout` of one folder of results does: the older model with its own record."""
+    place = run / RESULTS / "train/slim/round1/fold0/seed0"
+    model, record = place / "model.safetensors", read_json(place / "run.json")
+    model.write_bytes((run / RESULTS / "train/slim/round1/fold1/seed0/model.safetensors").read_bytes())
+    name = str(model.relative_to(run))
+    record["outputs"][name] = read_json(run / RESULTS / "train/slim/round1/fold1/seed0/run.json")["outputs"][
+        name.replace("fold0", "fold1")
+    ]
+    (place / "run.json").write_text(json.dumps(record))
+    date([model, place / "run.json"], -86400 * 300)
+    assert planned(run, code) - {"cache 12x12-squash/train-0"} >= runs("predict", "slim", [1], [0]) | LATE
+
+
+def test_the_order_of_models_means_nothing(run: Path, code: Path) -> None:
+    edit(run, models=[MODELS[1], MODELS[0]])
+    assert planned(run, code) == {"report"}
+
+
+def test_pseudo_label_sources_are_part_of_the_recipe(run: Path) -> None:
+    (recipe,) = (run / ".goldfold/recipes" / RESULTS / "pseudo/round1").glob("fold0.run.*.json")
+    assert read_json(recipe)["data"]["sources"] == ["test"]
+
+
+def test_predictions_that_are_asked_for_anew_wait_for_their_images(run: Path, code: Path) -> None:
+    shutil.rmtree(run / RESULTS / "cache")
+    jobs = planned(run, code, "--forcerun=predict")  # which asserts it of each
+    assert jobs >= runs("predict") | caches(runs("predict"))
+
+
+def test_a_test_set_that_comes_later_waits_for_its_images(run: Path, code: Path) -> None:
+    for path in (run / RESULTS / "predict").rglob("run.json"):  # as if there had been none when they were made
+        record = read_json(path)
+        test = str(path.with_name("test.npz").relative_to(run))
+        del record["outputs"][test]
+        path.write_text(json.dumps(record))
+        path.with_name("test.npz").unlink()
+    shutil.rmtree(run / RESULTS / "cache")
+    assert planned(run, code) >= runs("predict", rounds=[0]) | caches(runs("predict", rounds=[0]))
+
+
+def test_a_run_of_one_model_leaves_the_state_of_another(run: Path, code: Path) -> None:
+    other = run / RESULTS / "train/wide/round0/fold0/seed0"
+    for path in other.iterdir():
+        path.unlink()
+    (other / "state.pt").write_text("of a training that was killed")
+    shutil.rmtree(run / RESULTS / "predict/slim/round0/fold0")
+    result = snakemake(run, f"{RESULTS}/predict/slim/round0/fold0/seed0/oof.npz", code=code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (other / "state.pt").exists()
+
+
+def test_why_on_a_real_plan(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(run)
+    words = [f"{RESULTS}/metrics.json", "--configfile", "tiny.yaml"]
+    assert cli.main(["why", *words]) == 0
+    assert capsys.readouterr().out.startswith("Nothing would run")
+    table = run / "raw/train.csv"
+    before = table.read_text()
+    table.write_text(before.replace("00,light", "00,dark", 1))
+    cli.main(["why", *words])
+    said = capsys.readouterr().out
+    assert said.startswith("At most ")
+    assert "raw/train.csv changed" in said
+    made = {path: path.stat().st_mtime_ns for path in (run / RESULTS / "train").rglob("model.safetensors")}
+    cli.main(["why", "--look", *words])
+    assert "raw/train.csv" not in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in made} == made, "--look trains nothing"
+    table.write_text(before)
+    edit(run, models=[{**MODELS[0], "train": {"lr": 0.01}}, MODELS[1]])
+    cli.main(["why", "--look", "--json", *words])
+    told = json.loads(capsys.readouterr().out)
+    assert told["trainings"] == len(runs("train", "wide") | runs("train", "slim", rounds=[1]))
+    causes = [cause for job in told["jobs"] for cause in job["causes"] if job["rule"] == "train"]
+    assert {"kind": "setting", "name": "model.train.lr", "old": 0.001, "new": 0.01} in causes
