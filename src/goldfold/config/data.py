@@ -145,6 +145,28 @@ class Voc(DataBase):
     """CSV (id, group) that says which images belong together; a group is never split over folds."""
 
 
+class Yolo(DataBase):
+    """Boxes in YOLO's text files, one an image: class number, centre and size as shares of the image's."""
+
+    target: ClassVar[str] = "boxes"
+    source: Literal["yolo"]
+    train: str
+    """Folder of images and labels, as `images/` and `labels/`, each with or without `train/` and `val/` (which are
+    pooled), as `train/images/`, `train/labels/`, ..., or side by side; a folder `test/` beside `train/` is left out."""
+    names: str
+    """`data.yaml`, of which only `names` is read, or a text file with a name a line."""
+    labels: str | None = None
+    """Folder of the labels, where they do not lie below `train`."""
+    test: str | None = None
+    """Folder of test images; may lie below `train`, and is not learnt from."""
+    test_answers: str | None = None
+    """Folder of the test images' labels, where known; used for nothing but a score in the report."""
+    unlabeled: str | None = None
+    """Folder of images without boxes."""
+    groups: str | None = None
+    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+
+
 class _Scenes(DataBase):
     """What both forms of the embedded scenes share."""
 
@@ -184,7 +206,9 @@ class ScenesBoxes(_Scenes):
     source: Literal["scenes_boxes"]
 
 
-Data = Annotated[Digits | Folder | Csv | Masks | Coco | Voc | ScenesMasks | ScenesBoxes, Field(discriminator="source")]
+Data = Annotated[
+    Digits | Folder | Csv | Masks | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes, Field(discriminator="source")
+]
 
 
 class Folds(Section):

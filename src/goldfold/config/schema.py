@@ -9,7 +9,19 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from goldfold.config.data import Coco, Csv, Digits, Folder, Folds, Masks, ScenesBoxes, ScenesMasks, Submission, Voc
+from goldfold.config.data import (
+    Coco,
+    Csv,
+    Digits,
+    Folder,
+    Folds,
+    Masks,
+    ScenesBoxes,
+    ScenesMasks,
+    Submission,
+    Voc,
+    Yolo,
+)
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.root import Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
@@ -23,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: masks": Masks,
     "data, source: coco": Coco,
     "data, source: voc": Voc,
+    "data, source: yolo": Yolo,
     "data, source: digits": Digits,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,

@@ -7,7 +7,19 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from goldfold.config.base import Section, Unique
 
 Policy = Literal["quarantine", "fail"]
-RAW = ("train", "images", "masks", "annotations", "test", "test_images", "test_answers", "unlabeled", "groups")
+RAW = (
+    "train",
+    "images",
+    "masks",
+    "annotations",
+    "labels",
+    "names",
+    "test",
+    "test_images",
+    "test_answers",
+    "unlabeled",
+    "groups",
+)
 """Keys of sources that name the user's files and folders."""
 
 
