@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from goldfold.runtime.errors import DataError
 
@@ -36,6 +36,21 @@ def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
         for name in names
         if Path(name).suffix.lower() in suffixes
     )
+
+
+def inside(name: str, where: str) -> str:
+    """A relative path that a list names, with ``/`` between its parts and no ``./`` in front.
+
+    Raises:
+        DataError: it leads out of the folder that it starts from.
+    """
+    plain = PurePosixPath(name.replace("\\", "/"))
+    if plain.is_absolute() or ".." in plain.parts or PureWindowsPath(name).is_absolute():
+        raise DataError(
+            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' in "
+            f"front."
+        )
+    return str(plain)
 
 
 def is_hidden(name: str) -> bool:
