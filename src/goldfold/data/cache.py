@@ -38,7 +38,8 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
            lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
     if "mask" in table:
         paths = list(table["mask"])
-        dtype = np.dtype(np.uint16 if pd.to_numeric(table["mask_depth"]).max() > 8 else np.uint8)
+        depth = pd.to_numeric(table["mask_depth"]).max() if any(paths) else 8
+        dtype = np.dtype(f"uint{depth:.0f}")
         paths = paths if any(paths) else []  # test and unlabeled images have none
         _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
     write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))

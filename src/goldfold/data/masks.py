@@ -13,23 +13,27 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from goldfold.data import colours
 from goldfold.data.decode import Undecodable
 from goldfold.data.geometry import place
 from goldfold.runtime.files import atomic
 from goldfold.runtime.fingerprint import StatCache
 
-Mask = NDArray[np.uint8] | NDArray[np.uint16]
-"""(height, width), a value a pixel."""
+Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+"""(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.data.colours`."""
 
 CHUNK = 64
 COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
+MOST_COLOURS = 1024
+"""A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
 SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
 
 
 def decode_mask(path: str | Path) -> Mask:
-    """Pixel values of a mask as they are stored (of a palette the index), turned upright by its EXIF entry.
+    """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
+    EXIF entry.
 
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
@@ -56,7 +60,7 @@ def decode_mask(path: str | Path) -> Mask:
 
 
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
-    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16."""
+    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16; or one of (height, width, 3) colours."""
     pixels = mask.astype(np.uint8 if int(mask.max(initial=0)) <= 255 else np.uint16)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
@@ -72,14 +76,24 @@ def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0) -> 
     height, width = placement.inner
     scaled = mask
     if mask.shape != placement.inner:
-        scaled = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        known = mask.view(np.int32) if mask.dtype == np.uint32 else mask  # OpenCV knows no unsigned 32 bits
+        scaled = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
     return placement.into_frame(scaled, fill)
 
 
 def values_in(mask: Mask) -> dict[int, int]:
-    """Value -> number of its pixels, smallest value first."""
-    counts = np.bincount(mask.ravel())
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    """Value -> number of its pixels, smallest value first.
+
+    Raises:
+        Undecodable: there are more colours than a mask has.
+    """
+    if mask.dtype != np.uint32:
+        counts = np.bincount(mask.ravel())
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    values, numbers = np.unique(mask, return_counts=True)
+    if len(values) > MOST_COLOURS:
+        raise Undecodable(f"holds {len(values)} colours; a mask has one a class, in a format without loss")
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
@@ -104,9 +118,9 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
 def _look(path: str) -> tuple[int, int, str, str]:
     try:
         mask = decode_mask(path)
+        return mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""
     except Undecodable as error:
         return 0, 0, "{}", str(error)
-    return mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""
 
 
 def _refuse_pages(image: Image.Image) -> None:
@@ -132,9 +146,8 @@ def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
     """The one channel of decoded pixels of a Pillow mode."""
     if mode in COLOUR:
         channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
-        if (channels != channels[..., :1]).any():
-            raise Undecodable("a colour picture, its channels differ; single-channel masks are needed")
-        return channels[..., 0]
+        differ = (channels != channels[..., :1]).any()
+        return colours.numbers_of(channels) if differ else channels[..., 0]
     if mode in ("1", "L", "P"):
         return pixels.astype(np.uint8)
     if mode == "I" or mode.startswith("I;16"):
