@@ -1,7 +1,7 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -94,6 +94,28 @@ class Masks(MaskBase):
     """Folder of images without masks."""
     groups: str | None = None
     """CSV (id, group) that says which images belong together; a group is never split over folds."""
+
+
+class Instances(DataBase):
+    """A folder an image: `<id>/images/<name>.png`, and `<id>/masks/*.png`, a file an object, which become one mask."""
+
+    target: ClassVar[str] = "mask"
+    source: Literal["instances"]
+    train: str
+    """Folder of the folders of training images."""
+    test: str | None = None
+    """Folder of the folders of test images."""
+    test_answers: str | None = None
+    """The same with the test images' true masks, where known; used for nothing but a score in the report."""
+    unlabeled: str | None = None
+    """Folder of the folders of images without masks."""
+    groups: str | None = None
+    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """All that is not 0 in any file is the one class."""
+        return {"mask_values": "nonzero", "ignore_value": None}
 
 
 class Coco(DataBase):
@@ -207,7 +229,8 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes, Field(discriminator="source")
+    Digits | Folder | Csv | Masks | Instances | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Field(discriminator="source"),
 ]
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from goldfold.data import colours
+from goldfold.data import colours, run_masks
 from goldfold.runtime.errors import DataError
 
 Contents = Mapping[int, int]
@@ -98,22 +98,20 @@ def flaw(found: Mapping[str, Any], content: Contents, size: tuple[int, int], all
         found: what the scan says of it.
         size: height and width of its image.
     """
+    called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
     if found["reason"]:
-        return f"its mask {found['mask']}: {found['reason']}"
+        return f"{called}: {found['reason']}"
     if (int(found["height"]), int(found["width"])) != size:
-        return (
-            f"its mask {found['mask']} has {int(found['width'])} x {int(found['height'])} pixels, the image "
-            f"{size[1]} x {size[0]}"
-        )
+        return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
     if max(content) >= colours.FIRST and not any(value >= colours.FIRST for value in allowed or ()):
         return (
-            f"its mask {found['mask']}: a colour picture, its channels differ; name the colours in data.mask_values, or "
+            f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
             f"make it single-channel"
         )
     odd = sorted(set(content) - allowed) if allowed is not None else []
     if odd:
         values = ", ".join(map(colours.written, odd[:5])) + (", ..." if len(odd) > 5 else "")
-        return f"its mask {found['mask']} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+        return f"{called} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
     return ""
 
 

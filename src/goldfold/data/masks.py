@@ -1,5 +1,6 @@
 """Masks: from a file to the values of its pixels, into a network's frame, and a look at all of them."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -13,9 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from goldfold.data import colours
+from goldfold.data import colours, run_masks
 from goldfold.data.decode import Undecodable
+from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import place
+from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.fingerprint import StatCache
 
@@ -35,9 +38,16 @@ def decode_mask(path: str | Path) -> Mask:
     """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
     EXIF entry.
 
+    Args:
+        path: a file; a folder of files, one an object, which are laid over one another as 255; or run lengths as text.
+
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
     """
+    if run_masks.is_text(str(path)):
+        return _decode_runs(str(path))
+    if Path(path).is_dir():
+        return _laid_over(Path(path))
     content = Path(path).read_bytes()
     if not content:
         raise Undecodable("file is empty")
@@ -57,6 +67,38 @@ def decode_mask(path: str | Path) -> Mask:
         raise
     except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
         raise Undecodable(f"cannot be decoded: {error}") from error
+
+
+def _decode_runs(text: str) -> Mask:
+    try:
+        return run_masks.decode(text)
+    except DataError as error:
+        raise Undecodable(str(error).rstrip(".")) from error
+
+
+def _laid_over(folder: Path) -> Mask:
+    """255 where any file of a folder is not 0."""
+    union: NDArray[np.bool_] | None = None
+    for name in _parts(folder):
+        try:
+            part = decode_mask(name) != 0
+        except Undecodable as error:
+            raise Undecodable(f"{Path(name).name} {error}") from error
+        if union is not None and part.shape != union.shape:
+            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+        union = part if union is None else union | part
+    if union is None:
+        raise Undecodable("the folder holds no picture")
+    return union.astype(np.uint8) * np.uint8(255)
+
+
+def _parts(path: str | Path) -> list[str]:
+    """Files of a mask; none where it is missing or text."""
+    if run_masks.is_text(str(path)):
+        return []
+    if Path(path).is_dir():
+        return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
+    return [str(path)] if Path(path).is_file() else []
 
 
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
@@ -102,17 +144,28 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     ``values`` is JSON, value -> number of its pixels.
 
     Args:
-        paths: mask files.
+        paths: what `decode_mask` takes.
         workers: processes that decode.
     """
     names = sorted(set(paths))
-    present = [name for name in names if Path(name).is_file()]
-    digests = StatCache().digests(present)
+    present = [name for name in names if run_masks.is_text(name) or Path(name).exists()]
+    digests = _digests(present)
     with ProcessPoolExecutor(workers) as pool:
         looks = dict(zip(present, pool.map(_look, present, chunksize=CHUNK), strict=True))
     missing = (0, 0, "{}", "file is missing")
     rows = [(name, digests.get(name, ""), *looks.get(name, missing)) for name in names]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
+
+
+def _digests(names: list[str]) -> dict[str, str]:
+    """sha256 of the bytes of a file or text; of a folder, of the names and digests of its files."""
+    parts = {name: _parts(name) for name in names}
+    of_part = StatCache().digests(part for found in parts.values() for part in found)
+    digests = {}
+    for name, found in parts.items():
+        lines = name if run_masks.is_text(name) else "".join(f"{Path(part).name} {of_part[part]}\n" for part in found)
+        digests[name] = of_part[name] if found == [name] else hashlib.sha256(lines.encode()).hexdigest()
+    return digests
 
 
 def _look(path: str) -> tuple[int, int, str, str]:

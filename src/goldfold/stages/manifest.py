@@ -8,9 +8,9 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data import sources
-from goldfold.data.boxes import in_pixels
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.sized import with_sizes
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
@@ -106,7 +106,7 @@ def _targets(
     workers: int,
 ) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame]]:
     """Rows whose target can be learnt from, the names of the classes, and what is left out; or the job ends."""
-    table = _boxes_in_pixels(table)
+    table = with_sizes(table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
     found = tasks.find(task["name"]).examine(table, classes, split, drops, workers, **settings)
@@ -130,15 +130,6 @@ def _targets(
         parts = pd.DataFrame(found.dropped, columns=["id", "reason"]).merge(table[["id", "path"]], on="id")
         lost.append(parts.assign(split=split, part=found.part))
     return found.table[(missing == "") & (flaws == "")].reset_index(drop=True), found.classes, lost
-
-
-def _boxes_in_pixels(table: pd.DataFrame) -> pd.DataFrame:
-    """``boxes`` in place of ``shares``: what a share is in pixels is known now that the images were looked at."""
-    if "shares" not in table:
-        return table
-    rows = zip(table["shares"], table["width"].astype(int), table["height"].astype(int), strict=True)
-    boxes = [in_pixels(text, width, height) if isinstance(text, str) else None for text, width, height in rows]
-    return table.drop(columns="shares").assign(boxes=boxes)
 
 
 def _answers(

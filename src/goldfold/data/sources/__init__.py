@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.data.sources import coco, digits, folder, masks, scenes, table, voc, yolo
+from goldfold.data.sources import coco, digits, folder, instances, masks, scenes, table, voc, yolo
 from goldfold.runtime.errors import unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
@@ -13,6 +13,7 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "folder": folder.read,
     "csv": table.read,
     "masks": masks.read,
+    "instances": instances.read,
     "coco": coco.read,
     "voc": voc.read,
     "yolo": yolo.read,
