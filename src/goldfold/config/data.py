@@ -1,12 +1,13 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from goldfold.config.base import Section
-from goldfold.config.sources import DataBase, MaskBase
+from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
+from goldfold.config.sources import DataBase
 
 
 class Digits(DataBase):
@@ -74,48 +75,6 @@ class Csv(DataBase):
     """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
     """Column with the fold number, for `folds.splitter: predefined`."""
-
-
-class Masks(MaskBase):
-    """A folder of images and one of masks of the same names: one channel, a value a class."""
-
-    source: Literal["masks"]
-    train: str
-    """Folder of training images, searched with all sub-folders."""
-    masks: str
-    """Folder of their masks."""
-    mask_suffix: str = ""
-    """What the name of a mask has after its image's, e.g. `_mask`."""
-    test: str | None = None
-    """Folder of test images."""
-    test_answers: str | None = None
-    """Folder of the test images' true masks, where known; used for nothing but a score in the report."""
-    unlabeled: str | None = None
-    """Folder of images without masks."""
-    groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
-
-
-class Instances(DataBase):
-    """A folder an image: `<id>/images/<name>.png`, and `<id>/masks/*.png`, a file an object, which become one mask."""
-
-    target: ClassVar[str] = "mask"
-    source: Literal["instances"]
-    train: str
-    """Folder of the folders of training images."""
-    test: str | None = None
-    """Folder of the folders of test images."""
-    test_answers: str | None = None
-    """The same with the test images' true masks, where known; used for nothing but a score in the report."""
-    unlabeled: str | None = None
-    """Folder of the folders of images without masks."""
-    groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
-
-    @property
-    def target_settings(self) -> dict[str, Any]:
-        """All that is not 0 in any file is the one class."""
-        return {"mask_values": "nonzero", "ignore_value": None}
 
 
 class Coco(DataBase):
@@ -229,7 +188,7 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Instances | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
     Field(discriminator="source"),
 ]
 

@@ -15,8 +15,6 @@ from goldfold.config.data import (
     Digits,
     Folder,
     Folds,
-    Instances,
-    Masks,
     ScenesBoxes,
     ScenesMasks,
     Submission,
@@ -24,6 +22,7 @@ from goldfold.config.data import (
     Yolo,
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.root import Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
 
@@ -35,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: csv": Csv,
     "data, source: masks": Masks,
     "data, source: instances": Instances,
+    "data, source: rle": Rle,
     "data, source: coco": Coco,
     "data, source: voc": Voc,
     "data, source: yolo": Yolo,

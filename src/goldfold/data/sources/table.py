@@ -1,5 +1,6 @@
 """A CSV table of ids and labels beside a folder of images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -122,13 +123,22 @@ def _listed(csv: str, images: str, key: str, id_column: str, image_column: str |
     for column, values in ((id_column, ids), (image_column, names)):
         if values.isna().any():
             raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
+    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
+
+
+def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
+    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
+
+    Raises:
+        DataError: a name leads out of the folder.
+    """
     found = images_below(images, "data.images")
     by_name = {name: name for name in found}
     by_stem: dict[str, str] = {}
     for name in reversed(found):
         by_stem[without_suffix(name)] = name
     paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / path) for path in paths]})
+    return [str(Path(images) / path) for path in paths]
 
 
 def _missing(name: str) -> str:
