@@ -1,6 +1,7 @@
 # make demo: set up, run the default config, say where the report is (demo-segmentation, demo-detection: masks, boxes).
 #  make test: set up, run all tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -26,7 +27,7 @@ define say
 endef
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

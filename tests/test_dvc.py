@@ -3,6 +3,7 @@ config and its raw data under DVC, and in a clone of it that pulled from a remot
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -176,6 +177,47 @@ def test_corrected_label_trains_all_and_decodes_nothing(project: Path) -> None:
         "manifest": 1, "folds": 1, "train": 4, "predict": 4, "ensemble": 1, "submit": 1, "report": 1,
     }  # fmt: skip
     assert is_settled(project)
+
+
+MEMBERS, BELOW = {"member@model0", "member@model1"}, {"ensemble", "result"}
+ALL_STAGES = MEMBERS | BELOW
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stages"),
+    [
+        pytest.param("config.yaml", "name: tiny", "name: tiny\nseeds: [0, 1]", ALL_STAGES, id="a seed more"),
+        pytest.param("config.yaml", "name: slim", "name: slim\n  dropout: 0.1", ALL_STAGES, id="a model's setting"),
+        pytest.param("config.yaml", "tta:", "tta:\n- vflip", ALL_STAGES, id="tta"),
+        pytest.param("config.yaml", "gallery: 4", "gallery: 5", ALL_STAGES, id="report"),
+        pytest.param("src/goldfold/engine/loop.py", "", "\nADDED = 1\n", ALL_STAGES, id="code of engine"),
+        pytest.param("src/goldfold/ensembling/average.py", "", "\nADDED = 1\n", ALL_STAGES, id="code of ensembling"),
+        pytest.param("workflow/scripts/predict.py", "", "\nADDED = 1\n", ALL_STAGES, id="a script"),
+        pytest.param(f"{RESULTS}/train/slim/round0/fold1/seed0/model.safetensors", None, None,
+                     {"member@model1", "result"}, id="a deleted model"),
+        pytest.param(f"{RESULTS}/leaderboard.csv", None, None, {"ensemble"}, id="a deleted file of the ensemble"),
+        pytest.param(f"{RESULTS}/folds/fold1.csv", None, None, ALL_STAGES, id="a deleted list"),
+    ],
+)  # fmt: skip
+def test_snakemake_is_asked_wherever_an_edit_of_the_matrix_has_jobs(
+    file: str, old: str | None, new: str | None, stages: set[str], project: Path
+) -> None:
+    """What is run inside a stage is Snakemake's matter (test_reruns.py); a stage that DVC skips would never ask it."""
+    path = project / file
+    before, times = path.read_bytes(), path.stat()
+    if old is None or new is None:
+        path.unlink()
+    else:
+        text = before.decode()
+        assert old in text
+        path.write_text(text.replace(old, new, 1) if old else text + new)
+    try:
+        said = run(project, "dvc", "repro", "--dry")
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    asked = set(re.findall(r"Running stage '([^']+)'", said))
+    assert asked >= {"folds", *stages}
 
 
 def test_plots_show_curves_and_confusion(project: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from goldfold import cli
 from goldfold.runtime import fingerprint as fingerprinting
-from goldfold.runtime import provenance, records, status
+from goldfold.runtime import provenance, records, source, status
 from goldfold.runtime.errors import GoldfoldError, nearest, unknown
 from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
 from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
@@ -181,8 +181,8 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     shutil.copytree(repo / "src/goldfold", tmp_path / "src/goldfold", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(repo / "workflow/scripts", tmp_path / "workflow/scripts")
     place(monkeypatch, tmp_path)
-    monkeypatch.setattr(provenance, "_tree", lambda file: parsed(file.read_text()))
-    caches = (provenance.source_digest, provenance.code_table, provenance._code_digest, provenance._imports)
+    monkeypatch.setattr(source, "_tree", lambda file: parsed(file.read_text()))
+    caches = (provenance.source_digest, provenance.code_table, source.code_digest, source._imports)
 
     def digest(stage: str, task: str = "classification", network: str = "small_resnet") -> str:
         for cached in caches:
@@ -198,6 +198,7 @@ def place(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """Where provenance looks for the code."""
     monkeypatch.setattr(provenance, "ROOT", root)
     monkeypatch.setattr(provenance, "PACKAGE", root / "src/goldfold")
+    monkeypatch.setattr(source, "PACKAGE", root / "src/goldfold")
     monkeypatch.setattr(provenance, "SCRIPTS", root / "workflow/scripts")
 
 
@@ -358,7 +359,7 @@ def test_each_rule_asks_for_the_digest_of_its_own_stage_task_and_network(repo: P
 
 def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
-    assert len(provenance.FRAME) == 7
+    assert len(provenance.FRAME) == 9
     for name in provenance.FRAME:
         edit(f"{name.removeprefix('goldfold.').replace('.', '/')}.py", "\nADDED = 1\n")
     assert {stage: sources(stage) for stage in STAGES} == before

@@ -26,6 +26,7 @@ MISSING = [tool for tool in ("munged", "slurmctld", "slurmd", "sbatch", "srun") 
 WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue"]
 IMPATIENT = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10", "--max-threads", "2"]
 SMALL = {"models": TINY["models"][:1], "data": {**TINY["data"], "shards": 1}, "pseudo_labels": {"rounds": 0}}
+DIGITS = {"data": {"source": "digits", "shards": 1}, "train": {**TINY["train"], "epochs": 2}}
 
 WHY_NOT = (
     "only root can start a Slurm here"
@@ -154,9 +155,9 @@ def test_the_profile_says_all_that_the_default_says() -> None:
 
 @on_slurm
 def test_two_nodes_make_the_same_bytes_as_one_machine(cluster: Cluster, tmp_path: Path) -> None:
-    expected = cluster.run_locally(prepared(tmp_path / "local"))
+    expected = cluster.run_locally(prepared(tmp_path / "local", **DIGITS))
     assert len(expected) == 2 * 2 + 2 * 2 + 5
-    folder = prepared(tmp_path / "slurm")
+    folder = prepared(tmp_path / "slurm", **DIGITS)
     run = cluster.run(folder)
     assert run.wait(timeout=900) == 0, (folder / "out").read_text()
     assert bytes_of(folder) == expected

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from goldfold import verify, why
+from goldfold import check, verify, why
 from goldfold.runtime import status
 from goldfold.runtime.errors import GoldfoldError
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and options.command != "why":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return {"status": _status, "verify": _verify, "why": _why}[options.command](options, rest)
+        return {"check": _check, "status": _status, "verify": _verify, "why": _why}[options.command](options, rest)
     except GoldfoldError as error:
         print(f"goldfold: {error}", file=sys.stderr)
         return 2
@@ -35,9 +35,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="All other arguments are Snakemake's: goldfold why results/mine/metrics.json --configfile mine.yaml",
     )
     explained.add_argument("--look", action="store_true", help="make manifest and folds first, so as to know exactly")
+    looked_at = commands.add_parser("check", help="say whether config and data can be run, and what is doubtful")
+    looked_at.add_argument("--config", type=Path, default=Path("config.yaml"), help="config.yaml where none is named")
     checked = commands.add_parser("verify", help="compute all digests of results anew and name what differs")
     checked.add_argument("results", type=Path, nargs="+", help="such as results/digits")
-    for command in (shown, explained, checked):
+    for command in (shown, explained, looked_at, checked):
         command.add_argument("--json", action="store_true", help="for machines")
     return parser
 
@@ -50,6 +52,12 @@ def _why(options: argparse.Namespace, rest: list[str]) -> int:
         found = why.jobs(rest)
     print(why.as_json(found) if options.json else why.as_text(found))
     return 0
+
+
+def _check(options: argparse.Namespace, rest: list[str]) -> int:
+    found = check.check(options.config)
+    print(json.dumps(check.as_json(found), indent=2) if options.json else check.as_text(found))
+    return 0 if found.error is None else 1
 
 
 def _verify(options: argparse.Namespace, rest: list[str]) -> int:

@@ -5,10 +5,7 @@ checkpoint folds:
         recipe=recipe(
             f"{RESULTS}/folds/run.json",
             code=code("folds"),
-            task=slices.task(CONFIG),
-            splits=CONFIG.tables,
-            shards=CONFIG.data.shards,
-            **CONFIG.folds.model_dump(),
+            **slices.folds(CONFIG),
         ),
         manifest=[
             *rules.manifest.output.tables,

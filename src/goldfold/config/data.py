@@ -199,6 +199,9 @@ class Folds(Section):
     splitter: Literal["stratified", "group", "stratified_group", "predefined"] = "stratified"
     n_folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, lt=2**32)
+    sticky: bool = False
+    """Whether images keep their folds when others come or go, as long as splitter, n_folds and seed stay; scores of
+    before and after then compare. Keep `folds/` of the results: it holds what was decided."""
 
 
 class Submission(Section):

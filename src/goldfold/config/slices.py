@@ -28,6 +28,16 @@ def manifest(config: Config) -> dict[str, Any]:
     }
 
 
+def folds(config: Config) -> dict[str, Any]:
+    """All that the folds depend on besides the manifest."""
+    return {
+        "task": task(config),
+        "splits": config.tables,
+        "shards": config.data.shards,
+        **config.folds.model_dump(),
+    }
+
+
 def task(config: Config) -> dict[str, Any]:
     """Name and settings of the task, as far as they matter before the ensemble."""
     late = find(config.task).late

@@ -1,6 +1,7 @@
 """Decoded, resized images (and masks) as memory-mapped arrays: decode once, never in the training loop."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,15 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
         table: columns id, path and sha256, and mask where masks are learnt from.
 
     Raises:
-        DataError: an image or a mask can no longer be read.
+        DataError: an image or a mask can no longer be read, or the disk is too small for all of them.
     """
+    paths = list(table["mask"]) if "mask" in table else []
+    paths = paths if any(paths) else []  # test and unlabeled images have none
+    dtype = np.dtype(f"uint{pd.to_numeric(table['mask_depth']).max():.0f}" if paths else np.uint8)
+    _refuse_full_disk(folder, len(table), size, size[0] * size[1] * (channels + bool(paths) * dtype.itemsize))
     _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
            lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
     if "mask" in table:
-        paths = list(table["mask"])
-        depth = pd.to_numeric(table["mask_depth"]).max() if any(paths) else 8
-        dtype = np.dtype(f"uint{depth:.0f}")
-        paths = paths if any(paths) else []  # test and unlabeled images have none
         _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
     write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
 
@@ -49,19 +50,27 @@ def _stack(
     out: Path, paths: list[str], shape: tuple[int, ...], dtype: "np.dtype[Any]", read: Callable[[str], NDArray[Any]]
 ) -> None:
     """Write what ``read`` makes of each file as one array, one after the other."""
-    with atomic(out) as temporary:
-        if not paths:
-            np.save(temporary, np.zeros((0, *shape), dtype=dtype))
-            return
-        stack = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(len(paths), *shape))
-        for row, path in enumerate(paths):
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(paths), *shape)}
+    with atomic(out) as temporary, open(temporary, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for path in paths:
             try:
-                stack[row] = read(path)
+                pixels = np.ascontiguousarray(read(path), dtype=dtype)
             except (OSError, Undecodable) as error:
                 raise DataError(
                     f"{path}: {error}. It was sound when the manifest was made; run again to look anew."
                 ) from error
-        stack.flush()
+            stream.write(pixels.reshape(shape).data)
+
+
+def _refuse_full_disk(folder: Path, n: int, frame: tuple[int, ...], bytes_an_image: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if n * bytes_an_image > free:
+        raise DataError(
+            f"{folder}: {n} images of {frame[0]} x {frame[1]} pixels need {n * bytes_an_image / 1e9:,.1f} GB, "
+            f"{free / 1e9:,.1f} GB are free there. Make room, or lower image_size_px."
+        )
 
 
 class CachedImages:

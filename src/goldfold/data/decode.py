@@ -40,7 +40,7 @@ def _truncated(data: NDArray[np.uint8]) -> bool:
     """Whether a JPEG or PNG ends before its end marker; OpenCV fills the rest with grey and says nothing."""
     content = data.tobytes()
     if content.startswith(b"\xff\xd8\xff"):
-        return content.find(b"\xff\xd9", _start_of_scan(content)) < 0
+        return not content.endswith(b"\xff\xd9") and content.find(b"\xff\xd9", _start_of_scan(content)) < 0
     return content.startswith(b"\x89PNG\r\n\x1a\n") and not _has_end_chunk(content)
 
 

@@ -45,6 +45,8 @@ class Placement:
 
     def into_frame(self, inner: NDArray[Any], fill: int = 0) -> NDArray[Any]:
         """The scaled image (height, width, ...) in its frame; what it does not cover is ``fill``."""
+        if self.inner == self.frame:
+            return inner
         canvas = np.full((*self.frame, *inner.shape[2:]), fill, dtype=inner.dtype)
         _paste(inner, canvas, self.top, self.left)
         return canvas

@@ -1,39 +1,61 @@
 """Are the images sound? One look at each file, in parallel."""
 
+import warnings
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from goldfold.data.decode import Undecodable, decode
-from goldfold.runtime.fingerprint import StatCache
+from goldfold.data.looking import Seen, look_at
 
-CHUNK = 64
+BITS_PER_SAMPLE = 258
+"""TIFF's tag."""
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
-    """Table with a row a path: ``path, sha256, width, height, reason``; a sound image has an empty reason.
+    """Table with a row a path; a sound image has an empty reason.
+
+    Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
+    them, ``kind`` (JPEG, PNG, ...; empty where Pillow does not know it), ``reason``.
 
     Args:
         paths: image files.
         workers: processes that decode.
     """
     names = sorted(set(paths))
-    present = [name for name in names if Path(name).is_file()]
-    digests = StatCache().digests(present)
-    with ProcessPoolExecutor(workers) as pool:
-        sizes = dict(zip(present, pool.map(_size, present, chunksize=CHUNK), strict=True))
-    rows = []
-    for name in names:
-        width, height, reason = sizes.get(name, (0, 0, "file is missing"))
-        rows.append({"path": name, "sha256": digests.get(name, ""), "width": width, "height": height, "reason": reason})
-    return pd.DataFrame(rows, columns=["path", "sha256", "width", "height", "reason"])
+    seen = look_at(names, look, workers)
+    missing = ("", [0, 0, 0, 0, "", "file is missing"])
+    rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
+    return pd.DataFrame(rows, columns=["path", "sha256", "width", "height", "channels", "bits", "kind", "reason"])
 
 
-def _size(path: str) -> tuple[int, int, str]:
+def look(path: str) -> Seen:
+    """Width, height, channels, bits, kind and what is wrong with one file."""
     try:
         height, width = decode(path, channels=3).shape[:2]
     except Undecodable as error:
-        return 0, 0, str(error)
-    return width, height, ""
+        return [0, 0, 0, 0, "", str(error)]
+    return [width, height, *_stored(path), ""]
+
+
+def _stored(path: str) -> tuple[int, int, str]:
+    """Channels, bits and kind, by the head of the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of very large pictures, which were decoded all the same
+            with Image.open(path) as image:
+                return len(image.getbands()), _bits(image, path), str(image.format)
+    except Exception:  # a format that OpenCV reads and Pillow does not
+        return 0, 0, ""
+
+
+def _bits(image: Any, path: str) -> int:
+    """Bits a channel: Pillow turns 16 of a picture with colours into 8, and says nothing."""
+    if image.format == "PNG":
+        with open(path, "rb") as stream:
+            return stream.read(25)[24]
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))))
+    return 1 if image.mode == "1" else 8

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,13 @@ from goldfold.data import colours, run_masks
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import place
+from goldfold.data.looking import Seen, look_at, of_files
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
-from goldfold.runtime.fingerprint import StatCache
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
 """(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.data.colours`."""
 
-CHUNK = 64
 COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 MOST_COLOURS = 1024
@@ -148,32 +146,30 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
         workers: processes that decode.
     """
     names = sorted(set(paths))
-    present = [name for name in names if run_masks.is_text(name) or Path(name).exists()]
-    digests = _digests(present)
-    with ProcessPoolExecutor(workers) as pool:
-        looks = dict(zip(present, pool.map(_look, present, chunksize=CHUNK), strict=True))
-    missing = (0, 0, "{}", "file is missing")
-    rows = [(name, digests.get(name, ""), *looks.get(name, missing)) for name in names]
+    seen = look_at(names, look, workers, digests_of=_digests)
+    missing = ("", [0, 0, "{}", "file is missing"])
+    rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
 
 
-def _digests(names: list[str]) -> dict[str, str]:
-    """sha256 of the bytes of a file or text; of a folder, of the names and digests of its files."""
-    parts = {name: _parts(name) for name in names}
-    of_part = StatCache().digests(part for found in parts.values() for part in found)
-    digests = {}
-    for name, found in parts.items():
-        lines = name if run_masks.is_text(name) else "".join(f"{Path(part).name} {of_part[part]}\n" for part in found)
-        digests[name] = of_part[name] if found == [name] else hashlib.sha256(lines.encode()).hexdigest()
-    return digests
-
-
-def _look(path: str) -> tuple[int, int, str, str]:
+def look(path: str) -> Seen:
+    """Height, width, values and what is wrong with one mask."""
     try:
         mask = decode_mask(path)
-        return mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""
+        return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
     except Undecodable as error:
-        return 0, 0, "{}", str(error)
+        return [0, 0, "{}", str(error)]
+
+
+def _digests(names: Iterable[str]) -> dict[str, str]:
+    """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
+    parts = {name: _parts(name) for name in names if run_masks.is_text(name) or Path(name).exists()}
+    of_part = of_files(part for found in parts.values() for part in found)
+    digests = {}
+    for name, found in parts.items():
+        lines = ["text", name] if run_masks.is_text(name) else [f"{Path(part).name} {of_part[part]}" for part in found]
+        digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return digests
 
 
 def _refuse_pages(image: Image.Image) -> None:

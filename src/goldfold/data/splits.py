@@ -1,13 +1,15 @@
 """Split training images into folds."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.data.sticky import extend
 from goldfold.runtime.errors import DataError, unknown
 
 Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
@@ -105,13 +107,21 @@ SPLITTERS: dict[str, Splitter] = {
 }
 
 
-def split(table: pd.DataFrame, content: pd.DataFrame, splitter: str, n_folds: int, seed: int) -> NDArray[np.int64]:
+def split(
+    table: pd.DataFrame,
+    content: pd.DataFrame,
+    splitter: str,
+    n_folds: int,
+    seed: int,
+    known: Mapping[str, int] = MappingProxyType({}),
+) -> NDArray[np.int64]:
     """Validation fold (0 .. n_folds-1) of each row of ``table``; every fold has images, and every class in training.
 
     The result does not depend on the order of the rows.
 
     Args:
         content: how much of each class is in each image.
+        known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
 
     Raises:
         DataError: the data cannot be split so.
@@ -121,7 +131,11 @@ def split(table: pd.DataFrame, content: pd.DataFrame, splitter: str, n_folds: in
     order = np.argsort(table["id"].to_numpy(dtype=str), kind="stable")
     folds = np.empty(len(table), dtype=np.int64)
     ordered = table.iloc[order].reset_index(drop=True), content.iloc[order].reset_index(drop=True)
-    folds[order] = SPLITTERS[splitter](*ordered, n_folds, seed)
+    folds[order] = (
+        extend(*ordered, dict(known), n_folds, seed)
+        if known and splitter != "predefined"
+        else SPLITTERS[splitter](*ordered, n_folds, seed)
+    )
     _check(table, content, folds, n_folds)
     return folds
 

@@ -1,21 +1,19 @@
 """What a result was made from: digests of the code a job reaches, and the record kept beside each model."""
 
-import ast
 import hashlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from goldfold.models import MODELS
+from goldfold.runtime.source import PACKAGE, closure, code_digest, files_of
 from goldfold.tasks import TASKS
 
-PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 VERSIONS_OF = (
@@ -28,9 +26,12 @@ SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakem
 PAGE_SUFFIXES = frozenset({".css", ".html"})
 """Files beside the code that shape the report."""
 LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
-FRAME = tuple(
-    f"goldfold.runtime.{name}"
-    for name in ("job", "status", "gpu_slots", "run_lock", "records", "recipes", "provenance")
+FRAME = (
+    *(
+        f"goldfold.runtime.{name}"
+        for name in ("job", "status", "gpu_slots", "run_lock", "records", "recipes", "provenance", "source")
+    ),
+    "goldfold.data.looking",
 )
 """What stands around a stage's work and has no part in what it computes."""
 UNREACHED: dict[str, tuple[str, ...]] = {
@@ -69,69 +70,16 @@ def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
     for module in (place.split(":")[0] for place in (TASKS.get(task, task), MODELS.get(network, network))):
         own_file = None if module.startswith("goldfold.") else _own_file(module)
         if own_file:
-            own[module] = _code_digest(own_file)[:16]
-        for file in [own_file] if own_file else _files_of(module):
+            own[module] = code_digest(own_file)[:16]
+        for file in [own_file] if own_file else files_of(module):
             files |= closure(file, unreached) - {own_file}  # the user's own code may lie anywhere
     pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
-    return {str(file.relative_to(ROOT)): _code_digest(file)[:16] for file in sorted(files | pages)} | own
+    return {str(file.relative_to(ROOT)): code_digest(file)[:16] for file in sorted(files | pages)} | own
 
 
 def code_of(recipe: dict[str, Any]) -> dict[str, str]:
     """The table behind the digest of a job's recipe."""
     return code_table(*recipe["code"]["of"])
-
-
-def closure(script: Path, unreached: tuple[str, ...] = ()) -> set[Path]:
-    """Files of goldfold that ``script`` imports, directly or not, itself included."""
-    seen, todo = set(), [script]
-    while todo:
-        file = todo.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        for name in _imports(file):
-            if not any(name == skipped or name.startswith(f"{skipped}.") for skipped in unreached):
-                todo.extend(_files_of(name))
-    return seen
-
-
-@cache
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-@cache
-def _code_digest(file: Path) -> str:
-    text = ast.dump(_tree(file)).encode() if file.suffix == ".py" else file.read_bytes()
-    return hashlib.sha256(text).hexdigest()
-
-
-@cache
-def _imports(file: Path) -> tuple[str, ...]:
-    """Dotted names of goldfold's modules that a file imports anywhere, functions included."""
-    names: list[str] = []
-    for node in _run(_tree(file)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in names if name.split(".")[0] == "goldfold")
-
-
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """All that is below ``node`` but what stands under ``if TYPE_CHECKING``, which never runs."""
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
-            yield child
-            yield from _run(child)
-
-
-def _files_of(name: str) -> list[Path]:
-    """Files that importing ``name`` runs: its own and those of the packages above it."""
-    parts = name.split(".")[1:]
-    folders = [PACKAGE.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    module = PACKAGE.joinpath(*parts).with_suffix(".py") if parts else PACKAGE / "__init__.py"
-    return [file for file in (*folders, module) if file.is_file()]
 
 
 def _own_file(name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ CACHED = ("id", "path", "sha256")
 
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
-    shards: int,
+    shards: int, sticky: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
     - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on
     - ``summary.csv``: how much of each class is in each fold, and the number of its images
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
+    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
@@ -34,7 +35,12 @@ def run(
     train, out = tables["train"], Path(folder)
     chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
     content = chosen_task.content(train)
-    numbers = split(train, content, splitter, n_folds, seed)
+    rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
+    known = _known(out, rule) if sticky else {}
+    numbers = split(train, content, **rule, known=known)
+    if known:
+        kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
+        print(f"{kept} of {len(train)} images keep their fold", flush=True)
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
         rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
@@ -52,6 +58,7 @@ def run(
         for piece in range(shards):
             rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
+    write_if_changed(out / "split.json", json.dumps(rule))
     write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
@@ -59,6 +66,15 @@ def run(
     print(summary.to_string(), flush=True)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(table) for name, table in tables.items()}, "files": lists}
+
+
+def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:
+    """Folds of an earlier split by the same rule, by id."""
+    table, split = folder / "train.csv", folder / "split.json"
+    if not table.exists() or not split.exists() or read_json(split) != rule:
+        return {}
+    earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
+    return dict(zip(earlier["id"], earlier["fold"].astype(int), strict=True))
 
 
 def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:

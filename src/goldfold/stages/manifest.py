@@ -81,7 +81,7 @@ def _sound(
     split: str, table: pd.DataFrame, scanned: pd.DataFrame, lost: list[pd.DataFrame], policies: Policies
 ) -> pd.DataFrame:
     """Rows of readable images with what the scan found; the others go to quarantine, or the job ends."""
-    merged = table.merge(scanned, on="path", how="left", validate="many_to_one")
+    merged = table.merge(scanned[[*COLUMNS[1:], "reason"]], on="path", how="left", validate="many_to_one")
     is_missing, is_bad = merged["reason"] == "file is missing", merged["reason"] != ""
     for rows, policy, key in (
         (is_missing, policies.on_missing_image, "on_missing_image"),

@@ -1,0 +1,114 @@
+"""`goldfold check`: config and data, before anything is trained."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from goldfold import cli
+from goldfold.check import check
+
+CONFIG = {
+    "name": "mine",
+    "data": {"source": "csv", "train": "train.csv", "images": "images", "on_missing_label": "quarantine"},
+    "folds": {"n_folds": 2},
+    "models": [{"name": "a", "network": "small_resnet", "image_size_px": 8}],
+}
+
+
+def write(n: int = 24, **changes: Any) -> None:
+    """A set of two classes, and a config for it."""
+    Path("images").mkdir()
+    generator = np.random.default_rng(0)
+    for index in range(n):
+        cv2.imwrite(f"images/{index:02d}.png", generator.integers(0, 255, (12, 16, 3), np.uint8))
+    labels = ["cat" if index % 2 else "dog" for index in range(n)]
+    pd.DataFrame({"id": [f"{index:02d}" for index in range(n)], "label": labels}).to_csv("train.csv", index=False)
+    Path("config.yaml").write_text(yaml.safe_dump({**CONFIG, **changes}))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    status = cli.main(["check", *words])
+    said = capsys.readouterr()
+    assert said.err == ""
+    return status, said.out
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_data_that_can_be_run_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    write()
+    status, said = run(capsys)
+    assert status == 0
+    for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 to 12 images", "  cat: 12 (6, 6 by fold)",
+                 "left out: 0", "doubts: none"):  # fmt: skip
+        assert line in said.splitlines()
+    assert not Path("results").exists()
+    status, said = run(capsys, "--json")
+    told = json.loads(said)
+    assert (status, told["ok"], told["images"], told["classes"]["dog"]) == (
+        0,
+        True,
+        {"train": 24},
+        {"0": 6.0, "1": 6.0},
+    )
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write()
+    Path("images/00.png").write_bytes(Path("images/00.png").read_bytes()[:100])
+    Image.new("RGB", (5, 3)).save("images/01.png", format="JPEG")
+    cv2.imwrite("images/02.png", np.full((4, 4), 4000, np.uint16))
+    status, said = run(capsys)
+    assert status == 0
+    assert "  train 00 (images/00.png): file is truncated" in said
+    for doubt in (
+        "1 of 24 images of train are left out (4%); see the reasons",
+        "1 files are not what their suffix says, first images/01.png: JPEG",
+        "1 of 23 images have more than 8 bits a channel, first images/02.png: the upper 8 are used",
+        "images differ in the number of channels: 1 with 1, 22 with 3",
+    ):
+        assert f"  {doubt}" in said
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    write(70)
+    table = pd.read_csv("train.csv", dtype=str).assign(label=["cat"] * 67 + ["dog"] * 3)
+    table.to_csv("train.csv", index=False)
+    said = run(capsys)[1]
+    assert "  1 classes have fewer than 10 examples, the smallest 'dog' with 3" in said
+    assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (macro_f1)" in said
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"folds": {"n_folds": 13}}, "class 'cat' has 12 images, fewer than folds.n_folds: 13"),
+        ({"data": {**CONFIG["data"], "images": "pictures"}}, "data.images: pictures is not a folder"),  # type: ignore[dict-item]
+        ({"name": 3}, "name = 3: Input should be a valid string"),
+    ],
+)
+def test_what_cannot_be_run_is_told_with_status_1(
+    changes: dict[str, Any], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(**changes)
+    status, said = run(capsys)
+    assert status == 1
+    assert said.startswith("config.yaml: cannot be run\n")
+    assert text in said
+    status, said = run(capsys, "--json")
+    assert (status, json.loads(said)["ok"]) == (1, False)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_config_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("mine.yaml").error == "mine.yaml: No such file or directory"
+    assert run(capsys, "--config", "mine.yaml")[0] == 1
