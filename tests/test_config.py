@@ -231,7 +231,11 @@ WRONG_FOR_TASK = [
     ("segmentation", {"ensemble": {"iou_threshold": 0.4}}, ["ensemble.iou_threshold", "'segmentation' has no boxes"]),
     ("classification", {"ensemble": {"skip_threshold": 0.1}}, ["ensemble.skip_threshold", "has no boxes to fuse"]),
     ("segmentation", {"data": {**MASKS, "mask_values": "all"}}, ["data.mask_values = 'all'", "'index' or 'nonzero'"]),
-    ("segmentation", {"data": {**MASKS, "mask_values": {"a": 70000}}}, ["data.mask_values = 70000", "less than 65536"]),
+    (
+        "segmentation",
+        {"data": {**MASKS, "mask_values": {"a": 70000}}},
+        ["data.mask_values = 70000", "must be a whole number from 0 to 65535"],
+    ),
     (
         "segmentation",
         {"data": {**MASKS, "mask_values": {"a": 1, "b": 1}}},
@@ -242,7 +246,11 @@ WRONG_FOR_TASK = [
         {"data": {**MASKS, "mask_values": {"a": 1, "b": 2}, "ignore_value": 2}},
         ["data.ignore_value = 2", "is the value of class 'b'"],
     ),
-    ("segmentation", {"data": {**MASKS, "ignore_value": -1}}, ["data.ignore_value = -1", "greater than or equal to 0"]),
+    (
+        "segmentation",
+        {"data": {**MASKS, "ignore_value": -1}},
+        ["data.ignore_value = -1", "must be a whole number from 0"],
+    ),
     ("detection", {"data": {**COCO, "mask_values": "index"}}, ["data.mask_values: unknown key", "allowed: channels"]),
     ("detection", {"data": {**COCO, "on_bad_label": "cut"}}, ["data.on_bad_label = 'cut'", "'quarantine' or 'drop'"]),
     (
@@ -533,7 +541,7 @@ TASK_OF_TARGET = {find(name).target: name for name in TASKS}
 
 
 def test_every_source_is_asked_for_its_settings() -> None:
-    assert len(SOURCE_KINDS) == 8
+    assert len(SOURCE_KINDS) == 11
     assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
 
 

@@ -10,6 +10,7 @@ import yaml
 from goldfold.config import load, read
 from goldfold.config.root import Config
 from goldfold.config.schema import reference, schema
+from goldfold.data.sources import SOURCES
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
@@ -55,6 +56,17 @@ def test_every_test_named_exists(row: list[str]) -> None:
         functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         assert any(name.startswith("test_") for name in functions)
         assert not function or function in functions
+
+
+def test_every_source_has_its_layout_with_a_valid_config() -> None:
+    page = (ROOT / "docs/data.md").read_text()
+    blocks = dict(re.findall(r"^## (\w+)$.*?^```yaml$\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    own = {"digits", "scenes_masks", "scenes_boxes"}  # they bring their files themselves
+    assert set(blocks) == set(SOURCES) - own
+    for source, text in blocks.items():
+        written = yaml.safe_load(text)
+        assert written["data"]["source"] == source
+        Config.model_validate({**SKELETON, **written})
 
 
 def test_schema_and_reference_are_renewed() -> None:

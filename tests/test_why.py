@@ -137,3 +137,12 @@ def test_a_recipe_that_is_in_use_stays_as_it_is_when_another_is_asked_for(monkey
     monkeypatch.setattr(recipes, "DAY_SECONDS", -60)
     recipes.forget("results/x")
     assert not Path(other).exists()
+
+
+def test_a_table_with_a_very_long_field_can_be_looked_at(in_tmp: Path) -> None:
+    Path("raw").mkdir()
+    Path("raw/a.png").write_bytes(b"new")
+    runs = "1 2 " * 50_000
+    Path("train.csv").write_text(f"id,path,sha256,mask\na,raw/a.png,0000,{runs}\n")
+    (cause,) = why._changed_images({"outputs": {"train.csv": ""}}, "raw")
+    assert (cause.kind, cause.name, cause.old) == ("data", "raw/a.png", "0000")

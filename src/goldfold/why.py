@@ -145,6 +145,7 @@ def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
     """Images below ``folder`` that differ from what the manifest's tables have."""
     import csv
 
+    csv.field_size_limit(sys.maxsize)  # run lengths of a large image are longer than the 128 KiB that a field may have
     known: dict[str, str] = {}
     for table in (path for path in record["outputs"] if path.endswith(".csv")):
         with open(table, encoding="utf-8", newline="") as stream:

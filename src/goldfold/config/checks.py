@@ -193,7 +193,7 @@ def _folds(config: Config) -> Iterator[str]:
     if splitter == "predefined" and getattr(data, "fold_column", None) is None:
         yield f"folds.splitter = {splitter!r}: needs data.fold_column (source csv)"
     if splitter in ("group", "stratified_group") and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, coco, voc)"
+        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, boxes)"
     if splitter == "stratified" and grouped:
         yield (
             "there are groups (data.group_column or data.groups) but folds.splitter is 'stratified', which would split "

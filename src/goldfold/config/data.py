@@ -1,73 +1,16 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from goldfold.config.base import Section, Unique
-
-Policy = Literal["quarantine", "fail"]
-RAW = ("train", "images", "masks", "annotations", "test", "test_images", "test_answers", "unlabeled", "groups")
-"""Keys of sources that name the user's files and folders."""
+from goldfold.config.base import Section
+from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
+from goldfold.config.sources import DataBase
 
 
-class _DataBase(Section):
-    target: ClassVar[str]
-    """What it brings to learn from: ``label``, ``mask`` or ``boxes``."""
-    classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Names of the classes in their order (grades from the lowest; negative before positive); without it, numbers by
-    value, then names by alphabet."""
-    channels: Literal[1, 3] = 3
-    """1 reads images as grey, 3 as colour."""
-    on_bad_image: Policy = "quarantine"
-    """What to do with an image that cannot be read."""
-    on_missing_image: Policy = "fail"
-    """What to do with a row whose image is not there."""
-    on_missing_label: Policy | None = None
-    """What to do with a training image that has no label, mask or annotation; by default masks fail, others quarantine."""
-    on_bad_label: Literal["fail", "quarantine", "drop"] = "fail"
-    """What to do where a mask or a box is flawed; `drop` leaves out the box alone, and cuts one that reaches outside."""
-    shards: int = Field(4, ge=1, le=999)
-    """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
-
-    @property
-    def target_settings(self) -> dict[str, Any]:
-        """What the task must know of targets as this source has them."""
-        return {}
-
-    @property
-    def has_answers(self) -> bool:
-        """Whether the truth of the test images is known."""
-        return getattr(self, "test_answers", None) is not None
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there are test images to predict."""
-        return getattr(self, "test", None) is not None
-
-    @property
-    def has_unlabeled(self) -> bool:
-        """Whether there are images without labels to learn from."""
-        return getattr(self, "unlabeled", None) is not None
-
-    def owned(self, path: str | None) -> list[str]:
-        """``path`` where it is the user's file, nothing where it is not given or is generated."""
-        return [] if path is None else [path]
-
-    @property
-    def generated(self) -> list[str]:
-        """A file that stands for all those that the source writes by itself; empty where the data are the user's."""
-        return []
-
-    def raw_paths(self) -> list[str]:
-        """Files and folders whose contents the manifest depends on."""
-        values = [getattr(self, key, None) for key in RAW]
-        flat = [path for value in values for path in (value if isinstance(value, list) else [value])]
-        return [path for path in flat if path is not None for path in self.owned(path)]
-
-
-class Digits(_DataBase):
+class Digits(DataBase):
     """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
 
     target: ClassVar[str] = "label"
@@ -92,7 +35,7 @@ class Digits(_DataBase):
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
 
-class Folder(_DataBase):
+class Folder(DataBase):
     """One folder a class; `train` may also hold `train/` and `val/` (or `valid/`), which are then pooled."""
 
     target: ClassVar[str] = "label"
@@ -107,7 +50,7 @@ class Folder(_DataBase):
     """Folder of images without labels, searched with all sub-folders."""
 
 
-class Csv(_DataBase):
+class Csv(DataBase):
     """A CSV table of ids and labels beside a folder of images."""
 
     target: ClassVar[str] = "label"
@@ -134,69 +77,7 @@ class Csv(_DataBase):
     """Column with the fold number, for `folds.splitter: predefined`."""
 
 
-class _MaskBase(_DataBase):
-    target: ClassVar[str] = "mask"
-    mask_values: Literal["index", "nonzero"] | dict[str, Annotated[int, Field(ge=0, lt=2**16)]] = "index"
-    """Which pixel value is which class: `index`: 1 is the first of `classes`, 2 the second, 0 the background (without
-    `classes`, each value found is a class of that name); `nonzero`: all but 0 is the one class (255, numbered objects);
-    or {name: value}, where 0 may be a class of its own."""
-    ignore_value: Annotated[int, Field(ge=0, lt=2**16)] | None = None
-    """Pixel value that counts for nothing, neither in training nor in scores."""
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> "_MaskBase":
-        if isinstance(self.mask_values, dict) and not any(self.mask_values.values()):
-            raise ValueError("mask_values names no value but 0, so every pixel would be of one class; name another")
-        return self
-
-    @field_validator("mask_values")
-    @classmethod
-    def _values_differ(cls, rule: Any) -> Any:
-        names = list(rule) if isinstance(rule, dict) else []
-        for number, name in enumerate(names):
-            for other in names[:number]:
-                if rule[other] == rule[name]:
-                    raise ValueError(f"classes {other!r} and {name!r} have the same value {rule[name]}")
-        return rule
-
-    @field_validator("ignore_value")
-    @classmethod
-    def _ignores_no_class(cls, value: int | None, info: ValidationInfo) -> int | None:
-        rule, classes = info.data.get("mask_values"), info.data.get("classes") or []
-        values = rule if isinstance(rule, dict) else {name: 1 + n for n, name in enumerate(classes) if rule == "index"}
-        for name, own in values.items():
-            if own == value:
-                raise ValueError(f"is the value of class {name!r}; what is ignored must be no class")
-        return value
-
-    @property
-    def target_settings(self) -> dict[str, Any]:
-        """The rule for pixel values; classes that are found are named as their values."""
-        rule = "names" if self.mask_values == "index" and self.classes is None else self.mask_values
-        return {"mask_values": rule, "ignore_value": self.ignore_value}
-
-
-class Masks(_MaskBase):
-    """A folder of images and one of masks of the same names: one channel, a value a class."""
-
-    source: Literal["masks"]
-    train: str
-    """Folder of training images, searched with all sub-folders."""
-    masks: str
-    """Folder of their masks."""
-    mask_suffix: str = ""
-    """What the name of a mask has after its image's, e.g. `_mask`."""
-    test: str | None = None
-    """Folder of test images."""
-    test_answers: str | None = None
-    """Folder of the test images' true masks, where known; used for nothing but a score in the report."""
-    unlabeled: str | None = None
-    """Folder of images without masks."""
-    groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
-
-
-class Coco(_DataBase):
+class Coco(DataBase):
     """Boxes in COCO's JSON."""
 
     target: ClassVar[str] = "boxes"
@@ -222,7 +103,7 @@ class Coco(_DataBase):
         return self.test is not None or self.test_images is not None
 
 
-class Voc(_DataBase):
+class Voc(DataBase):
     """Boxes in Pascal VOC's XML, a file an image."""
 
     target: ClassVar[str] = "boxes"
@@ -245,7 +126,29 @@ class Voc(_DataBase):
     """CSV (id, group) that says which images belong together; a group is never split over folds."""
 
 
-class _Scenes(_DataBase):
+class Yolo(DataBase):
+    """Boxes in YOLO's text files, one an image: class number, centre and size as shares of the image's."""
+
+    target: ClassVar[str] = "boxes"
+    source: Literal["yolo"]
+    train: str
+    """Folder of images and labels, as `images/` and `labels/`, each with or without `train/` and `val/` (which are
+    pooled), as `train/images/`, `train/labels/`, ..., or side by side; a folder `test/` beside `train/` is left out."""
+    names: str
+    """`data.yaml`, of which only `names` is read, or a text file with a name a line."""
+    labels: str | None = None
+    """Folder of the labels, where they do not lie below `train`."""
+    test: str | None = None
+    """Folder of test images; may lie below `train`, and is not learnt from."""
+    test_answers: str | None = None
+    """Folder of the test images' labels, where known; used for nothing but a score in the report."""
+    unlabeled: str | None = None
+    """Folder of images without boxes."""
+    groups: str | None = None
+    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+
+
+class _Scenes(DataBase):
     """What both forms of the embedded scenes share."""
 
     directory: str = "data/scenes"
@@ -271,7 +174,7 @@ class _Scenes(_DataBase):
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
 
-class ScenesMasks(_Scenes, _MaskBase):
+class ScenesMasks(_Scenes, MaskBase):
     """Handwritten digits on photographs, both from inside scikit-learn, as images and masks; a fifth is the test set."""
 
     source: Literal["scenes_masks"]
@@ -284,7 +187,10 @@ class ScenesBoxes(_Scenes):
     source: Literal["scenes_boxes"]
 
 
-Data = Annotated[Digits | Folder | Csv | Masks | Coco | Voc | ScenesMasks | ScenesBoxes, Field(discriminator="source")]
+Data = Annotated[
+    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Field(discriminator="source"),
+]
 
 
 class Folds(Section):

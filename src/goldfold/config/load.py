@@ -15,7 +15,9 @@ from goldfold.config.sizes import with_sizes
 from goldfold.runtime.errors import ConfigError, nearest
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
-SOURCES = "'digits', 'folder', 'csv', 'masks', 'coco', 'voc', 'scenes_masks', 'scenes_boxes'"
+SOURCES = (
+    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes'"
+)
 QUOTED = re.compile(r"'([^']*)'")
 
 

@@ -9,8 +9,20 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from goldfold.config.data import Coco, Csv, Digits, Folder, Folds, Masks, ScenesBoxes, ScenesMasks, Submission, Voc
+from goldfold.config.data import (
+    Coco,
+    Csv,
+    Digits,
+    Folder,
+    Folds,
+    ScenesBoxes,
+    ScenesMasks,
+    Submission,
+    Voc,
+    Yolo,
+)
 from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.root import Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
 
@@ -21,8 +33,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: folder": Folder,
     "data, source: csv": Csv,
     "data, source: masks": Masks,
+    "data, source: instances": Instances,
+    "data, source: rle": Rle,
     "data, source: coco": Coco,
     "data, source: voc": Voc,
+    "data, source: yolo": Yolo,
     "data, source: digits": Digits,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,

@@ -13,7 +13,8 @@ TOLD_BY_TASK = ("mask_values", "ignore_value")
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    source = config.data.model_dump(exclude={"channels", "shards", "classes", *POLICIES, *TOLD_BY_TASK})
+    others = {"channels", "shards", "classes", *POLICIES, *TOLD_BY_TASK}
+    source = config.data.model_dump(exclude=others - config.data.handed)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
     return {

@@ -55,6 +55,12 @@ def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
     return [reasons[worst] for worst in np.select(list(found.values()), range(len(found)), len(found)).tolist()]
 
 
+def in_pixels(text: str, width: int, height: int) -> str:
+    """Boxes in shares of an image as boxes in its pixels, to a thousandth: that is more than six decimals of a share hold."""
+    labels, shares = from_text(text)
+    return to_text(labels, np.round(shares * [width, height, width, height], 3))
+
+
 @dataclass(frozen=True)
 class Checked:
     """The boxes of an image that can be used, cut at its borders, and what was wrong with the others."""

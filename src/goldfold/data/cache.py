@@ -37,7 +37,7 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     """
     paths = list(table["mask"]) if "mask" in table else []
     paths = paths if any(paths) else []  # test and unlabeled images have none
-    dtype = np.dtype(np.uint16 if paths and pd.to_numeric(table["mask_depth"]).max() > 8 else np.uint8)
+    dtype = np.dtype(f"uint{pd.to_numeric(table['mask_depth']).max():.0f}" if paths else np.uint8)
     _refuse_full_disk(folder, len(table), size, size[0] * size[1] * (channels + bool(paths) * dtype.itemsize))
     _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
            lambda path: resize(decode(path, channels), size, mode))  # fmt: skip

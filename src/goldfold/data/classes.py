@@ -1,5 +1,6 @@
 """The classes and their order."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -18,12 +19,23 @@ def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str
         DataError: a label is not named.
     """
     present = natural_order(labels)
+    _refuse_twins(present if named is None else [], where)
     for label in present if named is not None else []:
         if label not in named:  # type: ignore[operator]
             raise DataError(
                 f"{where}: label {label!r} is not in data.classes; {nearest(label, named or [])}named: {', '.join(named or [])}"
             )
     return present if named is None else list(named)
+
+
+def _refuse_twins(names: Sequence[str], where: str) -> None:
+    """Refuse ``01`` beside ``1``: two ways to write a number, or two classes?"""
+    for first, second in itertools.pairwise(names):
+        if _is_number(first) and _is_number(second) and float(first) == float(second):
+            raise DataError(
+                f"{where}: labels {first!r} and {second!r} are one number. Write them alike, or name both in data.classes "
+                f"if they are two classes."
+            )
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Find image files below a folder."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from goldfold.runtime.errors import DataError
 
@@ -22,15 +22,35 @@ def images_below(root: str | Path, key: str) -> list[str]:
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{key}: {root} is not a folder. Correct the path (it is relative to where snakemake starts).")
-    found = [
+    found = files_below(root, SUFFIXES)
+    if not found:
+        raise DataError(f"{key}: no images below {root}. Looked for files ending in {', '.join(sorted(SUFFIXES))}.")
+    return found
+
+
+def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
+    """Relative paths (``/`` between parts) of the files with these suffixes (lower case), sorted, no hidden ones."""
+    return sorted(
         (folder / name).relative_to(root).as_posix()
         for folder, names in _visible(root)
         for name in names
-        if Path(name).suffix.lower() in SUFFIXES
-    ]
-    if not found:
-        raise DataError(f"{key}: no images below {root}. Looked for files ending in {', '.join(sorted(SUFFIXES))}.")
-    return sorted(found)
+        if Path(name).suffix.lower() in suffixes
+    )
+
+
+def inside(name: str, where: str) -> str:
+    """A relative path that a list names, with ``/`` between its parts and no ``./`` in front.
+
+    Raises:
+        DataError: it leads out of the folder that it starts from.
+    """
+    plain = PurePosixPath(name.replace("\\", "/"))
+    if plain.is_absolute() or ".." in plain.parts or PureWindowsPath(name).is_absolute():
+        raise DataError(
+            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' in "
+            f"front."
+        )
+    return str(plain)
 
 
 def is_hidden(name: str) -> bool:

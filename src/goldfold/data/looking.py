@@ -28,8 +28,17 @@ Seen = list[Any]
 """What a look gives: plain values, as JSON has them."""
 
 
+def of_files(paths: Iterable[str]) -> dict[str, str]:
+    """sha256 of each file that is there."""
+    return StatCache().digests(path for path in paths if Path(path).is_file())
+
+
 def look_at(
-    paths: Iterable[str], look: Callable[[str], Seen], workers: int, progress: Callable[[int, str], Any] = Progress
+    paths: Iterable[str],
+    look: Callable[[str], Seen],
+    workers: int,
+    progress: Callable[[int, str], Any] = Progress,
+    digests_of: Callable[[Iterable[str]], dict[str, str]] = of_files,
 ) -> dict[str, tuple[str, Seen]]:
     """sha256 and what ``look`` gives for each file that is there, by path.
 
@@ -38,12 +47,12 @@ def look_at(
             code, and by the versions of what reads images.
         workers: processes that look.
         progress: (total, unit) -> counts the files.
+        digests_of: digest of each path that is there, where a path may be more than a file.
 
     Raises:
         DataError: a process was killed, most likely for lack of main memory.
     """
-    present = [path for path in dict.fromkeys(paths) if Path(path).is_file()]
-    digests = StatCache().digests(present)
+    digests = digests_of(dict.fromkeys(paths))
     first_with = {digest: path for path, digest in reversed(digests.items())}
     FOLDER.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(FOLDER / f"{look.__module__}.sqlite", timeout=600)) as store:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data import rle
+from goldfold.data import colours, rle
 from goldfold.data.mask_values import values_of
 
 IGNORE = 255
@@ -28,22 +28,28 @@ class Coding:
         self.first = 0 if 0 in self.values else 1
         """Channel of the first class."""
         self.n_channels = self.first + len(self.classes)
+        self.of_value = {0: 0} | {value: self.first + index for index, value in enumerate(self.values)}
+        if ignore_value is not None:
+            self.of_value[ignore_value] = IGNORE
+        self.has_colours = max(self.of_value) >= colours.FIRST
 
     def channels(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Channels of the pixels of a mask as it is on disk."""
         if self.takes_any:
             return np.where(mask == self.ignore_value, IGNORE, mask != 0).astype(np.uint8)
-        table = np.full(int(max(np.iinfo(mask.dtype).max, *self.values, self.ignore_value or 0)) + 1, IGNORE, np.uint8)
-        table[0] = 0
-        for index, value in enumerate(self.values):
-            table[value] = self.first + index
-        if self.ignore_value is not None:
-            table[self.ignore_value] = IGNORE
+        if self.has_colours:
+            values = np.array(sorted(self.of_value))
+            places = np.searchsorted(values, mask).clip(max=len(values) - 1)
+            of_place = np.array([self.of_value[value] for value in values.tolist()], dtype=np.uint8)
+            return np.where(values[places] == mask, of_place[places], IGNORE).astype(np.uint8)
+        table = np.full(max(np.iinfo(mask.dtype).max, *self.of_value) + 1, IGNORE, np.uint8)
+        table[list(self.of_value)] = list(self.of_value.values())
         return table[mask]
 
     def written(self, channels: NDArray[np.uint8]) -> NDArray[Any]:
-        """A mask as it would be on disk."""
-        return np.array([0] * self.first + self.values)[channels]
+        """A mask as it would be on disk, (height, width) or colours (height, width, 3)."""
+        values = np.array([0] * self.first + self.values)[channels]
+        return colours.pixels_of(values) if self.has_colours else values
 
     def pixels(self, contents: Sequence[Mapping[int, int]]) -> list[list[int]]:
         """Number of pixels of each class, from the number of each value, mask by mask."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from goldfold.data import colours, run_masks
 from goldfold.runtime.errors import DataError
 
 Contents = Mapping[int, int]
@@ -60,6 +61,22 @@ def classes_of(
     return _limited(names)
 
 
+def sound_of(contents: Sequence[Contents], flaws: Sequence[str], must_name: bool) -> list[Contents]:
+    """The contents of masks without a flaw.
+
+    Args:
+        must_name: whether the classes are to be found in them.
+
+    Raises:
+        DataError: they are, and there is none that holds more than the value 0.
+    """
+    sound = [content for content, flaw in zip(contents, flaws, strict=True) if not flaw]
+    first = next((flaw for flaw in flaws if flaw), "" if any(sound) else "no image has one")
+    if must_name and first and not any(value for content in sound for value in content):
+        raise DataError(f"data.masks: no mask that holds a class can be used, first: {first}. Correct them.")
+    return sound
+
+
 def _limited(names: list[str]) -> list[str]:
     if len(names) > MOST:
         raise DataError(
@@ -81,18 +98,27 @@ def flaw(found: Mapping[str, Any], content: Contents, size: tuple[int, int], all
         found: what the scan says of it.
         size: height and width of its image.
     """
+    called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
     if found["reason"]:
-        return f"its mask {found['mask']}: {found['reason']}"
+        return f"{called}: {found['reason']}"
     if (int(found["height"]), int(found["width"])) != size:
+        return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
+    if max(content) >= colours.FIRST and not any(value >= colours.FIRST for value in allowed or ()):
         return (
-            f"its mask {found['mask']} has {int(found['width'])} x {int(found['height'])} pixels, the image "
-            f"{size[1]} x {size[0]}"
+            f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
+            f"make it single-channel"
         )
     odd = sorted(set(content) - allowed) if allowed is not None else []
     if odd:
-        values = ", ".join(map(str, odd[:5])) + (", ..." if len(odd) > 5 else "")
-        return f"its mask {found['mask']} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+        values = ", ".join(map(colours.written, odd[:5])) + (", ..." if len(odd) > 5 else "")
+        return f"{called} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
     return ""
+
+
+def depth(content: Contents) -> int:
+    """Bits that the values of a mask take in an array."""
+    highest = max(content, default=0)
+    return 8 if highest < 1 << 8 else 16 if highest < colours.FIRST else 32
 
 
 def parsed(text: Any) -> dict[int, int]:

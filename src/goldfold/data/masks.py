@@ -1,5 +1,6 @@
 """Masks: from a file to the values of its pixels, into a network's frame, and a look at all of them."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -12,26 +13,39 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from goldfold.data import colours, run_masks
 from goldfold.data.decode import Undecodable
+from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import place
-from goldfold.data.looking import Seen, look_at
+from goldfold.data.looking import Seen, look_at, of_files
+from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
 
-Mask = NDArray[np.uint8] | NDArray[np.uint16]
-"""(height, width), a value a pixel."""
+Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+"""(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.data.colours`."""
 
 COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
+MOST_COLOURS = 1024
+"""A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
 SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
 
 
 def decode_mask(path: str | Path) -> Mask:
-    """Pixel values of a mask as they are stored (of a palette the index), turned upright by its EXIF entry.
+    """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
+    EXIF entry.
+
+    Args:
+        path: a file; a folder of files, one an object, which are laid over one another as 255; or run lengths as text.
 
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
     """
+    if run_masks.is_text(str(path)):
+        return _decode_runs(str(path))
+    if Path(path).is_dir():
+        return _laid_over(Path(path))
     content = Path(path).read_bytes()
     if not content:
         raise Undecodable("file is empty")
@@ -53,8 +67,40 @@ def decode_mask(path: str | Path) -> Mask:
         raise Undecodable(f"cannot be decoded: {error}") from error
 
 
+def _decode_runs(text: str) -> Mask:
+    try:
+        return run_masks.decode(text)
+    except DataError as error:
+        raise Undecodable(str(error).rstrip(".")) from error
+
+
+def _laid_over(folder: Path) -> Mask:
+    """255 where any file of a folder is not 0."""
+    union: NDArray[np.bool_] | None = None
+    for name in _parts(folder):
+        try:
+            part = decode_mask(name) != 0
+        except Undecodable as error:
+            raise Undecodable(f"{Path(name).name} {error}") from error
+        if union is not None and part.shape != union.shape:
+            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+        union = part if union is None else union | part
+    if union is None:
+        raise Undecodable("the folder holds no picture")
+    return union.astype(np.uint8) * np.uint8(255)
+
+
+def _parts(path: str | Path) -> list[str]:
+    """Files of a mask; none where it is missing or text."""
+    if run_masks.is_text(str(path)):
+        return []
+    if Path(path).is_dir():
+        return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
+    return [str(path)] if Path(path).is_file() else []
+
+
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
-    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16."""
+    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16; or one of (height, width, 3) colours."""
     pixels = mask.astype(np.uint8 if int(mask.max(initial=0)) <= 255 else np.uint16)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
@@ -70,14 +116,24 @@ def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0) -> 
     height, width = placement.inner
     scaled = mask
     if mask.shape != placement.inner:
-        scaled = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        known = mask.view(np.int32) if mask.dtype == np.uint32 else mask  # OpenCV knows no unsigned 32 bits
+        scaled = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
     return placement.into_frame(scaled, fill)
 
 
 def values_in(mask: Mask) -> dict[int, int]:
-    """Value -> number of its pixels, smallest value first."""
-    counts = np.bincount(mask.ravel())
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    """Value -> number of its pixels, smallest value first.
+
+    Raises:
+        Undecodable: there are more colours than a mask has.
+    """
+    if mask.dtype != np.uint32:
+        counts = np.bincount(mask.ravel())
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    values, numbers = np.unique(mask, return_counts=True)
+    if len(values) > MOST_COLOURS:
+        raise Undecodable(f"holds {len(values)} colours; a mask has one a class, in a format without loss")
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
@@ -86,23 +142,34 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     ``values`` is JSON, value -> number of its pixels.
 
     Args:
-        paths: mask files.
+        paths: what `decode_mask` takes.
         workers: processes that decode.
     """
     names = sorted(set(paths))
-    seen = look_at(names, look, workers)
+    seen = look_at(names, look, workers, digests_of=_digests)
     missing = ("", [0, 0, "{}", "file is missing"])
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
 
 
 def look(path: str) -> Seen:
-    """Height, width, values and what is wrong with one file."""
+    """Height, width, values and what is wrong with one mask."""
     try:
         mask = decode_mask(path)
+        return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
     except Undecodable as error:
         return [0, 0, "{}", str(error)]
-    return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
+
+
+def _digests(names: Iterable[str]) -> dict[str, str]:
+    """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
+    parts = {name: _parts(name) for name in names if run_masks.is_text(name) or Path(name).exists()}
+    of_part = of_files(part for found in parts.values() for part in found)
+    digests = {}
+    for name, found in parts.items():
+        lines = ["text", name] if run_masks.is_text(name) else [f"{Path(part).name} {of_part[part]}" for part in found]
+        digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return digests
 
 
 def _refuse_pages(image: Image.Image) -> None:
@@ -128,9 +195,8 @@ def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
     """The one channel of decoded pixels of a Pillow mode."""
     if mode in COLOUR:
         channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
-        if (channels != channels[..., :1]).any():
-            raise Undecodable("a colour picture, its channels differ; single-channel masks are needed")
-        return channels[..., 0]
+        differ = (channels != channels[..., :1]).any()
+        return colours.numbers_of(channels) if differ else channels[..., 0]
     if mode in ("1", "L", "P"):
         return pixels.astype(np.uint8)
     if mode == "I" or mode.startswith("I;16"):

@@ -23,24 +23,37 @@ def encode(mask: NDArray[np.bool_]) -> str:
     return " ".join(map(str, edges.tolist()))
 
 
-def decode(text: str, height: int, width: int) -> NDArray[np.bool_]:
+def decode(text: str, height: int, width: int, row_major: bool = False, first_pixel: int = 1) -> NDArray[np.bool_]:
     """Mask (height, width) of run lengths as `encode` writes them.
+
+    Args:
+        row_major: pixels are counted along the rows.
+        first_pixel: the number of the first pixel.
 
     Raises:
         DataError: the text is no list of runs that lie in the image, one after the other.
     """
     starts, lengths = _numbers(text)
-    _refuse(starts < 1, starts, lengths, "starts before 1, the first pixel")
-    _refuse(lengths < 1, starts, lengths, "has no length")
     ends = starts + lengths
-    _refuse(ends > height * width + 1, starts, lengths, f"reaches beyond the {height} x {width} pixels of the image")
     early = np.zeros(len(starts), dtype=bool)
     early[1:] = starts[1:] < ends[:-1]
-    _refuse(early, starts, lengths, "starts before the end of the run before it")
+    for wrong, reason in (
+        (starts < first_pixel, f"starts before {first_pixel}, the first pixel"),
+        (lengths < 1, "has no length"),
+        (ends > height * width + first_pixel, f"reaches beyond the {height} x {width} pixels of the image"),
+        (early, "starts before the end of the run before it"),
+    ):
+        if wrong.any():
+            run = int(np.argmax(wrong))
+            raise DataError(
+                f"run lengths: run {run + 1} of {len(starts)}, '{starts[run]} {lengths[run]}', {reason}. Runs count "
+                f"{'along the rows' if row_major else 'down the columns'} from {first_pixel}, in order; correct the text."
+            )
     steps = np.zeros(height * width + 1, dtype=np.int8)
-    steps[starts - 1] += 1
-    steps[ends - 1] -= 1
-    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape((height, width), order="F")
+    steps[starts - first_pixel] += 1
+    steps[ends - first_pixel] -= 1
+    flat = np.cumsum(steps[:-1], dtype=np.int8).astype(bool)
+    return flat.reshape((height, width), order="C" if row_major else "F")
 
 
 def _numbers(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -55,12 +68,3 @@ def _numbers(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         )
     numbers = np.array([int(word) for word in words], dtype=np.int64).reshape(-1, 2)
     return numbers[:, 0], numbers[:, 1]
-
-
-def _refuse(wrong: NDArray[np.bool_], starts: NDArray[np.int64], lengths: NDArray[np.int64], reason: str) -> None:
-    if wrong.any():
-        run = int(np.argmax(wrong))
-        raise DataError(
-            f"run lengths: run {run + 1} of {len(starts)}, '{starts[run]} {lengths[run]}', {reason}. Runs count down the "
-            f"columns from 1, in order; correct the text."
-        )

@@ -10,6 +10,7 @@ from goldfold import tasks
 from goldfold.data import sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.sized import with_sizes
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
@@ -105,6 +106,7 @@ def _targets(
     workers: int,
 ) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame]]:
     """Rows whose target can be learnt from, the names of the classes, and what is left out; or the job ends."""
+    table = with_sizes(table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
     found = tasks.find(task["name"]).examine(table, classes, split, drops, workers, **settings)

@@ -130,12 +130,12 @@ class Segmentation:
             looks = zip(found.to_dict("records"), contents, sizes, has, strict=True)
             return [values.flaw(mask, content, size, known) if there else "" for mask, content, size, there in looks]
 
-        sound = [content for content, flaw in zip(contents, flaws(None), strict=True) if not flaw]
+        sound = values.sound_of(contents, flaws(None), must_name=classes is None and mask_values == "names")
         names = values.classes_of(sound, classes, mask_values, ignore_value)
         missing = ["" if there else "image has no mask" for there in has]
         examined = table.assign(
             mask_sha256=found["sha256"].to_numpy(),
-            mask_depth=[16 if max(content, default=0) > FULL else 8 for content in contents],
+            mask_depth=[values.depth(content) for content in contents],
             mask_values=[json.dumps(content) for content in contents],
         )
         return Examined(examined, names, missing, flaws(values.known(names, mask_values, ignore_value)))

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Hashable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from goldfold.data.boxes import to_text
-from goldfold.data.files import pool_of, without_suffix
+from goldfold.data.files import inside, pool_of, without_suffix
 from goldfold.data.sources.groups import with_groups
 from goldfold.runtime.errors import DataError
 
@@ -100,7 +100,7 @@ def _listed(content: dict[str, list[dict[str, Any]]], path: str, images: str) ->
     if not entries:
         raise DataError(f"{path} lists no images. Name a COCO file with images.")
     numbers = _distinct(entries, "id", "images", path)
-    plain = [{"file_name": _plain(entry.get("file_name"))} for entry in entries]
+    plain = [{"file_name": _plain(entry.get("file_name"), path)} for entry in entries]
     names = [str(name) for name in _distinct(plain, "file_name", "images", path)]
     return pd.DataFrame(
         {
@@ -111,9 +111,9 @@ def _listed(content: dict[str, list[dict[str, Any]]], path: str, images: str) ->
     )
 
 
-def _plain(name: Any) -> Any:
+def _plain(name: Any, path: str) -> Any:
     """A file name with ``/`` between its parts and no ``./`` in front."""
-    return str(PurePosixPath(name.replace("\\", "/"))) if isinstance(name, str) and name else name
+    return inside(name, path) if isinstance(name, str) and name else name
 
 
 def _boxed(path: str, images: str, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:

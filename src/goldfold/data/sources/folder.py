@@ -1,5 +1,6 @@
 """One folder a class."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -30,13 +31,23 @@ def read(
 def _parts(root: Path) -> list[str]:
     """Sub-folders that hold class folders: ``train`` and ``val`` of a fixed split, or the root itself."""
     names = {path.name for path in _folders(root)} if root.is_dir() else set()
+    return parts_to_pool(names, root) or [""]
+
+
+def parts_to_pool(names: Collection[str], root: str | Path) -> list[str] | None:
+    """Names of the folders below ``root`` that belong to a fixed split, without its test set; None where there is none.
+
+    Raises:
+        DataError: other names stand beside them.
+    """
+    names = set(names)
     is_train_alone = bool(names & TRAIN_NAMES) and names <= TRAIN_NAMES | {"test"}
     if not is_train_alone and not (names & TRAIN_NAMES and names & VALIDATION_NAMES):
-        return [""]
+        return None
     if odd := sorted(names - TRAIN_NAMES - VALIDATION_NAMES - {"test"}):
         raise DataError(
-            f"data.train: {root} holds train and validation folders beside {odd[0]!r}, so it is unclear which folders are "
-            f"classes. Move {odd[0]!r} away, or point data.train at one of them."
+            f"data.train: {root} holds train and validation folders beside {odd[0]!r}, so it is unclear what to "
+            f"learn from. Move {odd[0]!r} away, or point data.train at one of them."
         )
     return sorted(names - {"test"})
 

@@ -37,7 +37,7 @@ def read(
     if test_answers is not None:
         if test is None:
             raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
-        tables["answers"] = _complete(_paired(test, test_answers, mask_suffix, "data.test", "data.test_answers"))
+        tables["answers"] = complete(_paired(test, test_answers, mask_suffix, "data.test", "data.test_answers"))
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
     return tables
@@ -95,7 +95,12 @@ def _inner_folder(folder: str, root: str) -> str | None:
     return f"{inner.relative_to(outer).as_posix()}/" if outer in inner.parents else None
 
 
-def _complete(answers: pd.DataFrame) -> pd.DataFrame:
+def complete(answers: pd.DataFrame) -> pd.DataFrame:
+    """id and mask of the test images.
+
+    Raises:
+        DataError: one has none.
+    """
     lacks = answers["mask"].isna()
     if lacks.any():
         raise DataError(

@@ -1,18 +1,21 @@
 """A CSV table of ids and labels beside a folder of images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, images_below, pool_of, without_suffix
+from goldfold.data.files import SUFFIXES, images_below, inside, pool_of, without_suffix
 from goldfold.runtime.errors import DataError, nearest
+
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
 
     Raises:
-        DataError: the file is missing, not a CSV table, or has no rows.
+        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
     """
     try:
         table = pd.read_csv(
@@ -21,15 +24,32 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
             keep_default_na=False,
             na_values=[""],
             encoding="utf-8-sig",
-            index_col=False,
+            header=None,  # else pandas renames a column that is there twice, and cuts a row that is too long
             on_bad_lines="error",
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
-    table.columns = [str(column).strip() for column in table.columns]
+    except ValueError as error:
+        raise DataError(
+            f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
+            f"row, a value with a comma in quotes."
+        ) from error
+    table = table.iloc[1:].set_axis(_header(table, path, key), axis=1).reset_index(drop=True)
     if table.empty:
         raise DataError(f"{key}: {path} has no rows.")
     return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
+    """Names of the columns, from the first row; one without a name is called after its place."""
+    names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
+    for separator, called in OTHER_SEPARATORS.items():
+        if len(names) == 1 and separator in names[0]:
+            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
+    for number, name in enumerate(names):
+        if name and name in names[:number]:
+            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
+    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
 
 
 def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
@@ -103,13 +123,22 @@ def _listed(csv: str, images: str, key: str, id_column: str, image_column: str |
     for column, values in ((id_column, ids), (image_column, names)):
         if values.isna().any():
             raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
+    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
+
+
+def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
+    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
+
+    Raises:
+        DataError: a name leads out of the folder.
+    """
     found = images_below(images, "data.images")
     by_name = {name: name for name in found}
     by_stem: dict[str, str] = {}
     for name in reversed(found):
         by_stem[without_suffix(name)] = name
-    paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in names.str.replace("\\", "/")]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / path) for path in paths]})
+    paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
+    return [str(Path(images) / path) for path in paths]
 
 
 def _missing(name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold.data.boxes import to_text
-from goldfold.data.files import images_below, pool_of, without_suffix
+from goldfold.data.files import images_below, inside, pool_of, without_suffix
 from goldfold.data.sources.groups import with_groups
 from goldfold.runtime.errors import DataError
 
@@ -64,7 +64,7 @@ def _names(path: str, key: str) -> list[str]:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{key}: cannot read {path}: {error}. Name a text file with one image name a line.") from error
-    names = [without_suffix(line.strip()) for line in lines if line.strip()]
+    names = [without_suffix(inside(line.strip(), path)) for line in lines if line.strip()]
     if not names:
         raise DataError(f"{key}: {path} names no images. Write one image name a line.")
     return names

@@ -1,0 +1,44 @@
+"""Colours of masks as numbers: a grey is its level, any other colour 65536 + 0xRRGGBB, above all levels of 16 bits.
+
+So a picture of which all pixels happen to be grey has the same numbers in one channel as in three. Imports no numpy: the
+config asks here too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FIRST = 1 << 16
+
+
+def number_of(red: int, green: int, blue: int) -> int:
+    """Number of a colour of levels from 0 to 255."""
+    return red if red == green == blue else FIRST + (red << 16 | green << 8 | blue)
+
+
+def written(number: int) -> str:
+    """``#ff0080`` for a colour, the level for a grey."""
+    return str(number) if number < FIRST else f"#{number - FIRST:06x}"
+
+
+def numbers_of(pixels: NDArray[Any]) -> NDArray[np.uint32]:
+    """Numbers (height, width) of pixels (height, width, 3)."""
+    red, green, blue = (pixels[..., channel].astype("uint32") for channel in range(3))
+    is_grey = (red == green) & (green == blue)
+    numbers: NDArray[np.uint32] = FIRST + (red << 16 | green << 8 | blue)
+    numbers[is_grey] = red[is_grey]
+    return numbers
+
+
+def pixels_of(numbers: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) of numbers (height, width), greys up to 255."""
+    plain = numbers.astype("uint32")
+    is_colour = plain >= FIRST
+    plain[is_colour] -= FIRST
+    plain[~is_colour] *= 0x010101
+    pixels: NDArray[np.uint8] = (plain[..., None] >> plain.dtype.type([16, 8, 0])).astype("uint8")
+    return pixels
