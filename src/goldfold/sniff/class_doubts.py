@@ -1,0 +1,64 @@
+"""What is odd about the classes of labels or boxes."""
+
+from collections.abc import Iterator
+
+from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
+from goldfold.sniff.found import Doubt, Layout, by_count, number, some
+from goldfold.sniff.words import NO_LABELS, plain
+
+
+def doubts(layout: Layout) -> Iterator[Doubt]:
+    """Small classes, imbalance, and labels that may be one and the same, or none."""
+    if layout.task == "segmentation":
+        return
+    names = sorted(layout.classes)
+    yield from _counts(layout)
+    by_plain: dict[str, list[str]] = {}
+    for name in names:
+        by_plain.setdefault("".join(name.lower().split()), []).append(name)
+    for alike in by_plain.values():
+        if len(alike) > 1:
+            yield Doubt(
+                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
+            )
+    zeros = [name for name in names if name.isdigit() and len(name) > 1 and name.startswith("0")]
+    if zeros:
+        alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
+        more = f" {some(alike)} and the same number without zeros are two classes." if alike else ""
+        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
+    none = [name for name in names if plain(name) in NO_LABELS and (name.isalpha() or not name.isalnum())]
+    if none:
+        counts = ", ".join(f"{name!r} ({layout.classes[name]:,})" for name in none)
+        yield Doubt(
+            f"labels {counts} may mean that there is no label: empty them, and these images are left out, or move them to data.unlabeled."
+        )
+    if layout.task == "classification" and len(names) == 1:
+        yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
+    if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
+        yield Doubt(
+            f"{number(len(names), 'class', 'classes')} for {number(len(layout.train), 'image')}: is this the label?"
+        )
+
+
+def _counts(layout: Layout) -> Iterator[Doubt]:
+    counts = layout.in_images if layout.task == "detection" else layout.classes
+    if not counts:
+        return
+    single = [name for name, n in counts.items() if n == 1]
+    if single:
+        yield Doubt(
+            f"{number(len(single), 'class', 'classes')} with 1 image ({some(single)}): it cannot be in training and in validation. "
+            f"Add images, or merge or remove the class.",
+            stops=True,
+        )
+    small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]
+    if small and layout.n_folds is None:
+        yield Doubt(
+            f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for all: "
+            f"add images, or merge or remove the class."
+        )
+    amounts = by_count(layout.classes)
+    (most, n_most), (least, n_least) = amounts[0], amounts[-1]
+    if n_least and n_most >= IMBALANCED * n_least:
+        chosen = f": {metric(layout).value} is chosen instead of accuracy" if layout.task == "classification" else ""
+        yield Doubt(f"classes are imbalanced, {n_most:,} {most!r} against {n_least:,} {least!r}{chosen}.")
