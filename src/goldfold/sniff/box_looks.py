@@ -9,7 +9,6 @@ import numpy as np
 from goldfold.data import boxes as geometry
 from goldfold.sniff.found import Layout, Setting, number, some
 
-
 SMALL = 0.05
 """Side of a box as a share of its image's, below which it is small."""
 

@@ -60,8 +60,8 @@ def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submissio
     values: Values = {
         "name": Setting(name, f"results go to results/{name}/"),
         "task": Setting(layout.task, _task(layout)),
-        "data": data,
         "metric": metric(layout),
+        "data": data,
         "folds": folds,
         "train": _train(layout, recipe, size, n_folds, flips),
         "models": [_model(layout, recipe, size, why_size, pictures)],
@@ -83,7 +83,12 @@ def metric(layout: Layout) -> Setting:
         )
     if counts and max(counts) >= IMBALANCED * min(counts):
         return Setting("f1_macro", f"classes have {min(counts):,} to {max(counts):,} images, and each counts the same")
-    return Setting("accuracy", "classes are of similar size" if counts else "the share of right labels")
+    even = (
+        f"{min(counts):,} to {max(counts):,} images a class; f1_macro where rare classes matter as much"
+        if counts
+        else ""
+    )
+    return Setting("accuracy", even or "the share of right labels")
 
 
 def plain(values: Any) -> Any:

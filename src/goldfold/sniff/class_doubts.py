@@ -30,7 +30,8 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
     if none:
         counts = ", ".join(f"{name!r} ({layout.classes[name]:,})" for name in none)
         yield Doubt(
-            f"labels {counts} may mean that there is no label: empty them, and these images are left out, or move them to data.unlabeled."
+            f"labels {counts} may mean that there is no label. Empty them, and these images are left out, or move the images "
+            f"into a folder for data.unlabeled."
         )
     if layout.task == "classification" and len(names) == 1:
         yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
@@ -47,15 +48,15 @@ def _counts(layout: Layout) -> Iterator[Doubt]:
     single = [name for name, n in counts.items() if n == 1]
     if single:
         yield Doubt(
-            f"{number(len(single), 'class', 'classes')} with 1 image ({some(single)}): it cannot be in training and in validation. "
-            f"Add images, or merge or remove the class.",
+            f"{number(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
+            f"validation. Add images, or merge or remove the class.",
             stops=True,
         )
     small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]
     if small and layout.n_folds is None:
         yield Doubt(
-            f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for all: "
-            f"add images, or merge or remove the class."
+            f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
+            f"all: add images, or merge or remove the class."
         )
     amounts = by_count(layout.classes)
     (most, n_most), (least, n_least) = amounts[0], amounts[-1]

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from goldfold.sniff.box_looks import BoxesOf, Counts, count, describe
@@ -143,7 +142,7 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
     odd = [entry for entry in notes if not entry.get("iscrowd") and not _is_box(entry.get("bbox"))]
     if odd:
         layout.doubt(
-            f"{number(len(odd), 'annotation')} without a bbox of four numbers, first id {odd[0].get('id')!r}. Write or remove them.",
+            f"{number(len(odd), 'annotation')} without a bbox of four numbers, first id {odd[0].get('id')!r}. Correct them.",
             stops=True,
         )
     if any(entry.get("segmentation") for entry in notes):
@@ -201,7 +200,7 @@ def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> L
         layout.test, layout.splits["test"] = sorted(test.there), len(test.content["images"])
         if test.missing:
             layout.doubt(
-                f"{number(len(test.missing), 'test image')} of {test.name} are not there, first {test.missing[0]!r}. Restore them.",
+                f"{number(len(test.missing), 'test image')} of {test.name} missing, first {test.missing[0]!r}. Restore them.",
                 stops=True,
             )
         elif test.has_boxes:

@@ -50,13 +50,13 @@ def _group(table: Table, free: list[str], found: Columns) -> str | None:
             if others:
                 found.doubts.append(
                     Doubt(
-                        f"groups could also be those of {some(others)}: choose what test images do not share with training images."
+                        f"groups could also be those of {some(others)}: take what test images do not share with training images."
                     )
                 )
             return column
         found.doubts.append(
             Doubt(
-                f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used. Fill it in."
+                f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used."
             )
         )
     return None
@@ -100,7 +100,8 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
     if names[1:] and not named:
         found.doubts.append(
             Doubt(
-                f"the label is taken to be column {names[0]!r} of {table.name}; it could also be {some(names[1:])}: set data.label_column."
+                f"the label is taken to be column {names[0]!r} of {table.name}; it could also be {some(names[1:])}: see "
+                f"data.label_column."
             )
         )
     elif names[1:]:
@@ -140,7 +141,7 @@ def _doubt_group(table: Table, found: Columns) -> None:
         if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
             found.doubts.append(
                 Doubt(
-                    f"the folds of {found.fold!r} part groups of {found.group!r}: the score would flatter. The folds are not used."
+                    f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
                 )
             )
             found.fold = None

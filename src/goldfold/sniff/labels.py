@@ -104,7 +104,9 @@ def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None
         if one_each:
             way = f"Make one: table['label'] = table[[{names}]].idxmax(axis=1)"
         else:
-            way = "An image may have several, which goldfold's classification does not know: choose one, or write a task of your own"
+            way = (
+                "An image may have several, which classification does not know: choose one, or write a task of your own"
+            )
         layout.doubt(
             f"the labels of {table.name} stand in {number(len(columns.one_hot), 'column')} of 0 and 1 ({names}), and goldfold "
             f"reads one column, data.label_column. {way}.",
@@ -176,7 +178,7 @@ def _with_test(tree: Tree, match: Match, test: Table | None, layout: Layout) -> 
                 f"{test.match.missing[0]!r}. Every test image must be there: restore them.",
                 stops=True,
             )
-    elif "test" in folders and not folders["test"] == match.folder:
+    elif "test" in folders and folders["test"] != match.folder:
         layout.doubt(
             f"{tree.path(folders['test'])} has {number(tree.n_images[folders['test']], 'image')}, but no table of their names "
             f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."

@@ -25,8 +25,8 @@ class Looks:
     classes: dict[str, int]
     """Masks that hold each class."""
     doubts: list[Doubt] = field(default_factory=list)
-    are_masks: bool = True
-    """Whether any could be read as a mask."""
+    n: int = 0
+    """Masks that could be read."""
 
 
 def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
@@ -67,7 +67,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
             )
         )
     looks = _judged(contents, [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))], doubts)
-    return replace(looks, are_masks=bool(contents))
+    return replace(looks, n=len(contents))
 
 
 def _same_size(path: Path, size: tuple[int, int]) -> bool:

@@ -67,8 +67,9 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     where = "in the images' own folder" if pair.images == pair.masks else f"in {tree.path(pair.masks)}"
     layout = Layout(
         source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
-        likelihood=LIKELIHOOD if looks.are_masks else UNLIKELY, train=train, splits={"train": len(train)}, unit="masks looked at",
-        data={"train": Setting(tree.path(pair.images), "images"), "masks": Setting(tree.path(pair.masks), "masks of the same names")},
+        likelihood=LIKELIHOOD if looks.n else UNLIKELY, train=train, splits={"train": len(train)}, unit=f"of {looks.n:,} masks looked at",
+        data={"train": Setting(tree.path(pair.images), "images"),
+              "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,
     )  # fmt: skip
     if pair.suffix:

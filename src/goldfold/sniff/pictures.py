@@ -103,7 +103,7 @@ def _picture(root: Path, name: str, decodes: bool) -> Picture:
             if turned and image.getexif()[ORIENTATION] >= 5:
                 width, height = height, width
             looks = decodes and width * height <= DECODED_PX
-            grey = True if channels <= 2 else _is_grey(image) if looks else None
+            grey = (channels <= 2 or _is_grey(image)) if looks else None
         return Picture(name, width, height, channels, bits, mode, kind, turned, grey)
     except Exception:  # whatever Pillow's readers raise; OpenCV, which reads the images in the end, has the last word
         return _by_opencv(path, name)
@@ -200,7 +200,7 @@ def doubts(pictures: Pictures) -> list[Doubt]:
 
 def _shapes(sound: list[Picture]) -> list[Doubt]:
     ratios = sorted(picture.width / picture.height for picture in sound if picture.height)
-    if not ratios or ratios[-1] / ratios[0] < 1.2:
+    if not ratios or ratios[-1] / ratios[0] < 1.34:
         return []
     return [
         Doubt(

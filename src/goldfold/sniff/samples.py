@@ -1,5 +1,7 @@
 """The competition's sample submission."""
 
+from typing import Any
+
 from goldfold import tasks
 from goldfold.data.files import without_suffix
 from goldfold.data.sources.table import read_csv
@@ -46,10 +48,12 @@ def _relative(layout: Layout) -> set[str]:
 def _form(tree: Tree, layout: Layout, sample: Table) -> None:
     """Refuse what the first job would refuse; say which of two classes is the positive one, where that counts."""
     path = str(tree.root / sample.name)
-    settings = {key: layout.data[key].value for key in ("mask_values", "ignore_value") if key in layout.data}
+    settings: dict[str, Any] = {
+        key: layout.data[key].value for key in ("mask_values", "ignore_value") if key in layout.data
+    }
     classes = sorted(layout.classes)
     form_settings = {"format": "auto", "id_column": "id", "label_column": "label"}
-    task = tasks.build({"name": layout.task, **settings}, classes)
+    task = tasks.build({**settings, "name": layout.task}, classes)
     score = str(metric(layout).value)
     form = task.form(read_csv(path, "submission.sample"), path, form_settings, score)
     try:

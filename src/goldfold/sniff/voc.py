@@ -192,11 +192,13 @@ def _with_pools(
                 f"{number(len(both), 'name')} in both lists, e.g. {some(sorted(both))}. Part them.", stops=True
             )
     used = set(layout.train) | set(layout.test)
-    others = [name for name in tree.folders if name and split_of(base(name)) in ("val", "test") and tree.n_images[name] and not any(image.startswith(f"{name}/") for image in used)]  # fmt: skip
-    for name in others:
-        layout.doubt(
-            f"{tree.path(name)} ({number(tree.n_images[name], 'image')}) is not used: data.test is a list of names below data.images."
-        )
+    for name in tree.folders:
+        is_pool = bool(name) and split_of(base(name)) in ("val", "test") and tree.n_images[name] > 0
+        if is_pool and not any(image.startswith(f"{name}/") for image in used):
+            layout.doubt(
+                f"{tree.path(name)} ({number(tree.n_images[name], 'image')}) is not used: data.test is a list of names below "
+                f"data.images."
+            )
     for name in tree.folders:
         if name and split_of(base(name)) == "unlabeled" and tree.n_images[name]:
             layout.data["unlabeled"] = Setting(tree.path(name), "images without boxes, for pseudo labels")

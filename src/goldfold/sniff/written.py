@@ -16,10 +16,11 @@ def as_yaml(values: Values, head: list[str]) -> str:
         head: comments at the top.
     """
     lines = [f"# {line}" for line in head]
+    after_section = False
     for key, value in values.items():
-        if not isinstance(value, Setting):
-            lines.append("")
-        lines += _lines(key, value, "")
+        is_section = not isinstance(value, Setting)
+        lines += [""] * (is_section or after_section) + _lines(key, value, "")
+        after_section = is_section
     return "\n".join(lines) + "\n"
 
 
