@@ -25,6 +25,10 @@ class Columns:
     has_boxes: bool = False
     doubts: list[Doubt] = field(default_factory=list)
 
+    def doubt(self, text: str) -> None:
+        """Add a doubt."""
+        self.doubts.append(Doubt(text))
+
 
 def columns_of(table: Table) -> Columns:
     """What the columns of a training table hold."""
@@ -48,16 +52,12 @@ def _group(table: Table, free: list[str], found: Columns) -> str | None:
         if not blanks:
             others = [name for name in able if name not in (column,) and "" not in table.values(name)]
             if others:
-                found.doubts.append(
-                    Doubt(
-                        f"groups could also be those of {some(others)}: take what test images do not share with training images."
-                    )
+                found.doubt(
+                    f"groups could also be those of {some(others)}: take what test images do not share with training images."
                 )
             return column
-        found.doubts.append(
-            Doubt(
-                f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used."
-            )
+        found.doubt(
+            f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used."
         )
     return None
 
@@ -67,20 +67,16 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
     for column in free:
         values = set(table.values(column))
         if plain(column) in SPLIT_COLUMNS and len(values) <= 5:
-            found.doubts.append(
-                Doubt(
-                    f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
-                    f"that are not to be learnt from into a CSV of their own."
-                )
+            found.doubt(
+                f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
+                f"that are not to be learnt from into a CSV of their own."
             )
         if plain(column) not in FOLDS:
             continue
         if values == {str(n) for n in range(len(values))} and len(values) >= 2:
             return column
-        found.doubts.append(
-            Doubt(
-                f"column {column!r} of {table.name} is no fold from 0 on ({some(sorted(values))}); not used. Count from 0."
-            )
+        found.doubt(
+            f"column {column!r} of {table.name} is no fold from 0 on ({some(sorted(values))}); not used. Count from 0."
         )
     return None
 
@@ -98,17 +94,13 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
         return
     found.label = names[0]
     if names[1:] and not named:
-        found.doubts.append(
-            Doubt(
-                f"the label is taken to be column {names[0]!r} of {table.name}; it could also be {some(names[1:])}: see "
-                f"data.label_column."
-            )
+        found.doubt(
+            f"the label is taken to be column {names[0]!r} of {table.name}; it could also be {some(names[1:])}: see "
+            f"data.label_column."
         )
     elif names[1:]:
-        found.doubts.append(
-            Doubt(
-                f"columns {some(names[1:])} of {table.name} could be labels too; the label is taken to be {names[0]!r}."
-            )
+        found.doubt(
+            f"columns {some(names[1:])} of {table.name} could be labels too; the label is taken to be {names[0]!r}."
         )
 
 
@@ -129,19 +121,15 @@ def _doubt_group(table: Table, found: Columns) -> None:
     pairs = {(label, group) for label, group in zip(labels, groups, strict=True) if label}
     alone = sorted(label for label, n in Counter(label for label, _ in pairs).items() if n == 1)
     if alone:
-        found.doubts.append(
-            Doubt(
-                f"all images of {number(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
-                f"could have them in training and in validation; groups are not used. Check the column."
-            )
+        found.doubt(
+            f"all images of {number(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
+            f"could have them in training and in validation; groups are not used. Check the column."
         )
         found.group = None
     elif found.fold:
         folds = table.values(found.fold)
         if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
-            found.doubts.append(
-                Doubt(
-                    f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
-                )
+            found.doubt(
+                f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
             )
             found.fold = None

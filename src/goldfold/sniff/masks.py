@@ -65,9 +65,10 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     train = sorted([*pair.of, *pair.lacking])
     where = "in the images' own folder" if pair.images == pair.masks else f"in {tree.path(pair.masks)}"
+    likelihood = LIKELIHOOD if looks.n else UNLIKELY
     layout = Layout(
         source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
-        likelihood=LIKELIHOOD if looks.n else UNLIKELY, train=train, splits={"train": len(train)}, unit=f"of {looks.n:,} masks looked at",
+        likelihood=likelihood, train=train, splits={"train": len(train)}, unit=f"of {looks.n:,} masks looked at",
         data={"train": Setting(tree.path(pair.images), "images"),
               "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,
