@@ -127,7 +127,7 @@ def _folds(layout: Layout) -> tuple[int, Values]:
 
 
 def _flips(layout: Layout) -> Setting:
-    if layout.task == "classification" and _are_signs(list(layout.classes)):
+    if layout.task != "segmentation" and _are_signs(list(layout.classes)):
         return Setting("none", "mirrored letters and digits are no longer what they were")
     return Setting(
         "horizontal", "photos; `both` where there is no up (from above, microscopes), `none` where left matters"

@@ -6,6 +6,9 @@ from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.words import NO_LABELS, plain
 
+MOST_GRADES = 7
+"""More numbers than these are no grades."""
+
 
 def doubts(layout: Layout) -> Iterator[Doubt]:
     """Small classes, imbalance, and labels that may be one and the same, or none."""
@@ -21,6 +24,12 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
             yield Doubt(
                 f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
             )
+    grades = [name for name in names if name.isdigit()]
+    if layout.task == "classification" and 3 <= len(grades) == len(names) <= MOST_GRADES:
+        yield Doubt(
+            f"labels are the numbers {', '.join(names)}: names or grades? For grades, where near misses count less, "
+            f"metric: quadratic_kappa."
+        )
     zeros = [name for name in names if name.isdigit() and len(name) > 1 and name.startswith("0")]
     if zeros:
         alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]

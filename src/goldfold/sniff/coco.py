@@ -48,11 +48,13 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     if not learnt:
         return None
     train = max(learnt, key=lambda file: (file.split == "train", file.split != "val", len(file.there)))
+    if not any(_is_box(entry.get("bbox")) for entry in train.content["annotations"]):
+        return None
     layout = Layout(
         source="coco", task="detection", title=f"boxes in COCO's {base(train.name)}", likelihood=LIKELIHOOD,
         data={"train": Setting(tree.path(train.name), "images, annotations and categories"),
               "images": Setting(tree.path(train.folder), "its file names start here")},
-        train=sorted(train.there), splits={"train": len(train.content["images"])},
+        train=sorted(train.there), splits={"train": len(train.content["images"])}, folder=train.folder,
     )  # fmt: skip
     describe(layout, _counts(train))
     _doubt_content(tree, train, layout)
@@ -193,7 +195,8 @@ def _doubt_references(content: dict[str, Any], categories: set[Any], layout: Lay
 def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> Layout:
     """The layout with test and unlabeled images."""
     folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if name and tree.n_images[name]}
-    test = next((file for file in files if file.split == "test" and not set(file.there) & set(train.there)), None)
+    tests = [file for file in files if file.split == "test" and not set(file.there) & set(train.there)]
+    test = min(tests, key=lambda file: (file.has_boxes, file.name)) if tests else None
     if test is not None:
         layout.data["test"] = Setting(tree.path(test.name), "images to predict")
         layout.data["test_images"] = Setting(tree.path(test.folder), "its file names start here")
@@ -203,8 +206,11 @@ def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> L
                 f"{number(len(test.missing), 'test image')} of {test.name} missing, first {test.missing[0]!r}. Restore them.",
                 stops=True,
             )
-        elif test.has_boxes:
-            layout.data["test_answers"] = Setting(tree.path(test.name), "its boxes: for a score in the report alone")
+        for file in tests:
+            if file.has_boxes and sorted(file.there) == layout.test:
+                layout.data["test_answers"] = Setting(
+                    tree.path(file.name), "true boxes: for a score in the report alone"
+                )
     elif "test" in folders and not train.folder.startswith(folders["test"]):
         layout.data["test_images"] = Setting(tree.path(folders["test"]), "images to predict")
         layout.test = tree.images(folders["test"])

@@ -10,7 +10,7 @@ from goldfold.data.files import without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import devices_of_machine
-from goldfold.sniff import class_doubts, coco, folders, labels, masks, pictures, report, voc
+from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, voc
 from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
@@ -54,6 +54,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
         raise DataError(_nothing(tree, tables))
     layout, others = found[0], found[1:]
     looked = pictures.look(tree.root, layout.train)
+    groups.find(tree, layout, tables)
     sample = submission(tree, layout, tables)
     doubts = _doubts(tree, layout, others, looked)
     values = choose(layout, looked, name or _name(path), len(devices_of_machine()), sample)
@@ -141,11 +142,8 @@ def _nothing(tree: Tree, tables: list[Table]) -> str:
         suffixes.update(Path(name).suffix.lower() or "(no suffix)" for name in [*folder.images, *folder.others])
     seen = ", ".join(f"{n:,} {suffix}" for suffix, n in by_count(suffixes)[:8]) or "no files"
     tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
-    named = (
-        f" Tables that name images: {', '.join(table.name for table in tables)} (no column of labels)."
-        if tables
-        else ""
-    )
+    listed = "; ".join(f"{table.name} ({', '.join(table.columns[:8])})" for table in tables[:3])
+    named = f" Tables that name images, but no labels: {listed}." if tables else ""
     packed = any(suffix in ARCHIVES for suffix in suffixes)
     hint = " Unpack the archives first." if packed else " Write the config by hand: config.yaml and examples/ show how."
     return report.printable(

@@ -40,6 +40,8 @@ class Layout:
     """Images by split."""
     likelihood: float
     """Of 1; the likeliest layout is chosen."""
+    folder: str = ""
+    """Where the names of the training images start, relative to the root."""
     classes: dict[str, int] = field(default_factory=dict)
     """How much there is of each class."""
     unit: str = "images"

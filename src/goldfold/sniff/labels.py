@@ -42,7 +42,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     _name_columns(table, match, columns, test, layout)
     _count(table, match, columns, layout)
     _doubt_images(tree, table, match, test, layout)
-    return _with_test(tree, match, test, layout)
+    return _with_test(tree, match, columns, test, tables, layout)
 
 
 def _test(tree: Tree, tables: list[Table], train: Table, layout: Layout) -> Table | None:
@@ -158,7 +158,22 @@ def _is_pool(name: str) -> bool:
     return any(split_of(part) in ("test", "unlabeled") for part in name.split("/")[:-1])
 
 
-def _with_test(tree: Tree, match: Match, test: Table | None, layout: Layout) -> Layout:
+def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> str | None:
+    """A table of the test images' labels, in columns that the pipeline takes for id and label."""
+    for table in tables:
+        if not table.is_test or table.is_sample or test.match is None or columns.label not in table.columns:
+            continue
+        if not {"id", "label"} <= set(table.columns) and table.columns[:2] != [test.match.column, columns.label]:
+            continue
+        ids = table.values("id" if {"id", "label"} <= set(table.columns) else table.columns[0])
+        if set(ids) == set(test.values(test.match.column)) and all(table.values(str(columns.label))):
+            return tree.path(table.name)
+    return None
+
+
+def _with_test(
+    tree: Tree, match: Match, columns: Columns, test: Table | None, tables: list[Table], layout: Layout
+) -> Layout:
     """The layout with test and unlabeled images."""
     folders = {
         split_of(base(name)): name for name in tree.folders if name and tree.n_images[name] and split_of(base(name))
@@ -172,6 +187,9 @@ def _with_test(tree: Tree, match: Match, test: Table | None, layout: Layout) -> 
             )
         layout.test = sorted(test.match.images.values())
         layout.splits["test"] = len(test.rows)
+        answers = _answers(tree, columns, test, tables)
+        if answers is not None:
+            layout.data["test_answers"] = Setting(answers, "true labels: for a score in the report alone")
         if test.match.missing:
             layout.doubt(
                 f"{number(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "

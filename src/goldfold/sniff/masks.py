@@ -68,7 +68,8 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     likelihood = LIKELIHOOD if looks.n else UNLIKELY
     layout = Layout(
         source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
-        likelihood=likelihood, train=train, splits={"train": len(train)}, unit=f"of {looks.n:,} masks looked at",
+        likelihood=likelihood, train=train, splits={"train": len(train)},
+        folder=pair.images, unit=f"of {looks.n:,} masks looked at",
         data={"train": Setting(tree.path(pair.images), "images"),
               "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,

@@ -165,7 +165,18 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
             missing.append(value)
         else:
             images[row] = image
-    return Match(column, best, images, missing) if len(images) >= ENOUGH * len(values) else None
+    others = [value for value in missing if _candidates(value, tree)]
+    if others:
+        rest = Counter(folder for value in spread(others, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
+        where = tree.path(rest.most_common(1)[0][0])
+        table.doubts.append(
+            Doubt(
+                f"images of {tree.path(table.name)} lie in several folders: {number(len(others), 'row')} not in "
+                f"{tree.path(best)} but e.g. in {where}. Move them into one.",
+                stops=True,
+            )
+        )
+    return Match(column, best, images, missing) if len(images) + len(others) >= ENOUGH * len(values) else None
 
 
 def _doubt_form(table: Table, tree: Tree) -> None:

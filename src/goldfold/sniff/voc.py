@@ -49,7 +49,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         source="voc", task="detection", title="boxes in Pascal VOC's XML", likelihood=LIKELIHOOD,
         data={"annotations": Setting(tree.path(notes), f"{number(len(names), 'XML file')}"),
               "images": Setting(tree.path(images), "images of the same names")},
-        train=[there[name] for name in listed if name in there], splits={"train": len(listed)},
+        train=[there[name] for name in listed if name in there], splits={"train": len(listed)}, folder=images,
     )  # fmt: skip
     if lists.train:
         paths = [tree.path(name) for name in lists.train]
