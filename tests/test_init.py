@@ -54,8 +54,7 @@ def first_jobs() -> tuple[Config, dict[str, pd.DataFrame]]:
     """The written config, and the tables that manifest and folds make with it."""
     config = load("mine.yaml")
     manifest.run(folder="made", workers=1, **slices.manifest(config))
-    rule = config.folds
-    folds.run("made", "folds", slices.task(config), config.tables, rule.splitter, rule.n_folds, 0, config.data.shards)
+    folds.run(manifest="made", folder="folds", **slices.folds(config))
     names = [*config.tables, "quarantine"]
     return config, {name: pd.read_csv(f"folds/{name}.csv", dtype=str, keep_default_na=False) for name in names}
 
@@ -341,6 +340,29 @@ def test_test_table_with_other_names_or_without_images() -> None:
     assert "1 row of raw/test.csv without an image, first 'te01'" in texts(init(), stops=True)
 
 
+def test_answers_and_grades() -> None:
+    rows = labelled(18, lambda number: str(number % 3))
+    images("images", [id for id, _ in rows] + numbered("te", 3))
+    table("train.csv", [("id", "label"), *rows])
+    table("test.csv", [("id",), *((name,) for name in numbered("te", 3))])
+    table("test_answers.csv", [("id", "label"), *((name, n) for n, name in enumerate(numbered("te", 3)))])
+    found = init()
+    assert found["values"]["data"]["test_answers"] == "raw/test_answers.csv"
+    assert "labels are the numbers 0, 1, 2: names or grades?" in texts(found)
+    _, made = first_jobs()
+    assert made["answers"]["label"].tolist() == ["0", "1", "2"]
+
+
+def test_images_of_one_table_in_several_folders_are_to_be_moved() -> None:
+    rows = labelled()
+    images("part_1", [id for id, _ in rows[:7]])
+    images("part_2", [id for id, _ in rows[7:]])
+    table("metadata.csv", [("image_id", "dx"), *rows])
+    found = init()
+    stops = texts(found, stops=True)
+    assert "images of raw/metadata.csv lie in several folders: 5 rows not in raw/part_1 but e.g. in raw/part_2" in stops
+
+
 # --- masks
 def write_mask(path: str, values: np.ndarray) -> None:
     Path("raw", path).parent.mkdir(parents=True, exist_ok=True)
@@ -440,6 +462,26 @@ def test_flawed_masks() -> None:
     assert "masks are JPEG, whose compression smears values" in texts(init())
 
 
+def groups_table(name: str, ids: Sequence[str], *columns: str) -> None:
+    table(name, [("id", *columns), *((id, *(f"g{n // 3}" for _ in columns)) for n, id in enumerate(ids))])
+
+
+def test_groups_in_a_table_beside_masks() -> None:
+    images("images", numbered("im", 12))
+    for name in numbered("im", 12):
+        write_mask(f"masks/{name}.png", mask(0, 1))
+    groups_table("groups.csv", numbered("im", 12), "group")
+    found = init()
+    assert (found["groups"], found["values"]["data"]["groups"]) == (4, "raw/groups.csv")
+    config, made = first_jobs()
+    assert (config.folds.splitter, config.folds.n_folds) == ("stratified_group", 4)
+    assert made["train"].groupby("group")["fold"].nunique().max() == 1
+    groups_table("groups.csv", numbered("im", 12), "patient")
+    found = init()
+    assert "column 'patient' of raw/groups.csv may say which images belong together" in texts(found)
+    assert "groups" not in found["values"]["data"]
+
+
 # --- boxes
 def test_coco_with_crowds_gaps_test_and_a_missing_image() -> None:
     write_scenes(Path())
@@ -494,6 +536,23 @@ def test_coco_that_contradicts_itself() -> None:
     stops = texts(init(), stops=True)
     assert "1 annotation with an unknown image_id, first 5555" in stops
     assert "1 annotation without a bbox of four numbers, first id 2" in stops
+
+
+def test_coco_without_boxes_is_none() -> None:
+    for label in ("a", "b"):
+        images(f"photos/{label}", numbered(label, 6))
+    entries = [
+        {"id": n, "file_name": f"{label}/{name}.jpg"} for label in "ab" for n, name in enumerate(numbered(label, 6))
+    ]
+    content = {
+        "images": entries,
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1}],
+        "categories": [{"id": 1, "name": "x"}],
+    }
+    Path("raw/train.json").write_text(json.dumps(content))
+    assert (init()["source"], init()["other_sources"]) == ("folder", [])
+    Path("raw/train.json").write_text(json.dumps({**content, "annotations": [3], "categories": {}}))
+    assert init()["source"] == "folder"
 
 
 def voc(folder: str, name: str, boxes: Sequence[tuple[Any, ...]], database: str = "mine") -> None:
@@ -639,7 +698,12 @@ def test_the_config_is_commented_line_by_line_and_says_what_is_next() -> None:
     lines = [line for line in Path("mine.yaml").read_text().splitlines() if line and not line.endswith(":")]
     assert len(lines) > 15
     assert all(" # " in line or line.startswith("# ") for line in lines)
-    assert text.endswith("snakemake -n --configfile mine.yaml")
+    assert (
+        "Wrote mine.yaml: classification, accuracy, 5 folds (stratified), resnet10t at 28 x 36 px, 50 epochs." in text
+    )
+    assert text.endswith(
+        "Next: goldfold check --config mine.yaml, which reads every image; then snakemake -n --configfile mine.yaml."
+    )
 
 
 def test_overwrites_only_by_force_and_leaves_nothing_half_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,8 @@ IMBALANCED, RARE = 10, 0.2
 """Ratio of the largest to the smallest class, or share of the rarer of two, from which accuracy says little."""
 FEW_IMAGES, SMALL_BATCH = 5000, 1000
 ONE_SHARD = 1000
+FINE_PX = 4
+"""Step of small input sizes, where 8 would distort."""
 Values = dict[str, Any]
 """Sections of the config; leaves are settings."""
 
@@ -160,7 +162,8 @@ def _size(task: str, pictures: Pictures, recipe: Recipe, n_gpus: int) -> tuple[l
         square = math.sqrt(height * width)
         sides = [height * scale, width * scale] if _one_shape(pictures) else [square * scale] * 2
         why += "; multiples of 32"
-    return [max(recipe.step_px, int(x / recipe.step_px + 0.5) * recipe.step_px) for x in sides], why
+    step = FINE_PX if task == "classification" and max(sides) <= 96 else recipe.step_px
+    return [max(step, int(x / step + 0.5) * step) for x in sides], why
 
 
 def _side(short: int, recipe: Recipe, place: str) -> tuple[int, str]:

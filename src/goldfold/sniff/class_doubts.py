@@ -14,27 +14,10 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
     """Small classes, imbalance, and labels that may be one and the same, or none."""
     if layout.task == "segmentation":
         return
-    names = sorted(layout.classes)
     yield from _counts(layout)
-    by_plain: dict[str, list[str]] = {}
-    for name in names:
-        by_plain.setdefault("".join(name.lower().split()), []).append(name)
-    for alike in by_plain.values():
-        if len(alike) > 1:
-            yield Doubt(
-                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
-            )
-    grades = [name for name in names if name.isdigit()]
-    if layout.task == "classification" and 3 <= len(grades) == len(names) <= MOST_GRADES:
-        yield Doubt(
-            f"labels are the numbers {', '.join(names)}: names or grades? For grades, where near misses count less, "
-            f"metric: quadratic_kappa."
-        )
-    zeros = [name for name in names if name.isdigit() and len(name) > 1 and name.startswith("0")]
-    if zeros:
-        alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
-        more = f" {some(alike)} and the same number without zeros are two classes." if alike else ""
-        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
+    yield from _alike(layout)
+    yield from _numbers(layout)
+    names = sorted(layout.classes)
     none = [name for name in names if plain(name) in NO_LABELS and (name.isalpha() or not name.isalnum())]
     if none:
         counts = ", ".join(f"{name!r} ({layout.classes[name]:,})" for name in none)
@@ -45,9 +28,34 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
     if layout.task == "classification" and len(names) == 1:
         yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
     if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
+        n = number(len(layout.train), "image")
+        yield Doubt(f"{number(len(names), 'class', 'classes')} for {n}: is this the label?")
+
+
+def _alike(layout: Layout) -> Iterator[Doubt]:
+    by_plain: dict[str, list[str]] = {}
+    for name in sorted(layout.classes):
+        by_plain.setdefault("".join(name.lower().split()), []).append(name)
+    for alike in by_plain.values():
+        if len(alike) > 1:
+            yield Doubt(
+                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
+            )
+
+
+def _numbers(layout: Layout) -> Iterator[Doubt]:
+    """Labels that are numbers: grades, or with leading zeros."""
+    names = sorted(name for name in layout.classes if name.isdigit())
+    if layout.task == "classification" and 3 <= len(names) == len(layout.classes) <= MOST_GRADES:
         yield Doubt(
-            f"{number(len(names), 'class', 'classes')} for {number(len(layout.train), 'image')}: is this the label?"
+            f"labels are the numbers {', '.join(names)}: names or grades? For grades, where near misses count less, "
+            f"metric: quadratic_kappa."
         )
+    zeros = [name for name in names if len(name) > 1 and name.startswith("0")]
+    if zeros:
+        alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
+        more = f" {some(alike)} and the same number without zeros are two classes." if alike else ""
+        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
 
 
 def _counts(layout: Layout) -> Iterator[Doubt]:

@@ -16,6 +16,8 @@ LIKELIHOOD = 0.9
 HEAD = 1_000_000
 """Bytes of a file in which one of the keys must stand."""
 N_TRIED = 500
+IDS = {"images": ("id",), "annotations": ("image_id", "category_id"), "categories": ("id",)}
+"""Lists of a COCO file, and the ids in their entries."""
 
 
 @dataclass
@@ -80,11 +82,19 @@ def _read(tree: Tree, name: str) -> File | None:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
-    images = content.get("images")
-    if not isinstance(images, list) or not images or not all(isinstance(entry, dict) for entry in images):
+    if not isinstance(content.get("images"), list) or not content["images"]:
         return None
-    names = [str(entry.get("file_name", "")).replace("\\", "/").removeprefix("./") for entry in images]
+    if not all(_are_entries(content.get(key, []), ids) for key, ids in IDS.items()):
+        return None
+    names = [str(entry.get("file_name", "")).replace("\\", "/").removeprefix("./") for entry in content["images"]]
     return _placed(tree, name, content, names)
+
+
+def _are_entries(listed: Any, ids: tuple[str, ...]) -> bool:
+    """Whether it is a list of objects whose ids are numbers or text."""
+    return isinstance(listed, list) and all(
+        isinstance(entry, dict) and all(isinstance(entry.get(id), int | str | None) for id in ids) for entry in listed
+    )
 
 
 def _placed(tree: Tree, name: str, content: dict[str, Any], names: list[str]) -> File | None:
@@ -136,46 +146,45 @@ def _is_box(box: Any) -> bool:
 
 
 def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
-    """Crowds, gaps, missing images, and what the source refuses."""
-    notes, content = file.content["annotations"], file.content
+    """Crowds, boxes that are none, missing images."""
+    notes = file.content["annotations"]
     crowds = sum(bool(entry.get("iscrowd")) for entry in notes)
     if crowds:
-        layout.doubt(f"{number(crowds, 'crowd annotation')} (iscrowd) are left out: their objects count as background.")
+        layout.doubt(f"{number(crowds, 'crowd annotation')} (iscrowd) left out: their objects count as background.")
     odd = [entry for entry in notes if not entry.get("iscrowd") and not _is_box(entry.get("bbox"))]
     if odd:
+        first = f"first id {odd[0].get('id')!r}"
         layout.doubt(
-            f"{number(len(odd), 'annotation')} without a bbox of four numbers, first id {odd[0].get('id')!r}. Correct them.",
-            stops=True,
+            f"{number(len(odd), 'annotation')} without a bbox of four numbers, {first}. Correct them.", stops=True
         )
     if any(entry.get("segmentation") for entry in notes):
         layout.facts["outlines"] = "there are segmentations too; detection uses the boxes alone"
-    ids = [entry.get("id") for entry in content["categories"]]
-    numbers = sorted(id for id in ids if isinstance(id, int))
+    if file.missing:
+        n = number(len(file.missing), "image")
+        layout.data["on_missing_image"] = Setting("quarantine", f"{n} of the JSON are not there")
+        layout.doubt(
+            f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: they are left out."
+        )
+    _doubt_categories(file.content, layout)
+    _doubt_references(file.content, layout)
+
+
+def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
+    """Numbers with gaps, names given twice, categories without a box."""
+    numbers = sorted(entry["id"] for entry in content["categories"] if isinstance(entry.get("id"), int))
     if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         layout.facts["category ids"] = f"{numbers[0]} to {numbers[-1]} with gaps; submission.json uses the same"
-    names = [str(entry.get("name")) for entry in content["categories"]]
-    _doubt_references(content, set(ids), layout)
-    if len(set(names)) < len(names):
-        layout.doubt(
-            f"two categories have one name: {some(n for n, k in Counter(names).items() if k > 1)}. Rename one.",
-            stops=True,
-        )
+    names = Counter(str(entry.get("name")) for entry in content["categories"])
+    if twice := [name for name, n in names.items() if n > 1]:
+        layout.doubt(f"two categories have one name: {some(twice)}. Rename one.", stops=True)
     if unused := sorted(set(names) - set(layout.classes)):
-        layout.doubt(
-            f"{number(len(unused), 'category', 'categories')} without a box ({some(unused)}) are no classes of the model."
-        )
-    if file.missing:
-        layout.data["on_missing_image"] = Setting(
-            "quarantine", f"{number(len(file.missing), 'image')} of the JSON are not there"
-        )
-        layout.doubt(
-            f"{number(len(file.missing), 'image')} of {tree.path(file.name)} not below {tree.path(file.folder)}, first "
-            f"{file.missing[0]!r}: they are left out."
-        )
+        n = number(len(unused), "category", "categories")
+        layout.doubt(f"{n} without a box ({some(unused)}): no class of the model.")
 
 
-def _doubt_references(content: dict[str, Any], categories: set[Any], layout: Layout) -> None:
+def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
     """Ids that lead nowhere, or that two have."""
+    categories = {entry.get("id") for entry in content["categories"]}
     images = [entry.get("id") for entry in content["images"]]
     for what, values in (("image", images), ("file name", [entry.get("file_name") for entry in content["images"]])):
         if len(set(values)) < len(values):

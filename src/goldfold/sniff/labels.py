@@ -98,20 +98,7 @@ def _how(names: list[str]) -> str:
 def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
     """Classes and groups of the rows that have an image."""
     if columns.one_hot:
-        one_each = all(sum(float(row[table.columns.index(c)]) for c in columns.one_hot) == 1 for row in table.rows)
-        layout.classes = {c: sum(float(value) > 0 for value in table.values(c)) for c in columns.one_hot}
-        names = some(columns.one_hot)
-        if one_each:
-            way = f"Make one: table['label'] = table[[{names}]].idxmax(axis=1)"
-        else:
-            way = (
-                "An image may have several, which classification does not know: choose one, or write a task of your own"
-            )
-        layout.doubt(
-            f"the labels of {table.name} stand in {number(len(columns.one_hot), 'column')} of 0 and 1 ({names}), and goldfold "
-            f"reads one column, data.label_column. {way}.",
-            stops=True,
-        )
+        _count_one_hot(table, columns.one_hot, layout)
         return
     labels = table.values(str(columns.label))
     layout.classes = dict(Counter(labels[row] for row in match.images if labels[row]))
@@ -122,19 +109,38 @@ def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None
         groups = Counter(table.values(columns.group)[row] for row in match.images)
         name, most = groups.most_common(1)[0]
         layout.n_groups = len(groups)
-        layout.facts["groups"] = (
-            f"{number(len(groups), 'group')} by {columns.group}, the largest has {number(most, 'image')} ({name})"
-        )
+        size = f"the largest has {number(most, 'image')} ({name})"
+        layout.facts["groups"] = f"{number(len(groups), 'group')} by {columns.group}, {size}"
+    _doubt_several(layout)
+
+
+def _count_one_hot(table: Table, names: list[str], layout: Layout) -> None:
+    places = [table.columns.index(name) for name in names]
+    one_each = all(sum(float(row[place]) for place in places) == 1 for row in table.rows)
+    layout.classes = {name: sum(float(value) > 0 for value in table.values(name)) for name in names}
+    if one_each:
+        way = "Make one, with pandas: table['label'] = table[names].idxmax(axis=1)"
+    else:
+        way = "An image may have several, which classification does not know: choose one, or write a task of your own"
+    layout.doubt(
+        f"the labels of {table.name} stand in {number(len(names), 'column')} of 0 and 1 ({some(names)}), and goldfold reads one "
+        f"column, data.label_column. {way}.",
+        stops=True,
+    )
+
+
+def _doubt_several(layout: Layout) -> None:
+    """Labels that are made of several."""
     for mark in (" ", "|", ";", ","):
         parts = [set(filter(None, label.split(mark))) for label in list(layout.classes)[:MANY_WORDS]]
         several = sum(len(part) > 1 for part in parts)
-        words = set().union(*parts)
-        if len(parts) > 4 and several > len(parts) / 2 and len(words) < len(parts):
+        if len(parts) > 4 and several > len(parts) / 2 and len(set().union(*parts)) < len(parts):
+            first = next(label for label in layout.classes if mark in label)
             layout.doubt(
-                f"labels such as {next(label for label in layout.classes if mark in label)!r} look like several in one, parted "
-                f"by {mark!r}; goldfold's classification knows one label an image and takes each combination for a class."
+                f"labels such as {first!r} look like several in one, parted by {mark!r}; goldfold's classification knows one "
+                f"label an image and takes each combination for a class."
             )
-            break
+            return
 
 
 def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:

@@ -38,9 +38,8 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
     from goldfold.data.decode import Undecodable
     from goldfold.data.masks import decode_mask, values_in
 
-    contents, doubts = [], []
-    broken: dict[str, str] = {}
-    unlike = []
+    contents: list[set[int]] = []
+    broken, unlike = dict[str, str](), list[str]()
     chosen = spread(sorted(mask_of), N_MASKS)
     for image in chosen:
         try:
@@ -51,23 +50,21 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
         contents.append(set(values_in(mask)))
         if not _same_size(root / image, (mask.shape[1], mask.shape[0])):
             unlike.append(image)
+    lossy = [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))]
+    return replace(_judged(contents, lossy, _flaws(len(chosen), broken, unlike)), n=len(contents))
+
+
+def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
+    """What the first job would refuse: masks that cannot be read, and images whose masks have another size."""
+    doubts = []
+    looked = f"{number(n, 'mask')} looked at"
     if broken:
         reason = next(iter(broken.values()))
-        doubts.append(
-            Doubt(
-                f"{len(broken)} of {number(len(chosen), 'mask')} looked at cannot be used: {reason}. First: {some(broken)}.",
-                stops=True,
-            )
-        )
+        doubts.append(Doubt(f"{len(broken)} of {looked} cannot be used: {reason}. First: {some(broken)}.", stops=True))
     if unlike:
-        doubts.append(
-            Doubt(
-                f"{len(unlike)} of {number(len(chosen), 'mask')} looked at are not of their image's size. First: {some(unlike)}.",
-                stops=True,
-            )
-        )
-    looks = _judged(contents, [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))], doubts)
-    return replace(looks, n=len(contents))
+        text = f"{len(unlike)} of {looked} are not of their image's size. First: {some(unlike)}."
+        doubts.append(Doubt(text, stops=True))
+    return doubts
 
 
 def _same_size(path: Path, size: tuple[int, int]) -> bool:

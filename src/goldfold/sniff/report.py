@@ -35,7 +35,7 @@ def as_text(path: str, layout: Layout, pictures: Pictures, values: Values, doubt
     lines += [
         f"Wrote {out}: {chosen['task']}, {chosen['metric']}, {folds['n_folds']} folds ({folds['splitter']}), "
         f"{chosen['models'][0]['name']} at {shown} px, {chosen['train']['epochs']} epochs.",
-        f"See what would run: snakemake -n --configfile {out}",
+        f"Next: goldfold check --config {out}, which reads every image; then snakemake -n --configfile {out}.",
     ]
     return printable("\n".join(lines))
 

@@ -101,10 +101,13 @@ def _read(path: Path, name: str) -> Table | None:
     delimiter = max(DELIMITERS, key=head.count)
     if name.lower().endswith(".txt") and not head.count(delimiter):
         return None
+    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
     except csv.Error:
         return None
+    finally:
+        csv.field_size_limit(limit)
     if len(rows) < 2 or len(set(rows[0])) < len(rows[0]):
         return None
     n = len(rows[0])
