@@ -63,6 +63,8 @@ def describe(layout: Layout, counts: Counts) -> None:
     each = f", {n / counts.n_images:.1f} an image" if counts.n_images else ""
     side = f"; side of the median box: {np.median(counts.sides):.0%} of its image's" if counts.sides else ""
     layout.facts["boxes"] = f"{number(n, 'box', 'boxes')}{each}, {number(counts.n_empty, 'image')} without any{side}"
+    if not n:
+        layout.doubt("there is not one box to learn from. Look at the annotations.", stops=True)
     if counts.flawed:
         layout.data["on_bad_label"] = Setting("drop", "flawed boxes are left out alone, their images stay")
     for flaw, of in counts.flawed.most_common():

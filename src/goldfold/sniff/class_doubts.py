@@ -12,9 +12,10 @@ MOST_GRADES = 7
 
 def doubts(layout: Layout) -> Iterator[Doubt]:
     """Small classes, imbalance, and labels that may be one and the same, or none."""
+    yield from _small(layout)
     if layout.task == "segmentation":
         return
-    yield from _counts(layout)
+    yield from _imbalanced(layout)
     yield from _alike(layout)
     yield from _numbers(layout)
     names = sorted(layout.classes)
@@ -58,10 +59,9 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
 
 
-def _counts(layout: Layout) -> Iterator[Doubt]:
-    counts = layout.in_images if layout.task == "detection" else layout.classes
-    if not counts:
-        return
+def _small(layout: Layout) -> Iterator[Doubt]:
+    """Classes with fewer images than folds."""
+    counts = layout.images_of
     single = [name for name, n in counts.items() if n == 1]
     if single:
         yield Doubt(
@@ -75,7 +75,12 @@ def _counts(layout: Layout) -> Iterator[Doubt]:
             f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
             f"all: add images, or merge or remove the class."
         )
+
+
+def _imbalanced(layout: Layout) -> Iterator[Doubt]:
     amounts = by_count(layout.classes)
+    if not amounts:
+        return
     (most, n_most), (least, n_least) = amounts[0], amounts[-1]
     if n_least and n_most >= IMBALANCED * n_least:
         chosen = f": {metric(layout).value} is chosen instead of accuracy" if layout.task == "classification" else ""

@@ -58,6 +58,11 @@ class Layout:
     """More lines of the report, by heading."""
     doubts: list[Doubt] = field(default_factory=list)
 
+    @property
+    def images_of(self) -> dict[str, int]:
+        """Images that have each class, where that is known: no more folds than these are possible."""
+        return self.in_images or (self.classes if self.task == "classification" else {})
+
     def doubt(self, text: str, stops: bool = False) -> None:
         """Add a doubt."""
         self.doubts.append(Doubt(text, stops))

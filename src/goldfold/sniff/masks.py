@@ -74,6 +74,8 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
               "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,
     )  # fmt: skip
+    if looks.n == len(pair.of):
+        layout.in_images = looks.classes
     if pair.suffix:
         layout.data["mask_suffix"] = Setting(pair.suffix, "what a mask's name has after its image's")
     layout.data |= looks.settings

@@ -121,18 +121,24 @@ def _lists(tree: Tree, names: list[str]) -> Lists:
     return Lists(train, files.get("test"), of_file)
 
 
-def _boxes(tree: Tree, notes: str, names: list[str]) -> Iterator[BoxesOf]:
+def _boxes(tree: Tree, notes: str, names: list[str], broken: list[str]) -> Iterator[BoxesOf]:
+    """Boxes of each file; names of those that the source would refuse go to ``broken``."""
     for name in names:
         root = _root(tree, join(notes, f"{name}.xml"))
         if root is None:
+            broken.append(name)
             continue
         entry = BoxesOf(name, [], [], _size(root))
         for thing in root.findall("object"):
+            label = (thing.findtext("name") or "").strip()
             try:
                 corners = [float(thing.findtext(f"bndbox/{side}") or "") for side in SIDES]
             except ValueError:
-                continue
-            entry.labels.append((thing.findtext("name") or "").strip())
+                label = ""
+            if not label:
+                broken.append(name)
+                break
+            entry.labels.append(label)
             entry.corners.append(corners)
         yield entry
 
@@ -145,8 +151,16 @@ def _size(root: ElementTree.Element) -> tuple[int, int]:
 
 
 def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -> None:
-    read = spread(listed, N_READ)
-    describe(layout, count(_boxes(tree, notes, read)))
+    known = set(_stems(tree, notes))
+    read = spread([name for name in listed if name in known], N_READ)
+    broken: list[str] = []
+    describe(layout, count(_boxes(tree, notes, read, broken)))
+    if broken:
+        layout.doubt(
+            f"{number(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
+            f"{some(broken)}. Correct them.",
+            stops=True,
+        )
     if len(read) < len(listed):
         layout.unit = f"boxes in {len(read):,} of {len(listed):,} files"
         layout.in_images = {}
