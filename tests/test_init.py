@@ -340,6 +340,23 @@ def test_test_table_with_other_names_or_without_images() -> None:
     assert "1 row of raw/test.csv without an image, first 'te01'" in texts(init(), stops=True)
 
 
+def test_label_is_what_the_sample_asks_for_and_names_are_of_many_values() -> None:
+    rows = [(n % 2, "MF"[n % 3 % 2], 20 + n % 4, n, ("y", "n")[n // 3 % 2]) for n in range(24)]
+    images("photos", [str(n) for n in range(24)])
+    images("test", ["t1", "t2"])
+    table("train.csv", [("target", "sex", "age", "picture", "smokes"), *rows])
+    data = init()["values"]["data"]
+    assert (data["id_column"], data["label_column"]) == ("picture", "target")
+    table("sample_submission.csv", [("picture", "smokes"), ("t1", "n"), ("t2", "n")])
+    assert init()["values"]["data"]["label_column"] == "smokes"
+    first_jobs()
+    table("train.csv", [("sex", "age", "picture", "smokes"), *(row[1:] for row in rows)])
+    Path("raw/sample_submission.csv").unlink()
+    found = init()
+    assert found["values"]["data"]["label_column"] == "smokes"
+    assert "the label is taken to be column 'smokes' of train.csv; it could also be 'sex', 'age'" in texts(found)
+
+
 def test_answers_and_grades() -> None:
     rows = labelled(18, lambda number: str(number % 3))
     images("images", [id for id, _ in rows] + numbered("te", 3))
@@ -607,6 +624,29 @@ def test_voc_files_beside_their_images() -> None:
     assert found["values"]["models"][0]["params"]["strides"] == [4, 8, 16]
     _, made = first_jobs()
     assert len(made["train"]) == 8
+
+
+def test_flawed_xml_is_to_be_put_right() -> None:
+    images("photos", numbered("im", 8), size=(48, 64))
+    for name in numbered("im", 8):
+        voc("notes", name, [])
+    assert "there is not one box to learn from" in texts(init(), stops=True)
+    for name in numbered("im", 8):
+        voc("notes", name, [("cat", 3, 4, 20, 30)])
+    voc("notes", "im01", [("cat", 3, 4, "wide", 30)])
+    Path("raw/notes/im02.xml").write_text("<annotation>")
+    stops = texts(init(), stops=True)
+    assert "2 XML files of 8 read with an object without name or corners, or not of VOC: 'im01', 'im02'" in stops
+
+
+def test_few_images_of_a_class_are_few_folds() -> None:
+    images("images", numbered("im", 8))
+    for number, name in enumerate(numbered("im", 8)):
+        write_mask(f"masks/{name}.png", mask(0, 1, 2) if number < 3 else mask(0, 1))
+    found = init()
+    assert "1 class with fewer than 5 images ('2')" in texts(found)
+    config, _ = first_jobs()
+    assert config.folds.n_folds == 3
 
 
 # --- images

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from goldfold.sniff.found import Doubt, number, some
 from goldfold.sniff.tables import Table
-from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, SPLIT_COLUMNS, group_rank, plain
+from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, group_rank, plain
 
 BINARY = frozenset({"0", "1", "0.0", "1.0"})
 RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
@@ -30,14 +30,21 @@ class Columns:
         self.doubts.append(Doubt(text))
 
 
-def columns_of(table: Table) -> Columns:
-    """What the columns of a training table hold."""
+def columns_of(table: Table, asked: str | None = None) -> Columns:
+    """What the columns of a training table hold.
+
+    Args:
+        asked: the column that a sample submission asks for.
+    """
     found = Columns(has_boxes=any(plain(column) in BOX_COLUMNS for column in table.columns))
     free = [column for column in table.columns if table.match is None or column != table.match.column]
     found.group = _group(table, free, found)
     found.fold = _fold(table, free, found)
     free = [column for column in free if column not in (found.group, found.fold) and group_rank(column) is None]
-    _label(table, [column for column in free if plain(column) not in SPLIT_COLUMNS], found)
+    if asked in free and len(set(table.values(asked))) > 1:
+        found.label = asked
+    else:
+        _label(table, [column for column in free if plain(column) not in SPLIT_COLUMNS], found)
     if found.group and found.label:
         _doubt_group(table, found)
     return found
@@ -89,7 +96,7 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
     if not named and (len(binary) > 2 or sums == {1.0}):
         found.one_hot = binary
         return
-    names = named or able
+    names = named or sorted(able, key=lambda column: plain(column) in NO_LABEL_COLUMNS)
     if not names:
         return
     found.label = names[0]

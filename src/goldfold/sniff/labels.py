@@ -17,7 +17,9 @@ MANY_WORDS = 1000
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     """A CSV with a row an image, and what is in its columns."""
-    able = [(table, columns_of(table)) for table in tables if not table.is_test and table.match is not None]
+    samples = [table for table in tables if table.is_sample and len(table.columns) == 2]
+    asked = next((column for table in samples for column in table.columns if column != _named(table)), None)
+    able = [(table, columns_of(table, asked)) for table in tables if not table.is_test and table.match is not None]
     able = [(table, columns) for table, columns in able if (columns.label or columns.one_hot) and not columns.has_boxes]
     if not able:
         return None
@@ -43,6 +45,10 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     _count(table, match, columns, layout)
     _doubt_images(tree, table, match, test, layout)
     return _with_test(tree, match, columns, test, tables, layout)
+
+
+def _named(table: Table) -> str:
+    return table.match.column if table.match is not None else table.columns[0]
 
 
 def _test(tree: Tree, tables: list[Table], train: Table, layout: Layout) -> Table | None:

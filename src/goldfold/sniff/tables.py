@@ -133,7 +133,7 @@ def _matched(table: Table, tree: Tree) -> Match | None:
         tried = spread([value for value in table.values(column) if value], N_TRIED)
         hits = sum(bool(_candidates(value, tree)) for value in tried)
         shares[column] = hits / len(tried) if tried else 0.0
-    best = max(shares, key=lambda column: shares[column])
+    best = max(shares, key=lambda column: (shares[column] >= ENOUGH, len(set(table.values(column))), shares[column]))
     if _candidates(table.columns[0], tree) and shares[best] >= ENOUGH:
         table.has_header = False
     return _placed(table, best, tree) if shares[best] >= ENOUGH else None

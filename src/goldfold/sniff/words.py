@@ -42,6 +42,25 @@ GROUPS = (
 )  # fmt: skip
 FOLDS = frozenset({"fold", "folds", "kfold", "cvfold", "foldid", "cv"})
 SPLIT_COLUMNS = frozenset({"split", "subset", "set", "partition", "dataset"})
+NO_LABEL_COLUMNS = frozenset(
+    {
+        "sex",
+        "gender",
+        "age",
+        "width",
+        "height",
+        "date",
+        "year",
+        "month",
+        "time",
+        "source",
+        "weight",
+        "size",
+        "quality",
+        "kids",
+    }
+)
+"""What is known of images besides their labels."""
 BOX_COLUMNS = frozenset({"bbox", "xmin", "x1", "xcenter", "predictionstring", "boxes", "bboxes"})
 NO_LABELS = frozenset(
     {"notsure", "unsure", "unknown", "skip", "skipped", "other", "others", "none", "na", "nan", "null", "undefined"}
