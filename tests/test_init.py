@@ -793,10 +793,13 @@ def test_a_gpu_lets_larger_networks_be_chosen(monkeypatch: pytest.MonkeyPatch) -
     images("dog", numbered("d", 6), size=(300, 400))
     init()
     assert "no GPU here" in Path("mine.yaml").read_text()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(command, "devices_of_machine", lambda: [object()])
     model = init()["values"]["models"][0]
     assert (model["backbone"], model["image_size_px"]) == ("resnet34", [192, 256])
     assert load("mine.yaml").models[0].backbone == "resnet34"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert init()["values"]["models"][0]["backbone"] == "resnet10t"
 
 
 def test_paths_outside_the_working_folder_stay_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """From a folder to a config: look, choose, say what is doubtful, write."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from goldfold.config import load
 from goldfold.data.files import without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
-from goldfold.runtime.gpu_slots import devices_of_machine
+from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
 from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, voc
 from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
@@ -57,7 +58,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     groups.find(tree, layout, tables)
     sample = submission(tree, layout, tables)
     doubts = _doubts(tree, layout, others, looked)
-    values = choose(layout, looked, name or _name(path), len(devices_of_machine()), sample)
+    values = choose(layout, looked, name or _name(path), _n_gpus(), sample)
     _write(out, as_yaml(values, _head(path, out)))
     if as_json:
         return report.as_json(str(path), layout, looked, values, doubts, str(out), [other.source for other in others])
@@ -105,6 +106,12 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _n_gpus() -> int:
+    """GPUs that jobs started from here would see."""
+    names = os.environ.get(VISIBLE)
+    return len(devices_of_machine() if names is None else devices_named(names))
 
 
 def _name(path: Path) -> str:
