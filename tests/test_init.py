@@ -277,6 +277,9 @@ def test_group_that_holds_a_whole_class_is_not_used() -> None:
     assert "all images of 1 class ('cat') are of one 'site'" in texts(found)
     assert "group_column" not in found["values"]["data"]
     first_jobs()
+    rows = [(*row[:2], f"south{n % 4}") for n, row in enumerate(rows)]
+    table("train.csv", [("id", "label", "site"), *rows])
+    assert "2 classes ('cat', 'dog') are in fewer than 5 groups of 'site'" in texts(init())
 
 
 def test_one_hot_columns_are_not_supported_and_said() -> None:

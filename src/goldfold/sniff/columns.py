@@ -10,6 +10,8 @@ from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, S
 
 BINARY = frozenset({"0", "1", "0.0", "1.0"})
 RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
+FEW_GROUPS = 5
+"""As many as there are folds, mostly."""
 FEW = 20
 """Labels there may always be, however few the rows."""
 
@@ -126,7 +128,14 @@ def _doubt_group(table: Table, found: Columns) -> None:
     """Groups that would take a whole class out of training."""
     groups, labels = table.values(str(found.group)), table.values(str(found.label))
     pairs = {(label, group) for label, group in zip(labels, groups, strict=True) if label}
-    alone = sorted(label for label, n in Counter(label for label, _ in pairs).items() if n == 1)
+    n_groups = Counter(label for label, _ in pairs)
+    alone = sorted(label for label, n in n_groups.items() if n == 1)
+    few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
+    if few and not alone:
+        found.doubt(
+            f"{number(len(few), 'class', 'classes')} ({some(few)}) are in fewer than {FEW_GROUPS} groups of {found.group!r}: if all "
+            f"fall into one fold, the run says so and ends; lower folds.n_folds then."
+        )
     if alone:
         found.doubt(
             f"all images of {number(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
