@@ -279,7 +279,7 @@ def test_group_that_holds_a_whole_class_is_not_used() -> None:
     first_jobs()
     rows = [(*row[:2], f"south{n % 4}") for n, row in enumerate(rows)]
     table("train.csv", [("id", "label", "site"), *rows])
-    assert "2 classes ('cat', 'dog') are in fewer than 5 groups of 'site'" in texts(init())
+    assert "2 classes with fewer than 5 groups of 'site' ('cat', 'dog')" in texts(init())
 
 
 def test_one_hot_columns_are_not_supported_and_said() -> None:

@@ -133,7 +133,7 @@ def _doubt_group(table: Table, found: Columns) -> None:
     few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
     if few and not alone:
         found.doubt(
-            f"{number(len(few), 'class', 'classes')} ({some(few)}) are in fewer than {FEW_GROUPS} groups of {found.group!r}: if all "
+            f"{number(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if all "
             f"fall into one fold, the run says so and ends; lower folds.n_folds then."
         )
     if alone:
