@@ -133,8 +133,8 @@ def _doubt_group(table: Table, found: Columns) -> None:
     few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
     if few and not alone:
         found.doubt(
-            f"{number(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if all "
-            f"fall into one fold, the run says so and ends; lower folds.n_folds then."
+            f"{number(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
+            f"all fall into one fold, the run says so and ends; lower folds.n_folds then."
         )
     if alone:
         found.doubt(
