@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and options.command != "why":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return {"check": _check, "status": _status, "verify": _verify, "why": _why}[options.command](options, rest)
+        commands = {"check": _check, "init": _init, "status": _status, "verify": _verify, "why": _why}
+        return commands[options.command](options, rest)
     except GoldfoldError as error:
         print(f"goldfold: {error}", file=sys.stderr)
         return 2
@@ -26,6 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="goldfold", description="Look after a goldfold run.")
     commands = parser.add_subparsers(dest="command", required=True)
+    started = commands.add_parser(
+        "init", help="look at a folder of images and write a config for it, with reasons and doubts"
+    )
+    started.add_argument("path", type=Path, help="folder of the data as downloaded, unpacked")
+    started.add_argument("--out", type=Path, default=Path("config.yaml"), help="file to write (config.yaml)")
+    started.add_argument("--name", help="name of the experiment; without it, the folder's")
+    started.add_argument("--force", action="store_true", help="overwrite the file")
     shown = commands.add_parser("status", help="show all running jobs, how far they are and how long they will take")
     shown.add_argument("--results", type=Path, default=Path("results"), help="folder of all experiments")
     shown.add_argument("--watch", type=float, metavar="SECONDS", help="show anew every SECONDS until interrupted")
@@ -39,9 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     looked_at.add_argument("--config", type=Path, default=Path("config.yaml"), help="config.yaml where none is named")
     checked = commands.add_parser("verify", help="compute all digests of results anew and name what differs")
     checked.add_argument("results", type=Path, nargs="+", help="such as results/digits")
-    for command in (shown, explained, looked_at, checked):
+    for command in (started, shown, explained, looked_at, checked):
         command.add_argument("--json", action="store_true", help="for machines")
     return parser
+
+
+def _init(options: argparse.Namespace, rest: list[str]) -> int:
+    from goldfold.sniff.command import init  # pandas and Pillow, which no other command needs
+
+    print(init(options.path, options.out, options.name, options.force, options.json))
+    return 0
 
 
 def _why(options: argparse.Namespace, rest: list[str]) -> int:

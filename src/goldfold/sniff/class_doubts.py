@@ -1,0 +1,87 @@
+"""What is odd about the classes of labels or boxes."""
+
+from collections.abc import Iterator
+
+from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
+from goldfold.sniff.found import Doubt, Layout, by_count, number, some
+from goldfold.sniff.words import NO_LABELS, plain
+
+MOST_GRADES = 7
+"""More numbers than these are no grades."""
+
+
+def doubts(layout: Layout) -> Iterator[Doubt]:
+    """Small classes, imbalance, and labels that may be one and the same, or none."""
+    yield from _small(layout)
+    if layout.task == "segmentation":
+        return
+    yield from _imbalanced(layout)
+    yield from _alike(layout)
+    yield from _numbers(layout)
+    names = sorted(layout.classes)
+    none = [name for name in names if plain(name) in NO_LABELS and (name.isalpha() or not name.isalnum())]
+    if none:
+        counts = ", ".join(f"{name!r} ({layout.classes[name]:,})" for name in none)
+        yield Doubt(
+            f"labels {counts} may mean that there is no label. Empty them, and these images are left out, or move the images "
+            f"into a folder for data.unlabeled."
+        )
+    if layout.task == "classification" and len(names) == 1:
+        yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
+    if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
+        n = number(len(layout.train), "image")
+        yield Doubt(f"{number(len(names), 'class', 'classes')} for {n}: is this the label?")
+
+
+def _alike(layout: Layout) -> Iterator[Doubt]:
+    by_plain: dict[str, list[str]] = {}
+    for name in sorted(layout.classes):
+        by_plain.setdefault("".join(name.lower().split()), []).append(name)
+    for alike in by_plain.values():
+        if len(alike) > 1:
+            yield Doubt(
+                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
+            )
+
+
+def _numbers(layout: Layout) -> Iterator[Doubt]:
+    """Labels that are numbers: grades, or with leading zeros."""
+    names = sorted(name for name in layout.classes if name.isdigit())
+    if layout.task == "classification" and 3 <= len(names) == len(layout.classes) <= MOST_GRADES:
+        yield Doubt(
+            f"labels are the numbers {', '.join(names)}: names or grades? For grades, where near misses count less, "
+            f"metric: quadratic_kappa."
+        )
+    zeros = [name for name in names if len(name) > 1 and name.startswith("0")]
+    if zeros:
+        alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
+        more = f" {some(alike)} and the same number without zeros are two classes." if alike else ""
+        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
+
+
+def _small(layout: Layout) -> Iterator[Doubt]:
+    """Classes with fewer images than folds."""
+    counts = layout.images_of
+    single = [name for name, n in counts.items() if n == 1]
+    if single:
+        yield Doubt(
+            f"{number(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
+            f"validation. Add images, or merge or remove the class.",
+            stops=True,
+        )
+    small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]
+    if small and layout.n_folds is None:
+        yield Doubt(
+            f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
+            f"all: add images, or merge or remove the class."
+        )
+
+
+def _imbalanced(layout: Layout) -> Iterator[Doubt]:
+    amounts = by_count(layout.classes)
+    if not amounts:
+        return
+    (most, n_most), (least, n_least) = amounts[0], amounts[-1]
+    if n_least and n_most >= IMBALANCED * n_least:
+        chosen = f": {metric(layout).value} is chosen instead of accuracy" if layout.task == "classification" else ""
+        yield Doubt(f"classes are imbalanced, {n_most:,} {most!r} against {n_least:,} {least!r}{chosen}.")

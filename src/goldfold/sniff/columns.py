@@ -1,0 +1,151 @@
+"""What the columns of a table hold besides names of images."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from goldfold.sniff.found import Doubt, number, some
+from goldfold.sniff.tables import Table
+from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, group_rank, plain
+
+BINARY = frozenset({"0", "1", "0.0", "1.0"})
+RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
+FEW_GROUPS = 5
+"""As many as there are folds, mostly."""
+FEW = 20
+"""Labels there may always be, however few the rows."""
+
+
+@dataclass
+class Columns:
+    """Columns by what they hold; None where there is no such column."""
+
+    label: str | None = None
+    group: str | None = None
+    fold: str | None = None
+    one_hot: list[str] = field(default_factory=list)
+    has_boxes: bool = False
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def doubt(self, text: str) -> None:
+        """Add a doubt."""
+        self.doubts.append(Doubt(text))
+
+
+def columns_of(table: Table, asked: str | None = None) -> Columns:
+    """What the columns of a training table hold.
+
+    Args:
+        asked: the column that a sample submission asks for.
+    """
+    found = Columns(has_boxes=any(plain(column) in BOX_COLUMNS for column in table.columns))
+    free = [column for column in table.columns if table.match is None or column != table.match.column]
+    found.group = _group(table, free, found)
+    found.fold = _fold(table, free, found)
+    free = [column for column in free if column not in (found.group, found.fold) and group_rank(column) is None]
+    if asked in free and len(set(table.values(asked))) > 1:
+        found.label = asked
+    else:
+        _label(table, [column for column in free if plain(column) not in SPLIT_COLUMNS], found)
+    if found.group and found.label:
+        _doubt_group(table, found)
+    return found
+
+
+def _group(table: Table, free: list[str], found: Columns) -> str | None:
+    """The surest column that names groups, without blanks, with fewer groups than rows."""
+    ranked = sorted((rank, column) for column in free if (rank := group_rank(column)) is not None)
+    able = [column for _, column in ranked if 1 < len(set(table.values(column))) < len(table.rows)]
+    for column in able:
+        blanks = sum(not value for value in table.values(column))
+        if not blanks:
+            others = [name for name in able if name not in (column,) and "" not in table.values(name)]
+            if others:
+                found.doubt(
+                    f"groups could also be those of {some(others)}: take what test images do not share with training images."
+                )
+            return column
+        found.doubt(
+            f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used."
+        )
+    return None
+
+
+def _fold(table: Table, free: list[str], found: Columns) -> str | None:
+    """A column of fold numbers from 0."""
+    for column in free:
+        values = set(table.values(column))
+        if plain(column) in SPLIT_COLUMNS and len(values) <= 5:
+            found.doubt(
+                f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
+                f"that are not to be learnt from into a CSV of their own."
+            )
+        if plain(column) not in FOLDS:
+            continue
+        if values == {str(n) for n in range(len(values))} and len(values) >= 2:
+            return column
+        found.doubt(
+            f"column {column!r} of {table.name} is no fold from 0 on ({some(sorted(values))}); not used. Count from 0."
+        )
+    return None
+
+
+def _label(table: Table, free: list[str], found: Columns) -> None:
+    able = [column for column in free if _may_be_label(table, column)]
+    named = sorted((c for c in able if plain(c) in LABELS), key=lambda column: LABELS.index(plain(column)))
+    binary = [c for c in free if c not in named and set(table.values(c)) <= BINARY and set(table.values(c))]
+    sums = {sum(float(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    if not named and (len(binary) > 2 or sums == {1.0}):
+        found.one_hot = binary
+        return
+    names = named or sorted(able, key=lambda column: plain(column) in NO_LABEL_COLUMNS)
+    if not names:
+        return
+    found.label = names[0]
+    if names[1:] and not named:
+        found.doubt(
+            f"the label is taken to be column {names[0]!r} of {table.name}; it could also be {some(names[1:])}: see "
+            f"data.label_column."
+        )
+    elif names[1:]:
+        found.doubt(
+            f"columns {some(names[1:])} of {table.name} could be labels too; the label is taken to be {names[0]!r}."
+        )
+
+
+def _may_be_label(table: Table, column: str) -> bool:
+    """Few different values, which are neither measurements nor run lengths."""
+    values = [value for value in table.values(column) if value]
+    kinds = set(values)
+    if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW) or len(kinds) == len(values) > FEW:
+        return False
+    if sum(RUN_LENGTHS.fullmatch(value) is not None for value in kinds) > len(kinds) / 2:
+        return False
+    return not (len(kinds) > FEW and all(re.fullmatch(r"-?\d*\.\d+(e-?\d+)?", value) for value in kinds))
+
+
+def _doubt_group(table: Table, found: Columns) -> None:
+    """Groups that would take a whole class out of training."""
+    groups, labels = table.values(str(found.group)), table.values(str(found.label))
+    pairs = {(label, group) for label, group in zip(labels, groups, strict=True) if label}
+    n_groups = Counter(label for label, _ in pairs)
+    alone = sorted(label for label, n in n_groups.items() if n == 1)
+    few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
+    if few and not alone:
+        found.doubt(
+            f"{number(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
+            f"all fall into one fold, the run says so and ends; lower folds.n_folds then."
+        )
+    if alone:
+        found.doubt(
+            f"all images of {number(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
+            f"could have them in training and in validation; groups are not used. Check the column."
+        )
+        found.group = None
+    elif found.fold:
+        folds = table.values(found.fold)
+        if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
+            found.doubt(
+                f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
+            )
+            found.fold = None

@@ -1,0 +1,219 @@
+"""A table of labels beside a folder of images."""
+
+import os
+from collections import Counter
+
+from goldfold.data.files import SUFFIXES
+from goldfold.sniff.columns import Columns, columns_of
+from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.sniff.tables import Match, Table
+from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.words import plain, split_in, split_of
+
+LIKELIHOOD = 0.7
+MANY_WORDS = 1000
+"""Labels of which it is looked at whether they are several in one."""
+
+
+def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
+    """A CSV with a row an image, and what is in its columns."""
+    samples = [table for table in tables if table.is_sample and len(table.columns) == 2]
+    asked = next((column for table in samples for column in table.columns if column != _named(table)), None)
+    able = [(table, columns_of(table, asked)) for table in tables if not table.is_test and table.match is not None]
+    able = [(table, columns) for table, columns in able if (columns.label or columns.one_hot) and not columns.has_boxes]
+    if not able:
+        return None
+    table, columns = max(able, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
+    match = table.match
+    assert match is not None
+    images = tree.path(match.folder)
+    layout = Layout(
+        source="csv", task="classification", title=f"{base(table.name)} beside {number(len(match.images), 'image')}",
+        likelihood=LIKELIHOOD * max(len(match.images) / max(tree.n_images[""], 1), 0.9),
+        data={"train": Setting(tree.path(table.name), f"{number(len(table.rows), 'row')}"),
+              "images": Setting(images, f"the names of column {match.column!r} start here")},
+        train=sorted(set(match.images.values())), splits={"train": len(match.images)},
+    )  # fmt: skip
+    layout.doubts += [*table.doubts, *columns.doubts]
+    for other, _ in able:
+        if other is not table:
+            layout.doubt(
+                f"{tree.path(other.name)} has labels of images too and is not used: one CSV is read as data.train."
+            )
+    test = _test(tree, tables, table, layout)
+    _name_columns(table, match, columns, test, layout)
+    _count(table, match, columns, layout)
+    _doubt_images(tree, table, match, test, layout)
+    return _with_test(tree, match, columns, test, tables, layout)
+
+
+def _named(table: Table) -> str:
+    return table.match.column if table.match is not None else table.columns[0]
+
+
+def _test(tree: Tree, tables: list[Table], train: Table, layout: Layout) -> Table | None:
+    """The table of the test images: another than the sample submission where there are both."""
+    match = train.match
+    assert match is not None
+    learnt, left = set(match.images.values()), []
+    for table in tables:
+        if table is train or not table.is_test or table.match is None:
+            continue
+        if match.column not in table.columns:
+            layout.doubt(
+                f"{tree.path(table.name)} calls the images' names {table.match.column!r}, {base(train.name)} {match.column!r}: "
+                f"give both the same name, and name it as data.test."
+            )
+        elif learnt & set(table.match.images.values()):
+            layout.doubt(f"{tree.path(table.name)} names training images too; it is not used as the test set.")
+        else:
+            left.append(table)
+    return min(left, key=lambda table: (table.is_sample, table.name)) if left else None
+
+
+def _name_columns(table: Table, match: Match, columns: Columns, test: Table | None, layout: Layout) -> None:
+    id = next((c for c in table.columns if plain(c) == "id" and c != match.column), None)
+    ids = table.values(id) if id else []
+    is_id = id is not None and all(ids) and len(set(ids)) == len(ids) and (test is None or id in test.columns)
+    if is_id:
+        layout.data["id_column"] = Setting(id, "every row has its own")
+        layout.data["image_column"] = Setting(match.column, _how(table.values(match.column)))
+    else:
+        layout.data["id_column"] = Setting(match.column, _how(table.values(match.column)))
+        names = table.values(match.column)
+        if len(set(names)) < len(names):
+            layout.doubt(
+                f"column {match.column!r} of {table.name} names {number(len(names) - len(set(names)), 'image')} again, first "
+                f"{Counter(names).most_common(1)[0][0]!r}. Give every image one row.",
+                stops=True,
+            )
+    layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
+    if columns.group:
+        layout.data["group_column"] = Setting(columns.group, "images that belong together are never split over folds")
+    if columns.fold:
+        layout.data["fold_column"] = Setting(columns.fold, "the folds are given")
+        layout.n_folds = len(set(table.values(columns.fold)))
+
+
+def _how(names: list[str]) -> str:
+    """How the names are written."""
+    has_suffix = any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
+    return f"names of images, {'with' if has_suffix else 'without'} suffix"
+
+
+def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
+    """Classes and groups of the rows that have an image."""
+    if columns.one_hot:
+        _count_one_hot(table, columns.one_hot, layout)
+        return
+    labels = table.values(str(columns.label))
+    layout.classes = dict(Counter(labels[row] for row in match.images if labels[row]))
+    blank = sum(not labels[row] for row in match.images)
+    if blank:
+        layout.doubt(f"{number(blank, 'row')} of {table.name} without a label: these images go to quarantine.")
+    if columns.group:
+        groups = Counter(table.values(columns.group)[row] for row in match.images)
+        name, most = groups.most_common(1)[0]
+        layout.n_groups = len(groups)
+        size = f"the largest has {number(most, 'image')} ({name})"
+        layout.facts["groups"] = f"{number(len(groups), 'group')} by {columns.group}, {size}"
+    _doubt_several(layout)
+
+
+def _count_one_hot(table: Table, names: list[str], layout: Layout) -> None:
+    places = [table.columns.index(name) for name in names]
+    one_each = all(sum(float(row[place]) for place in places) == 1 for row in table.rows)
+    layout.classes = {name: sum(float(value) > 0 for value in table.values(name)) for name in names}
+    if one_each:
+        way = "Make one, with pandas: table['label'] = table[names].idxmax(axis=1)"
+    else:
+        way = "An image may have several, which classification does not know: choose one, or write a task of your own"
+    layout.doubt(
+        f"the labels of {table.name} stand in {number(len(names), 'column')} of 0 and 1 ({some(names)}), and goldfold reads one "
+        f"column, data.label_column. {way}.",
+        stops=True,
+    )
+
+
+def _doubt_several(layout: Layout) -> None:
+    """Labels that are made of several."""
+    for mark in (" ", "|", ";", ","):
+        parts = [set(filter(None, label.split(mark))) for label in list(layout.classes)[:MANY_WORDS]]
+        several = sum(len(part) > 1 for part in parts)
+        if len(parts) > 4 and several > len(parts) / 2 and len(set().union(*parts)) < len(parts):
+            first = next(label for label in layout.classes if mark in label)
+            layout.doubt(
+                f"labels such as {first!r} look like several in one, parted by {mark!r}; goldfold's classification knows one "
+                f"label an image and takes each combination for a class."
+            )
+            return
+
+
+def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:
+    if match.missing:
+        layout.data["on_missing_image"] = Setting("quarantine", f"{number(len(match.missing), 'row')} without an image")
+        layout.doubt(
+            f"{number(len(match.missing), 'row')} of {table.name} without an image below {tree.path(match.folder)}, first "
+            f"{match.missing[0]!r}: they are left out."
+        )
+    named = set(match.images.values()) | set(test.match.images.values() if test and test.match else [])
+    unnamed = [name for name in tree.images(match.folder) if name not in named and not _is_pool(name)]
+    if unnamed:
+        layout.facts["unnamed"] = f"{number(len(unnamed), 'image')} in no table"
+        layout.doubt(
+            f"{number(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: no labels, so "
+            f"they go to quarantine. Moved into a folder of their own and named as data.unlabeled, they can be pseudo-labelled."
+        )
+
+
+def _is_pool(name: str) -> bool:
+    return any(split_of(part) in ("test", "unlabeled") for part in name.split("/")[:-1])
+
+
+def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> str | None:
+    """A table of the test images' labels, in columns that the pipeline takes for id and label."""
+    for table in tables:
+        if not table.is_test or table.is_sample or test.match is None or columns.label not in table.columns:
+            continue
+        if not {"id", "label"} <= set(table.columns) and table.columns[:2] != [test.match.column, columns.label]:
+            continue
+        ids = table.values("id" if {"id", "label"} <= set(table.columns) else table.columns[0])
+        if set(ids) == set(test.values(test.match.column)) and all(table.values(str(columns.label))):
+            return tree.path(table.name)
+    return None
+
+
+def _with_test(
+    tree: Tree, match: Match, columns: Columns, test: Table | None, tables: list[Table], layout: Layout
+) -> Layout:
+    """The layout with test and unlabeled images."""
+    folders = {
+        split_of(base(name)): name for name in tree.folders if name and tree.n_images[name] and split_of(base(name))
+    }
+    if test is not None and test.match is not None:
+        layout.doubts += test.doubts
+        layout.data["test"] = Setting(tree.path(test.name), f"{number(len(test.rows), 'row')} to predict")
+        if test.match.folder != match.folder:
+            layout.data["test_images"] = Setting(
+                tree.path(test.match.folder), "where the names of the test table start"
+            )
+        layout.test = sorted(test.match.images.values())
+        layout.splits["test"] = len(test.rows)
+        answers = _answers(tree, columns, test, tables)
+        if answers is not None:
+            layout.data["test_answers"] = Setting(answers, "true labels: for a score in the report alone")
+        if test.match.missing:
+            layout.doubt(
+                f"{number(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "
+                f"{test.match.missing[0]!r}. Every test image must be there: restore them.",
+                stops=True,
+            )
+    elif "test" in folders and folders["test"] != match.folder:
+        layout.doubt(
+            f"{tree.path(folders['test'])} has {number(tree.n_images[folders['test']], 'image')}, but no table of their names "
+            f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."
+        )
+    if "unlabeled" in folders:
+        layout.data["unlabeled"] = Setting(tree.path(folders["unlabeled"]), "images without labels, for pseudo labels")
+        layout.splits["unlabeled"] = tree.n_images[folders["unlabeled"]]
+    return layout

@@ -1,0 +1,209 @@
+"""Images and masks of the same names."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from goldfold.data.files import without_suffix
+from goldfold.sniff.found import Layout, Setting, number, some, spread
+from goldfold.sniff.mask_looks import Looks, look_at
+from goldfold.sniff.tables import Table
+from goldfold.sniff.walk import Tree, base, common, join, parent
+from goldfold.sniff.words import MASK_END, is_masks, split_of, split_of_path
+
+LIKELIHOOD, UNLIKELY = 0.8, 0.2
+N_TRIED = 200
+LEAST = 0.3
+"""Share of the masks that must have an image."""
+
+
+@dataclass
+class Pair:
+    """A folder of images, one of masks, and what the masks' names have at their end."""
+
+    images: str
+    masks: str
+    suffix: str
+    of: dict[str, str]
+    """Mask of each image that has one, relative to the root."""
+    lacking: list[str]
+    strays: list[str]
+    """Masks without an image."""
+
+    @property
+    def split(self) -> str:
+        """The split that the folders' names tell."""
+        return split_of_path(self.masks) or split_of_path(self.images)
+
+
+def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
+    """A folder of images beside a folder of masks, or both in one."""
+    pairs = list(_pairs(tree)) or list(_mixed(tree))
+    learnt = [pair for pair in pairs if pair.split != "test"]
+    if not learnt:
+        return None
+    pair = max(learnt, key=lambda pair: (pair.split == "train", len(pair.of)))
+    parts = {split_of(base(name)): base(name) for name in tree.children(pair.images)}
+    test = next((other for other in pairs if other.split == "test"), None)
+    if pair.images != pair.masks and {"train", "test"} <= set(parts):
+        inner = [
+            _pair(tree, join(pair.images, parts[key]), join(pair.masks, parts[key]), pair.suffix)
+            for key in ("train", "test")
+        ]
+        pair, test = inner[0] or pair, inner[1]
+    looks = look_at(tree.root, pair.of)
+    layout = _layout(tree, pair, looks)
+    for other in learnt:
+        if other.split == "val" and other.images != pair.images:
+            layout.doubt(
+                f"{tree.path(other.images)} ({number(len(other.of), 'mask')}) is not used: data.train is one folder. Put its "
+                f"images and masks beside the training images to have them in the folds."
+            )
+    return _with_pools(tree, layout, pair, test, parts)
+
+
+def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
+    train = sorted([*pair.of, *pair.lacking])
+    where = "in the images' own folder" if pair.images == pair.masks else f"in {tree.path(pair.masks)}"
+    likelihood = LIKELIHOOD if looks.n else UNLIKELY
+    layout = Layout(
+        source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
+        likelihood=likelihood, train=train, splits={"train": len(train)},
+        folder=pair.images, unit=f"of {looks.n:,} masks looked at",
+        data={"train": Setting(tree.path(pair.images), "images"),
+              "masks": Setting(tree.path(pair.masks), "masks of the same names")},
+        classes=looks.classes,
+    )  # fmt: skip
+    if looks.n == len(pair.of):
+        layout.in_images = looks.classes
+    if pair.suffix:
+        layout.data["mask_suffix"] = Setting(pair.suffix, "what a mask's name has after its image's")
+    layout.data |= looks.settings
+    layout.facts["masks"] = looks.fact
+    layout.doubts += looks.doubts
+    if pair.lacking:
+        layout.data["on_missing_label"] = Setting("quarantine", f"{number(len(pair.lacking), 'image')} without a mask")
+        layout.doubt(
+            f"{number(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: they are left out."
+        )
+    if pair.strays:
+        layout.doubt(
+            f"{number(len(pair.strays), 'mask')} without an image: {some(pair.strays)}. Add the images, or remove the masks.",
+            stops=True,
+        )
+    for stem, n in Counter(map(without_suffix, train)).items():
+        if n > 1:
+            layout.doubt(
+                f"{number(n, 'image')} are called {stem!r} but for their suffix. Rename all but one.", stops=True
+            )
+            break
+    return layout
+
+
+def _pairs(tree: Tree) -> Iterator[Pair]:
+    """Folders that are called masks, each with the folder that holds most of its images."""
+    called = [name for name in tree.folders if name and tree.n_images[name] and is_masks(base(name))]
+    outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
+    for masks in outer:
+        beside = [child for child in tree.children(parent(masks)) if child not in outer]
+        near = [*beside, *(inner for child in beside for inner in tree.children(child)), parent(masks)]
+        found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
+        if found:
+            yield max(found, key=lambda pair: (len(pair.of), -len(pair.lacking)))
+
+
+def _pair(tree: Tree, images: str, masks: str, suffix: str | None = None) -> Pair | None:
+    """Images and masks of two folders by name."""
+    if images not in tree.folders or masks not in tree.folders:
+        return None
+    within = f"{masks}/"
+    ids = {_id(name, images): name for name in tree.images(images) if not name.startswith(within) or images == masks}
+    listed = tree.images(masks)
+    found = _suffix([_id(name, masks) for name in spread(listed, N_TRIED)], ids) if suffix is None else suffix
+    if found is None:
+        return None
+    return _matched(images, masks, found, ids, listed)
+
+
+def _matched(images: str, masks: str, suffix: str, ids: dict[str, str], listed: list[str]) -> Pair | None:
+    of: dict[str, str] = {}
+    strays = []
+    for name in listed:
+        stem = _id(name, masks)
+        if not stem.endswith(suffix):
+            continue
+        image = ids.get(stem.removesuffix(suffix))
+        if image is None:
+            strays.append(name)
+        else:
+            of[image] = name
+    if len(of) < LEAST * (len(of) + len(strays)) or not of:
+        return None
+    return Pair(images, masks, suffix, of, sorted(set(ids.values()) - set(of)), strays)
+
+
+def _suffix(stems: list[str], ids: dict[str, str]) -> str | None:
+    """What most of the masks' names have after their images'; None where few have an image."""
+    ends: Counter[str] = Counter()
+    for stem in stems:
+        if stem in ids:
+            ends[""] += 1
+        elif (match := MASK_END.match(stem)) and match.group(1) in ids:
+            ends[match.group(2)] += 1
+    if not ends or ends.most_common(1)[0][1] < LEAST * len(stems):
+        return None
+    return ends.most_common(1)[0][0]
+
+
+def _id(name: str, folder: str) -> str:
+    return without_suffix(name.removeprefix(f"{folder}/") if folder else name)
+
+
+def _mixed(tree: Tree) -> Iterator[Pair]:
+    """Images and masks in one folder, told apart by the ends of their names."""
+    by_stem = {without_suffix(name): name for name in tree.images()}
+    found = {
+        name: match.group(2)
+        for stem, name in by_stem.items()
+        if (match := MASK_END.match(base(stem))) and join(parent(stem), match.group(1)) in by_stem
+    }
+    if len(found) < LEAST * len(by_stem):
+        return
+    by_split: dict[str, list[str]] = {}
+    for name in found:
+        by_split.setdefault(split_of_path(parent(name)), []).append(name)
+    for names in by_split.values():
+        suffix = Counter(found[name] for name in names).most_common(1)[0][0]
+        folder = tree.inmost(common(names))
+        ids = {_id(name, folder): name for name in tree.images(folder) if not without_suffix(name).endswith(suffix)}
+        if (pair := _matched(folder, folder, suffix, ids, tree.images(folder))) is not None:
+            yield pair
+
+
+def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts: dict[str, str]) -> Layout:
+    """The layout with test and unlabeled images."""
+    folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
+    inside = [key for key in ("test", "unlabeled") if key in parts and join(pair.images, parts[key]) in tree.folders]
+    folder = test.images if test is not None else folders.get("test")
+    if folder is not None:
+        layout.data["test"] = Setting(tree.path(folder), "images to predict")
+        layout.test = sorted([*test.of, *test.lacking]) if test is not None else tree.images(folder)
+        layout.splits["test"] = len(layout.test)
+        if test is not None and not test.lacking and not test.strays and test.suffix == pair.suffix:
+            layout.data["test_answers"] = Setting(
+                tree.path(test.masks), "the test images' masks: for a score in the report alone"
+            )
+    if "unlabeled" in folders:
+        layout.data["unlabeled"] = Setting(tree.path(folders["unlabeled"]), "images without masks, for pseudo labels")
+        layout.splits["unlabeled"] = tree.n_images[folders["unlabeled"]]
+    for key in inside:
+        text = f"{tree.path(join(pair.images, parts[key]))} lies among the training images. Move it out."
+        layout.doubt(text, stops=False)
+    return layout
+
+
+def _is_pool(tree: Tree, name: str, pair: Pair) -> bool:
+    """Whether a folder is called test or unlabeled, and holds no training image."""
+    if not name or not tree.n_images[name] or split_of(base(name)) not in ("test", "unlabeled"):
+        return False
+    return not any(image.startswith(f"{name}/") for image in pair.of)

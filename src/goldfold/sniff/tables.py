@@ -1,0 +1,212 @@
+"""Tables beside the images: how they are written, and which of their columns names images."""
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldfold.data.files import without_suffix
+from goldfold.sniff.found import Doubt, number, some, spread
+from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.words import plain, split_in, split_of, split_of_path
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+LARGEST = 1_000_000_000
+"""Bytes of a file that is still read."""
+N_TRIED, N_MATCHED = 60, 2000
+"""Values of a column that are tried first, and then to find the folder that they start from."""
+ENOUGH = 0.5
+"""Share of the tried values that name images, from which a column is taken for names of images."""
+
+
+@dataclass
+class Match:
+    """The column whose values are names of images."""
+
+    column: str
+    folder: str
+    """Where the names start from, relative to the root."""
+    images: dict[int, str]
+    """Image of each row that has one, relative to the root."""
+    missing: list[str]
+    """Names without an image."""
+
+
+@dataclass
+class Table:
+    """A file of rows; every value is text without blanks around it."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    has_bom: bool = False
+    match: Match | None = None
+    odd: int = 0
+    """Rows with more or fewer values than there are columns."""
+    has_header: bool = True
+    doubts: list[Doubt] = field(default_factory=list)
+
+    def values(self, column: str) -> list[str]:
+        """A column."""
+        place = self.columns.index(column)
+        return [row[place] for row in self.rows]
+
+    @property
+    def is_test(self) -> bool:
+        """Whether its own name, or that of the folder of its images, says that it is of test images."""
+        word = split_in(base(self.name)) or split_of(without_ending(self.name))
+        return self.is_sample or word == "test" or (not word and self._is_of("test"))
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it is called a sample submission."""
+        return any(word in plain(base(self.name)) for word in ("sample", "submission"))
+
+    def _is_of(self, split: str) -> bool:
+        return self.match is not None and split_of_path(self.match.folder) == split
+
+
+def tables_of(tree: Tree) -> list[Table]:
+    """All tables with a column that names images."""
+    found = []
+    for name in tree.files(*SUFFIXES):
+        table = _read(tree.root / name, name)
+        if table is None:
+            continue
+        table.match = _matched(table, tree)
+        if table.match is not None:
+            _doubt_form(table, tree)
+            found.append(table)
+    return found
+
+
+def without_ending(name: str) -> str:
+    """Name of a file without folder and suffix."""
+    return base(name).rpartition(".")[0]
+
+
+def _read(path: Path, name: str) -> Table | None:
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        content = path.read_bytes()
+    except OSError:
+        return None
+    text, encoding, has_bom = _decoded(content)
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(DELIMITERS, key=head.count)
+    if name.lower().endswith(".txt") and not head.count(delimiter):
+        return None
+    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(limit)
+    if len(rows) < 2 or len(set(rows[0])) < len(rows[0]):
+        return None
+    n = len(rows[0])
+    whole = [[value.strip() for value in (row + [""] * n)[:n]] for row in rows]
+    odd = sum(len(row) != n for row in rows)
+    return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd)
+
+
+def _decoded(content: bytes) -> tuple[str, str, bool]:
+    """Text, its encoding, and whether it begins with a byte order mark."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace"), "utf-16", True
+    try:
+        return content.decode("utf-8-sig"), "utf-8", content.startswith(b"\xef\xbb\xbf")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace"), "cp1252", False
+
+
+def _matched(table: Table, tree: Tree) -> Match | None:
+    """The column of which most values name images."""
+    shares = {}
+    for column in table.columns:
+        tried = spread([value for value in table.values(column) if value], N_TRIED)
+        hits = sum(bool(_candidates(value, tree)) for value in tried)
+        shares[column] = hits / len(tried) if tried else 0.0
+    best = max(shares, key=lambda column: (shares[column] >= ENOUGH, len(set(table.values(column))), shares[column]))
+    if _candidates(table.columns[0], tree) and shares[best] >= ENOUGH:
+        table.has_header = False
+    return _placed(table, best, tree) if shares[best] >= ENOUGH else None
+
+
+def _candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
+    """(folder that the name starts from, image) for every image that ``value`` may name."""
+    wanted = value.replace("\\", "/")
+    stem = without_suffix(wanted)
+    found = []
+    for image in tree.stems.get(base(stem), []) + (tree.stems.get(base(wanted), []) if stem != wanted else []):
+        for name, of in ((wanted, image), (wanted, without_suffix(image))):
+            if of == name or of.endswith(f"/{name}"):
+                found.append((of[: len(of) - len(name)].rstrip("/"), image))
+                break
+    return found
+
+
+def _placed(table: Table, column: str, tree: Tree) -> Match | None:
+    """Images of a column's names, from the folder that most of them are in."""
+    values = table.values(column)
+    folders = Counter(folder for value in spread(values, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
+    told = split_in(base(table.name))
+    best = max(
+        sorted(folders), key=lambda name: (folders[name], bool(told) and split_of_path(name) == told, -len(name))
+    )
+    images: dict[int, str] = {}
+    missing = []
+    for row, value in enumerate(values):
+        image = next((image for folder, image in _candidates(value, tree) if folder == best), None) if value else None
+        if image is None:
+            missing.append(value)
+        else:
+            images[row] = image
+    others = [value for value in missing if _candidates(value, tree)]
+    if others:
+        rest = Counter(folder for value in spread(others, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
+        where = tree.path(rest.most_common(1)[0][0])
+        table.doubts.append(
+            Doubt(
+                f"images of {tree.path(table.name)} lie in several folders: {number(len(others), 'row')} not in "
+                f"{tree.path(best)} but e.g. in {where}. Move them into one.",
+                stops=True,
+            )
+        )
+    return Match(column, best, images, missing) if len(images) + len(others) >= ENOUGH * len(values) else None
+
+
+def _doubt_form(table: Table, tree: Tree) -> None:
+    """What keeps goldfold, or others, from reading the file as it is."""
+    path = tree.path(table.name)
+    if table.has_bom and table.encoding == "utf-8":
+        table.doubts.append(
+            Doubt(f"{path} begins with a byte order mark (as Excel writes it); goldfold reads past it.")
+        )
+    if table.encoding != "utf-8":
+        table.doubts.append(Doubt(f"{path} is {table.encoding}, not UTF-8. Save it as UTF-8.", stops=True))
+    if table.delimiter != ",":
+        table.doubts.append(
+            Doubt(
+                f"{path} is parted by {DELIMITERS[table.delimiter]}, goldfold reads commas. Save it with commas.",
+                stops=True,
+            )
+        )
+    if table.odd:
+        table.doubts.append(
+            Doubt(
+                f"{path}: {number(table.odd, 'row')} with another number of values than columns. Correct them.",
+                stops=True,
+            )
+        )
+    if not table.has_header:
+        text = (
+            f"{path} has no header: its first line, {some(table.columns[:1])}, names an image. Add one, e.g. id,label."
+        )
+        table.doubts.append(Doubt(text, stops=True))
