@@ -12,7 +12,7 @@ from goldfold.data.perceptual import FLAT, SIDE_PX
 
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
 ORDER = {"train": 0, "test": 1, "unlabeled": 2}
-MAX_DISTANCE, MIN_CORRELATION = 8, 0.97
+MAX_DISTANCE, MIN_CORRELATION = 6, 0.97
 CHUNK = 8192
 """Pairs of thumbnails that are compared at a time: 8 MB an array."""
 
