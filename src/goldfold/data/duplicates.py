@@ -1,0 +1,122 @@
+"""Exact and near copies among the images of all tables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.data.hamming import Positions, near_blocks
+from goldfold.data.perceptual import FLAT, SIDE_PX
+
+COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
+ORDER = {"train": 0, "test": 1, "unlabeled": 2}
+MAX_DISTANCE, MIN_CORRELATION = 6, 0.97
+CHUNK = 8192
+"""Pairs of thumbnails that are compared at a time: 8 MB an array."""
+
+
+def find(
+    table: pd.DataFrame, max_distance: int | None = MAX_DISTANCE, min_correlation: float = MIN_CORRELATION
+) -> pd.DataFrame:
+    """A row for every image that has a copy, whatever the order of the table's rows.
+
+    Args:
+        table: split, id, sha256; for near copies hash and thumbnail of `perceptual.signature`, and mirrored where
+            mirrored copies count; label where there is one.
+        max_distance: bits by which hashes may differ, 0 to 16; None for exact copies alone.
+        min_correlation: of the thumbnails, from -1 to 1, that a near copy must reach.
+
+    Returns:
+        cluster: number from 0; chains of copies are one cluster. kind: exact (same bytes), near or mirrored, and
+        distance (bits): to the nearest copy, of which ``nearest`` is split:id. splits: those of the cluster, such as
+        ``train+test``. n_labels: number of different labels in the cluster.
+
+    Raises:
+        DataError: the distance is out of range.
+    """
+    rank = table["split"].map(ORDER).fillna(len(ORDER)).astype(int)
+    table = table.assign(_rank=rank).sort_values(["_rank", "split", "id"], kind="stable").reset_index(drop=True)
+    n = len(table)
+    if not n:
+        return pd.DataFrame(columns=COLUMNS)
+    same, first = pd.factorize(table["sha256"])[0], np.flatnonzero(~table["sha256"].duplicated())
+    pairs = np.stack([first[same], np.arange(n)], axis=1)
+    best = np.full(n, np.iinfo(np.int64).max)
+    if max_distance is not None:
+        for part, distances, mirrored in _near(table.iloc[first], max_distance, min_correlation):
+            part = first[part]
+            for own, other in (part.T, part.T[::-1]):
+                np.minimum.at(best, own, distances * 2 * n + mirrored * n + other)
+            group = components(n, np.concatenate([pairs, part]))
+            pairs = np.stack([np.unique(group, return_index=True)[1][group], np.arange(n)], axis=1)
+    return _described(table, components(n, pairs), best, same)
+
+
+def components(n: int, pairs: Positions) -> Positions:
+    """(n,) group number of each image, from 0 by first appearance.
+
+    Args:
+        pairs: (pairs, 2) positions of images that belong together.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int64)
+
+
+def _near(
+    table: pd.DataFrame, max_distance: int, min_correlation: float
+) -> Iterator[tuple[Positions, Positions, Positions]]:
+    """Pairs of rows that look alike, their distances, and whether (0, 1) one is mirrored, some at a time."""
+    rows = np.flatnonzero(table["hash"].to_numpy(np.uint64) != FLAT)
+    table = table.iloc[rows]
+    hashes = table["hash"].to_numpy(np.uint64)
+    if "mirrored" in table:
+        hashes = np.concatenate([hashes, table["mirrored"].to_numpy(np.uint64)])
+    pixels = np.frombuffer(b"".join(table["thumbnail"]), np.uint8).reshape(len(table), SIDE_PX, SIDE_PX)
+    for pairs, distances in near_blocks(hashes, max_distance):
+        is_mirrored = (pairs >= len(table)).astype(np.int64)
+        useful = (is_mirrored[:, 0] == 0) & (pairs[:, 0] != pairs[:, 1] - len(table))
+        pairs, distances, mirrored = pairs[useful] % max(len(table), 1), distances[useful], is_mirrored[useful, 1]
+        alike = _correlations(pixels, pairs, mirrored) >= min_correlation
+        yield rows[pairs[alike]], distances[alike], mirrored[alike]
+
+
+def _correlations(pixels: NDArray[np.uint8], pairs: Positions, mirrored: Positions) -> NDArray[np.float32]:
+    """(pairs,) Pearson correlation of thumbnails at half their size, which forgives a crop of 2 %."""
+    parts = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), CHUNK):
+        part, flips = pairs[start : start + CHUNK], mirrored[start : start + CHUNK, None, None] == 1
+        left, right = (_halved(pixels[column]) for column in part.T)
+        right = np.where(flips, right[:, :, ::-1], right)
+        parts.append(np.einsum("nij,nij->n", left, right))
+    return np.concatenate(parts)
+
+
+def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    half = SIDE_PX // 2
+    small = pixels.reshape(-1, half, 2, half, 2).mean(axis=(2, 4), dtype=np.float32)
+    small -= small.mean(axis=(1, 2), keepdims=True)
+    return small / np.maximum(np.sqrt((small**2).sum(axis=(1, 2), keepdims=True)), 1e-6)
+
+
+def _described(table: pd.DataFrame, group: Positions, best: Positions, same: NDArray[Any]) -> pd.DataFrame:
+    n = len(table)
+    table = table.assign(cluster=group) if "label" in table else table.assign(cluster=group, label=None)
+    n_same = np.bincount(same)[same]
+    is_exact, position = n_same > 1, pd.Series(range(n))
+    first = position.groupby(same).transform("min").to_numpy()
+    second = position.groupby(same).transform(lambda rows: rows.iloc[min(1, len(rows) - 1)]).to_numpy()
+    other = np.where(is_exact, np.where(first == position, second, first), best % n)
+    names = (table["split"] + ":" + table["id"].astype(str)).to_numpy(object)
+    kinds = np.where(is_exact, "exact", np.where(best % (2 * n) >= n, "mirrored", "near"))
+    table = table.assign(kind=kinds, distance=np.where(is_exact, 0, best // (2 * n)), nearest=names[other])
+    table = table[np.bincount(group)[group] > 1].copy()
+    by_cluster = table.groupby("cluster")
+    table["splits"] = table["cluster"].map(by_cluster["split"].agg(lambda splits: "+".join(dict.fromkeys(splits))))
+    table["n_labels"] = table["cluster"].map(by_cluster["label"].nunique())
+    table["cluster"] = pd.factorize(table["cluster"])[0]
+    return table.sort_values("cluster", kind="stable")[COLUMNS].reset_index(drop=True)

@@ -1,0 +1,67 @@
+"""What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE_PX = 32
+"""Side of the thumbnail; imagehash's phash of 8 x 8 bits looks at 32 x 32 pixels, so it resizes nothing more."""
+MIN_SPREAD = 2.0
+"""Standard deviation of the thumbnail, in grey levels, below which the hash is that of noise."""
+MIN_SIDE_PX = 16
+"""Images smaller than this on a side say too little: different 8 x 8 digits agree as well as copies do."""
+FLAT = 0
+"""Hash of an image with too little structure; a phash has about 32 bits set, never none."""
+
+
+class Signature(NamedTuple):
+    """Hash of the image and of its left-right mirror, FLAT both where it shows too little; SIDE_PX² grey levels."""
+
+    hash: int
+    mirrored: int
+    thumbnail: bytes
+
+
+def signature(image: NDArray[np.uint8]) -> Signature:
+    """Signature of a decoded image.
+
+    Args:
+        image: (height, width, channels), channels 1 (grey) or 3 (RGB), 0 to 255.
+    """
+    small = thumbnail(image)
+    if _is_flat(image, small):
+        return Signature(FLAT, FLAT, small.tobytes())
+    return Signature(_phash(small), _phash(small[:, ::-1]), small.tobytes())
+
+
+def perceptual_hash(image: NDArray[np.uint8]) -> int:
+    """pHash of 64 bits (Zauner 2010, by imagehash), FLAT for an image with too little structure.
+
+    Args:
+        image: as in `signature`; for a mirrored copy hash ``image[:, ::-1]``.
+    """
+    small = thumbnail(image)
+    return FLAT if _is_flat(image, small) else _phash(small)
+
+
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed."""
+    enlarges = min(image.shape[:2]) < SIDE_PX
+    small = cv2.resize(
+        image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
+    ).reshape(SIDE_PX, SIDE_PX, -1)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.shape[2] == 3 else small[..., 0]
+
+
+def _is_flat(image: NDArray[np.uint8], small: NDArray[np.uint8]) -> bool:
+    return min(image.shape[:2]) < MIN_SIDE_PX or float(small.std()) < MIN_SPREAD
+
+
+def _phash(grey: NDArray[np.uint8]) -> int:
+    from imagehash import phash
+    from PIL import Image
+
+    bits = phash(Image.fromarray(np.ascontiguousarray(grey))).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
