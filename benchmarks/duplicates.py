@@ -74,7 +74,9 @@ def look_up() -> None:
         hashes = generator.integers(0, 2**64, n, dtype=np.uint64)
         hashes[: n // 100] = hashes[-(n // 100) :] ^ np.uint64(0b1011)
         for distance in DISTANCES:
-            print(f"{n:>7} hashes, distance {distance:>2}: {seconds(lambda h=hashes, d=distance: near_pairs(h, d), 1):.2f} s")
+            print(
+                f"{n:>7} hashes, distance {distance:>2}: {seconds(lambda h=hashes, d=distance: near_pairs(h, d), 1):.2f} s"
+            )
         if n == 10_000:
             print(f"{n:>7} hashes, brute force: {seconds(lambda h=hashes: brute(h, 10), 1):.2f} s")
     image = cv2.resize(generator.integers(0, 256, (24, 32, 3), dtype=np.uint8), (512, 384))

@@ -4,22 +4,17 @@ import contextlib
 import io
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldfold import doubts
 from goldfold.config import Config, load, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
-FEW_IMAGES = 10
-RARE = 20
-"""How many times more images the largest class may have than the smallest before it is worth a word."""
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
 
 
 @dataclass
@@ -37,6 +32,8 @@ class Check:
     """Number of validation images of each fold."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part, reason."""
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -65,60 +62,16 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     }
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
-    found.doubts += _about_left_out(found)
-    found.doubts += _about_files([path for table in tables.values() for path in table["path"]])
+    found.doubts += doubts.about_left_out(found.left_out, found.images)
+    found.doubts += doubts.about_files([path for table in tables.values() for path in table["path"]])
+    found.copies = doubts.copies(tables).to_dict("records")
+    found.doubts += doubts.about_copies(found.copies)
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
     found.folds = summary.pop("(all)").astype(int).tolist()
     names = read_json(folder / "manifest/classes.json")
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
-    found.doubts += _about_classes(found)
-
-
-def _about_left_out(found: Check) -> Iterator[str]:
-    counts = Counter(row["split"] for row in found.left_out if row["part"] == "image")
-    for split, number in counts.items():
-        total = number + found.images.get(split, 0)
-        if number > total / 100:
-            yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
-
-
-def _about_files(paths: list[str]) -> Iterator[str]:
-    """What the look at every image, which is remembered, says of the files."""
-    from goldfold.data.integrity import scan
-
-    table = scan(paths, 1)
-    known = table["kind"] != ""
-    false = known & ~table.apply(
-        lambda row: Path(row["path"]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"}), axis=1
-    )
-    if false.any():
-        first = table[false].iloc[0]
-        yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
-    deep = table["bits"] > 8
-    if deep.any():
-        yield (
-            f"{int(deep.sum())} of {len(table)} images have more than 8 bits a channel, first {table[deep]['path'].iloc[0]}: "
-            f"the upper 8 are used, so one whose values are small is nearly black"
-        )
-    kinds = Counter(table["channels"][known].tolist())
-    if len(kinds) > 1:
-        told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
-        yield f"images differ in the number of channels: {told}; all are read with data.channels"
-
-
-def _about_classes(found: Check) -> Iterator[str]:
-    sums = {name: sum(parts.values()) for name, parts in found.classes.items()}
-    few = {name: n for name, n in sums.items() if n < FEW_IMAGES}
-    if few:
-        name = min(few, key=lambda name: few[name])
-        yield f"{len(few)} classes have fewer than {FEW_IMAGES} examples, the smallest {name!r} with {few[name]:.0f}"
-    if len(sums) > 1 and max(sums.values()) > RARE * min(sums.values()):
-        most, least = max(sums, key=lambda name: sums[name]), min(sums, key=lambda name: sums[name])
-        yield (
-            f"class {most!r} is {sums[most] / sums[least]:.0f} times as frequent as {least!r}: a metric that counts classes "
-            f"alike (f1_macro) says more than one that counts images"
-        )
+    found.doubts += doubts.about_classes(found.classes)
 
 
 def as_text(found: Check) -> str:

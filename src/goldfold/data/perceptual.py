@@ -1,10 +1,14 @@
 """What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
 
+from base64 import b64encode
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from goldfold.data.decode import Undecodable, decode
+from goldfold.data.looking import Seen
 
 SIDE_PX = 32
 """Side of the thumbnail; imagehash's phash of 8 x 8 bits looks at 32 x 32 pixels, so it resizes nothing more."""
@@ -65,3 +69,12 @@ def _phash(grey: NDArray[np.uint8]) -> int:
 
     bits = phash(Image.fromarray(np.ascontiguousarray(grey))).hash
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def look(path: str) -> Seen:
+    """Hash and thumbnail (base64) of one file; those of a picture that shows nothing where it cannot be decoded."""
+    try:
+        own = signature(decode(path, channels=3))
+    except Undecodable:
+        own = Signature(FLAT, FLAT, bytes(SIDE_PX**2))
+    return [own.hash, b64encode(own.thumbnail).decode()]

@@ -1,0 +1,112 @@
+"""What may be wrong with data that can be run."""
+
+import os
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_IMAGES = 10
+RARE = 20
+"""How many times more images the largest class may have than the smallest before it is worth a word."""
+SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
+LEAKS = {
+    "train+test": "the score on such test images says what was learnt by heart",
+    "train+unlabeled": "pseudo labels would bring validation images into training",
+}
+
+
+def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> Iterator[str]:
+    """Splits of which more than a hundredth cannot be used."""
+    counts = Counter(row["split"] for row in left_out if row["part"] == "image")
+    for split, number in counts.items():
+        total = number + images.get(split, 0)
+        if number > total / 100:
+            yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
+
+
+def about_files(paths: list[str]) -> Iterator[str]:
+    """What the look at every image, which is remembered, says of the files."""
+    from goldfold.data.integrity import scan
+
+    table = scan(paths, 1)
+    known = table["kind"] != ""
+    false = known & ~table.apply(
+        lambda row: Path(row["path"]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"}), axis=1
+    )
+    if false.any():
+        first = table[false].iloc[0]
+        yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
+    deep = table["bits"] > 8
+    if deep.any():
+        yield (
+            f"{int(deep.sum())} of {len(table)} images have more than 8 bits a channel, first {table[deep]['path'].iloc[0]}: "
+            f"the upper 8 are used, so one whose values are small is nearly black"
+        )
+    kinds = Counter(table["channels"][known].tolist())
+    if len(kinds) > 1:
+        told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
+        yield f"images differ in the number of channels: {told}; all are read with data.channels"
+
+
+def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
+    """Classes of which there is little, by how much of each is in each fold."""
+    sums = {name: sum(parts.values()) for name, parts in classes.items()}
+    few = {name: n for name, n in sums.items() if n < FEW_IMAGES}
+    if few:
+        name = min(few, key=lambda name: few[name])
+        yield f"{len(few)} classes have fewer than {FEW_IMAGES} examples, the smallest {name!r} with {few[name]:.0f}"
+    if len(sums) > 1 and max(sums.values()) > RARE * min(sums.values()):
+        most, least = max(sums, key=lambda name: sums[name]), min(sums, key=lambda name: sums[name])
+        yield (
+            f"class {most!r} is {sums[most] / sums[least]:.0f} times as frequent as {least!r}: a metric that counts classes "
+            f"alike (f1_macro) says more than one that counts images"
+        )
+
+
+def copies(tables: dict[str, "pd.DataFrame"]) -> "pd.DataFrame":
+    """Images that have an exact or near copy, a row each; see `goldfold.data.duplicates.find`."""
+    import pandas as pd
+
+    from goldfold.data import duplicates, perceptual
+    from goldfold.data.looking import look_at
+
+    columns = ["split", "id", "path", "sha256", "label"]
+    parts = [table.assign(split=split) for split, table in tables.items() if split != "answers"]
+    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    seen = look_at(table["path"], perceptual.look, os.cpu_count() or 1)
+    signatures = [seen[path][1] for path in table["path"]]
+    table["hash"] = [hash for hash, _ in signatures]
+    table["thumbnail"] = [b64decode(text) for _, text in signatures]
+    return duplicates.find(table)
+
+
+def about_copies(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Copies within and across the splits, and those with two labels."""
+    by_cluster: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_cluster.setdefault(row["cluster"], []).append(row)
+
+    def told(clusters: list[list[dict[str, Any]]]) -> str:
+        first = clusters[0]
+        kinds = "the same bytes" if {row["kind"] for row in first} == {"exact"} else "nearly the same picture"
+        return f"first {first[0]['id']!r} and {first[1]['id']!r} ({kinds})"
+
+    within = [rows for rows in by_cluster.values() if sum(row["split"] == "train" for row in rows) > 1]
+    if within:
+        yield (
+            f"{len(within)} groups of training images are copies of each other, {told(within)}: where they lie in two folds, "
+            f"the score is too good; give them one group"
+        )
+    for splits, why in LEAKS.items():
+        across = [rows for rows in by_cluster.values() if set(splits.split("+")) <= {row["split"] for row in rows}]
+        if across:
+            yield f"{len(across)} groups of copies span {splits}, {told(across)}: {why}"
+    two = [rows for rows in by_cluster.values() if rows[0]["n_labels"] > 1]
+    if two:
+        names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
+        yield f"{len(two)} groups of copies have more than one label, first: {names}"
