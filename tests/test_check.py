@@ -112,3 +112,28 @@ def test_what_cannot_be_run_is_told_with_status_1(
 def test_a_config_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert check("mine.yaml").error == "mine.yaml: No such file or directory"
     assert run(capsys, "--config", "mine.yaml")[0] == 1
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_copies_are_told_within_and_across_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
+    extra = {**CONFIG["data"], "test": "test.csv", "unlabeled": "more"}  # type: ignore[dict-item]
+    write(data=extra)
+    generator = np.random.default_rng(5)
+    picture = cv2.resize(generator.integers(0, 255, (6, 6, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite("images/00.png", picture)
+    cv2.imwrite("images/01.jpg", cv2.resize(picture, (48, 36)))
+    Path("images/01.png").unlink()
+    cv2.imwrite("images/t.png", picture)
+    Path("more").mkdir()
+    cv2.imwrite("more/u.png", cv2.resize(picture, (128, 96), interpolation=cv2.INTER_LINEAR))
+    Path("test.csv").write_text("id\nt\n")
+    said = run(capsys)[1]
+    for doubt in (
+        "1 groups of training images are copies of each other, first '00' and '01' (nearly the same picture): where they",
+        "1 groups of copies span train+test, first '00' and '01'",
+        "1 groups of copies span train+unlabeled",
+        "1 groups of copies have more than one label, first: '00' is 'dog', '01' is 'cat'",
+    ):
+        assert f"  {doubt}" in said
+    told = json.loads(run(capsys, "--json")[1])
+    assert sorted(row["id"] for row in told["copies"]) == ["00", "01", "t", "u"]

@@ -550,7 +550,8 @@ def test_a_job_leaves_a_record_of_all_that_it_was_made_from() -> None:
     record = records.read("results/t/train/a/run.json")
     assert record is not None
     assert (record["rule"], record["wildcards"]) == ("train", {"model": "a", "fold": "0"})
-    assert record["recipe"] == read_json(".goldfold/recipes/results/t/train/a/run.json")
+    asked, code = read_json(".goldfold/recipes/results/t/train/a/run.json"), source_digest("folds", "classification")
+    assert record["recipe"] == {**asked, "code": {**asked["code"], "digest": code}}, "the code that really ran"
     assert record["inputs"] == record["files"] == {"fold0.csv": ABC}, "the recipe itself is no file to compare"
     assert record["outputs"] == {"results/t/train/a/model": ABC}
     assert record["logs"] == ["results/t/logs/train/a.log", "results/t/benchmarks/train/a.tsv"]

@@ -97,7 +97,11 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
     if entry["rule"] not in ("manifest", "folds") and "folds" in made_by.values():
         before.append("folds")
     job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
-    job.causes = [Cause("forced", "asked for")] if entry["forced"] else list(_causes(entry, record, made_by))
+    job.causes = (
+        [Cause("forced", "asked for by name, or its last run did not end")]
+        if entry["forced"]
+        else list(_causes(entry, record, made_by))
+    )
     model = entry["wildcards"].get("model", "")
     own = record["seconds"] if record else None
     job.seconds = next((time for time in (own, takes.get((job.rule, model)), takes.get((job.rule,))) if time), None)
@@ -215,7 +219,7 @@ def as_text(found: Sequence[Job]) -> str:
 def _summary(found: Sequence[Job]) -> str:
     time = seconds(found)
     cost = (
-        "for which no times are known yet"
+        "how long they take is not known yet"
         if time is None
         else f"some {_clock(time)} one after the other, by their last times"
     )

@@ -6,7 +6,6 @@ import sys
 # The code beside this Snakefile, whatever other goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from goldfold.config import parse as parse_config
@@ -25,7 +24,7 @@ def checked_config():
         update_config(config, typed(dict(workflow.config_settings.config)))
         return parse_config(config, origin=", ".join(map(str, files)))
     except GoldfoldError as error:
-        raise WorkflowError(str(error))
+        sys.exit(f"goldfold: {error}")  # Snakemake would add lines of code
 
 
 provenance.export_source_path(workflow.basedir)

@@ -132,7 +132,7 @@ def begin():
     try:
         run_lock.take(RESULTS)
     except GoldfoldError as error:
-        raise WorkflowError(str(error))
+        sys.exit(f"goldfold: {error}")
     preflight()
 
 
@@ -169,7 +169,7 @@ def preflight():
         json.dumps(slices.network_checks(CONFIG)),
     ]
     if subprocess.run(command).returncode:
-        raise WorkflowError("a model cannot be used; see above. Nothing was run.")
+        sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
 
 
 if workflow.is_main_process:
