@@ -592,3 +592,84 @@ def test_the_digest_of_an_own_module_follows_its_code(tmp_path: Path, monkeypatc
     assert digests[0][0] != digests[2][0]
     assert digests[0][1] != digests[2][1]
     assert "mine.nowhere" not in provenance.code_table("train", "classification", "mine.nowhere:build")
+
+
+HELPED = {
+    "mynet.py": "import mylayers\nfrom pack.sub import blocks\n",
+    "mylayers.py": "import mynet\nimport json\n\ndef late():\n    from pack import fresh\n",
+    "pack/__init__.py": "",
+    "pack/fresh.py": "import numpy\n",
+    "pack/sub/__init__.py": "from .deep import DEPTH\n",
+    "pack/sub/blocks.py": "from .. import up\nfrom ..wide import WIDTH as WIDE\nfrom goldfold.models.pyramid import Pyramid\n",
+    "pack/sub/deep.py": "DEPTH = 1\n",
+    "pack/up.py": "UP = 1\n",
+    "pack/wide.py": "WIDTH = 1\n",
+    "broken.py": "print 'of another Python'\n",
+}
+"""A network's module and all that it reaches, directly or not, in a circle too."""
+UNRELATED = {
+    "alone.py": "ONE = 1\n",
+    "pack/alone.py": "ONE = 1\n",
+    "typing_only.py": "ONE = 1\n",
+    ".venv/lib/python3.11/site-packages/installed.py": "ONE = 1\n",
+}
+OF_MYNET = ("train", "classification", "mynet:build")
+
+
+def write_own(files: dict[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_helpers_of_an_own_network_count_and_what_it_does_not_reach_does_not(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own(HELPED | UNRELATED, tmp_path)
+    more = "try:\n    import broken, installed\nexcept ImportError: pass\nif TYPE_CHECKING:\n    import typing_only\n"
+    edit_own(tmp_path / "mynet.py", more)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path / ".venv/lib/python3.11/site-packages"))
+    before = sources(*OF_MYNET)
+    own = [name for name in provenance.code_table(*OF_MYNET) if "/" not in name]
+    assert own == ["mynet", "broken", "mylayers", "pack", "pack.fresh", "pack.sub", "pack.sub.blocks", "pack.sub.deep",
+                   "pack.up", "pack.wide"]  # fmt: skip
+    for name in HELPED | UNRELATED:
+        edit_own(tmp_path / name, "# a comment\n" if name != "broken.py" else "")
+        assert sources(*OF_MYNET) == before, name
+        edit_own(tmp_path / name, "ADDED = 1\n")
+        assert (sources(*OF_MYNET) != before) == (name in HELPED), name
+        before = sources(*OF_MYNET)
+    assert "src/goldfold/models/pyramid.py" in provenance.code_table(*OF_MYNET)
+
+
+def edit_own(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_helpers_beside_an_own_module_that_lies_elsewhere_count(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    write_own({"mynet.py": "import mylayers, beyond\n", "mylayers.py": "import json\n"}, elsewhere)
+    write_own({"beyond.py": "ONE = 1\n"}, tmp_path / "third")
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for folder in (tmp_path / "third", elsewhere):
+        monkeypatch.syspath_prepend(str(folder))
+    before = sources(*OF_MYNET)
+    assert [name for name in provenance.code_table(*OF_MYNET) if "/" not in name] == ["mynet", "mylayers"]
+    edit_own(elsewhere / "mylayers.py", "ADDED = 1\n")
+    assert sources(*OF_MYNET) != before
+
+
+def test_a_network_in_a_package_brings_its_neighbours_by_relative_import(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own({"mine/__init__.py": "", "mine/net.py": "from .layers import x\nfrom ....too import many\n"}, tmp_path)
+    write_own({"mine/layers.py": "x = 1\n"}, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    of = ("train", "classification", "mine.net:build")
+    before = sources(*of)
+    edit_own(tmp_path / "mine/layers.py", "x = 2\n")
+    assert sources(*of) != before
