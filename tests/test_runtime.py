@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -573,6 +574,89 @@ def test_any_other_error_ends_a_job_with_one_traceback_in_the_log() -> None:
     assert log.count("Traceback") == 1
     assert "ZeroDivisionError" in log
     assert list(Path("results").rglob("*.json")) == []
+
+
+@pytest.fixture
+def full_log(in_tmp: Path) -> None:
+    """A log that takes nothing."""
+    Path("results/t/logs/train").mkdir(parents=True)
+    Path("results/t/logs/train/a.log").symlink_to("/dev/full")
+
+
+def run_job_with_a_full_log(what: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", JOB.replace("WHAT", what)], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.usefixtures("full_log")
+def test_a_log_that_cannot_be_written_costs_its_text_and_not_the_job() -> None:
+    done = run_job_with_a_full_log(
+        "print('working', flush=True); progress = status.Progress(2, 'steps', -1.0); progress.advance(); progress.close()"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert records.read("results/t/train/a/run.json") is not None
+
+
+@pytest.mark.usefixtures("full_log")
+def test_an_error_that_the_log_cannot_take_reaches_the_terminal() -> None:
+    done = run_job_with_a_full_log("print('x' * 100_000); raise DataError('x.csv: no rows. Fill it.')")
+    assert (done.returncode, done.stderr) == (1, "goldfold: x.csv: no rows. Fill it.\n")
+    done = run_job_with_a_full_log("1 / 0")
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.fixture
+def small_disk(in_tmp: Path) -> Iterator[Path]:
+    """Results on a disk of a megabyte."""
+    folder = in_tmp / "results"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+FILL = "stream = open('results/ballast', 'wb', buffering=0); any(stream.write(bytes(4096)) is None for _ in range(999))"
+
+
+@pytest.mark.parametrize("what", [f"""
+    try:
+        {FILL}
+    except OSError:
+        pass
+    status._write()
+    print('x' * 10_000, flush=True)""", f"""
+    {FILL}"""], ids=["the record", "what a stage writes"])  # fmt: skip
+def test_a_disk_that_fills_up_while_a_job_runs_is_told_on_the_terminal_in_words(what: str, small_disk: Path) -> None:
+    done = run_job_with_a_full_log(f"print('x' * 3900){what}")
+    assert done.returncode == 1
+    said = done.stderr or Path("results/t/logs/train/a.log").read_text()
+    assert re.search(
+        r"goldfold: cannot write into results/t/train/a: No space left on device \(0\.0 MB are free there\)\. "
+        r"Make room there and run again: what other jobs have finished is kept\.\n$",
+        said,
+    )
+    assert "Traceback" not in said
+    assert list(small_disk.rglob("*.json")) == []
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_where_there_is_no_room_for_a_log_all_is_told_on_the_terminal() -> None:
+    Path("results/t/train/a").mkdir(parents=True)
+    for number in range(300):
+        try:
+            Path(f"results/{number}").write_bytes(bytes(4096))
+        except OSError:
+            break
+    assert number > 200
+    done = run_job_with_a_full_log("")
+    assert done.returncode == 1
+    assert "goldfold: cannot write into" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_job_frame_is_a_plain_context_manager_and_its_errors_one_family() -> None:
