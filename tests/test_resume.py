@@ -87,6 +87,15 @@ def whole(tiny_of: dict[str, Tiny], tmp_path_factory: pytest.TempPathFactory) ->
     return made
 
 
+@pytest.mark.parametrize(("checkpoint", "spare"), [("last", "best"), ("best", "last")])
+def test_the_epoch_that_was_not_chosen_is_among_the_files_of_the_record(
+    checkpoint: str, spare: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    facts = tiny.train(tmp_path, model=tiny.model({"epochs": 1, "warmup_epochs": 0, "checkpoint": checkpoint}))
+    assert facts["files"] == [f"{tmp_path}/{spare}.safetensors"]
+    assert Path(facts["files"][0]).exists()
+
+
 # --- interrupted in the process
 
 

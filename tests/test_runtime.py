@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -576,6 +577,89 @@ def test_any_other_error_ends_a_job_with_one_traceback_in_the_log() -> None:
     assert list(Path("results").rglob("*.json")) == []
 
 
+@pytest.fixture
+def full_log(in_tmp: Path) -> None:
+    """A log that takes nothing."""
+    Path("results/t/logs/train").mkdir(parents=True)
+    Path("results/t/logs/train/a.log").symlink_to("/dev/full")
+
+
+def run_job_with_a_full_log(what: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", JOB.replace("WHAT", what)], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.usefixtures("full_log")
+def test_a_log_that_cannot_be_written_costs_its_text_and_not_the_job() -> None:
+    done = run_job_with_a_full_log(
+        "print('working', flush=True); progress = status.Progress(2, 'steps', -1.0); progress.advance(); progress.close()"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert records.read("results/t/train/a/run.json") is not None
+
+
+@pytest.mark.usefixtures("full_log")
+def test_an_error_that_the_log_cannot_take_reaches_the_terminal() -> None:
+    done = run_job_with_a_full_log("print('x' * 100_000); raise DataError('x.csv: no rows. Fill it.')")
+    assert (done.returncode, done.stderr) == (1, "goldfold: x.csv: no rows. Fill it.\n")
+    done = run_job_with_a_full_log("1 / 0")
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.fixture
+def small_disk(in_tmp: Path) -> Iterator[Path]:
+    """Results on a disk of a megabyte."""
+    folder = in_tmp / "results"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+FILL = "stream = open('results/ballast', 'wb', buffering=0); any(stream.write(bytes(4096)) is None for _ in range(999))"
+
+
+@pytest.mark.parametrize("what", [f"""
+    try:
+        {FILL}
+    except OSError:
+        pass
+    status._write()
+    print('x' * 10_000, flush=True)""", f"""
+    {FILL}"""], ids=["the record", "what a stage writes"])  # fmt: skip
+def test_a_disk_that_fills_up_while_a_job_runs_is_told_on_the_terminal_in_words(what: str, small_disk: Path) -> None:
+    done = run_job_with_a_full_log(f"print('x' * 3900){what}")
+    assert done.returncode == 1
+    said = done.stderr or Path("results/t/logs/train/a.log").read_text()
+    assert re.search(
+        r"goldfold: cannot write into results/t/train/a: No space left on device \(0\.0 MB are free there\)\. "
+        r"Make room there and run again: what other jobs have finished is kept\.\n$",
+        said,
+    )
+    assert "Traceback" not in said
+    assert list(small_disk.rglob("*.json")) == []
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_where_there_is_no_room_for_a_log_all_is_told_on_the_terminal() -> None:
+    Path("results/t/train/a").mkdir(parents=True)
+    for number in range(300):
+        try:
+            Path(f"results/{number}").write_bytes(bytes(4096))
+        except OSError:
+            break
+    assert number > 200
+    done = run_job_with_a_full_log("")
+    assert done.returncode == 1
+    assert "goldfold: cannot write into" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_job_frame_is_a_plain_context_manager_and_its_errors_one_family() -> None:
     assert callable(job)
     assert {kind.__name__ for kind in GoldfoldError.__subclasses__()} == {"ConfigError", "DataError", "TrainingError"}
@@ -593,3 +677,84 @@ def test_the_digest_of_an_own_module_follows_its_code(tmp_path: Path, monkeypatc
     assert digests[0][0] != digests[2][0]
     assert digests[0][1] != digests[2][1]
     assert "mine.nowhere" not in provenance.code_table("train", "classification", "mine.nowhere:build")
+
+
+HELPED = {
+    "mynet.py": "import mylayers\nfrom pack.sub import blocks\n",
+    "mylayers.py": "import mynet\nimport json\n\ndef late():\n    from pack import fresh\n",
+    "pack/__init__.py": "",
+    "pack/fresh.py": "import numpy\n",
+    "pack/sub/__init__.py": "from .deep import DEPTH\n",
+    "pack/sub/blocks.py": "from .. import up\nfrom ..wide import WIDTH as WIDE\nfrom goldfold.models.pyramid import Pyramid\n",
+    "pack/sub/deep.py": "DEPTH = 1\n",
+    "pack/up.py": "UP = 1\n",
+    "pack/wide.py": "WIDTH = 1\n",
+    "broken.py": "print 'of another Python'\n",
+}
+"""A network's module and all that it reaches, directly or not, in a circle too."""
+UNRELATED = {
+    "alone.py": "ONE = 1\n",
+    "pack/alone.py": "ONE = 1\n",
+    "typing_only.py": "ONE = 1\n",
+    ".venv/lib/python3.11/site-packages/installed.py": "ONE = 1\n",
+}
+OF_MYNET = ("train", "classification", "mynet:build")
+
+
+def write_own(files: dict[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_helpers_of_an_own_network_count_and_what_it_does_not_reach_does_not(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own(HELPED | UNRELATED, tmp_path)
+    more = "try:\n    import broken, installed\nexcept ImportError: pass\nif TYPE_CHECKING:\n    import typing_only\n"
+    edit_own(tmp_path / "mynet.py", more)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path / ".venv/lib/python3.11/site-packages"))
+    before = sources(*OF_MYNET)
+    own = [name for name in provenance.code_table(*OF_MYNET) if "/" not in name]
+    assert own == ["mynet", "broken", "mylayers", "pack", "pack.fresh", "pack.sub", "pack.sub.blocks", "pack.sub.deep",
+                   "pack.up", "pack.wide"]  # fmt: skip
+    for name in HELPED | UNRELATED:
+        edit_own(tmp_path / name, "# a comment\n" if name != "broken.py" else "")
+        assert sources(*OF_MYNET) == before, name
+        edit_own(tmp_path / name, "ADDED = 1\n")
+        assert (sources(*OF_MYNET) != before) == (name in HELPED), name
+        before = sources(*OF_MYNET)
+    assert "src/goldfold/models/pyramid.py" in provenance.code_table(*OF_MYNET)
+
+
+def edit_own(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_helpers_beside_an_own_module_that_lies_elsewhere_count(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    write_own({"mynet.py": "import mylayers, beyond\n", "mylayers.py": "import json\n"}, elsewhere)
+    write_own({"beyond.py": "ONE = 1\n"}, tmp_path / "third")
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for folder in (tmp_path / "third", elsewhere):
+        monkeypatch.syspath_prepend(str(folder))
+    before = sources(*OF_MYNET)
+    assert [name for name in provenance.code_table(*OF_MYNET) if "/" not in name] == ["mynet", "mylayers"]
+    edit_own(elsewhere / "mylayers.py", "ADDED = 1\n")
+    assert sources(*OF_MYNET) != before
+
+
+def test_a_network_in_a_package_brings_its_neighbours_by_relative_import(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own({"mine/__init__.py": "", "mine/net.py": "from .layers import x\nfrom ....too import many\n"}, tmp_path)
+    write_own({"mine/layers.py": "x = 1\n"}, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    of = ("train", "classification", "mine.net:build")
+    before = sources(*of)
+    edit_own(tmp_path / "mine/layers.py", "x = 2\n")
+    assert sources(*of) != before

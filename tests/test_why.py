@@ -1,6 +1,7 @@
 """`goldfold why` and `goldfold verify` on records and plans made by hand; tests/test_workflow.py has them on a real run."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,83 @@ def test_verify_names_what_is_missing_changed_and_stale(capsys: pytest.CaptureFi
     assert "1 files, 3 findings" in capsys.readouterr().out
     with pytest.raises(DataError, match="no run"):
         verify("results/y")
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_verify_looks_at_the_epoch_that_was_not_chosen_where_it_is_there() -> None:
+    spare = Path("results/x/train/best.safetensors")
+    spare.parent.mkdir(parents=True)
+    spare.write_text("weights")
+    name, entry = made("results/x/train", "train", recipe_of(), [], files=records.digests([spare]))
+    assert verify("results/x") == (2, [])
+    os.utime(entry["recipe"], (0, 0))
+    assert records.is_fresh(name, entry["recipe"])
+    spare.write_text("others")
+    assert [(finding.problem, finding.path) for finding in verify("results/x")[1]] == [("changed", str(spare))]
+    assert records.is_fresh(name, entry["recipe"]), "nothing is trained anew for it"
+    spare.unlink()
+    assert verify("results/x") == (1, []), "it may be deleted to save room"
+    assert records.is_fresh(name, entry["recipe"])
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    "torn", ["", '{"rule": "train", "inp', "[]", '{"rule": 1, "recipe": 1, "inputs": 1, "outputs": 1}']
+)
+def test_verify_names_a_record_that_cannot_be_read(torn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    made("results/x/train", "train", recipe_of(), [])
+    name, _ = made("results/x/predict", "predict", recipe_of(), ["results/x/train/out.bin"])
+    Path(name).write_text(torn)
+    assert cli.main(["verify", "results/x"]) == 1
+    said = f"changed  {name}  cannot be read as a record: empty, torn or edited\n1 files, 1 findings\n"
+    assert capsys.readouterr().out == said
+    (finding,) = verify("results/x/predict")[1]
+    assert (finding.path, finding.problem, finding.record) == (name, "changed", name)
+
+
+def test_verify_elsewhere_says_where_to_run_it(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made("results/x/train", "train", recipe_of(), [])
+    Path("other").mkdir()
+    said = r"such as results/x/train/out\.bin, looked for in {}\. .*relative to the folder where snakemake was started: run"
+    with monkeypatch.context() as patch:
+        patch.chdir("other")
+        with pytest.raises(DataError, match=r"^\.\./results/x: .*" + said.format(in_tmp / "other")):
+            verify("../results/x")
+        made("results/x/train", "train", recipe_of(), [])
+        assert cli.main(["verify", "../results/x"]) == 2, "another run's files of the same names are not compared"
+        assert "Traceback" not in capsys.readouterr().err
+    for place in ("results", "results/x", "results/x/train", in_tmp / "results/x"):
+        assert verify(place) == (1, [])
+    Path("results/x/train/out.bin").rename("cached")
+    Path("results/x/train/out.bin").symlink_to(in_tmp / "cached")
+    assert verify("results/x") == (1, []), "links of DVC are followed for the bytes alone"
+    Path("results").rename("moved")
+    with pytest.raises(DataError, match=r"^moved/x: .*" + said.format(in_tmp)):
+        verify("moved/x")
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_what_the_config_no_longer_has_is_a_leftover(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folds.csv").write_text("a")
+    kept, _ = made("results/x/train/a", "train", recipe_of(), ["folds.csv"])
+    gone, _ = made("results/x/train/b", "train", recipe_of(), ["folds.csv"])
+    Path("folds.csv").write_text("b")
+    write_json("results/x/provenance.json", {"jobs": 2})
+    assert [finding.leftover for finding in verify("results/x")[1]] == [False, False], "it does not say"
+    write_json("results/x/provenance.json", {"records": [kept]})
+    assert [(finding.record, finding.leftover) for finding in verify("results/x")[1]] == [(kept, False), (gone, True)]
+    assert cli.main(["verify", "results/x"]) == 1
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].startswith(f"stale    {gone} was made from folds.csv as ca978112")
+    assert out.splitlines()[1].endswith("[leftover: no job of the present config]")
+    assert out.endswith("2 findings, 1 of them leftovers\n")
+    made("results/x/train/a", "train", recipe_of(), ["folds.csv"])
+    write_json("results/x/provenance.json", {"records": [kept]})
+    assert cli.main(["verify", "results/x/train"]) == 0
+    os.utime(gone, (2e9, 2e9))
+    assert cli.main(["verify", "results/x"]) == 1, "a run that has yet to finish made it"
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -82,8 +82,10 @@ def _verify(options: argparse.Namespace, rest: list[str]) -> int:
     if options.json:
         print(json.dumps({"files": count, "findings": [finding.__dict__ for finding in findings]}, indent=2))
     else:
-        print("\n".join([*map(str, findings), f"{count} files, {len(findings)} findings"]))
-    return 1 if findings else 0
+        leftovers = sum(finding.leftover for finding in findings)
+        told = f"{count} files, {len(findings)} findings" + (f", {leftovers} of them leftovers" if leftovers else "")
+        print("\n".join([*map(str, findings), told]))
+    return 0 if all(finding.leftover for finding in findings) else 1
 
 
 def _status(options: argparse.Namespace, rest: list[str]) -> int:

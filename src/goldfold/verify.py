@@ -1,25 +1,40 @@
 """Whether the files of a folder of results are still those that its jobs wrote, and fit together."""
 
+import functools
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goldfold.runtime import records
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.files import read_json
+
+OVERVIEW = "provenance.json"
+READABLE = "a record that can be read"
+LEFTOVER = "  [leftover: no job of the present config]"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A file that is not what a record says: ``problem`` is ``changed``, ``missing`` or ``stale``."""
+    """A file that is not what a record says: ``problem`` is ``changed``, ``missing`` or ``stale``.
+
+    A leftover is of a job that the last finished run did not ask for, such as a model that was taken out of the config.
+    """
 
     path: str
     problem: str
     expected: str
     found: str | None
     record: str
+    leftover: bool = False
 
     def __str__(self) -> str:
+        return self._told() + LEFTOVER * self.leftover
+
+    def _told(self) -> str:
+        if self.expected == READABLE:
+            return f"changed  {self.path}  cannot be read as a record: empty, torn or edited"
         if self.problem == "missing":
             return f"missing  {self.path}  (of {self.record})"
         if self.problem == "stale":
@@ -30,30 +45,91 @@ class Finding:
 def verify(results: str | Path) -> tuple[int, list[Finding]]:
     """Number of files looked at, and what is wrong: every digest that the records hold is computed anew.
 
-    The cache may be deleted at any time and is looked at only where it is there.
+    The cache and the epoch of a member that was not chosen may be deleted at any time, and are looked at only where
+    they are there.
 
     Raises:
-        DataError: there is no record below ``results``.
+        DataError: there is no record below ``results``, or the records are of another place.
     """
-    known = records.read_all(results)
-    if not known:
+    paths = _paths(results)
+    if not paths:
         raise DataError(f"{results}: no run.json below it. Name a folder such as results/digits.")
+    known = {path: record for path in paths if (record := _read(path)) is not None}
+    _refuse_another_place(known, results)
     digests: dict[str, str | None] = {}
     for record in known.values():
         for path in (*record["outputs"], *record["files"], *record["inputs"]):
             if path not in digests:
                 digests[path] = records.digest(path) if os.path.exists(path) else None
-    return sum(digest is not None for digest in digests.values()), list(_findings(known, digests))
+    torn = [Finding(path, "changed", READABLE, records.digest(path), path) for path in paths if path not in known]
+    return sum(digest is not None for digest in digests.values()), list(_marked([*torn, *_findings(known, digests)]))
+
+
+def _paths(results: str | Path) -> list[str]:
+    """Records below a folder, those that cannot be read included."""
+    names = (os.path.join(folder, name) for folder, _, names in os.walk(results) for name in names)
+    return sorted(path for path in names if path.endswith((f"{os.sep}{records.SUFFIX}", f".{records.SUFFIX}")))
+
+
+def _read(path: str) -> records.Record | None:
+    record = records.read(path)
+    parts = [] if record is None else [record.get(name) for name in ("inputs", "outputs", "files")]
+    return record if parts and all(isinstance(part, dict) for part in parts) else None
+
+
+def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:
+    """Paths in records that all point elsewhere would make all of them missing, or compare the files of another run."""
+    here = os.path.realpath(results)
+    outputs = [path for record in known.values() for path in record["outputs"]]
+    if outputs and not any(_place(path).startswith(f"{here}{os.sep}") for path in outputs):
+        raise DataError(
+            f"{results}: its records are of files elsewhere, such as {outputs[0]}, looked for in {os.getcwd()}. Paths in "
+            "records are relative to the folder where snakemake was started: run goldfold verify there, with the "
+            "results where they were made."
+        )
+
+
+def _place(path: str) -> str:
+    """Absolute path, folders resolved but not the file itself, which may be a link into DVC's cache."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def _findings(known: dict[str, records.Record], digests: dict[str, str | None]) -> Iterator[Finding]:
     for name, record in known.items():
         for path, expected in {**record["outputs"], **record["files"]}.items():
-            found = digests[path]
-            if found is None and record["rule"] != "cache":
+            found, may_go = digests[path], record["rule"] == "cache" or _is_spare(path, record)
+            if found is None and not may_go:
                 yield Finding(path, "missing", expected, None, name)
             elif found not in (None, expected):
                 yield Finding(path, "changed", expected, found, name)
         for path, expected in record["inputs"].items():
             if digests[path] not in (None, expected):
                 yield Finding(path, "stale", expected, digests[path], name)
+
+
+def _is_spare(path: str, record: records.Record) -> bool:
+    """Whether a file holds the epoch of a member that was not chosen."""
+    return record["rule"] == "train" and path in record["files"]
+
+
+def _marked(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings, those of jobs that are no longer asked for marked as leftovers."""
+    asked_for = functools.cache(_asked_for)
+    for finding in findings:
+        record = Path(_place(finding.record))
+        overview = next((file for folder in record.parents if (file := folder / OVERVIEW).is_file()), None)
+        names = None if overview is None else asked_for(overview)
+        is_known = names is None or os.fspath(record) in names
+        # A job that was made since then is of a run that has yet to finish, or was ended.
+        is_old = overview is not None and record.stat().st_mtime <= overview.stat().st_mtime
+        yield replace(finding, leftover=is_old and not is_known)
+
+
+def _asked_for(overview: Path) -> frozenset[str] | None:
+    """Records of the jobs of the last run that was finished; None where that does not say."""
+    try:
+        names = read_json(overview)["records"]
+        return frozenset(_place(name) for name in names)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -1,18 +1,16 @@
 """The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
 
-import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from goldfold.runtime import provenance, recipes, records, status
-from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import write_json
 from goldfold.runtime.gpu_slots import gpu_slot
+from goldfold.runtime.log import send_to, tell
 from goldfold.runtime.run_lock import held, leave_with_the_run
 
 
@@ -70,28 +68,20 @@ def job(snakemake: Any) -> Iterator[Job]:
     gets one to itself; import what loads torch inside the block, after that.
     """
     log, record = Path(str(snakemake.log[0])), Path(str(snakemake.output.record))
-    log.parent.mkdir(parents=True, exist_ok=True)
     wildcards = dict(snakemake.wildcards.items())
     name = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in wildcards.items())])
     leave_with_the_run()
-    with open(log, "w", encoding="utf-8", buffering=1) as stream:
-        status.terminal = os.fdopen(os.dup(2), "w", buffering=1)
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-        gpus = snakemake.params.get("gpus")
-        slot = gpu_slot(**gpus) if gpus else nullcontext()
-        with held(record), status.running(_results_of(log), name):
-            try:
-                with slot:
-                    made, started = Job(snakemake), time.time()
-                    yield made
-                    write_json(record, made.record(started))
-            except GoldfoldError as error:
-                print(f"goldfold: {error}", file=sys.stderr, flush=True)
-                _leave()
-            except Exception:
-                traceback.print_exc()
-                _leave()
+    send_to(log)
+    gpus = snakemake.params.get("gpus")
+    slot = gpu_slot(**gpus) if gpus else nullcontext()
+    try:
+        with held(record), status.running(_results_of(log), name), slot:
+            made, started = Job(snakemake), time.time()
+            yield made
+            write_json(record, made.record(started))
+    except Exception as error:
+        tell(error, record.parent)
+        _leave()
 
 
 def _leave() -> None:

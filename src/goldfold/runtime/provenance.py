@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.models import MODELS
-from goldfold.runtime.source import PACKAGE, closure, code_digest, files_of
+from goldfold.runtime.source import PACKAGE, closure, code_digest, files_of, own_files
 from goldfold.tasks import TASKS
 
 ROOT = PACKAGE.parents[1]
@@ -62,17 +62,16 @@ def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
     """Digest of each file that a stage's script reaches inside goldfold, by path in the repository, in order.
 
     Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts; where they are the
-    user's own, their module stands last under its dotted name. Comments and white space do not count, so tidying a file
-    retrains nothing; a changed statement does.
+    user's own, their modules, and those of the user's that these import, stand last under their dotted names. Comments
+    and white space do not count, so tidying a file retrains nothing; a changed statement does.
     """
-    unreached, own = (*FRAME, *UNREACHED.get(stage, ())), {}
+    unreached, own = (*FRAME, *UNREACHED.get(stage, ())), dict[str, str]()
     files = closure(SCRIPTS / f"{stage}.py", unreached)
     for module in (place.split(":")[0] for place in (TASKS.get(task, task), MODELS.get(network, network))):
-        own_file = None if module.startswith("goldfold.") else _own_file(module)
-        if own_file:
-            own[module] = code_digest(own_file)[:16]
-        for file in [own_file] if own_file else files_of(module):
-            files |= closure(file, unreached) - {own_file}  # the user's own code may lie anywhere
+        reached = {} if module.startswith("goldfold.") else own_files(module)
+        own |= {name: code_digest(file)[:16] for name, file in reached.items()}
+        for file in reached.values() or files_of(module):
+            files |= closure(file, unreached) - set(reached.values())  # the user's own code may lie anywhere
     pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
     return {str(file.relative_to(ROOT)): code_digest(file)[:16] for file in sorted(files | pages)} | own
 
@@ -80,16 +79,6 @@ def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
 def code_of(recipe: dict[str, Any]) -> dict[str, str]:
     """The table behind the digest of a job's recipe."""
     return code_table(*recipe["code"]["of"])
-
-
-def _own_file(name: str) -> Path | None:
-    """File of a module of the user's, found as Python would find it but not imported."""
-    relative = Path(*name.split("."))
-    for folder in sys.path if name else []:
-        for file in (Path(folder or ".") / relative.with_suffix(".py"), Path(folder or ".") / relative / "__init__.py"):
-            if file.is_file():
-                return file.resolve()
-    return None
 
 
 def export_source_path(root: str | Path) -> None:

@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,7 +44,8 @@ def first_step_at() -> float | None:
 def _write() -> None:
     if _path is not None:
         _current["written"] = time.time()
-        write_json(_path, _current)
+        with suppress(OSError):  # a full disk costs the entry, not the job
+            write_json(_path, _current)
 
 
 class Progress:

@@ -105,7 +105,8 @@ def run(
         )  # fmt: skip
     if accelerator.is_main_process:
         _write(Path(folder), result, settings["checkpoint"])
-    return _facts(model, place, table, rows, network, result, accelerator)
+    spare = f"{folder}/{_other(settings['checkpoint'])}.safetensors"
+    return {"files": [spare]} | _facts(model, place, table, rows, network, result, accelerator)
 
 
 def _facts(
@@ -313,8 +314,13 @@ def _least_micro_batch(network: torch.nn.Module, settings: dict[str, Any]) -> in
     return 2 if has_batch_norm or settings["mixup_alpha"] or settings["cutmix_alpha"] else 1
 
 
+def _other(checkpoint: str) -> str:
+    """The epoch that was not chosen."""
+    return "best" if checkpoint == "last" else "last"
+
+
 def _write(folder: Path, result: Fit, checkpoint: str) -> None:
-    other = "best" if checkpoint == "last" else "last"
+    other = _other(checkpoint)
     history = pd.DataFrame(result.history).to_csv(index=False)
     writers = {
         "model.safetensors": partial(save_file, getattr(result, checkpoint)),
