@@ -43,7 +43,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(gpu_slots, "DEVICE_FILES", tmp_path / "dev")
     monkeypatch.setattr(gpu_slots, "DRIVER", tmp_path / "driver")
     monkeypatch.setenv("GOLDFOLD_LOCKS", str(tmp_path / "locks"))
-    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", *gpu_slots.SCHEDULERS):
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", *gpu_slots.SCHEDULERS, *gpu_slots.SLURM_DEVICES):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -167,12 +167,54 @@ def test_more_devices_than_a_job_may_use_are_an_error(machine: Path, monkeypatch
 def test_a_schedulers_assignment_is_left_alone(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(machine, [0, 1])
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    for visible in ("1", "0,1", ""):
+    for visible, names in (("1", ["1"]), ("0,1", ["0", "1"]), ("1,0", ["1", "0"]), ("", []), ("NoDevFiles", [])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        with gpu_slot(count=max(1, len(visible.split(",")))) as taken:
-            assert taken == []
+        with gpu_slot(count=max(1, len(names))) as taken:
+            assert taken == names
             assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
-    assert not (machine / "locks").exists()
+            assert "CUDA_DEVICE_ORDER" not in os.environ
+    assert sorted(os.listdir(machine / "locks")) == [
+        "SLURM_JOB_ID-7-gpu0.lock", "SLURM_JOB_ID-7-gpu1.lock", "door.lock",
+    ]  # fmt: skip
+
+
+def test_a_schedulers_job_that_names_no_devices_uses_the_locks_of_the_machine(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with gpu_slot() as taken:
+        assert taken == ["0"]
+    assert sorted(os.listdir(machine / "locks")) == ["door.lock", "gpu0.lock"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "key"),
+    [
+        ([{"PBS_JOBID": "9[1].host"}, {"PBS_JOBID": "9[2].host"}], "PBS_JOBID-9_1_.host-gpu0.lock"),
+        ([{"LSB_JOBID": "9", "LSB_JOBINDEX": str(number)} for number in (1, 2)], "LSB_JOBID-9-1-gpu0.lock"),
+        ([{"SLURM_JOB_ID": "9", "SLURM_STEP_GPUS": number} for number in "23"], "SLURM_JOB_ID-9-gpu2.lock"),
+    ],
+)
+def test_jobs_of_an_array_and_steps_with_devices_of_their_own_do_not_wait_for_each_other(
+    machine: Path, start: "Start", jobs: list[dict[str, str]], key: str
+) -> None:
+    pretend(machine, [0, 1, 2, 3])
+    for number, job in enumerate(jobs):
+        start(60, CUDA_VISIBLE_DEVICES="0", **job)
+        wait_for(lambda number=number: len(events(machine)) == number + 1)
+    assert key in os.listdir(machine / "locks")
+
+
+def test_a_step_and_the_job_around_it_share_the_devices_that_they_count_differently(
+    machine: Path, start: "Start"
+) -> None:
+    pretend(machine, [0, 1, 2, 3])
+    start(60, count=2, CUDA_VISIBLE_DEVICES="0,1", SLURM_JOB_ID="7", SLURM_JOB_GPUS="2,3")
+    wait_for(lambda: len(events(machine)) == 1)
+    step = start(0, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="7", SLURM_JOB_GPUS="2,3", SLURM_STEP_GPUS="3")
+    assert step.stdout is not None
+    assert step.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
 
 
 def test_jobs_within_one_allocation_share_what_the_scheduler_gave(
@@ -432,6 +474,18 @@ def test_the_users_own_list_is_shared_one_job_a_device(machine: Path, start: Sta
     running = [start(0.2, CUDA_VISIBLE_DEVICES="1,3") for _ in range(6)]
     assert [process.wait(timeout=60) for process in running] == [0] * 6
     assert most_at_once(machine) == (2, {"1": 1, "3": 1})
+
+
+@pytest.mark.parametrize("scheduler", ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_jobs_that_each_ask_for_all_of_one_allocation_take_turns(
+    machine: Path, start: Start, scheduler: str, count: int
+) -> None:
+    pretend(machine, [0, 1])
+    visible = ",".join("01"[:count])
+    running = [start(0.2, count=count, CUDA_VISIBLE_DEVICES=visible, **{scheduler: "7"}) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    assert most_at_once(machine) == (count, dict.fromkeys("01"[:count], 1))
 
 
 # --- several users

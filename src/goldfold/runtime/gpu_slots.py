@@ -2,7 +2,7 @@
 
 Lock files lie where all users of a machine can reach them. They are named after the physical device, so that two
 containers that count one GPU differently still do not share it. ``CUDA_VISIBLE_DEVICES`` of the user's names the devices
-to choose from; that of a scheduler's job is left alone, unless the scheduler gave that job more than this one asks for.
+to choose from; within a scheduler's job, several of ours take turns on what it was given.
 """
 
 import fcntl
@@ -19,8 +19,10 @@ from goldfold.runtime.errors import ConfigError
 DEVICE_FILES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/gpus")
 SHARED_LOCKS = "/tmp/goldfold-gpu"
-SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
-"""Set by Slurm, PBS and LSF to the number of the job that they gave its devices to."""
+SCHEDULERS: dict[str, tuple[str, ...]] = {"SLURM_JOB_ID": (), "PBS_JOBID": (), "LSB_JOBID": ("LSB_JOBINDEX",)}
+"""Set by Slurm, PBS and LSF to the number of the job that they gave its devices to; what tells jobs of an array apart."""
+SLURM_DEVICES = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
+"""The node's own numbers of the devices given; CUDA_VISIBLE_DEVICES may count from 0 in each step."""
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 
 
@@ -94,7 +96,7 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
     is imported. The locks belong to this process: its children see the same devices and hold nothing.
 
     Yields:
-        Names of the devices taken; none where there is no GPU, or where the scheduler gave just as many.
+        Names of the devices taken; none where there is no GPU.
 
     Raises:
         ConfigError: fewer devices than asked for are visible, or the folder of locks cannot be used.
@@ -106,13 +108,11 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
         raise ConfigError(
             f"{count} GPUs for one job, but it may use only {which}. Make more visible, or ask for fewer."
         )
-    scheduler = next((name for name in SCHEDULERS if given is not None and os.environ.get(name)), None)
-    if not devices or (scheduler and len(devices) == count):
+    if not devices:
         yield []
         return
-    if scheduler:  # an index may count inside the scheduler's job only, so the locks do too
-        within = _file_name(f"{scheduler}-{os.environ[scheduler]}")
-        devices = [Device(device.name, f"{within}-{device.key}") for device in devices]
+    if given is not None:
+        devices = _within_job(devices)
     taken, handles = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
     os.register_at_fork(after_in_child=lambda: _close(handles))  # a loader process may outlive us for some seconds
     try:
@@ -120,6 +120,24 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
             yield taken
     finally:
         _close(handles)
+
+
+def _within_job(devices: list[Device]) -> list[Device]:
+    """Devices with keys of the scheduler's job: an index may count inside that only, so the locks hold inside it too.
+
+    Nobody else has its devices, so the first of our jobs there never waits.
+    """
+    scheduler = next((name for name in SCHEDULERS if os.environ.get(name)), None)
+    if not scheduler:
+        return devices
+    number = "-".join(os.environ.get(name, "") for name in (scheduler, *SCHEDULERS[scheduler]))
+    on_node = next((os.environ[name].split(",") for name in SLURM_DEVICES if os.environ.get(name)), [])
+    if len(set(on_node)) == len(devices):
+        devices = [
+            Device(device.name, f"gpu{known}") if device.name.isdecimal() else device
+            for device, known in zip(devices, on_node, strict=False)
+        ]
+    return [Device(device.name, _file_name(f"{scheduler}-{number}-{device.key}")) for device in devices]
 
 
 def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: float) -> tuple[list[str], list[int]]:
