@@ -1,8 +1,10 @@
 """GPU slots with pretend devices and real processes."""
 
 import contextlib
+import fcntl
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -315,6 +317,7 @@ from goldfold.runtime import gpu_slots
 machine = Path(sys.argv[1])
 gpu_slots.DEVICE_FILES, gpu_slots.DRIVER = machine / "dev", machine / "driver"
 os.environ["GOLDFOLD_LOCKS"] = str(machine / "locks")
+gpu_slots.KEEP_SECONDS = 0.05
 """
 HOLDER = f"""{HEAD}
 count, jobs_per_gpu, seconds = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -486,6 +489,81 @@ def test_jobs_that_each_ask_for_all_of_one_allocation_take_turns(
     running = [start(0.2, count=count, CUDA_VISIBLE_DEVICES=visible, **{scheduler: "7"}) for _ in range(4)]
     assert [process.wait(timeout=60) for process in running] == [0] * 4
     assert most_at_once(machine) == (count, dict.fromkeys("01"[:count], 1))
+
+
+@pytest.mark.parametrize("removed", ["file", "folder"])
+def test_a_lock_that_was_removed_while_held_is_held_again(machine: Path, start: Start, removed: str) -> None:
+    pretend(machine, [0])
+    holder = start(60)
+    wait_for(lambda: len(events(machine)) == 1)
+    if removed == "file":
+        (machine / "locks/gpu0.lock").unlink()
+    else:
+        shutil.rmtree(machine / "locks")
+    wait_for((machine / "locks/gpu0.lock").exists, 10)
+    late = start(0)
+    assert late.stdout is not None
+    assert late.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
+    time.sleep(0.3)
+    assert late.poll() is None
+    holder.kill()
+    assert late.wait(timeout=20) == 0
+
+
+def test_a_lock_that_another_job_took_after_its_removal_is_spoken_of_once(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setattr(gpu_slots, "KEEP_SECONDS", 0.2)
+    said = f"{machine / 'locks'}/gpu0.lock was removed, and another job took this GPU besides: leave it there\n"
+    with gpu_slot():
+        (machine / "locks/gpu0.lock").unlink()
+        with gpu_slot():
+            time.sleep(1)
+    assert capsys.readouterr().out == said
+
+
+def test_a_file_removed_between_opening_and_locking_is_not_taken_for_the_lock(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(machine, [0])
+    file, flock, removed = machine / "locks/gpu0.lock", fcntl.flock, list[int]()
+
+    def late(handle: int, how: int) -> None:
+        if file.exists() and os.fstat(handle).st_ino == file.stat().st_ino and not removed:
+            removed.append(file.stat().st_ino)
+            file.rename(machine / "gone")
+        flock(handle, how)
+
+    monkeypatch.setattr(gpu_slots.fcntl, "flock", late)
+    with gpu_slot():
+        assert removed == [(machine / "gone").stat().st_ino]
+        with open(file) as other, pytest.raises(BlockingIOError):
+            flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("jobs_per_gpu", [1, 2])
+def test_a_lock_does_not_age_when_it_is_taken_and_while_it_is_held(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, jobs_per_gpu: int
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setattr(gpu_slots, "KEEP_SECONDS", 0.05)
+    files = [machine / "locks" / name for name in ("gpu0.lock", *(["gpu0-0.lock"] if jobs_per_gpu > 1 else []))]
+    with gpu_slot(jobs_per_gpu=jobs_per_gpu):
+        pass
+
+    def age() -> None:
+        for file in files:
+            os.utime(file, (0, 0))
+
+    def is_young() -> bool:
+        return min(min(file.stat().st_atime, file.stat().st_mtime) for file in files) > time.time() - 60
+
+    age()
+    with gpu_slot(jobs_per_gpu=jobs_per_gpu):
+        assert is_young()
+        age()
+        wait_for(is_young, 10)
 
 
 # --- several users

@@ -8,6 +8,7 @@ to choose from; within a scheduler's job, several of ours take turns on what it 
 import fcntl
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {"SLURM_JOB_ID": (), "PBS_JOBID": (), "
 """Set by Slurm, PBS and LSF to the number of the job that they gave its devices to; what tells jobs of an array apart."""
 SLURM_DEVICES = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 """The node's own numbers of the devices given; CUDA_VISIBLE_DEVICES may count from 0 in each step."""
+KEEP_SECONDS = 5.0
+"""How often the holder of a lock looks after its file."""
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 
 
@@ -38,13 +41,21 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Lock:
+    """A locked file, by its open handle."""
+
+    handle: int
+    name: str
+    how: int
+
+
+@dataclass(frozen=True)
 class Place:
     """Room for one job on a device."""
 
     name: str
     jobs_beside: int
-    locks: list[int]
-    """Handles of the locked files."""
+    locks: list[Lock]
 
 
 def devices_of_machine() -> list[Device]:
@@ -113,13 +124,11 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
         return
     if given is not None:
         devices = _within_job(devices)
-    taken, handles = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
-    os.register_at_fork(after_in_child=lambda: _close(handles))  # a loader process may outlive us for some seconds
-    try:
-        with _environment({VISIBLE: ",".join(taken)} | ({ORDER: "PCI_BUS_ID"} if given is None else {})):
-            yield taken
-    finally:
-        _close(handles)
+    taken, locks = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
+    os.register_at_fork(after_in_child=lambda: _close(locks))  # a loader process may outlive us for some seconds
+    variables = {VISIBLE: ",".join(taken)} | ({ORDER: "PCI_BUS_ID"} if given is None else {})
+    with _looked_after(locks), _environment(variables):
+        yield taken
 
 
 def _within_job(devices: list[Device]) -> list[Device]:
@@ -140,31 +149,77 @@ def _within_job(devices: list[Device]) -> list[Device]:
     return [Device(device.name, _file_name(f"{scheduler}-{number}-{device.key}")) for device in devices]
 
 
-def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: float) -> tuple[list[str], list[int]]:
-    """Names of ``count`` devices and the handles that hold them, as soon as so many are free at once."""
-    own = os.environ.get("GOLDFOLD_LOCKS")
-    path, waits = Path(own or SHARED_LOCKS), False
-    try:
-        with _open_folder(path, follow=bool(own)) as folder:
-            while (found := _take(folder, devices, count, jobs_per_gpu)) is None:
-                if not waits:
-                    names = ", ".join(device.name for device in devices)
-                    print(f"waiting for {count} of GPU {names}: other jobs have them (locks: {path})", flush=True)
-                    waits = True
-                time.sleep(seconds)
+def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: float) -> tuple[list[str], list[Lock]]:
+    """Names of ``count`` devices and the locks that hold them, as soon as so many are free at once."""
+    waits = False
+    while True:
+        try:
+            with _open_folder() as folder:  # each time: it may be another by now
+                found = _take(folder, devices, count, jobs_per_gpu)
+        except OSError as error:
+            raise ConfigError(
+                f"{_path()}: GPU locks cannot be kept there ({error.strerror}). Remove it, or set the environment "
+                "variable GOLDFOLD_LOCKS to a folder that all who use this machine's GPUs can write to."
+            ) from error
+        if found is not None:
             return found
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: GPU locks cannot be kept there ({error.strerror}). Remove it, or set the environment variable "
-            "GOLDFOLD_LOCKS to a folder that all who use this machine's GPUs can write to."
-        ) from error
+        if not waits:
+            names = ", ".join(device.name for device in devices)
+            print(f"waiting for {count} of GPU {names}: other jobs have them (locks: {_path()})", flush=True)
+            waits = True
+        time.sleep(seconds)
 
 
 @contextmanager
-def _open_folder(path: Path, follow: bool) -> Iterator[int]:
-    """Handle of the folder that holds the locks, made where it is not there, for all users to write to."""
-    with suppress(FileExistsError), _no_umask():
-        path.mkdir(mode=0o1777)
+def _looked_after(locks: list[Lock]) -> Iterator[None]:
+    """Let go of the locks when the block ends; until then see to it that their files stay."""
+    ends, lost = threading.Event(), set[str]()
+
+    def look() -> None:
+        while not ends.wait(KEEP_SECONDS):
+            with suppress(OSError), _open_folder() as folder:
+                for place in range(len(locks)):
+                    _keep(folder, locks, place, lost)
+
+    keeper = threading.Thread(target=look, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        keeper.join()
+        _close(locks)
+
+
+def _keep(folder: int, locks: list[Lock], place: int, lost: set[str]) -> None:
+    """Touch a lock's file, so that no cleaner finds it old; where somebody removed it, lock a new one."""
+    lock = locks[place]
+    if _is_there(folder, lock):
+        _touch(lock.handle)
+        return
+    again = _lock(folder, lock.name, lock.how)
+    if again is not None:
+        locks[place] = again
+        os.close(lock.handle)
+    elif lock.name not in lost:
+        lost.add(lock.name)
+        print(f"{_path()}/{lock.name} was removed, and another job took this GPU besides: leave it there", flush=True)
+
+
+def _path() -> Path:
+    return Path(os.environ.get("GOLDFOLD_LOCKS") or SHARED_LOCKS)
+
+
+@contextmanager
+def _open_folder() -> Iterator[int]:
+    """Handle of the folder that holds the locks, made where it is not there, for all users to write to.
+
+    A link is followed only where the user named it: anybody could lay one in /tmp.
+    """
+    path, follow = _path(), bool(os.environ.get("GOLDFOLD_LOCKS"))
+    if not os.path.lexists(path):
+        with suppress(FileExistsError), _no_umask():
+            path.mkdir(mode=0o1777)
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW))
     try:
         yield handle
@@ -172,7 +227,7 @@ def _open_folder(path: Path, follow: bool) -> Iterator[int]:
         os.close(handle)
 
 
-def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> tuple[list[str], list[int]] | None:
+def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> tuple[list[str], list[Lock]] | None:
     """Take the ``count`` devices that have the fewest jobs, or none; one process at a time looks, so no two cross."""
     door = _lock(folder, "door.lock", fcntl.LOCK_EX)
     places = [place for device in devices if (place := _place(folder, device, jobs_per_gpu)) is not None]
@@ -203,27 +258,49 @@ def _place(folder: int, device: Device, jobs_per_gpu: int) -> Place | None:
     return Place(device.name, len(slots) - len(free), [shared, free[0]]) if free else None
 
 
-def _lock(folder: int, name: str, how: int) -> int | None:
-    """Handle of a locked file that every user may open; None where another process holds it."""
+def _lock(folder: int, name: str, how: int) -> Lock | None:
+    """A locked file that every user may open; None where another process holds it."""
+    while True:
+        lock = Lock(_open(folder, name), name, how)
+        try:
+            fcntl.flock(lock.handle, how)
+        except OSError as error:
+            os.close(lock.handle)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        if _is_there(folder, lock):
+            _touch(lock.handle)
+            return lock
+        os.close(lock.handle)  # removed between opening and locking: others would lock the new file
+
+
+def _open(folder: int, name: str) -> int:
     while True:
         with suppress(FileNotFoundError):
             # Without O_CREAT: the kernel refuses it for other users' files in a sticky folder (fs.protected_regular).
-            handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
-            break
+            return os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
         with suppress(FileExistsError), _no_umask():
             os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder))
+
+
+def _is_there(folder: int, lock: Lock) -> bool:
+    """Whether the file that is locked is the one that others find under its name."""
     try:
-        fcntl.flock(handle, how)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+        return os.path.samestat(os.fstat(lock.handle), os.stat(lock.name, dir_fd=folder, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
-def _close(handles: list[int]) -> None:
-    """Close handles and forget them."""
-    while handles:
-        os.close(handles.pop())
+def _touch(handle: int) -> None:
+    with suppress(OSError):  # a file system may forbid it for other users' files
+        os.utime(handle)
+
+
+def _close(locks: list[Lock]) -> None:
+    """Close files and forget them."""
+    while locks:
+        os.close(locks.pop().handle)
 
 
 @contextmanager
