@@ -79,8 +79,7 @@ def test_a_driver_that_lists_fewer_devices_than_there_are_is_not_asked(machine: 
         ("", []),
         ("-1", []),
         ("NoDevFiles", []),
-        ("0,-1,1", ["gpu5"]),
-        ("0,9,1", ["gpu5"]),
+        (" ", []),
         (UUIDS[1], ["gpu3"]),
         ("GPU-1111", ["gpu5"]),
         ("GPU-unknown", ["GPU-unknown"]),
@@ -92,6 +91,42 @@ def test_devices_that_the_user_names(machine: Path, names: str, keys: list[str])
     shown = devices_named(names)
     assert [device.key for device in shown] == keys
     assert [device.name for device in shown] == list(dict.fromkeys(re.findall(r"[^ ,]+", names)))[: len(keys)]
+
+
+@pytest.mark.parametrize("names", ["0,00", f"0,{UUIDS[0]}", f"{UUIDS[0]},GPU-1111"])
+def test_a_device_named_twice_is_one(machine: Path, names: str) -> None:
+    pretend(machine, [5, 3, 7], UUIDS)
+    assert devices_named(names) == [Device(names.split(",")[0], "gpu5")]
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong"),
+    [
+        ("0 1", "0 1"), ("1;0", "1;0"), ("٠", "٠"), ("0,²", "²"), ("GPU-", "GPU-"), ("MIG-", "MIG-"), ("0,GPU-", "GPU-"),
+        ("GPU--", "GPU--"), ("0,-1,1", "-1"), ("-1,0", "-1"), ("0,", ""), (",", ""), ("+1", "+1"), ("cuda:0", "cuda:0"),
+        ("all", "all"), ("0,NoDevFiles", "NoDevFiles"), ("0\n1", "0\n1"), ("GPU-a GPU-b", "GPU-a GPU-b"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("minors", [[], [0, 1]])
+def test_what_is_no_list_of_devices_is_refused(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, names: str, wrong: str, minors: list[int]
+) -> None:
+    pretend(machine, minors)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+    message = (
+        f"CUDA_VISIBLE_DEVICES is {names!r}: {wrong!r} is neither a number nor an id (GPU-... or MIG-...). "
+        "Separate devices by commas, as in 0,1; -1 or nothing shows none."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"), gpu_slot():
+        pass
+
+
+@pytest.mark.parametrize(("names", "missing"), [("9", "9"), ("0,3,1", "3"), ("1," + "9" * 5000, "9" * 5000)])
+def test_an_index_that_is_not_there_is_refused(machine: Path, names: str, missing: str) -> None:
+    pretend(machine, [5, 3, 7])
+    message = f"CUDA_VISIBLE_DEVICES is {names!r}: there is no GPU {missing}, only 0 to 2. Name others."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        devices_named(names)
 
 
 def test_two_containers_that_count_one_device_differently_use_one_lock(

@@ -24,6 +24,8 @@ SCHEDULERS: dict[str, tuple[str, ...]] = {"SLURM_JOB_ID": (), "PBS_JOBID": (), "
 """Set by Slurm, PBS and LSF to the number of the job that they gave its devices to; what tells jobs of an array apart."""
 SLURM_DEVICES = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 """The node's own numbers of the devices given; CUDA_VISIBLE_DEVICES may count from 0 in each step."""
+NO_DEVICE = ("", "-1", "NoDevFiles")
+"""What CUDA_VISIBLE_DEVICES shows none by; the last is Slurm's word."""
 KEEP_SECONDS = 5.0
 """How often the holder of a lock looks after its file."""
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
@@ -78,21 +80,31 @@ def devices_of_machine() -> list[Device]:
 def devices_named(names: str) -> list[Device]:
     """Devices that CUDA_VISIBLE_DEVICES shows: indices, ids of GPUs (or how they begin) or of MIG parts.
 
-    As with CUDA, the first that is not there, or is negative, ends the list; so "" and "-1" show none.
+    CUDA would leave out what it cannot read, and all that follows; here that is an error, and so is a missing index.
     """
-    machine, shown = devices_of_machine(), list[Device]()
-    for name in map(str.strip, names.split(",")) if machine else []:
-        index = int(name) if name.isdecimal() else -1
-        if name.startswith("MIG-"):
-            shown.append(Device(name, _file_name(name)))
-        elif name.startswith("GPU-"):
-            key = next((device.key for device in machine if device.uuid.startswith(name)), _file_name(name))
-            shown.append(Device(name, key))
-        elif 0 <= index < len(machine):
-            shown.append(Device(name, machine[index].key))
-        else:
-            break
-    return list(dict.fromkeys(shown))
+    if names.strip() in NO_DEVICE:
+        return []
+    listed, machine, shown = [name.strip(" ") for name in names.split(",")], devices_of_machine(), dict[str, Device]()
+    for name in listed:
+        if not re.fullmatch(r"[0-9]+|(GPU|MIG)-[0-9A-Za-z][0-9A-Za-z/-]*", name):
+            raise ConfigError(
+                f"{VISIBLE} is {names!r}: {name!r} is neither a number nor an id (GPU-... or MIG-...). "
+                "Separate devices by commas, as in 0,1; -1 or nothing shows none."
+            )
+        if machine and name.isdecimal() and (len(name) > 9 or int(name) >= len(machine)):
+            raise ConfigError(
+                f"{VISIBLE} is {names!r}: there is no GPU {name}, only 0 to {len(machine) - 1}. Name others."
+            )
+        device = Device(name, _key(name, machine))
+        shown.setdefault(device.key, device)
+    return list(shown.values()) if machine else []
+
+
+def _key(name: str, machine: list[Device]) -> str:
+    if name.isdecimal():
+        return machine[int(name)].key if machine else name
+    known = (device.key for device in machine if name.startswith("GPU-") and device.uuid.startswith(name))
+    return next(known, _file_name(name))
 
 
 def _file_name(text: str) -> str:
@@ -110,7 +122,8 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
         Names of the devices taken; none where there is no GPU.
 
     Raises:
-        ConfigError: fewer devices than asked for are visible, or the folder of locks cannot be used.
+        ConfigError: CUDA_VISIBLE_DEVICES is no list of devices, fewer than asked for are visible, or the folder of locks
+            cannot be used.
     """
     given = os.environ.get(VISIBLE)
     devices = devices_of_machine() if given is None else devices_named(given)
