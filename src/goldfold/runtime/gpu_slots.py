@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldfold.runtime.errors import ConfigError
+from goldfold.runtime.file_locks import Lock, close, is_there, lock_file, no_umask, touch
 
 DEVICE_FILES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -40,15 +41,6 @@ class Device:
     key: str
     """Of the physical device; lock files are named after it."""
     uuid: str = ""
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A locked file, by its open handle."""
-
-    handle: int
-    name: str
-    how: int
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,7 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
     if given is not None:
         devices = _within_job(devices)
     taken, locks = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
-    os.register_at_fork(after_in_child=lambda: _close(locks))  # a loader process may outlive us for some seconds
+    os.register_at_fork(after_in_child=lambda: close(locks))  # a loader process may outlive us for some seconds
     variables = {VISIBLE: ",".join(taken)} | ({ORDER: "PCI_BUS_ID"} if given is None else {})
     with _looked_after(locks), _environment(variables):
         yield taken
@@ -201,16 +193,16 @@ def _looked_after(locks: list[Lock]) -> Iterator[None]:
     finally:
         ends.set()
         keeper.join()
-        _close(locks)
+        close(locks)
 
 
 def _keep(folder: int, locks: list[Lock], place: int, lost: set[str]) -> None:
     """Touch a lock's file, so that no cleaner finds it old; where somebody removed it, lock a new one."""
     lock = locks[place]
-    if _is_there(folder, lock):
-        _touch(lock.handle)
+    if is_there(folder, lock):
+        touch(lock.handle)
         return
-    again = _lock(folder, lock.name, lock.how)
+    again = lock_file(folder, lock.name, lock.how)
     if again is not None:
         locks[place] = again
         os.close(lock.handle)
@@ -231,7 +223,7 @@ def _open_folder() -> Iterator[int]:
     """
     path, follow = _path(), bool(os.environ.get("GOLDFOLD_LOCKS"))
     if not os.path.lexists(path):
-        with suppress(FileExistsError), _no_umask():
+        with suppress(FileExistsError), no_umask():
             path.mkdir(mode=0o1777)
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW))
     try:
@@ -242,13 +234,13 @@ def _open_folder() -> Iterator[int]:
 
 def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> tuple[list[str], list[Lock]] | None:
     """Take the ``count`` devices that have the fewest jobs, or none; one process at a time looks, so no two cross."""
-    door = _lock(folder, "door.lock", fcntl.LOCK_EX)
+    door = lock_file(folder, "door.lock", fcntl.LOCK_EX)
     places = [place for device in devices if (place := _place(folder, device, jobs_per_gpu)) is not None]
     places.sort(key=lambda place: place.jobs_beside)
     n_taken = count if len(places) >= count else 0
     for place in places[n_taken:]:
-        _close(place.locks)
-    _close([door] if door is not None else [])
+        close(place.locks)
+    close([door] if door is not None else [])
     if not n_taken:
         return None
     return [place.name for place in places[:count]], [lock for place in places[:count] for lock in place.locks]
@@ -260,70 +252,15 @@ def _place(folder: int, device: Device, jobs_per_gpu: int) -> Place | None:
     A job that wants a device alone locks it alone, whatever other users' ``jobs_per_gpu`` is.
     """
     if jobs_per_gpu == 1:
-        alone = _lock(folder, f"{device.key}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = lock_file(folder, f"{device.key}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         return None if alone is None else Place(device.name, 0, [alone])
-    shared = _lock(folder, f"{device.key}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
+    shared = lock_file(folder, f"{device.key}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
     if shared is None:
         return None
-    slots = [_lock(folder, f"{device.key}-{n}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) for n in range(jobs_per_gpu)]
+    slots = [lock_file(folder, f"{device.key}-{n}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB) for n in range(jobs_per_gpu)]
     free = [slot for slot in slots if slot is not None]
-    _close(free[1:] if free else [shared])
+    close(free[1:] if free else [shared])
     return Place(device.name, len(slots) - len(free), [shared, free[0]]) if free else None
-
-
-def _lock(folder: int, name: str, how: int) -> Lock | None:
-    """A locked file that every user may open; None where another process holds it."""
-    while True:
-        lock = Lock(_open(folder, name), name, how)
-        try:
-            fcntl.flock(lock.handle, how)
-        except OSError as error:
-            os.close(lock.handle)
-            if isinstance(error, BlockingIOError):
-                return None
-            raise
-        if _is_there(folder, lock):
-            _touch(lock.handle)
-            return lock
-        os.close(lock.handle)  # removed between opening and locking: others would lock the new file
-
-
-def _open(folder: int, name: str) -> int:
-    while True:
-        with suppress(FileNotFoundError):
-            # Without O_CREAT: the kernel refuses it for other users' files in a sticky folder (fs.protected_regular).
-            return os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
-        with suppress(FileExistsError), _no_umask():
-            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder))
-
-
-def _is_there(folder: int, lock: Lock) -> bool:
-    """Whether the file that is locked is the one that others find under its name."""
-    try:
-        return os.path.samestat(os.fstat(lock.handle), os.stat(lock.name, dir_fd=folder, follow_symlinks=False))
-    except FileNotFoundError:
-        return False
-
-
-def _touch(handle: int) -> None:
-    with suppress(OSError):  # a file system may forbid it for other users' files
-        os.utime(handle)
-
-
-def _close(locks: list[Lock]) -> None:
-    """Close files and forget them."""
-    while locks:
-        os.close(locks.pop().handle)
-
-
-@contextmanager
-def _no_umask() -> Iterator[None]:
-    """New files get the permissions that are asked for."""
-    before = os.umask(0)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextmanager
