@@ -1,8 +1,10 @@
 """GPU slots with pretend devices and real processes."""
 
 import contextlib
+import fcntl
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -43,7 +45,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(gpu_slots, "DEVICE_FILES", tmp_path / "dev")
     monkeypatch.setattr(gpu_slots, "DRIVER", tmp_path / "driver")
     monkeypatch.setenv("GOLDFOLD_LOCKS", str(tmp_path / "locks"))
-    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", *gpu_slots.SCHEDULERS):
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", *gpu_slots.SCHEDULERS, *gpu_slots.SLURM_DEVICES):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -77,8 +79,7 @@ def test_a_driver_that_lists_fewer_devices_than_there_are_is_not_asked(machine: 
         ("", []),
         ("-1", []),
         ("NoDevFiles", []),
-        ("0,-1,1", ["gpu5"]),
-        ("0,9,1", ["gpu5"]),
+        (" ", []),
         (UUIDS[1], ["gpu3"]),
         ("GPU-1111", ["gpu5"]),
         ("GPU-unknown", ["GPU-unknown"]),
@@ -90,6 +91,42 @@ def test_devices_that_the_user_names(machine: Path, names: str, keys: list[str])
     shown = devices_named(names)
     assert [device.key for device in shown] == keys
     assert [device.name for device in shown] == list(dict.fromkeys(re.findall(r"[^ ,]+", names)))[: len(keys)]
+
+
+@pytest.mark.parametrize("names", ["0,00", f"0,{UUIDS[0]}", f"{UUIDS[0]},GPU-1111"])
+def test_a_device_named_twice_is_one(machine: Path, names: str) -> None:
+    pretend(machine, [5, 3, 7], UUIDS)
+    assert devices_named(names) == [Device(names.split(",")[0], "gpu5")]
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong"),
+    [
+        ("0 1", "0 1"), ("1;0", "1;0"), ("٠", "٠"), ("0,²", "²"), ("GPU-", "GPU-"), ("MIG-", "MIG-"), ("0,GPU-", "GPU-"),
+        ("GPU--", "GPU--"), ("0,-1,1", "-1"), ("-1,0", "-1"), ("0,", ""), (",", ""), ("+1", "+1"), ("cuda:0", "cuda:0"),
+        ("all", "all"), ("0,NoDevFiles", "NoDevFiles"), ("0\n1", "0\n1"), ("GPU-a GPU-b", "GPU-a GPU-b"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("minors", [[], [0, 1]])
+def test_what_is_no_list_of_devices_is_refused(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, names: str, wrong: str, minors: list[int]
+) -> None:
+    pretend(machine, minors)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+    message = (
+        f"CUDA_VISIBLE_DEVICES is {names!r}: {wrong!r} is neither a number nor an id (GPU-... or MIG-...). "
+        "Separate devices by commas, as in 0,1; -1 or nothing shows none."
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"), gpu_slot():
+        pass
+
+
+@pytest.mark.parametrize(("names", "missing"), [("9", "9"), ("0,3,1", "3"), ("1," + "9" * 5000, "9" * 5000)])
+def test_an_index_that_is_not_there_is_refused(machine: Path, names: str, missing: str) -> None:
+    pretend(machine, [5, 3, 7])
+    message = f"CUDA_VISIBLE_DEVICES is {names!r}: there is no GPU {missing}, only 0 to 2. Name others."
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        devices_named(names)
 
 
 def test_two_containers_that_count_one_device_differently_use_one_lock(
@@ -167,12 +204,54 @@ def test_more_devices_than_a_job_may_use_are_an_error(machine: Path, monkeypatch
 def test_a_schedulers_assignment_is_left_alone(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(machine, [0, 1])
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    for visible in ("1", "0,1", ""):
+    for visible, names in (("1", ["1"]), ("0,1", ["0", "1"]), ("1,0", ["1", "0"]), ("", []), ("NoDevFiles", [])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        with gpu_slot(count=max(1, len(visible.split(",")))) as taken:
-            assert taken == []
+        with gpu_slot(count=max(1, len(names))) as taken:
+            assert taken == names
             assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
-    assert not (machine / "locks").exists()
+            assert "CUDA_DEVICE_ORDER" not in os.environ
+    assert sorted(os.listdir(machine / "locks")) == [
+        "SLURM_JOB_ID-7-gpu0.lock", "SLURM_JOB_ID-7-gpu1.lock", "door.lock",
+    ]  # fmt: skip
+
+
+def test_a_schedulers_job_that_names_no_devices_uses_the_locks_of_the_machine(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with gpu_slot() as taken:
+        assert taken == ["0"]
+    assert sorted(os.listdir(machine / "locks")) == ["door.lock", "gpu0.lock"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "key"),
+    [
+        ([{"PBS_JOBID": "9[1].host"}, {"PBS_JOBID": "9[2].host"}], "PBS_JOBID-9_1_.host-gpu0.lock"),
+        ([{"LSB_JOBID": "9", "LSB_JOBINDEX": str(number)} for number in (1, 2)], "LSB_JOBID-9-1-gpu0.lock"),
+        ([{"SLURM_JOB_ID": "9", "SLURM_STEP_GPUS": number} for number in "23"], "SLURM_JOB_ID-9-gpu2.lock"),
+    ],
+)
+def test_jobs_of_an_array_and_steps_with_devices_of_their_own_do_not_wait_for_each_other(
+    machine: Path, start: "Start", jobs: list[dict[str, str]], key: str
+) -> None:
+    pretend(machine, [0, 1, 2, 3])
+    for number, job in enumerate(jobs):
+        start(60, CUDA_VISIBLE_DEVICES="0", **job)
+        wait_for(lambda number=number: len(events(machine)) == number + 1)
+    assert key in os.listdir(machine / "locks")
+
+
+def test_a_step_and_the_job_around_it_share_the_devices_that_they_count_differently(
+    machine: Path, start: "Start"
+) -> None:
+    pretend(machine, [0, 1, 2, 3])
+    start(60, count=2, CUDA_VISIBLE_DEVICES="0,1", SLURM_JOB_ID="7", SLURM_JOB_GPUS="2,3")
+    wait_for(lambda: len(events(machine)) == 1)
+    step = start(0, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="7", SLURM_JOB_GPUS="2,3", SLURM_STEP_GPUS="3")
+    assert step.stdout is not None
+    assert step.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
 
 
 def test_jobs_within_one_allocation_share_what_the_scheduler_gave(
@@ -273,6 +352,7 @@ from goldfold.runtime import gpu_slots
 machine = Path(sys.argv[1])
 gpu_slots.DEVICE_FILES, gpu_slots.DRIVER = machine / "dev", machine / "driver"
 os.environ["GOLDFOLD_LOCKS"] = str(machine / "locks")
+gpu_slots.KEEP_SECONDS = 0.05
 """
 HOLDER = f"""{HEAD}
 count, jobs_per_gpu, seconds = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -432,6 +512,93 @@ def test_the_users_own_list_is_shared_one_job_a_device(machine: Path, start: Sta
     running = [start(0.2, CUDA_VISIBLE_DEVICES="1,3") for _ in range(6)]
     assert [process.wait(timeout=60) for process in running] == [0] * 6
     assert most_at_once(machine) == (2, {"1": 1, "3": 1})
+
+
+@pytest.mark.parametrize("scheduler", ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_jobs_that_each_ask_for_all_of_one_allocation_take_turns(
+    machine: Path, start: Start, scheduler: str, count: int
+) -> None:
+    pretend(machine, [0, 1])
+    visible = ",".join("01"[:count])
+    running = [start(0.2, count=count, CUDA_VISIBLE_DEVICES=visible, **{scheduler: "7"}) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    assert most_at_once(machine) == (count, dict.fromkeys("01"[:count], 1))
+
+
+@pytest.mark.parametrize("removed", ["file", "folder"])
+def test_a_lock_that_was_removed_while_held_is_held_again(machine: Path, start: Start, removed: str) -> None:
+    pretend(machine, [0])
+    holder = start(60)
+    wait_for(lambda: len(events(machine)) == 1)
+    if removed == "file":
+        (machine / "locks/gpu0.lock").unlink()
+    else:
+        shutil.rmtree(machine / "locks")
+    wait_for((machine / "locks/gpu0.lock").exists, 10)
+    late = start(0)
+    assert late.stdout is not None
+    assert late.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
+    time.sleep(0.3)
+    assert late.poll() is None
+    holder.kill()
+    assert late.wait(timeout=20) == 0
+
+
+def test_a_lock_that_another_job_took_after_its_removal_is_spoken_of_once(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setattr(gpu_slots, "KEEP_SECONDS", 0.2)
+    said = f"{machine / 'locks'}/gpu0.lock was removed, and another job took this GPU besides: leave it there\n"
+    with gpu_slot():
+        (machine / "locks/gpu0.lock").unlink()
+        with gpu_slot():
+            time.sleep(1)
+    assert capsys.readouterr().out == said
+
+
+def test_a_file_removed_between_opening_and_locking_is_not_taken_for_the_lock(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(machine, [0])
+    file, flock, removed = machine / "locks/gpu0.lock", fcntl.flock, list[int]()
+
+    def late(handle: int, how: int) -> None:
+        if file.exists() and os.fstat(handle).st_ino == file.stat().st_ino and not removed:
+            removed.append(file.stat().st_ino)
+            file.rename(machine / "gone")
+        flock(handle, how)
+
+    monkeypatch.setattr(gpu_slots.fcntl, "flock", late)
+    with gpu_slot():
+        assert removed == [(machine / "gone").stat().st_ino]
+        with open(file) as other, pytest.raises(BlockingIOError):
+            flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("jobs_per_gpu", [1, 2])
+def test_a_lock_does_not_age_when_it_is_taken_and_while_it_is_held(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, jobs_per_gpu: int
+) -> None:
+    pretend(machine, [0])
+    monkeypatch.setattr(gpu_slots, "KEEP_SECONDS", 0.05)
+    files = [machine / "locks" / name for name in ("gpu0.lock", *(["gpu0-0.lock"] if jobs_per_gpu > 1 else []))]
+    with gpu_slot(jobs_per_gpu=jobs_per_gpu):
+        pass
+
+    def age() -> None:
+        for file in files:
+            os.utime(file, (0, 0))
+
+    def is_young() -> bool:
+        return min(min(file.stat().st_atime, file.stat().st_mtime) for file in files) > time.time() - 60
+
+    age()
+    with gpu_slot(jobs_per_gpu=jobs_per_gpu):
+        assert is_young()
+        age()
+        wait_for(is_young, 10)
 
 
 # --- several users

@@ -1,10 +1,14 @@
 """One run at a time in a folder of results, and what becomes of runs that are killed."""
 
 import contextlib
+import errno
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from goldfold.runtime import status
+from goldfold.runtime import run_lock, status
+from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
 from test_workflow import command, jobs_of, snakemake, write_config, write_images
 
@@ -152,3 +157,88 @@ def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peac
     assert set(made) == set(expected)
     assert {path for path in expected if made[path] != expected[path]} == set()
     assert jobs_of(snakemake(runs.folder, "-n", code=runs.code)) == {}
+
+
+# --- a file system without locks
+
+NO_LOCKS = """
+import errno, os, sys, time
+from goldfold.runtime import run_lock
+def flock(*_):
+    raise OSError(errno.{name}, "no locks")
+run_lock.fcntl.flock = flock
+run_lock.POLL_SECONDS = 0.05
+"""
+RUN = f"{NO_LOCKS}\nrun_lock.take(sys.argv[1])\nprint(os.environ[run_lock.VARIABLE], flush=True)\ntime.sleep(60)"
+JOB = f"{NO_LOCKS}\nrun_lock.leave_with_the_run()\nprint('works', flush=True)\ntime.sleep(60)"
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+Begin = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+    """Start a run in tmp_path/results, or a job, where there are no locks."""
+    for name in (run_lock.VARIABLE, "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    started = []
+
+    def start(code: str, error: str = "ENOSYS", **environment: str) -> "subprocess.Popen[str]":
+        words = [sys.executable, "-c", code.replace("{name}", error), str(tmp_path / "results")]
+        pipe, variables = subprocess.PIPE, {**os.environ, **environment}
+        started.append(subprocess.Popen(words, stdout=pipe, text=True, env=variables))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_without_locks_a_job_stays_while_its_run_lives_and_leaves_when_it_was_killed(begin: Begin, error: str) -> None:
+    run = begin(RUN, error)
+    assert run.stdout is not None
+    variable = run.stdout.readline().strip()
+    job = begin(JOB, error, GOLDFOLD_RUN=variable)
+    assert job.stdout is not None
+    assert job.stdout.readline() == "works\n"
+    time.sleep(0.5)
+    assert job.poll() is None
+    run.kill()  # a zombie, until it is waited for
+    assert job.wait(timeout=20) == -signal.SIGTERM
+    assert job.stdout.read() == "the run that started this job is gone; leaving\n"
+
+
+def test_without_locks_a_second_run_is_refused_until_the_first_is_gone(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(RUN)
+    assert first.stdout is not None
+    assert first.stdout.readline()
+    monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
+    monkeypatch.setenv(run_lock.VARIABLE, "")
+    message = rf"another run works in .*results: process {first.pid} on {socket.gethostname()}, since 2.*nothing was"
+    with pytest.raises(GoldfoldError, match=message):
+        run_lock.take(tmp_path / "results")
+    first.kill()
+    first.wait()
+    run_lock.take(tmp_path / "results")
+    assert read_json(tmp_path / "results/.lock")["pid"] == str(os.getpid())
+
+
+@pytest.mark.parametrize("change", [{"born": "1"}, {"host": "another"}, {"pid": "?"}])
+def test_without_locks_a_later_process_of_the_same_number_is_not_taken_for_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
+    monkeypatch.setenv(run_lock.VARIABLE, "")
+    run_lock.take(tmp_path)
+    with pytest.raises(GoldfoldError, match="another run works in"):
+        run_lock.take(tmp_path)
+    (tmp_path / ".lock").write_text(json.dumps(read_json(tmp_path / ".lock") | change))
+    run_lock.take(tmp_path)

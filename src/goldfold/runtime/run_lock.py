@@ -1,4 +1,8 @@
-"""One run at a time in a folder of results, by OS file locks that the kernel frees when their holder dies."""
+"""One run at a time in a folder of results, by OS file locks that the kernel frees when their holder dies.
+
+Where the file system has no locks (Lustre mounted without ``flock``), it is looked at whether the run's process is
+alive, which can be told on its own host only.
+"""
 
 import fcntl
 import json
@@ -35,14 +39,15 @@ def take(results: str | Path) -> None:
     path = Path(results) / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held until the process ends)
-    if not _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        other = _content(path)
+    other, free = _content(path), _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if free is False or (free is None and _lives(other)):
         raise GoldfoldError(
             f"another run works in {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
             f"since {other.get('since', '?')}. Wait for it, or stop it; nothing was started."
         )
     host, token = socket.gethostname(), uuid.uuid4().hex
     own = {"pid": str(os.getpid()), "host": host, "since": time.strftime("%Y-%m-%d %H:%M:%S"), "token": token}
+    own["born"] = _born(own["pid"])
     stream.seek(0)
     stream.truncate()
     stream.write(json.dumps(own))
@@ -51,14 +56,37 @@ def take(results: str | Path) -> None:
     os.environ[VARIABLE] = json.dumps([os.path.abspath(path), host, token])
 
 
-def _locked(stream: TextIO, mode: int) -> bool:
+def _locked(stream: TextIO, mode: int) -> bool | None:
+    """Whether the lock was got; None on a file system without locks."""
     try:
         fcntl.flock(stream, mode)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
-        return True
+    except OSError:
+        return None
     return True
+
+
+def _lives(run: dict[str, str]) -> bool:
+    """Whether the process that a lock's content names is alive on this host, and no later one with its number."""
+    if run.get("host") != socket.gethostname() or not run.get("pid", "").isdecimal():
+        return False
+    try:
+        os.kill(int(run["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return _born(run["pid"]) in ("", run.get("born", ""))
+
+
+def _born(pid: str) -> str:
+    """When a process started, in ticks since the machine did; empty where that cannot be told, "dead" for a zombie."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return ""
+    return "dead" if facts[0] in "ZX" else facts[19]
 
 
 def _content(path: Path) -> dict[str, str]:
@@ -75,7 +103,7 @@ def held(record: Path) -> Iterator[None]:
     path = FOLDER / f"{record}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as stream:
-        if not _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
             print("waiting for the same job of an earlier run to end", flush=True)
             _locked(stream, fcntl.LOCK_EX)
         yield
@@ -106,6 +134,7 @@ def _runs(path: Path, token: str) -> bool:
     """Whether the lock's holder is alive and still the run with this token."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return not _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB) and _content(path).get("token") == token
+            free, run = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB), _content(path)
+            return run.get("token") == token and (_lives(run) if free is None else not free)
     except OSError:
         return False
