@@ -591,7 +591,8 @@ def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("scenes"))
 
 
-TARGETS = {"label", "mask", "boxes"}
+TARGETS = {"label", "mask", "runs", "boxes", "shares"}
+"""Run lengths become masks, and shares of the image's size boxes, once the images' sizes are known."""
 
 
 @every("name", SOURCES)
@@ -613,10 +614,20 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
         "masks": {key: value for key, value in MASKS.items() if key not in own} | {"unlabeled": "pool"},
         "coco": {key: value for key, value in COCO.items() if key not in own} | {"unlabeled": "pool"},
         "voc": {"annotations": "raw/xml", "images": "raw/images", "test": "te.txt"},
+        "instances": {"train": "parts", "test": "whole"},
+        "rle": {"train": "runs.csv", "images": "labelled", "test": "pool"},
+        "yolo": {"train": "yolo", "names": "names.txt", "test": "pool"},
         "scenes_masks": {"directory": scenes_folder},
         "scenes_boxes": {"directory": scenes_folder},
     }
     Path("te.txt").write_text("im00\nim03\n")
+    for place in ("parts/a/images/a", "parts/a/masks/1", "parts/b/images/b", "parts/b/masks/1", "whole/c/images/c"):
+        write_picture(Path(f"{place}.png"), np.zeros((4, 4, 3), np.uint8))
+    Path("runs.csv").write_text("id,rle\na/one,1 1\nb/one,2 1\n")
+    Path("names.txt").write_text("cat\n")
+    for number in (1, 2):
+        write_picture(Path(f"yolo/{number}.png"), np.zeros((4, 4, 3), np.uint8))
+        Path(f"yolo/{number}.txt").write_text(f"0 0.5 0.5 0.{number} 0.2\n")
     assert set(settings) == set(SOURCES)
     tables = sources.read(name, **settings[name])
     assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled", "answers", "categories"}

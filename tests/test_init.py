@@ -19,6 +19,7 @@ from conftest import REPO, coco_of, picture, save_picture, scene, write_scenes
 from goldfold.cli import main
 from goldfold.config import load, slices
 from goldfold.config.root import Config
+from goldfold.runtime.errors import DataError
 from goldfold.sniff import command, pictures
 from goldfold.sniff.walk import common, walk
 from goldfold.stages import folds, manifest
@@ -311,12 +312,12 @@ def test_classes_small_rare_and_with_zeros() -> None:
     found = init()
     told = texts(found)
     assert "1 class with fewer than 5 images ('7')" in told
-    assert (
-        "labels such as '007' are numbers with leading zeros: kept as text, zeros included. '007' and the same" in told
-    )
+    assert "labels such as '007' are numbers with leading zeros: kept as text, zeros included." in told
+    assert "'007' and the same number without zeros: write them alike" in texts(found, stops=True)
     assert "classes are imbalanced, 40 '007' against 3 '7': f1_macro is chosen instead of accuracy" in told
     assert (found["values"]["metric"], found["values"]["folds"]["n_folds"]) == ("f1_macro", 3)
-    first_jobs()
+    with pytest.raises(DataError, match="labels '007' and '7' are one number"):
+        first_jobs()
     table("train.csv", [("id", "class"), *rows[:41], *rows[43:]])
     assert "1 class with 1 image ('7')" in texts(init(), stops=True)
 

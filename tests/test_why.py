@@ -133,13 +133,13 @@ def test_verify_looks_at_the_epoch_that_was_not_chosen_where_it_is_there() -> No
     name, entry = made("results/x/train", "train", recipe_of(), [], files=records.digests([spare]))
     assert verify("results/x") == (2, [])
     os.utime(entry["recipe"], (0, 0))
-    assert records.is_fresh(name, entry["recipe"])
+    assert records.is_fresh(name, entry["recipe"], entry["outputs"])
     spare.write_text("others")
     assert [(finding.problem, finding.path) for finding in verify("results/x")[1]] == [("changed", str(spare))]
-    assert records.is_fresh(name, entry["recipe"]), "nothing is trained anew for it"
+    assert records.is_fresh(name, entry["recipe"], entry["outputs"]), "nothing is trained anew for it"
     spare.unlink()
     assert verify("results/x") == (1, []), "it may be deleted to save room"
-    assert records.is_fresh(name, entry["recipe"])
+    assert records.is_fresh(name, entry["recipe"], entry["outputs"])
 
 
 @pytest.mark.usefixtures("in_tmp")

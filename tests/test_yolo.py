@@ -143,7 +143,7 @@ def test_layouts_that_do_not_fit_are_refused(files: list[str], settings: dict[st
         ("1,0.5,0.5,0.2,0.2", r"has 1 fields, not 5"),
         (
             "1 0.1 0.1 0.9 0.1 0.5 0.9",
-            r"has 7 fields, a polygon or keypoints, and source yolo reads boxes alone \(.*\)\. Convert them to boxes, or",
+            r"has 7 fields, a polygon or points, and source yolo reads boxes alone \(.*\)\. Convert them to boxes, or",
         ),
         ("2 0.5 0.5 0.2 0.2", r"has the class 2, and raw/data\.yaml names 0 cat, 1 dog\. Correct one of them\."),
         ("-1 0.5 0.5 0.2 0.2", r"has the class '-1', not a whole number"),

@@ -55,8 +55,13 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
     zeros = [name for name in names if len(name) > 1 and name.startswith("0")]
     if zeros:
         alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
-        more = f" {some(alike)} and the same number without zeros are two classes." if alike else ""
-        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.{more}")
+        yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.")
+        if alike:
+            yield Doubt(
+                f"{some(alike)} and the same number without zeros: write them alike, or name both in data.classes if they "
+                f"are two classes.",
+                stops=True,
+            )
 
 
 def _small(layout: Layout) -> Iterator[Doubt]:

@@ -44,6 +44,8 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
     for image in chosen:
         try:
             mask = decode_mask(root / mask_of[image])
+            if mask.dtype.itemsize > 2:
+                raise Undecodable("a colour picture; name its colours in data.mask_values")
         except (Undecodable, OSError) as error:
             broken[mask_of[image]] = str(error)
             continue

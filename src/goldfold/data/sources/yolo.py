@@ -170,7 +170,7 @@ def _rows(path: str, known: Mapping[int, str], names: str) -> list[Row]:
 def _row(words: list[str], where: str, known: Mapping[int, str], names: str) -> Row:
     if len(words) > 6:
         raise DataError(
-            f"{where} has {len(words)} fields, a polygon or keypoints, and source yolo reads boxes alone ({FIELDS}). "
+            f"{where} has {len(words)} fields, a polygon or points, and source yolo reads boxes alone ({FIELDS}). "
             f"Convert them to boxes, or write masks and use source: masks."
         )
     if len(words) != 5:
