@@ -93,6 +93,16 @@ def test_a_record_that_cannot_be_read_is_no_proof(run: Path, code: Path) -> None
     assert planned(run, code) >= runs("train", models="slim", rounds=[1], folds=[0])
 
 
+def test_a_file_that_was_cut_is_made_again(run: Path, code: Path) -> None:
+    model = run / RESULTS / "train/slim/round1/fold0/seed0/model.safetensors"
+    model.write_bytes(b"")
+    date([model], -86400)
+    assert planned(run, code) >= runs("train predict", "slim", [1], [0]) | LATE
+    history = run / RESULTS / "train/wide/round1/fold0/seed0/history.csv"
+    history.write_text(history.read_text() + "1")
+    assert planned(run, code) >= runs("train", "wide", [1], [0])
+
+
 def test_a_deleted_list_is_made_again(run: Path, code: Path) -> None:
     (run / RESULTS / "folds/fold0.csv").unlink()
     assert ran(run, code) == {"folds"}

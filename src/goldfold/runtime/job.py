@@ -1,5 +1,6 @@
 """The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -40,12 +41,14 @@ class Job:
         snakemake, facts = self.snakemake, dict(self.facts or {})
         own, recipe = str(snakemake.output.record), str(snakemake.input.recipe)
         log, finished = Path(str(snakemake.log[0])), time.time()
+        outputs = records.digests(dict.fromkeys(str(path) for path in snakemake.output if str(path) != own))
         return {
             "rule": snakemake.rule,
             "wildcards": dict(snakemake.wildcards.items()),
             "recipe": self.recipe,
             "inputs": records.digests(dict.fromkeys(str(path) for path in snakemake.input if str(path) != recipe)),
-            "outputs": records.digests(dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)),
+            "outputs": outputs,
+            "sizes": {path: os.path.getsize(path) for path in outputs if os.path.isfile(path)},
             "logs": [str(path) for path in (log, _benchmark_of(log))],
             "files": records.digests(facts.pop("files", [])),
             **facts,

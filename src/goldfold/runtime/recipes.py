@@ -51,9 +51,7 @@ def _last_made_by_another(record: str, recipe: Recipe, versions: dict[str, str |
     if made is None:
         return os.stat(record).st_mtime_ns  # torn, or of another kind
     is_same = same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
-    # Lists that the checkpoint writes are no declared outputs, so Snakemake does not miss them.
-    is_whole = made["rule"] != "folds" or all(map(os.path.exists, made["files"]))
-    return None if is_same and is_whole else records.time_of_outputs(record, made)
+    return None if is_same and records.is_whole(made) else records.time_of_outputs(record, made)
 
 
 def forget(results: str) -> None:

@@ -136,6 +136,17 @@ def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
     return newest <= min(times.values())
 
 
+def is_whole(record: Record) -> bool:
+    """Whether what is there of a job's outputs has the size that it had, and the lists of the folds are there.
+
+    Snakemake does not miss these, since the checkpoint does not declare them.
+    """
+    sizes = record.get("sizes", {})
+    return all(os.path.getsize(path) == size for path, size in sizes.items() if os.path.isfile(path)) and (
+        record["rule"] != "folds" or all(map(os.path.exists, record["files"]))
+    )
+
+
 def time_of_outputs(name: str, record: Record) -> int:
     """The latest time of the record ``name`` and of those of its outputs that are there, in ns."""
     paths = map(_dated, (path for path in (*record["outputs"], name) if os.path.exists(path)))
