@@ -43,6 +43,8 @@ class DataBase(Section):
     """What to do with a training image that has no label, mask or annotation; by default masks fail, others quarantine."""
     on_bad_label: Literal["fail", "quarantine", "drop"] = "fail"
     """What to do where a mask or a box is flawed; `drop` leaves out the box alone, and cuts one that reaches outside."""
+    outside_links: Literal["fail", "follow"] = "fail"
+    """What to do where a file is a symbolic link to a place outside the folders named here."""
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
 
