@@ -486,7 +486,7 @@ def test_an_image_that_went_bad_after_the_manifest_is_named_and_no_cache_is_left
     table = pd.DataFrame({"id": ["x", "y"], "path": ["x.png", "y.png"], "sha256": ["s", "s"]})
     with pytest.raises(DataError, match=r"y\.png: .*\. It was sound when the manifest was made; run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
-    assert list(Path("c").iterdir()) == []
+    assert not Path("c").exists()
     Path("y.png").unlink()
     with pytest.raises(DataError, match=r"y\.png: .*No such file.*run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
