@@ -110,7 +110,8 @@ class Piece:
         """From here on a build that is stopped goes on after these rows."""
         for writer in self.writers:
             writer.save()
-        write_json(self.folder / PROGRESS, {"made_from": self.digest, "rows": self.rows})
+        sizes = {path.name: path.stat().st_size for path in self.folder.iterdir() if path.name != PROGRESS}
+        write_json(self.folder / PROGRESS, {"made_from": self.digest, "rows": self.rows, "sizes": sizes})
 
     def finish(self, out: Path) -> None:
         """Move the files to where they are read, and forget the progress."""
@@ -196,6 +197,7 @@ def _rows_of(folder: Path, digest: str) -> int:
     """Rows that an earlier build of the same job left in ``folder``."""
     try:
         progress = read_json(folder / PROGRESS)
+        whole = all((folder / name).stat().st_size >= size for name, size in progress["sizes"].items())
     except (OSError, ValueError):
         return 0
-    return int(progress["rows"]) if progress["made_from"] == digest else 0
+    return int(progress["rows"]) if whole and progress["made_from"] == digest else 0
