@@ -23,7 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data.building import Frame, Job, build_piece  # noqa: E402
+from goldfold.data.building import Contents, Frame, build_piece  # noqa: E402
 from goldfold.data.cache import CachedImages  # noqa: E402
 from goldfold.data.files import images_below  # noqa: E402
 
@@ -50,7 +50,7 @@ def bare(paths: list[str], size: int) -> None:
 def cached(paths: list[str], sizes: list[int], folder: Path, store: str = "arrays") -> None:
     """Build the cache at each of ``sizes``, of one decode."""
     table = pd.DataFrame({"id": paths, "path": paths, "sha256": ""})
-    job, (first, *others) = Job(table, 3, store), [Frame((size, size), "squash") for size in sizes]
+    job, (first, *others) = Contents(table, 3, store), [Frame((size, size), "squash") for size in sizes]
     for number, frame in enumerate([first, *others]):
         build_piece(job, frame, folder / frame.name, folder / "work", [] if number else others)
 

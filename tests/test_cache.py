@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from goldfold.data import building
-from goldfold.data.building import Frame, Job, build_piece
+from goldfold.data.building import Contents, Frame, build_piece
 from goldfold.data.cache import CachedImages
 from goldfold.data.decode import decode
 from goldfold.data.geometry import place
 from goldfold.data.masks import write_mask
 from goldfold.data.stores import WRITERS, open_rows
+from goldfold.runtime import run_lock
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json
 from goldfold.stages import cache as stage
@@ -97,9 +98,9 @@ def test_a_store_may_hold_no_rows() -> None:
 def test_pieces_of_both_kinds_are_read_as_one_cache_of_the_same_pixels() -> None:
     table = pictures()
     for store in STORES:
-        build_piece(Job(table, 3, store), SMALL, Path(store), Path("work"))
-        build_piece(Job(table[:5], 3, store), SMALL, Path(f"{store}-first"), Path("work"))
-        build_piece(Job(table[5:], 3, store), SMALL, Path(f"{store}-rest"), Path("work"))
+        build_piece(Contents(table, 3, store), SMALL, Path(store), Path("work"))
+        build_piece(Contents(table[:5], 3, store), SMALL, Path(f"{store}-first"), Path("work"))
+        build_piece(Contents(table[5:], 3, store), SMALL, Path(f"{store}-rest"), Path("work"))
     plain = CachedImages(["arrays"])
     assert np.load("png/images.npy").ndim == 1, "these are encoded"
     for other in (["png"], ["arrays-first", "png-rest"], ["png-first", "arrays-rest"]):
@@ -111,7 +112,7 @@ def test_pieces_of_both_kinds_are_read_as_one_cache_of_the_same_pixels() -> None
 
 
 def test_a_damaged_png_is_named() -> None:
-    build_piece(Job(pictures(), 3, "png"), SMALL, Path("c"), Path("work"))
+    build_piece(Contents(pictures(), 3, "png"), SMALL, Path("c"), Path("work"))
     content = bytearray(Path("c/images.npy").read_bytes())
     content[128:140] = bytes(12)
     Path("c/images.npy").write_bytes(content)
@@ -132,7 +133,7 @@ def test_image_mask_and_box_of_one_thing_cover_the_same_pixels(frame: tuple[int,
     write_mask("i.png", image)
     write_mask("m.png", image // 255)
     table = pd.DataFrame([{"id": "a", "path": "i.png", "sha256": "s", "mask": "m.png", "mask_depth": "8"}])
-    build_piece(Job(table, 1, store), Frame(frame, mode), Path("c"), Path("work"))
+    build_piece(Contents(table, 1, store), Frame(frame, mode), Path("c"), Path("work"))
     cached = CachedImages(["c"])
     seen, mask = cached["a"][..., 0] > 127, cached.mask("a") == 1
     assert mask.any()
@@ -151,7 +152,7 @@ def test_image_mask_and_box_of_one_thing_cover_the_same_pixels(frame: tuple[int,
 
 @pytest.mark.parametrize("store", STORES)
 def test_other_sizes_are_made_of_the_same_decode_and_hold_what_they_would_alone(store: str, decoded: list[str]) -> None:
-    job = Job(pictures(), 3, store)
+    job = Contents(pictures(), 3, store)
     first = build_piece(job, SMALL, Path("cache/small"), Path("cache/work"), [WIDE])
     assert (first, len(decoded)) == ({"decoded": N, "taken_over": 0}, N)
     assert not Path("cache/wide").exists(), "an output is its own job's to make"
@@ -195,6 +196,14 @@ def test_two_jobs_at_once_wait_for_each_other_and_decode_each_image_once(monkeyp
     assert CachedImages([f"cache/{specs[1]}/train-0"]).frame == WIDE.size
 
 
+def test_where_nothing_can_be_locked_nothing_is_shared(monkeypatch: pytest.MonkeyPatch, decoded: list[str]) -> None:
+    pictures().to_csv("train-0.csv", index=False)
+    monkeypatch.setattr(run_lock, "_locked", lambda stream, how: None)
+    for own, other in ((SMALL, WIDE), (WIDE, SMALL)):
+        assert run_stage(own.name, [other.name])["taken_over"] == 0
+    assert len(decoded) == 2 * N
+
+
 # --- builds that are stopped
 
 
@@ -202,7 +211,7 @@ def test_two_jobs_at_once_wait_for_each_other_and_decode_each_image_once(monkeyp
 def test_a_build_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     store: str, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
 ) -> None:
-    job = Job(pictures(), 3, store)
+    job = Contents(pictures(), 3, store)
     build_piece(job, SMALL, Path("whole"), Path("w"))
     build_piece(job, WIDE, Path("whole-wide"), Path("w"))
     decoded.clear()
@@ -237,18 +246,18 @@ def test_a_build_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 def test_what_another_job_began_is_dropped(what: str, decoded: list[str]) -> None:
     table = pictures(masks=False)
     spoilt = table.assign(path=[*table["path"][:-1], "absent.png"])
-    job = Job(spoilt, 3)
+    job = Contents(spoilt, 3)
     with pytest.raises(DataError, match=r"absent\.png"):
         build_piece(job, SMALL, Path("c"), Path("work"), save_seconds=0)
     with pytest.raises(DataError, match=r"absent\.png"):
         build_piece(job, SMALL, Path("c"), Path("work"), save_seconds=0)
     assert len(decoded) == N + 1, "the same job goes on"
     changed = {
-        "table": Job(table, 3),
-        "store": Job(table, 3, "png"),
-        "code": Job(table, 3, code="other"),
-        "channels": Job(table, 1),
-        "shorter": Job(table, 3),
+        "table": Contents(table, 3),
+        "store": Contents(table, 3, "png"),
+        "code": Contents(table, 3, code="other"),
+        "channels": Contents(table, 1),
+        "shorter": Contents(table, 3),
     }[what]
     if what == "shorter":  # the same job, but its file is not what the progress says
         Path("absent.png").write_bytes(Path("i0.png").read_bytes())
@@ -299,8 +308,8 @@ def test_a_disk_too_small_for_the_whole_cache_is_told_before_anything_is_decoded
     with pytest.raises(DataError) as error:
         run_stage(SMALL.name, [], whole=whole(specs=specs, wanted=specs))
     assert str(error.value) == (
-        f"cache: what is still to be made of {2 * N} images takes about 0.0 MB, 0.0 MB are free there. Make room, lower "
-        f"image_size_px, or set cache.max_gb to less than the cache takes, so that images are kept as PNGs."
+        "cache: what is still to be made of the cache takes some 0.0 MB, 0.0 MB are free there. Make room, lower "
+        "image_size_px, or set cache.max_gb to less than the cache takes as arrays: it is then kept as PNGs."
     )
     assert not decoded
     for record in ("8x8-pad/train-0", "8x8-pad/train-1"):  # what is there needs no room any more

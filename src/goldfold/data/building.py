@@ -47,7 +47,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Job:
+class Contents:
     """What a piece of cache is made from: a table of images, and all that decides its bytes besides the frame."""
 
     table: pd.DataFrame
@@ -69,11 +69,6 @@ class Job:
         """Type of the masks' pixels."""
         return np.dtype(f"uint{pd.to_numeric(self.table['mask_depth']).max():.0f}" if self.masks else np.uint8)
 
-    def bytes_a_row(self, frame: Frame) -> int:
-        """Bytes of an image and its mask as arrays."""
-        a_pixel = self.channels * IMAGES.itemsize + bool(self.masks) * self.mask_dtype.itemsize
-        return frame.size[0] * frame.size[1] * a_pixel
-
     def digest(self) -> str:
         """Digest of all that decides the pixels and how they are kept."""
         facts = [self.table.to_csv(index=False), self.channels, self.store, self.code, IMAGES.str]
@@ -83,21 +78,21 @@ class Job:
 class Piece:
     """The unfinished files of one frame, in a folder of their own, and how many of their rows are known to be whole."""
 
-    def __init__(self, job: Job, frame: Frame, folder: Path) -> None:
-        """Whatever another job began in ``folder`` is dropped."""
-        self.job, self.frame, self.folder = job, frame, folder
-        self.digest, self.n = job.digest(), len(job.table)
+    def __init__(self, contents: Contents, frame: Frame, folder: Path) -> None:
+        """What was begun of other contents in ``folder`` is dropped."""
+        self.contents, self.frame, self.folder = contents, frame, folder
+        self.digest, self.n = contents.digest(), len(contents.table)
         self.rows = _rows_of(folder, self.digest)
         if not self.rows:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        writer = WRITERS[job.store]
+        writer = WRITERS[contents.store]
         self.writers: list[Writer] = [
-            writer(folder / "images.npy", (self.n, *frame.size, job.channels), IMAGES, self.rows)
+            writer(folder / "images.npy", (self.n, *frame.size, contents.channels), IMAGES, self.rows)
         ]
-        if "mask" in job.table:
-            n, done = (self.n, self.rows) if job.masks else (0, 0)
-            self.writers.append(writer(folder / "masks.npy", (n, *frame.size), job.mask_dtype, done))
+        if "mask" in contents.table:
+            n, done = (self.n, self.rows) if contents.masks else (0, 0)
+            self.writers.append(writer(folder / "masks.npy", (n, *frame.size), contents.mask_dtype, done))
 
     def append(self, image: Image, mask: Mask | None) -> None:
         """Add the next row."""
@@ -120,14 +115,19 @@ class Piece:
         out.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob("*.npy"):
             shutil.move(path, out / path.name)
-        write_text(out / "ids.csv", self.job.table[["id", "sha256"]].to_csv(index=False))
+        write_text(out / "ids.csv", self.contents.table[["id", "sha256"]].to_csv(index=False))
         shutil.rmtree(self.folder)
 
 
 def build_piece(
-    job: Job, frame: Frame, folder: Path, work: Path, others: Sequence[Frame] = (), save_seconds: float = SAVE_SECONDS
+    contents: Contents,
+    frame: Frame,
+    folder: Path,
+    work: Path,
+    others: Sequence[Frame] = (),
+    save_seconds: float = SAVE_SECONDS,
 ) -> dict[str, Any]:
-    """Write the cached images of a job into ``folder``, and those of ``others``, made on the way, into ``work``.
+    """Write the cached images of ``contents`` into ``folder``, and those of ``others``, made on the way, into ``work``.
 
     - ``images.npy``: (n, height, width, channels) uint8, or encoded: see `goldfold.data.stores`
     - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
@@ -141,27 +141,27 @@ def build_piece(
     Raises:
         DataError: an image or a mask can no longer be read. What was made before is gone on from the next time.
     """
-    pieces = [own := Piece(job, frame, work / frame.name)]
+    pieces = [own := Piece(contents, frame, work / frame.name)]
     taken_over = own.rows
     if own.rows < own.n:
-        pieces += [Piece(job, other, work / other.name) for other in others if other != frame]
-    decoded = _fill(job, pieces, save_seconds)
+        pieces += [Piece(contents, other, work / other.name) for other in others if other != frame]
+    decoded = _fill(contents, pieces, save_seconds)
     for piece in pieces[1:]:
         piece.save()
     own.finish(folder)
     return {"decoded": decoded, "taken_over": taken_over}
 
 
-def _fill(job: Job, pieces: list[Piece], save_seconds: float) -> int:
+def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     """Add to each piece the rows that it lacks; return how many files were decoded.
 
     ``image`` is held until the next one is there: where it is freed before, the C library gives its memory back to the
     system and asks for it again, image after image, which was measured to cost a fifth of all time.
     """
-    paths, masks, saved = list(job.table["path"]), job.masks, time.monotonic()
+    paths, masks, saved = list(contents.table["path"]), contents.masks, time.monotonic()
     start = min(piece.rows for piece in pieces)
     for row in range(start, len(paths)):
-        image = _read(paths[row], lambda path: decode(path, job.channels))
+        image = _read(paths[row], lambda path: decode(path, contents.channels))
         mask = _read(masks[row], decode_mask) if masks else None
         for piece in pieces:
             if piece.rows == row:
@@ -186,15 +186,17 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         raise DataError(f"{path}: {error}. It was sound when the manifest was made; run again to look anew.") from error
 
 
-def share_of_png(job: Job, frame: Frame) -> float:
-    """Bytes of PNGs for one byte of pixels, by some images of the job, 1 where there are none."""
-    paths = list(job.table["path"])[:: max(1, len(job.table) // SAMPLE)]
-    images = [_framed(_read(path, lambda path: decode(path, job.channels)), None, frame)[0] for path in paths[:SAMPLE]]
+def share_of_png(contents: Contents, frame: Frame) -> float:
+    """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
+    paths = list(contents.table["path"])[:: max(1, len(contents.table) // SAMPLE)]
+    images = [
+        _framed(_read(path, lambda path: decode(path, contents.channels)), None, frame)[0] for path in paths[:SAMPLE]
+    ]
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 
 
 def _rows_of(folder: Path, digest: str) -> int:
-    """Rows that an earlier build of the same job left in ``folder``."""
+    """Rows that an earlier build of the same contents left in ``folder``."""
     try:
         progress = read_json(folder / PROGRESS)
         whole = all((folder / name).stat().st_size >= size for name, size in progress["sizes"].items())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.building import Frame, Job, build_piece
+from goldfold.data.building import Contents, Frame, build_piece
 from goldfold.data.decode import Image
 from goldfold.data.stores import open_rows
 
@@ -28,7 +28,7 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     Raises:
         DataError: an image or a mask can no longer be read.
     """
-    build_piece(Job(table, channels), Frame(size, mode), folder, folder.parent / f".{folder.name}.work")
+    build_piece(Contents(table, channels), Frame(size, mode), folder, folder.parent / f".{folder.name}.work")
 
 
 class CachedImages:

@@ -51,13 +51,12 @@ def store_for(bytes_as_arrays: int, max_gb: float) -> str:
     return "arrays" if bytes_as_arrays <= max_gb * GB else "png"
 
 
-def refuse_full_disk(cache: Path, needed: float, written: int, what: str) -> None:
+def refuse_full_disk(cache: Path, needed: float, written: int) -> None:
     """Raise where ``cache`` lies on a disk that is too small.
 
     Args:
         needed: bytes of all that is still to be made.
         written: bytes of it that are there already, unfinished.
-        what: the same in words.
 
     Raises:
         DataError: the disk is too small.
@@ -66,8 +65,9 @@ def refuse_full_disk(cache: Path, needed: float, written: int, what: str) -> Non
     free = shutil.disk_usage(cache).free
     if needed - written > free:
         raise DataError(
-            f"{cache}: {what} {_told(needed)}, {_told(free)} are free there. Make room, lower image_size_px, or set "
-            f"cache.max_gb to less than the cache takes, so that images are kept as PNGs."
+            f"{cache}: what is still to be made of the cache takes some {_told(needed - written)}, {_told(free)} are free "
+            "there. Make room, lower image_size_px, or set cache.max_gb to less than the cache takes as arrays: it is then "
+            "kept as PNGs."
         )
 
 

@@ -1,12 +1,12 @@
 """shard list -> decoded, resized images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from goldfold.data.building import IMAGES, Frame, Job, build_piece, share_of_png
+from goldfold.data.building import IMAGES, Contents, Frame, build_piece, share_of_png
 from goldfold.data.cache_size import GB, Whole, bytes_below, refuse_full_disk, store_for
 from goldfold.runtime import provenance
 from goldfold.runtime.run_lock import held
@@ -36,27 +36,35 @@ def run(
     frame, out = Frame((size[0], size[1]), resize), Path(folder)
     cache, name = out.parents[1], out.name
     known = whole or {"images": {name.split("-")[0]: len(table)}, "shards": 1, "specs": [frame.name], "wanted": []}
-    masks = int("mask" in table)
-    a_pixel = {split: channels * IMAGES.itemsize + masks * (split == "train") for split in known["images"]}
-    total = Whole(known["images"], a_pixel, known["shards"])
-    all_bytes = total.bytes([Frame.of(spec) for spec in known["specs"]])
-    store = store_for(all_bytes, max_gb)
-    n = sum(known["images"].values())
+    total = Whole(known["images"], _bytes_a_pixel(known["images"], channels, "mask" in table), known["shards"])
+    chosen = _chosen(total, known["specs"], max_gb)
+    contents = Contents(table, channels, chosen["store"], code=_code())
+    with held(cache / WORK / name, "a job that decodes the same images for another size") as alone:
+        work = cache / WORK / (name if alone else f"{name}-{frame.name}")  # nothing is shared that cannot be locked
+        share = share_of_png(contents, frame) if chosen["store"] == "png" else 1.0
+        to_come = share * total.bytes_to_come([Frame.of(spec) for spec in {frame.name, *known["wanted"]}], cache)
+        refuse_full_disk(cache, to_come, bytes_below(cache / WORK))
+        facts = build_piece(contents, frame, out, work, [Frame.of(spec) for spec in others] if alone else [])
+    print(f"{len(table)} images, {facts['decoded']} decoded now, {facts['taken_over']} before", flush=True)
+    return {"images": len(table), **chosen, **facts}
+
+
+def _bytes_a_pixel(splits: Iterable[str], channels: int, masks: bool) -> dict[str, int]:
+    """By split, as arrays: only training images have masks."""
+    return {split: channels * IMAGES.itemsize + (masks and split == "train") for split in splits}
+
+
+def _chosen(total: Whole, specs: Sequence[str], max_gb: float) -> dict[str, Any]:
+    """The kind of store, the same for all pieces that are made now, and why."""
+    as_arrays = total.bytes([Frame.of(spec) for spec in specs])
+    store = store_for(as_arrays, max_gb)
+    kept = "arrays" if store == "arrays" else "PNGs, the pixels being the same"
     print(
-        f"whole cache: {n} images, {', '.join(known['specs'])}, {all_bytes / GB:.2f} GB as arrays, cache.max_gb "
-        f"{max_gb:g}: kept as {'arrays' if store == 'arrays' else 'PNGs, the pixels being the same'}",
+        f"whole cache: {sum(total.images.values())} images, {', '.join(specs)}, {as_arrays / GB:.2f} GB as arrays, "
+        f"cache.max_gb {max_gb:g}: kept as {kept}",
         flush=True,
     )
-    job = Job(table, channels, store, code=_code())
-    with held(cache / WORK / name, "a job that decodes the same images for another size"):
-        share = share_of_png(job, frame) if store == "png" else 1.0
-        to_come = share * total.bytes_to_come([Frame.of(spec) for spec in {frame.name, *known["wanted"]}], cache)
-        refuse_full_disk(
-            cache, to_come, bytes_below(cache / WORK), f"what is still to be made of {n} images takes about"
-        )
-        facts = build_piece(job, frame, out, cache / WORK / name, [Frame.of(spec) for spec in others])
-    print(f"{len(table)} images, {facts['decoded']} decoded now, {facts['taken_over']} before", flush=True)
-    return {"images": len(table), "store": store, "gb_as_arrays": round(all_bytes / GB, 3), "max_gb": max_gb, **facts}
+    return {"store": store, "gb_as_arrays": round(as_arrays / GB, 3), "max_gb": max_gb}
 
 
 def _code() -> str:
