@@ -1,4 +1,3 @@
-import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -486,7 +485,7 @@ def test_an_image_that_went_bad_after_the_manifest_is_named_and_no_cache_is_left
     table = pd.DataFrame({"id": ["x", "y"], "path": ["x.png", "y.png"], "sha256": ["s", "s"]})
     with pytest.raises(DataError, match=r"y\.png: .*\. It was sound when the manifest was made; run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
-    assert list(Path("c").iterdir()) == []
+    assert not Path("c").exists()
     Path("y.png").unlink()
     with pytest.raises(DataError, match=r"y\.png: .*No such file.*run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
@@ -576,17 +575,3 @@ def test_flips_up_and_sideways_are_drawn_apart(make_picture: Any) -> None:
     # independent halves: 50, 100, 50; shared draws would never flip one alone
     assert counts["one"] == pytest.approx(100, abs=25)
     assert counts["both"] == pytest.approx(50, abs=20)
-
-
-def test_a_cache_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = shutil.disk_usage(tmp_path)._replace(free=10_000)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
-    table = pd.DataFrame({"id": ["a"] * 3, "path": ["absent.png"] * 3, "sha256": [""] * 3})
-    with pytest.raises(DataError) as error:
-        build(table, tmp_path / "cache", (64, 64), 3, "squash")
-    assert str(error.value) == (
-        f"{tmp_path}/cache: 3 images of 64 x 64 pixels need 0.0 GB, 0.0 GB are free there. Make room, or lower "
-        f"image_size_px."
-    )

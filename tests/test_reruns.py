@@ -239,6 +239,7 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
         pytest.param({"report": {"gallery": 5}}, {"report"}, id="report option"),
         pytest.param({"runtime": {"loader_workers": 2}}, {"report"}, id="loader workers"),
         pytest.param({"runtime": {"save_minutes": 1}}, {"report"}, id="save minutes"),
+        pytest.param({"cache": {"max_gb": 0}}, {"report"}, id="how the cache is kept"),
     ],
 )
 def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Jobs, states: States) -> None:

@@ -23,7 +23,7 @@ from goldfold.config.data import (
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
-from goldfold.config.root import Config, Ensemble, Report, Runtime
+from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -42,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
     "folds": Folds,
+    "cache": Cache,
     "train": Train,
     "models[]": Model,
     "pseudo_labels": PseudoLabels,
