@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Image, Undecodable, decode, resize
+from goldfold.data import depth
+from goldfold.data.decode import Undecodable, decode, resize
 from goldfold.data.masks import decode_mask, resize_mask
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic, write_text
@@ -24,7 +25,7 @@ def shard_of(id: str, shards: int) -> int:
 def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: int, mode: str) -> None:
     """Write the cached images of the rows of ``table`` into ``folder``.
 
-    - ``images.npy``: (n, height, width, channels) uint8
+    - ``images.npy``: (n, height, width, channels) uint8, or uint16 where any image has more than 8 bits
     - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
       empty where the images have no masks
     - ``ids.csv``: id, sha256
@@ -38,9 +39,11 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     paths = list(table["mask"]) if "mask" in table else []
     paths = paths if any(paths) else []  # test and unlabeled images have none
     dtype = np.dtype(f"uint{pd.to_numeric(table['mask_depth']).max():.0f}" if paths else np.uint8)
-    _refuse_full_disk(folder, len(table), size, size[0] * size[1] * (channels + bool(paths) * dtype.itemsize))
-    _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
-           lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
+    kept = depth.widest(table["path"])
+    pixel = channels * kept.itemsize + bool(paths) * dtype.itemsize
+    _refuse_full_disk(folder, len(table), size, size[0] * size[1] * pixel)
+    _stack(folder / "images.npy", list(table["path"]), (*size, channels), kept,
+           lambda path: depth.as_type(resize(decode(path, channels), size, mode), kept))  # fmt: skip
     if "mask" in table:
         _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
     write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
@@ -74,9 +77,13 @@ def _refuse_full_disk(folder: Path, n: int, frame: tuple[int, ...], bytes_an_ima
 
 
 class CachedImages:
-    """Images by id, over the shards of one or more splits, and masks where there are any."""
+    """Images by id, over the shards of one or more splits, and masks where there are any.
 
-    def __init__(self, folders: Sequence[str | Path]) -> None:
+    The one place where images of 16 bits become the 8 that networks and people are shown.
+    """
+
+    def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
+        self.scale_16bit = scale_16bit
         self.arrays = [np.load(Path(folder) / "images.npy", mmap_mode="r") for folder in folders]
         self.masks = [
             np.load(path, mmap_mode="r") if (path := Path(folder) / "masks.npy").exists() else None
@@ -93,10 +100,10 @@ class CachedImages:
         """Height and width of every image."""
         return int(self.arrays[0].shape[1]), int(self.arrays[0].shape[2])
 
-    def __getitem__(self, id: str) -> Image:
+    def __getitem__(self, id: str) -> NDArray[np.uint8]:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
-        return np.array(self.arrays[shard][row])
+        return depth.to_8_bits(np.array(self.arrays[shard][row]), self.scale_16bit)
 
     def mask(self, id: str) -> NDArray[Any]:
         """A copy of the image's mask, (height, width), values as on disk."""
@@ -106,6 +113,6 @@ class CachedImages:
             raise KeyError(f"there is no mask of {id!r} in the cache")
         return np.array(masks[row])
 
-    def batch(self, ids: Sequence[str]) -> Image:
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
         """Images of ``ids``, (len(ids), height, width, channels) uint8."""
         return np.stack([self[id] for id in ids])
