@@ -282,8 +282,8 @@ SEEN = {
                  "VOILUTFunction": "LINEAR_EXACT"}, [0, 0.5, 1, 1],
     ),
     "signed": (
-        np.array([[-1024, 0], [1000, 3071]], np.int16), {"WindowCenter": 0, "WindowWidth": 2000, "VOILUTFunction": "LINEAR_EXACT"},
-        [0, 0.5, 1, 1],
+        np.array([[-1024, 0], [1000, 3071]], np.int16),
+        {"WindowCenter": 0, "WindowWidth": 2000, "VOILUTFunction": "LINEAR_EXACT"}, [0, 0.5, 1, 1],
     ),
 }  # fmt: skip
 
