@@ -294,7 +294,9 @@ def linked(folder: Path, to: str) -> dict[str, str]:
 def test_class_folders_may_be_links_to_outside_where_the_config_says_so(tmp_path: Path, policy: str) -> None:
     settings = linked(tmp_path, "elsewhere")
     if policy == "fail":
-        with pytest.raises(DataError, match=r"cat/0\.png leads to .*/elsewhere/0\.png, .* \(1 such files\).*outside_links: fol"):
+        with pytest.raises(
+            DataError, match=r"cat/0\.png leads to .*/elsewhere/0\.png, .* \(1 such files\).*outside_links: fol"
+        ):
             sources.read(**settings)
     else:
         assert sorted(sources.read(**settings, outside_links="follow")["train"]["label"]) == ["cat", "dog"]

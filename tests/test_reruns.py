@@ -234,6 +234,11 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
             runs(rounds=[1]) | LATE,
             id="weight of pseudo labels",
         ),
+        pytest.param(
+            {"data": {**TINY["data"], "scale_16bit": "min_max"}},  # type: ignore[dict-item]
+            runs(rounds=[0]) | BELOW_ROUND_0,
+            id="rule for 16 bits",
+        ),
         pytest.param({"ensemble": {"method": "rank"}}, LATE, id="ensemble method"),
         pytest.param({"ensemble": {"weights": {"wide": 2}}}, LATE, id="ensemble weights"),
         pytest.param({"report": {"gallery": 5}}, {"report"}, id="report option"),

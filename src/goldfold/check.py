@@ -63,7 +63,9 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
-    found.doubts += doubts.about_files([path for table in tables.values() for path in table["path"]])
+    found.doubts += doubts.about_files(
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
+    )
     found.copies = doubts.copies(tables).to_dict("records")
     found.doubts += doubts.about_copies(found.copies)
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))

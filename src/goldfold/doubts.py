@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 FEW_IMAGES = 10
 RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "TIFF": {".tif", ".tiff"},
+    "MPO": {".jpg", ".jpeg"},
+    "DICOM": {".dcm", ".dicom"},
+}
 LEAKS = {
     "train+test": "the score on such test images says what was learnt by heart",
     "train+unlabeled": "pseudo labels would bring validation images into training",
@@ -29,28 +34,47 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
             yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
 
 
-def about_files(paths: list[str]) -> Iterator[str]:
-    """What the look at every image, which is remembered, says of the files."""
+def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:
+    """What the look at every image, which is remembered, says of the files, where 16 bits are scaled by this rule."""
     from goldfold.data.integrity import scan
+    from goldfold.data.stacks import files_of
 
     table = scan(paths, 1)
     known = table["kind"] != ""
     false = known & ~table.apply(
-        lambda row: Path(row["path"]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"}), axis=1
+        lambda row: (
+            Path(files_of(row["path"])[0]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"})
+        ),
+        axis=1,
     )
     if false.any():
         first = table[false].iloc[0]
         yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
-    deep = table["bits"] > 8
-    if deep.any():
+    deep = table[table["bits"] > 8]
+    if len(deep):
+        largest = int(deep["largest"].max())
         yield (
-            f"{int(deep.sum())} of {len(table)} images have more than 8 bits a channel, first {table[deep]['path'].iloc[0]}: "
-            f"the upper 8 are used, so one whose values are small is nearly black"
+            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {deep['path'].iloc[0]}, with values "
+            f"up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())
     if len(kinds) > 1:
         told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
         yield f"images differ in the number of channels: {told}; all are read with data.channels"
+
+
+def _about_scale(rule: str | list[int], largest: int) -> str:
+    """What data.scale_16bit does to images with values of up to ``largest``."""
+    bits = max(8, largest.bit_length())
+    better = f"data.scale_16bit: [0, {2**bits - 1}]"
+    if isinstance(rule, list):
+        return (
+            f"data.scale_16bit cuts off what lies above {rule[1]:,}" * (largest > rule[1])
+            or "data.scale_16bit fits them"
+        )
+    if rule == "full_range":
+        return f"set {better}, or they are nearly black" if bits < 15 else "data.scale_16bit: full_range fits them"
+    return f"each is stretched by itself (data.scale_16bit: {rule}); where brightness tells classes apart, set {better}"
 
 
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:

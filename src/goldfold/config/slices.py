@@ -13,7 +13,7 @@ TOLD_BY_TASK = ("mask_values", "ignore_value")
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "shards", "classes", *POLICIES, *TOLD_BY_TASK}
+    others = {"channels", "scale_16bit", "shards", "classes", *POLICIES, *TOLD_BY_TASK}
     source = config.data.model_dump(exclude=others - config.data.handed)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
@@ -24,6 +24,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "sample": sample,
         "submission": config.submission.model_dump(exclude={"sample"}),
         "classes": config.data.classes,
+        "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
     }
 

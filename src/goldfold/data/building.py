@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.data import depth
 from goldfold.data.decode import Image, Undecodable, decode, resize
 from goldfold.data.masks import Mask, decode_mask, resize_mask
 from goldfold.data.stores import WRITERS, Writer, encode
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
 
-IMAGES = np.dtype(np.uint8)
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
 SAMPLE = 16
@@ -64,6 +65,11 @@ class Contents:
         paths = list(self.table["mask"]) if "mask" in self.table else []
         return paths if any(paths) else []  # test and unlabeled images have none
 
+    @cached_property
+    def dtype(self) -> "np.dtype[Any]":
+        """Type of the images' pixels: uint16 where any of them has more than 8 bits."""
+        return depth.widest(self.table["path"])
+
     @property
     def mask_dtype(self) -> "np.dtype[Any]":
         """Type of the masks' pixels."""
@@ -71,7 +77,7 @@ class Contents:
 
     def digest(self) -> str:
         """Digest of all that decides the pixels and how they are kept."""
-        facts = [self.table.to_csv(index=False), self.channels, self.store, self.code, IMAGES.str]
+        facts = [self.table.to_csv(index=False), self.channels, self.store, self.code, self.dtype.str]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -88,7 +94,7 @@ class Piece:
         folder.mkdir(parents=True, exist_ok=True)
         writer = WRITERS[contents.store]
         self.writers: list[Writer] = [
-            writer(folder / "images.npy", (self.n, *frame.size, contents.channels), IMAGES, self.rows)
+            writer(folder / "images.npy", (self.n, *frame.size, contents.channels), contents.dtype, self.rows)
         ]
         if "mask" in contents.table:
             n, done = (self.n, self.rows) if contents.masks else (0, 0)
@@ -129,7 +135,8 @@ def build_piece(
 ) -> dict[str, Any]:
     """Write the cached images of ``contents`` into ``folder``, and those of ``others``, made on the way, into ``work``.
 
-    - ``images.npy``: (n, height, width, channels) uint8, or encoded: see `goldfold.data.stores`
+    - ``images.npy``: (n, height, width, channels) uint8, or uint16 where any has more than 8 bits; or encoded: see
+      `goldfold.data.stores`
     - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
       empty where the images have no masks
     - ``ids.csv``: id, sha256
@@ -161,11 +168,11 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     paths, masks, saved = list(contents.table["path"]), contents.masks, time.monotonic()
     start = min(piece.rows for piece in pieces)
     for row in range(start, len(paths)):
-        image = _read(paths[row], lambda path: decode(path, contents.channels))
+        image = _read(paths[row], lambda path: _decoded(path, contents))
         mask = _read(masks[row], decode_mask) if masks else None
         for piece in pieces:
             if piece.rows == row:
-                piece.append(*_framed(image, mask, piece.frame))
+                piece.append(*_framed(image, mask, piece.frame, contents.dtype))
         if time.monotonic() - saved >= save_seconds:
             for piece in pieces:
                 piece.save()
@@ -173,10 +180,18 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     return len(paths) - start
 
 
-def _framed(image: Image, mask: Mask | None, frame: Frame) -> tuple[Image, Mask | None]:
+def _decoded(path: str, contents: Contents) -> Image:
+    image = decode(path, contents.channels)
+    if image.dtype.itemsize > contents.dtype.itemsize:
+        raise Undecodable("has 16 bits a channel now")
+    return image
+
+
+def _framed(image: Image, mask: Mask | None, frame: Frame, dtype: "np.dtype[Any]") -> tuple[Image, Mask | None]:
     """From what was decoded to what is cached: an image and its mask go through the same steps."""
     size, mode = frame.size, frame.mode
-    return resize(image, size, mode), None if mask is None else resize_mask(mask, size, mode)
+    framed = depth.as_type(resize(image, size, mode), dtype)
+    return framed, None if mask is None else resize_mask(mask, size, mode)
 
 
 def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
@@ -190,7 +205,8 @@ def share_of_png(contents: Contents, frame: Frame) -> float:
     """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
     paths = list(contents.table["path"])[:: max(1, len(contents.table) // SAMPLE)]
     images = [
-        _framed(_read(path, lambda path: decode(path, contents.channels)), None, frame)[0] for path in paths[:SAMPLE]
+        _framed(_read(path, lambda path: _decoded(path, contents)), None, frame, contents.dtype)[0]
+        for path in paths[:SAMPLE]
     ]
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.data import depth
 from goldfold.data.building import Contents, Frame, build_piece
-from goldfold.data.decode import Image
 from goldfold.data.stores import open_rows
 
 
@@ -32,9 +32,13 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
 
 
 class CachedImages:
-    """Images by id, over the shards of one or more splits, and masks where there are any."""
+    """Images by id, over the shards of one or more splits, and masks where there are any.
 
-    def __init__(self, folders: Sequence[str | Path]) -> None:
+    The one place where images of 16 bits become the 8 that networks and people are shown.
+    """
+
+    def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
+        self.scale_16bit = scale_16bit
         self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
         self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
         self.place = {
@@ -49,10 +53,10 @@ class CachedImages:
         _, height, width, _ = self.arrays[0].shape
         return int(height), int(width)
 
-    def __getitem__(self, id: str) -> Image:
+    def __getitem__(self, id: str) -> NDArray[np.uint8]:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
-        return self.arrays[shard][row]
+        return depth.to_8_bits(self.arrays[shard][row], self.scale_16bit)
 
     def mask(self, id: str) -> NDArray[Any]:
         """A copy of the image's mask, (height, width), values as on disk."""
@@ -62,6 +66,6 @@ class CachedImages:
             raise KeyError(f"there is no mask of {id!r} in the cache")
         return masks[row]
 
-    def batch(self, ids: Sequence[str]) -> Image:
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
         """Images of ``ids``, (len(ids), height, width, channels) uint8."""
         return np.stack([self[id] for id in ids])

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from goldfold.data import stacks
 from goldfold.runtime import source
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.fingerprint import StatCache
@@ -22,15 +23,17 @@ FOLDER = Path(".goldfold/looks")
 CHUNK = 16
 KEPT_AT_ONCE = 1024
 """Files between two writes of what was seen: so many are looked at again after a kill."""
-LIBRARIES = ("opencv-python-headless", "pillow", "numpy")
+LIBRARIES = ("opencv-python-headless", "pillow", "numpy", "tifffile", "pydicom")
 
 Seen = list[Any]
 """What a look gives: plain values, as JSON has them."""
 
 
 def of_files(paths: Iterable[str]) -> dict[str, str]:
-    """sha256 of each file that is there."""
-    return StatCache().digests(path for path in paths if Path(path).is_file())
+    """sha256 of each image that is there; that of several files is known by all of them."""
+    names = list(paths)
+    files = StatCache().digests(file for name in names for file in stacks.files_of(name) if Path(file).is_file())
+    return {name: found for name in names if (found := stacks.digest(name, files))}
 
 
 def look_at(
@@ -67,8 +70,16 @@ def _version(look: Callable[[str], Seen]) -> str:
     """Digest of all that decides what a look gives but the bytes."""
     files = source.closure(Path(str(sys.modules[look.__module__].__file__)))
     code = [source.code_digest(file) for file in sorted(files)]
-    told = json.dumps([look.__name__, code, [version(name) for name in LIBRARIES]])
+    told = json.dumps([look.__name__, code, [_release(name) for name in LIBRARIES]])
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _release(library: str) -> str:
+    """Version of a library; none where it is an extra that is not installed."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def _remembered(store: sqlite3.Connection, version: str) -> dict[str, Seen]:

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable, decode
+from goldfold.data import depth
+from goldfold.data.decode import Undecodable, native, scaled
 from goldfold.data.looking import Seen
 
 SIDE_PX = 32
@@ -32,7 +33,7 @@ def signature(image: NDArray[np.uint8]) -> Signature:
     """Signature of a decoded image.
 
     Args:
-        image: (height, width, channels), channels 1 (grey) or 3 (RGB), 0 to 255.
+        image: (height, width, channels), 0 to 255; 3 channels are RGB, of any other number the mean is looked at.
     """
     small = thumbnail(image)
     if _is_flat(image, small):
@@ -53,10 +54,11 @@ def perceptual_hash(image: NDArray[np.uint8]) -> int:
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed."""
     enlarges = min(image.shape[:2]) < SIDE_PX
-    small = cv2.resize(
-        image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
-    ).reshape(SIDE_PX, SIDE_PX, -1)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.shape[2] == 3 else small[..., 0]
+    way = cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
+    small = scaled(image, SIDE_PX, SIDE_PX, way)
+    if small.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+    return small[..., 0] if small.shape[2] == 1 else small.mean(axis=2).round().astype(np.uint8)
 
 
 def _is_flat(image: NDArray[np.uint8], small: NDArray[np.uint8]) -> bool:
@@ -72,9 +74,12 @@ def _phash(grey: NDArray[np.uint8]) -> int:
 
 
 def look(path: str) -> Seen:
-    """Hash and thumbnail (base64) of one file; those of a picture that shows nothing where it cannot be decoded."""
+    """Hash and thumbnail (base64) of one image, of 16 bits as `depth.DEFAULT` shows it.
+
+    One that cannot be decoded has those of a picture that shows nothing.
+    """
     try:
-        own = signature(decode(path, channels=3))
+        own = signature(depth.to_8_bits(native(path)))
     except Undecodable:
         own = Signature(FLAT, FLAT, bytes(SIDE_PX**2))
     return [own.hash, b64encode(own.thumbnail).decode()]

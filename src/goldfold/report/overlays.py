@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable, decode
+from goldfold.data.decode import Undecodable
+from goldfold.data.viewing import shown
 from goldfold.report.pictures import TINY_PX
 from goldfold.report.words import shortened
 
@@ -53,7 +54,7 @@ ERROR_LEGEND = [("found", css(FOUND)), ("missed", css(MISSED)), ("false", css(FA
 def opened(path: str) -> Pixels | None:
     """Image of a file, None where it is gone or unreadable."""
     with suppress(OSError, Undecodable):
-        return decode(path, 3)
+        return shown(path)
     return None
 
 

@@ -1,12 +1,13 @@
 """shard list -> decoded, resized images."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from goldfold.data.building import IMAGES, Contents, Frame, build_piece, share_of_png
+from goldfold.data.building import Contents, Frame, build_piece, share_of_png
 from goldfold.data.cache_size import GB, Whole, bytes_below, refuse_full_disk, store_for
 from goldfold.runtime import provenance
 from goldfold.runtime.run_lock import held
@@ -36,9 +37,11 @@ def run(
     frame, out = Frame((size[0], size[1]), resize), Path(folder)
     cache, name = out.parents[1], out.name
     known = whole or {"images": {name.split("-")[0]: len(table)}, "shards": 1, "specs": [frame.name], "wanted": []}
-    total = Whole(known["images"], _bytes_a_pixel(known["images"], channels, "mask" in table), known["shards"])
+    begun = Contents(table, channels, code=_code())
+    pixel = channels * begun.dtype.itemsize
+    total = Whole(known["images"], _bytes_a_pixel(known["images"], pixel, "mask" in table), known["shards"])
     chosen = _chosen(total, known["specs"], max_gb)
-    contents = Contents(table, channels, chosen["store"], code=_code())
+    contents = replace(begun, store=chosen["store"])
     with held(cache / WORK / name, "a job that decodes the same images for another size") as alone:
         work = cache / WORK / (name if alone else f"{name}-{frame.name}")  # nothing is shared that cannot be locked
         share = share_of_png(contents, frame) if chosen["store"] == "png" else 1.0
@@ -49,9 +52,9 @@ def run(
     return {"images": len(table), **chosen, **facts}
 
 
-def _bytes_a_pixel(splits: Iterable[str], channels: int, masks: bool) -> dict[str, int]:
-    """By split, as arrays: only training images have masks."""
-    return {split: channels * IMAGES.itemsize + (masks and split == "train") for split in splits}
+def _bytes_a_pixel(splits: Iterable[str], pixel: int, masks: bool) -> dict[str, int]:
+    """By split, as arrays, for images of ``pixel`` bytes a pixel: only training images have masks."""
+    return {split: pixel + (masks and split == "train") for split in splits}
 
 
 def _chosen(total: Whole, specs: Sequence[str], max_gb: float) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def run(
     sample: str | None,
     submission: dict[str, str],
     workers: int,
+    channels: int = 3,
 ) -> None:
     """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``classes.json`` and ``class_ids.json`` into ``folder``.
 
@@ -50,6 +51,7 @@ def run(
         sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
             checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
+        channels: what images are read as; one that has others is as bad as one that cannot be read.
 
     Raises:
         DataError: the data cannot be used; the text says which, where and what to do.
@@ -58,7 +60,7 @@ def run(
     answers, categories = tables.pop("answers", None), tables.pop("categories", None)
     lost: list[pd.DataFrame] = []
     tell_apart(tables)
-    scanned = scan((path for table in tables.values() for path in table["path"]), workers)
+    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, lost, policy)
     tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from goldfold.data.viewing import shown_as
 from goldfold.report import data, ensemble, headline, notes, page, runinfo, scores, training
 from goldfold.report.blocks import Section
 from goldfold.report.results import Results, read
@@ -28,7 +29,8 @@ def run(
     """
     found = read(Path(results), task, metric, settings)
     same = data.twins(found)
-    sections = _sections(found, same, gallery)
+    with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
+        sections = _sections(found, same, gallery)
     subtitle = f"{name} · {task['name']} · {metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
     _write_figures(Path(out).parent / "figures", sections)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import images_below, is_hidden, pool_of, without_suffix
+from goldfold.data.files import images_below, is_hidden
+from goldfold.data.sources.stacked import images
 from goldfold.data.sources.table import answers
 from goldfold.runtime.errors import DataError
 
@@ -14,17 +15,25 @@ VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 
 
 def read(
-    train: str, test: str | None = None, test_answers: str | None = None, unlabeled: str | None = None
+    train: str,
+    test: str | None = None,
+    test_answers: str | None = None,
+    unlabeled: str | None = None,
+    stack: list[str] | None = None,
+    stack_pattern: str = "{id}_{channel}",
 ) -> dict[str, pd.DataFrame]:
-    """Tables of an image folder; ids are relative paths without suffix.
+    """Tables of an image folder; ids are relative paths without suffix, of a stack without its channels.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
     take the place of the fixed split.
     """
-    tables = {"train": pd.DataFrame([row for part in _parts(Path(train)) for row in _labelled(Path(train), part)])}
+    parts = _parts(Path(train))
+    rows = [row for part in parts for row in _labelled(Path(train), part, stack, stack_pattern)]
+    tables = {"train": pd.DataFrame(rows)}
     for split, root in (("test", test), ("unlabeled", unlabeled)):
         if root is not None:
-            tables[split] = pd.DataFrame(pool_of(root, f"data.{split}"), columns=["id", "path"])
+            pool = images(root, f"data.{split}", stack, stack_pattern)
+            tables[split] = pd.DataFrame(pool, columns=["id", "path"])
     return tables | answers(test_answers)
 
 
@@ -56,7 +65,7 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
-def _labelled(root: Path, part: str) -> list[dict[str, str]]:
+def _labelled(root: Path, part: str, stack: list[str] | None, pattern: str) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     names = images_below(root / part, "data.train")
     for folder in _folders(root / part):
@@ -65,14 +74,12 @@ def _labelled(root: Path, part: str) -> list[dict[str, str]]:
                 f"data.train: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
                 f"remove the folder."
             )
-    for name in names:
-        folders = Path(name).parts[:-1]
+    for id, path in images(root / part, "data.train", stack, pattern):
+        folders = Path(id).parts[:-1]
         if not folders:
             raise DataError(
-                f"data.train: {root / part / name} lies outside the class folders. Move it into a folder named after "
+                f"data.train: {path} lies outside the class folders. Move it into a folder named after "
                 f"its class, or use source: csv."
             )
-        rows.append(
-            {"id": without_suffix(f"{part}/{name}".lstrip("/")), "path": str(root / part / name), "label": folders[0]}
-        )
+        rows.append({"id": f"{part}/{id}".lstrip("/"), "path": path, "label": folders[0]})
     return rows

@@ -1,11 +1,14 @@
 """A CSV table of ids and labels beside a folder of images."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, images_below, inside, pool_of, without_suffix
+from goldfold.data.files import SUFFIXES, images_below, inside, without_suffix
+from goldfold.data.sources.stacked import images as images_of
+from goldfold.data.stacks import MISSING, files_of, joined, named
 from goldfold.runtime.errors import DataError, nearest
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -75,15 +78,21 @@ def read(
     unlabeled: str | None = None,
     id_column: str = "id",
     image_column: str | None = None,
+    image_columns: list[str] | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     fold_column: str | None = None,
+    stack: list[str] | None = None,
+    stack_pattern: str = "{id}_{channel}",
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
-    Images below ``images`` that no table names come back as rows of train without a label.
+    Images below ``images`` that no table names come back as rows of train without a label, but not with
+    ``image_columns``: nobody knows which belong together.
     """
-    listed = _listed(train, images, "data.train", id_column, image_column)
+    columns = image_columns or [image_column or id_column]
+    how = Naming(id_column, columns, "image_columns" if image_columns else "image_column", stack, stack_pattern)
+    listed = _listed(train, images, "data.train", how)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
     for name, column in (("group", group_column), ("fold", fold_column)):
@@ -96,10 +105,12 @@ def read(
                 )
     tables = {"train": listed}
     if test is not None:
-        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+        tables["test"] = _listed(test, test_images or images, "data.test", how)
     if unlabeled is not None:
-        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
+        pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
+        tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
+    if image_columns is None:
+        tables["train"] = pd.concat([listed, _unnamed(images, tables, stack, stack_pattern)], ignore_index=True)
     return tables | answers(test_answers)
 
 
@@ -115,15 +126,34 @@ def answers(path: str | None) -> dict[str, pd.DataFrame]:
     return {"answers": table[["id", "label"]]}
 
 
-def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Naming:
+    """How a row of a table names its files."""
+
+    id_column: str
+    columns: list[str]
+    key: str
+    """The config key that names these columns."""
+    stack: list[str] | None
+    pattern: str
+
+
+def _listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
     """ids and paths of the rows of ``csv``."""
     table = read_csv(csv, key)
-    ids = column_of(table, id_column, csv, "data.id_column")
-    names = ids if image_column is None else column_of(table, image_column, csv, "data.image_column")
-    for column, values in ((id_column, ids), (image_column, names)):
+    ids = column_of(table, how.id_column, csv, "data.id_column")
+    names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
+    must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
+    for column, values in zip([how.id_column, *how.columns], must, strict=False):
         if values.isna().any():
             raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
-    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
+    if how.stack is not None:
+        bare = [without_suffix(name) for name in names[0]]
+        names = [pd.Series([named(id, channel, how.pattern) for id in bare]) for channel in how.stack]
+    parts = [paths_of(own.fillna(f"(column {column!r} is empty)"), csv, images)
+             for own, column in zip(names, how.columns * len(names), strict=False)]  # fmt: skip
+    several = len(parts) > 1 or how.stack is not None
+    return pd.DataFrame({"id": ids, "path": [joined(row) if several else row[0] for row in zip(*parts, strict=True)]})
 
 
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
@@ -143,13 +173,16 @@ def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
 
 def _missing(name: str) -> str:
     """The name a missing image would have, for the message that it is missing."""
-    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}.*"
+    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}"
 
 
-def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _unnamed(images: str, tables: dict[str, pd.DataFrame], stack: list[str] | None, pattern: str) -> pd.DataFrame:
     """Images that no table names: they have no label."""
-    named = {path for table in tables.values() for path in table["path"]}
-    rest = [name for name in images_below(images, "data.images") if str(Path(images) / name) not in named]
+    named = {file for table in tables.values() for path in table["path"] for file in files_of(path)}
+    rest = [
+        (id, path) for id, path in images_of(images, "data.images", stack, pattern) if named.isdisjoint(files_of(path))
+    ]
     taken = {id for table in tables.values() for id in table["id"]}
-    ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest], "label": None})
+    names = {path: str(Path(path).relative_to(images)) for _, path in rest} if stack is None else {}
+    ids = [names.get(path, f"images/{id}") if id in taken else id for id, path in rest]
+    return pd.DataFrame({"id": ids, "path": [path for _, path in rest], "label": None})
