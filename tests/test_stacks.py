@@ -146,6 +146,15 @@ def test_a_stack_is_its_files_in_the_order_of_the_config_at_one_depth() -> None:
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_the_largest_value_is_that_of_channels_with_more_than_8_bits() -> None:
+    files = [write("a.png", noise(0)), write("b.png", noise(1, top=4000, dtype=np.uint16))]
+    seen = integrity.scan([joined(files), *files], 1, None).set_index("path")
+    deepest = int(noise(1, top=4000, dtype=np.uint16).max())
+    assert seen["largest"][[joined(files), *files]].tolist() == [deepest, 0, deepest]
+    assert seen["bits"][[joined(files), *files]].tolist() == [16, 8, 16]
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_a_channel_that_is_missing_spoilt_or_of_another_size_is_a_bad_image() -> None:
     cells("raw", ["a", "b", "c", "d"])
     Path("raw/b_green.png").unlink()
@@ -187,7 +196,9 @@ def test_a_folder_of_stacks(capsys: pytest.CaptureFixture[str]) -> None:
     assert files_of(tables["train"]["path"][0]) == [f"raw/cat/1_{channel}.png" for channel in RGBY]
     assert list(tables["test"]["id"]) == ["7"]
     assert "data.train: left out 1 files below raw that are of no channel" in capsys.readouterr().out
-    with pytest.raises(DataError, match=r"data\.train: none of the 9 images below raw is of a channel .* e\.g\. \{id\}_near"):
+    with pytest.raises(
+        DataError, match=r"data\.train: none of the 9 images below raw is of a channel .* e\.g\. \{id\}_near"
+    ):
         read("folder", train="raw", stack=["near", "far"])
 
 
@@ -211,7 +222,10 @@ def test_a_table_with_several_image_columns() -> None:
     table = read("csv", train="train.csv", images="raw", image_columns=["left", "right"])["train"]
     assert len(table) == 2, "nobody knows which images belong together"
     assert decode(table["path"][0], 6).shape == (8, 8, 6)
-    assert integrity.scan(table["path"], 1, 6)["reason"].str.contains(r"column 'right' is empty").tolist() == [False, True]
+    assert integrity.scan(table["path"], 1, 6)["reason"].str.contains(r"column 'right' is empty").tolist() == [
+        False,
+        True,
+    ]
     with pytest.raises(DataError, match=r"has no column 'up'.*Set data\.image_columns"):
         read("csv", train="train.csv", images="raw", image_columns=["left", "up"])
 
@@ -313,6 +327,8 @@ def test_stacks_of_four_files_are_learnt_from_and_predicted(atlas: Tiny, tmp_pat
 
 
 def test_the_rule_reaches_training_and_not_the_cache(atlas: Tiny) -> None:
-    config = parse({"name": "t", "data": atlas.data, "models": [{"name": "n", "network": "small_resnet", "image_size_px": 32}]})
+    config = parse(
+        {"name": "t", "data": atlas.data, "models": [{"name": "n", "network": "small_resnet", "image_size_px": 32}]}
+    )
     assert "scale_16bit" not in json.dumps(slices.manifest(config))
     assert slices.manifest(config)["channels"] == 4
