@@ -320,3 +320,11 @@ def test_without_pydicom_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(DataError, match=r"need pydicom: pip install 'goldfold\[dicom\]', or convert them"):
         integrity.scan(["x.dcm"], 1, 1)
+
+
+def test_the_table_of_the_docs_names_the_formats_that_are_tested(repo: Path) -> None:
+    text = (repo / "docs/data.md").read_text().split("### Formats")[1].split("\n\n")[1]
+    told = {line.split("|")[1].strip() for line in text.splitlines()[2:]}
+    tested = {re.split("[ ,]", name)[0] for name in READ}
+    assert len(told) == 7
+    assert told == tested | {"dcm"}

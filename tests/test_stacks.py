@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Tiny, prepare
+from goldfold.cli import main
 from goldfold.config import parse, slices
 from goldfold.data import depth, integrity, perceptual
 from goldfold.data.cache import CachedImages, build
@@ -146,6 +148,15 @@ def test_a_stack_is_its_files_in_the_order_of_the_config_at_one_depth() -> None:
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_the_largest_value_is_that_of_channels_with_more_than_8_bits() -> None:
+    files = [write("a.png", noise(0)), write("b.png", noise(1, top=4000, dtype=np.uint16))]
+    seen = integrity.scan([joined(files), *files], 1, None).set_index("path")
+    deepest = int(noise(1, top=4000, dtype=np.uint16).max())
+    assert seen["largest"][[joined(files), *files]].tolist() == [deepest, 0, deepest]
+    assert seen["bits"][[joined(files), *files]].tolist() == [16, 8, 16]
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_a_channel_that_is_missing_spoilt_or_of_another_size_is_a_bad_image() -> None:
     cells("raw", ["a", "b", "c", "d"])
     Path("raw/b_green.png").unlink()
@@ -231,6 +242,42 @@ def test_the_config_knows_the_number_of_channels() -> None:
     assert channels(stack=RGBY, channels=12) == 12
     assert channels(image_columns=["a", "b"]) == 6
     assert channels() == 3
+
+
+# --- goldfold init
+
+
+def found_by_init(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The config's ``data``, and what is said."""
+    main(["init", ".", "--out", "c.yaml"])
+    return yaml.safe_load(Path("c.yaml").read_text())["data"], capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_init_recognises_stacks_beside_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    cells("raw", [f"im{number:02d}" for number in range(12)])
+    Path("raw/im03_blue.png").unlink()
+    rows = "".join(f"im{number:02d},{'xy'[number % 2]}\n" for number in range(12))
+    Path("train.csv").write_text(f"id,label\n{rows}")
+    data, said = found_by_init(capsys)
+    assert (data["source"], data["stack"], data["id_column"]) == ("csv", RGBY, "id")
+    assert "channels" not in data
+    assert "1 image of 12 without all of them, first 'raw/im03'" in said
+    assert "4, in files of their own: red, green, blue, yellow" in said
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("channels", [["w1", "w2"], ["left", "right"], ["red"]])
+def test_init_recognises_stacks_in_class_folders_by_what_people_call_channels(
+    channels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        for channel in channels:
+            write(f"{'ab'[number % 2]}/{number}_{channel}.png", noise(number))
+    data, said = found_by_init(capsys)
+    assert data["source"] == "folder"
+    assert data.get("stack") == (channels if channels[0] == "w1" else None)
+    assert (f"{12 * len(channels)} train" in said) == ("stack" not in data)
 
 
 # --- how they are seen

@@ -52,9 +52,9 @@ def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[s
         yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
     deep = table[table["bits"] > 8]
     if len(deep):
-        largest = int(deep["largest"].max())
+        largest, first = int(deep["largest"].max()), files_of(deep["path"].iloc[0])[0]
         yield (
-            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {deep['path'].iloc[0]}, with values "
+            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {first}, with values "
             f"up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())

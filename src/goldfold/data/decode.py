@@ -69,7 +69,8 @@ def natural(path: str | Path) -> int:
 def _plain(data: NDArray[np.uint8], channels: int, is_deep: bool) -> Image:
     """Grey or RGB, by OpenCV, which turns it upright."""
     if is_deep and channels == 3:  # OpenCV 5.0 gives noise for a TIFF of 16 bits that it is to give as RGB
-        return np.ascontiguousarray(_by_opencv(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)[..., ::-1])
+        deep: Image = _by_opencv(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).take([2, 1, 0], axis=2)
+        return deep
     flags = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB
     image = _by_opencv(data, flags | (cv2.IMREAD_ANYDEPTH if is_deep else 0))
     return image.reshape(*image.shape[:2], channels)

@@ -38,6 +38,14 @@ def as_type(image: Image, dtype: "np.dtype[Any]") -> Image:
     return image if image.dtype.itemsize >= dtype.itemsize else image.astype(np.uint16) * np.uint16(STEP)
 
 
+def largest(image: Image) -> int:
+    """Largest value of the channels that have more than 8 bits; 0 where none has."""
+    if image.dtype == np.uint8:
+        return 0
+    planes = (image[..., channel] for channel in range(image.shape[2]))
+    return max((int(plane.max(initial=0)) for plane in planes if (plane % np.uint16(STEP)).any()), default=0)
+
+
 def to_8_bits(image: Image, rule: Rule = DEFAULT) -> NDArray[np.uint8]:
     """The image (height, width, channels) with 8 bits.
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
 from goldfold.data import headers, stacks
 from goldfold.data.decode import Undecodable, decode
+from goldfold.data.depth import largest
 from goldfold.data.looking import Seen, look_at
 from goldfold.data.pixels import Header
 
@@ -49,9 +49,8 @@ def look(path: str) -> Seen:
         return _unsound(str(error))
     height, width = image.shape[:2]
     kinds = sorted({header.kind for header in found})
-    largest = int(image.max(initial=0)) if image.dtype == np.uint16 else 0
     bands, bits = sum(header.bands for header in found), max(header.bits for header in found)
-    return [width, height, bands, bits, largest, kinds[0] if len(kinds) == 1 else "", accepts, ""]
+    return [width, height, bands, bits, largest(image), kinds[0] if len(kinds) == 1 else "", accepts, ""]
 
 
 def _together(found: list[Header]) -> list[int]:
