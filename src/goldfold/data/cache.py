@@ -11,9 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.data.decode import Image, Undecodable, decode, resize
+from goldfold.data.geometry import Roi, roi_of
 from goldfold.data.masks import decode_mask, resize_mask
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic, write_text
+
+KEPT = ("id", "sha256", "roi")
+"""Columns that say, beside the pixels, what they were made of."""
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -27,10 +31,10 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     - ``images.npy``: (n, height, width, channels) uint8
     - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
       empty where the images have no masks
-    - ``ids.csv``: id, sha256
+    - ``ids.csv``: id, sha256, and roi where images are cut
 
     Args:
-        table: columns id, path and sha256, and mask where masks are learnt from.
+        table: columns id, path and sha256, mask where masks are learnt from, and roi where images are cut.
 
     Raises:
         DataError: an image or a mask can no longer be read, or the disk is too small for all of them.
@@ -39,23 +43,30 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     paths = paths if any(paths) else []  # test and unlabeled images have none
     dtype = np.dtype(f"uint{pd.to_numeric(table['mask_depth']).max():.0f}" if paths else np.uint8)
     _refuse_full_disk(folder, len(table), size, size[0] * size[1] * (channels + bool(paths) * dtype.itemsize))
-    _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
-           lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
+    rois = [roi_of(text) for text in table["roi"]] if "roi" in table else [None] * len(table)
+    _stack(folder / "images.npy", list(table["path"]), rois, (*size, channels), np.dtype(np.uint8),
+           lambda path, roi: resize(decode(path, channels), size, mode, roi))  # fmt: skip
     if "mask" in table:
-        _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
-    write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
+        _stack(folder / "masks.npy", paths, rois, size, dtype,
+               lambda path, roi: resize_mask(decode_mask(path), size, mode, roi=roi))  # fmt: skip
+    write_text(folder / "ids.csv", table[[name for name in KEPT if name in table]].to_csv(index=False))
 
 
 def _stack(
-    out: Path, paths: list[str], shape: tuple[int, ...], dtype: "np.dtype[Any]", read: Callable[[str], NDArray[Any]]
+    out: Path,
+    paths: list[str],
+    rois: Sequence[Roi | None],
+    shape: tuple[int, ...],
+    dtype: "np.dtype[Any]",
+    read: Callable[[str, Roi | None], NDArray[Any]],
 ) -> None:
-    """Write what ``read`` makes of each file as one array, one after the other."""
+    """Write what ``read`` makes of each file and the part to cut out as one array, one after the other."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(paths), *shape)}
     with atomic(out) as temporary, open(temporary, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
-        for path in paths:
+        for path, roi in zip(paths, rois, strict=False):  # none of the images may have a mask
             try:
-                pixels = np.ascontiguousarray(read(path), dtype=dtype)
+                pixels = np.ascontiguousarray(read(path, roi), dtype=dtype)
             except (OSError, Undecodable) as error:
                 raise DataError(
                     f"{path}: {error}. It was sound when the manifest was made; run again to look anew."
@@ -82,10 +93,10 @@ class CachedImages:
             np.load(path, mmap_mode="r") if (path := Path(folder) / "masks.npy").exists() else None
             for folder in folders
         ]
-        self.place = {
-            id: (shard, row)
-            for shard, folder in enumerate(folders)
-            for row, id in enumerate(pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False)["id"])
+        tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
+        self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
+        self.rois = {
+            id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
         }
 
     @property
@@ -97,6 +108,10 @@ class CachedImages:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
         return np.array(self.arrays[shard][row])
+
+    def roi(self, id: str) -> Roi | None:
+        """The part of the image that was cut out; None for all of it."""
+        return roi_of(self.rois.get(id, ""))
 
     def mask(self, id: str) -> NDArray[Any]:
         """A copy of the image's mask, (height, width), values as on disk."""

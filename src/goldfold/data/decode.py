@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.geometry import place
+from goldfold.data.geometry import Roi, place
 
 Image = NDArray[np.uint8]
 """(height, width, channels), channels 1 (grey) or 3 (RGB)."""
@@ -62,10 +62,10 @@ def _has_end_chunk(content: bytes) -> bool:
     return False
 
 
-def resize(image: Image, size: tuple[int, int], mode: str) -> Image:
-    """Image at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
-    placement = place((image.shape[0], image.shape[1]), size, mode)
-    return placement.into_frame(_scaled(image, *placement.inner))
+def resize(image: Image, size: tuple[int, int], mode: str, roi: Roi | None = None) -> Image:
+    """Image, or a part of it, at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
+    placement = place((image.shape[0], image.shape[1]), size, mode, roi)
+    return placement.into_frame(_scaled(placement.cut(image), *placement.inner))
 
 
 def _scaled(image: Image, height: int, width: int) -> Image:

@@ -1,6 +1,6 @@
 """A CSV table of ids and labels beside a folder of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -78,12 +78,14 @@ def read(
     label_column: str = "label",
     group_column: str | None = None,
     fold_column: str | None = None,
+    roi_columns: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
+    ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
     Images below ``images`` that no table names come back as rows of train without a label.
     """
-    listed = _listed(train, images, "data.train", id_column, image_column)
+    listed = _listed(train, images, "data.train", id_column, image_column, roi_columns)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
     for name, column in (("group", group_column), ("fold", fold_column)):
@@ -96,7 +98,7 @@ def read(
                 )
     tables = {"train": listed}
     if test is not None:
-        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column, roi_columns)
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
     tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
@@ -115,15 +117,24 @@ def answers(path: str | None) -> dict[str, pd.DataFrame]:
     return {"answers": table[["id", "label"]]}
 
 
-def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
-    """ids and paths of the rows of ``csv``."""
+def _listed(
+    csv: str, images: str, key: str, id_column: str, image_column: str | None, roi_columns: Sequence[str]
+) -> pd.DataFrame:
+    """ids and paths of the rows of ``csv``, and the boxes that it gives them."""
     table = read_csv(csv, key)
     ids = column_of(table, id_column, csv, "data.id_column")
     names = ids if image_column is None else column_of(table, image_column, csv, "data.image_column")
     for column, values in ((id_column, ids), (image_column, names)):
         if values.isna().any():
             raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
-    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
+    boxes = [column_of(table, column, csv, "data.roi.columns") for column in roi_columns]
+    texts = {"roi": pd.concat(boxes, axis=1).apply(_joined, axis=1)} if boxes else {}
+    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images), **texts})
+
+
+def _joined(values: "pd.Series[str]") -> str | None:
+    """The values side by side, nothing where one is missing."""
+    return None if values.isna().any() else " ".join(values)
 
 
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
