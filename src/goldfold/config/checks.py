@@ -191,9 +191,9 @@ def _files(config: Config) -> Iterator[str]:
 def _roi(config: Config, task: type[Task]) -> Iterator[str]:
     """What is cut out moves with its task's targets, and is in the data."""
     method = config.data.roi.method
-    if method != "none" and not getattr(task, "follows_roi", False):
+    if method != "none" and not task.follows_roi:
         yield (
-            f"data.roi.method = {method!r}: task {config.task!r} does not say that its targets move with what is cut out "
+            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
             f"(follows_roi = True); use none"
         )
     if method == "column" and config.data.source != "csv":

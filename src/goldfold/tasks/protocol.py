@@ -74,7 +74,7 @@ class Task(Protocol):
     resizes: ClassVar[tuple[str, ...]]
     """Ways to put images into the network's frame."""
     follows_roi: ClassVar[bool]
-    """Whether targets and predictions move with a part that is cut out of the image; False where a task says nothing."""
+    """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""
     flaws_may: ClassVar[tuple[str, ...]]
     """Values of ``data.on_bad_label``, the default first."""
     submits_by: ClassVar[tuple[str, ...]]
