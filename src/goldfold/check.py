@@ -34,6 +34,8 @@ class Check:
     """Rows of the quarantine: split, id, path, part, reason."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
+    crops: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How many images are cut, by split; see `goldfold.data.roi.counts`. Empty where all are taken whole."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -53,6 +55,7 @@ def check(path: str | Path) -> Check:
 def _make(config: Config, folder: Path, found: Check) -> None:
     import pandas as pd
 
+    from goldfold.data.roi import counts as roi
     from goldfold.stages import folds, manifest
 
     manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **slices.manifest(config))
@@ -66,6 +69,8 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_files(
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )
+    found.crops = roi.counts(tables)
+    found.doubts += doubts.about_crops(found.crops)
     found.copies = doubts.copies(tables).to_dict("records")
     found.doubts += doubts.about_copies(found.copies)
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
@@ -78,11 +83,14 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
 def as_text(found: Check) -> str:
     """What was found in words."""
+    from goldfold.data.roi import counts as roi
+
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
+    lines += roi.as_text(found.crops)
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")

@@ -77,6 +77,20 @@ def _about_scale(rule: str | list[int], largest: int) -> str:
     return f"each is stretched by itself (data.scale_16bit: {rule}); where brightness tells classes apart, set {better}"
 
 
+def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Splits of which more than a twentieth finds no part to cut out, and boxes that are cut off."""
+    for split, of in found.items():
+        n_whole = sum(of["whole"].values())
+        if n_whole > of["images"] / 20:
+            reason = max(of["whole"], key=lambda name: of["whole"][name])
+            yield (
+                f"{n_whole} of {of['images']} images of {split} are taken whole ({n_whole / of['images']:.0%}), most often "
+                f"because: {reason}; a network sees two kinds of pictures then"
+            )
+        if of["boxes_lost"]:
+            yield f"{of['boxes_lost']} boxes of {split} lie outside what is cut out: no model can find them"
+
+
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
     """Classes of which there is little, by how much of each is in each fold."""
     sums = {name: sum(parts.values()) for name, parts in classes.items()}

@@ -34,7 +34,7 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *_folds(config)]
+    problems += [*_files(config), *_roi(config, task), *_folds(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -183,6 +183,21 @@ def _files(config: Config) -> Iterator[str]:
         path = getattr(config.data, key, None)
         if any(not Path(own).exists() for own in config.data.owned(path)):
             yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
+    for path in config.data.roi.files:
+        if not Path(path).is_file():
+            yield f"data.roi.boxes = {path!r}: no such file; run the detector first, or correct it"
+
+
+def _roi(config: Config, task: type[Task]) -> Iterator[str]:
+    """What is cut out moves with its task's targets, and is in the data."""
+    method = config.data.roi.method
+    if method != "none" and not task.follows_roi:
+        yield (
+            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
+            f"(follows_roi = True); use none"
+        )
+    if method == "column" and config.data.source != "csv":
+        yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
 
 
 def _folds(config: Config) -> Iterator[str]:

@@ -23,6 +23,7 @@ from goldfold.config.data import (
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
+from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
 
@@ -41,6 +42,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: digits": Digits,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
+    "data.roi, method: contour": ContourRoi,
+    "data.roi, method: column": ColumnRoi,
+    "data.roi, method: boxes": BoxesRoi,
     "folds": Folds,
     "cache": Cache,
     "train": Train,

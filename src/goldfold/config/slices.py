@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from goldfold.config import roi
 from goldfold.config.names import NETWORKS
 from goldfold.config.root import Config
 from goldfold.tasks import find
@@ -13,8 +14,8 @@ TOLD_BY_TASK = ("mask_values", "ignore_value")
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "scale_16bit", "shards", "classes", *POLICIES, *TOLD_BY_TASK}
-    source = config.data.model_dump(exclude=others - config.data.handed)
+    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *TOLD_BY_TASK}
+    source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
     return {
@@ -26,6 +27,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "classes": config.data.classes,
         "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
+        **roi.settings(config.data.roi),
     }
 
 

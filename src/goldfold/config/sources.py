@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from goldfold.config.base import Section, Unique
+from goldfold.config.roi import NoRoi, Roi
 
 Policy = Literal["quarantine", "fail"]
 RAW = (
@@ -67,6 +68,8 @@ class DataBase(Section):
     """What to do where a file is a symbolic link to a place outside the folders named here."""
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
+    roi: Roi = NoRoi()
+    """The part of each image that is cut out before it is resized."""
 
     @property
     def n_files(self) -> int:
@@ -111,7 +114,7 @@ class DataBase(Section):
     def raw_paths(self) -> list[str]:
         """Files and folders whose contents the manifest depends on."""
         values = [getattr(self, key, None) for key in RAW]
-        flat = [path for value in values for path in (value if isinstance(value, list) else [value])]
+        flat = [path for value in values for path in (value if isinstance(value, list) else [value])] + self.roi.files
         return [path for path in flat if path is not None for path in self.owned(path)]
 
 

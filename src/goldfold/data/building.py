@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from goldfold.data import depth
 from goldfold.data.decode import Image, Undecodable, decode, resize
+from goldfold.data.geometry import Roi, roi_of
 from goldfold.data.masks import Mask, decode_mask, resize_mask
 from goldfold.data.stores import WRITERS, Writer, encode
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
 
+KEPT = ("id", "sha256", "roi")
+"""Columns that say, beside the pixels, what they were made of."""
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
 SAMPLE = 16
@@ -52,7 +55,7 @@ class Contents:
     """What a piece of cache is made from: a table of images, and all that decides its bytes besides the frame."""
 
     table: pd.DataFrame
-    """Columns id, path and sha256, and mask and mask_depth where masks are learnt from."""
+    """Columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut."""
     channels: int
     store: str = "arrays"
     """One of `goldfold.data.stores.WRITERS`."""
@@ -64,6 +67,12 @@ class Contents:
         """Paths of masks; none where the images have none."""
         paths = list(self.table["mask"]) if "mask" in self.table else []
         return paths if any(paths) else []  # test and unlabeled images have none
+
+    @property
+    def rois(self) -> list[Roi | None]:
+        """The part of each image that is cut out; None for all of it."""
+        texts = self.table["roi"] if "roi" in self.table else [""] * len(self.table)
+        return [roi_of(text) for text in texts]
 
     @cached_property
     def dtype(self) -> "np.dtype[Any]":
@@ -121,7 +130,10 @@ class Piece:
         out.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob("*.npy"):
             shutil.move(path, out / path.name)
-        write_text(out / "ids.csv", self.contents.table[["id", "sha256"]].to_csv(index=False))
+        write_text(
+            out / "ids.csv",
+            self.contents.table[[name for name in KEPT if name in self.contents.table]].to_csv(index=False),
+        )
         shutil.rmtree(self.folder)
 
 
@@ -139,7 +151,7 @@ def build_piece(
       `goldfold.data.stores`
     - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
       empty where the images have no masks
-    - ``ids.csv``: id, sha256
+    - ``ids.csv``: id, sha256, and roi where images are cut
 
     Returns:
         ``decoded``: number of files that were decoded; ``taken_over``: number of rows that a build before this one left,
@@ -165,6 +177,7 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     ``image`` is held until the next one is there: where it is freed before, the C library gives its memory back to the
     system and asks for it again, image after image, which was measured to cost a fifth of all time.
     """
+    rois = contents.rois
     paths, masks, saved = list(contents.table["path"]), contents.masks, time.monotonic()
     start = min(piece.rows for piece in pieces)
     for row in range(start, len(paths)):
@@ -172,7 +185,7 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
         mask = _read(masks[row], decode_mask) if masks else None
         for piece in pieces:
             if piece.rows == row:
-                piece.append(*_framed(image, mask, piece.frame, contents.dtype))
+                piece.append(*_framed(image, mask, rois[row], piece.frame, contents.dtype))
         if time.monotonic() - saved >= save_seconds:
             for piece in pieces:
                 piece.save()
@@ -187,11 +200,13 @@ def _decoded(path: str, contents: Contents) -> Image:
     return image
 
 
-def _framed(image: Image, mask: Mask | None, frame: Frame, dtype: "np.dtype[Any]") -> tuple[Image, Mask | None]:
-    """From what was decoded to what is cached: an image and its mask go through the same steps."""
+def _framed(
+    image: Image, mask: Mask | None, roi: Roi | None, frame: Frame, dtype: "np.dtype[Any]"
+) -> tuple[Image, Mask | None]:
+    """From what was decoded to what is cached, cut out and resized: an image and its mask go through the same steps."""
     size, mode = frame.size, frame.mode
-    framed = depth.as_type(resize(image, size, mode), dtype)
-    return framed, None if mask is None else resize_mask(mask, size, mode)
+    framed = depth.as_type(resize(image, size, mode, roi), dtype)
+    return framed, None if mask is None else resize_mask(mask, size, mode, roi=roi)
 
 
 def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
@@ -203,10 +218,11 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
 
 def share_of_png(contents: Contents, frame: Frame) -> float:
     """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
-    paths = list(contents.table["path"])[:: max(1, len(contents.table) // SAMPLE)]
+    rows = range(0, len(contents.table), max(1, len(contents.table) // SAMPLE))[:SAMPLE]
+    paths, rois = list(contents.table["path"]), contents.rois
     images = [
-        _framed(_read(path, lambda path: _decoded(path, contents)), None, frame, contents.dtype)[0]
-        for path in paths[:SAMPLE]
+        _framed(_read(paths[row], lambda path: _decoded(path, contents)), None, rois[row], frame, contents.dtype)[0]
+        for row in rows
     ]
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 

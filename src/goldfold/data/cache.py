@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold.data import depth
 from goldfold.data.building import Contents, Frame, build_piece
+from goldfold.data.geometry import Roi, roi_of
 from goldfold.data.stores import open_rows
 
 
@@ -23,7 +24,7 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     """Write the cached images of the rows of ``table`` into ``folder``, as `goldfold.data.building.build_piece` does.
 
     Args:
-        table: columns id, path and sha256, and mask and mask_depth where masks are learnt from.
+        table: columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut.
 
     Raises:
         DataError: an image or a mask can no longer be read.
@@ -41,10 +42,10 @@ class CachedImages:
         self.scale_16bit = scale_16bit
         self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
         self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
-        self.place = {
-            id: (shard, row)
-            for shard, folder in enumerate(folders)
-            for row, id in enumerate(pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False)["id"])
+        tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
+        self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
+        self.rois = {
+            id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
         }
 
     @property
@@ -57,6 +58,10 @@ class CachedImages:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
         return depth.to_8_bits(self.arrays[shard][row], self.scale_16bit)
+
+    def roi(self, id: str) -> Roi | None:
+        """The part of the image that was cut out; None for all of it."""
+        return roi_of(self.rois.get(id, ""))
 
     def mask(self, id: str) -> NDArray[Any]:
         """A copy of the image's mask, (height, width), values as on disk."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.data import dicom, headers, stacks, tiffs
 from goldfold.data.depth import as_type
-from goldfold.data.geometry import place
+from goldfold.data.geometry import Roi, place
 from goldfold.data.pixels import Image as Image
 from goldfold.data.pixels import Undecodable as Undecodable
 from goldfold.data.pixels import fitted
@@ -152,10 +152,11 @@ def _has_end_chunk(content: bytes) -> bool:
     return False
 
 
-def resize(image: Image, size: tuple[int, int], mode: str) -> Image:
-    """Image at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
-    placement = place((image.shape[0], image.shape[1]), size, mode)
+def resize(image: Image, size: tuple[int, int], mode: str, roi: Roi | None = None) -> Image:
+    """Image, or a part of it, at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
+    placement = place((image.shape[0], image.shape[1]), size, mode, roi)
     height, width = placement.inner
+    image = placement.cut(image)
     if image.shape[:2] == (height, width):
         return placement.into_frame(image)
     shrinks = image.shape[0] * image.shape[1] > height * width

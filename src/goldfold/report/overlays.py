@@ -175,10 +175,11 @@ def _words(pen: Any, corners: NDArray[np.float64], box: Box, size: tuple[int, in
 def _font() -> Any:
     from PIL import ImageFont
 
-    return ImageFont.truetype(_font_file(), TEXT_PX)
+    return ImageFont.truetype(font_file(), TEXT_PX)
 
 
-def _font_file() -> str:
+def font_file() -> str:
+    """Of the letters on pictures."""
     import matplotlib
 
     return f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
@@ -188,7 +189,7 @@ def writable(classes: Sequence[str]) -> list[str]:
     """Names as they are written on pictures: short, and by number where the font lacks a character."""
     from matplotlib.ft2font import FT2Font
 
-    known = FT2Font(_font_file()).get_charmap()
+    known = FT2Font(font_file()).get_charmap()
     return [
         shortened(name, 14) if all(ord(character) in known for character in name) else f"#{number}"
         for number, name in enumerate(classes, start=1)

@@ -20,7 +20,7 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
-    - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on
+    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on
     - ``summary.csv``: how much of each class is in each fold, and the number of its images
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
     - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
@@ -43,7 +43,7 @@ def run(
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns, *_cut(train)]])
         write_if_changed(out / f"fold{number}.csv", rows.to_csv(index=False))
     by_fold = pd.Series(numbers, name="fold")
     summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts()})
@@ -56,7 +56,9 @@ def run(
             continue
         pieces = [shard_of(id, shards) for id in table["id"]]
         for piece in range(shards):
-            rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
+            rows = table[[number == piece for number in pieces]].reindex(
+                columns=[*CACHED, *chosen_task.cached, *_cut(table)]
+            )
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
     write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
@@ -66,6 +68,11 @@ def run(
     print(summary.to_string(), flush=True)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(table) for name, table in tables.items()}, "files": lists}
+
+
+def _cut(table: pd.DataFrame) -> list[str]:
+    """The column of the part of each image that is cut out, where there is one."""
+    return ["roi"] if "roi" in table else []
 
 
 def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from goldfold import tasks
 from goldfold.data import sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
@@ -39,6 +40,7 @@ def run(
     submission: dict[str, str],
     workers: int,
     channels: int = 3,
+    roi: dict[str, Any] | None = None,
 ) -> None:
     """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``classes.json`` and ``class_ids.json`` into ``folder``.
 
@@ -52,6 +54,7 @@ def run(
             checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
         channels: what images are read as; one that has others is as bad as one that cannot be read.
+        roi: how to find the part of each image that is cut out, see `goldfold.data.roi.find`; None to take them whole.
 
     Raises:
         DataError: the data cannot be used; the text says which, where and what to do.
@@ -74,6 +77,7 @@ def run(
     _check_submission(tables, chosen_task, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
         tables["answers"] = _answers(answers, tables["test"], own_ids, task, names, policy, workers)
+    tables = with_rois(tables, roi, workers)
     _write(Path(folder), tables, lost, names)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.data.viewing import shown_as
-from goldfold.report import data, ensemble, headline, notes, page, runinfo, scores, training
+from goldfold.report import crops, data, ensemble, headline, notes, page, runinfo, scores, training
 from goldfold.report.blocks import Section
 from goldfold.report.results import Results, read
 from goldfold.runtime.files import atomic, write_text
@@ -47,6 +47,7 @@ def _sections(found: Results, same: list[data.Twins], gallery: int) -> list[Sect
         *found.task.pages(found.oof, found.truth, gallery),
         ensemble.section(found),
         data.section(found, same),
+        crops.section(found),
         runinfo.section(found),
     ]
     return [section for section in every if section is not None]

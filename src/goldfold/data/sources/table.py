@@ -1,6 +1,6 @@
 """A CSV table of ids and labels beside a folder of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,14 +84,18 @@ def read(
     fold_column: str | None = None,
     stack: list[str] | None = None,
     stack_pattern: str = "{id}_{channel}",
+    roi_columns: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
+    ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
     Images below ``images`` that no table names come back as rows of train without a label, but not with
     ``image_columns``: nobody knows which belong together.
     """
     columns = image_columns or [image_column or id_column]
-    how = Naming(id_column, columns, "image_columns" if image_columns else "image_column", stack, stack_pattern)
+    how = Naming(
+        id_column, columns, "image_columns" if image_columns else "image_column", stack, stack_pattern, roi_columns
+    )
     listed = _listed(train, images, "data.train", how)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
@@ -136,10 +140,11 @@ class Naming:
     """The config key that names these columns."""
     stack: list[str] | None
     pattern: str
+    roi_columns: Sequence[str]
 
 
 def _listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
-    """ids and paths of the rows of ``csv``."""
+    """ids and paths of the rows of ``csv``, and the boxes that it gives them."""
     table = read_csv(csv, key)
     ids = column_of(table, how.id_column, csv, "data.id_column")
     names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
@@ -153,7 +158,15 @@ def _listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
     parts = [paths_of(own.fillna(f"(column {column!r} is empty)"), csv, images)
              for own, column in zip(names, how.columns * len(names), strict=False)]  # fmt: skip
     several = len(parts) > 1 or how.stack is not None
-    return pd.DataFrame({"id": ids, "path": [joined(row) if several else row[0] for row in zip(*parts, strict=True)]})
+    paths = [joined(row) if several else row[0] for row in zip(*parts, strict=True)]
+    boxes = [column_of(table, column, csv, "data.roi.columns") for column in how.roi_columns]
+    texts = {"roi": pd.concat(boxes, axis=1).apply(_joined, axis=1)} if boxes else {}
+    return pd.DataFrame({"id": ids, "path": paths, **texts})
+
+
+def _joined(values: "pd.Series[str]") -> str | None:
+    """The values side by side, nothing where one is missing."""
+    return None if values.isna().any() else " ".join(values)
 
 
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
