@@ -115,14 +115,14 @@ def test_a_process_that_is_killed_is_one_clear_error() -> None:
 )
 def test_what_is_seen_of_an_image(name: str, make: Any, expected: Seen) -> None:
     make().save(name)
-    assert integrity.look(name) == expected
+    assert integrity.look(name)[:6] == expected
 
 
 def test_bits_of_a_picture_with_colours_and_a_suffix_that_is_not_true() -> None:
     cv2.imwrite("deep.png", np.zeros((3, 5, 3), np.uint16))
-    assert integrity.look("deep.png") == [5, 3, 3, 16, "PNG", ""]
+    assert integrity.look("deep.png")[:6] == [5, 3, 3, 16, "PNG", ""]
     Image.new("RGB", (5, 3)).save("a.png")
     shutil.copy("a.png", "b.jpg")
-    assert integrity.look("b.jpg") == [5, 3, 3, 8, "PNG", ""]
+    assert integrity.look("b.jpg")[:6] == [5, 3, 3, 8, "PNG", ""]
     Path("c.jpg").write_bytes(b"")
-    assert integrity.look("c.jpg") == [0, 0, 0, 0, "", "file is empty"]
+    assert integrity.look("c.jpg")[:6] == [0, 0, 0, 0, "", "file is empty"]

@@ -53,9 +53,11 @@ def check(path: str | Path) -> Check:
 def _make(config: Config, folder: Path, found: Check) -> None:
     import pandas as pd
 
+    from goldfold.data import duplicates
     from goldfold.stages import folds, manifest
 
-    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **slices.manifest(config))
+    settings = slices.manifest(config)
+    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {
         name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
         for name in (*config.tables, "quarantine")
@@ -64,8 +66,8 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
     found.doubts += doubts.about_files([path for table in tables.values() for path in table["path"]])
-    found.copies = doubts.copies(tables).to_dict("records")
-    found.doubts += doubts.about_copies(found.copies)
+    found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
+    found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
     found.folds = summary.pop("(all)").astype(int).tolist()

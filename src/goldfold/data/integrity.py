@@ -9,16 +9,19 @@ from PIL import Image
 
 from goldfold.data.decode import Undecodable, decode
 from goldfold.data.looking import Seen, look_at
+from goldfold.data.perceptual import FLAT, brief
 
 BITS_PER_SAMPLE = 258
 """TIFF's tag."""
+COLUMNS = ["path", "sha256", "width", "height", "channels", "bits", "kind", "reason", "hash", "thumbnail"]
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     """Table with a row a path; a sound image has an empty reason.
 
     Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
-    them, ``kind`` (JPEG, PNG, ...; empty where Pillow does not know it), ``reason``.
+    them, ``kind`` (JPEG, PNG, ...; empty where Pillow does not know it), ``reason``, and what it looks like: ``hash`` and
+    ``thumbnail`` (see `goldfold.data.perceptual.brief`).
 
     Args:
         paths: image files.
@@ -26,18 +29,23 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     """
     names = sorted(set(paths))
     seen = look_at(names, look, workers)
-    missing = ("", [0, 0, 0, 0, "", "file is missing"])
+    missing = ("", _unseen("file is missing"))
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
-    return pd.DataFrame(rows, columns=["path", "sha256", "width", "height", "channels", "bits", "kind", "reason"])
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"hash": "uint64"})
 
 
 def look(path: str) -> Seen:
-    """Width, height, channels, bits, kind and what is wrong with one file."""
+    """Width, height, channels, bits, kind, what is wrong with one file, and what it looks like; one decode for all."""
     try:
-        height, width = decode(path, channels=3).shape[:2]
+        image = decode(path, channels=3)
     except Undecodable as error:
-        return [0, 0, 0, 0, "", str(error)]
-    return [width, height, *_stored(path), ""]
+        return _unseen(str(error))
+    height, width = image.shape[:2]
+    return [width, height, *_stored(path), "", *brief(image)]
+
+
+def _unseen(reason: str) -> Seen:
+    return [0, 0, 0, 0, "", reason, FLAT, ""]
 
 
 def _stored(path: str) -> tuple[int, int, str]:

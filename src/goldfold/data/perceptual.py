@@ -1,13 +1,12 @@
 """What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable, decode
 from goldfold.data.looking import Seen
 
 SIDE_PX = 32
@@ -71,10 +70,18 @@ def _phash(grey: NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def look(path: str) -> Seen:
-    """Hash and thumbnail (base64) of one file; those of a picture that shows nothing where it cannot be decoded."""
-    try:
-        own = signature(decode(path, channels=3))
-    except Undecodable:
-        own = Signature(FLAT, FLAT, bytes(SIDE_PX**2))
-    return [own.hash, b64encode(own.thumbnail).decode()]
+def brief(image: NDArray[np.uint8]) -> Seen:
+    """Hash and thumbnail (base64) of a decoded image, as `unpacked` reads them."""
+    small = thumbnail(image)
+    return [FLAT if _is_flat(image, small) else _phash(small), b64encode(small.tobytes()).decode()]
+
+
+def unpacked(text: str) -> bytes:
+    """Thumbnail of a `brief`."""
+    return b64decode(text)
+
+
+def mirrored(hash: int, small: bytes) -> int:
+    """Hash of the left-right mirror of an image of this hash and thumbnail."""
+    grey = np.frombuffer(small, np.uint8).reshape(SIDE_PX, SIDE_PX)
+    return FLAT if hash == FLAT else _phash(grey[:, ::-1])

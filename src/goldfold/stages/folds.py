@@ -23,7 +23,8 @@ def run(
     - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on
     - ``summary.csv``: how much of each class is in each fold, and the number of its images
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
+    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and
+      ``duplicates.csv``: as in the manifest
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
@@ -59,7 +60,8 @@ def run(
             rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
-    write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
+    for name in ("quarantine.csv", "duplicates.csv"):
+        write_if_changed(out / name, (Path(manifest) / name).read_text())
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     _remove_stale(out, n_folds, splits)
