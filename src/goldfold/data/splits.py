@@ -129,16 +129,15 @@ def split(
     """
     if splitter not in SPLITTERS:
         raise unknown("splitter", splitter, SPLITTERS)
-    table = table if splitter == "predefined" else joined(table)
     order = np.argsort(table["id"].to_numpy(dtype=str), kind="stable")
     folds = np.empty(len(table), dtype=np.int64)
     ordered = table.iloc[order].reset_index(drop=True), content.iloc[order].reset_index(drop=True)
-    folds[order] = (
-        extend(*ordered, dict(known), n_folds, seed)
-        if known and splitter != "predefined"
-        else reunited(*ordered, SPLITTERS[splitter](*ordered, n_folds, seed), n_folds, seed)
-    )
-    _check(table, content, folds, n_folds)
+    if known and splitter != "predefined":
+        folds[order] = extend(joined(ordered[0]), ordered[1], dict(known), n_folds, seed)
+    else:
+        numbers = SPLITTERS[splitter](*ordered, n_folds, seed)
+        folds[order] = numbers if splitter == "predefined" else reunited(*ordered, numbers, n_folds, seed)
+    _check(table if splitter == "predefined" else joined(table), content, folds, n_folds)
     return folds
 
 

@@ -44,14 +44,15 @@ def joined(table: pd.DataFrame) -> pd.DataFrame:
 def reunited(
     table: pd.DataFrame, content: pd.DataFrame, folds: Positions, n_folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """``folds`` where a splitter that knows no groups has parted copies: these move, whole, all others stay.
+    """``folds`` in which copies that a splitter has parted move, whole and with their groups, and all others stay.
 
     Args:
-        table: as `joined` gives it.
+        table: as for `joined`.
         content: how much of each class is in each image; the copies go where they even the classes out.
     """
     if COLUMN not in table:
         return folds
+    table = joined(table)
     is_whole = (pd.Series(folds).groupby(table["group"].to_numpy()).transform("nunique") == 1).to_numpy()
     if is_whole.all():
         return folds
