@@ -1,7 +1,7 @@
 """What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
 
 from base64 import b64decode, b64encode
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -49,16 +49,23 @@ def perceptual_hash(image: NDArray[np.uint8]) -> int:
     return FLAT if _is_flat(image, small) else _phash(small)
 
 
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed."""
-    enlarges = min(image.shape[:2]) < SIDE_PX
-    small = cv2.resize(
-        image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
-    ).reshape(SIDE_PX, SIDE_PX, -1)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.shape[2] == 3 else small[..., 0]
+def thumbnail(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed.
+
+    Args:
+        image: as in `signature`, or of any number of channels, of which the mean counts, or of 16 bits, of which the
+            largest value becomes white.
+    """
+    how = cv2.INTER_LINEAR if min(image.shape[:2]) < SIDE_PX else cv2.INTER_AREA
+    if image.dtype == np.uint8 and image.shape[2] in (1, 3):
+        small = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=how).reshape(SIDE_PX, SIDE_PX, -1)
+        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.shape[2] == 3 else small[..., 0]
+    planes = [cv2.resize(plane, (SIDE_PX, SIDE_PX), interpolation=how) for plane in np.moveaxis(image, 2, 0)]
+    largest = 255.0 if image.dtype == np.uint8 else max(float(image.max()), 1.0)
+    return (np.mean(planes, axis=0) * (255 / largest)).round().astype(np.uint8)
 
 
-def _is_flat(image: NDArray[np.uint8], small: NDArray[np.uint8]) -> bool:
+def _is_flat(image: NDArray[Any], small: NDArray[np.uint8]) -> bool:
     return min(image.shape[:2]) < MIN_SIDE_PX or float(small.std()) < MIN_SPREAD
 
 
@@ -70,8 +77,12 @@ def _phash(grey: NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def brief(image: NDArray[np.uint8]) -> Seen:
-    """Hash and thumbnail (base64) of a decoded image, as `unpacked` reads them."""
+def brief(image: NDArray[np.uint8] | NDArray[np.uint16]) -> Seen:
+    """Hash and thumbnail (base64) of a decoded image, as `unpacked` reads them.
+
+    Args:
+        image: as in `thumbnail`.
+    """
     small = thumbnail(image)
     return [FLAT if _is_flat(image, small) else _phash(small), b64encode(small.tobytes()).decode()]
 

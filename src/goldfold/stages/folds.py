@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from goldfold import tasks
@@ -55,9 +56,9 @@ def run(
             write_if_changed(out / f"{name}.csv", table.to_csv(index=False))
         if name == "answers":  # nothing is computed from these images but a score
             continue
-        pieces = [shard_of(id, shards) for id in table["id"]]
+        pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
         for piece in range(shards):
-            rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
+            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
     for name in ("quarantine.csv", "duplicates.csv"):

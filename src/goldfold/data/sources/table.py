@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, images_below, inside, pool_of, without_suffix
+from goldfold.data.files import SUFFIXES, below, images_below, inside, pool_of, without_suffix
 from goldfold.runtime.errors import DataError, nearest
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -138,7 +138,8 @@ def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
     for name in reversed(found):
         by_stem[without_suffix(name)] = name
     paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    return [str(Path(images) / path) for path in paths]
+    before = below(images)
+    return [before + path for path in paths]
 
 
 def _missing(name: str) -> str:
@@ -149,7 +150,8 @@ def _missing(name: str) -> str:
 def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Images that no table names: they have no label."""
     named = {path for table in tables.values() for path in table["path"]}
-    rest = [name for name in images_below(images, "data.images") if str(Path(images) / name) not in named]
+    before = below(images)
+    rest = [name for name in images_below(images, "data.images") if before + name not in named]
     taken = {id for table in tables.values() for id in table["id"]}
     ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest], "label": None})
+    return pd.DataFrame({"id": ids, "path": [before + name for name in rest], "label": None})
