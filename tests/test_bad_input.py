@@ -394,14 +394,16 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     assert facts["images"] == {"train": 12, "test": 3}
     made = [str(path) for path in Path("folds").rglob("*") if path.is_file()]
     assert facts["files"] == sorted(made)
-    assert len(made) == 3 + 4 + 4 + 3, "folds; tables, summary and rule; shards; quarantine and two of classes"
+    assert len(made) == 3 + 4 + 4 + 4, (
+        "folds; tables, summary and rule; shards; quarantine, duplicates and two of classes"
+    )
 
 
 def test_the_same_folds_are_not_written_again_and_stale_ones_go(raw: Raw) -> None:
     raw.manifest()
     split(raw, n_folds=4)
     kept = {path: path.stat().st_mtime_ns for path in Path("folds").rglob("*.csv")}
-    assert len(kept) == 4 + 4 + 4
+    assert len(kept) == 4 + 5 + 4
     split(raw, n_folds=4)
     assert {path: path.stat().st_mtime_ns for path in Path("folds").rglob("*.csv")} == kept
     split(raw, n_folds=2)

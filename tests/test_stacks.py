@@ -300,17 +300,21 @@ def test_pictures_are_shown_as_the_networks_see_them() -> None:
     assert shown(joined([f"raw/a_{channel}.png" for channel in RGBY])).shape == (8, 8, 3)
 
 
+def look_hash(path: str) -> int:
+    return int(integrity.look(path)[integrity.COLUMNS.index("hash")])
+
+
 @pytest.mark.usefixtures("in_tmp")
 def test_copies_of_stacks_and_of_dark_12_bit_images_are_known() -> None:
     picture = cv2.GaussianBlur(noise(3, (64, 64)), (0, 0), 6)
     picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
     write("plain.png", picture)
     write("dark.png", picture.astype(np.uint16) * 16 + 5)
-    plain, dark = perceptual.look("plain.png")[0], perceptual.look("dark.png")[0]
+    plain, dark = look_hash("plain.png"), look_hash("dark.png")
     assert plain != perceptual.FLAT
     assert (plain ^ dark).bit_count() <= 2
     stack = joined([write(f"s_{channel}.png", picture) for channel in RGBY])
-    assert (perceptual.look(stack)[0] ^ plain).bit_count() <= 2
+    assert (look_hash(stack) ^ plain).bit_count() <= 2
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5])

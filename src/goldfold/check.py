@@ -55,10 +55,12 @@ def check(path: str | Path) -> Check:
 def _make(config: Config, folder: Path, found: Check) -> None:
     import pandas as pd
 
+    from goldfold.data import duplicates
     from goldfold.data.roi import counts as roi
     from goldfold.stages import folds, manifest
 
-    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **slices.manifest(config))
+    settings = slices.manifest(config)
+    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {
         name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
         for name in (*config.tables, "quarantine")
@@ -71,8 +73,8 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     )
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
-    found.copies = doubts.copies(tables).to_dict("records")
-    found.doubts += doubts.about_copies(found.copies)
+    found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
+    found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
     found.folds = summary.pop("(all)").astype(int).tolist()

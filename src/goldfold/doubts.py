@@ -1,14 +1,9 @@
 """What may be wrong with data that can be run."""
 
-import os
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 FEW_IMAGES = 10
 RARE = 20
@@ -19,10 +14,18 @@ SUFFIXES = {
     "MPO": {".jpg", ".jpeg"},
     "DICOM": {".dcm", ".dicom"},
 }
-LEAKS = {
-    "train+test": "the score on such test images says what was learnt by heart",
-    "train+unlabeled": "pseudo labels would bring validation images into training",
+WITHIN = {
+    "group": "each group is kept in one fold",
+    "drop": "the first by id of each is kept",
+    "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
 }
+ACROSS = {
+    "report": "the score on such test images says what was learnt by heart (data.duplicates_across: drop_train leaves the "
+    "training images out)",
+    "drop_train": "the training images are left out",
+}
+POOL = (("train+unlabeled", "the unlabeled images are left out, else a model would train on its validation images"),)
+LABELS = {"keep": "one of them may be wrong (data.on_two_labels)", "quarantine": "they are left out"}
 
 
 def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> Iterator[str]:
@@ -106,25 +109,8 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
         )
 
 
-def copies(tables: dict[str, "pd.DataFrame"]) -> "pd.DataFrame":
-    """Images that have an exact or near copy, a row each; see `goldfold.data.duplicates.find`."""
-    import pandas as pd
-
-    from goldfold.data import duplicates, perceptual
-    from goldfold.data.looking import look_at
-
-    columns = ["split", "id", "path", "sha256", "label"]
-    parts = [table.assign(split=split) for split, table in tables.items() if split != "answers"]
-    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
-    seen = look_at(table["path"], perceptual.look, os.cpu_count() or 1)
-    signatures = [seen[path][1] for path in table["path"]]
-    table["hash"] = [hash for hash, _ in signatures]
-    table["thumbnail"] = [b64decode(text) for _, text in signatures]
-    return duplicates.find(table)
-
-
-def about_copies(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Copies within and across the splits, and those with two labels."""
+def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
+    """Copies within and across the splits, and those with two labels, and what becomes of them."""
     by_cluster: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         by_cluster.setdefault(row["cluster"], []).append(row)
@@ -137,14 +123,13 @@ def about_copies(rows: list[dict[str, Any]]) -> Iterator[str]:
     within = [rows for rows in by_cluster.values() if sum(row["split"] == "train" for row in rows) > 1]
     if within:
         yield (
-            f"{len(within)} groups of training images are copies of each other, {told(within)}: where they lie in two folds, "
-            f"the score is too good; give them one group"
+            f"{len(within)} groups of training images are copies of each other, {told(within)}: {WITHIN[policy['within']]}"
         )
-    for splits, why in LEAKS.items():
+    for splits, why in (("train+test", ACROSS[policy["across"]]), *POOL):
         across = [rows for rows in by_cluster.values() if set(splits.split("+")) <= {row["split"] for row in rows}]
         if across:
             yield f"{len(across)} groups of copies span {splits}, {told(across)}: {why}"
     two = [rows for rows in by_cluster.values() if rows[0]["n_labels"] > 1]
     if two:
         names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
-        yield f"{len(two)} groups of copies have more than one label, first: {names}"
+        yield f"{len(two)} groups of copies have more than one label, first: {names}; {LABELS[policy['two_labels']]}"

@@ -34,7 +34,7 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *_roi(config, task), *_folds(config)]
+    problems += [*_files(config), *_roi(config, task), *_folds(config), *_copies(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -214,3 +214,17 @@ def _folds(config: Config) -> Iterator[str]:
             "there are groups (data.group_column or data.groups) but folds.splitter is 'stratified', which would split "
             "groups over folds: use stratified_group or group, or remove the groups"
         )
+
+
+def _copies(config: Config) -> Iterator[str]:
+    """Keys on copies that would do nothing, or nothing right."""
+    data, ignored = config.data, config.data.duplicates == "ignore"
+    fields = type(data).model_fields
+    for key in ("duplicates_distance", "duplicates_mirrored", "duplicates_across", "on_two_labels"):
+        value = getattr(data, key)
+        if ignored and value != fields[key].default:
+            yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
+    if data.duplicates_mirrored and data.duplicates_distance is None:
+        yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
+    if data.on_two_labels != "keep" and data.target != "label":
+        yield f"data.on_two_labels = {data.on_two_labels!r}: source {data.source!r} has no labels to compare; remove it"

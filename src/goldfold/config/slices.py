@@ -8,13 +8,21 @@ from goldfold.config.root import Config
 from goldfold.tasks import find
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
+COPIES = {
+    "within": "duplicates",
+    "distance": "duplicates_distance",
+    "mirrored": "duplicates_mirrored",
+    "across": "duplicates_across",
+    "two_labels": "on_two_labels",
+}
+"""Setting of `goldfold.data.copies.Policy` -> key of data sources."""
 TOLD_BY_TASK = ("mask_values", "ignore_value")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *TOLD_BY_TASK}
+    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *COPIES.values(), *TOLD_BY_TASK}
     source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
@@ -28,6 +36,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
         **roi.settings(config.data.roi),
+        "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
     }
 
 

@@ -6,11 +6,12 @@ import pandas as pd
 
 from goldfold.data import headers, stacks
 from goldfold.data.decode import Undecodable, decode
-from goldfold.data.depth import largest
+from goldfold.data.depth import largest, to_8_bits
 from goldfold.data.looking import Seen, look_at
+from goldfold.data.perceptual import FLAT, brief
 from goldfold.data.pixels import Header
 
-COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason"]
+COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason", "hash", "thumbnail"]
 """What a look gives."""
 
 
@@ -19,7 +20,8 @@ def scan(paths: Iterable[str], workers: int, channels: int | None = None) -> pd.
 
     Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
     them, ``largest`` value of one with more than 8 bits (0 of others), ``kind`` (JPEG, PNG, ...; empty where it is not
-    known), ``accepts`` (numbers of channels that it can be read as), ``reason``.
+    known), ``accepts`` (numbers of channels that it can be read as), ``reason``, and what it looks like: ``hash`` and
+    ``thumbnail`` (see `goldfold.data.perceptual.brief`).
 
     Args:
         paths: image files, or stacks of them.
@@ -33,14 +35,14 @@ def scan(paths: Iterable[str], workers: int, channels: int | None = None) -> pd.
     seen = look_at(names, look, workers)
     missing = ("", _unsound("file is missing"))
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
-    table = pd.DataFrame(rows, columns=["path", "sha256", *COLUMNS])
+    table = pd.DataFrame(rows, columns=["path", "sha256", *COLUMNS]).astype({"hash": "uint64"})
     return (
         table if channels is None else table.assign(reason=table.apply(_reason, axis=1, channels=channels).astype(str))
     )
 
 
 def look(path: str) -> Seen:
-    """What COLUMNS say of one image."""
+    """What COLUMNS say of one image; one decode for all."""
     try:
         found = [headers.of(file) for file in stacks.files_of(path)] if stacks.all_there(path) else []
         accepts = _together(found)
@@ -50,7 +52,17 @@ def look(path: str) -> Seen:
     height, width = image.shape[:2]
     kinds = sorted({header.kind for header in found})
     bands, bits = sum(header.bands for header in found), max(header.bits for header in found)
-    return [width, height, bands, bits, largest(image), kinds[0] if len(kinds) == 1 else "", accepts, ""]
+    return [
+        width,
+        height,
+        bands,
+        bits,
+        largest(image),
+        kinds[0] if len(kinds) == 1 else "",
+        accepts,
+        "",
+        *brief(to_8_bits(image)),
+    ]
 
 
 def _together(found: list[Header]) -> list[int]:
@@ -60,7 +72,7 @@ def _together(found: list[Header]) -> list[int]:
 
 
 def _unsound(reason: str) -> Seen:
-    return [0, 0, 0, 0, 0, "", [], reason]
+    return [0, 0, 0, 0, 0, "", [], reason, FLAT, ""]
 
 
 def _reason(row: pd.Series, channels: int) -> str:

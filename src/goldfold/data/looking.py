@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -60,7 +60,7 @@ def look_at(
     first_with = {digest: path for path, digest in reversed(digests.items())}
     FOLDER.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(FOLDER / f"{_name(look)}.sqlite", timeout=600)) as store:
-        seen = _remembered(store, _version(look))
+        seen = _remembered(store, _version(look), first_with)
         unseen = {digest: path for digest, path in first_with.items() if digest not in seen}
         for digest, found in _looked(unseen, look, workers, progress, store):
             seen[digest] = found
@@ -96,8 +96,8 @@ def _release(library: str) -> str:
         return ""
 
 
-def _remembered(store: sqlite3.Connection, version: str) -> dict[str, Seen]:
-    """What was seen earlier, by digest; what another version saw is forgotten."""
+def _remembered(store: sqlite3.Connection, version: str, wanted: Collection[str]) -> dict[str, Seen]:
+    """What was seen earlier of these digests; what another version saw is forgotten."""
     with store:
         store.execute("CREATE TABLE IF NOT EXISTS version (name TEXT)")
         store.execute("CREATE TABLE IF NOT EXISTS seen (digest TEXT PRIMARY KEY, found TEXT) WITHOUT ROWID")
@@ -105,7 +105,8 @@ def _remembered(store: sqlite3.Connection, version: str) -> dict[str, Seen]:
             store.execute("DELETE FROM version")
             store.execute("DELETE FROM seen")
             store.execute("INSERT INTO version VALUES (?)", (version,))
-    return {digest: json.loads(found) for digest, found in store.execute("SELECT digest, found FROM seen")}
+    rows = store.execute("SELECT digest, found FROM seen")
+    return {digest: json.loads(found) for digest, found in rows if digest in wanted}
 
 
 def _looked(

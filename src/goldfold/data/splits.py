@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.data.sticky import extend
+from goldfold.data.together import COLUMN, joined, reunited
 from goldfold.runtime.errors import DataError, unknown
 
 Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
@@ -131,12 +132,12 @@ def split(
     order = np.argsort(table["id"].to_numpy(dtype=str), kind="stable")
     folds = np.empty(len(table), dtype=np.int64)
     ordered = table.iloc[order].reset_index(drop=True), content.iloc[order].reset_index(drop=True)
-    folds[order] = (
-        extend(*ordered, dict(known), n_folds, seed)
-        if known and splitter != "predefined"
-        else SPLITTERS[splitter](*ordered, n_folds, seed)
-    )
-    _check(table, content, folds, n_folds)
+    if known and splitter != "predefined":
+        folds[order] = extend(joined(ordered[0]), ordered[1], dict(known), n_folds, seed)
+    else:
+        numbers = SPLITTERS[splitter](*ordered, n_folds, seed)
+        folds[order] = numbers if splitter == "predefined" else reunited(*ordered, numbers, n_folds, seed)
+    _check(table if splitter == "predefined" else joined(table), content, folds, n_folds)
     return folds
 
 
@@ -179,4 +180,6 @@ def _check(table: pd.DataFrame, content: pd.DataFrame, folds: NDArray[np.int64],
             raise DataError(
                 f"all images of class {unseen[0]!r} fall into fold {number}, so its models would never see the class. "
                 f"Lower folds.n_folds, or use groups that do not hold a whole class."
+                + " Copies share a fold, see duplicates.csv; data.duplicates says otherwise."
+                * (COLUMN in table)
             )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from goldfold import tasks
@@ -23,7 +24,8 @@ def run(
     - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on
     - ``summary.csv``: how much of each class is in each fold, and the number of its images
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
+    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and
+      ``duplicates.csv``: as in the manifest
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
@@ -54,14 +56,13 @@ def run(
             write_if_changed(out / f"{name}.csv", table.to_csv(index=False))
         if name == "answers":  # nothing is computed from these images but a score
             continue
-        pieces = [shard_of(id, shards) for id in table["id"]]
+        pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
         for piece in range(shards):
-            rows = table[[number == piece for number in pieces]].reindex(
-                columns=[*CACHED, *chosen_task.cached, *_cut(table)]
-            )
+            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached, *_cut(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
-    write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
+    for name in ("quarantine.csv", "duplicates.csv"):
+        write_if_changed(out / name, (Path(manifest) / name).read_text())
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     _remove_stale(out, n_folds, splits)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, images_below, inside, without_suffix
+from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
 from goldfold.data.sources.stacked import images as images_of
 from goldfold.data.stacks import MISSING, files_of, joined, named
 from goldfold.runtime.errors import DataError, nearest
@@ -181,7 +181,8 @@ def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
     for name in reversed(found):
         by_stem[without_suffix(name)] = name
     paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    return [str(Path(images) / path) for path in paths]
+    before = below(images)
+    return [before + path for path in paths]
 
 
 def _missing(name: str) -> str:
