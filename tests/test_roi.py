@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import COCO, MASKS, SCENE_PX, TASK, Tiny, _below, prepare, save_picture, write_scenes
+from goldfold.check import as_json, check
+from goldfold.check import as_text as check_text
 from goldfold.config import parse, slices
 from goldfold.data.boxes import from_text, to_text
 from goldfold.data.cache import CachedImages, build
@@ -27,6 +30,7 @@ from goldfold.data.roi import boxes, column, contour
 from goldfold.data.roi.counts import as_text, counts
 from goldfold.data.roi.find import with_rois
 from goldfold.data.roi.fit import NO_AREA, OUTSIDE, fitted
+from goldfold.report import crops
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
 from mammograms import mammogram
@@ -557,6 +561,58 @@ def test_what_the_manifest_depends_on(in_tmp: Path) -> None:
     assert slices.manifest(config)["source"] == slices.manifest(plain)["source"]
     assert slices.folds(config) == slices.folds(plain)
     assert TASK["name"] == "classification"
+
+
+# --- what is said of it
+
+
+def test_the_check_counts_what_is_cut_and_doubts_many_that_are_not(in_tmp: Path) -> None:
+    write_table()
+    for number in range(16):
+        image = scan_of(60 + 10 * number) if number != 3 else np.full((100, 200), 90, np.uint8)
+        save_picture(Path(f"images/i{number:02d}.png"), image)
+    config = {"name": "t", "data": {**CSV, "roi": {"method": "contour"}}, "folds": {"n_folds": 2}, "models": [MODEL]}
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    found = check("config.yaml")
+    assert found.error is None
+    assert found.crops["train"]["whole"] == {contour.NOTHING: 1}
+    assert found.crops["test"]["whole"] == {}
+    said = check_text(found).splitlines()
+    assert any(line.startswith("crops: 11 of 12 train images are cut, to ") for line in said)
+    assert any(
+        "1 of 12 images of train are taken whole (8%), most often because: nothing stands out" in line for line in said
+    )
+    assert not any("images of test are taken whole" in line for line in said)
+    assert as_json(found)["crops"] == found.crops
+
+
+def test_the_contact_sheet_shows_what_is_kept_and_those_taken_whole_first(in_tmp: Path) -> None:
+    save_picture(in_tmp / "a.png", scan_of(80))
+    row = {"path": "a.png", "width": "200", "height": "100"}
+    rows = [{**row, "id": f"i{number}", "roi": f"0 0 {number} 100", "roi_fallback": ""} for number in range(1, 100)]
+    rows += [{**row, "id": f"w{number}", "roi": "", "roi_fallback": contour.NOTHING} for number in range(30)]
+    table = pd.DataFrame(rows).sample(frac=1, random_state=0, ignore_index=True)
+    shown = crops.chosen(table)
+    assert [id[0] for id in shown["id"]] == ["w"] * 10 + ["i"] * 30
+    assert list(shown["kept"][10:]) == sorted(shown["kept"][10:])
+    assert {"i1", "i99"} <= set(shown["id"])
+    results = SimpleNamespace(
+        tables={"train": table, "test": table.head(3)}, settings={"data": {"roi": {"method": "contour"}}}
+    )
+    section = crops.section(results)  # type: ignore[arg-type]
+    assert section is not None
+    counted, figure = section.blocks
+    assert list(counted.rows[0])[:2] == ["train", "129"]  # type: ignore[union-attr]
+    assert counted.rows[0][3] == "30"  # type: ignore[union-attr]
+    sheet = cv2.imdecode(np.frombuffer(figure.png, np.uint8), cv2.IMREAD_COLOR_RGB)  # type: ignore[union-attr]
+    cell = (crops.CELL_PX + crops.WORDS_PX + crops.GAP_PX, crops.CELL_PX + crops.GAP_PX)
+    assert sheet.shape[:2] == (5 * cell[0], 8 * cell[1])
+    last = sheet[4 * cell[0] :, 7 * cell[1] :][:75, :150].astype(int)
+    assert last[30:50, 40:70].min() > 200, "the rectangle is drawn as bright as it can be"
+    assert last[30, 73] == pytest.approx(crops.LINE), "and the line where the part ends"
+    assert "data:image/jpeg;base64," in figure.svg  # type: ignore[union-attr]
+    plain = SimpleNamespace(tables={"train": table.drop(columns=["roi", "roi_fallback"])}, settings={})
+    assert crops.section(plain) is None  # type: ignore[arg-type]
 
 
 # --- the workflow
