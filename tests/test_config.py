@@ -131,6 +131,45 @@ WRONG = [
     ),
     ("predefined without column", {"folds": {"splitter": "predefined"}, "data": CSV}, ["needs data.fold_column"]),
     (
+        "no order",
+        {"folds": {"splitter": "ordered"}, "data": CSV},
+        ["needs data.order_column (source csv) or folds.file (id"],
+    ),
+    (
+        "order unused",
+        {"data": {**CSV, "order_column": "day"}},
+        ["data.order_column is set", "use ordered or ordered_blocks"],
+    ),
+    (
+        "order twice",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "a.csv", "sticky": True}},
+        [
+            "data.order_column and folds.file both give the order",
+            "folds.sticky: splitter 'ordered' goes by the order alone",
+        ],
+    ),
+    (
+        "file and gap for another splitter",
+        {"folds": {"file": "nowhere.csv", "gap": 2}},
+        [
+            "folds.file is set but folds.splitter is 'stratified'",
+            "folds.file = 'nowhere.csv': no such file",
+            "folds.gap = 2",
+        ],
+    ),
+    ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
+    (
+        "multilabel splitter that parts groups",
+        {"data": {**CSV, "group_column": "patient"}, "folds": {"splitter": "multilabel_stratified"}},
+        ["folds.splitter is 'multilabel_stratified'", "use multilabel_stratified_group or group"],
+    ),
+    (
+        "extra images alone",
+        {"data": {**CSV, "extra_images": "src"}},
+        ["data.extra_images: there is no data.extra_train"],
+    ),
+    ("extra table missing", {"data": {**CSV, "extra_train": "no.csv"}}, ["data.extra_train = 'no.csv': no such file"]),
+    (
         "rounds without pools",
         {"data": CSV, "pseudo_labels": {"rounds": 1}},
         ["pseudo_labels.rounds", "no test or unlabeled images", "set rounds: 0"],

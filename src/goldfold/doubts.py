@@ -68,6 +68,14 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
         )
 
 
+def about_groups(found: dict[str, int] | None) -> Iterator[str]:
+    """Whether the folds ask of a model what the test images ask; see `goldfold.data.splits.groups`."""
+    from goldfold.data.splits.groups import in_words
+
+    if found is not None and (found["shared"] or found["new"] < found["groups"]):
+        yield in_words(found)
+
+
 def copies(tables: dict[str, "pd.DataFrame"]) -> "pd.DataFrame":
     """Images that have an exact or near copy, a row each; see `goldfold.data.duplicates.find`."""
     import pandas as pd

@@ -78,25 +78,32 @@ def read(
     label_column: str = "label",
     group_column: str | None = None,
     fold_column: str | None = None,
+    order_column: str | None = None,
+    train_only_column: str | None = None,
+    extra_train: str | None = None,
+    extra_images: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
     Images below ``images`` that no table names come back as rows of train without a label.
     """
+    from goldfold.data.sources import placed  # it reads tables too
+
+    columns = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
     listed = _listed(train, images, "data.train", id_column, image_column)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
-    for name, column in (("group", group_column), ("fold", fold_column)):
-        if column is not None:
-            listed[name] = column_of(table, column, train, f"data.{name}_column")
-            if listed[name].isna().any():
-                first = listed["id"][listed[name].isna()].iloc[0]
-                raise DataError(
-                    f"{train}: column {column!r} is empty in {listed[name].isna().sum()} rows, first {first!r}. Fill it."
-                )
+    listed = placed.with_places(listed, table, train, columns)
+    if extra_train is not None:
+        more = _listed(extra_train, extra_images or images, "data.extra_train", id_column, image_column)
+        table = read_csv(extra_train, "data.extra_train")
+        more["label"] = column_of(table, label_column, extra_train, "data.label_column")
+        more = placed.with_places(more, table, extra_train, placed.present(columns, table))
+        listed = placed.with_extra(listed, more)
     tables = {"train": listed}
     if test is not None:
         tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+        tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
     tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
