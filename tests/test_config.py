@@ -142,20 +142,28 @@ WRONG = [
     ),
     (
         "order twice",
-        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "a.csv", "sticky": True}},
-        [
-            "data.order_column and folds.file both give the order",
-            "folds.sticky: splitter 'ordered' goes by the order alone",
-        ],
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "config.yaml"}},
+        ["data.order_column and folds.file both give the order; remove one"],
     ),
     (
-        "file and gap for another splitter",
-        {"folds": {"file": "nowhere.csv", "gap": 2}},
-        [
-            "folds.file is set but folds.splitter is 'stratified'",
-            "folds.file = 'nowhere.csv': no such file",
-            "folds.gap = 2",
-        ],
+        "sticky order",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "sticky": True}},
+        ["folds.sticky: splitter 'ordered' goes by the order alone, which new images shift; remove it"],
+    ),
+    (
+        "file for another splitter",
+        {"folds": {"file": "config.yaml"}},
+        ["folds.file is set but folds.splitter is 'stratified'"],
+    ),
+    (
+        "file that is not there",
+        {"folds": {"file": "no.csv", "splitter": "predefined"}},
+        ["folds.file = 'no.csv': no such file"],
+    ),
+    (
+        "gap for another splitter",
+        {"folds": {"gap": 2}},
+        ["folds.gap = 2: only splitters ordered and ordered_blocks have one"],
     ),
     ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
     (

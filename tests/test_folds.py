@@ -16,6 +16,7 @@ from goldfold.data.splits import SPLITTERS, split, training
 from goldfold.data.splits.checks import deviations, worst
 from goldfold.data.splits.groups import compare_groups, in_words
 from goldfold.data.splits.ordered import in_blocks
+from goldfold.doubts import about_groups
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json
 from goldfold.stages import folds
@@ -322,6 +323,8 @@ def test_test_groups_are_told_as_new_or_known() -> None:
     )
     assert shared["shared"] == 6
     assert "6 validation images have a group that their fold learns from" in in_words(shared)
+    assert [list(about_groups(found)) for found in (None, new)] == [[], []], "as it should be, or nothing to say"
+    assert [len(list(about_groups(found))) for found in (some, shared)] == [1, 1]
 
 
 # --- the source and the stage
@@ -356,6 +359,18 @@ def test_a_table_of_more_images_is_only_learnt_from() -> None:
     assert table["order"].isna().tolist() == [False] * 4 + [True] * 2
     assert table["path"].tolist()[3:] == ["images/a3.png", "more/a0.png", "more/b1.png"]
     assert made["test"]["group"].tolist() == ["p1"]
+
+
+def test_a_folder_of_more_images_is_only_learnt_from(raw: Path, write_picture: Any) -> None:
+    for path in ("flowers/rose/1.png", "flowers/daisy/2.png", "others/rose/1.png"):
+        write_picture(raw / path, np.zeros((8, 8, 3), dtype=np.uint8))
+    table = sources.read("folder", train="flowers", extra_train="others")["train"]
+    assert table["id"].tolist() == ["daisy/2", "rose/1", "extra/rose/1"]
+    assert table["train_only"].tolist() == ["", "", "1"]
+    assert table["label"].tolist() == ["daisy", "rose", "rose"]
+    write_picture(raw / "others/1.png", np.zeros((8, 8, 3), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png lies outside the class folders"):
+        sources.read("folder", train="flowers", extra_train="others")
 
 
 def test_marks_and_places_that_are_wrong(raw: Path) -> None:

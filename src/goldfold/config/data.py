@@ -42,6 +42,8 @@ class Folder(DataBase):
     source: Literal["folder"]
     train: str
     """Folder with one sub-folder a class."""
+    extra_train: str | None = None
+    """Another such folder, whose images are learnt from in every fold and never validated: external data."""
     test: str | None = None
     """Folder of test images, searched with all sub-folders."""
     test_answers: str | None = None

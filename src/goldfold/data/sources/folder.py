@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.data.files import images_below, is_hidden, pool_of, without_suffix
+from goldfold.data.sources.placed import with_extra
 from goldfold.data.sources.table import answers
 from goldfold.runtime.errors import DataError
 
@@ -14,7 +15,11 @@ VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 
 
 def read(
-    train: str, test: str | None = None, test_answers: str | None = None, unlabeled: str | None = None
+    train: str,
+    test: str | None = None,
+    test_answers: str | None = None,
+    unlabeled: str | None = None,
+    extra_train: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of an image folder; ids are relative paths without suffix.
 
@@ -22,6 +27,15 @@ def read(
     take the place of the fixed split.
     """
     tables = {"train": pd.DataFrame([row for part in _parts(Path(train)) for row in _labelled(Path(train), part)])}
+    if extra_train is not None:
+        more = pd.DataFrame(
+            [
+                row
+                for part in _parts(Path(extra_train))
+                for row in _labelled(Path(extra_train), part, "data.extra_train")
+            ]
+        )
+        tables["train"] = with_extra(tables["train"], more)
     for split, root in (("test", test), ("unlabeled", unlabeled)):
         if root is not None:
             tables[split] = pd.DataFrame(pool_of(root, f"data.{split}"), columns=["id", "path"])
@@ -56,20 +70,20 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
-def _labelled(root: Path, part: str) -> list[dict[str, str]]:
+def _labelled(root: Path, part: str, key: str = "data.train") -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
-    names = images_below(root / part, "data.train")
+    names = images_below(root / part, key)
     for folder in _folders(root / part):
         if not any(name.startswith(f"{folder.name}/") for name in names):
             raise DataError(
-                f"data.train: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
+                f"{key}: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
                 f"remove the folder."
             )
     for name in names:
         folders = Path(name).parts[:-1]
         if not folders:
             raise DataError(
-                f"data.train: {root / part / name} lies outside the class folders. Move it into a folder named after "
+                f"{key}: {root / part / name} lies outside the class folders. Move it into a folder named after "
                 f"its class, or use source: csv."
             )
         rows.append(

@@ -42,7 +42,7 @@ def training(
     suspects = np.ones(len(table), dtype=bool) if is_ordered else folds < 0
     if suspects.any():
         for column in [name for name in SHARED if name in table]:
-            values = table[column].to_numpy(dtype=str)
+            values = pd.factorize(table[column])[0]
             for number in range(n_folds):
                 learnt[number] &= ~(suspects & np.isin(values, values[folds == number]))
     return learnt
