@@ -1,24 +1,21 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Section
+from goldfold.config.base import Section, Unique
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
 from goldfold.config.sources import DataBase
 
 
-class Digits(DataBase):
-    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+class _Digits(DataBase):
+    """What all forms of the embedded digits share."""
 
-    target: ClassVar[str] = "label"
-    source: Literal["digits"]
-    directory: str = "data/digits"
-    """Where the files are written."""
+    directory: str
     test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
+    """CSV of the test images' true targets, where known; used for nothing but a score in the report."""
 
     @property
     def has_test(self) -> bool:
@@ -33,6 +30,33 @@ class Digits(DataBase):
     def owned(self, path: str | None) -> list[str]:
         """As for every source, but what lies in ``directory`` is generated: its generator's code is tracked instead."""
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
+
+
+class Digits(_Digits):
+    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+
+    target: ClassVar[str] = "label"
+    source: Literal["digits"]
+    directory: str = "data/digits"
+    """Where the files are written."""
+
+
+class DigitsLabels(_Digits):
+    """The same digits with what is true of each as labels: even, prime, loop; of a 1, none. For `task: multilabel`."""
+
+    target: ClassVar[str] = "labels"
+    source: Literal["digits_labels"]
+    directory: str = "data/digits_labels"
+    """Where the files are written."""
+
+
+class DigitsInk(_Digits):
+    """The same digits with the share of the paper that is inked, in per cent. For `task: regression`."""
+
+    target: ClassVar[str] = "value"
+    source: Literal["digits_ink"]
+    directory: str = "data/digits_ink"
+    """Where the files are written."""
 
 
 class Folder(DataBase):
@@ -50,10 +74,26 @@ class Folder(DataBase):
     """Folder of images without labels, searched with all sub-folders."""
 
 
+class Metadata(Section):
+    """Columns that are known of images besides their target: checked and kept beside them, learnt from by no network yet."""
+
+    numeric: Annotated[list[str], Unique] = []
+    """Columns of numbers; an empty field is missing, text ends the job."""
+    categorical: Annotated[list[str], Unique] = []
+    """Columns of names."""
+
+    @model_validator(mode="after")
+    def _one_kind_each(self) -> "Metadata":
+        if both := sorted(set(self.numeric) & set(self.categorical)):
+            raise ValueError(f"{both[0]!r} is listed as numeric and as categorical; keep one")
+        return self
+
+
 class Csv(DataBase):
-    """A CSV table of ids and labels beside a folder of images."""
+    """A CSV table of ids and targets beside a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
+    handed: ClassVar[frozenset[str]] = frozenset({"label_separator"})
     source: Literal["csv"]
     train: str
     """CSV with a row an image."""
@@ -71,10 +111,69 @@ class Csv(DataBase):
     image_column: str | None = None
     """Column with file names; without it the id is the file name, with or without its suffix."""
     label_column: str = "label"
+    label_separator: Annotated[str, Field(min_length=1)] | None = None
+    """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
+    label_columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Columns of 0 and 1, one a class, for `task: multilabel`, in place of `label_column`."""
+    empty_label: Literal["missing", "no_class"] | None = None
+    """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
+    `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
+    target_column: str | None = None
+    """Column with a number to predict, for `task: regression`, in place of `label_column`."""
+    metadata: Metadata | None = None
+    """What else is known of the images."""
     group_column: str | None = None
     """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
     """Column with the fold number, for `folds.splitter: predefined`."""
+
+    @property
+    def brings(self) -> str:
+        """Depends on the columns that are named."""
+        if self.target_column is not None:
+            return "value"
+        return "labels" if self.label_columns or self.label_separator else "label"
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """The separator, which submissions take over."""
+        return {} if self.label_separator is None else {"label_separator": self.label_separator}
+
+    @property
+    def named_classes(self) -> list[str] | None:
+        """The columns of classes are named in their order."""
+        return self.classes if self.classes is not None or self.label_columns is None else list(self.label_columns)
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "Csv":
+        given = [
+            key
+            for key in ("label_column", "label_columns", "target_column")
+            if key in self.model_fields_set and getattr(self, key) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given, but one target is learnt; keep one")
+        if self.label_separator is not None and given not in ([], ["label_column"]):
+            raise ValueError(f"label_separator parts the labels of label_column, not of {given[0]}; remove it")
+        if self.empty_label is not None and self.brings != "labels":
+            raise ValueError("empty_label is of several labels an image: set label_separator or label_columns")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_can_be_read(self) -> "Csv":
+        mark, names = self.label_separator, self.classes or []
+        if mark is not None and (any(letter.isalnum() for letter in mark) or (mark != mark.strip() and mark.strip())):
+            raise ValueError(f"label_separator {mark!r} must be blanks, or signs without blanks around them")
+        for name in names:
+            if mark is not None and mark in name:
+                raise ValueError(
+                    f"classes: {name!r} holds label_separator {mark!r}, so it would be read as two labels; rename it, or use "
+                    f"another separator"
+                )
+        if self.label_columns is not None and names and set(names) != set(self.label_columns):
+            odd = sorted(set(names) ^ set(self.label_columns))[0]
+            raise ValueError(f"classes and label_columns must name the same; {odd!r} is in one of them only")
+        return self
 
 
 class Coco(DataBase):
@@ -188,7 +287,19 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Digits
+    | DigitsLabels
+    | DigitsInk
+    | Folder
+    | Csv
+    | Masks
+    | Instances
+    | Rle
+    | Coco
+    | Voc
+    | Yolo
+    | ScenesMasks
+    | ScenesBoxes,
     Field(discriminator="source"),
 ]
 

@@ -7,7 +7,7 @@ from goldfold.config.root import Config
 from goldfold.tasks import find
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
-TOLD_BY_TASK = ("mask_values", "ignore_value")
+TOLD_BY_TASK = ("mask_values", "ignore_value", "label_separator")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
@@ -23,7 +23,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "metric": metric,
         "sample": sample,
         "submission": config.submission.model_dump(exclude={"sample"}),
-        "classes": config.data.classes,
+        "classes": config.data.named_classes,
         "policies": config.data.model_dump(include=set(POLICIES)),
     }
 

@@ -27,7 +27,7 @@ class DataBase(Section):
     """Settings that every source has."""
 
     target: ClassVar[str]
-    """What it brings to learn from: ``label``, ``mask`` or ``boxes``."""
+    """What it brings to learn from: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     handed: ClassVar[frozenset[str]] = frozenset()
     """Keys that its reader is given although they are not its own."""
     classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
@@ -45,6 +45,16 @@ class DataBase(Section):
     """What to do where a mask or a box is flawed; `drop` leaves out the box alone, and cuts one that reaches outside."""
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
+
+    @property
+    def brings(self) -> str:
+        """What it brings to learn from, as it is set."""
+        return self.target
+
+    @property
+    def named_classes(self) -> list[str] | None:
+        """Names of the classes in their order, where they are given."""
+        return self.classes
 
     @property
     def target_settings(self) -> dict[str, Any]:

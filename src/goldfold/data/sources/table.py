@@ -1,69 +1,18 @@
 """A CSV table of ids and labels beside a folder of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from goldfold.data.files import SUFFIXES, images_below, inside, pool_of, without_suffix
-from goldfold.runtime.errors import DataError, nearest
+from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.sources.targets import Target
+from goldfold.data.sources.targets import metadata as metadata_of
+from goldfold.runtime.errors import DataError
 
-OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-
-
-def read_csv(path: str | Path, key: str) -> pd.DataFrame:
-    """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
-
-    Raises:
-        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
-    """
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-            header=None,  # else pandas renames a column that is there twice, and cuts a row that is too long
-            on_bad_lines="error",
-        )
-    except OSError as error:
-        raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
-    except ValueError as error:
-        raise DataError(
-            f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
-            f"row, a value with a comma in quotes."
-        ) from error
-    table = table.iloc[1:].set_axis(_header(table, path, key), axis=1).reset_index(drop=True)
-    if table.empty:
-        raise DataError(f"{key}: {path} has no rows.")
-    return table.apply(lambda column: column.str.strip()).replace("", None)
-
-
-def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
-    """Names of the columns, from the first row; one without a name is called after its place."""
-    names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
-    for separator, called in OTHER_SEPARATORS.items():
-        if len(names) == 1 and separator in names[0]:
-            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
-    for number, name in enumerate(names):
-        if name and name in names[:number]:
-            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
-    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
-
-
-def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
-    """A column by name.
-
-    Raises:
-        DataError: there is no such column; the text names those there are.
-    """
-    if column not in table:
-        names = [str(name) for name in table.columns]
-        raise DataError(
-            f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}."
-        )
-    return table[column]
+__all__ = ["answers", "column_of", "paths_of", "read", "read_csv"]
+ONE_LABEL = Target()
 
 
 def read(
@@ -78,14 +27,20 @@ def read(
     label_column: str = "label",
     group_column: str | None = None,
     fold_column: str | None = None,
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    empty_label: str | None = None,
+    target_column: str | None = None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
     Images below ``images`` that no table names come back as rows of train without a label.
     """
+    target = Target(label_column, label_columns, label_separator, empty_label, target_column)
     listed = _listed(train, images, "data.train", id_column, image_column)
     table = read_csv(train, "data.train")
-    listed["label"] = column_of(table, label_column, train, "data.label_column")
+    listed[target.name] = target.of(table, train)
     for name, column in (("group", group_column), ("fold", fold_column)):
         if column is not None:
             listed[name] = column_of(table, column, train, f"data.{name}_column")
@@ -97,22 +52,31 @@ def read(
     tables = {"train": listed}
     if test is not None:
         tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+    if metadata is not None:
+        for split, path in (("train", train), ("test", test)):
+            if path is not None:
+                known = metadata_of(read_csv(path, f"data.{split}"), path, **metadata, split=split)
+                tables[split] = tables[split].join(known)
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
-    return tables | answers(test_answers)
+    tables["train"] = pd.concat([tables["train"], _unnamed(images, tables)], ignore_index=True)
+    return tables | answers(test_answers, target)
 
 
-def answers(path: str | None) -> dict[str, pd.DataFrame]:
-    """The table `answers` of a CSV: id and label, or its first two columns where they are not called so."""
+def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFrame]:
+    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
     if path is None:
         return {}
-    table = read_csv(path, "data.test_answers")
-    if not {"id", "label"} <= set(table):
-        if len(table.columns) < 2:
-            raise DataError(f"data.test_answers: {path} needs two columns, id and label.")
-        table = table.set_axis(["id", "label", *table.columns[2:]], axis=1)
-    return {"answers": table[["id", "label"]]}
+    table, column = read_csv(path, "data.test_answers"), target.column
+    if target.label_columns:
+        table = table.rename(columns={} if "id" in table else {table.columns[0]: "id"})
+    elif (known := next((name for name in (column, "label") if {"id", name} <= set(table)), None)) is not None:
+        table = pd.DataFrame({"id": table["id"], column: table[known]})
+    elif len(table.columns) < 2:
+        raise DataError(f"data.test_answers: {path} needs two columns, id and {column}.")
+    else:
+        table = table.set_axis(["id", column, *table.columns[2:]], axis=1)
+    return {"answers": pd.DataFrame({"id": table["id"], target.name: target.of(table, path)})}
 
 
 def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
@@ -147,9 +111,9 @@ def _missing(name: str) -> str:
 
 
 def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Images that no table names: they have no label."""
+    """Images that no table names: they have no target."""
     named = {path for table in tables.values() for path in table["path"]}
     rest = [name for name in images_below(images, "data.images") if str(Path(images) / name) not in named]
     taken = {id for table in tables.values() for id in table["id"]}
     ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest], "label": None})
+    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest]})
