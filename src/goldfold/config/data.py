@@ -287,19 +287,7 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits
-    | DigitsLabels
-    | DigitsInk
-    | Folder
-    | Csv
-    | Masks
-    | Instances
-    | Rle
-    | Coco
-    | Voc
-    | Yolo
-    | ScenesMasks
-    | ScenesBoxes,
+    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes | DigitsLabels | DigitsInk,
     Field(discriminator="source"),
 ]
 
