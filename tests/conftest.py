@@ -328,7 +328,9 @@ def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
 
 
-def _listed(root: Path, column: str, cells: Callable[[int], object], n_train: int = 24, n_test: int = 6) -> dict[str, Any]:
+def _listed(
+    root: Path, column: str, cells: Callable[[int], object], n_train: int = 24, n_test: int = 6
+) -> dict[str, Any]:
     """Images whose red channel is bright where the number is odd, whose green one where its half is; ``data`` of a CSV."""
     for split, first, n in (("train", 0, n_train), ("test", 100, n_test)):
         for number in range(first, first + n):
@@ -365,8 +367,6 @@ def tiny_values(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture(scope="session")
-def tiny_of(
-    tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny
-) -> dict[str, Tiny]:
+def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny) -> dict[str, Tiny]:
     """A prepared experiment of each task."""
     return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes, tiny_labels, tiny_values)}

@@ -318,14 +318,32 @@ def test_what_does_not_go_with_the_task_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"label_column": "a", "target_column": "b"}, "label_column and target_column are given, but one target is learnt"),
-        ({"label_columns": ["a"], "label_separator": "|"}, "label_separator parts the labels of label_column, not of label_c"),
-        ({"empty_label": "no_class"}, "empty_label is of several labels an image: set label_separator or label_columns"),
-        ({"label_separator": " ", "classes": ["big cat"]}, "classes: 'big cat' holds label_separator ' ', so it would be read"),
+        (
+            {"label_column": "a", "target_column": "b"},
+            "label_column and target_column are given, but one target is learnt",
+        ),
+        (
+            {"label_columns": ["a"], "label_separator": "|"},
+            "label_separator parts the labels of label_column, not of label_c",
+        ),
+        (
+            {"empty_label": "no_class"},
+            "empty_label is of several labels an image: set label_separator or label_columns",
+        ),
+        (
+            {"label_separator": " ", "classes": ["big cat"]},
+            "classes: 'big cat' holds label_separator ' ', so it would be read",
+        ),
         ({"label_separator": "a"}, "label_separator 'a' must be blanks, or signs without blanks around them"),
         ({"label_separator": "| "}, "label_separator '| ' must be blanks, or signs without blanks around them"),
-        ({"label_columns": ["a", "b"], "classes": ["b", "c"]}, "classes and label_columns must name the same; 'a' is in one"),
-        ({"metadata": {"numeric": ["a"], "categorical": ["a"]}}, "'a' is listed as numeric and as categorical; keep one"),
+        (
+            {"label_columns": ["a", "b"], "classes": ["b", "c"]},
+            "classes and label_columns must name the same; 'a' is in one",
+        ),
+        (
+            {"metadata": {"numeric": ["a"], "categorical": ["a"]}},
+            "'a' is listed as numeric and as categorical; keep one",
+        ),
     ],
 )
 def test_columns_that_contradict_each_other_are_told(keys: dict[str, Any], said: str) -> None:

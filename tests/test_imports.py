@@ -95,7 +95,17 @@ def test_the_report_loads_matplotlib_only_where_it_draws(tmp_path: Path) -> None
 # --- the packages that a stage's digest leaves out are not loaded by its work
 
 STAGES = ("manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "submit")
-SOURCE_KEYS = ("source", "train", "images", "masks", "test", "test_images", "label_separator", "empty_label", "target_column")
+SOURCE_KEYS = (
+    "source",
+    "train",
+    "images",
+    "masks",
+    "test",
+    "test_images",
+    "label_separator",
+    "empty_label",
+    "target_column",
+)
 
 
 def fusing_of(name: str) -> dict[str, Any]:

@@ -287,7 +287,19 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes | DigitsLabels | DigitsInk,
+    Digits
+    | Folder
+    | Csv
+    | Masks
+    | Instances
+    | Rle
+    | Coco
+    | Voc
+    | Yolo
+    | ScenesMasks
+    | ScenesBoxes
+    | DigitsLabels
+    | DigitsInk,
     Field(discriminator="source"),
 ]
 

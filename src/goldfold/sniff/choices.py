@@ -83,7 +83,9 @@ def metric(layout: Layout) -> Setting:
     if layout.task == "detection":
         return Setting("ap50", "boxes that overlap by half are right; ap is COCO's stricter mean")
     if layout.task == "multilabel":
-        return Setting("f1_macro", "of a yes or no for each class, and each class counts the same; map needs no threshold")
+        return Setting(
+            "f1_macro", "of a yes or no for each class, and each class counts the same; map needs no threshold"
+        )
     if layout.task == "regression":
         return Setting("rmse", "in units of the number; mae minds wild errors less")
     counts = [n for n in layout.classes.values() if n]

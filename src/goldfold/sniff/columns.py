@@ -81,9 +81,10 @@ def separator_of(labels: Iterable[str]) -> str | None:
     for mark in SEPARATORS:
         parts = [list(filter(None, label.split(mark))) for label in kinds]
         several = sum(len(part) > 1 for part in parts)
-        if len(parts) > 4 and several > len(parts) / 2 and len({len(part) for part in parts}) > 1:
-            if len({name for part in parts for name in part}) < len(parts):
-                return mark
+        names = {name for part in parts for name in part}
+        differ = len({len(part) for part in parts}) > 1
+        if len(parts) > 4 and several > len(parts) / 2 and differ and len(names) < len(parts):
+            return mark
     return None
 
 

@@ -114,7 +114,8 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
     known = {"numeric": columns.numeric, "categorical": columns.categorical}
     if any(known.values()):
         layout.data["metadata"] = Setting(
-            {kind: names for kind, names in known.items() if names}, "kept beside the images; no network learns from it yet"
+            {kind: names for kind, names in known.items() if names},
+            "kept beside the images; no network learns from it yet",
         )
         layout.facts["metadata"] = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
 
@@ -158,7 +159,9 @@ def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout)
     rows = [[float(table.rows[row][table.columns.index(name)]) > 0 for name in names] for row in match.images]
     layout.classes = {name: sum(row[place] for row in rows) for place, name in enumerate(names)}
     for name in [name for name, n in layout.classes.items() if not n]:
-        layout.doubt(f"column {name!r} of {table.name} is 0 for every image: remove it from data.label_columns.", stops=True)
+        layout.doubt(
+            f"column {name!r} of {table.name} is 0 for every image: remove it from data.label_columns.", stops=True
+        )
     n_none = sum(not any(row) for row in rows)
     if n_none:
         layout.doubt(
@@ -182,7 +185,9 @@ def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
         f"labels such as {first!r} are read as several, parted by {mark!r}; if each is one name, remove data.label_separator "
         f"and set task: classification."
     )
-    torn = [cell for cell, part in zip(cells, parts, strict=True) if len(cell.split(mark)) != len(part) and mark.strip()]
+    torn = [
+        cell for cell, part in zip(cells, parts, strict=True) if len(cell.split(mark)) != len(part) and mark.strip()
+    ]
     twice = [cell for cell, part in zip(cells, parts, strict=True) if len(set(part)) < len(part)]
     for odd, what in ((torn, "an empty label"), (twice, "a label twice")):
         if odd:

@@ -36,7 +36,20 @@ LABELS = (
     "grade", "level", "classid", "labelid", "categoryid", "type", "kind", "tag", "y",
 )  # fmt: skip
 TARGETS = frozenset(
-    {"score", "value", "price", "rating", "count", "percentage", "percent", "amount", "popularity", "age", "boneage", "height"}
+    {
+        "score",
+        "value",
+        "price",
+        "rating",
+        "count",
+        "percentage",
+        "percent",
+        "amount",
+        "popularity",
+        "age",
+        "boneage",
+        "height",
+    }
     | {"weight", "yield", "biomass", "temperature", "distance", "angle"}
 )
 """Numbers that people predict."""

@@ -253,8 +253,8 @@ class Regression:
         """Grades must be whole numbers."""
         from goldfold.data.bins import edges_of
 
-        edges = edges_of(self.classes)
-        if metric == "quadratic_kappa" and (wrong := edges[edges != np.round(edges)]).size:
+        edges = edges_of(self.classes) if metric == "quadratic_kappa" else np.zeros(0)
+        if (wrong := edges[edges != np.round(edges)]).size:
             raise DataError(
                 f"metric quadratic_kappa needs grades, and targets such as {wrong[0]:g} are not whole. Use rmse."
             )
