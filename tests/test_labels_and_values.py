@@ -54,7 +54,7 @@ def made(task: str, folder: str = "out", **data: Any) -> pd.DataFrame:
 # --- several labels: reading
 
 
-@pytest.mark.parametrize("mark", [" ", "|", " | ".strip()])
+@pytest.mark.parametrize("mark", [" ", "|", ";"])
 def test_several_labels_in_a_cell_are_a_list_in_the_order_of_the_classes(mark: str) -> None:
     write("label", [f"16{mark}0", "0", "2", f" 2{mark}16 ", "16", f"0{mark}2"] * 2)
     table = made("multilabel", label_separator=mark)
@@ -196,21 +196,20 @@ def test_text_in_a_column_of_numbers_is_refused_with_its_line(cell: str) -> None
 # --- scores
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_scores_of_labels_are_those_of_scikit_learn(seed: int) -> None:
     generator = np.random.default_rng(seed)
     truth = generator.integers(0, 2, (30, 4)).astype(np.uint8)
     truth[:2] = [[1], [0]]
-    p = generator.integers(0, 11, (30, 4)) / 10  # with ties
+    p = generator.integers(1, 10, (30, 4)) / 10  # with ties
     found = MultiLabelled(p, truth)
     value = {name: metric.value(found, np.arange(30)) for name, metric in multilabel.METRICS.items()}
     assert value["roc_auc"] == pytest.approx(sk.roc_auc_score(truth, p, average="macro"))
     assert value["map"] == pytest.approx(sk.average_precision_score(truth, p, average="macro"))
     assert value["f1_macro"] == pytest.approx(sk.f1_score(truth, p >= 0.5, average="macro"))
     assert value["f1_micro"] == pytest.approx(sk.f1_score(truth, p >= 0.5, average="micro"))
-    clipped = np.clip(p, 1e-15, 1 - 1e-15)
-    parts = [sk.log_loss(truth[:, column], clipped[:, column], labels=[0, 1]) for column in range(4)]
+    parts = [sk.log_loss(truth[:, column], p[:, column], labels=[0, 1]) for column in range(4)]
     assert value["log_loss"] == pytest.approx(np.mean(parts))
 
 
@@ -222,7 +221,7 @@ def test_a_class_that_is_nowhere_counts_for_nothing() -> None:
     assert np.isnan(ranking.average_precision(np.array([0.5]), np.array([False])))
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_scores_of_numbers_are_those_of_scikit_learn(seed: int) -> None:
     generator = np.random.default_rng(seed)
