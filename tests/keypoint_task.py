@@ -91,6 +91,7 @@ class Keypoints:
     settings = Settings
     late = ("decimals",)
     weighs_samples = True
+    labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
     follows_roi = False

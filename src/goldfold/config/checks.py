@@ -24,6 +24,14 @@ OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_proba
 """Keys of ``train`` that only some tasks use."""
 
 
+SET = {
+    "label": "one label an image: remove data.label_separator, label_columns and target_column",
+    "labels": "set data.label_separator or data.label_columns",
+    "value": "set data.target_column",
+}
+"""What a CSV must be told so that it brings a target."""
+
+
 def check(config: Config) -> None:
     """Raise ConfigError with every problem found, a line each."""
     task = find(config.task)
@@ -42,8 +50,10 @@ def check(config: Config) -> None:
 
 def _task(config: Config, task: type[Task]) -> Iterator[str]:
     """Names that belong to the task, and data that it can learn from."""
-    if config.data.target != task.target:
-        yield f"data.source = {config.data.source!r}: brings {config.data.target}, but task {config.task!r} needs {task.target}"
+    brings = config.data.brings
+    if brings != task.target:
+        way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
+        yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
     choices: list[tuple[str, str | None, Sequence[str]]] = [
         ("metric", config.metric, task.metrics),
         ("ensemble.method", config.ensemble.method, task.methods),
@@ -176,6 +186,12 @@ def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
         yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
+    opinions = len(config.models) * len(config.seeds) * len(config.tta)
+    if config.pseudo_labels.rounds and task.labels_by_agreement and opinions < 2:
+        yield (
+            f"pseudo_labels.rounds: task {config.task!r} labels images on which models, seeds and views agree, and there is "
+            f"one of each; add a seed, a model or a view to tta, or set rounds: 0"
+        )
 
 
 def _files(config: Config) -> Iterator[str]:

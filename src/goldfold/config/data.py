@@ -1,24 +1,22 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Number, Section, Unique
+from goldfold.config.base import Number, Section
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
 from goldfold.config.sources import DataBase, Stacked
+from goldfold.config.table import Csv
 
 
-class Digits(DataBase):
-    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+class _Digits(DataBase):
+    """What all forms of the embedded digits share."""
 
-    target: ClassVar[str] = "label"
-    source: Literal["digits"]
-    directory: str = "data/digits"
-    """Where the files are written."""
+    directory: str
     test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
+    """CSV of the test images' true targets, where known; used for nothing but a score in the report."""
 
     @property
     def has_test(self) -> bool:
@@ -33,6 +31,33 @@ class Digits(DataBase):
     def owned(self, path: str | None) -> list[str]:
         """As for every source, but what lies in ``directory`` is generated: its generator's code is tracked instead."""
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
+
+
+class Digits(_Digits):
+    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+
+    target: ClassVar[str] = "label"
+    source: Literal["digits"]
+    directory: str = "data/digits"
+    """Where the files are written."""
+
+
+class DigitsLabels(_Digits):
+    """The same digits with what is true of each as labels: even, prime, loop; of a 1, none. For `task: multilabel`."""
+
+    target: ClassVar[str] = "labels"
+    source: Literal["digits_labels"]
+    directory: str = "data/digits_labels"
+    """Where the files are written."""
+
+
+class DigitsInk(_Digits):
+    """The same digits with the share of the paper that is inked, in per cent. For `task: regression`."""
+
+    target: ClassVar[str] = "value"
+    source: Literal["digits_ink"]
+    directory: str = "data/digits_ink"
+    """Where the files are written."""
 
 
 class Folder(Stacked):
@@ -50,65 +75,6 @@ class Folder(Stacked):
     """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None
     """Folder of images without labels, searched with all sub-folders."""
-
-
-class Csv(Stacked):
-    """A CSV table of ids and labels beside a folder of images."""
-
-    target: ClassVar[str] = "label"
-    source: Literal["csv"]
-    train: str
-    """CSV with a row an image."""
-    images: str
-    """Folder that the image names are relative to."""
-    test: str | None = None
-    """CSV of the test ids (a sample submission will do)."""
-    test_images: str | None = None
-    """Folder of the test images, where it is another than `images`."""
-    test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
-    unlabeled: str | None = None
-    """Folder of images without labels, searched with all sub-folders."""
-    id_column: str = "id"
-    image_column: str | None = None
-    """Column with file names; without it the id is the file name, with or without its suffix."""
-    image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
-    """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
-    make `channels: 6`, which is what it is unless it is given."""
-    label_column: str = "label"
-    group_column: str | None = None
-    """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
-    fold_column: str | None = None
-    """Column with the fold number, for `folds.splitter: predefined`; -1 is learnt from in every fold, never validated."""
-    order_column: str | None = None
-    """Column with a number or a date (2024-05-31), for `folds.splitter: ordered` and `ordered_blocks`."""
-    train_only_column: str | None = None
-    """Column that says which images are learnt from in every fold and never validated (1, true or yes; 0, false, no or
-    empty): external data. They are left out of the folds that validate the same group or the same file."""
-    extra_train: str | None = None
-    """A second CSV of the same columns whose images are all train-only; it may lack those of group, fold and order."""
-    extra_images: str | None = None
-    """Folder of its images, where it is another than `images`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _channels_of_columns(cls, values: Any) -> Any:
-        """A picture a column has three channels each."""
-        if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
-            return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
-        return values
-
-    @property
-    def n_files(self) -> int:
-        """One a channel of the stack, or one a column."""
-        return len(self.image_columns or self.stack or "1")
-
-    @model_validator(mode="after")
-    def _files_are_named_one_way(self) -> "Csv":
-        for other in ("stack", "image_column", "unlabeled"):
-            if self.image_columns is not None and getattr(self, other) is not None:
-                raise ValueError(f"image_columns and {other} do not go together; remove one")
-        return self
 
 
 class Coco(DataBase):
@@ -222,7 +188,19 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Digits
+    | Folder
+    | Csv
+    | Masks
+    | Instances
+    | Rle
+    | Coco
+    | Voc
+    | Yolo
+    | ScenesMasks
+    | ScenesBoxes
+    | DigitsLabels
+    | DigitsInk,
     Field(discriminator="source"),
 ]
 

@@ -16,7 +16,8 @@ from goldfold.runtime.errors import ConfigError, nearest
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
 SOURCES = (
-    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes'"
+    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes', "
+    "'digits_labels', 'digits_ink'"
 )
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 QUOTED = re.compile(r"'([^']*)'")

@@ -69,7 +69,7 @@ class Config(Section):
     name: Name
     """Results go to results/<name>/."""
     task: str = "classification"
-    """`classification`, `segmentation`, `detection`, or your own as `package.module:Class`."""
+    """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent)]] = {}
     """Settings of the task."""
     metric: str | None = None

@@ -11,8 +11,9 @@ from pydantic_core import PydanticUndefined
 
 from goldfold.config.data import (
     Coco,
-    Csv,
     Digits,
+    DigitsInk,
+    DigitsLabels,
     Folder,
     Folds,
     ScenesBoxes,
@@ -25,6 +26,7 @@ from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.table import Csv, Metadata
 from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -33,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
     "data, source: folder": Folder,
     "data, source: csv": Csv,
+    "data.metadata": Metadata,
     "data, source: masks": Masks,
     "data, source: instances": Instances,
     "data, source: rle": Rle,
@@ -40,6 +43,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: voc": Voc,
     "data, source: yolo": Yolo,
     "data, source: digits": Digits,
+    "data, source: digits_labels": DigitsLabels,
+    "data, source: digits_ink": DigitsInk,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
     "data.roi, method: contour": ContourRoi,

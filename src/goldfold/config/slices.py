@@ -16,7 +16,7 @@ COPIES = {
     "two_labels": "on_two_labels",
 }
 """Setting of `goldfold.data.copies.Policy` -> key of data sources."""
-TOLD_BY_TASK = ("mask_values", "ignore_value")
+TOLD_BY_TASK = ("mask_values", "ignore_value", "label_separator")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
@@ -32,7 +32,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "metric": metric,
         "sample": sample,
         "submission": config.submission.model_dump(exclude={"sample"}),
-        "classes": config.data.classes,
+        "classes": config.data.named_classes,
         "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
         **roi.settings(config.data.roi),

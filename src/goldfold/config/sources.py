@@ -46,7 +46,7 @@ class DataBase(Section):
     """Settings that every source has."""
 
     target: ClassVar[str]
-    """What it brings to learn from: ``label``, ``mask`` or ``boxes``."""
+    """What it brings to learn from: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     handed: ClassVar[frozenset[str]] = frozenset()
     """Keys that its reader is given although they are not its own."""
     classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
@@ -96,6 +96,16 @@ class DataBase(Section):
         if self.channels % self.n_files:
             raise ValueError(f"channels = {self.channels}: {self.n_files} files an image cannot share them evenly")
         return self
+
+    @property
+    def brings(self) -> str:
+        """What it brings to learn from, as it is set."""
+        return self.target
+
+    @property
+    def named_classes(self) -> list[str] | None:
+        """Names of the classes in their order, where they are given."""
+        return self.classes
 
     @property
     def target_settings(self) -> dict[str, Any]:

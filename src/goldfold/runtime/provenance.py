@@ -40,8 +40,8 @@ UNREACHED: dict[str, tuple[str, ...]] = {
     "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
     "train": ("goldfold.ensembling", "goldfold.report", "goldfold.submission"),
     "predict": (
-        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.report", "goldfold.losses", "goldfold.optim",
-        "goldfold.metrics", "goldfold.submission",
+        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.ensembling.values", "goldfold.report",
+        "goldfold.losses", "goldfold.optim", "goldfold.metrics", "goldfold.submission",
     ),
     "pseudo_label": ("goldfold.report", "goldfold.submission", "goldfold.metrics", *LEARNING),
     "ensemble": ("goldfold.report", "goldfold.submission", *LEARNING),

@@ -76,6 +76,7 @@ class Detection:
     settings = Settings
     late = ("box_fields", "least_score")
     weighs_samples = False
+    labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
     follows_roi = True

@@ -43,7 +43,7 @@ class Task(Protocol):
 
     # --- facts that the config is checked against; reading them loads nothing heavy
     target: ClassVar[str]
-    """What data sources must bring: ``label``, ``mask`` or ``boxes``."""
+    """What data sources must bring, and its column: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     unit: ClassVar[str]
     """What `content` counts, in a word: images, objects, pixels."""
     columns: ClassVar[tuple[str, ...]]
@@ -69,6 +69,8 @@ class Task(Protocol):
     """Settings that matter after predicting only: changing them retrains nothing."""
     weighs_samples: ClassVar[bool]
     """Whether the loss can give pseudo-labelled images another weight."""
+    labels_by_agreement: ClassVar[bool]
+    """Whether pseudo labels are of images on which several predictions agree, so that there must be several."""
     on_missing_label: ClassVar[str]
     """Default of ``data.on_missing_label``."""
     resizes: ClassVar[tuple[str, ...]]

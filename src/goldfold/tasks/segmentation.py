@@ -85,6 +85,7 @@ class Segmentation:
     settings = Settings
     late = ("threshold",)
     weighs_samples = True
+    labels_by_agreement = False
     on_missing_label = "fail"
     resizes = ("squash", "pad")  # what a crop leaves out would count as background
     follows_roi = True

@@ -11,6 +11,8 @@ from goldfold.runtime.errors import unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "digits": digits.read,
+    "digits_labels": digits.read_labels,
+    "digits_ink": digits.read_ink,
     "folder": folder.read,
     "csv": table.read,
     "masks": masks.read,
@@ -31,11 +33,11 @@ FILES = ("path", "mask")
 def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **settings: Any) -> dict[str, pd.DataFrame]:
     """Tables of the splits that exist (`train`, `test`, `unlabeled`), a row an image, in the order of the source.
 
-    Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``mask`` (see
-    `goldfold.data.masks.decode_mask`) or ``runs`` (run lengths), ``boxes`` (text, see `goldfold.data.boxes`) or ``shares``
-    (boxes in shares of the image); where the source has them ``group`` and ``fold`` (text). `answers` has the targets of
-    test images by id, where they are known, and `categories` (name, id) the numbers that the source's own files give the
-    classes.
+    Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``labels`` (text, see
+    `goldfold.data.label_sets`), ``value``, ``mask`` (see `goldfold.data.masks.decode_mask`) or ``runs`` (run lengths),
+    ``boxes`` (text, see `goldfold.data.boxes`) or ``shares`` (boxes in shares of the image); where the source has them
+    ``group``, ``fold`` and ``meta_<name>`` (text). `answers` has the targets of test images by id, where they are known,
+    and `categories` (name, id) the numbers that the source's own files give the classes.
 
     Args:
         outside_links: whether files may be links to what lies outside the folders that the settings name.
