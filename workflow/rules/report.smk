@@ -14,6 +14,7 @@ rule report:
         histories=runs(f"{RESULTS}/train/{RUN}/history.csv", CONFIG.rounds),
         submission=SUBMISSION,
         train=folds_file("train.csv"),
+        others=image_lists,
         folds=folds_file("summary.csv"),
         quarantine=folds_file("quarantine.csv"),
         classes=folds_file("classes.json"),
@@ -33,7 +34,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/goldfold.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
     script:
