@@ -96,7 +96,7 @@ def _copies(clusters: list[Cluster]) -> Iterator[Note]:
         (
             "Copies of an image with different labels",
             [own for own in clusters if own.disagree],
-            "At least one of the labels is wrong, and no model can get them all right.",
+            "Where they show the same, at least one of the labels is wrong, and no model can get them all right.",
         ),
         (
             "Copies of an image in different folds",

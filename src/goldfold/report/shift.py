@@ -28,7 +28,7 @@ def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> 
     Args:
         clusters: copies, which are never parted: a classifier would know them again.
     """
-    copies = {(copy.split, copy.id): str(number) for number, own in enumerate(clusters) for copy in own.copies}
+    copies = {(copy.split, copy.id): min(own.ids) for own in clusters for copy in own.copies}
     tables = {split: _with_units(table, split, copies) for split, table in results.tables.items() if "path" in table}
     others = [split for split in ("test", "unlabeled") if split in tables and "train" in tables]
     return {
@@ -120,12 +120,8 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
         blocks += [_kinds(shift), _features(split, shift.features)]
     paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in results.tables.items()}
     for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
-        shown = [
-            picture(paths[own].get(id), id, [f"beyond {percent(share, 0)} of {_named(other)}"]) for id, share in ids
-        ]
-        caption = (
-            f"How much each looks like {_named(other)}: more than so many of these themselves do, to the classifier."
-        )
+        shown = [picture(paths[own].get(id), f"beyond {percent(share, 0)}", [id]) for id, share in ids]
+        caption = f"To the classifier each looks more like {_named(other)} than so many of these themselves do."
         blocks.append(Gallery(shown, caption, f"{_named(own).capitalize()} most like {_named(other)}"))
     return blocks
 
