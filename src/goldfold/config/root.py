@@ -42,6 +42,10 @@ class Report(Section):
     title: str | None = None
     gallery: int = Field(24, ge=0, le=200)
     """Pictures of the most confident errors."""
+    shift: bool = True
+    """Whether test and unlabeled images can be told from training images, and by what."""
+    shift_images: int = Field(1500, ge=50)
+    """Images that are looked at for that: so many of each split at most."""
 
 
 class Runtime(Section):

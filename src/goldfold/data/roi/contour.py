@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.decode import decode
+from goldfold.data.decode import decode, native
 from goldfold.data.looking import Seen, look_at
+from goldfold.data.stacks import is_stack
 from goldfold.data.roi.fit import Found
 
 SIDE_PX = 256
@@ -66,7 +67,8 @@ def _judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
 
 def look(path: str, threshold: str | float, shows: str, least_share: float) -> Seen:
     """Box of the region of one file as shares, or why there is none."""
-    found = region(decode(path, channels=1), threshold, shows, least_share)
+    image = native(path) if is_stack(path) else decode(path, channels=1)
+    found = region(image, threshold, shows, least_share)
     return [found] if isinstance(found, str) else [round(side, 6) for side in found.box]
 
 
