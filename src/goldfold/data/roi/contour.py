@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from goldfold.data.decode import decode, native
 from goldfold.data.looking import Seen, look_at
-from goldfold.data.stacks import is_stack
 from goldfold.data.roi.fit import Found
+from goldfold.data.stacks import is_stack
 
 SIDE_PX = 256
 """Longest side at which the region is looked for; specks of a pixel or two are gone there."""
