@@ -174,8 +174,10 @@ def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> 
     n_lost = sum(len(table) for table in lost)
     for split, table in tables.items():
         if table.empty:
+            own = next((reason for part in lost for reason in part["reason"][part["split"] == split]), "")
+            first = f", the first: {own}" if own else ""
             raise DataError(
-                f"{split}: no usable images ({n_lost} in quarantine). Look at the paths and labels of data.{split}."
+                f"{split}: no usable images ({n_lost} in quarantine{first}). Look at the paths and labels of data.{split}."
             )
 
 
