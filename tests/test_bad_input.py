@@ -394,8 +394,8 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     assert facts["images"] == {"train": 12, "test": 3}
     made = [str(path) for path in Path("folds").rglob("*") if path.is_file()]
     assert facts["files"] == sorted(made)
-    assert len(made) == 3 + 4 + 4 + 4, (
-        "folds; tables, summary and rule; shards; quarantine, duplicates and two of classes"
+    assert len(made) == 3 + 5 + 4 + 4, (
+        "folds; tables, summary, groups and rule; shards; quarantine, duplicates and two of classes"
     )
 
 
@@ -449,7 +449,7 @@ def test_a_class_that_is_one_group_cannot_be_learnt_in_its_fold(raw: Raw, splitt
         split(raw, splitter)
 
 
-@pytest.mark.parametrize("value", ["3", "-1", "x", "0.5"])
+@pytest.mark.parametrize("value", ["3", "-2", "x", "0.5"])
 def test_a_predefined_fold_out_of_range(raw: Raw, value: str) -> None:
     fold_of = {id: str(int(id[1]) % 3) for id in raw.labels} | {"b2": value}
     grouped(raw, fold_of, fold_column="part")

@@ -151,6 +151,53 @@ WRONG = [
     ),
     ("predefined without column", {"folds": {"splitter": "predefined"}, "data": CSV}, ["needs data.fold_column"]),
     (
+        "no order",
+        {"folds": {"splitter": "ordered"}, "data": CSV},
+        ["needs data.order_column (source csv) or folds.file (id"],
+    ),
+    (
+        "order unused",
+        {"data": {**CSV, "order_column": "day"}},
+        ["data.order_column is set", "use ordered or ordered_blocks"],
+    ),
+    (
+        "order twice",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "config.yaml"}},
+        ["data.order_column and folds.file both give the order; remove one"],
+    ),
+    (
+        "sticky order",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "sticky": True}},
+        ["folds.sticky: splitter 'ordered' goes by the order alone, which new images shift; remove it"],
+    ),
+    (
+        "file for another splitter",
+        {"folds": {"file": "config.yaml"}},
+        ["folds.file is set but folds.splitter is 'stratified'"],
+    ),
+    (
+        "file that is not there",
+        {"folds": {"file": "no.csv", "splitter": "predefined"}},
+        ["folds.file = 'no.csv': no such file"],
+    ),
+    (
+        "gap for another splitter",
+        {"folds": {"gap": 2}},
+        ["folds.gap = 2: only splitters ordered and ordered_blocks have one"],
+    ),
+    ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
+    (
+        "multilabel splitter that parts groups",
+        {"data": {**CSV, "group_column": "patient"}, "folds": {"splitter": "multilabel_stratified"}},
+        ["folds.splitter is 'multilabel_stratified'", "use multilabel_stratified_group or group"],
+    ),
+    (
+        "extra images alone",
+        {"data": {**CSV, "extra_images": "src"}},
+        ["data.extra_images: there is no data.extra_train"],
+    ),
+    ("extra table missing", {"data": {**CSV, "extra_train": "no.csv"}}, ["data.extra_train = 'no.csv': no such file"]),
+    (
         "rounds without pools",
         {"data": CSV, "pseudo_labels": {"rounds": 1}},
         ["pseudo_labels.rounds", "no test or unlabeled images", "set rounds: 0"],

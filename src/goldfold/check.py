@@ -27,9 +27,13 @@ class Check:
     images: dict[str, int] = field(default_factory=dict)
     """Number of usable images by split."""
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
-    """How much of each class is in each fold: images, objects, or pixels."""
+    """How much of each class each fold validates: images, objects, or pixels."""
     folds: list[int] = field(default_factory=list)
     """Number of validation images of each fold."""
+    not_validated: int = 0
+    """Training images that no fold validates."""
+    deviation: float = 0.0
+    """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part, reason."""
     copies: list[dict[str, Any]] = field(default_factory=list)
@@ -77,10 +81,14 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
+    found.not_validated = int(summary["(all)"].get(-1, 0))
+    summary = summary[summary.index >= 0]
     found.folds = summary.pop("(all)").astype(int).tolist()
+    found.deviation = float(summary.pop("(deviation)").abs().max())
     names = read_json(folder / "manifest/classes.json")
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
+    found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
 
 
 def as_text(found: Check) -> str:
@@ -93,6 +101,8 @@ def as_text(found: Check) -> str:
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
     lines += roi.as_text(found.crops)
+    lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
+    lines.append(f"furthest from an even share of a class: {found.deviation:.1%}")
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")

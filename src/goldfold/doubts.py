@@ -109,6 +109,14 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
         )
 
 
+def about_groups(found: dict[str, int] | None) -> Iterator[str]:
+    """Whether the folds ask of a model what the test images ask; see `goldfold.data.splits.groups`."""
+    from goldfold.data.splits.groups import in_words
+
+    if found is not None and (found["shared"] or found["new"] < found["groups"]):
+        yield in_words(found)
+
+
 def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
     """Copies within and across the splits, and those with two labels, and what becomes of them."""
     by_cluster: dict[int, list[dict[str, Any]]] = {}

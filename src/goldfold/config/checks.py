@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.config.data import Submission
+from goldfold.config.fold_checks import check_folds
 from goldfold.config.learning import Model, Train
 from goldfold.config.names import NETWORKS, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
@@ -34,7 +35,7 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *_roi(config, task), *_folds(config), *_copies(config)]
+    problems += [*_files(config), *_roi(config, task), *check_folds(config), *_copies(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -179,7 +180,7 @@ def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
 
 def _files(config: Config) -> Iterator[str]:
     """What the user names is there."""
-    for key in ("test_answers", "groups"):
+    for key in ("test_answers", "groups", "extra_train", "extra_images"):
         path = getattr(config.data, key, None)
         if any(not Path(own).exists() for own in config.data.owned(path)):
             yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
@@ -198,22 +199,6 @@ def _roi(config: Config, task: type[Task]) -> Iterator[str]:
         )
     if method == "column" and config.data.source != "csv":
         yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
-
-
-def _folds(config: Config) -> Iterator[str]:
-    splitter, data = config.folds.splitter, config.data
-    grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
-    if splitter != "predefined" and getattr(data, "fold_column", None):
-        yield f"data.fold_column is set but folds.splitter is {splitter!r}: use predefined, or remove fold_column"
-    if splitter == "predefined" and getattr(data, "fold_column", None) is None:
-        yield f"folds.splitter = {splitter!r}: needs data.fold_column (source csv)"
-    if splitter in ("group", "stratified_group") and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, boxes)"
-    if splitter == "stratified" and grouped:
-        yield (
-            "there are groups (data.group_column or data.groups) but folds.splitter is 'stratified', which would split "
-            "groups over folds: use stratified_group or group, or remove the groups"
-        )
 
 
 def _copies(config: Config) -> Iterator[str]:

@@ -20,6 +20,8 @@ RAW = (
     "test_answers",
     "unlabeled",
     "groups",
+    "extra_train",
+    "extra_images",
 )
 """Keys of sources that name the user's files and folders."""
 

@@ -85,6 +85,10 @@ def read(
     stack: list[str] | None = None,
     stack_pattern: str = "{id}_{channel}",
     roi_columns: Sequence[str] = (),
+    order_column: str | None = None,
+    train_only_column: str | None = None,
+    extra_train: str | None = None,
+    extra_images: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
@@ -92,24 +96,27 @@ def read(
     Images below ``images`` that no table names come back as rows of train without a label, but not with
     ``image_columns``: nobody knows which belong together.
     """
-    columns = image_columns or [image_column or id_column]
+    from goldfold.data.sources import placed  # it reads tables too
+
+    columns = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
+    named = image_columns or [image_column or id_column]
     how = Naming(
-        id_column, columns, "image_columns" if image_columns else "image_column", stack, stack_pattern, roi_columns
+        id_column, named, "image_columns" if image_columns else "image_column", stack, stack_pattern, roi_columns
     )
     listed = _listed(train, images, "data.train", how)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
-    for name, column in (("group", group_column), ("fold", fold_column)):
-        if column is not None:
-            listed[name] = column_of(table, column, train, f"data.{name}_column")
-            if listed[name].isna().any():
-                first = listed["id"][listed[name].isna()].iloc[0]
-                raise DataError(
-                    f"{train}: column {column!r} is empty in {listed[name].isna().sum()} rows, first {first!r}. Fill it."
-                )
+    listed = placed.with_places(listed, table, train, columns)
+    if extra_train is not None:
+        more = _listed(extra_train, extra_images or images, "data.extra_train", how)
+        table = read_csv(extra_train, "data.extra_train")
+        more["label"] = column_of(table, label_column, extra_train, "data.label_column")
+        more = placed.with_places(more, table, extra_train, placed.present(columns, table))
+        listed = placed.with_extra(listed, more)
     tables = {"train": listed}
     if test is not None:
         tables["test"] = _listed(test, test_images or images, "data.test", how)
+        tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
     if unlabeled is not None:
         pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
         tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
