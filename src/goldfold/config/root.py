@@ -19,7 +19,7 @@ class Cache(Section):
 
     max_gb: Number = Field(50.0, ge=0)
     """Where all images at all sizes would take more than this as arrays, by their number and the sizes, they are kept as
-    PNGs: a fifth to a half of the room, slower to read, the same pixels."""
+    PNGs: a third to four fifths of the room, slower to read, the same pixels."""
 
 
 class Ensemble(Section):
