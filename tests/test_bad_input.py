@@ -366,7 +366,9 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     assert facts["images"] == {"train": 12, "test": 3}
     made = [str(path) for path in Path("folds").rglob("*") if path.is_file()]
     assert facts["files"] == sorted(made)
-    assert len(made) == 3 + 4 + 4 + 4, "folds; tables, summary and rule; shards; quarantine, duplicates and two of classes"
+    assert len(made) == 3 + 4 + 4 + 4, (
+        "folds; tables, summary and rule; shards; quarantine, duplicates and two of classes"
+    )
 
 
 def test_the_same_folds_are_not_written_again_and_stale_ones_go(raw: Raw) -> None:

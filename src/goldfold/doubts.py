@@ -10,7 +10,7 @@ RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
 SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
 WITHIN = {
-    "group": "each group is kept in one fold",
+    "group": "each group is kept in one fold, unless a column says the folds",
     "drop": "the first by id of each is kept",
     "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
 }
@@ -95,3 +95,9 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
     if two:
         names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
         yield f"{len(two)} groups of copies have more than one label, first: {names}; {LABELS[policy['two_labels']]}"
+
+
+def about_parted(n_groups: int) -> Iterator[str]:
+    """Copies that the user's own folds part."""
+    if n_groups:
+        yield f"{n_groups} groups of copies lie in several of the folds that data.fold_column gives: the score is too good"

@@ -10,6 +10,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.cache import shard_of
 from goldfold.data.splits import split
+from goldfold.data.together import parted
 from goldfold.runtime.files import read_json, write_if_changed
 
 CACHED = ("id", "path", "sha256")
@@ -43,6 +44,10 @@ def run(
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
+    if n_parted := parted(train, numbers):
+        print(
+            f"{n_parted} groups of copies lie in several of the folds of the column: the score is too good", flush=True
+        )
     for number in range(n_folds):
         part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
         rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
