@@ -56,7 +56,27 @@ WRONG = [
         ["metric = 'acuracy'", "nearest is 'accuracy'", "allowed with classification: accuracy, ", "log_loss"],
     ),
     ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "'poly'"]),
-    ("Literal of numbers", {"data": {"source": "digits", "channels": 2}}, ["data.channels = 2", "allowed: 1 or 3"]),
+    ("no channel", {"data": {"source": "digits", "channels": 0}}, ["data.channels = 0", "greater than or equal to 1"]),
+    (
+        "no rule for 16 bits",
+        {"data": {"source": "digits", "scale_16bit": [4095, 0]}},
+        ["data.scale_16bit: [4095, 0]", "full_range, min_max, percentile, or two values [black, white]"],
+    ),
+    (
+        "a pattern without an id",
+        {"data": {**CSV, "stack_pattern": "{channel}"}},
+        ["data.stack_pattern", "{id} and {channel}"],
+    ),
+    (
+        "channels that files cannot share",
+        {"data": {**CSV, "stack": ["r", "g"], "channels": 3}},
+        ["channels = 3: 2 files an image cannot share them evenly"],
+    ),
+    (
+        "two ways to name files",
+        {"data": {**CSV, "image_columns": ["a", "b"], "stack": ["r", "g"]}},
+        ["image_columns and stack do not go together"],
+    ),
     ("text for whole number", {"train": {"epochs": "3"}}, ["train.epochs = '3'", "valid integer"]),
     ("float for whole number", {"train": {"epochs": 3.5}}, ["train.epochs = 3.5", "valid integer"]),
     ("text for number", {"models": small(dropout="much")}, ["models[0].dropout = 'much'", "valid number"]),
@@ -130,6 +150,53 @@ WRONG = [
         ["there are groups (data.group_column or", "folds.splitter is 'stratified'", "use stratified_group or group"],
     ),
     ("predefined without column", {"folds": {"splitter": "predefined"}, "data": CSV}, ["needs data.fold_column"]),
+    (
+        "no order",
+        {"folds": {"splitter": "ordered"}, "data": CSV},
+        ["needs data.order_column (source csv) or folds.file (id"],
+    ),
+    (
+        "order unused",
+        {"data": {**CSV, "order_column": "day"}},
+        ["data.order_column is set", "use ordered or ordered_blocks"],
+    ),
+    (
+        "order twice",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "config.yaml"}},
+        ["data.order_column and folds.file both give the order; remove one"],
+    ),
+    (
+        "sticky order",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "sticky": True}},
+        ["folds.sticky: splitter 'ordered' goes by the order alone, which new images shift; remove it"],
+    ),
+    (
+        "file for another splitter",
+        {"folds": {"file": "config.yaml"}},
+        ["folds.file is set but folds.splitter is 'stratified'"],
+    ),
+    (
+        "file that is not there",
+        {"folds": {"file": "no.csv", "splitter": "predefined"}},
+        ["folds.file = 'no.csv': no such file"],
+    ),
+    (
+        "gap for another splitter",
+        {"folds": {"gap": 2}},
+        ["folds.gap = 2: only splitters ordered and ordered_blocks have one"],
+    ),
+    ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
+    (
+        "multilabel splitter that parts groups",
+        {"data": {**CSV, "group_column": "patient"}, "folds": {"splitter": "multilabel_stratified"}},
+        ["folds.splitter is 'multilabel_stratified'", "use multilabel_stratified_group or group"],
+    ),
+    (
+        "extra images alone",
+        {"data": {**CSV, "extra_images": "src"}},
+        ["data.extra_images: there is no data.extra_train"],
+    ),
+    ("extra table missing", {"data": {**CSV, "extra_train": "no.csv"}}, ["data.extra_train = 'no.csv': no such file"]),
     (
         "rounds without pools",
         {"data": CSV, "pseudo_labels": {"rounds": 1}},
@@ -617,7 +684,8 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     task = TASK_OF_TARGET[kind.target]
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
-    assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters)
+    asked_for = {"roi_columns"}  # handed where data.roi is method: column alone
+    assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
 
 
 def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:

@@ -5,11 +5,16 @@ checkpoint folds:
         recipe=recipe(
             f"{RESULTS}/folds/run.json",
             code=code("folds"),
+            data=lambda wildcards: {
+                path: fingerprint([path])
+                for path in CONFIG.data.owned(CONFIG.folds.file)
+            },
             **slices.folds(CONFIG),
         ),
         manifest=[
             *rules.manifest.output.tables,
             rules.manifest.output.quarantine,
+            rules.manifest.output.duplicates,
             rules.manifest.output.classes,
             rules.manifest.output.class_ids,
         ],

@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Section, Unique
+from goldfold.config.base import Number, Section, Unique
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
-from goldfold.config.sources import DataBase
+from goldfold.config.sources import DataBase, Stacked
 
 
 class _Digits(DataBase):
@@ -59,13 +59,15 @@ class DigitsInk(_Digits):
     """Where the files are written."""
 
 
-class Folder(DataBase):
+class Folder(Stacked):
     """One folder a class; `train` may also hold `train/` and `val/` (or `valid/`), which are then pooled."""
 
     target: ClassVar[str] = "label"
     source: Literal["folder"]
     train: str
     """Folder with one sub-folder a class."""
+    extra_train: str | None = None
+    """Another such folder, whose images are learnt from in every fold and never validated: external data."""
     test: str | None = None
     """Folder of test images, searched with all sub-folders."""
     test_answers: str | None = None
@@ -89,7 +91,7 @@ class Metadata(Section):
         return self
 
 
-class Csv(DataBase):
+class Csv(Stacked):
     """A CSV table of ids and targets beside a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
@@ -110,6 +112,9 @@ class Csv(DataBase):
     id_column: str = "id"
     image_column: str | None = None
     """Column with file names; without it the id is the file name, with or without its suffix."""
+    image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
+    make `channels: 6`, which is what it is unless it is given."""
     label_column: str = "label"
     label_separator: Annotated[str, Field(min_length=1)] | None = None
     """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
@@ -125,7 +130,36 @@ class Csv(DataBase):
     group_column: str | None = None
     """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
-    """Column with the fold number, for `folds.splitter: predefined`."""
+    """Column with the fold number, for `folds.splitter: predefined`; -1 is learnt from in every fold, never validated."""
+    order_column: str | None = None
+    """Column with a number or a date (2024-05-31), for `folds.splitter: ordered` and `ordered_blocks`."""
+    train_only_column: str | None = None
+    """Column that says which images are learnt from in every fold and never validated (1, true or yes; 0, false, no or
+    empty): external data. They are left out of the folds that validate the same group or the same file."""
+    extra_train: str | None = None
+    """A second CSV of the same columns whose images are all train-only; it may lack those of group, fold and order."""
+    extra_images: str | None = None
+    """Folder of its images, where it is another than `images`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_of_columns(cls, values: Any) -> Any:
+        """A picture a column has three channels each."""
+        if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
+            return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
+        return values
+
+    @property
+    def n_files(self) -> int:
+        """One a channel of the stack, or one a column."""
+        return len(self.image_columns or self.stack or "1")
+
+    @model_validator(mode="after")
+    def _files_are_named_one_way(self) -> "Csv":
+        for other in ("stack", "image_column", "unlabeled"):
+            if self.image_columns is not None and getattr(self, other) is not None:
+                raise ValueError(f"image_columns and {other} do not go together; remove one")
+        return self
 
     @property
     def brings(self) -> str:
@@ -304,15 +338,31 @@ Data = Annotated[
 ]
 
 
+Splitter = Literal[
+    "stratified", "group", "stratified_group", "multilabel_stratified", "multilabel_stratified_group", "ordered",
+    "ordered_blocks", "predefined",
+]  # fmt: skip
+
+
 class Folds(Section):
     """How the training images are split for cross-validation."""
 
-    splitter: Literal["stratified", "group", "stratified_group", "predefined"] = "stratified"
+    splitter: Splitter = "stratified"
+    """`ordered`: fold k learns from what comes before its validation images, and the first images are never validated;
+    `ordered_blocks`: each fold validates a block of the order and learns from all others."""
     n_folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, lt=2**32)
     sticky: bool = False
     """Whether images keep their folds when others come or go, as long as splitter, n_folds and seed stay; scores of
     before and after then compare. Keep `folds/` of the results: it holds what was decided."""
+    file: str | None = None
+    """CSV (id, fold) for `predefined`, or (id, order) for ordered splits, where the data have no such column."""
+    gap: Number = Field(0.0, ge=0)
+    """Ordered splits: how far apart what is learnt from and what is validated must be, in units of the order; days for
+    dates."""
+    tolerance: Annotated[Number, Field(gt=0)] | None = None
+    """How far a fold may be from its even share of a class, 0.1 being a tenth more or less; one image is always allowed.
+    Without it, any split is taken, and the deviation is printed and shown."""
 
 
 class Submission(Section):

@@ -54,6 +54,7 @@ class Classification:
     labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = True
     flaws_may = ("fail",)
     submits_by = ("format", "label_column")
     submission_files: tuple[str, ...] = ()
