@@ -178,16 +178,21 @@ parsed = functools.cache(ast.parse)
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
-    """A copy of the code; gives (stage, task, network -> digest), computed anew each time."""
+    """A copy of the code; gives (stage, task, network -> digest), computed anew where a file has changed."""
     shutil.copytree(repo / "src/goldfold", tmp_path / "src/goldfold", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(repo / "workflow/scripts", tmp_path / "workflow/scripts")
     place(monkeypatch, tmp_path)
     monkeypatch.setattr(source, "_tree", lambda file: parsed(file.read_text()))
     caches = (provenance.source_digest, provenance.code_table, source.code_digest, source._imports)
 
+    seen: list[Any] = [None]
+
     def digest(stage: str, task: str = "classification", network: str = "small_resnet") -> str:
-        for cached in caches:
-            cached.cache_clear()
+        files = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(tmp_path.rglob("*.py"))]
+        if seen[0] != files:
+            seen[0] = files
+            for cached in caches:
+                cached.cache_clear()
         return source_digest(stage, *asked_with(stage, task, network))
 
     yield digest

@@ -50,17 +50,15 @@ def read(
     how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
     target = Target(label_column, label_columns, label_separator, empty_label, target_column)
     places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
-    tables = {"train": _learnt(train, images, "data.train", how, target, places)}
-    if metadata is not None:
-        tables["train"] = tables["train"].join(metadata_of(train, "train", **metadata))
+    known = metadata or {"numeric": (), "categorical": ()}
+    tables = {"train": _learnt(train, images, "train", how, target, places, known)}
     if extra_train is not None:
-        extra = _learnt(extra_train, extra_images or images, "data.extra_train", how, target, places)
+        extra = _learnt(extra_train, extra_images or images, "extra_train", how, target, places, known)
         tables["train"] = placed.with_extra(tables["train"], extra)
     if test is not None:
         tables["test"] = listed(test, test_images or images, "data.test", how)
         tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
-        if metadata is not None:
-            tables["test"] = tables["test"].join(metadata_of(test, "test", **metadata))
+        tables["test"] = tables["test"].join(metadata_of(test, "test", **known))
     if unlabeled is not None:
         pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
         tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
@@ -70,13 +68,15 @@ def read(
 
 
 def _learnt(
-    csv: str, images: str, key: str, how: Naming, target: Target, places: Mapping[str, str | None]
-) -> pd.DataFrame:
-    """Images of a table of training images, with their targets and places; a table of extra ones may lack places."""
-    table = read_csv(csv, key)
-    rows = listed(csv, images, key, how)
+    csv: str, images: str, split: str, how: Naming, target: Target,
+    places: Mapping[str, str | None], known: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:  # fmt: skip
+    """Images of a table of training images, with target, metadata and places; a table of extra ones may lack places."""
+    table = read_csv(csv, f"data.{split}")
+    rows = listed(csv, images, f"data.{split}", how)
     rows[target.name] = target.of(table, csv)
-    return placed.with_places(rows, table, csv, places if key == "data.train" else placed.present(places, table))
+    rows = rows.join(metadata_of(csv, split, **known))
+    return placed.with_places(rows, table, csv, places if split == "train" else placed.present(places, table))
 
 
 def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFrame]:

@@ -79,14 +79,14 @@ def _parted(cell: str, separator: str) -> str:
 def metadata_of(path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
     """Columns ``meta_<name>`` as text, and a line about each on the terminal: how often it is missing.
 
-    Columns that a table of test images lacks are left out.
+    Columns that a table of test images, or of external ones, lacks are left out.
 
     Raises:
         DataError: a training table lacks a column, or a numeric one holds something else.
     """
     table, found = read_csv(path, f"data.{split}"), {}
     for name in (*numeric, *categorical):
-        if split == "test" and name not in table:
+        if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
             continue
         values = column_of(table, name, path, "data.metadata")
