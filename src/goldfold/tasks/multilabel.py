@@ -63,7 +63,6 @@ class MultiLabel:
     flaws_may = ("fail", "quarantine", "drop")
     submits_by = ("format", "label_column")
     submission_files: tuple[str, ...] = ()
-    follows_roi = True
     compose_params: ClassVar[dict[str, Any]] = {}
 
     def __init__(

@@ -63,7 +63,6 @@ class Regression:
     flaws_may = ("fail", "quarantine")
     submits_by = ("label_column",)
     submission_files: tuple[str, ...] = ()
-    follows_roi = True
     compose_params: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, classes: Sequence[str]) -> None:
