@@ -269,7 +269,7 @@ def prepare(tiny: Tiny, splits: list[str]) -> Tiny:
     folds.run(str(tiny.root / "manifest"), str(tiny.folds), tiny.task, splits, "stratified", 2, 0, 1)
     for split in (split for split in splits if split != "answers"):
         shard, cached = tiny.folds / f"shards/{split}-0.csv", tiny.root / f"cache/{split}-0"
-        cache.run(str(shard), str(cached), size, 3, "squash")
+        cache.run(str(shard), str(cached), size, config.data.channels, "squash")
     return tiny
 
 

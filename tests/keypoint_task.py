@@ -93,6 +93,7 @@ class Keypoints:
     weighs_samples = True
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = False
     flaws_may = ("fail", "quarantine")
     submits_by: tuple[str, ...] = ()
     submission_files: tuple[str, ...] = ()

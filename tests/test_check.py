@@ -71,7 +71,9 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
     for doubt in (
         "1 of 24 images of train are left out (4%); see the reasons",
         "1 files are not what their suffix says, first images/01.png: JPEG",
-        "1 of 23 images have more than 8 bits a channel, first images/02.png: the upper 8 are used",
+        "1 of 23 images have more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
+        "stretched by itself (data.scale_16bit: percentile); where brightness tells classes apart, set data.scale_16bit: "
+        "[0, 4095]",
         "images differ in the number of channels: 1 with 1, 22 with 3",
     ):
         assert f"  {doubt}" in said
@@ -126,14 +128,16 @@ def test_copies_are_told_within_and_across_the_splits(capsys: pytest.CaptureFixt
     cv2.imwrite("images/t.png", picture)
     Path("more").mkdir()
     cv2.imwrite("more/u.png", cv2.resize(picture, (128, 96), interpolation=cv2.INTER_LINEAR))
+    cv2.imwrite("more/v.png", generator.integers(0, 255, (48, 64, 3), np.uint8))
     Path("test.csv").write_text("id\nt\n")
     said = run(capsys)[1]
     for doubt in (
-        "1 groups of training images are copies of each other, first '00' and '01' (nearly the same picture): where they",
-        "1 groups of copies span train+test, first '00' and '01'",
-        "1 groups of copies span train+unlabeled",
+        "1 groups of training images are copies of each other, first '00' and '01' (nearly the same picture): each group is kept",
+        "1 groups of copies span train+test, first '00' and '01' (nearly the same picture): the score on such test images",
+        "1 groups of copies span train+unlabeled, first '00' and '01' (nearly the same picture): the unlabeled images are left",
         "1 groups of copies have more than one label, first: '00' is 'dog', '01' is 'cat'",
     ):
         assert f"  {doubt}" in said
+    assert "  unlabeled u (more/u.png): looks like training image 00" in said
     told = json.loads(run(capsys, "--json")[1])
     assert sorted(row["id"] for row in told["copies"]) == ["00", "01", "t", "u"]

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold.data import hamming
-from goldfold.data.duplicates import components, find
+from goldfold.data.duplicates import find
 from goldfold.data.hamming import near_pairs
 from goldfold.data.perceptual import FLAT, perceptual_hash, signature
+from goldfold.data.together import components
 from goldfold.runtime.errors import DataError
 
 

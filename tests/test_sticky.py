@@ -81,6 +81,7 @@ def stage(n: int, sticky: bool, n_folds: int = 2, seed: int = 0) -> dict[str, st
     Path("manifest").mkdir(exist_ok=True)
     table.to_csv("manifest/train.csv", index=False)
     pd.DataFrame(columns=["split", "id", "path", "part", "reason"]).to_csv("manifest/quarantine.csv", index=False)
+    Path("manifest/duplicates.csv").write_text("cluster\n")
     write_json("manifest/classes.json", CLASSES)
     write_json("manifest/class_ids.json", {})
     task = {"name": "classification"}

@@ -38,6 +38,8 @@ class Check:
     """Rows of the quarantine: split, id, path, part, reason."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
+    crops: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How many images are cut, by split; see `goldfold.data.roi.counts`. Empty where all are taken whole."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -57,9 +59,12 @@ def check(path: str | Path) -> Check:
 def _make(config: Config, folder: Path, found: Check) -> None:
     import pandas as pd
 
+    from goldfold.data import duplicates
+    from goldfold.data.roi import counts as roi
     from goldfold.stages import folds, manifest
 
-    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **slices.manifest(config))
+    settings = slices.manifest(config)
+    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {
         name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
         for name in (*config.tables, "quarantine")
@@ -67,9 +72,13 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
-    found.doubts += doubts.about_files([path for table in tables.values() for path in table["path"]])
-    found.copies = doubts.copies(tables).to_dict("records")
-    found.doubts += doubts.about_copies(found.copies)
+    found.doubts += doubts.about_files(
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
+    )
+    found.crops = roi.counts(tables)
+    found.doubts += doubts.about_crops(found.crops)
+    found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
+    found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
     found.not_validated = int(summary["(all)"].get(-1, 0))
@@ -84,6 +93,8 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
 def as_text(found: Check) -> str:
     """What was found in words."""
+    from goldfold.data.roi import counts as roi
+
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
@@ -91,6 +102,7 @@ def as_text(found: Check) -> str:
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     lines.append(f"furthest from an even share of a class: {found.deviation:.1%}")
+    lines += roi.as_text(found.crops)
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")

@@ -1,23 +1,31 @@
 """What may be wrong with data that can be run."""
 
-import os
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 FEW_IMAGES = 10
 RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
-LEAKS = {
-    "train+test": "the score on such test images says what was learnt by heart",
-    "train+unlabeled": "pseudo labels would bring validation images into training",
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "TIFF": {".tif", ".tiff"},
+    "MPO": {".jpg", ".jpeg"},
+    "DICOM": {".dcm", ".dicom"},
 }
+WITHIN = {
+    "group": "each group is kept in one fold",
+    "drop": "the first by id of each is kept",
+    "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
+}
+ACROSS = {
+    "report": "the score on such test images says what was learnt by heart (data.duplicates_across: drop_train leaves the "
+    "training images out)",
+    "drop_train": "the training images are left out",
+}
+POOL = (("train+unlabeled", "the unlabeled images are left out, else a model would train on its validation images"),)
+LABELS = {"keep": "one of them may be wrong (data.on_two_labels)", "quarantine": "they are left out"}
 
 
 def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> Iterator[str]:
@@ -29,28 +37,61 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
             yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
 
 
-def about_files(paths: list[str]) -> Iterator[str]:
-    """What the look at every image, which is remembered, says of the files."""
+def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:
+    """What the look at every image, which is remembered, says of the files, where 16 bits are scaled by this rule."""
     from goldfold.data.integrity import scan
+    from goldfold.data.stacks import files_of
 
     table = scan(paths, 1)
     known = table["kind"] != ""
     false = known & ~table.apply(
-        lambda row: Path(row["path"]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"}), axis=1
+        lambda row: (
+            Path(files_of(row["path"])[0]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"})
+        ),
+        axis=1,
     )
     if false.any():
         first = table[false].iloc[0]
         yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
-    deep = table["bits"] > 8
-    if deep.any():
+    deep = table[table["bits"] > 8]
+    if len(deep):
+        largest, first = int(deep["largest"].max()), files_of(deep["path"].iloc[0])[0]
         yield (
-            f"{int(deep.sum())} of {len(table)} images have more than 8 bits a channel, first {table[deep]['path'].iloc[0]}: "
-            f"the upper 8 are used, so one whose values are small is nearly black"
+            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {first}, with values "
+            f"up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())
     if len(kinds) > 1:
         told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
         yield f"images differ in the number of channels: {told}; all are read with data.channels"
+
+
+def _about_scale(rule: str | list[int], largest: int) -> str:
+    """What data.scale_16bit does to images with values of up to ``largest``."""
+    bits = max(8, largest.bit_length())
+    better = f"data.scale_16bit: [0, {2**bits - 1}]"
+    if isinstance(rule, list):
+        return (
+            f"data.scale_16bit cuts off what lies above {rule[1]:,}" * (largest > rule[1])
+            or "data.scale_16bit fits them"
+        )
+    if rule == "full_range":
+        return f"set {better}, or they are nearly black" if bits < 15 else "data.scale_16bit: full_range fits them"
+    return f"each is stretched by itself (data.scale_16bit: {rule}); where brightness tells classes apart, set {better}"
+
+
+def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Splits of which more than a twentieth finds no part to cut out, and boxes that are cut off."""
+    for split, of in found.items():
+        n_whole = sum(of["whole"].values())
+        if n_whole > of["images"] / 20:
+            reason = max(of["whole"], key=lambda name: of["whole"][name])
+            yield (
+                f"{n_whole} of {of['images']} images of {split} are taken whole ({n_whole / of['images']:.0%}), most often "
+                f"because: {reason}; a network sees two kinds of pictures then"
+            )
+        if of["boxes_lost"]:
+            yield f"{of['boxes_lost']} boxes of {split} lie outside what is cut out: no model can find them"
 
 
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
@@ -76,25 +117,8 @@ def about_groups(found: dict[str, int] | None) -> Iterator[str]:
         yield in_words(found)
 
 
-def copies(tables: dict[str, "pd.DataFrame"]) -> "pd.DataFrame":
-    """Images that have an exact or near copy, a row each; see `goldfold.data.duplicates.find`."""
-    import pandas as pd
-
-    from goldfold.data import duplicates, perceptual
-    from goldfold.data.looking import look_at
-
-    columns = ["split", "id", "path", "sha256", "label"]
-    parts = [table.assign(split=split) for split, table in tables.items() if split != "answers"]
-    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
-    seen = look_at(table["path"], perceptual.look, os.cpu_count() or 1)
-    signatures = [seen[path][1] for path in table["path"]]
-    table["hash"] = [hash for hash, _ in signatures]
-    table["thumbnail"] = [b64decode(text) for _, text in signatures]
-    return duplicates.find(table)
-
-
-def about_copies(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Copies within and across the splits, and those with two labels."""
+def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
+    """Copies within and across the splits, and those with two labels, and what becomes of them."""
     by_cluster: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         by_cluster.setdefault(row["cluster"], []).append(row)
@@ -107,14 +131,13 @@ def about_copies(rows: list[dict[str, Any]]) -> Iterator[str]:
     within = [rows for rows in by_cluster.values() if sum(row["split"] == "train" for row in rows) > 1]
     if within:
         yield (
-            f"{len(within)} groups of training images are copies of each other, {told(within)}: where they lie in two folds, "
-            f"the score is too good; give them one group"
+            f"{len(within)} groups of training images are copies of each other, {told(within)}: {WITHIN[policy['within']]}"
         )
-    for splits, why in LEAKS.items():
+    for splits, why in (("train+test", ACROSS[policy["across"]]), *POOL):
         across = [rows for rows in by_cluster.values() if set(splits.split("+")) <= {row["split"] for row in rows}]
         if across:
             yield f"{len(across)} groups of copies span {splits}, {told(across)}: {why}"
     two = [rows for rows in by_cluster.values() if rows[0]["n_labels"] > 1]
     if two:
         names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
-        yield f"{len(two)} groups of copies have more than one label, first: {names}"
+        yield f"{len(two)} groups of copies have more than one label, first: {names}; {LABELS[policy['two_labels']]}"

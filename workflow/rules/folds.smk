@@ -14,6 +14,7 @@ checkpoint folds:
         manifest=[
             *rules.manifest.output.tables,
             rules.manifest.output.quarantine,
+            rules.manifest.output.duplicates,
             rules.manifest.output.classes,
             rules.manifest.output.class_ids,
         ],

@@ -9,6 +9,7 @@ rule manifest:
     output:
         tables=expand(f"{RESULTS}/manifest/{{split}}.csv", split=CONFIG.tables),
         quarantine=f"{RESULTS}/manifest/quarantine.csv",
+        duplicates=f"{RESULTS}/manifest/duplicates.csv",
         classes=f"{RESULTS}/manifest/classes.json",
         class_ids=f"{RESULTS}/manifest/class_ids.json",
         generated=CONFIG.data.generated,

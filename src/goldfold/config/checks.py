@@ -35,7 +35,7 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *check_folds(config)]
+    problems += [*_files(config), *_roi(config, task), *check_folds(config), *_copies(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -184,3 +184,32 @@ def _files(config: Config) -> Iterator[str]:
         path = getattr(config.data, key, None)
         if any(not Path(own).exists() for own in config.data.owned(path)):
             yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
+    for path in config.data.roi.files:
+        if not Path(path).is_file():
+            yield f"data.roi.boxes = {path!r}: no such file; run the detector first, or correct it"
+
+
+def _roi(config: Config, task: type[Task]) -> Iterator[str]:
+    """What is cut out moves with its task's targets, and is in the data."""
+    method = config.data.roi.method
+    if method != "none" and not task.follows_roi:
+        yield (
+            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
+            f"(follows_roi = True); use none"
+        )
+    if method == "column" and config.data.source != "csv":
+        yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
+
+
+def _copies(config: Config) -> Iterator[str]:
+    """Keys on copies that would do nothing, or nothing right."""
+    data, ignored = config.data, config.data.duplicates == "ignore"
+    fields = type(data).model_fields
+    for key in ("duplicates_distance", "duplicates_mirrored", "duplicates_across", "on_two_labels"):
+        value = getattr(data, key)
+        if ignored and value != fields[key].default:
+            yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
+    if data.duplicates_mirrored and data.duplicates_distance is None:
+        yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
+    if data.on_two_labels != "keep" and data.target != "label":
+        yield f"data.on_two_labels = {data.on_two_labels!r}: source {data.source!r} has no labels to compare; remove it"

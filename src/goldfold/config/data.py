@@ -1,13 +1,13 @@
 """Config of the data: where images and labels are, and how they are split."""
 
 from pathlib import PurePath
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Number, Section
+from goldfold.config.base import Number, Section, Unique
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
-from goldfold.config.sources import DataBase
+from goldfold.config.sources import DataBase, Stacked
 
 
 class Digits(DataBase):
@@ -35,7 +35,7 @@ class Digits(DataBase):
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
 
-class Folder(DataBase):
+class Folder(Stacked):
     """One folder a class; `train` may also hold `train/` and `val/` (or `valid/`), which are then pooled."""
 
     target: ClassVar[str] = "label"
@@ -52,7 +52,7 @@ class Folder(DataBase):
     """Folder of images without labels, searched with all sub-folders."""
 
 
-class Csv(DataBase):
+class Csv(Stacked):
     """A CSV table of ids and labels beside a folder of images."""
 
     target: ClassVar[str] = "label"
@@ -72,6 +72,9 @@ class Csv(DataBase):
     id_column: str = "id"
     image_column: str | None = None
     """Column with file names; without it the id is the file name, with or without its suffix."""
+    image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
+    make `channels: 6`, which is what it is unless it is given."""
     label_column: str = "label"
     group_column: str | None = None
     """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
@@ -86,6 +89,26 @@ class Csv(DataBase):
     """A second CSV of the same columns whose images are all train-only; it may lack those of group, fold and order."""
     extra_images: str | None = None
     """Folder of its images, where it is another than `images`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_of_columns(cls, values: Any) -> Any:
+        """A picture a column has three channels each."""
+        if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
+            return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
+        return values
+
+    @property
+    def n_files(self) -> int:
+        """One a channel of the stack, or one a column."""
+        return len(self.image_columns or self.stack or "1")
+
+    @model_validator(mode="after")
+    def _files_are_named_one_way(self) -> "Csv":
+        for other in ("stack", "image_column", "unlabeled"):
+            if self.image_columns is not None and getattr(self, other) is not None:
+                raise ValueError(f"image_columns and {other} do not go together; remove one")
+        return self
 
 
 class Coco(DataBase):

@@ -23,7 +23,8 @@ from goldfold.config.data import (
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
-from goldfold.config.root import Config, Ensemble, Report, Runtime
+from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
+from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -41,7 +42,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: digits": Digits,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
+    "data.roi, method: contour": ContourRoi,
+    "data.roi, method: column": ColumnRoi,
+    "data.roi, method: boxes": BoxesRoi,
     "folds": Folds,
+    "cache": Cache,
     "train": Train,
     "models[]": Model,
     "pseudo_labels": PseudoLabels,

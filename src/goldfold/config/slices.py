@@ -2,19 +2,28 @@
 
 from typing import Any
 
+from goldfold.config import roi
 from goldfold.config.names import NETWORKS
 from goldfold.config.root import Config
 from goldfold.tasks import find
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
+COPIES = {
+    "within": "duplicates",
+    "distance": "duplicates_distance",
+    "mirrored": "duplicates_mirrored",
+    "across": "duplicates_across",
+    "two_labels": "on_two_labels",
+}
+"""Setting of `goldfold.data.copies.Policy` -> key of data sources."""
 TOLD_BY_TASK = ("mask_values", "ignore_value")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "shards", "classes", *POLICIES, *TOLD_BY_TASK}
-    source = config.data.model_dump(exclude=others - config.data.handed)
+    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *COPIES.values(), *TOLD_BY_TASK}
+    source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
     return {
@@ -24,7 +33,10 @@ def manifest(config: Config) -> dict[str, Any]:
         "sample": sample,
         "submission": config.submission.model_dump(exclude={"sample"}),
         "classes": config.data.classes,
+        "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
+        **roi.settings(config.data.roi),
+        "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
     }
 
 

@@ -1,6 +1,7 @@
 """Exact and near copies among the images of all tables."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.data.hamming import Positions, near_blocks
 from goldfold.data.perceptual import FLAT, SIDE_PX
+from goldfold.data.together import components
 
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
 ORDER = {"train": 0, "test": 1, "unlabeled": 2}
@@ -23,15 +25,15 @@ def find(
     """A row for every image that has a copy, whatever the order of the table's rows.
 
     Args:
-        table: split, id, sha256; for near copies hash and thumbnail of `perceptual.signature`, and mirrored where
-            mirrored copies count; label where there is one.
+        table: split, id (text), sha256; for near copies hash and thumbnail of `perceptual.signature`, and mirrored where
+            mirrored copies count; label and path where there are some.
         max_distance: bits by which hashes may differ, 0 to 16; None for exact copies alone.
         min_correlation: of the thumbnails, from -1 to 1, that a near copy must reach.
 
     Returns:
         cluster: number from 0; chains of copies are one cluster. kind: exact (same bytes), near or mirrored, and
         distance (bits): to the nearest copy, of which ``nearest`` is split:id. splits: those of the cluster, such as
-        ``train+test``. n_labels: number of different labels in the cluster.
+        ``train+test``. n_labels: number of different labels in the cluster. path: as in ``table``.
 
     Raises:
         DataError: the distance is out of range.
@@ -40,7 +42,7 @@ def find(
     table = table.assign(_rank=rank).sort_values(["_rank", "split", "id"], kind="stable").reset_index(drop=True)
     n = len(table)
     if not n:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=[*COLUMNS, "path"])
     same, first = pd.factorize(table["sha256"])[0], np.flatnonzero(~table["sha256"].duplicated())
     pairs = np.stack([first[same], np.arange(n)], axis=1)
     best = np.full(n, np.iinfo(np.int64).max)
@@ -54,17 +56,10 @@ def find(
     return _described(table, components(n, pairs), best, same)
 
 
-def components(n: int, pairs: Positions) -> Positions:
-    """(n,) group number of each image, from 0 by first appearance.
-
-    Args:
-        pairs: (pairs, 2) positions of images that belong together.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int64)
+def read(path: str | Path) -> pd.DataFrame:
+    """What `find` gave, from the CSV that the manifest keeps of it; an empty label where there is none."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table.astype(dict.fromkeys(("cluster", "distance", "n_labels"), int))
 
 
 def _near(
@@ -103,20 +98,31 @@ def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return small / np.maximum(np.sqrt((small**2).sum(axis=(1, 2), keepdims=True)), 1e-6)
 
 
-def _described(table: pd.DataFrame, group: Positions, best: Positions, same: NDArray[Any]) -> pd.DataFrame:
-    n = len(table)
-    table = table.assign(cluster=group) if "label" in table else table.assign(cluster=group, label=None)
-    n_same = np.bincount(same)[same]
-    is_exact, position = n_same > 1, pd.Series(range(n))
-    first = position.groupby(same).transform("min").to_numpy()
-    second = position.groupby(same).transform(lambda rows: rows.iloc[min(1, len(rows) - 1)]).to_numpy()
-    other = np.where(is_exact, np.where(first == position, second, first), best % n)
-    names = (table["split"] + ":" + table["id"].astype(str)).to_numpy(object)
+def _described(table: pd.DataFrame, group: Positions, best: NDArray[np.int64], same: NDArray[np.int64]) -> pd.DataFrame:
+    """The rows that `find` gives, of images that it has numbered."""
+    n, sizes = len(table), np.bincount(same)
+    by_bytes, starts = np.argsort(same, kind="stable"), np.cumsum(sizes) - sizes
+    rows = np.flatnonzero(np.bincount(group)[group] > 1)
+    rows = rows[np.argsort(group[rows], kind="stable")]
+    same, best, cluster = same[rows], best[rows], pd.factorize(group[rows])[0]
+    is_exact, first = sizes[same] > 1, by_bytes[starts[same]]
+    second = by_bytes[starts[same] + is_exact]
+    other = np.where(is_exact, np.where(first == rows, second, first), best % n)
     kinds = np.where(is_exact, "exact", np.where(best % (2 * n) >= n, "mirrored", "near"))
-    table = table.assign(kind=kinds, distance=np.where(is_exact, 0, best // (2 * n)), nearest=names[other])
-    table = table[np.bincount(group)[group] > 1].copy()
-    by_cluster = table.groupby("cluster")
-    table["splits"] = table["cluster"].map(by_cluster["split"].agg(lambda splits: "+".join(dict.fromkeys(splits))))
-    table["n_labels"] = table["cluster"].map(by_cluster["label"].nunique())
-    table["cluster"] = pd.factorize(table["cluster"])[0]
-    return table.sort_values("cluster", kind="stable")[COLUMNS].reset_index(drop=True)
+    nearest = table["split"].to_numpy(object)[other] + ":" + table["id"].to_numpy(object)[other]
+    part = table.iloc[rows].reset_index(drop=True)
+    part = (part if "label" in part else part.assign(label=None)).assign(
+        cluster=cluster, kind=kinds, distance=np.where(is_exact, 0, best // (2 * n)), nearest=nearest,
+        splits=_splits(cluster, part["split"].to_numpy(object)),
+    )  # fmt: skip
+    part["n_labels"] = part.groupby("cluster")["label"].transform("nunique").astype(int)
+    return part[[*COLUMNS, *("path" for _ in range("path" in part))]]
+
+
+def _splits(cluster: NDArray[np.int64], split: NDArray[Any]) -> NDArray[Any]:
+    """(rows,) the splits of each row's cluster, such as ``train+test``."""
+    texts = np.full(cluster.max(initial=-1) + 1, "", object)
+    for name in sorted(set(split), key=lambda name: (ORDER.get(name, len(ORDER)), name)):
+        has = np.bincount(cluster[split == name], minlength=len(texts)) > 0
+        texts[has] = np.where(texts[has] == "", name, texts[has] + "+" + name)
+    return texts[cluster]

@@ -1,12 +1,18 @@
 """Find image files below a folder."""
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from goldfold.runtime.errors import DataError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
+
+PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")
+"""Names that need no second look: a million of them take a second instead of half a minute."""
 
 
 def images_below(root: str | Path, key: str) -> list[str]:
@@ -44,6 +50,8 @@ def inside(name: str, where: str) -> str:
     Raises:
         DataError: it leads out of the folder that it starts from.
     """
+    if PLAIN.fullmatch(name):
+        return name
     plain = PurePosixPath(name.replace("\\", "/"))
     if plain.is_absolute() or ".." in plain.parts or PureWindowsPath(name).is_absolute():
         raise DataError(
@@ -75,6 +83,11 @@ def without_suffix(name: str) -> str:
     return stem if suffix.lower() in SUFFIXES else name
 
 
+def below(root: str | Path) -> str:
+    """What stands before a relative path for it to be one below ``root``."""
+    return str(Path(root) / "x")[:-1]
+
+
 def pool_of(root: str | Path, key: str) -> "list[tuple[str, str]]":
     """(id, path) of every image below ``root``; the id is the relative path without suffix."""
-    return [(without_suffix(name), str(Path(root) / name)) for name in images_below(root, key)]
+    return [(without_suffix(name), below(root) + name) for name in images_below(root, key)]

@@ -28,8 +28,7 @@ def extend(
     amounts = content.assign(**{"(images)": 1.0}).groupby(units).sum()
     new = amounts[~amounts.index.isin(list(fold_of))]
     held = np.zeros((n_folds, amounts.shape[1]))
-    for unit, fold in fold_of.items():
-        held[fold] += amounts.loc[unit].to_numpy()
+    np.add.at(held, np.fromiter(fold_of.values(), np.int64), amounts.loc[list(fold_of)].to_numpy())
     totals = np.maximum(amounts.sum().to_numpy(), 1e-12)
     order = sorted(new.index, key=lambda unit: (-new.loc[unit].std(ddof=0), _draw(seed, unit)))
     for unit in order:

@@ -19,6 +19,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 VERSIONS_OF = (
     "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
     "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
+    "tifffile", "pydicom",
 )  # fmt: skip
 
 SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))

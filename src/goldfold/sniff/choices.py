@@ -55,7 +55,7 @@ def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submissio
     n_folds, folds = _folds(layout)
     flips = _flips(layout)
     data: Values = {"source": Setting(layout.source, layout.title), **layout.data}
-    if pictures.all_grey:
+    if pictures.all_grey and "stack" not in data:
         data["channels"] = Setting(1, "every image looked at is grey")
     if len(layout.train) < ONE_SHARD:
         data["shards"] = Setting(1, "pieces of the cache: a small set needs no more")

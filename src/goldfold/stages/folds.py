@@ -24,12 +24,13 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
-    - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on; an image that
-      fold k neither learns from nor validates is not in it
+    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on; an image
+      that fold k neither learns from nor validates is not in it
     - ``summary.csv``: how much of each class is in each fold, the number of its images, and how far the class that is
       furthest from its even share is from it; -1 is what no fold validates
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv``: as in the manifest
+    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and
+      ``duplicates.csv``: as in the manifest
     - ``test_groups.json``: how many groups of the test images are new; ``null`` where they have none
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
@@ -53,7 +54,7 @@ def run(
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     for number, of_fold in enumerate(learnt):
         part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns, *_cut(train)]])
         write_if_changed(out / f"fold{number}.csv", rows[of_fold | (numbers == number)].to_csv(index=False))
     _summarise(out, content, numbers, learnt)
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
@@ -63,12 +64,13 @@ def run(
             write_if_changed(out / f"{name}.csv", table.drop(columns="group", errors="ignore").to_csv(index=False))
         if name == "answers":  # nothing is computed from these images but a score
             continue
-        pieces = [shard_of(id, shards) for id in table["id"]]
+        pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
         for piece in range(shards):
-            rows = table[[number == piece for number in pieces]].reindex(columns=[*CACHED, *chosen_task.cached])
+            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached, *_cut(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
-    write_if_changed(out / "quarantine.csv", (Path(manifest) / "quarantine.csv").read_text())
+    for name in ("quarantine.csv", "duplicates.csv"):
+        write_if_changed(out / name, (Path(manifest) / name).read_text())
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     _remove_stale(out, n_folds, splits)
@@ -100,6 +102,11 @@ def _write_groups(
         found = compare_groups(train["group"], test["group"], numbers, learnt)
         print(in_words(found), flush=True)
     write_if_changed(out / "test_groups.json", json.dumps(found))
+
+
+def _cut(table: pd.DataFrame) -> list[str]:
+    """The column of the part of each image that is cut out, where there is one."""
+    return ["roi"] if "roi" in table else []
 
 
 def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:

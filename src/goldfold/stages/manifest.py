@@ -1,15 +1,18 @@
 """raw data -> manifest: one row an image, sound images only, the rest in quarantine with a reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from goldfold import tasks
-from goldfold.data import sources
+from goldfold.data import copies, sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
 from goldfold.data.sources.table import read_csv
 from goldfold.runtime.errors import DataError
@@ -38,8 +41,12 @@ def run(
     sample: str | None,
     submission: dict[str, str],
     workers: int,
+    channels: int = 3,
+    roi: dict[str, Any] | None = None,
+    duplicates: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``classes.json`` and ``class_ids.json`` into ``folder``.
+    """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``duplicates.csv``, and ``classes.json`` and
+    ``class_ids.json`` into ``folder``.
 
     Args:
         source: settings of the data source, its name under ``source``.
@@ -50,6 +57,9 @@ def run(
         sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
             checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
+        channels: what images are read as; one that has others is as bad as one that cannot be read.
+        roi: how to find the part of each image that is cut out, see `goldfold.data.roi.find`; None to take them whole.
+        duplicates: see `goldfold.data.copies.Policy`.
 
     Raises:
         DataError: the data cannot be used; the text says which, where and what to do.
@@ -58,13 +68,12 @@ def run(
     answers, categories = tables.pop("answers", None), tables.pop("categories", None)
     lost: list[pd.DataFrame] = []
     tell_apart(tables)
-    scanned = scan((path for table in tables.values() for path in table["path"]), workers)
+    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, lost, policy)
     tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)
     lost += dropped
-    if "unlabeled" in tables:
-        tables["unlabeled"] = _without_copies(tables["unlabeled"], tables["train"], lost)
+    tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_empty(tables, lost)
     chosen_task = tasks.build(task, names)
     _refuse_unseen(chosen_task, tables["train"])
@@ -72,6 +81,10 @@ def run(
     _check_submission(tables, chosen_task, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
         tables["answers"] = _answers(answers, tables["test"], own_ids, task, names, policy, workers)
+    tables = with_rois(tables, roi, workers)
+    if own_ids is not None:
+        found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
+    write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))
     _write(Path(folder), tables, lost, names)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)
@@ -155,15 +168,6 @@ def _answers(
     if table.empty:
         raise DataError(f"{where}: none of its {len(images)} images can be used, first {left_out[0]}. Correct them.")
     return table
-
-
-def _without_copies(pool: pd.DataFrame, train: pd.DataFrame, lost: list[pd.DataFrame]) -> pd.DataFrame:
-    """The pool without copies of training images: a fold's models would train on their validation images."""
-    original = pool["sha256"].map(train.drop_duplicates("sha256").set_index("sha256")["id"])
-    is_copy = original.notna()
-    reasons = "has the same bytes as training image " + original[is_copy].astype(str)
-    lost.append(pool[is_copy].assign(reason=reasons, split="unlabeled"))
-    return pool[~is_copy].reset_index(drop=True)
 
 
 def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> None:

@@ -70,6 +70,7 @@ class Classification:
     weighs_samples = True
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = True
     flaws_may = ("fail",)
     submits_by = ("format", "label_column")
     submission_files: tuple[str, ...] = ()

@@ -73,6 +73,8 @@ class Task(Protocol):
     """Default of ``data.on_missing_label``."""
     resizes: ClassVar[tuple[str, ...]]
     """Ways to put images into the network's frame."""
+    follows_roi: ClassVar[bool]
+    """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""
     flaws_may: ClassVar[tuple[str, ...]]
     """Values of ``data.on_bad_label``, the default first."""
     submits_by: ClassVar[tuple[str, ...]]
@@ -138,7 +140,8 @@ class Task(Protocol):
         """Entries of the file of predictions, made from one batch after the other.
 
         Args:
-            table: id and, where the task names them among its columns, width and height, in the order of the batches.
+            table: id and, where the task names them among its columns, width and height, in the order of the batches;
+                roi where images are cut, see `goldfold.data.geometry.placements`.
             frame: height and width of the network's input; ``resize`` says how images were put into it.
         """
 

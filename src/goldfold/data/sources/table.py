@@ -1,11 +1,14 @@
 """A CSV table of ids and labels beside a folder of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, images_below, inside, pool_of, without_suffix
+from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
+from goldfold.data.sources.stacked import images as images_of
+from goldfold.data.stacks import MISSING, files_of, joined, named
 from goldfold.runtime.errors import DataError, nearest
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -75,6 +78,7 @@ def read(
     unlabeled: str | None = None,
     id_column: str = "id",
     image_column: str | None = None,
+    image_columns: list[str] | None = None,
     label_column: str = "label",
     group_column: str | None = None,
     fold_column: str | None = None,
@@ -82,31 +86,42 @@ def read(
     train_only_column: str | None = None,
     extra_train: str | None = None,
     extra_images: str | None = None,
+    stack: list[str] | None = None,
+    stack_pattern: str = "{id}_{channel}",
+    roi_columns: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
-    Images below ``images`` that no table names come back as rows of train without a label.
+    ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
+    Images below ``images`` that no table names come back as rows of train without a label, but not with
+    ``image_columns``: nobody knows which belong together.
     """
     from goldfold.data.sources import placed  # it reads tables too
 
-    columns = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
-    listed = _listed(train, images, "data.train", id_column, image_column)
+    places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
+    columns = image_columns or [image_column or id_column]
+    how = Naming(
+        id_column, columns, "image_columns" if image_columns else "image_column", stack, stack_pattern, roi_columns
+    )
+    listed = _listed(train, images, "data.train", how)
     table = read_csv(train, "data.train")
     listed["label"] = column_of(table, label_column, train, "data.label_column")
-    listed = placed.with_places(listed, table, train, columns)
+    listed = placed.with_places(listed, table, train, places)
     if extra_train is not None:
-        more = _listed(extra_train, extra_images or images, "data.extra_train", id_column, image_column)
+        more = _listed(extra_train, extra_images or images, "data.extra_train", how)
         table = read_csv(extra_train, "data.extra_train")
         more["label"] = column_of(table, label_column, extra_train, "data.label_column")
-        more = placed.with_places(more, table, extra_train, placed.present(columns, table))
+        more = placed.with_places(more, table, extra_train, placed.present(places, table))
         listed = placed.with_extra(listed, more)
     tables = {"train": listed}
     if test is not None:
-        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+        tables["test"] = _listed(test, test_images or images, "data.test", how)
         tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
     if unlabeled is not None:
-        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
+        pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
+        tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
+    if image_columns is None:
+        tables["train"] = pd.concat([listed, _unnamed(images, tables, stack, stack_pattern)], ignore_index=True)
     return tables | answers(test_answers)
 
 
@@ -122,15 +137,43 @@ def answers(path: str | None) -> dict[str, pd.DataFrame]:
     return {"answers": table[["id", "label"]]}
 
 
-def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
-    """ids and paths of the rows of ``csv``."""
+@dataclass(frozen=True)
+class Naming:
+    """How a row of a table names its files."""
+
+    id_column: str
+    columns: list[str]
+    key: str
+    """The config key that names these columns."""
+    stack: list[str] | None
+    pattern: str
+    roi_columns: Sequence[str]
+
+
+def _listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
+    """ids and paths of the rows of ``csv``, and the boxes that it gives them."""
     table = read_csv(csv, key)
-    ids = column_of(table, id_column, csv, "data.id_column")
-    names = ids if image_column is None else column_of(table, image_column, csv, "data.image_column")
-    for column, values in ((id_column, ids), (image_column, names)):
+    ids = column_of(table, how.id_column, csv, "data.id_column")
+    names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
+    must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
+    for column, values in zip([how.id_column, *how.columns], must, strict=False):
         if values.isna().any():
             raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
-    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
+    if how.stack is not None:
+        bare = [without_suffix(name) for name in names[0]]
+        names = [pd.Series([named(id, channel, how.pattern) for id in bare]) for channel in how.stack]
+    parts = [paths_of(own.fillna(f"(column {column!r} is empty)"), csv, images)
+             for own, column in zip(names, how.columns * len(names), strict=False)]  # fmt: skip
+    several = len(parts) > 1 or how.stack is not None
+    paths = [joined(row) if several else row[0] for row in zip(*parts, strict=True)]
+    boxes = [column_of(table, column, csv, "data.roi.columns") for column in how.roi_columns]
+    texts = {"roi": pd.concat(boxes, axis=1).apply(_joined, axis=1)} if boxes else {}
+    return pd.DataFrame({"id": ids, "path": paths, **texts})
+
+
+def _joined(values: "pd.Series[str]") -> str | None:
+    """The values side by side, nothing where one is missing."""
+    return None if values.isna().any() else " ".join(values)
 
 
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
@@ -145,18 +188,22 @@ def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
     for name in reversed(found):
         by_stem[without_suffix(name)] = name
     paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    return [str(Path(images) / path) for path in paths]
+    before = below(images)
+    return [before + path for path in paths]
 
 
 def _missing(name: str) -> str:
     """The name a missing image would have, for the message that it is missing."""
-    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}.*"
+    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}"
 
 
-def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _unnamed(images: str, tables: dict[str, pd.DataFrame], stack: list[str] | None, pattern: str) -> pd.DataFrame:
     """Images that no table names: they have no label."""
-    named = {path for table in tables.values() for path in table["path"]}
-    rest = [name for name in images_below(images, "data.images") if str(Path(images) / name) not in named]
+    named = {file for table in tables.values() for path in table["path"] for file in files_of(path)}
+    rest = [
+        (id, path) for id, path in images_of(images, "data.images", stack, pattern) if named.isdisjoint(files_of(path))
+    ]
     taken = {id for table in tables.values() for id in table["id"]}
-    ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
-    return pd.DataFrame({"id": ids, "path": [str(Path(images) / name) for name in rest], "label": None})
+    names = {path: str(Path(path).relative_to(images)) for _, path in rest} if stack is None else {}
+    ids = [names.get(path, f"images/{id}") if id in taken else id for id, path in rest]
+    return pd.DataFrame({"id": ids, "path": [path for _, path in rest], "label": None})

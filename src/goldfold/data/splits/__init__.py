@@ -14,6 +14,7 @@ from goldfold.data.splits.predefined import listed, predefined
 from goldfold.data.splits.stratified import group, stratified, stratified_group
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
+from goldfold.data.together import joined, reunited
 from goldfold.runtime.errors import DataError, unknown
 
 Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
@@ -70,12 +71,13 @@ def split(
     order = mine[np.argsort(table["id"].to_numpy(dtype=str)[mine], kind="stable")]
     folds = np.full(len(table), -1, dtype=np.int64)
     sorted_rows = table.iloc[order].reset_index(drop=True), content.iloc[order].reset_index(drop=True)
-    folds[order] = (
-        extend(*sorted_rows, dict(known), n_folds, seed)
-        if known and splitter not in UNKEPT
-        else SPLITTERS[splitter](*sorted_rows, n_folds, seed)
-    )
-    check(table, content, folds, training(table, folds, n_folds, splitter, gap), splitter)
+    if known and splitter not in UNKEPT:
+        folds[order] = extend(joined(sorted_rows[0]), sorted_rows[1], dict(known), n_folds, seed)
+    else:
+        numbers = SPLITTERS[splitter](*sorted_rows, n_folds, seed)
+        folds[order] = numbers if splitter in UNKEPT else reunited(*sorted_rows, numbers, n_folds, seed)
+    learnt = training(table, folds, n_folds, splitter, gap)
+    check(table if splitter in UNKEPT else joined(table), content, folds, learnt, splitter)
     if tolerance is not None:
         check_tolerance(content, folds, n_folds, tolerance)
     return folds

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.data.together import COLUMN
 from goldfold.runtime.errors import DataError
 
 
@@ -30,6 +31,8 @@ def check(
             raise DataError(
                 f"all images of class {unseen[0]!r} fall into fold {number}, so its models would never see the class. "
                 f"Lower folds.n_folds, or use groups that do not hold a whole class."
+                + " Copies share a fold, see duplicates.csv; data.duplicates says otherwise."
+                * (COLUMN in table)
             )
         if len(unseen):
             raise DataError(

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.data.splits.ordered import positions
+from goldfold.data.together import joined
 
 SHARED = ("group", "sha256")
 """Columns whose values must not be on both sides of a fold, where rows are never validated or the order decides."""
@@ -25,8 +26,9 @@ def training(
     They learn from every row that they are not scored on, but
 
     - in an ordered split only from what comes before the validation part, at least ``gap`` before its first image; with
-      blocks also from what comes at least ``gap`` after its last one; and never from a group that they are scored on
-    - never from a row without a fold (-1) that is of a group they are scored on, or is the same file as one of its images
+      blocks also from what comes at least ``gap`` after its last one; and never from a group, or a copy of an image, that they
+      are scored on
+    - never from a row without a fold (-1) that is of a group they are scored on, or is a copy of one of its images
 
     Args:
         folds: validation fold of each row, -1 where it has none.
@@ -41,6 +43,7 @@ def training(
             learnt[number] &= np.isnan(place) | _is_apart(place, validated, gap, splitter == "ordered_blocks")
     suspects = np.ones(len(table), dtype=bool) if is_ordered else folds < 0
     if suspects.any():
+        table = joined(table)
         for column in [name for name in SHARED if name in table]:
             values = pd.factorize(table[column])[0]
             for number in range(n_folds):
