@@ -685,7 +685,7 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns"}  # handed where data.roi is method: column alone
-    assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
+    assert set(handed) - {"source", "outside_links"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
 
 
 def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:

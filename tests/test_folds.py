@@ -390,6 +390,7 @@ def stage(table: pd.DataFrame, splitter: str, n_folds: int = 2, **more: Any) -> 
         "manifest/train.csv", index=False
     )
     pd.DataFrame(columns=["split", "id", "path", "part", "reason"]).to_csv("manifest/quarantine.csv", index=False)
+    Path("manifest/duplicates.csv").write_text("cluster\n")
     write_json("manifest/classes.json", CLASSES)
     write_json("manifest/class_ids.json", {})
     splits = ["train", "test"] if Path("manifest/test.csv").exists() else ["train"]
@@ -423,6 +424,19 @@ def test_a_copy_of_a_validated_image_is_left_out_of_its_fold_alone_and_a_known_f
     after = pd.read_csv("folds/train.csv", index_col="id")["fold"]
     assert (after[before.index] == before).all()
     assert set(after[12:]) <= {0, 1}
+
+
+@pytest.mark.parametrize("splitter", ["stratified", "ordered_blocks"])
+def test_near_copies_are_never_on_both_sides_of_a_fold(splitter: str) -> None:
+    table = table_of(16, order=[str(number) for number in range(16)])
+    table["copies"] = ["c" if number in (0, 9, 15) else "" for number in range(16)]
+    table["train_only"] = ["1" if number == 9 else "" for number in range(16)]
+    found = folds_of(table, splitter, 2)
+    learnt, copies = training(table, found, 2, splitter), (table["copies"] == "c").to_numpy()
+    assert found[9] == -1
+    assert all(not (part & copies).any() for number, part in enumerate(learnt) if (copies & (found == number)).any())
+    assert (found[0] == found[15]) == (splitter == "stratified"), "an order is not broken for a copy, it is left out"
+    assert learnt[:, ~copies].sum() >= 10, "others are learnt from"
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.data.splits.ordered import positions
-from goldfold.data.together import COLUMN
+from goldfold.data.together import COLUMN, joined
 
 SHARED = ("group", "sha256")
 """Columns whose values must not be on both sides of a fold, where rows are never validated or the order decides."""
@@ -28,7 +28,7 @@ def training(
     - in an ordered split only from what comes before the validation part, at least ``gap`` before its first image; with
       blocks also from what comes at least ``gap`` after its last one; and never from a group that they are scored on
     - never from a copy of an image that they are scored on, where the manifest names copies
-    - never from a row without a fold (-1) that is of a group they are scored on, or is the same file as one of its images
+    - never from a row without a fold (-1) that is of a group they are scored on, or is a copy of one of its images
 
     Args:
         folds: validation fold of each row, -1 where it has none.
@@ -41,16 +41,14 @@ def training(
         for number in range(n_folds):
             validated = place[folds == number]
             learnt[number] &= np.isnan(place) | _is_apart(place, validated, gap, splitter == "ordered_blocks")
-    suspects = np.ones(len(table), dtype=bool) if is_ordered else folds < 0
+    is_copy = (table[COLUMN] != "").to_numpy() if COLUMN in table else np.zeros(len(table), dtype=bool)
+    suspects = np.ones(len(table), dtype=bool) if is_ordered else (folds < 0) | is_copy
     if suspects.any():
+        table = joined(table)
         for column in [name for name in SHARED if name in table]:
             values = pd.factorize(table[column])[0]
             for number in range(n_folds):
                 learnt[number] &= ~(suspects & np.isin(values, values[folds == number]))
-    if COLUMN in table:
-        copies = pd.factorize(table[COLUMN].where(table[COLUMN] != ""))[0]  # -1 has none
-        for number in range(n_folds):
-            learnt[number] &= ~((copies >= 0) & np.isin(copies, copies[folds == number]))
     return learnt
 
 
