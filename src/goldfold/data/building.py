@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,12 @@ class Contents:
     code: str = ""
     """Digest of code and libraries: what others began is not gone on with."""
 
-    @property
+    @cached_property
+    def paths(self) -> list[str]:
+        """Paths of images."""
+        return list(self.table["path"])
+
+    @cached_property
     def masks(self) -> list[str]:
         """Paths of masks; none where the images have none."""
         paths = list(self.table["mask"]) if "mask" in self.table else []
@@ -158,11 +164,10 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     ``image`` is held until the next one is there: where it is freed before, the C library gives its memory back to the
     system and asks for it again, image after image, which was measured to cost a fifth of all time.
     """
-    paths, masks, saved = list(contents.table["path"]), contents.masks, time.monotonic()
+    n, saved = len(contents.table), time.monotonic()
     start = min(piece.rows for piece in pieces)
-    for row in range(start, len(paths)):
-        image = _read(paths[row], lambda path: decode(path, contents.channels))
-        mask = _read(masks[row], decode_mask) if masks else None
+    for row in range(start, n):
+        image, mask = _decoded(contents, row)
         for piece in pieces:
             if piece.rows == row:
                 piece.append(*_framed(image, mask, piece.frame))
@@ -170,7 +175,14 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
             for piece in pieces:
                 piece.save()
             saved = time.monotonic()
-    return len(paths) - start
+    return n - start
+
+
+def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
+    """An image and its mask from their files, before they are put into a frame."""
+    image = _read(contents.paths[row], lambda path: decode(path, contents.channels))
+    mask = _read(contents.masks[row], decode_mask) if contents.masks else None
+    return image, mask
 
 
 def _framed(image: Image, mask: Mask | None, frame: Frame) -> tuple[Image, Mask | None]:
@@ -188,10 +200,9 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
 
 def share_of_png(contents: Contents, frame: Frame) -> float:
     """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
-    paths = list(contents.table["path"])[:: max(1, len(contents.table) // SAMPLE)]
-    images = [
-        _framed(_read(path, lambda path: decode(path, contents.channels)), None, frame)[0] for path in paths[:SAMPLE]
-    ]
+    n = len(contents.table)
+    rows = range(0, n, max(1, n // SAMPLE))[:SAMPLE]
+    images = [_framed(*_decoded(contents, row), frame)[0] for row in rows]
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 
 
@@ -200,6 +211,6 @@ def _rows_of(folder: Path, digest: str) -> int:
     try:
         progress = read_json(folder / PROGRESS)
         whole = all((folder / name).stat().st_size >= size for name, size in progress["sizes"].items())
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
     return int(progress["rows"]) if whole and progress["made_from"] == digest else 0
