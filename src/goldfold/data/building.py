@@ -62,13 +62,18 @@ class Contents:
     code: str = ""
     """Digest of code and libraries: what others began is not gone on with."""
 
-    @property
+    @cached_property
+    def paths(self) -> list[str]:
+        """Paths of images."""
+        return list(self.table["path"])
+
+    @cached_property
     def masks(self) -> list[str]:
         """Paths of masks; none where the images have none."""
         paths = list(self.table["mask"]) if "mask" in self.table else []
         return paths if any(paths) else []  # test and unlabeled images have none
 
-    @property
+    @cached_property
     def rois(self) -> list[Roi | None]:
         """The part of each image that is cut out; None for all of it."""
         texts = self.table["roi"] if "roi" in self.table else [""] * len(self.table)
@@ -177,27 +182,27 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     ``image`` is held until the next one is there: where it is freed before, the C library gives its memory back to the
     system and asks for it again, image after image, which was measured to cost a fifth of all time.
     """
-    rois = contents.rois
-    paths, masks, saved = list(contents.table["path"]), contents.masks, time.monotonic()
+    n, saved = len(contents.table), time.monotonic()
     start = min(piece.rows for piece in pieces)
-    for row in range(start, len(paths)):
-        image = _read(paths[row], lambda path: _decoded(path, contents))
-        mask = _read(masks[row], decode_mask) if masks else None
+    for row in range(start, n):
+        image, mask = _decoded(contents, row)
         for piece in pieces:
             if piece.rows == row:
-                piece.append(*_framed(image, mask, rois[row], piece.frame, contents.dtype))
+                piece.append(*_framed(image, mask, contents.rois[row], piece.frame, contents.dtype))
         if time.monotonic() - saved >= save_seconds:
             for piece in pieces:
                 piece.save()
             saved = time.monotonic()
-    return len(paths) - start
+    return n - start
 
 
-def _decoded(path: str, contents: Contents) -> Image:
-    image = decode(path, contents.channels)
+def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
+    """An image and its mask from their files, before they are put into a frame."""
+    image = _read(contents.paths[row], lambda path: decode(path, contents.channels))
     if image.dtype.itemsize > contents.dtype.itemsize:
-        raise Undecodable("has 16 bits a channel now")
-    return image
+        raise DataError(f"{contents.paths[row]}: has 16 bits a channel now; run again to look anew.")
+    mask = _read(contents.masks[row], decode_mask) if contents.masks else None
+    return image, mask
 
 
 def _framed(
@@ -218,12 +223,9 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
 
 def share_of_png(contents: Contents, frame: Frame) -> float:
     """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
-    rows = range(0, len(contents.table), max(1, len(contents.table) // SAMPLE))[:SAMPLE]
-    paths, rois = list(contents.table["path"]), contents.rois
-    images = [
-        _framed(_read(paths[row], lambda path: _decoded(path, contents)), None, rois[row], frame, contents.dtype)[0]
-        for row in rows
-    ]
+    n = len(contents.table)
+    rows = range(0, n, max(1, n // SAMPLE))[:SAMPLE]
+    images = [_framed(*_decoded(contents, row), contents.rois[row], frame, contents.dtype)[0] for row in rows]
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 
 
@@ -232,6 +234,6 @@ def _rows_of(folder: Path, digest: str) -> int:
     try:
         progress = read_json(folder / PROGRESS)
         whole = all((folder / name).stat().st_size >= size for name, size in progress["sizes"].items())
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
     return int(progress["rows"]) if whole and progress["made_from"] == digest else 0
