@@ -1,4 +1,5 @@
-# make demo: set up, run the default config, say where the report is (demo-segmentation, demo-detection: masks, boxes).
+# make demo: set up, run the default config, say where the report is (demo-multilabel, demo-regression,
+#  demo-segmentation, demo-detection: several labels an image, a number, masks, boxes).
 #  make test: set up, run all tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TEST_PROCESSES ?= 2
@@ -6,12 +7,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
+.PHONY: demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2
 	$(call say,results/digits)
+
+demo-multilabel: $(READY)
+	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_labels/config.yaml
+	$(call say,results/digits_labels)
+
+demo-regression: $(READY)
+	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_ink/config.yaml
+	$(call say,results/digits_ink)
 
 demo-segmentation: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_segmentation/config.yaml
@@ -80,4 +89,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) results/digits results/digits_* data/digits data/scenes .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf $(VENV) results/digits results/digits_* data/digits data/digits_* data/scenes .snakemake .goldfold .pytest_cache .mypy_cache .ruff_cache .hypothesis build

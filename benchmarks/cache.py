@@ -2,14 +2,18 @@
 
     python benchmarks/cache.py [--images FOLDER] [--n 400] [--size 224] [--repeats 5]
 
-Without a folder, it makes JPEGs of noise and shapes, 640 x 480. Both loops run in one process on one core, in turn.
+Without a folder, it makes JPEGs of noise and shapes, 640 x 480. All loops run in one process on one core, in turn. Ratios
+are of wall time and of processor time; the latter is the steadier one where others use the machine.
 """
 
 import argparse
+import os
+import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,7 +23,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data.cache import CachedImages, build  # noqa: E402
+from goldfold.data.building import Contents, Frame, build_piece  # noqa: E402
+from goldfold.data.cache import CachedImages  # noqa: E402
 from goldfold.data.files import images_below  # noqa: E402
 
 BATCH_SIZE, SMALL_PX = 64, 64
@@ -34,40 +39,67 @@ def made_up(folder: Path, n: int) -> None:
         cv2.imwrite(str(folder / f"{number}.jpg"), image)
 
 
-def bare(paths: list[str], size: int) -> float:
-    """Seconds to decode and resize, and no more, into one array."""
-    start = time.perf_counter()
+def bare(paths: list[str], size: int) -> None:
+    """Decode and resize, and no more, into one array."""
     stack = np.empty((len(paths), size, size, 3), np.uint8)
     for row, path in enumerate(paths):
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
         stack[row] = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-    return time.perf_counter() - start
 
 
-def cached(paths: list[str], size: int, folder: Path) -> float:
-    """Seconds of `goldfold.data.cache.build`."""
+def cached(paths: list[str], sizes: list[int], folder: Path, store: str = "arrays") -> None:
+    """Build the cache at each of ``sizes``, of one decode."""
     table = pd.DataFrame({"id": paths, "path": paths, "sha256": ""})
-    start = time.perf_counter()
-    build(table, folder, (size, size), 3, "squash")
-    return time.perf_counter() - start
+    job, (first, *others) = Contents(table, 3, store), [Frame((size, size), "squash") for size in sizes]
+    for number, frame in enumerate([first, *others]):
+        build_piece(job, frame, folder / frame.name, folder / "work", [] if number else others)
 
 
-def read(folder: Path, repeats: int) -> list[float]:
-    """Images a second, in batches of ids drawn at random."""
+def seconds(do: Callable[[], None]) -> tuple[float, float]:
+    """Wall and processor seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    do()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def read(folder: Path, repeats: int, batches: int = 10) -> list[tuple[float, float]]:
+    """Images a second of wall and of processor time, in batches of ids drawn at random."""
     images = CachedImages([folder])
     ids = list(images.place)
     generator, rates = np.random.default_rng(0), []
     for _ in range(repeats):
-        batches = [list(generator.choice(ids, BATCH_SIZE)) for _ in range(100)]
-        start = time.perf_counter()
-        for batch in batches:
-            images.batch(batch)
-        rates.append(100 * BATCH_SIZE / (time.perf_counter() - start))
+        drawn = [list(generator.choice(ids, BATCH_SIZE)) for _ in range(batches)]
+        taken = seconds(lambda drawn=drawn: [images.batch(batch) for batch in drawn] and None)
+        rates.append((batches * BATCH_SIZE / taken[0], batches * BATCH_SIZE / taken[1]))
     return rates
 
 
+def compared(paths: list[str], size: int, folder: Path, repeats: int) -> dict[str, list[tuple[float, float]]]:
+    """Wall and processor seconds of each way, in turn; what is written is removed between, out of the time."""
+    smaller = size * 4 // 7
+    ways: dict[str, Callable[[], None]] = {
+        "bare": lambda: bare(paths, size),
+        "arrays": lambda: cached(paths, [size], folder),
+        "png": lambda: cached(paths, [size], folder, "png"),
+        "two sizes, one decode": lambda: cached(paths, [size, smaller], folder),
+        "two sizes, one by one": lambda: [cached(paths, [one], folder) for one in (size, smaller)] and None,
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    bare(paths, size)  # the files are in memory from here on
+    for _ in range(repeats):
+        for name, do in ways.items():
+            taken[name].append(seconds(do))
+            shutil.rmtree(folder, ignore_errors=True)
+    return taken
+
+
+def spread(values: list[float], form: str) -> str:
+    """Median, smallest and largest."""
+    return f"{statistics.median(values):{form}}  ({min(values):{form}} to {max(values):{form}})"
+
+
 def main() -> None:
-    """Print both."""
+    """Print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--n", type=int, default=400)
@@ -82,21 +114,25 @@ def main() -> None:
             root.mkdir()
             made_up(root, options.n)
         paths = [str(root / path) for path in images_below(root, "--images")[: options.n]]
-        bare(paths, options.size)  # the files are in memory from here on
-        ratios, ours = [], []
-        for _ in range(options.repeats):
-            theirs = bare(paths, options.size)
-            ours.append(cached(paths, options.size, folder / "cache"))
-            ratios.append(theirs / ours[-1])
-        cached(paths, SMALL_PX, folder / "small")
-        rates = read(folder / "small", options.repeats)
-    n = len(paths)
-    print(f"{n} images to {options.size} px, n = {options.repeats}")
-    print(f"build    {n / statistics.median(ours):>9,.0f} images/s")
-    print(f"of bare  {statistics.median(ratios):>9.0%}  ({min(ratios):.0%} to {max(ratios):.0%})")
-    print(
-        f"read     {statistics.median(rates):>9,.0f} images/s of {SMALL_PX} px  ({min(rates):,.0f} to {max(rates):,.0f})"
-    )
+        n, size = len(paths), options.size
+        print(f"{n} images to {size} px, n = {options.repeats}, load {os.getloadavg()[0]:.1f}")
+        taken = compared(paths, size, folder / "cache", options.repeats)
+        for way, times in taken.items():
+            print(f"{way:<22} {spread([n / wall for wall, _ in times], ',.0f')} images/s")
+        pairs = [("arrays", "bare"), ("png", "bare"), ("two sizes, one decode", "two sizes, one by one")]
+        for way, other in pairs:
+            for part, clock in enumerate(("wall", "processor")):
+                ratios = [b[part] / a[part] for a, b in zip(taken[way], taken[other], strict=True)]
+                print(f"speed of {way} / {other}, {clock}: {spread(ratios, '.2f')}")
+        for px in (SMALL_PX, size):
+            for store in ("arrays", "png"):
+                frame = folder / store / f"{px}x{px}-squash"
+                cached(paths, [px], folder / store, store)
+                share = (frame / "images.npy").stat().st_size / (n * px * px * 3)
+                rates = zip(*read(frame, options.repeats), strict=True)
+                for clock, of in zip(("wall", "processor"), rates, strict=True):
+                    print(f"read {px} px, {store}, {clock}: {spread(list(of), ',.0f')} images/s")
+                print(f"{px} px, {store}: {share:.2f} of the bytes of arrays")
 
 
 if __name__ == "__main__":

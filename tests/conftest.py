@@ -162,6 +162,8 @@ COCO = {
 }  # fmt: skip
 NETS: dict[str, dict[str, Any]] = {
     "classification": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
+    "multilabel": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
+    "regression": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "segmentation": {
         "network": "unet",
         "backbone": "test_resnet",
@@ -269,7 +271,7 @@ def prepare(tiny: Tiny, splits: list[str]) -> Tiny:
     folds.run(str(tiny.root / "manifest"), str(tiny.folds), tiny.task, splits, "stratified", 2, 0, 1)
     for split in (split for split in splits if split != "answers"):
         shard, cached = tiny.folds / f"shards/{split}-0.csv", tiny.root / f"cache/{split}-0"
-        cache.run(str(shard), str(cached), size, 3, "squash")
+        cache.run(str(shard), str(cached), size, config.data.channels, "squash")
     return tiny
 
 
@@ -326,7 +328,45 @@ def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
 
 
+def _listed(
+    root: Path, column: str, cells: Callable[[int], object], n_train: int = 24, n_test: int = 6
+) -> dict[str, Any]:
+    """Images whose red channel is bright where the number is odd, whose green one where its half is; ``data`` of a CSV."""
+    for split, first, n in (("train", 0, n_train), ("test", 100, n_test)):
+        for number in range(first, first + n):
+            image = picture(number, level=70)
+            image[..., 0] += 100 * (number % 2)
+            image[..., 1] += 100 * (number // 2 % 2)
+            save_picture(root / f"raw/{split}/im{number:03d}.png", image)
+        rows = {"id": [f"im{number:03d}" for number in range(first, first + n)]}
+        targets = {column: [cells(number) for number in range(first, first + n)]} if split == "train" else {}
+        pd.DataFrame({**rows, **targets}).to_csv(root / f"raw/{split}.csv", index=False)
+    files = {"train": "raw/train.csv", "images": "raw/train", "test": "raw/test.csv", "test_images": "raw/test"}
+    return _below(root, {"source": "csv", **files})
+
+
 @pytest.fixture(scope="session")
-def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny) -> dict[str, Tiny]:
+def tiny_labels(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Several labels an image: 24 training and 6 test images, a quarter of no class, a quarter of both."""
+    root = tmp_path_factory.mktemp("tiny_labels")
+    data = _listed(root, "label", lambda number: ["", "dim", "lit", "dim lit"][number % 4])
+    with contextlib.chdir(root):
+        task = {"name": "multilabel", "label_separator": " "}
+        return prepare(
+            Tiny(root, {**data, "label_separator": " ", "empty_label": "no_class"}, task, "f1_macro"), ["train", "test"]
+        )
+
+
+@pytest.fixture(scope="session")
+def tiny_values(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A number an image: 40 training and 6 test images."""
+    root = tmp_path_factory.mktemp("tiny_values")
+    data = _listed(root, "y", lambda number: 10 * (number % 4) + number / 100, n_train=40)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, {**data, "target_column": "y"}, {"name": "regression"}, "rmse"), ["train", "test"])
+
+
+@pytest.fixture(scope="session")
+def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny) -> dict[str, Tiny]:
     """A prepared experiment of each task."""
-    return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes)}
+    return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes, tiny_labels, tiny_values)}

@@ -91,8 +91,10 @@ class Keypoints:
     settings = Settings
     late = ("decimals",)
     weighs_samples = True
+    labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = False
     flaws_may = ("fail", "quarantine")
     submits_by: tuple[str, ...] = ()
     submission_files: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from goldfold.data.predictions import Arrays, save
+from goldfold.data.scored import scored
 from goldfold.metrics import score
 from goldfold.tasks import Task
 
@@ -62,13 +63,14 @@ def write_results(
     by_fold = train["fold"].astype(int)
     summary = task.content(train).groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts()})
     write(root / "folds" / "summary.csv", summary.rename_axis("fold").to_csv())
+    train = scored(train)
     save(root / "ensemble" / "oof.npz", predict(0, list(train["id"])).items())
     if test is not None:
         save(root / "ensemble" / "test.npz", predict(0, list(test["id"])).items())
     members = [(model["name"], seed) for model in settings["models"] for seed in settings["seeds"]]
     for number in range(settings["pseudo_labels"]["rounds"] + 1):
         for fold in range(N_FOLDS):
-            ids = list(train["id"][by_fold == fold])
+            ids = list(train["id"][train["fold"].astype(int) == fold])
             for place, (model, seed) in enumerate(members, start=1):
                 write_run(root, (model, number, fold, seed), settings["metric"])
                 where = root / "predict" / model / f"round{number}" / f"fold{fold}" / f"seed{seed}" / "oof.npz"

@@ -279,15 +279,43 @@ def test_a_class_folder_without_an_image_is_named(tmp_path: Path) -> None:
         sources.read("folder", train=str(tmp_path))
 
 
-def test_class_folders_may_be_links(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/0.png").write_bytes(b"x")
-    (tmp_path / "data/dog").mkdir(parents=True)
-    (tmp_path / "data/dog/1.png").write_bytes(b"x")
-    (tmp_path / "data/cat").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "data/dog/loop").symlink_to(tmp_path / "data")
-    table = sources.read("folder", train=str(tmp_path / "data"))["train"]
-    assert sorted(table["label"]) == ["cat", "dog"]
+def linked(folder: Path, to: str) -> dict[str, str]:
+    """A folder source of classes cat and dog, cat a link to the folder ``to``."""
+    for name in (f"{to}/0.png", "data/dog/1.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(b"x")
+    (folder / "data/cat").symlink_to(folder / to)
+    (folder / "data/dog/loop").symlink_to(folder / "data")
+    (folder / "named").symlink_to(folder / "data")
+    return {"source": "folder", "train": str(folder / "named")}
+
+
+@pytest.mark.parametrize("policy", ["follow", "fail"])
+def test_class_folders_may_be_links_to_outside_where_the_config_says_so(tmp_path: Path, policy: str) -> None:
+    settings = linked(tmp_path, "elsewhere")
+    if policy == "fail":
+        with pytest.raises(
+            DataError, match=r"cat/0\.png leads to .*/elsewhere/0\.png, .* \(1 such files\).*outside_links: fol"
+        ):
+            sources.read(**settings)
+    else:
+        assert sorted(sources.read(**settings, outside_links="follow")["train"]["label"]) == ["cat", "dog"]
+
+
+def test_links_within_the_data_and_folders_that_are_links_themselves_are_followed(tmp_path: Path) -> None:
+    settings = linked(tmp_path, "data/.cats")
+    assert sorted(sources.read(**settings)["train"]["label"]) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("name", ["images", "masks"])
+def test_a_file_that_is_a_link_to_outside_is_refused(name: str, tmp_path: Path) -> None:
+    for part in ("images", "masks", "secret"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "1.png").write_bytes(b"x")
+    (tmp_path / name / "1.png").unlink()
+    (tmp_path / name / "1.png").symlink_to("../secret/1.png")
+    with pytest.raises(DataError, match=rf"{name}/1\.png leads to .*secret/1\.png"):
+        sources.read("masks", train=str(tmp_path / "images"), masks=str(tmp_path / "masks"))
 
 
 def test_a_group_in_two_predefined_folds_is_refused() -> None:
@@ -366,8 +394,8 @@ def test_folds_are_written_whole_and_shards_hold_every_image_once(raw: Raw) -> N
     assert facts["images"] == {"train": 12, "test": 3}
     made = [str(path) for path in Path("folds").rglob("*") if path.is_file()]
     assert facts["files"] == sorted(made)
-    assert len(made) == 3 + 4 + 4 + 4, (
-        "folds; tables, summary and rule; shards; quarantine, duplicates and two of classes"
+    assert len(made) == 3 + 5 + 4 + 4, (
+        "folds; tables, summary, groups and rule; shards; quarantine, duplicates and two of classes"
     )
 
 
@@ -421,7 +449,7 @@ def test_a_class_that_is_one_group_cannot_be_learnt_in_its_fold(raw: Raw, splitt
         split(raw, splitter)
 
 
-@pytest.mark.parametrize("value", ["3", "-1", "x", "0.5"])
+@pytest.mark.parametrize("value", ["3", "-2", "x", "0.5"])
 def test_a_predefined_fold_out_of_range(raw: Raw, value: str) -> None:
     fold_of = {id: str(int(id[1]) % 3) for id in raw.labels} | {"b2": value}
     grouped(raw, fold_of, fold_column="part")

@@ -71,7 +71,9 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
     for doubt in (
         "1 of 24 images of train are left out (4%); see the reasons",
         "1 files are not what their suffix says, first images/01.png: JPEG",
-        "1 of 23 images have more than 8 bits a channel, first images/02.png: the upper 8 are used",
+        "1 of 23 images have more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
+        "stretched by itself (data.scale_16bit: percentile); where brightness tells classes apart, set data.scale_16bit: "
+        "[0, 4095]",
         "images differ in the number of channels: 1 with 1, 22 with 3",
     ):
         assert f"  {doubt}" in said

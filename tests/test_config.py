@@ -48,7 +48,7 @@ WRONG = [
         ["models[0].train.leraning: unknown key", "allowed: accumulate"],
     ),
     ("model's key", {"models": small(backbon="x")}, ["models[0].backbon: unknown key", "nearest is 'backbone'"]),
-    ("key of a source", {"data": {**CSV, "labels_column": "x"}}, ["data.labels_column", "nearest is 'label_column'"]),
+    ("key of a source", {"data": {**CSV, "label_colum": "x"}}, ["data.label_colum", "nearest is 'label_column'"]),
     ("key of another source", {"data": {"source": "digits", "test": "x"}}, ["data.test: unknown key", "directory"]),
     (
         "name of the task's",
@@ -56,7 +56,27 @@ WRONG = [
         ["metric = 'acuracy'", "nearest is 'accuracy'", "allowed with classification: accuracy, ", "log_loss"],
     ),
     ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "'poly'"]),
-    ("Literal of numbers", {"data": {"source": "digits", "channels": 2}}, ["data.channels = 2", "allowed: 1 or 3"]),
+    ("no channel", {"data": {"source": "digits", "channels": 0}}, ["data.channels = 0", "greater than or equal to 1"]),
+    (
+        "no rule for 16 bits",
+        {"data": {"source": "digits", "scale_16bit": [4095, 0]}},
+        ["data.scale_16bit: [4095, 0]", "full_range, min_max, percentile, or two values [black, white]"],
+    ),
+    (
+        "a pattern without an id",
+        {"data": {**CSV, "stack_pattern": "{channel}"}},
+        ["data.stack_pattern", "{id} and {channel}"],
+    ),
+    (
+        "channels that files cannot share",
+        {"data": {**CSV, "stack": ["r", "g"], "channels": 3}},
+        ["channels = 3: 2 files an image cannot share them evenly"],
+    ),
+    (
+        "two ways to name files",
+        {"data": {**CSV, "image_columns": ["a", "b"], "stack": ["r", "g"]}},
+        ["image_columns and stack do not go together"],
+    ),
     ("text for whole number", {"train": {"epochs": "3"}}, ["train.epochs = '3'", "valid integer"]),
     ("float for whole number", {"train": {"epochs": 3.5}}, ["train.epochs = 3.5", "valid integer"]),
     ("text for number", {"models": small(dropout="much")}, ["models[0].dropout = 'much'", "valid number"]),
@@ -131,6 +151,53 @@ WRONG = [
     ),
     ("predefined without column", {"folds": {"splitter": "predefined"}, "data": CSV}, ["needs data.fold_column"]),
     (
+        "no order",
+        {"folds": {"splitter": "ordered"}, "data": CSV},
+        ["needs data.order_column (source csv) or folds.file (id"],
+    ),
+    (
+        "order unused",
+        {"data": {**CSV, "order_column": "day"}},
+        ["data.order_column is set", "use ordered or ordered_blocks"],
+    ),
+    (
+        "order twice",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "file": "config.yaml"}},
+        ["data.order_column and folds.file both give the order; remove one"],
+    ),
+    (
+        "sticky order",
+        {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "sticky": True}},
+        ["folds.sticky: splitter 'ordered' goes by the order alone, which new images shift; remove it"],
+    ),
+    (
+        "file for another splitter",
+        {"folds": {"file": "config.yaml"}},
+        ["folds.file is set but folds.splitter is 'stratified'"],
+    ),
+    (
+        "file that is not there",
+        {"folds": {"file": "no.csv", "splitter": "predefined"}},
+        ["folds.file = 'no.csv': no such file"],
+    ),
+    (
+        "gap for another splitter",
+        {"folds": {"gap": 2}},
+        ["folds.gap = 2: only splitters ordered and ordered_blocks have one"],
+    ),
+    ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
+    (
+        "multilabel splitter that parts groups",
+        {"data": {**CSV, "group_column": "patient"}, "folds": {"splitter": "multilabel_stratified"}},
+        ["folds.splitter is 'multilabel_stratified'", "use multilabel_stratified_group or group"],
+    ),
+    (
+        "extra images alone",
+        {"data": {**CSV, "extra_images": "src"}},
+        ["data.extra_images: there is no data.extra_train"],
+    ),
+    ("extra table missing", {"data": {**CSV, "extra_train": "no.csv"}}, ["data.extra_train = 'no.csv': no such file"]),
+    (
         "rounds without pools",
         {"data": CSV, "pseudo_labels": {"rounds": 1}},
         ["pseudo_labels.rounds", "no test or unlabeled images", "set rounds: 0"],
@@ -174,6 +241,8 @@ UNET = {"name": "a", "network": "unet", "backbone": "resnet18", "image_size_px":
 FCOS = {"name": "a", "network": "fcos", "backbone": "resnet18", "image_size_px": 64}
 OF_TASK: dict[str, dict[str, Any]] = {
     "classification": {"data": CSV, "models": [SMALL]},
+    "multilabel": {"data": {**CSV, "label_separator": " "}, "models": [SMALL]},
+    "regression": {"data": {**CSV, "target_column": "y"}, "models": [SMALL]},
     "segmentation": {"data": MASKS, "models": [UNET]},
     "detection": {"data": COCO, "models": [FCOS]},
 }
@@ -184,6 +253,25 @@ WRONG_FOR_TASK = [
     ("classification", {"data": MASKS}, ["data.source = 'masks'", "brings mask", "'classification' needs label"]),
     ("segmentation", {"data": CSV}, ["data.source = 'csv'", "brings label", "'segmentation' needs mask"]),
     ("detection", {"data": MASKS}, ["data.source = 'masks'", "brings mask", "'detection' needs boxes"]),
+    (
+        "multilabel",
+        {"data": CSV},
+        ["data.source = 'csv'", "brings label,", "needs labels; set data.label_separator or data.label_columns"],
+    ),
+    ("regression", {"data": CSV}, ["data.source = 'csv'", "brings label,", "needs value; set data.target_column"]),
+    (
+        "classification",
+        {"data": {**CSV, "target_column": "y"}},
+        ["data.source = 'csv'", "brings value,", "needs label; one label an image: remove data.label_separator"],
+    ),
+    ("multilabel", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'multilabel' does not use it; remove"]),
+    ("regression", {"submission": {"format": "label"}}, ["submission.format: task 'regression' does not use it"]),
+    ("multilabel", {"task_params": {"threshold": "0.4"}}, ["task_params.threshold = '0.4'", "valid number"]),
+    (
+        "regression",
+        {"data": {**CSV, "target_column": "y", "test": "t.csv"}, "pseudo_labels": {"rounds": 1}},
+        ["pseudo_labels.rounds", "there is one of each; add a seed, a model or a view to tta, or set rounds: 0"],
+    ),
     ("classification", {"metric": "dice"}, ["metric = 'dice'", "allowed with classification: accuracy, balanced"]),
     ("segmentation", {"metric": "ap50"}, ["metric = 'ap50'", "allowed with segmentation: dice, iou"]),
     ("detection", {"metric": "ap5"}, ["metric = 'ap5'", "nearest is 'ap", "allowed with detection: ap, ap50"]),
@@ -292,6 +380,43 @@ def test_what_does_not_go_with_the_task_is_told_in_one_line(
     assert len(about) == 1, lines
     for words in said:
         assert words in about[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            {"label_column": "a", "target_column": "b"},
+            "label_column and target_column are given, but one target is learnt",
+        ),
+        (
+            {"label_columns": ["a"], "label_separator": "|"},
+            "label_separator parts the labels of label_column, not of label_c",
+        ),
+        (
+            {"empty_label": "no_class"},
+            "empty_label is of several labels an image: set label_separator or label_columns",
+        ),
+        (
+            {"label_separator": " ", "classes": ["big cat"]},
+            "classes: 'big cat' holds label_separator ' ', so it would be read",
+        ),
+        ({"label_separator": "a"}, "label_separator 'a' must be blanks, or signs without blanks around them"),
+        ({"label_separator": "| "}, "label_separator '| ' must be blanks, or signs without blanks around them"),
+        (
+            {"label_columns": ["a", "b"], "classes": ["b", "c"]},
+            "classes and label_columns must name the same; 'a' is in one",
+        ),
+        (
+            {"metadata": {"numeric": ["a"], "categorical": ["a"]}},
+            "'a' is listed as numeric and as categorical; keep one",
+        ),
+    ],
+)
+def test_columns_that_contradict_each_other_are_told(keys: dict[str, Any], said: str) -> None:
+    lines = errors_of({"data": {**CSV, **keys}})
+    assert len(lines) == 1
+    assert said in lines[0]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -506,19 +631,23 @@ def test_choices_in_the_config_are_the_keys_of_the_registries() -> None:
 
 
 def test_choices_of_each_task_are_the_keys_of_its_registries() -> None:
-    from goldfold.ensembling import average, boxes
+    from goldfold.ensembling import average, boxes, values
     from goldfold.losses import classification as of_labels
+    from goldfold.losses import multilabel as of_sets
+    from goldfold.losses import regression as of_values
     from goldfold.losses import segmentation as of_masks
-    from goldfold.metrics import classification, detection, segmentation
+    from goldfold.metrics import classification, detection, multilabel, regression, segmentation
 
     own_losses = {"detector"}  # a detector brings its own; no other can be chosen
     registries: dict[str, tuple[Any, Any, Any]] = {
         "classification": (classification.METRICS, of_labels.LOSSES, average.METHODS),
+        "multilabel": (multilabel.METRICS, of_sets.LOSSES, {"probability", "logit", "rank"}),
+        "regression": (regression.METRICS, of_values.LOSSES, values.METHODS),
         "segmentation": (segmentation.METRICS, of_masks.LOSSES, average.PIXELWISE),
         "detection": (detection.METRICS, own_losses, boxes.METHODS),
     }
     assert set(registries) == set(TASKS)
-    assert len(TASKS) == 3
+    assert len(TASKS) == 5
     for name, (its_metrics, its_losses, its_methods) in registries.items():
         task = find(name)
         assert set(task.metrics) == set(its_metrics), name
@@ -541,7 +670,7 @@ TASK_OF_TARGET = {find(name).target: name for name in TASKS}
 
 
 def test_every_source_is_asked_for_its_settings() -> None:
-    assert len(SOURCE_KINDS) == 11
+    assert len(SOURCE_KINDS) == 13
     assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
 
 
@@ -555,7 +684,8 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     task = TASK_OF_TARGET[kind.target]
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
-    assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters)
+    asked_for = {"roi_columns"}  # handed where data.roi is method: column alone
+    assert set(handed) - {"source"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
 
 
 def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:

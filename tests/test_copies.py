@@ -95,9 +95,9 @@ def test_folds_of_a_column_stay_and_copies_that_they_part_are_told(capsys: pytes
     folds.run(manifest="manifest", folder="folds", **slices.folds(config))
     own = dict(zip(table["id"], np.arange(len(table)) // 2 % 3, strict=True))
     assert pd.read_csv("folds/train.csv", dtype={"id": str}).set_index("id")["fold"].to_dict() == own
-    assert "1 groups of copies lie in several of the folds of the column" in capsys.readouterr().out
+    assert "1 groups of copies lie in several of the given folds" in capsys.readouterr().out
     Path("config.yaml").write_text(yaml.safe_dump(values))
-    assert any("1 groups of copies lie in several of the folds that" in doubt for doubt in check("config.yaml").doubts)
+    assert any("1 groups of copies lie in several of the given folds" in doubt for doubt in check("config.yaml").doubts)
 
 
 @pytest.mark.usefixtures("scenes")

@@ -1,4 +1,3 @@
-import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from goldfold.data.cache import CachedImages, build, shard_of
 from goldfold.data.decode import Undecodable, decode, resize
 from goldfold.data.files import images_below
 from goldfold.data.sources import read
-from goldfold.data.sources.table import read_csv
+from goldfold.data.sources.reading import read_csv
 from goldfold.data.transforms import FLIPS, PRESETS, Augment
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.fingerprint import sha256_of
@@ -128,7 +127,7 @@ def test_a_folder_that_is_not_there_or_holds_no_image_is_named() -> None:
     with pytest.raises(DataError, match=r"data\.train: raw is not a folder\. Correct the path"):
         read("folder", train="raw")
     Path("raw").mkdir()
-    with pytest.raises(DataError, match=r"data\.train: no images below raw\. Looked for files ending in \.bmp, \.gif"):
+    with pytest.raises(DataError, match=r"data\.train: no images below raw\. Looked for files ending in \.bmp, \.dcm"):
         read("folder", train="raw")
 
 
@@ -334,12 +333,12 @@ def test_palette_images_are_decoded_to_their_colours() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_16_bit_is_scaled_to_8_not_cut(channels: int) -> None:
+def test_16_bit_is_kept(channels: int) -> None:
     deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
     Path("x.png").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
     image = decode("x.png", channels)
-    assert image.dtype == np.uint8
-    assert np.abs(image[..., 0].astype(int) - deep / 257).max() <= 1
+    assert image.dtype == np.uint16
+    assert (image == deep[..., None]).all()
 
 
 def test_grey_files_read_as_colour_have_three_equal_channels_and_colour_read_as_grey_its_luma(
@@ -486,7 +485,7 @@ def test_an_image_that_went_bad_after_the_manifest_is_named_and_no_cache_is_left
     table = pd.DataFrame({"id": ["x", "y"], "path": ["x.png", "y.png"], "sha256": ["s", "s"]})
     with pytest.raises(DataError, match=r"y\.png: .*\. It was sound when the manifest was made; run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
-    assert list(Path("c").iterdir()) == []
+    assert not Path("c").exists()
     Path("y.png").unlink()
     with pytest.raises(DataError, match=r"y\.png: .*No such file.*run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
@@ -576,17 +575,3 @@ def test_flips_up_and_sideways_are_drawn_apart(make_picture: Any) -> None:
     # independent halves: 50, 100, 50; shared draws would never flip one alone
     assert counts["one"] == pytest.approx(100, abs=25)
     assert counts["both"] == pytest.approx(50, abs=20)
-
-
-def test_a_cache_that_does_not_fit_on_the_disk_is_refused_before_it_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = shutil.disk_usage(tmp_path)._replace(free=10_000)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
-    table = pd.DataFrame({"id": ["a"] * 3, "path": ["absent.png"] * 3, "sha256": [""] * 3})
-    with pytest.raises(DataError) as error:
-        build(table, tmp_path / "cache", (64, 64), 3, "squash")
-    assert str(error.value) == (
-        f"{tmp_path}/cache: 3 images of 64 x 64 pixels need 0.0 GB, 0.0 GB are free there. Make room, or lower "
-        f"image_size_px."
-    )

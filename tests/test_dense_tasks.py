@@ -20,6 +20,8 @@ from goldfold.config.root import Ensemble
 from goldfold.data.boxes import from_text, to_text
 from goldfold.data.cache import CachedImages, build
 from goldfold.data.geometry import MODES
+from goldfold.data.label_sets import indicators
+from goldfold.data.label_sets import to_text as to_labels
 from goldfold.data.mask_coding import IGNORE
 from goldfold.data.masks import decode_mask, write_mask
 from goldfold.data.predictions import Arrays, load, save
@@ -29,10 +31,13 @@ from goldfold.models import MODELS
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.tasks import TASKS, Task, find
 from goldfold.tasks.detection import Detection
+from goldfold.tasks.regression import Regression
 from goldfold.tasks.segmentation import MaskBatch, Segmentation
 
 every_task = pytest.mark.parametrize("name", TASKS)
 dense_task = pytest.mark.parametrize("name", ["segmentation", "detection"])
+OF_LOGITS = ("classification", "multilabel")
+LABELS_OF = [["dim", "lit"], ["lit"], ["dim"], [], ["lit"], ["dim"]]
 seeds = st.integers(0, 2**32 - 1)
 FRAME = (24, 24)
 
@@ -51,8 +56,10 @@ def parts_of(name: str, n: int, n_classes: int, seed: int) -> list[dict[str, Any
     """What `predict` might give for n images, in batches of two."""
     generator = np.random.default_rng(seed)
     batches = [min(2, n - start) for start in range(0, n, 2)]
-    if name == "classification":
+    if name in OF_LOGITS:
         return [{"logits": generator.normal(size=(size, n_classes)).astype(np.float32)} for size in batches]
+    if name == "regression":
+        return [{"values": generator.normal(size=size), "spreads": np.zeros(size)} for size in batches]
     if name == "segmentation":
         shares = [generator.dirichlet(np.ones(n_classes + 1), (size, *FRAME)) for size in batches]
         return [{"maps": (part[..., 1:] * 255).astype(np.uint8).transpose(0, 3, 1, 2)} for part in shares]
@@ -80,6 +87,8 @@ def image_of(task: Task, predictions: Arrays, id: str) -> list[np.ndarray]:
         return [predictions["sizes"][row], *(np.asarray(part, dtype=float) for part in task.by_image(predictions)[row])]
     if isinstance(task, Segmentation):
         return [predictions["sizes"][row], predictions[f"maps/{row}"]]
+    if isinstance(task, Regression):
+        return [predictions["values"][row]]
     return [predictions[key][row] for key in ("logits", "probabilities") if key in predictions]
 
 
@@ -93,9 +102,9 @@ def assert_same_image(task: Task, first: Arrays, second: Arrays, id: str, tolera
 # --- facts
 
 
-def test_there_are_three_tasks_each_with_a_target_of_its_own() -> None:
-    assert list(TASKS) == ["classification", "segmentation", "detection"]
-    assert {find(name).target for name in TASKS} == {"label", "mask", "boxes"}
+def test_there_are_five_tasks_each_with_a_target_of_its_own() -> None:
+    assert list(TASKS) == ["classification", "multilabel", "regression", "segmentation", "detection"]
+    assert [find(name).target for name in TASKS] == ["label", "labels", "value", "mask", "boxes"]
 
 
 @every_task
@@ -121,7 +130,7 @@ def test_the_facts_that_a_config_is_checked_against_are_those_of_the_code(name: 
     assert set(kind.networks) <= set(MODELS)
     assert set(kind.views) <= set(VIEWS)
     assert "identity" in kind.views
-    if name != "classification":
+    if name in ("segmentation", "detection"):
         assert all(VIEWS[view].turn is not None for view in kind.views), "what is predicted must be turned back"
     assert set(kind.learns_with) <= set(Train.model_fields)
     assert set(kind.learns_with) == set(signature(kind.loss).parameters) - {"self"}
@@ -145,7 +154,9 @@ def test_settings_of_a_task_are_what_it_is_made_with(name: str) -> None:
     own = [field.name for field in fields(kind.settings)]
     assert set(kind.late) <= set(own)
     taken = set(signature(kind.__init__).parameters) - {"self", "classes"}
-    assert set(own) == taken - {"mask_values", "ignore_value"}, "besides what a data source says of its targets"
+    assert set(own) == taken - {"mask_values", "ignore_value", "label_separator"}, (
+        "besides what a data source says of its targets"
+    )
     examined = set(signature(kind.examine).parameters)
     assert taken - set(kind.late) <= examined, "what is not late reaches the manifest"
     defaults = kind.settings()
@@ -240,12 +251,12 @@ def test_fusing_one_member_is_the_identity(name: str, seed: int, weight: float) 
     for method in find(name).methods:
         fused = task.fuse([member], [weight], method=method)
         assert list(fused["ids"]) == sorted(ids)
-        if name == "classification":
+        if name in OF_LOGITS:
             member = {**member, "probabilities": task.probabilities(member)}  # type: ignore[attr-defined]
             assert fused["probabilities"] == pytest.approx(member["probabilities"][[1, 2, 0]], abs=1e-9)
             continue
         for id in ids:
-            assert_same_image(task, fused, member, id)
+            assert_same_image(task, fused, member, id, tolerance=1e-12)
 
 
 @every_task
@@ -371,6 +382,8 @@ def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataF
     ]
     return {
         "classification": table.assign(label=["dim" if "dim" in kind else "lit" for kind in kinds]),
+        "multilabel": table.assign(labels=[to_labels(labels) for labels in LABELS_OF]),
+        "regression": table.assign(value=["0", "1", "2", "1", "3", "2"]),
         "segmentation": table.assign(mask=[f"{id}.png" for id in made], mask_sha256="s"),
         "detection": table.assign(boxes=boxes),
     }
@@ -378,8 +391,12 @@ def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataF
 
 def true_predictions(name: str, truth: pd.DataFrame) -> tuple[Task, dict[str, Any]]:
     """A task of dim and lit, and predictions that are right and certain."""
-    task = tasks.build({"name": name}, ["dim", "lit"])
-    if name == "classification":
+    task = tasks.build({"name": name}, ["0 to 1", "1 to 3"] if name == "regression" else ["dim", "lit"])
+    if name == "multilabel":
+        parts = [{"logits": 40.0 * (2.0 * indicators(truth["labels"], task.classes) - 1)}]
+    elif name == "regression":
+        parts = [{"values": truth["value"].astype(float), "spreads": np.zeros(len(truth))}]
+    elif name == "classification":
         index = np.array([["dim", "lit"].index(label) for label in truth["label"]])
         parts = [{"logits": 40.0 * np.eye(2)[index]}]
     elif name == "segmentation":
@@ -408,7 +425,7 @@ def test_right_predictions_have_the_best_score_by_every_metric(name: str, truth:
         assert (found.value, found.low, found.high) == pytest.approx((best,) * 3, abs=1e-9), metric
     assert scored >= 4
     table = task.by_class(evidence)
-    assert list(table.index) == ["dim", "lit"]
+    assert list(table.index) == task.classes
     assert next(iter(table.columns)) in ("images", "objects")
 
 
@@ -423,6 +440,10 @@ def test_the_score_does_not_depend_on_the_order_of_rows(
     generator = np.random.default_rng(seed)
     if name == "classification":
         truth["label"] = [*"ab", *generator.choice(["a", "b"], 4)]
+    elif name == "multilabel":
+        truth["labels"] = ["[]", '["a","b"]', *generator.choice(['["a"]', '["b"]', "[]"], 4)]
+    elif name == "regression":
+        truth["value"] = [str(number) for number in generator.integers(0, 5, 6)]
     elif name == "segmentation":
         folder = tmp_path_factory.mktemp("masks")
         truth["mask"] = [str(folder / f"{id}.png") for id in ids]

@@ -95,7 +95,17 @@ def test_the_report_loads_matplotlib_only_where_it_draws(tmp_path: Path) -> None
 # --- the packages that a stage's digest leaves out are not loaded by its work
 
 STAGES = ("manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "submit")
-SOURCE_KEYS = ("source", "train", "images", "masks", "test", "test_images")
+SOURCE_KEYS = (
+    "source",
+    "train",
+    "images",
+    "masks",
+    "test",
+    "test_images",
+    "label_separator",
+    "empty_label",
+    "target_column",
+)
 
 
 def fusing_of(name: str) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
     model = tiny.model({"epochs": 1, "warmup_epochs": 0, **learnt})
     common = {"task": tiny.task, "classes": str(tiny.folds / "classes.json")}
     made: dict[str, dict[str, Any]] = {}
-    sample = pd.read_csv(tiny.folds / "test.csv", dtype=str)[["id"]].assign(label="cat")
+    sample = pd.read_csv(tiny.folds / "test.csv", dtype=str)[["id"]].assign(label=tiny.classes[0])
     if tiny.task["name"] == "segmentation":
         sample = sample.merge(pd.DataFrame({"class": tiny.classes}), how="cross")[["id", "class", "label"]]
     sample.to_csv(root / "sample.csv", index=False)
@@ -123,7 +133,7 @@ def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
         "policies": POLICIES,
         "sample": str(root / "sample.csv"),
         "metric": tiny.metric,
-        "classes": tiny.classes,
+        "classes": tiny.data.get("classes"),
         "submission": FORM,
         "workers": 1,
     }
@@ -199,6 +209,8 @@ def test_a_stage_loads_nothing_of_the_packages_that_its_digest_leaves_out(
 
 NETWORK_MODULES = {
     "classification": {"small_resnet"},
+    "multilabel": {"small_resnet"},
+    "regression": {"small_resnet"},
     "segmentation": {"smp_models", "timm_models"},
     "detection": {"detectors", "pyramid", "timm_models"},
 }

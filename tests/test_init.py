@@ -283,25 +283,81 @@ def test_group_that_holds_a_whole_class_is_not_used() -> None:
     assert "2 classes with fewer than 5 groups of 'site' ('cat', 'dog')" in texts(init())
 
 
-def test_one_hot_columns_are_not_supported_and_said() -> None:
-    images("images", numbered("im", 9))
-    table(
-        "train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", *(int(n % 3 == k) for k in range(3))) for n in range(9))]
-    )
+def test_columns_of_0_and_1_are_several_labels_an_image() -> None:
+    images("images", numbered("im", 15))
+    table("train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", n % 2, n % 3 % 2, int(n > 9)) for n in range(15))])
     found = init()
-    stops = texts(found, stops=True)
-    assert "stand in 3 columns of 0 and 1 ('a', 'b', 'c')" in stops
-    assert "idxmax(axis=1)" in stops
-    assert found["classes"] == {"a": 3, "b": 3, "c": 3}
-    table("train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", 1, n % 2, 0) for n in range(9))])
-    assert "An image may have several" in texts(init(), stops=True)
+    assert found["classes"] == {"a": 7, "b": 5, "c": 5}
+    values = found["values"]
+    assert (values["task"], values["metric"]) == ("multilabel", "f1_macro")
+    assert values["data"]["label_columns"] == ["a", "b", "c"]
+    assert "4 images of no class in train.csv" in texts(found)
+    assert texts(found, stops=True) == ""
+    _, made = first_jobs()
+    assert made["train"]["labels"].tolist()[:4] == ["[]", '["a","b"]', "[]", '["a"]']
+    table(
+        "train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", *(int(n % 3 == k) for k in range(3))) for n in range(15))]
+    )
+    assert "every image of train.csv is of exactly one of 3 columns ('a', 'b', 'c')" in texts(init())
+    assert "idxmax(axis=1)" in texts(init())
+    table("train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", 1, n % 2, 0) for n in range(15))])
+    assert "column 'c' of train.csv is 0 for every image" in texts(init(), stops=True)
 
 
 def test_several_labels_in_one_column() -> None:
     labels = ["haze water", "clear", "haze road", "clear water road", "clear water", "haze"]
-    images("images", numbered("im", 12))
-    table("train.csv", [("id", "tags"), *((f"im{n:02d}", labels[n % 6]) for n in range(12))])
-    assert "labels such as 'haze water' look like several in one, parted by ' '" in texts(init())
+    images("images", numbered("im", 24))
+    table("train.csv", [("id", "tags"), *((f"im{n:02d}", labels[n % 6]) for n in range(24))])
+    found = init()
+    assert "labels such as 'clear water road' are read as several, parted by ' '" in texts(found)
+    assert found["values"]["task"] == "multilabel"
+    assert found["classes"] == {"haze": 12, "clear": 12, "water": 12, "road": 8}
+    config, made = first_jobs()
+    assert config.data.label_separator == " "  # type: ignore[union-attr]
+    assert made["train"]["labels"][0] == '["haze","water"]'
+    table("train.csv", [("id", "tags"), *((f"im{n:02d}", labels[n % 6].replace(" ", "||")) for n in range(24))])
+    found = init()
+    assert "16 cells with an empty label, first 'haze||water': it is left out" in texts(found)
+    assert len(first_jobs()[1]["train"]) == 24
+
+
+def test_names_of_two_words_are_one_label() -> None:
+    names = [f"{size} {kind}" for size in ("big", "small", "old") for kind in ("cat", "dog", "owl")]
+    images("images", numbered("im", 27))
+    table("train.csv", [("id", "breed"), *((f"im{n:02d}", names[n % 9]) for n in range(27))])
+    assert init()["values"]["task"] == "classification"
+
+
+def test_a_number_to_predict_and_what_else_is_known() -> None:
+    images("images", numbered("im", 30))
+    rows = [
+        (f"im{n:02d}", n * n / 7, ("north", "south")[n % 2], "" if n == 3 else n % 5, f"note {n}") for n in range(30)
+    ]
+    table("train.csv", [("id", "score", "region", "kids", "note"), *rows])
+    found = init()
+    values = found["values"]
+    assert (values["task"], values["metric"], values["data"]["target_column"]) == ("regression", "rmse", "score")
+    assert values["data"]["metadata"] == {"numeric": ["kids"], "categorical": ["region"]}
+    assert found["facts"]["target"] == "score: 0 to 120.143, mean 40.74"
+    assert found["facts"]["metadata"] == "numeric: kids; categorical: region"
+    assert "column 'score' of train.csv is taken to be a number to predict." in texts(found)
+    _, made = first_jobs()
+    assert list(made["train"].columns[-4:]) == ["value", "meta_kids", "meta_region", "fold"]
+    assert made["train"]["meta_kids"][3] == ""
+
+
+def test_the_number_that_the_sample_submission_asks_for_is_learnt() -> None:
+    images("train", numbered("im", 40))
+    images("test", numbered("te", 4))
+    table(
+        "train.csv",
+        [("Id", "Eyes", "Face", "Blur", "Pop"), *((f"im{n:02d}", n % 2, 1, n % 3 % 2, n) for n in range(40))],
+    )
+    table("sample_submission.csv", [("Id", "Pop"), *((f"te{n:02d}", 38.5) for n in range(4))])
+    found = init()
+    assert (found["values"]["task"], found["values"]["data"]["target_column"]) == ("regression", "Pop")
+    assert found["values"]["submission"] == {"sample": "raw/sample_submission.csv"}
+    first_jobs()
 
 
 def test_classes_small_rare_and_with_zeros() -> None:
@@ -667,7 +723,8 @@ def test_odd_images() -> None:
     found = init()
     told = texts(found)
     for text in (
-        "1 of 17 images looked at have 16 bits a channel; they are scaled down to 8 for training. First: 'cat/deep.png'",
+        "1 of 17 images looked at have 16 bits a channel; which are kept; data.scale_16bit says how "
+        "networks are shown them in 8. First: 'cat/deep.png'",
         "have the suffix of another format; they are read all the same. First: 'cat/is_png.jpg'",
         "are CMYK; they become RGB, with colours that may be a little off. First: 'cat/print.jpg'",
         "are turned by an EXIF entry",

@@ -10,10 +10,12 @@ import pytest
 
 from conftest import Tiny
 from goldfold.data.boxes import from_text, to_text
+from goldfold.data.label_sets import from_text as from_labels
+from goldfold.data.label_sets import to_text as to_labels
 from goldfold.stages import pseudo_label
 from goldfold.tasks import TASKS
 
-POOLS = {"classification": ["test", "unlabeled"], "segmentation": ["test"], "detection": ["test"]}
+POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] for name in TASKS}
 
 
 def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str, str]:
@@ -46,6 +48,11 @@ def with_planted_targets(tiny: Tiny, out: Path, rows_of: str) -> tuple[str, str]
     shutil.copytree(tiny.caches("train")[0], out / "cache")
     if "label" in table:
         table.loc[rows, "label"] = table.loc[rows, "label"].map(swap)
+    elif "labels" in table:
+        found = [from_labels(text) for text in table["labels"][rows]]
+        table.loc[rows, "labels"] = [to_labels(sorted(swap[label] for label in labels)) for labels in found]
+    elif "value" in table:
+        table.loc[rows, "value"] = (30 - table["value"][rows].astype(float)).astype(str)
     elif "boxes" in table:
         texts = [from_text(text) for text in table["boxes"][rows]]
         table.loc[rows, "boxes"] = [to_text([swap[label] for label in labels], boxes) for labels, boxes in texts]

@@ -16,6 +16,7 @@ import pytest
 
 from goldfold.data.predictions import Arrays
 from goldfold.report.drawing import inline
+from goldfold.report.folds import drawing, shares
 from goldfold.report.words import change, duration, interval, listed, percent, score, shortened
 from goldfold.stages.report import run
 from goldfold.tasks.classification import Classification
@@ -226,6 +227,40 @@ def test_identical_images_are_counted(build: Build) -> None:
     text = words(page_of(build(change=twins)))
     holds(text, "Identical images with different labels", "Identical images in different folds")
     holds(text, "Identical images in training and test", "img00 and img04")
+
+
+def test_images_that_no_fold_validates_are_told_and_not_scored(build: Build) -> None:
+    def some(train: pd.DataFrame) -> pd.DataFrame:
+        train.loc[[0, 7], "fold"] = -1
+        train.loc[[0, 5], "sha256"] = "same"
+        return train
+
+    arguments = build(change=some, groups=True)
+    told = {"groups": 2, "images": 6, "new": 1, "new_images": 3, "shared": 0}
+    (Path(arguments["results"]) / "folds" / "test_groups.json").write_text(json.dumps(told))
+    text = words(page_of(arguments))
+    holds(text, "Each of the 28 validated of 30 training images was predicted", "2 training images are never validated")
+    holds(text, "class not validated fold 0 fold 1 fold 2", "1 of 2 groups of the test images are in training too (50%")
+    assert "Identical images in different folds" not in text, "a copy that is not learnt from where it would leak"
+    assert "fold -1" not in text
+
+
+@pytest.mark.parametrize(("n_classes", "n_folds", "n_named"), [(2, 5, 2), (200, 3, 40), (6, 40, 6)])
+def test_the_map_of_folds_names_each_class_or_those_furthest_from_even(
+    n_classes: int, n_folds: int, n_named: int
+) -> None:
+    amounts = np.full((n_folds, n_classes), 10)
+    amounts[0, -1], amounts[1, -1] = 20, 0
+    far = shares(pd.DataFrame(amounts, columns=[f"class{k}" for k in range(n_classes)]), pd.Series([10] * n_folds))
+    assert far.iloc[:2, -1].tolist() == pytest.approx([1.0, -1.0])
+    figure = drawing(far)
+    named = re.findall(r">(class\d+)<", figure.svg)
+    assert len(named) == n_named
+    assert (named[0] == f"class{n_classes - 1}") == (n_classes > 40), "the furthest comes first where not all are drawn"
+    assert ("+100%" in figure.svg) == (n_folds <= 12)
+    assert ("furthest from even, of 200" in figure.caption) == (n_classes == 200)
+    assert figure.svg.count("var(--rose)") >= 1
+    assert figure.width_px <= 860
 
 
 def test_notes_on_checkpoint_small_classes_and_quarantine(build: Build) -> None:

@@ -234,11 +234,17 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
             runs(rounds=[1]) | LATE,
             id="weight of pseudo labels",
         ),
+        pytest.param(
+            {"data": {**TINY["data"], "scale_16bit": "min_max"}},  # type: ignore[dict-item]
+            runs(rounds=[0]) | BELOW_ROUND_0,
+            id="rule for 16 bits",
+        ),
         pytest.param({"ensemble": {"method": "rank"}}, LATE, id="ensemble method"),
         pytest.param({"ensemble": {"weights": {"wide": 2}}}, LATE, id="ensemble weights"),
         pytest.param({"report": {"gallery": 5}}, {"report"}, id="report option"),
         pytest.param({"runtime": {"loader_workers": 2}}, {"report"}, id="loader workers"),
         pytest.param({"runtime": {"save_minutes": 1}}, {"report"}, id="save minutes"),
+        pytest.param({"cache": {"max_gb": 0}}, {"report"}, id="how the cache is kept"),
     ],
 )
 def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Jobs, states: States) -> None:

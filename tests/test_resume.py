@@ -235,6 +235,15 @@ def test_a_signal_saves_the_step_that_is_running_whatever_the_time(
     assert bytes_of(tmp_path) == bytes_of(whole["classification"])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C with its usual meaning: a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_while_validating_does_not_wait_for_the_end_of_it(
     tiny: Tiny, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,8 @@ EDITS = {
     "optim/schedules.py": {"train"},
     "data/transforms.py": {"train"},
     "data/splits.py": {"folds"},
-    "data/cache.py": {"folds", "cache", "train", "predict"},
+    "data/cache.py": {"folds", "train", "predict"},
+    "data/building.py": {"folds", "cache", "train", "predict"},
     "data/sources/table.py": {"manifest", "submit"},
     "data/integrity.py": {"manifest"},
     "inference/views.py": {"train", "predict"},
@@ -271,6 +272,20 @@ OF_ONE_TASK = {
         "losses/classification.py": {"train"},
         "models/small_resnet.py": {"train", "predict"},
     },
+    "multilabel": {
+        "tasks/multilabel.py": ALL_BUT_CACHE,
+        "metrics/multilabel.py": SCORING,
+        "losses/multilabel.py": {"train"},
+        "submission/label_sets.py": {"manifest", "submit"},
+        "report/multilabel.py": set(),
+    },
+    "regression": {
+        "tasks/regression.py": ALL_BUT_CACHE,
+        "metrics/regression.py": SCORING,
+        "losses/regression.py": {"train"},
+        "ensembling/values.py": {"pseudo_label", "ensemble"},
+        "data/bins.py": ALL_BUT_CACHE,
+    },
     "segmentation": {
         "tasks/segmentation.py": ALL_BUT_CACHE,
         "metrics/segmentation.py": SCORING,
@@ -286,14 +301,20 @@ OF_ONE_TASK = {
         "ensembling/boxes.py": {"predict", "pseudo_label", "ensemble"},  # views of one image are fused in predict
     },
 }
-NETWORK_OF = {"classification": "small_resnet", "segmentation": "unet", "detection": "fcos"}
+NETWORK_OF = {
+    "classification": "small_resnet",
+    "multilabel": "timm",
+    "regression": "timm",
+    "segmentation": "unet",
+    "detection": "fcos",
+}
 
 
 @pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
 def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
     assert set(OF_ONE_TASK) == set(TASKS) == set(NETWORK_OF)
     runs = [(stage, *of) for of in NETWORK_OF.items() for stage in STAGES]
-    assert len(runs) == 27
+    assert len(runs) == 45
     before = {run: sources(*run) for run in runs}
     edit(file, "\nADDED = 1\n")
     changed = {run[:2] for run in runs if sources(*run) != before[run]}

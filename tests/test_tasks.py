@@ -381,6 +381,15 @@ def test_the_ensemble_s_oof_covers_every_training_image_once(predicted: Path, ti
     assert test["probabilities"] == pytest.approx(np.mean(each, axis=0))
 
 
+def test_images_that_no_fold_validates_are_not_scored(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
+    table = pd.read_csv(tiny.folds / "train.csv", dtype=str)
+    more = pd.concat([table, table.head(3).assign(id=["x", "y", "z"], fold="-1")], ignore_index=True)
+    more.to_csv(tmp_path / "train.csv", index=False)
+    made = run_ensemble(predicted, tiny, tmp_path, train=str(tmp_path / "train.csv"))
+    assert load(tmp_path / "ensemble/oof.npz")["ids"].tolist() == sorted(table["id"])
+    assert made["oof"]["accuracy"] == run_ensemble(predicted, tiny, tmp_path)["oof"]["accuracy"]
+
+
 def test_metrics_json_has_the_keys_of_the_design(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
     made = run_ensemble(predicted, tiny, tmp_path)
     assert {"task", "metric", "oof", "members"} <= set(made)

@@ -27,13 +27,19 @@ class Check:
     images: dict[str, int] = field(default_factory=dict)
     """Number of usable images by split."""
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
-    """How much of each class is in each fold: images, objects, or pixels."""
+    """How much of each class each fold validates: images, objects, or pixels."""
     folds: list[int] = field(default_factory=list)
     """Number of validation images of each fold."""
+    not_validated: int = 0
+    """Training images that no fold validates."""
+    deviation: float = 0.0
+    """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part, reason."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
+    crops: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How many images are cut, by split; see `goldfold.data.roi.counts`. Empty where all are taken whole."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -54,6 +60,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     import pandas as pd
 
     from goldfold.data import duplicates
+    from goldfold.data.roi import counts as roi
     from goldfold.data.together import parted
     from goldfold.stages import folds, manifest
 
@@ -66,26 +73,39 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
-    found.doubts += doubts.about_files([path for table in tables.values() for path in table["path"]])
+    found.doubts += doubts.about_files(
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
+    )
+    found.crops = roi.counts(tables)
+    found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
     found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
     found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
     summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
+    found.not_validated = int(summary["(all)"].get(-1, 0))
+    summary = summary[summary.index >= 0]
     found.folds = summary.pop("(all)").astype(int).tolist()
+    found.deviation = float(summary.pop("(deviation)").abs().max())
     names = read_json(folder / "manifest/classes.json")
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
+    found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
 
 
 def as_text(found: Check) -> str:
     """What was found in words."""
+    from goldfold.data.roi import counts as roi
+
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
+    lines += roi.as_text(found.crops)
+    lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
+    lines.append(f"furthest from an even share of a class: {found.deviation:.1%}")
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")

@@ -8,7 +8,12 @@ from typing import Any
 FEW_IMAGES = 10
 RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
-SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"}, "TIFF": {".tif", ".tiff"}, "MPO": {".jpg", ".jpeg"}}
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "TIFF": {".tif", ".tiff"},
+    "MPO": {".jpg", ".jpeg"},
+    "DICOM": {".dcm", ".dicom"},
+}
 WITHIN = {
     "group": "each group is kept in one fold, unless a column says the folds",
     "drop": "the first by id of each is kept",
@@ -32,28 +37,61 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
             yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
 
 
-def about_files(paths: list[str]) -> Iterator[str]:
-    """What the look at every image, which is remembered, says of the files."""
+def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:
+    """What the look at every image, which is remembered, says of the files, where 16 bits are scaled by this rule."""
     from goldfold.data.integrity import scan
+    from goldfold.data.stacks import files_of
 
     table = scan(paths, 1)
     known = table["kind"] != ""
     false = known & ~table.apply(
-        lambda row: Path(row["path"]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"}), axis=1
+        lambda row: (
+            Path(files_of(row["path"])[0]).suffix.lower() in SUFFIXES.get(row["kind"], {f".{row['kind'].lower()}"})
+        ),
+        axis=1,
     )
     if false.any():
         first = table[false].iloc[0]
         yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
-    deep = table["bits"] > 8
-    if deep.any():
+    deep = table[table["bits"] > 8]
+    if len(deep):
+        largest, first = int(deep["largest"].max()), files_of(deep["path"].iloc[0])[0]
         yield (
-            f"{int(deep.sum())} of {len(table)} images have more than 8 bits a channel, first {table[deep]['path'].iloc[0]}: "
-            f"the upper 8 are used, so one whose values are small is nearly black"
+            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {first}, with values "
+            f"up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())
     if len(kinds) > 1:
         told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
         yield f"images differ in the number of channels: {told}; all are read with data.channels"
+
+
+def _about_scale(rule: str | list[int], largest: int) -> str:
+    """What data.scale_16bit does to images with values of up to ``largest``."""
+    bits = max(8, largest.bit_length())
+    better = f"data.scale_16bit: [0, {2**bits - 1}]"
+    if isinstance(rule, list):
+        return (
+            f"data.scale_16bit cuts off what lies above {rule[1]:,}" * (largest > rule[1])
+            or "data.scale_16bit fits them"
+        )
+    if rule == "full_range":
+        return f"set {better}, or they are nearly black" if bits < 15 else "data.scale_16bit: full_range fits them"
+    return f"each is stretched by itself (data.scale_16bit: {rule}); where brightness tells classes apart, set {better}"
+
+
+def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Splits of which more than a twentieth finds no part to cut out, and boxes that are cut off."""
+    for split, of in found.items():
+        n_whole = sum(of["whole"].values())
+        if n_whole > of["images"] / 20:
+            reason = max(of["whole"], key=lambda name: of["whole"][name])
+            yield (
+                f"{n_whole} of {of['images']} images of {split} are taken whole ({n_whole / of['images']:.0%}), most often "
+                f"because: {reason}; a network sees two kinds of pictures then"
+            )
+        if of["boxes_lost"]:
+            yield f"{of['boxes_lost']} boxes of {split} lie outside what is cut out: no model can find them"
 
 
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
@@ -69,6 +107,14 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
             f"class {most!r} is {sums[most] / sums[least]:.0f} times as frequent as {least!r}: a metric that counts classes "
             f"alike (f1_macro) says more than one that counts images"
         )
+
+
+def about_groups(found: dict[str, int] | None) -> Iterator[str]:
+    """Whether the folds ask of a model what the test images ask; see `goldfold.data.splits.groups`."""
+    from goldfold.data.splits.groups import in_words
+
+    if found is not None and (found["shared"] or found["new"] < found["groups"]):
+        yield in_words(found)
 
 
 def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
@@ -100,4 +146,4 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
 def about_parted(n_groups: int) -> Iterator[str]:
     """Copies that the user's own folds part."""
     if n_groups:
-        yield f"{n_groups} groups of copies lie in several of the folds that data.fold_column gives: the score is too good"
+        yield f"{n_groups} groups of copies lie in several of the given folds: the score is too good"

@@ -23,5 +23,11 @@ rule cache:
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        how=lambda wildcards: {
+            "others": other_sizes(wildcards),
+            "whole": whole_cache(),
+            "max_gb": CONFIG.cache.max_gb,
+        },
     script:
         "../scripts/cache.py"

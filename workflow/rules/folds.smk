@@ -5,6 +5,10 @@ checkpoint folds:
         recipe=recipe(
             f"{RESULTS}/folds/run.json",
             code=code("folds"),
+            data=lambda wildcards: {
+                path: fingerprint([path])
+                for path in CONFIG.data.owned(CONFIG.folds.file)
+            },
             **slices.folds(CONFIG),
         ),
         manifest=[

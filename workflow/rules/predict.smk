@@ -7,6 +7,7 @@ rule predict:
             model=lambda wildcards: slices.network(CONFIG, wildcards.model),
             resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
             channels=CONFIG.data.channels,
+            scale_16bit=CONFIG.data.scale_16bit,
             tta=CONFIG.tta,
             place=place,
             runtime=slices.runtime(CONFIG),

@@ -15,6 +15,7 @@ rule report:
         submission=SUBMISSION,
         train=folds_file("train.csv"),
         folds=folds_file("summary.csv"),
+        test_groups=folds_file("test_groups.json"),
         quarantine=folds_file("quarantine.csv"),
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],

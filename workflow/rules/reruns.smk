@@ -3,9 +3,11 @@
 import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from goldfold.runtime import plan, recipes, records, run_lock
@@ -103,6 +105,49 @@ def out_of_date(stage, place, time):
     ) or any(out_of_date(*job, time) for job in takes)
 
 
+def wanted_sizes():
+    """Caches that jobs of models which are out of date will ask for."""
+    folds = f"{RESULTS}/folds/run.json"
+    time = os.stat(folds).st_mtime_ns if os.path.exists(folds) else 0
+    return sorted(
+        {slices.cache_spec(CONFIG, name) for name in MODELS if needs_cache(name, time)}
+    )
+
+
+@cache
+def needs_cache(model, time):
+    """Whether any prediction of a model, and so what it is made with, is out of date."""
+    return any(
+        out_of_date("predict", (model, *map(str, place)), time)
+        for place in product(CONFIG.rounds, FOLDS, CONFIG.seeds)
+    )
+
+
+def other_sizes(wildcards):
+    """Sizes besides its own that a piece of cache is wanted in, and is not there."""
+    found = []
+    for spec in wanted_sizes():
+        place = Place(spec=spec, shard=wildcards.shard)
+        record = f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json"
+        outputs = [str(path).format(**place) for path in rules.cache.output]
+        if spec != wildcards.spec and not records.is_fresh(
+            record.format(**place), RECIPES[record](place), outputs
+        ):
+            found.append(spec)
+    return found
+
+
+def whole_cache():
+    """What there will be of the cache, as far as is known before it is made."""
+    counts = (records.read(f"{RESULTS}/folds/run.json") or {}).get("images", {})
+    return {
+        "images": {split: counts.get(split, 0) for split in CONFIG.splits},
+        "shards": CONFIG.data.shards,
+        "specs": sorted({slices.cache_spec(CONFIG, name) for name in MODELS}),
+        "wanted": wanted_sizes(),
+    }
+
+
 def bring_up_to_date():
     """Times of files as the records have them, and a word on results that other versions of libraries made."""
     known = records.read_all(RESULTS)
@@ -155,6 +200,12 @@ def end():
     for state in Path(RESULTS, "train").rglob("state.pt"):
         if state.with_name("run.json").exists():
             state.unlink()
+    for looked_at in (out_of_date, needs_cache):
+        looked_at.cache_clear()
+    if (
+        not wanted_sizes()
+    ):  # what was made on the way for sizes that nobody asks for any more
+        shutil.rmtree(f"{RESULTS}/cache/.work", ignore_errors=True)
     for what, path in (("Report", "report/report.html"), ("Scores", "metrics.json")):
         if os.path.exists(f"{RESULTS}/{path}"):
             print(f"{what}: {RESULTS}/{path}")

@@ -9,6 +9,7 @@ rule train:
             model=lambda wildcards: slices.learning(CONFIG, wildcards.model),
             resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
             channels=CONFIG.data.channels,
+            scale_16bit=CONFIG.data.scale_16bit,
             place=place,
             pseudo_weight=lambda wildcards: (
                 CONFIG.pseudo_labels.weight if int(wildcards.round) else 1.0

@@ -8,10 +8,11 @@ with job(snakemake) as made:
     from goldfold.stages.cache import run
 
     size, resize = snakemake.wildcards.spec.split("-")
-    run(
+    made.facts = run(
         shard=snakemake.input.shard,
         folder=str(Path(snakemake.output.record).parent),
         size=[int(side) for side in size.split("x")],
         resize=resize,
         **made.settings,
+        **snakemake.params.how,
     )

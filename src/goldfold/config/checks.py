@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.config.data import Submission
+from goldfold.config.fold_checks import check_folds
 from goldfold.config.learning import Model, Train
 from goldfold.config.names import NETWORKS, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
@@ -23,6 +24,14 @@ OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_proba
 """Keys of ``train`` that only some tasks use."""
 
 
+SET = {
+    "label": "one label an image: remove data.label_separator, label_columns and target_column",
+    "labels": "set data.label_separator or data.label_columns",
+    "value": "set data.target_column",
+}
+"""What a CSV must be told so that it brings a target."""
+
+
 def check(config: Config) -> None:
     """Raise ConfigError with every problem found, a line each."""
     task = find(config.task)
@@ -34,15 +43,17 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *_folds(config), *_copies(config)]
+    problems += [*_files(config), *_roi(config, task), *check_folds(config), *_copies(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
 
 def _task(config: Config, task: type[Task]) -> Iterator[str]:
     """Names that belong to the task, and data that it can learn from."""
-    if config.data.target != task.target:
-        yield f"data.source = {config.data.source!r}: brings {config.data.target}, but task {config.task!r} needs {task.target}"
+    brings = config.data.brings
+    if brings != task.target:
+        way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
+        yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
     choices: list[tuple[str, str | None, Sequence[str]]] = [
         ("metric", config.metric, task.metrics),
         ("ensemble.method", config.ensemble.method, task.methods),
@@ -175,30 +186,35 @@ def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
         yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
+    opinions = len(config.models) * len(config.seeds) * len(config.tta)
+    if config.pseudo_labels.rounds and task.labels_by_agreement and opinions < 2:
+        yield (
+            f"pseudo_labels.rounds: task {config.task!r} labels images on which models, seeds and views agree, and there is "
+            f"one of each; add a seed, a model or a view to tta, or set rounds: 0"
+        )
 
 
 def _files(config: Config) -> Iterator[str]:
     """What the user names is there."""
-    for key in ("test_answers", "groups"):
+    for key in ("test_answers", "groups", "extra_train", "extra_images"):
         path = getattr(config.data, key, None)
         if any(not Path(own).exists() for own in config.data.owned(path)):
             yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
+    for path in config.data.roi.files:
+        if not Path(path).is_file():
+            yield f"data.roi.boxes = {path!r}: no such file; run the detector first, or correct it"
 
 
-def _folds(config: Config) -> Iterator[str]:
-    splitter, data = config.folds.splitter, config.data
-    grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
-    if splitter != "predefined" and getattr(data, "fold_column", None):
-        yield f"data.fold_column is set but folds.splitter is {splitter!r}: use predefined, or remove fold_column"
-    if splitter == "predefined" and getattr(data, "fold_column", None) is None:
-        yield f"folds.splitter = {splitter!r}: needs data.fold_column (source csv)"
-    if splitter in ("group", "stratified_group") and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, boxes)"
-    if splitter == "stratified" and grouped:
+def _roi(config: Config, task: type[Task]) -> Iterator[str]:
+    """What is cut out moves with its task's targets, and is in the data."""
+    method = config.data.roi.method
+    if method != "none" and not task.follows_roi:
         yield (
-            "there are groups (data.group_column or data.groups) but folds.splitter is 'stratified', which would split "
-            "groups over folds: use stratified_group or group, or remove the groups"
+            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
+            f"(follows_roi = True); use none"
         )
+    if method == "column" and config.data.source != "csv":
+        yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
 
 
 def _copies(config: Config) -> Iterator[str]:

@@ -5,20 +5,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Section
+from goldfold.config.base import Number, Section
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
-from goldfold.config.sources import DataBase
+from goldfold.config.sources import DataBase, Stacked
+from goldfold.config.table import Csv
 
 
-class Digits(DataBase):
-    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+class _Digits(DataBase):
+    """What all forms of the embedded digits share."""
 
-    target: ClassVar[str] = "label"
-    source: Literal["digits"]
-    directory: str = "data/digits"
-    """Where the files are written."""
+    directory: str
     test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
+    """CSV of the test images' true targets, where known; used for nothing but a score in the report."""
 
     @property
     def has_test(self) -> bool:
@@ -35,46 +33,48 @@ class Digits(DataBase):
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
 
-class Folder(DataBase):
+class Digits(_Digits):
+    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+
+    target: ClassVar[str] = "label"
+    source: Literal["digits"]
+    directory: str = "data/digits"
+    """Where the files are written."""
+
+
+class DigitsLabels(_Digits):
+    """The same digits with what is true of each as labels: even, prime, loop; of a 1, none. For `task: multilabel`."""
+
+    target: ClassVar[str] = "labels"
+    source: Literal["digits_labels"]
+    directory: str = "data/digits_labels"
+    """Where the files are written."""
+
+
+class DigitsInk(_Digits):
+    """The same digits with the share of the paper that is inked, in per cent. For `task: regression`."""
+
+    target: ClassVar[str] = "value"
+    source: Literal["digits_ink"]
+    directory: str = "data/digits_ink"
+    """Where the files are written."""
+
+
+class Folder(Stacked):
     """One folder a class; `train` may also hold `train/` and `val/` (or `valid/`), which are then pooled."""
 
     target: ClassVar[str] = "label"
     source: Literal["folder"]
     train: str
     """Folder with one sub-folder a class."""
+    extra_train: str | None = None
+    """Another such folder, whose images are learnt from in every fold and never validated: external data."""
     test: str | None = None
     """Folder of test images, searched with all sub-folders."""
     test_answers: str | None = None
     """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None
     """Folder of images without labels, searched with all sub-folders."""
-
-
-class Csv(DataBase):
-    """A CSV table of ids and labels beside a folder of images."""
-
-    target: ClassVar[str] = "label"
-    source: Literal["csv"]
-    train: str
-    """CSV with a row an image."""
-    images: str
-    """Folder that the image names are relative to."""
-    test: str | None = None
-    """CSV of the test ids (a sample submission will do)."""
-    test_images: str | None = None
-    """Folder of the test images, where it is another than `images`."""
-    test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
-    unlabeled: str | None = None
-    """Folder of images without labels, searched with all sub-folders."""
-    id_column: str = "id"
-    image_column: str | None = None
-    """Column with file names; without it the id is the file name, with or without its suffix."""
-    label_column: str = "label"
-    group_column: str | None = None
-    """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
-    fold_column: str | None = None
-    """Column with the fold number, for `folds.splitter: predefined`."""
 
 
 class Coco(DataBase):
@@ -188,20 +188,48 @@ class ScenesBoxes(_Scenes):
 
 
 Data = Annotated[
-    Digits | Folder | Csv | Masks | Instances | Rle | Coco | Voc | Yolo | ScenesMasks | ScenesBoxes,
+    Digits
+    | Folder
+    | Csv
+    | Masks
+    | Instances
+    | Rle
+    | Coco
+    | Voc
+    | Yolo
+    | ScenesMasks
+    | ScenesBoxes
+    | DigitsLabels
+    | DigitsInk,
     Field(discriminator="source"),
 ]
+
+
+Splitter = Literal[
+    "stratified", "group", "stratified_group", "multilabel_stratified", "multilabel_stratified_group", "ordered",
+    "ordered_blocks", "predefined",
+]  # fmt: skip
 
 
 class Folds(Section):
     """How the training images are split for cross-validation."""
 
-    splitter: Literal["stratified", "group", "stratified_group", "predefined"] = "stratified"
+    splitter: Splitter = "stratified"
+    """`ordered`: fold k learns from what comes before its validation images, and the first images are never validated;
+    `ordered_blocks`: each fold validates a block of the order and learns from all others."""
     n_folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, lt=2**32)
     sticky: bool = False
     """Whether images keep their folds when others come or go, as long as splitter, n_folds and seed stay; scores of
     before and after then compare. Keep `folds/` of the results: it holds what was decided."""
+    file: str | None = None
+    """CSV (id, fold) for `predefined`, or (id, order) for ordered splits, where the data have no such column."""
+    gap: Number = Field(0.0, ge=0)
+    """Ordered splits: how far apart what is learnt from and what is validated must be, in units of the order; days for
+    dates."""
+    tolerance: Annotated[Number, Field(gt=0)] | None = None
+    """How far a fold may be from its even share of a class, 0.1 being a tenth more or less; one image is always allowed.
+    Without it, any split is taken, and the deviation is printed and shown."""
 
 
 class Submission(Section):

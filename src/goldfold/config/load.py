@@ -16,8 +16,10 @@ from goldfold.runtime.errors import ConfigError, nearest
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
 SOURCES = (
-    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes'"
+    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes', "
+    "'digits_labels', 'digits_ink'"
 )
+ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -132,9 +134,10 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         choices = str(context["expected"])
         return f"{where} = {value!r}", f"{nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = value.get("source") if isinstance(value, dict) else value
-        choices = context.get("expected_tags", SOURCES)
-        return f"{where}.source = {tag!r}", f"{nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
+        key = str(context.get("discriminator", "'source'")).strip("'")
+        tag = value.get(key) if isinstance(value, dict) else value
+        choices = context.get("expected_tags", SOURCES if key == "source" else ROI_METHODS)
+        return f"{where}.{key} = {tag!r}", f"{nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
         return where, str(error["msg"]).removeprefix("Value error, ")
     return f"{where} = {value!r}", str(error["msg"]).removeprefix("Value error, ")
@@ -172,7 +175,7 @@ def _dotted(path: list[str]) -> str:
 
 
 def _tag(section: type[BaseModel]) -> Any:
-    field = section.model_fields.get("source")
+    field = section.model_fields.get("source") or section.model_fields.get("method")
     return get_args(field.annotation)[0] if field else None
 
 

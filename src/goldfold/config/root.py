@@ -14,6 +14,14 @@ View = Literal[
 ]  # fmt: skip
 
 
+class Cache(Section):
+    """How decoded images are kept."""
+
+    max_gb: Number = Field(50.0, ge=0)
+    """Where all images at all sizes would take more than this as arrays, by their number and the sizes, they are kept as
+    PNGs: a fifth to a half of the room, slower to read, the same pixels."""
+
+
 class Ensemble(Section):
     """How members become one prediction."""
 
@@ -61,7 +69,7 @@ class Config(Section):
     name: Name
     """Results go to results/<name>/."""
     task: str = "classification"
-    """`classification`, `segmentation`, `detection`, or your own as `package.module:Class`."""
+    """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent)]] = {}
     """Settings of the task."""
     metric: str | None = None
@@ -70,6 +78,7 @@ class Config(Section):
     """Every model is trained once a fold with each of these."""
     data: Data
     folds: Folds = Folds()
+    cache: Cache = Cache()
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
     pseudo_labels: PseudoLabels = PseudoLabels()

@@ -11,8 +11,9 @@ from pydantic_core import PydanticUndefined
 
 from goldfold.config.data import (
     Coco,
-    Csv,
     Digits,
+    DigitsInk,
+    DigitsLabels,
     Folder,
     Folds,
     ScenesBoxes,
@@ -23,7 +24,9 @@ from goldfold.config.data import (
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
-from goldfold.config.root import Config, Ensemble, Report, Runtime
+from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
+from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.table import Csv, Metadata
 from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -32,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
     "data, source: folder": Folder,
     "data, source: csv": Csv,
+    "data.metadata": Metadata,
     "data, source: masks": Masks,
     "data, source: instances": Instances,
     "data, source: rle": Rle,
@@ -39,9 +43,15 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: voc": Voc,
     "data, source: yolo": Yolo,
     "data, source: digits": Digits,
+    "data, source: digits_labels": DigitsLabels,
+    "data, source: digits_ink": DigitsInk,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
+    "data.roi, method: contour": ContourRoi,
+    "data.roi, method: column": ColumnRoi,
+    "data.roi, method: boxes": BoxesRoi,
     "folds": Folds,
+    "cache": Cache,
     "train": Train,
     "models[]": Model,
     "pseudo_labels": PseudoLabels,

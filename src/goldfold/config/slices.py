@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from goldfold.config import roi
 from goldfold.config.names import NETWORKS
 from goldfold.config.root import Config
 from goldfold.tasks import find
@@ -15,14 +16,14 @@ COPIES = {
     "two_labels": "on_two_labels",
 }
 """Setting of `goldfold.data.copies.Policy` -> key of data sources."""
-TOLD_BY_TASK = ("mask_values", "ignore_value")
+TOLD_BY_TASK = ("mask_values", "ignore_value", "label_separator")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "shards", "classes", *POLICIES, *COPIES.values(), *TOLD_BY_TASK}
-    source = config.data.model_dump(exclude=others - config.data.handed)
+    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *COPIES.values(), *TOLD_BY_TASK}
+    source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
     return {
@@ -31,8 +32,10 @@ def manifest(config: Config) -> dict[str, Any]:
         "metric": metric,
         "sample": sample,
         "submission": config.submission.model_dump(exclude={"sample"}),
-        "classes": config.data.classes,
+        "classes": config.data.named_classes,
+        "channels": config.data.channels,
         "policies": config.data.model_dump(include=set(POLICIES)),
+        **roi.settings(config.data.roi),
         "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
     }
 

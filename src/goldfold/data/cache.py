@@ -1,8 +1,7 @@
-"""Decoded, resized images (and masks) as memory-mapped arrays: decode once, never in the training loop."""
+"""Decoded, resized images (and masks) behind a memory map: decode once, never in the training loop."""
 
 import hashlib
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Image, Undecodable, decode, resize
-from goldfold.data.masks import decode_mask, resize_mask
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import atomic, write_text
+from goldfold.data import depth
+from goldfold.data.building import Contents, Frame, build_piece
+from goldfold.data.geometry import Roi, roi_of
+from goldfold.data.stores import open_rows
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -22,90 +21,56 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: int, mode: str) -> None:
-    """Write the cached images of the rows of ``table`` into ``folder``.
-
-    - ``images.npy``: (n, height, width, channels) uint8
-    - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
-      empty where the images have no masks
-    - ``ids.csv``: id, sha256
+    """Write the cached images of the rows of ``table`` into ``folder``, as `goldfold.data.building.build_piece` does.
 
     Args:
-        table: columns id, path and sha256, and mask where masks are learnt from.
+        table: columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut.
 
     Raises:
-        DataError: an image or a mask can no longer be read, or the disk is too small for all of them.
+        DataError: an image or a mask can no longer be read.
     """
-    paths = list(table["mask"]) if "mask" in table else []
-    paths = paths if any(paths) else []  # test and unlabeled images have none
-    dtype = np.dtype(f"uint{pd.to_numeric(table['mask_depth']).max():.0f}" if paths else np.uint8)
-    _refuse_full_disk(folder, len(table), size, size[0] * size[1] * (channels + bool(paths) * dtype.itemsize))
-    _stack(folder / "images.npy", list(table["path"]), (*size, channels), np.dtype(np.uint8),
-           lambda path: resize(decode(path, channels), size, mode))  # fmt: skip
-    if "mask" in table:
-        _stack(folder / "masks.npy", paths, size, dtype, lambda path: resize_mask(decode_mask(path), size, mode))
-    write_text(folder / "ids.csv", table[["id", "sha256"]].to_csv(index=False))
-
-
-def _stack(
-    out: Path, paths: list[str], shape: tuple[int, ...], dtype: "np.dtype[Any]", read: Callable[[str], NDArray[Any]]
-) -> None:
-    """Write what ``read`` makes of each file as one array, one after the other."""
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(paths), *shape)}
-    with atomic(out) as temporary, open(temporary, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        for path in paths:
-            try:
-                pixels = np.ascontiguousarray(read(path), dtype=dtype)
-            except (OSError, Undecodable) as error:
-                raise DataError(
-                    f"{path}: {error}. It was sound when the manifest was made; run again to look anew."
-                ) from error
-            stream.write(pixels.reshape(shape).data)
-
-
-def _refuse_full_disk(folder: Path, n: int, frame: tuple[int, ...], bytes_an_image: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if n * bytes_an_image > free:
-        raise DataError(
-            f"{folder}: {n} images of {frame[0]} x {frame[1]} pixels need {n * bytes_an_image / 1e9:,.1f} GB, "
-            f"{free / 1e9:,.1f} GB are free there. Make room, or lower image_size_px."
-        )
+    build_piece(Contents(table, channels), Frame(size, mode), folder, folder.parent / f".{folder.name}.work")
 
 
 class CachedImages:
-    """Images by id, over the shards of one or more splits, and masks where there are any."""
+    """Images by id, over the shards of one or more splits, and masks where there are any.
 
-    def __init__(self, folders: Sequence[str | Path]) -> None:
-        self.arrays = [np.load(Path(folder) / "images.npy", mmap_mode="r") for folder in folders]
-        self.masks = [
-            np.load(path, mmap_mode="r") if (path := Path(folder) / "masks.npy").exists() else None
-            for folder in folders
-        ]
-        self.place = {
-            id: (shard, row)
-            for shard, folder in enumerate(folders)
-            for row, id in enumerate(pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False)["id"])
+    The one place where images of 16 bits become the 8 that networks and people are shown.
+    """
+
+    def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
+        self.scale_16bit = scale_16bit
+        self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
+        self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
+        tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
+        self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
+        self.rois = {
+            id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
         }
 
     @property
     def frame(self) -> tuple[int, int]:
         """Height and width of every image."""
-        return int(self.arrays[0].shape[1]), int(self.arrays[0].shape[2])
+        _, height, width, _ = self.arrays[0].shape
+        return int(height), int(width)
 
-    def __getitem__(self, id: str) -> Image:
+    def __getitem__(self, id: str) -> NDArray[np.uint8]:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
-        return np.array(self.arrays[shard][row])
+        return depth.to_8_bits(self.arrays[shard][row], self.scale_16bit)
+
+    def roi(self, id: str) -> Roi | None:
+        """The part of the image that was cut out; None for all of it."""
+        return roi_of(self.rois.get(id, ""))
 
     def mask(self, id: str) -> NDArray[Any]:
         """A copy of the image's mask, (height, width), values as on disk."""
         shard, row = self.place[id]
         masks = self.masks[shard]
-        if masks is None or not len(masks):
+        if masks is None or not masks.shape[0]:
             raise KeyError(f"there is no mask of {id!r} in the cache")
-        return np.array(masks[row])
+        return masks[row]
 
-    def batch(self, ids: Sequence[str]) -> Image:
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
         """Images of ``ids``, (len(ids), height, width, channels) uint8."""
         return np.stack([self[id] for id in ids])

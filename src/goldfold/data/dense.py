@@ -41,14 +41,15 @@ class FramedMasks(Sequence[dict[str, Any]]):
         return {"mask": self.placement(row).into_frame(self.inner(row), IGNORE)}
 
     def placement(self, row: int) -> Placement:
-        """Where the image lies in the frame."""
-        return place(self.sizes[row], self.images.frame, self.resize)
+        """Where the image, or the part of it that was cut out, lies in the frame."""
+        return place(self.sizes[row], self.images.frame, self.resize, self.images.roi(self.ids[row]))
 
     def inner(self, row: int) -> NDArray[np.uint8]:
-        """The mask of the whole image at the network's resolution; what the frame does not show is IGNORE."""
+        """The mask of all that was put into the frame, at the network's resolution; what it does not show is IGNORE."""
         placement = self.placement(row)
         if text := self.texts[row]:
-            framed = resize_mask(self.coding.from_text(text, *self.sizes[row]), self.images.frame, self.resize)
+            whole = self.coding.from_text(text, *self.sizes[row])
+            framed = resize_mask(whole, self.images.frame, self.resize, roi=placement.roi)
         else:
             framed = self.coding.channels(self.images.mask(self.ids[row]))
         return placement.out_of_frame(framed, IGNORE)

@@ -1,69 +1,80 @@
 """Are the images sound? One look at each file, in parallel."""
 
-import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
-from PIL import Image
 
+from goldfold.data import headers, stacks
 from goldfold.data.decode import Undecodable, decode
+from goldfold.data.depth import largest, to_8_bits
 from goldfold.data.looking import Seen, look_at
 from goldfold.data.perceptual import FLAT, brief
+from goldfold.data.pixels import Header
 
-BITS_PER_SAMPLE = 258
-"""TIFF's tag."""
-COLUMNS = ["path", "sha256", "width", "height", "channels", "bits", "kind", "reason", "hash", "thumbnail"]
+COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason", "hash", "thumbnail"]
+"""What a look gives."""
 
 
-def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
+def scan(paths: Iterable[str], workers: int, channels: int | None = None) -> pd.DataFrame:
     """Table with a row a path; a sound image has an empty reason.
 
     Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
-    them, ``kind`` (JPEG, PNG, ...; empty where Pillow does not know it), ``reason``, and what it looks like: ``hash`` and
+    them, ``largest`` value of one with more than 8 bits (0 of others), ``kind`` (JPEG, PNG, ...; empty where it is not
+    known), ``accepts`` (numbers of channels that it can be read as), ``reason``, and what it looks like: ``hash`` and
     ``thumbnail`` (see `goldfold.data.perceptual.brief`).
 
     Args:
-        paths: image files.
+        paths: image files, or stacks of them.
         workers: processes that decode.
+        channels: what they are to be read as; None takes them as they are.
+
+    Raises:
+        DataError: there are DICOM files, and pydicom is not installed.
     """
     names = sorted(set(paths))
     seen = look_at(names, look, workers)
-    missing = ("", _unseen("file is missing"))
+    missing = ("", _unsound("file is missing"))
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"hash": "uint64"})
+    table = pd.DataFrame(rows, columns=["path", "sha256", *COLUMNS]).astype({"hash": "uint64"})
+    return (
+        table if channels is None else table.assign(reason=table.apply(_reason, axis=1, channels=channels).astype(str))
+    )
 
 
 def look(path: str) -> Seen:
-    """Width, height, channels, bits, kind, what is wrong with one file, and what it looks like; one decode for all."""
+    """What COLUMNS say of one image; one decode for all."""
     try:
-        image = decode(path, channels=3)
+        found = [headers.of(file) for file in stacks.files_of(path)] if stacks.all_there(path) else []
+        accepts = _together(found)
+        image = decode(path, (3 if 3 in accepts else accepts[0]) if accepts else len(stacks.files_of(path)))
     except Undecodable as error:
-        return _unseen(str(error))
+        return _unsound(str(error))
     height, width = image.shape[:2]
-    return [width, height, *_stored(path), "", *brief(image)]
+    kinds = sorted({header.kind for header in found})
+    bands, bits = sum(header.bands for header in found), max(header.bits for header in found)
+    return [
+        width,
+        height,
+        bands,
+        bits,
+        largest(image),
+        kinds[0] if len(kinds) == 1 else "",
+        accepts,
+        "",
+        *brief(to_8_bits(image)),
+    ]
 
 
-def _unseen(reason: str) -> Seen:
-    return [0, 0, 0, 0, "", reason, FLAT, ""]
+def _together(found: list[Header]) -> list[int]:
+    """Numbers of channels that files can be read as together, each with as many."""
+    shared = set.intersection(*(set(header.accepts) for header in found)) if found else set()
+    return sorted(len(found) * number for number in shared)
 
 
-def _stored(path: str) -> tuple[int, int, str]:
-    """Channels, bits and kind, by the head of the file."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of very large pictures, which were decoded all the same
-            with Image.open(path) as image:
-                return len(image.getbands()), _bits(image, path), str(image.format)
-    except Exception:  # a format that OpenCV reads and Pillow does not
-        return 0, 0, ""
+def _unsound(reason: str) -> Seen:
+    return [0, 0, 0, 0, 0, "", [], reason, FLAT, ""]
 
 
-def _bits(image: Any, path: str) -> int:
-    """Bits a channel: Pillow turns 16 of a picture with colours into 8, and says nothing."""
-    if image.format == "PNG":
-        with open(path, "rb") as stream:
-            return stream.read(25)[24]
-    if image.format == "TIFF":
-        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))))
-    return 1 if image.mode == "1" else 8
+def _reason(row: pd.Series, channels: int) -> str:
+    """Why an image cannot be read as so many channels."""
+    return row["reason"] or Header(row["kind"], row["channels"], row["bits"], tuple(row["accepts"])).refusal(channels)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from importlib.metadata import version
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from goldfold.data import stacks
 from goldfold.runtime import source
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.fingerprint import StatCache
@@ -22,15 +24,17 @@ FOLDER = Path(".goldfold/looks")
 CHUNK = 16
 KEPT_AT_ONCE = 1024
 """Files between two writes of what was seen: so many are looked at again after a kill."""
-LIBRARIES = ("opencv-python-headless", "pillow", "numpy")
+LIBRARIES = ("opencv-python-headless", "pillow", "numpy", "tifffile", "pydicom")
 
 Seen = list[Any]
 """What a look gives: plain values, as JSON has them."""
 
 
 def of_files(paths: Iterable[str]) -> dict[str, str]:
-    """sha256 of each file that is there."""
-    return StatCache().digests(path for path in paths if Path(path).is_file())
+    """sha256 of each image that is there; that of several files is known by all of them."""
+    names = list(paths)
+    files = StatCache().digests(file for name in names for file in stacks.files_of(name) if Path(file).is_file())
+    return {name: found for name in names if (found := stacks.digest(name, files))}
 
 
 def look_at(
@@ -43,8 +47,8 @@ def look_at(
     """sha256 and what ``look`` gives for each file that is there, by path.
 
     Args:
-        look: a function of a module, of nothing but the file's bytes. What it saw is known by these, by the module's
-            code, and by the versions of what reads images.
+        look: a function of a module, of nothing but the file's bytes, or a partial of one with plain values by name. What
+            it saw is known by these, by the module's code, and by the versions of what reads images.
         workers: processes that look.
         progress: (total, unit) -> counts the files.
         digests_of: digest of each path that is there, where a path may be more than a file.
@@ -55,7 +59,7 @@ def look_at(
     digests = digests_of(dict.fromkeys(paths))
     first_with = {digest: path for path, digest in reversed(digests.items())}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(FOLDER / f"{look.__module__}.sqlite", timeout=600)) as store:
+    with closing(sqlite3.connect(FOLDER / f"{_name(look)}.sqlite", timeout=600)) as store:
         seen = _remembered(store, _version(look), first_with)
         unseen = {digest: path for digest, path in first_with.items() if digest not in seen}
         for digest, found in _looked(unseen, look, workers, progress, store):
@@ -63,12 +67,33 @@ def look_at(
     return {path: (digest, seen[digest]) for path, digest in digests.items()}
 
 
+def _parts(look: Callable[[str], Seen]) -> tuple[Callable[..., Seen], dict[str, Any]]:
+    """The function itself, and the values it is always given."""
+    return (look.func, look.keywords) if isinstance(look, partial) else (look, {})
+
+
+def _name(look: Callable[[str], Seen]) -> str:
+    """Name of the store: one for each set of values, so that two experiments do not forget each other's."""
+    function, values = _parts(look)
+    told = json.dumps(values, sort_keys=True).encode()
+    return f"{function.__module__}-{hashlib.sha256(told).hexdigest()[:8]}" if values else function.__module__
+
+
 def _version(look: Callable[[str], Seen]) -> str:
     """Digest of all that decides what a look gives but the bytes."""
-    files = source.closure(Path(str(sys.modules[look.__module__].__file__)))
+    function, values = _parts(look)
+    files = source.closure(Path(str(sys.modules[function.__module__].__file__)))
     code = [source.code_digest(file) for file in sorted(files)]
-    told = json.dumps([look.__name__, code, [version(name) for name in LIBRARIES]])
+    told = json.dumps([function.__name__, code, [_release(name) for name in LIBRARIES], *([values] if values else [])])
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _release(library: str) -> str:
+    """Version of a library; none where it is an extra that is not installed."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def _remembered(store: sqlite3.Connection, version: str, wanted: Collection[str]) -> dict[str, Seen]:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from goldfold.data import colours, run_masks
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
-from goldfold.data.geometry import place
+from goldfold.data.geometry import Roi, place
 from goldfold.data.looking import Seen, look_at, of_files
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
@@ -106,17 +106,19 @@ def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
 
-def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0) -> Mask:
-    """Mask at ``size`` (height, width), as `goldfold.data.decode.resize` does it to the image, values unmixed.
+def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0, roi: Roi | None = None) -> Mask:
+    """Mask, or a part of it, at ``size`` (height, width), as `goldfold.data.decode.resize` does it to the image.
+
+    Values are not mixed.
 
     Args:
         fill: the value where the frame holds no image.
     """
-    placement = place((mask.shape[0], mask.shape[1]), size, mode)
+    placement = place((mask.shape[0], mask.shape[1]), size, mode, roi)
     height, width = placement.inner
-    scaled = mask
-    if mask.shape != placement.inner:
-        known = mask.view(np.int32) if mask.dtype == np.uint32 else mask  # OpenCV knows no unsigned 32 bits
+    scaled = placement.cut(mask)
+    if scaled.shape != placement.inner:
+        known = scaled.view(np.int32) if mask.dtype == np.uint32 else scaled  # OpenCV knows no unsigned 32 bits
         scaled = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
     return placement.into_frame(scaled, fill)
 

@@ -31,7 +31,7 @@ def signature(image: NDArray[np.uint8]) -> Signature:
     """Signature of a decoded image.
 
     Args:
-        image: (height, width, channels), channels 1 (grey) or 3 (RGB), 0 to 255.
+        image: (height, width, channels), 0 to 255; 3 channels are RGB, of any other number the mean is looked at.
     """
     small = thumbnail(image)
     if _is_flat(image, small):

@@ -52,7 +52,7 @@ def _up_to(degrees: float, turns: bool) -> tuple[float, float]:
 def _colour(channels: int, strength: float) -> list[Any]:
     import albumentations as A
 
-    if channels == 1:
+    if channels != 3:  # hue and saturation are of colours alone
         return [A.RandomBrightnessContrast(strength, strength, p=0.7)]
     factors = (1 - strength, 1 + strength)
     hue = (-strength / 8, strength / 8)

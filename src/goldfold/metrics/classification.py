@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.metrics.metric import Metric, Rows
+from goldfold.metrics.ranking import roc_area
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -58,17 +59,10 @@ def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
 
 def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     """Area under the ROC curve: of the second class where there are two, else one against the rest, macro average."""
-    from scipy.stats import rankdata
-
     columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = []
-    for column in columns:
-        positive = labels == column
-        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-        if n_positive and n_negative:
-            ranks = rankdata(probabilities[:, column])
-            areas.append((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
-    return float(np.mean(areas)) if areas else float("nan")
+    areas = [roc_area(probabilities[:, column], labels == column) for column in columns]
+    known = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _of_rows(function: Callable[[Probabilities, Labels], float]) -> Callable[[Labelled, Rows], float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from goldfold.report import folds
 from goldfold.report.blocks import Block, Gallery, Section, Table, Text
 from goldfold.report.figures import bars, sizes
 from goldfold.report.overlays import CLASS_COLOURS, class_legend
@@ -53,6 +54,9 @@ def twins(results: Results) -> list[Twins]:
     ]
     every = pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame({"sha256": []})
     every = every.reindex(columns=["sha256", "id", "split", "fold", "label"], fill_value="")
+    if results.settings["folds"]["splitter"].startswith("ordered"):
+        every["fold"] = ""  # a fold never learns from a file it is scored on
+    every["fold"] = every["fold"].replace("-1", "")
     same = every[(every["sha256"] != "") & every["sha256"].duplicated(keep=False)]
     return [
         Twins(list(rows["id"]), list(rows["split"]), list(rows["fold"]), list(rows["label"]))
@@ -67,20 +71,28 @@ def section(results: Results, same: list[Twins]) -> Section:
         for split, table in results.tables.items()
     ]
     intro = f"{listed(numbers)}; {count(len(results.classes), 'class', 'classes')}; {_groups(results)}."
-    blocks = [*_counts(results), *_sizes(results), *_folds(results), *_quarantine(results), *_duplicates(results, same)]
+    blocks = [
+        *_counts(results),
+        *_sizes(results),
+        *folds.blocks(results),
+        *_quarantine(results),
+        *_duplicates(results, same),
+    ]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
 
 
 def _groups(results: Results) -> str:
-    truth = results.truth
-    if "group" not in truth:
+    table = results.tables["train"]
+    if "group" not in table:
         return "images are taken as independent of each other (no groups)"
-    return f"{truth['group'].nunique():,} groups, none of which is split over folds"
+    is_ordered = results.settings["folds"]["splitter"].startswith("ordered")
+    how = "a fold never learns from those it is scored on" if is_ordered else "none of which is split over folds"
+    return f"{table['group'].nunique():,} groups, {how}"
 
 
 def _counts(results: Results) -> list[Block]:
     task = results.task
-    counts = pd.DataFrame({"train": (task.content(results.truth) > 0).sum()})
+    counts = pd.DataFrame({"train": (task.content(results.tables["train"]) > 0).sum()})
     last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
     if last and all(task.target in table for table in last):
         taken = (task.content(pd.concat(last, ignore_index=True)) > 0).sum()
@@ -106,22 +118,6 @@ def _sizes(results: Results) -> list[Block]:
         f"{hm:.0f}); {count(len(np.unique(pairs, axis=0)), 'different size')}."
     )
     return [Text(text, heading), sizes(found)]
-
-
-def _folds(results: Results) -> list[Block]:
-    summary = results.fold_summary
-    splitter = results.settings["folds"]["splitter"]
-    text = (
-        f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
-        f"split by “{splitter}”."
-    )
-    flipped = summary.T  # classes down, folds across: classes can be many
-    rows = [
-        [str(name), *(f"{value:,}" for value in row)]
-        for name, row in zip(flipped.index, flipped.to_numpy(), strict=True)
-    ]
-    columns = ["class", *(f"fold {number}" for number in summary.index)]
-    return [Text(text, heading="Folds"), Table(columns, rows, text_columns=["class"], mark=len(rows) - 1)]
 
 
 def _quarantine(results: Results) -> list[Block]:
@@ -174,7 +170,7 @@ def _first(number: int) -> str:
 
 def _samples(results: Results) -> list[Block]:
     """Some training images of each class, spread over the table, with their targets drawn on them; no image twice."""
-    truth, content = results.truth, results.task.content(results.truth)
+    truth, content = results.tables["train"], results.task.content(results.tables["train"])
     if "path" not in truth:
         return []
     draws = results.task.drawn(truth.iloc[0].to_dict()) is not None

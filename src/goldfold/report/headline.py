@@ -26,13 +26,10 @@ def headline(results: Results) -> Headline:
     truth = results.truth
     unit, n = ("groups", truth["group"].nunique()) if "group" in truth else ("images", len(truth))
     ends = interval(entry.get("low"), entry.get("high"))
-    meaning = (
-        f"Each of the {count(len(truth), 'training image')} was predicted by models that never saw it in training. "
-        + (
-            f"Drawing {n:,} {unit} anew from them, again and again, gives a score in this range 95 times in 100."
-            if ends != "–"
-            else "No interval could be computed."
-        )
+    meaning = f"Each of the {_named(results)} was predicted by models that never saw it in training. " + (
+        f"Drawing {n:,} {unit} anew from them, again and again, gives a score in this range 95 times in 100."
+        if ends != "–"
+        else "No interval could be computed."
     )
     if "group" in truth:
         meaning += " Whole groups are drawn, since images of a group are not independent."
@@ -66,3 +63,9 @@ def _test(results: Results) -> Headline | None:
         f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
     )
     return Headline(score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence)
+
+
+def _named(results: Results) -> str:
+    """The images that the score is of."""
+    n, n_all = len(results.truth), len(results.tables["train"])
+    return count(n, "training image") if n == n_all else f"{n:,} validated of {count(n_all, 'training image')}"

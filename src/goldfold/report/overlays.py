@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable, decode
+from goldfold.data.decode import Undecodable
+from goldfold.data.viewing import shown
 from goldfold.report.pictures import TINY_PX
 from goldfold.report.words import shortened
 
@@ -53,7 +54,7 @@ ERROR_LEGEND = [("found", css(FOUND)), ("missed", css(MISSED)), ("false", css(FA
 def opened(path: str) -> Pixels | None:
     """Image of a file, None where it is gone or unreadable."""
     with suppress(OSError, Undecodable):
-        return decode(path, 3)
+        return shown(path)
     return None
 
 
@@ -174,10 +175,11 @@ def _words(pen: Any, corners: NDArray[np.float64], box: Box, size: tuple[int, in
 def _font() -> Any:
     from PIL import ImageFont
 
-    return ImageFont.truetype(_font_file(), TEXT_PX)
+    return ImageFont.truetype(font_file(), TEXT_PX)
 
 
-def _font_file() -> str:
+def font_file() -> str:
+    """Of the letters on pictures."""
     import matplotlib
 
     return f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
@@ -187,7 +189,7 @@ def writable(classes: Sequence[str]) -> list[str]:
     """Names as they are written on pictures: short, and by number where the font lacks a character."""
     from matplotlib.ft2font import FT2Font
 
-    known = FT2Font(_font_file()).get_charmap()
+    known = FT2Font(font_file()).get_charmap()
     return [
         shortened(name, 14) if all(ord(character) in known for character in name) else f"#{number}"
         for number, name in enumerate(classes, start=1)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Image, Undecodable, decode
+from goldfold.data.decode import Undecodable
+from goldfold.data.viewing import shown
 from goldfold.report.blocks import Block, Gallery, Picture
 from goldfold.report.words import count
 
@@ -17,7 +18,7 @@ LARGEST_DRAWN_PX = 800
 JPEG_QUALITY = 82
 
 
-def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: Image | None = None) -> Picture:
+def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: NDArray[np.uint8] | None = None) -> Picture:
     """Thumbnail of an image file, an empty place where the file is gone or unreadable.
 
     An image of up to 100 pixels is kept as it is, for the page to enlarge; a larger one is shrunk to 200.
@@ -28,7 +29,7 @@ def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: Imag
     import cv2
 
     try:
-        image = drawn if drawn is not None else decode(path, 3) if path else None
+        image = drawn if drawn is not None else shown(path) if path else None
     except (OSError, Undecodable):
         image = None
     if image is None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
+from goldfold.data.scored import scored
 from goldfold.metrics import Evidence, Metric
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
@@ -53,13 +54,15 @@ class Results:
     """Pseudo labels by round and fold."""
     members: dict[str, dict[int, Arrays]]
     """Out-of-fold predictions of the last round, by member and fold; empty where they are no longer on disk."""
+    test_groups: dict[str, int] | None = None
+    """What `goldfold.data.splits.groups.compare_groups` found, where test images have groups."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
     """A row a job: stage, model (empty where it has none), seconds, mb."""
 
-    @property
+    @cached_property
     def truth(self) -> pd.DataFrame:
-        """Training images with their labels and folds."""
-        return self.tables["train"]
+        """Training images that a fold validates, with their labels and folds."""
+        return scored(self.tables["train"])
 
     @property
     def greater_is_better(self) -> bool:
@@ -129,6 +132,7 @@ def read(root: Path, task: dict[str, Any], metric: str, settings: dict[str, Any]
         runs=list(_runs(root, settings)),
         pseudo=dict(_pseudo(root, settings)),
         members=_members(root, settings),
+        test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
         benchmarks=_benchmarks(root / "benchmarks", settings),
     )
 

@@ -164,7 +164,7 @@ def _shares(results: Results) -> Sequence[Block]:
     found = task.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
     if not found.sum():
         return []
-    learnt = task.content(results.truth).sum()
+    learnt = task.content(results.tables["train"]).sum()
     pseudo, train = found / found.sum(), learnt / learnt.sum()
     rows: list[list[str | Cell]] = [
         [name, percent(train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), _ratio(pseudo[name], train[name])]

@@ -19,6 +19,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 VERSIONS_OF = (
     "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
     "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
+    "tifffile", "pydicom",
 )  # fmt: skip
 
 SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))
@@ -39,8 +40,8 @@ UNREACHED: dict[str, tuple[str, ...]] = {
     "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
     "train": ("goldfold.ensembling", "goldfold.report", "goldfold.submission"),
     "predict": (
-        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.report", "goldfold.losses", "goldfold.optim",
-        "goldfold.metrics", "goldfold.submission",
+        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.ensembling.values", "goldfold.report",
+        "goldfold.losses", "goldfold.optim", "goldfold.metrics", "goldfold.submission",
     ),
     "pseudo_label": ("goldfold.report", "goldfold.submission", "goldfold.metrics", *LEARNING),
     "ensemble": ("goldfold.report", "goldfold.submission", *LEARNING),

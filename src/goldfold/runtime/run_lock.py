@@ -98,15 +98,23 @@ def _content(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def held(record: Path) -> Iterator[None]:
-    """Be the only job that makes what ``record`` records: one left over from a killed run is waited for."""
+def held(record: Path, other: str = "the same job of an earlier run") -> Iterator[bool]:
+    """Be the only job that makes what ``record`` records: one left over from a killed run is waited for.
+
+    Args:
+        other: what may hold it, in words.
+
+    Yields:
+        Whether that is sure; it is not on a file system without locks.
+    """
     path = FOLDER / f"{record}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as stream:
-        if _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
-            print("waiting for the same job of an earlier run to end", flush=True)
-            _locked(stream, fcntl.LOCK_EX)
-        yield
+        got = _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if got is False:
+            print(f"waiting for {other} to end", flush=True)
+            got = _locked(stream, fcntl.LOCK_EX)
+        yield got is True
 
 
 def leave_with_the_run() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from goldfold.sniff.found import Layout, Setting, number
+from goldfold.sniff.found import WHOLE, Layout, Setting, number
 from goldfold.sniff.pictures import Pictures
 
 N_FOLDS = 5
@@ -38,11 +38,15 @@ class Recipe:
 
 ON_CPU = {
     "classification": Recipe(96, 8, 50, 590, 16, 32, 2e-3, "resnet10t"),
+    "multilabel": Recipe(96, 8, 50, 590, 16, 32, 2e-3, "resnet10t"),
+    "regression": Recipe(96, 8, 50, 590, 16, 32, 2e-3, "resnet10t"),
     "segmentation": Recipe(256, 32, 60, 330, 12, 4, 1e-3, "regnetx_002"),
     "detection": Recipe(320, 32, 80, 610, 12, 8, 2e-3, "regnetx_002"),
 }
 ON_GPU = {
     "classification": Recipe(224, 8, 40, math.inf, 0, 64, 2e-3, "resnet34"),
+    "multilabel": Recipe(224, 8, 40, math.inf, 0, 64, 2e-3, "resnet34"),
+    "regression": Recipe(224, 8, 40, math.inf, 0, 64, 2e-3, "resnet34"),
     "segmentation": Recipe(512, 32, 60, math.inf, 0, 8, 1e-3, "resnet34"),
     "detection": Recipe(640, 32, 60, math.inf, 0, 8, 1e-3, "resnet34"),
 }
@@ -55,7 +59,7 @@ def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submissio
     n_folds, folds = _folds(layout)
     flips = _flips(layout)
     data: Values = {"source": Setting(layout.source, layout.title), **layout.data}
-    if pictures.all_grey:
+    if pictures.all_grey and "stack" not in data:
         data["channels"] = Setting(1, "every image looked at is grey")
     if len(layout.train) < ONE_SHARD:
         data["shards"] = Setting(1, "pieces of the cache: a small set needs no more")
@@ -78,6 +82,12 @@ def metric(layout: Layout) -> Setting:
         return Setting("dice", "over the pixels of the whole set")
     if layout.task == "detection":
         return Setting("ap50", "boxes that overlap by half are right; ap is COCO's stricter mean")
+    if layout.task == "multilabel":
+        return Setting(
+            "f1_macro", "of a yes or no for each class, and each class counts the same; map needs no threshold"
+        )
+    if layout.task == "regression":
+        return Setting("rmse", "in units of the number; mae minds wild errors less")
     counts = [n for n in layout.classes.values() if n]
     if len(counts) == 2 and min(counts) / sum(counts) < RARE:
         return Setting(
@@ -103,7 +113,10 @@ def plain(values: Any) -> Any:
 
 
 def _task(layout: Layout) -> str:
-    words = {"classification": "one label an image", "segmentation": "a class for every pixel"}
+    words = {
+        "classification": "one label an image", "multilabel": "any number of labels an image",
+        "regression": "one number an image", "segmentation": "a class for every pixel",
+    }  # fmt: skip
     return words.get(layout.task, "boxes around objects")
 
 
@@ -121,7 +134,10 @@ def _folds(layout: Layout) -> tuple[int, Values]:
     if layout.n_groups is not None:
         splitter = Setting("stratified_group", "no group is split over folds, and classes keep their shares")
     else:
-        what = {"classification": "classes keep their shares", "segmentation": "pixels of each class are balanced"}
+        what = {
+            "classification": "classes keep their shares", "multilabel": "images of each class are balanced",
+            "regression": "small and large numbers are balanced", "segmentation": "pixels of each class are balanced",
+        }  # fmt: skip
         splitter = Setting("stratified", what.get(layout.task, "objects of each class are balanced"))
     return max(n, 2), {"splitter": splitter, "n_folds": Setting(max(n, 2), why)}
 
@@ -150,7 +166,7 @@ def _size(task: str, pictures: Pictures, recipe: Recipe, n_gpus: int) -> tuple[l
     """Input height and width."""
     height, width = pictures.median if all(pictures.median) else (recipe.side_px, recipe.side_px)
     place = "" if n_gpus else "; there is no GPU here, and larger takes longer"
-    if task == "classification":
+    if task in WHOLE:
         side, why = _side(min(height, width), recipe, place)
         ratio = math.sqrt(height / width) if _one_shape(pictures) else 1.0
         sides = [side * ratio, side / ratio]
@@ -160,7 +176,7 @@ def _size(task: str, pictures: Pictures, recipe: Recipe, n_gpus: int) -> tuple[l
         square = math.sqrt(height * width)
         sides = [height * scale, width * scale] if _one_shape(pictures) else [square * scale] * 2
         why += "; multiples of 32"
-    step = FINE_PX if task == "classification" and max(sides) <= 96 else recipe.step_px
+    step = FINE_PX if task in WHOLE and max(sides) <= 96 else recipe.step_px
     return [max(step, int(x / step + 0.5) * step) for x in sides], why
 
 
@@ -198,10 +214,11 @@ def _train(layout: Layout, recipe: Recipe, size: list[int], n_folds: int, flips:
         "lr": Setting(recipe.lr, "peak learning rate, for training from scratch; 3e-4 with pretrained weights"),
         "ema_decay": Setting(0.99, "the average of the weights is validated: steadier"),
     }
-    if layout.task == "classification":
+    if layout.task in WHOLE:
         values["schedule"] = Setting("one_cycle", "up and down once: the quickest from scratch")
-        values["label_smoothing"] = Setting(0.1, "never quite sure: labels may be wrong")
-        strength = "light" if flips.value == "none" else "medium"
+        if layout.task == "classification":
+            values["label_smoothing"] = Setting(0.1, "never quite sure: labels may be wrong")
+        strength = "medium" if flips.value != "none" and layout.task == "classification" else "light"
     else:
         values["warmup_epochs"] = Setting(2 if epochs > 12 else 1, "gentle first steps")
         values["clip_norm"] = Setting(1.0, "no step is thrown far by one batch")
@@ -225,7 +242,7 @@ def _model(layout: Layout, recipe: Recipe, size: list[int], why_size: str, pictu
     model["pretrained"] = Setting(False, hub)
     model["image_size_px"] = Setting(size if size[0] != size[1] else size[0], why_size)
     ratios = _ratios(pictures)
-    if ratios and max(ratios) / min(ratios) >= 1.5 and layout.task != "classification":
+    if ratios and max(ratios) / min(ratios) >= 1.5 and layout.task not in WHOLE:
         model["resize"] = Setting("pad", "shapes differ, and squashing would distort them")
     if layout.task == "segmentation" and recipe is ON_CPU["segmentation"]:
         params = {"encoder_depth": 4, "decoder_channels": [64, 48, 32, 16]}

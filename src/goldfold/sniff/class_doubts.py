@@ -13,7 +13,7 @@ MOST_GRADES = 7
 def doubts(layout: Layout) -> Iterator[Doubt]:
     """Small classes, imbalance, and labels that may be one and the same, or none."""
     yield from _small(layout)
-    if layout.task == "segmentation":
+    if layout.task in ("segmentation", "regression"):
         return
     yield from _imbalanced(layout)
     yield from _alike(layout)

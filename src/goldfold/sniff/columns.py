@@ -1,12 +1,14 @@
 """What the columns of a table hold besides names of images."""
 
+import math
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from goldfold.sniff.found import Doubt, number, some
 from goldfold.sniff.tables import Table
-from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, group_rank, plain
+from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, TARGETS, group_rank, plain
 
 BINARY = frozenset({"0", "1", "0.0", "1.0"})
 RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
@@ -14,6 +16,11 @@ FEW_GROUPS = 5
 """As many as there are folds, mostly."""
 FEW = 20
 """Labels there may always be, however few the rows."""
+MANY_WORDS = 1000
+"""Labels of which it is looked at whether they are several in one."""
+MOST_KINDS = 100
+"""More different names in a column are no category."""
+SEPARATORS = ("|", ";", ",", " ")
 
 
 @dataclass
@@ -23,33 +30,92 @@ class Columns:
     label: str | None = None
     group: str | None = None
     fold: str | None = None
+    target: str | None = None
+    """A number to predict."""
     one_hot: list[str] = field(default_factory=list)
+    numeric: list[str] = field(default_factory=list)
+    categorical: list[str] = field(default_factory=list)
+    """What else is known of the images."""
     has_boxes: bool = False
     doubts: list[Doubt] = field(default_factory=list)
+
+    @property
+    def has_target(self) -> bool:
+        """Whether there is something to learn."""
+        return bool(self.label or self.target or self.one_hot)
 
     def doubt(self, text: str) -> None:
         """Add a doubt."""
         self.doubts.append(Doubt(text))
 
 
-def columns_of(table: Table, asked: str | None = None) -> Columns:
+def columns_of(table: Table, asked: Sequence[str] = ()) -> Columns:
     """What the columns of a training table hold.
 
     Args:
-        asked: the column that a sample submission asks for.
+        asked: the columns that a sample submission asks for.
     """
     found = Columns(has_boxes=any(plain(column) in BOX_COLUMNS for column in table.columns))
     free = [column for column in table.columns if table.match is None or column != table.match.column]
     found.group = _group(table, free, found)
     found.fold = _fold(table, free, found)
     free = [column for column in free if column not in (found.group, found.fold) and group_rank(column) is None]
-    if asked in free and len(set(table.values(asked))) > 1:
-        found.label = asked
+    free = [column for column in free if plain(column) not in SPLIT_COLUMNS]
+    able = [column for column in asked if column in free and len(set(table.values(column))) > 1]
+    if len(asked) > 1 and able == list(asked) and all(set(table.values(column)) <= BINARY for column in able):
+        found.one_hot = able
+    elif len(asked) == 1 and able:
+        kinds = {value for value in table.values(able[0]) if value}
+        found.target, found.label = (able[0], None) if _are_numbers(kinds) and len(kinds) > FEW else (None, able[0])
     else:
-        _label(table, [column for column in free if plain(column) not in SPLIT_COLUMNS], found)
+        _label(table, free, found)
     if found.group and found.label:
         _doubt_group(table, found)
+    _rest(table, free, found)
     return found
+
+
+def separator_of(labels: Iterable[str]) -> str | None:
+    """What parts several labels in one: most have it, not all equally often, and they share their parts."""
+    kinds = [label for label in dict.fromkeys(labels) if label][:MANY_WORDS]
+    for mark in SEPARATORS:
+        parts = [list(filter(None, label.split(mark))) for label in kinds]
+        several = sum(len(part) > 1 for part in parts)
+        names = {name for part in parts for name in part}
+        differ = len({len(part) for part in parts}) > 1
+        if len(parts) > 4 and several > len(parts) / 2 and differ and len(names) < len(parts):
+            return mark
+    return None
+
+
+def _are_numbers(values: Iterable[str]) -> bool:
+    """Whether all are finite numbers."""
+    try:
+        return all(math.isfinite(float(value)) for value in values)
+    except ValueError:
+        return False
+
+
+def _is_measure(table: Table, column: str) -> bool:
+    """Many different numbers, which are no running number."""
+    values = [value for value in table.values(column) if value]
+    kinds = set(values)
+    if len(kinds) <= FEW or not _are_numbers(kinds):
+        return False
+    return len(kinds) < len(values) or not all(value.isdigit() for value in kinds)
+
+
+def _rest(table: Table, free: list[str], found: Columns) -> None:
+    """Columns of numbers, and of few different names, that are neither learnt nor otherwise used."""
+    used = {found.label, found.target, *found.one_hot}
+    for column in free:
+        kinds = {value for value in table.values(column) if value}
+        if column in used or len(kinds) < 2 or plain(column) in BOX_COLUMNS:
+            continue
+        if _are_numbers(kinds) and (_is_measure(table, column) or len(kinds) <= FEW):
+            found.numeric.append(column)
+        elif len(kinds) <= min(len(table.rows) / 2, MOST_KINDS) and not _are_numbers(kinds):
+            found.categorical.append(column)
 
 
 def _group(table: Table, free: list[str], found: Columns) -> str | None:
@@ -93,8 +159,16 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
 def _label(table: Table, free: list[str], found: Columns) -> None:
     able = [column for column in free if _may_be_label(table, column)]
     named = sorted((c for c in able if plain(c) in LABELS), key=lambda column: LABELS.index(plain(column)))
+    measures = [c for c in free if c not in able and _is_measure(table, c)]
+    called = [c for c in measures if plain(c) in LABELS or plain(c) in TARGETS]
     binary = [c for c in free if c not in named and set(table.values(c)) <= BINARY and set(table.values(c))]
     sums = {sum(float(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    if not named and (called or (measures and not able)):
+        found.target = (called or measures)[0]
+        others = [c for c in (called or measures) if c != found.target]
+        could = f"; it could also be {some(others)}: see data.target_column" if others else ""
+        found.doubt(f"column {found.target!r} of {table.name} is taken to be a number to predict{could}.")
+        return
     if not named and (len(binary) > 2 or sums == {1.0}):
         found.one_hot = binary
         return
@@ -117,6 +191,8 @@ def _may_be_label(table: Table, column: str) -> bool:
     """Few different values, which are neither measurements nor run lengths."""
     values = [value for value in table.values(column) if value]
     kinds = set(values)
+    if (mark := separator_of(values)) is not None:
+        return not _are_numbers(kinds) and len({part for kind in kinds for part in kind.split(mark)}) < len(values)
     if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW) or len(kinds) == len(values) > FEW:
         return False
     if sum(RUN_LENGTHS.fullmatch(value) is not None for value in kinds) > len(kinds) / 2:

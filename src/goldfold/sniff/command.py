@@ -11,7 +11,7 @@ from goldfold.data.files import without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
-from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, voc
+from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, stacks, voc
 from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
@@ -46,15 +46,17 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     if name is not None and not re.fullmatch(NAME, name):
         raise GoldfoldError(f"--name {name!r}: at most 60 letters, digits, _ and -, a letter or digit first.")
     tree = walk(path)
-    tables = tables_of(tree)
-    found = sorted(
-        (layout for sniff in SNIFFERS.values() if (layout := sniff(tree, tables)) is not None),
-        key=lambda layout: -layout.likelihood,
-    )
+    stack = stacks.stacked(tree)
+    tables, found = _layouts(stack.tree) if stack else _layouts(tree)
+    if stack and found and found[0].source in stacks.SOURCES:
+        tree = stack.tree
+        stacks.told(found[0], stack)
+    elif stack:
+        stack, (tables, found) = None, _layouts(tree)
     if not found:
         raise DataError(_nothing(tree, tables))
     layout, others = found[0], found[1:]
-    looked = pictures.look(tree.root, layout.train)
+    looked = pictures.look(tree.root, [stack.first[name] for name in layout.train] if stack else layout.train)
     groups.find(tree, layout, tables)
     sample = submission(tree, layout, tables)
     doubts = _doubts(tree, layout, others, looked)
@@ -63,6 +65,13 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     if as_json:
         return report.as_json(str(path), layout, looked, values, doubts, str(out), [other.source for other in others])
     return report.as_text(str(path), layout, looked, values, doubts, str(out))
+
+
+def _layouts(tree: Tree) -> tuple[list[Table], list[Layout]]:
+    """Tables of a folder, and what it can be read as, the likeliest first."""
+    tables = tables_of(tree)
+    found = (layout for sniff in SNIFFERS.values() if (layout := sniff(tree, tables)) is not None)
+    return tables, sorted(found, key=lambda layout: -layout.likelihood)
 
 
 def _doubts(tree: Tree, layout: Layout, others: list[Layout], looked: pictures.Pictures) -> list[Doubt]:

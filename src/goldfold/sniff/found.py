@@ -6,6 +6,8 @@ from typing import Any
 
 MANY = 3
 """So many examples are named."""
+WHOLE = ("classification", "multilabel", "regression")
+"""Tasks that look at an image as a whole."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Layout:
     @property
     def images_of(self) -> dict[str, int]:
         """Images that have each class, where that is known: no more folds than these are possible."""
-        return self.in_images or (self.classes if self.task == "classification" else {})
+        return self.in_images or (self.classes if self.task in WHOLE else {})
 
     def doubt(self, text: str, stops: bool = False) -> None:
         """Add a doubt."""

@@ -4,23 +4,21 @@ import os
 from collections import Counter
 
 from goldfold.data.files import SUFFIXES
-from goldfold.sniff.columns import Columns, columns_of
+from goldfold.sniff.columns import FEW, Columns, columns_of, separator_of
 from goldfold.sniff.found import Layout, Setting, number, some
 from goldfold.sniff.tables import Match, Table
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import plain, split_in, split_of
 
 LIKELIHOOD = 0.7
-MANY_WORDS = 1000
-"""Labels of which it is looked at whether they are several in one."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     """A CSV with a row an image, and what is in its columns."""
-    samples = [table for table in tables if table.is_sample and len(table.columns) == 2]
-    asked = next((column for table in samples for column in table.columns if column != _named(table)), None)
+    samples = [table for table in tables if table.is_sample]
+    asked = next(([column for column in table.columns if column != _named(table)] for table in samples), [])
     able = [(table, columns_of(table, asked)) for table in tables if not table.is_test and table.match is not None]
-    able = [(table, columns) for table, columns in able if (columns.label or columns.one_hot) and not columns.has_boxes]
+    able = [(table, columns) for table, columns in able if columns.has_target and not columns.has_boxes]
     if not able:
         return None
     table, columns = max(able, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
@@ -28,7 +26,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     assert match is not None
     images = tree.path(match.folder)
     layout = Layout(
-        source="csv", task="classification", title=f"{base(table.name)} beside {number(len(match.images), 'image')}",
+        source="csv", task=_task(table, columns), title=f"{base(table.name)} beside {number(len(match.images), 'image')}",
         likelihood=LIKELIHOOD * max(len(match.images) / max(tree.n_images[""], 1), 0.9),
         data={"train": Setting(tree.path(table.name), f"{number(len(table.rows), 'row')}"),
               "images": Setting(images, f"the names of column {match.column!r} start here")},
@@ -87,12 +85,39 @@ def _name_columns(table: Table, match: Match, columns: Columns, test: Table | No
                 f"{Counter(names).most_common(1)[0][0]!r}. Give every image one row.",
                 stops=True,
             )
-    layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
+    _name_target(table, columns, layout)
     if columns.group:
         layout.data["group_column"] = Setting(columns.group, "images that belong together are never split over folds")
     if columns.fold:
         layout.data["fold_column"] = Setting(columns.fold, "the folds are given")
         layout.n_folds = len(set(table.values(columns.fold)))
+
+
+def _task(table: Table, columns: Columns) -> str:
+    if columns.target:
+        return "regression"
+    several = bool(columns.one_hot) or separator_of(table.values(str(columns.label))) is not None
+    return "multilabel" if several else "classification"
+
+
+def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
+    """Columns of what is learnt, and of what else is known."""
+    if columns.target:
+        layout.data["target_column"] = Setting(columns.target, "the number that is learnt")
+    elif columns.one_hot:
+        layout.data["label_columns"] = Setting(columns.one_hot, "1 where the image is of the class")
+    else:
+        layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
+        if layout.task == "multilabel":
+            mark = separator_of(table.values(str(columns.label)))
+            layout.data["label_separator"] = Setting(mark, "several labels stand in one cell")
+    known = {"numeric": columns.numeric, "categorical": columns.categorical}
+    if any(known.values()):
+        layout.data["metadata"] = Setting(
+            {kind: names for kind, names in known.items() if names},
+            "kept beside the images; no network learns from it yet",
+        )
+        layout.facts["metadata"] = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
 
 
 def _how(names: list[str]) -> str:
@@ -102,51 +127,82 @@ def _how(names: list[str]) -> str:
 
 
 def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
-    """Classes and groups of the rows that have an image."""
-    if columns.one_hot:
-        _count_one_hot(table, columns.one_hot, layout)
-        return
-    labels = table.values(str(columns.label))
-    layout.classes = dict(Counter(labels[row] for row in match.images if labels[row]))
-    blank = sum(not labels[row] for row in match.images)
-    if blank:
-        layout.doubt(f"{number(blank, 'row')} of {table.name} without a label: these images go to quarantine.")
+    """Classes, or the range of a number, and groups of the rows that have an image."""
     if columns.group:
         groups = Counter(table.values(columns.group)[row] for row in match.images)
         name, most = groups.most_common(1)[0]
         layout.n_groups = len(groups)
         size = f"the largest has {number(most, 'image')} ({name})"
         layout.facts["groups"] = f"{number(len(groups), 'group')} by {columns.group}, {size}"
-    _doubt_several(layout)
-
-
-def _count_one_hot(table: Table, names: list[str], layout: Layout) -> None:
-    places = [table.columns.index(name) for name in names]
-    one_each = all(sum(float(row[place]) for place in places) == 1 for row in table.rows)
-    layout.classes = {name: sum(float(value) > 0 for value in table.values(name)) for name in names}
-    if one_each:
-        way = "Make one, with pandas: table['label'] = table[names].idxmax(axis=1)"
+    if columns.one_hot:
+        _count_one_hot(table, match, columns.one_hot, layout)
+        return
+    cells = table.values(str(columns.target or columns.label))
+    filled = [cells[row] for row in match.images if cells[row]]
+    if columns.target:
+        numbers = [float(cell) for cell in filled]
+        mean = sum(numbers) / len(numbers)
+        layout.facts["target"] = f"{columns.target}: {min(numbers):g} to {max(numbers):g}, mean {mean:.4g}"
+    elif layout.task == "multilabel":
+        _count_several(filled, str(layout.data["label_separator"].value), layout)
     else:
-        way = "An image may have several, which classification does not know: choose one, or write a task of your own"
+        layout.classes = dict(Counter(filled))
+        _doubt_numbers(filled, columns, layout)
+    if blank := len(match.images) - len(filled):
+        none = ", unless data.empty_label: no_class says that they are of none" if layout.task == "multilabel" else ""
+        what = "number" if columns.target else "label"
+        layout.doubt(f"{number(blank, 'row')} of {table.name} without a {what}: these images go to quarantine{none}.")
+
+
+def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
+    """Images of each class; whether each has exactly one."""
+    rows = [[float(table.rows[row][table.columns.index(name)]) > 0 for name in names] for row in match.images]
+    layout.classes = {name: sum(row[place] for row in rows) for place, name in enumerate(names)}
+    for name in [name for name, n in layout.classes.items() if not n]:
+        layout.doubt(
+            f"column {name!r} of {table.name} is 0 for every image: remove it from data.label_columns.", stops=True
+        )
+    n_none = sum(not any(row) for row in rows)
+    if n_none:
+        layout.doubt(
+            f"{number(n_none, 'image')} of no class in {table.name}: learnt from as such; data.empty_label: missing leaves them "
+            f"out."
+        )
+    if all(sum(row) == 1 for row in rows):
+        layout.doubt(
+            f"every image of {table.name} is of exactly one of {number(len(names), 'column')} ({some(names)}): task: "
+            f"classification then knows more. It reads one column, which pandas makes: table['label'] = "
+            f"table[names].idxmax(axis=1)."
+        )
+
+
+def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
+    """Images of each label of cells that hold several."""
+    parts = [list(filter(None, (part.strip() for part in cell.split(mark)))) for cell in cells]
+    layout.classes = dict(Counter(name for part in parts for name in dict.fromkeys(part)))
+    first = max(cells, key=lambda cell: cell.count(mark))
     layout.doubt(
-        f"the labels of {table.name} stand in {number(len(names), 'column')} of 0 and 1 ({some(names)}), and goldfold reads one "
-        f"column, data.label_column. {way}.",
-        stops=True,
+        f"labels such as {first!r} are read as several, parted by {mark!r}; if each is one name, remove data.label_separator "
+        f"and set task: classification."
     )
+    torn = [
+        cell for cell, part in zip(cells, parts, strict=True) if len(cell.split(mark)) != len(part) and mark.strip()
+    ]
+    twice = [cell for cell, part in zip(cells, parts, strict=True) if len(set(part)) < len(part)]
+    for odd, what in ((torn, "an empty label"), (twice, "a label twice")):
+        if odd:
+            layout.data["on_bad_label"] = Setting("drop", f"{number(len(odd), 'cell')} with {what}")
+            layout.doubt(f"{number(len(odd), 'cell')} with {what}, first {odd[0]!r}: it is left out.")
 
 
-def _doubt_several(layout: Layout) -> None:
-    """Labels that are made of several."""
-    for mark in (" ", "|", ";", ","):
-        parts = [set(filter(None, label.split(mark))) for label in list(layout.classes)[:MANY_WORDS]]
-        several = sum(len(part) > 1 for part in parts)
-        if len(parts) > 4 and several > len(parts) / 2 and len(set().union(*parts)) < len(parts):
-            first = next(label for label in layout.classes if mark in label)
-            layout.doubt(
-                f"labels such as {first!r} look like several in one, parted by {mark!r}; goldfold's classification knows one "
-                f"label an image and takes each combination for a class."
-            )
-            return
+def _doubt_numbers(labels: list[str], columns: Columns, layout: Layout) -> None:
+    """Labels that may be a number to predict."""
+    kinds = set(labels)
+    if len(kinds) > FEW and all(label.isdigit() for label in kinds):
+        layout.doubt(
+            f"labels are {len(kinds)} different numbers: names, or a number to predict? For the latter, task: regression, and "
+            f"data.target_column: {columns.label} in place of data.label_column."
+        )
 
 
 def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:
@@ -173,12 +229,13 @@ def _is_pool(name: str) -> bool:
 def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> str | None:
     """A table of the test images' labels, in columns that the pipeline takes for id and label."""
     for table in tables:
-        if not table.is_test or table.is_sample or test.match is None or columns.label not in table.columns:
+        asked = columns.target or columns.label
+        if not table.is_test or table.is_sample or test.match is None or asked not in table.columns:
             continue
-        if not {"id", "label"} <= set(table.columns) and table.columns[:2] != [test.match.column, columns.label]:
+        if not {"id", "label"} <= set(table.columns) and table.columns[:2] != [test.match.column, asked]:
             continue
         ids = table.values("id" if {"id", "label"} <= set(table.columns) else table.columns[0])
-        if set(ids) == set(test.values(test.match.column)) and all(table.values(str(columns.label))):
+        if set(ids) == set(test.values(test.match.column)) and all(table.values(str(asked))):
             return tree.path(table.name)
     return None
 

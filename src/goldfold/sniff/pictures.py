@@ -25,6 +25,7 @@ KINDS = {
     "GIF": {".gif"},
     "TIFF": {".tif", ".tiff"},
     "WEBP": {".webp"},
+    "DICOM": {".dcm", ".dicom"},
 }
 BITS = {"1": 1, "I": 32, "F": 32}
 CHANNELS = {"1": 1, "L": 1, "I": 1, "F": 1, "LA": 2, "P": 3, "RGBA": 4, "PA": 4, "RGBX": 4, "CMYK": 4}
@@ -124,15 +125,17 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _by_opencv(path: Path, name: str) -> Picture:
-    from goldfold.data.decode import Undecodable, decode
+    from goldfold.data import headers
+    from goldfold.data.decode import Undecodable, native
 
     try:
-        height, width = decode(path, 3).shape[:2]
+        (height, width), header = native(path).shape[:2], headers.of(path)
     except Undecodable as error:
         return Picture(name, problem=str(error))
     except OSError as error:
         return Picture(name, problem=error.strerror or str(error))
-    return Picture(name, width, height, 3)
+    bits = 16 if header.bits > 8 else 8
+    return Picture(name, width, height, header.bands or 3, bits, "", header.kind, False, header.bands == 1 or None)
 
 
 def sizes(pictures: Pictures) -> str:
@@ -174,8 +177,14 @@ def doubts(pictures: Pictures) -> list[Doubt]:
     reason = f" ({bad[0].problem})" if bad else ""
     note(bad, f"cannot be read{reason}: in training they go to quarantine, among test images they end the run.")
     note([p for p in sound if _wrong_suffix(p)], "have the suffix of another format; they are read all the same.")
-    note([p for p in sound if p.bits == 16], "have 16 bits a channel; they are scaled down to 8 for training.")
-    note([p for p in sound if p.bits == 32], "have 32 bits a channel; check that what matters survives 8 bits.")
+    note(
+        [p for p in sound if p.bits == 16],
+        "have 16 bits a channel, which are kept; data.scale_16bit says how networks are shown them in 8.",
+    )
+    note(
+        [p for p in sound if p.bits == 32],
+        "have 32 bits a channel: whole numbers from 0 to 65535 are read, others go to quarantine.",
+    )
     note([p for p in sound if p.mode == "CMYK"], "are CMYK; they become RGB, with colours that may be a little off.")
     note(
         [p for p in sound if p.is_turned],
@@ -194,7 +203,10 @@ def doubts(pictures: Pictures) -> list[Doubt]:
                 f"the network may learn the source instead of the class."
             )
         )
-    note([p for p in sound if p.channels == 4 and p.mode != "CMYK"], "have an alpha channel; it is dropped.")
+    note(
+        [p for p in sound if p.channels == 4 and p.mode != "CMYK"],
+        "have an alpha channel; it is dropped, unless data.channels is 4.",
+    )
     return found + _shapes(sound)
 
 

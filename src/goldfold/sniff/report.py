@@ -74,6 +74,8 @@ def printable(text: str) -> str:
 
 def _classes(layout: Layout) -> str:
     counts = by_count(layout.classes)
+    if not counts:
+        return "none"
     shown = ", ".join(f"{name} {n:,}" for name, n in counts[:MOST_CLASSES])
     unit = "" if layout.unit == "images" else f" ({layout.unit})"
     return f"{len(counts):,}: {shown}{', ...' if len(counts) > MOST_CLASSES else ''}{unit}"

@@ -35,6 +35,24 @@ LABELS = (
     "label", "labels", "class", "classname", "target", "category", "categoryname", "species", "diagnosis", "dx", "breed",
     "grade", "level", "classid", "labelid", "categoryid", "type", "kind", "tag", "y",
 )  # fmt: skip
+TARGETS = frozenset(
+    {
+        "score",
+        "value",
+        "price",
+        "rating",
+        "count",
+        "percentage",
+        "percent",
+        "amount",
+        "popularity",
+        "age",
+        "boneage",
+        "height",
+    }
+    | {"weight", "yield", "biomass", "temperature", "distance", "angle"}
+)
+"""Numbers that people predict."""
 GROUPS = (
     "patient", "subject", "participant", "person", "sender", "user", "donor", "individual", "animal", "mouse", "specimen",
     "group", "study", "case", "slide", "lesion", "series", "session", "video", "sequence", "scene", "location", "camera",

@@ -1,18 +1,75 @@
-"""shard list -> decoded, resized uint8 images."""
+"""shard list -> decoded, resized images."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from goldfold.data.cache import build
+from goldfold.data.building import Contents, Frame, build_piece, share_of_png
+from goldfold.data.cache_size import GB, Whole, bytes_below, refuse_full_disk, store_for
+from goldfold.runtime import provenance
+from goldfold.runtime.run_lock import held
+
+LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
+WORK = ".work"
+"""Folder beside the sizes, of what is unfinished, or was made on the way and is yet to be asked for."""
 
 
-def run(shard: str, folder: str, size: list[int], channels: int, resize: str) -> None:
-    """Write the images that ``shard`` (CSV of id, path, sha256) lists into ``folder``.
+def run(
+    shard: str, folder: str, size: list[int], channels: int, resize: str, others: Sequence[str] = (),
+    whole: dict[str, Any] | None = None, max_gb: float = 50.0,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the images that ``shard`` (CSV of id, path, sha256) lists into ``folder``; return the facts.
+
+    Args:
+        folder: <cache>/<height>x<width>-<resize>/<name of the shard>
+        others: sizes that other jobs will ask for, by such names: made of the same decoded images, for them to take over.
+        whole: what the whole cache will hold: ``images`` by split, ``shards`` a split, all ``specs`` of the config, and
+            those that are ``wanted`` now. Without it, this piece is all there is.
+        max_gb: a whole cache that would take more than this as arrays is kept as PNGs; the pixels are the same.
 
     Raises:
-        DataError: an image can no longer be read.
+        DataError: an image can no longer be read, or the disk is too small for the whole cache.
     """
     table = pd.read_csv(shard, dtype=str, keep_default_na=False)
-    build(table, Path(folder), (size[0], size[1]), channels, resize)
-    print(f"{len(table)} images", flush=True)
+    frame, out = Frame((size[0], size[1]), resize), Path(folder)
+    cache, name = out.parents[1], out.name
+    known = whole or {"images": {name.split("-")[0]: len(table)}, "shards": 1, "specs": [frame.name], "wanted": []}
+    begun = Contents(table, channels, code=_code())
+    pixel = channels * begun.dtype.itemsize
+    total = Whole(known["images"], _bytes_a_pixel(known["images"], pixel, "mask" in table), known["shards"])
+    chosen = _chosen(total, known["specs"], max_gb)
+    contents = replace(begun, store=chosen["store"])
+    with held(cache / WORK / name, "a job that decodes the same images for another size") as alone:
+        work = cache / WORK / (name if alone else f"{name}-{frame.name}")  # nothing is shared that cannot be locked
+        share = share_of_png(contents, frame) if chosen["store"] == "png" else 1.0
+        to_come = share * total.bytes_to_come([Frame.of(spec) for spec in {frame.name, *known["wanted"]}], cache)
+        refuse_full_disk(cache, to_come, bytes_below(cache / WORK))
+        facts = build_piece(contents, frame, out, work, [Frame.of(spec) for spec in others] if alone else [])
+    print(f"{len(table)} images, {facts['decoded']} decoded now, {facts['taken_over']} before", flush=True)
+    return {"images": len(table), **chosen, **facts}
+
+
+def _bytes_a_pixel(splits: Iterable[str], pixel: int, masks: bool) -> dict[str, int]:
+    """By split, as arrays, for images of ``pixel`` bytes a pixel: only training images have masks."""
+    return {split: pixel + (masks and split == "train") for split in splits}
+
+
+def _chosen(total: Whole, specs: Sequence[str], max_gb: float) -> dict[str, Any]:
+    """The kind of store, the same for all pieces that are made now, and why."""
+    as_arrays = total.bytes([Frame.of(spec) for spec in specs])
+    store = store_for(as_arrays, max_gb)
+    kept = "arrays" if store == "arrays" else "PNGs, the pixels being the same"
+    print(
+        f"whole cache: {sum(total.images.values())} images, {', '.join(specs)}, {as_arrays / GB:.2f} GB as arrays, "
+        f"cache.max_gb {max_gb:g}: kept as {kept}",
+        flush=True,
+    )
+    return {"store": store, "gb_as_arrays": round(as_arrays / GB, 3), "max_gb": max_gb}
+
+
+def _code() -> str:
+    """What an unfinished piece must have been begun with."""
+    return f"{provenance.source_digest('cache')} {provenance.versions(LIBRARIES)}"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load, save
+from goldfold.data.scored import scored
 from goldfold.metrics import Evidence, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
@@ -41,8 +42,8 @@ def run(
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json`` and ``rounds.csv`` into ``folder``, and the two score files.
 
-    A member is a model with a seed: its out-of-fold prediction is of every training image exactly once, its test
-    prediction the mean over its folds. The ensemble is made of the members of the last round.
+    A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
+    once, its test prediction the mean over its folds. The ensemble is made of the members of the last round.
 
     Args:
         predictions: folder of <model>/round<r>/fold<k>/seed<s>/{oof,test}.npz.
@@ -52,10 +53,10 @@ def run(
         workers: processes that fuse.
 
     Raises:
-        DataError: out-of-fold predictions do not cover the training images exactly once.
+        DataError: out-of-fold predictions do not cover the validated images exactly once.
     """
     chosen_task = tasks.build(task, read_json(classes))
-    truth = pd.read_csv(train, dtype=str, keep_default_na=False)
+    truth = scored(pd.read_csv(train, dtype=str, keep_default_na=False))
     names = [(model, seed) for model in models for seed in seeds]
     plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
     members = Members(chosen_task, Path(predictions), names, n_folds, plain)
@@ -98,7 +99,7 @@ class Members:
     """How the folds' predictions of one member are fused."""
 
     def oof(self, model: str, number: int, seed: int, truth: pd.DataFrame) -> Arrays:
-        """Out-of-fold predictions of one member, each training image once."""
+        """Out-of-fold predictions of one member, each validated image once."""
         joined = self.task.join(self._parts(model, number, seed, "oof"))
         if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
             raise DataError(

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold import tasks
 from goldfold.data.cache import shard_of
-from goldfold.data.splits import split
+from goldfold.data.splits import UNKEPT, listed, split, training
+from goldfold.data.splits.checks import deviations, worst
+from goldfold.data.splits.groups import compare_groups, in_words
 from goldfold.data.together import parted
 from goldfold.runtime.files import read_json, write_if_changed
 
@@ -18,15 +21,18 @@ CACHED = ("id", "path", "sha256")
 
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
-    shards: int, sticky: bool = False,
+    shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
-    - ``fold<k>.csv``: id, split (train or val), sha256, target: all that the training of fold k depends on
-    - ``summary.csv``: how much of each class is in each fold, and the number of its images
+    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on; an image that
+      fold k neither learns from nor validates is not in it
+    - ``summary.csv``: how much of each class is in each fold, the number of its images, and how far the class that is
+      furthest from its even share is from it; -1 is what no fold validates
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
     - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and
       ``duplicates.csv``: as in the manifest
+    - ``test_groups.json``: how many groups of the test images are new; ``null`` where they have none
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
@@ -35,35 +41,35 @@ def run(
         DataError: the images cannot be split so.
     """
     tables = {name: pd.read_csv(Path(manifest) / f"{name}.csv", dtype=str, keep_default_na=False) for name in splits}
+    if file is not None:
+        tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
     train, out = tables["train"], Path(folder)
     chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
-    known = _known(out, rule) if sticky else {}
-    numbers = split(train, content, **rule, known=known)
+    known = _known(out, rule) if sticky and splitter not in UNKEPT else {}
+    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance)
+    learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     if n_parted := parted(train, numbers):
-        print(
-            f"{n_parted} groups of copies lie in several of the folds of the column: the score is too good", flush=True
-        )
-    for number in range(n_folds):
-        part = pd.Series(["val" if of == number else "train" for of in numbers], dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns]])
-        write_if_changed(out / f"fold{number}.csv", rows.to_csv(index=False))
-    by_fold = pd.Series(numbers, name="fold")
-    summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts()})
-    write_if_changed(out / "summary.csv", summary.to_csv())
+        print(f"{n_parted} groups of copies lie in several of the given folds: the score is too good", flush=True)
+    for number, of_fold in enumerate(learnt):
+        part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns, *_cut(train)]])
+        write_if_changed(out / f"fold{number}.csv", rows[of_fold | (numbers == number)].to_csv(index=False))
+    _summarise(out, content, numbers, learnt)
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
+    _write_groups(out, train, learnt, numbers, tables.get("test"))
     for name, table in tables.items():
         if name != "train":
-            write_if_changed(out / f"{name}.csv", table.to_csv(index=False))
+            write_if_changed(out / f"{name}.csv", table.drop(columns="group", errors="ignore").to_csv(index=False))
         if name == "answers":  # nothing is computed from these images but a score
             continue
         pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
         for piece in range(shards):
-            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached])
+            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached, *_cut(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps(rule))
     for name in ("quarantine.csv", "duplicates.csv"):
@@ -71,9 +77,39 @@ def run(
     for name in ("classes.json", "class_ids.json"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     _remove_stale(out, n_folds, splits)
-    print(summary.to_string(), flush=True)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(table) for name, table in tables.items()}, "files": lists}
+
+
+def _cut(table: pd.DataFrame) -> list[str]:
+    """The column of the part of each image that is cut out, where there is one."""
+    return ["roi"] if "roi" in table else []
+
+
+def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], learnt: NDArray[np.bool_]) -> None:
+    """Write ``summary.csv``, and print it with what no fold validates or learns from."""
+    by_fold, far = pd.Series(numbers, name="fold"), deviations(content, numbers, len(learnt))
+    furthest = pd.Series({fold: row[row.abs().idxmax()] for fold, row in far.iterrows()}).round(4)
+    summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts(), "(deviation)": furthest})
+    write_if_changed(out / "summary.csv", summary.to_csv())
+    print(summary.to_string(), flush=True)
+    name, fold, value = worst(far)
+    print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%}", flush=True)
+    for number, part in enumerate(learnt):
+        left_out = int((~part & (numbers != number)).sum())
+        if left_out:
+            print(f"fold {number}: {left_out} images are neither learnt from nor validated", flush=True)
+
+
+def _write_groups(
+    out: Path, train: pd.DataFrame, learnt: NDArray[np.bool_], numbers: NDArray[np.int64], test: pd.DataFrame | None
+) -> None:
+    """Write how the groups of the test images stand to those of the folds; ``null`` where either has none."""
+    found = None
+    if test is not None and "group" in test and "group" in train:
+        found = compare_groups(train["group"], test["group"], numbers, learnt)
+        print(in_words(found), flush=True)
+    write_if_changed(out / "test_groups.json", json.dumps(found))
 
 
 def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:
@@ -82,7 +118,8 @@ def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:
     if not table.exists() or not split.exists() or read_json(split) != rule:
         return {}
     earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
-    return dict(zip(earlier["id"], earlier["fold"].astype(int), strict=True))
+    folds = earlier["fold"].astype(int)
+    return dict(zip(earlier["id"][folds >= 0], folds[folds >= 0], strict=True))
 
 
 def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:

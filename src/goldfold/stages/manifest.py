@@ -12,8 +12,9 @@ from goldfold import tasks
 from goldfold.data import copies, sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
-from goldfold.data.sources.table import read_csv
+from goldfold.data.sources.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
 
@@ -40,6 +41,8 @@ def run(
     sample: str | None,
     submission: dict[str, str],
     workers: int,
+    channels: int = 3,
+    roi: dict[str, Any] | None = None,
     duplicates: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``duplicates.csv``, and ``classes.json`` and
@@ -54,6 +57,8 @@ def run(
         sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
             checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
+        channels: what images are read as; one that has others is as bad as one that cannot be read.
+        roi: how to find the part of each image that is cut out, see `goldfold.data.roi.find`; None to take them whole.
         duplicates: see `goldfold.data.copies.Policy`.
 
     Raises:
@@ -63,7 +68,7 @@ def run(
     answers, categories = tables.pop("answers", None), tables.pop("categories", None)
     lost: list[pd.DataFrame] = []
     tell_apart(tables)
-    scanned = scan((path for table in tables.values() for path in table["path"]), workers)
+    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, lost, policy)
     tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)
@@ -76,6 +81,7 @@ def run(
     _check_submission(tables, chosen_task, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
         tables["answers"] = _answers(answers, tables["test"], own_ids, task, names, policy, workers)
+    tables = with_rois(tables, roi, workers)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from goldfold import tasks
 from goldfold.data.cache import CachedImages
+from goldfold.data.depth import DEFAULT, Rule
 from goldfold.data.predictions import save
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.inference import views
@@ -33,6 +34,7 @@ def run(
     place: dict[str, int],
     runtime: dict[str, Any],
     batch_size: int = 256,
+    scale_16bit: Rule = DEFAULT,
 ) -> None:
     """Write ``oof.npz`` (the validation images of the fold) and one file for each split of ``lists`` into ``folder``.
 
@@ -40,6 +42,7 @@ def run(
         lists: split (test, unlabeled) -> CSV of its images.
         resize: how images were put into the cache.
         tta: names of the views that are averaged.
+        scale_16bit: how cached images of 16 bits become 8, as in training.
         place: round, fold and seed; kept in the files, so that pseudo labels can be held to their fold.
     """
     chosen_task = tasks.build(task, read_json(classes))
@@ -47,7 +50,7 @@ def run(
     network = _network(chosen_task, model, channels)
     network.load_state_dict(load_file(weights))
     network.to(accelerator.device)
-    images, chosen_views = CachedImages(caches), views.build(tta)
+    images, chosen_views = CachedImages(caches, scale_16bit), views.build(tta)
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     tables = {"oof": table[table["split"] == "val"].reset_index(drop=True)}
     tables |= {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in lists.items()}

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from goldfold.report import data, ensemble, headline, notes, page, runinfo, scores, training
+from goldfold.data.viewing import shown_as
+from goldfold.report import crops, data, ensemble, headline, notes, page, runinfo, scores, training
 from goldfold.report.blocks import Section
 from goldfold.report.results import Results, read
 from goldfold.runtime.files import atomic, write_text
@@ -28,7 +29,8 @@ def run(
     """
     found = read(Path(results), task, metric, settings)
     same = data.twins(found)
-    sections = _sections(found, same, gallery)
+    with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
+        sections = _sections(found, same, gallery)
     subtitle = f"{name} · {task['name']} · {metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
     _write_figures(Path(out).parent / "figures", sections)
@@ -45,6 +47,7 @@ def _sections(found: Results, same: list[data.Twins], gallery: int) -> list[Sect
         *found.task.pages(found.oof, found.truth, gallery),
         ensemble.section(found),
         data.section(found, same),
+        crops.section(found),
         runinfo.section(found),
     ]
     return [section for section in every if section is not None]

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from goldfold import optim, tasks
 from goldfold.data.cache import CachedImages
 from goldfold.data.dataset import Loader, TrainingSet
+from goldfold.data.depth import DEFAULT, Rule
 from goldfold.data.predictions import in_order
 from goldfold.data.transforms import Augment
 from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest, write_all
@@ -60,6 +61,7 @@ def run(
     place: dict[str, int],
     pseudo_weight: float,
     runtime: dict[str, Any],
+    scale_16bit: Rule = DEFAULT,
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
     """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
@@ -74,6 +76,7 @@ def run(
         model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
+        scale_16bit: how cached images of 16 bits become 8, see `goldfold.data.depth.to_8_bits`.
         progress: (total, unit) -> counts the steps.
 
     Raises:
@@ -90,7 +93,7 @@ def run(
     chosen_task = tasks.build(task, read_json(classes))
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
-    images = CachedImages(caches)
+    images = CachedImages(caches, scale_16bit)
     network = _network(chosen_task, model, channels, key)
     rows = _rows(table, pseudo, pseudo_weight)
     samples = _samples(chosen_task, rows, images, model, resize, channels, key)
@@ -141,7 +144,10 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
     model, runtime, pseudo = arguments["model"], arguments["runtime"], arguments["pseudo"]
     train = {name: value for name, value in model["train"].items() if name != "on_oom"}
     settings = {
-        **{name: arguments[name] for name in ("task", "metric", "resize", "channels", "place", "pseudo_weight")},
+        **{
+            name: arguments[name]
+            for name in ("task", "metric", "resize", "channels", "place", "pseudo_weight", "scale_16bit")
+        },
         "model": {**model, "train": train, "pretrained": bool(model["pretrained"])},
         "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
     }

@@ -14,6 +14,8 @@ __all__ = ["TASKS", "Task", "build", "find"]
 
 TASKS: dict[str, str] = {
     "classification": "goldfold.tasks.classification:Classification",
+    "multilabel": "goldfold.tasks.multilabel:MultiLabel",
+    "regression": "goldfold.tasks.regression:Regression",
     "segmentation": "goldfold.tasks.segmentation:Segmentation",
     "detection": "goldfold.tasks.detection:Detection",
 }

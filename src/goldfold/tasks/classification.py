@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.runtime.errors import DataError
+from goldfold.tasks import logits as of_logits
+from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
     from torch import Tensor, nn
 
     from goldfold.data.cache import CachedImages
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
     from goldfold.metrics.classification import Labelled
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
-
-
-@dataclass
-class LabelBatch:
-    """Images (batch, channels, height, width) uint8, class indices (batch,), weights (batch,)."""
-
-    ids: list[str]
-    images: Tensor
-    labels: Tensor
-    weights: Tensor
-
-    def to(self, device: torch.device) -> LabelBatch:
-        """The batch on ``device``."""
-        moved = [tensor.to(device, non_blocking=True) for tensor in (self.images, self.labels, self.weights)]
-        return replace(self, images=moved[0], labels=moved[1], weights=moved[2])
 
 
 @dataclass(frozen=True)
@@ -59,17 +45,16 @@ class Classification:
     losses = ("cross_entropy", "focal")
     methods = ("probability", "geometric", "logit", "rank")
     networks = ("timm", "small_resnet")
-    views = (
-        "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
-        "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
-    )  # fmt: skip
+    views = of_logits.VIEWS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
     settings = Settings
     late: tuple[str, ...] = ()
     weighs_samples = True
+    labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = True
     flaws_may = ("fail",)
     submits_by = ("format", "label_column")
     submission_files: tuple[str, ...] = ()
@@ -111,21 +96,12 @@ class Classification:
         """Images stacked, channels first in shape and last in memory."""
         import torch
 
-        images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
-        labels = torch.tensor([sample["label"] for sample in samples])
-        weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-        return LabelBatch([sample["id"] for sample in samples], images, labels, weights)
+        return of_logits.collate(samples, torch.tensor([sample["label"] for sample in samples]))
 
     # --- learning
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Network with a head of one output a class."""
-        from goldfold import models
-        from goldfold.models.wrapping import Normalised
-
-        built = models.build(
-            network, n_classes=len(self.classes), in_channels=channels, image_size=image_size, **params
-        )
-        return Normalised(built, channels)
+        return of_logits.network(network, len(self.classes), image_size, channels, **params)
 
     def loss(
         self,
@@ -175,36 +151,20 @@ class Classification:
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Entries:
         """Batches one below the other."""
-        logits = [part["logits"] for part in parts]
-        return self._entries(table["id"].to_numpy(dtype=str), np.concatenate(logits) if logits else None)
-
-    def _entries(self, ids: NDArray[np.str_], logits: NDArray[Any] | None) -> Entries:
-        values = np.zeros((0, len(self.classes))) if logits is None else logits
-        return [
-            ("ids", np.array(ids, dtype=str)),
-            ("classes", np.array(self.classes)),
-            ("logits", values.astype(np.float32)),
-        ]
+        return of_logits.packed(table["id"], parts, self.classes)
 
     # --- after predicting
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id."""
-        from goldfold.data.predictions import disjoint
-
-        order, ids = disjoint(parts, self.classes)
-        return dict(self._entries(ids, np.concatenate([part["logits"] for part in parts])[order]))
+        return of_logits.joined(parts, self.classes)
 
     def fuse(
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
     ) -> Arrays:
         """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
-        from goldfold.data.predictions import common_ids
         from goldfold.ensembling import average
 
-        ids = common_ids(members, self.classes)
-        stack = np.stack([self.probabilities(member, ids.tolist()) for member in members])
-        values = average.build(method)(stack, weights) if len(ids) else stack[0]
-        return {"ids": ids, "classes": np.array(self.classes), "probabilities": values}
+        return of_logits.fused(members, weights, self.classes, _softmax, average.build(method))
 
     def probabilities(self, predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
         """Probabilities (n, classes), in the order of ``ids`` where given.
@@ -212,15 +172,7 @@ class Classification:
         Raises:
             DataError: an id has no prediction.
         """
-        from scipy.special import softmax
-
-        from goldfold.data.predictions import rows_of
-
-        if "probabilities" in predictions:
-            values = predictions["probabilities"]
-        else:
-            values = softmax(predictions["logits"].astype(np.float64), axis=1)
-        return values if ids is None else values[rows_of(predictions, ids)]
+        return of_logits.probabilities(predictions, _softmax, ids)
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Labelled:
         """Probabilities beside the labels."""
@@ -233,11 +185,8 @@ class Classification:
     def metric(cls, name: str) -> Metric:
         """Metric by name."""
         from goldfold.metrics.classification import METRICS
-        from goldfold.runtime.errors import unknown
 
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
-        return METRICS[name]
+        return of_logits.metric_of(METRICS, name)
 
     def by_class(self, evidence: Labelled) -> pd.DataFrame:
         """Images, precision, recall and F1."""
@@ -304,3 +253,10 @@ class Classification:
 
     def drawn(self, row: Mapping[str, Any]) -> None:
         """Nothing is drawn on an image: its label stands below it."""
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import softmax
+
+    values: NDArray[np.float64] = softmax(logits, axis=1)
+    return values

@@ -76,8 +76,10 @@ class Detection:
     settings = Settings
     late = ("box_fields", "least_score")
     weighs_samples = False
+    labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
+    follows_roi = True
     flaws_may = ("fail", "quarantine", "drop")
     submits_by: tuple[str, ...] = ()
     submission_files = ("submission.json",)
@@ -139,7 +141,8 @@ class Detection:
         for row in table.to_dict("records"):
             boxes, labels = self._boxes(row["boxes"])
             frame = images.frame
-            framed = place((int(row["height"]), int(row["width"])), frame, resize).to_frame(boxes)
+            placement = place((int(row["height"]), int(row["width"])), frame, resize, images.roi(row["id"]))
+            framed = placement.to_frame(boxes)
             seen = clipped(framed, width=frame[1], height=frame[0])
             keep = (np.diff(seen.reshape(-1, 2, 2), axis=1) > 1).all(axis=(1, 2))
             fields.append({"bboxes": seen[keep].astype(np.float32), "labels": labels[keep]})
@@ -203,14 +206,14 @@ class Detection:
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
-        """Boxes in pixels of the images; what was found in the frame's padding is left out."""
-        from goldfold.data.geometry import place
+        """Boxes in pixels of the images, cut where the image was; what was found in the frame's padding is left out."""
+        from goldfold.data.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
         found = [image for part in parts for image in part["found"]]
         turned = [
-            _with_area(place((int(size[0]), int(size[1])), frame, resize).to_original(boxes), scores, labels)
-            for size, (boxes, scores, labels) in zip(sizes, found, strict=True)
+            _with_area(placement.to_original(boxes), scores, labels)
+            for placement, (boxes, scores, labels) in zip(placements(table, frame, resize), found, strict=True)
         ]
         return self._arrays(table["id"].to_numpy(dtype=str), sizes, turned).items()
 

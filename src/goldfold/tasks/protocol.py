@@ -43,7 +43,7 @@ class Task(Protocol):
 
     # --- facts that the config is checked against; reading them loads nothing heavy
     target: ClassVar[str]
-    """What data sources must bring: ``label``, ``mask`` or ``boxes``."""
+    """What data sources must bring, and its column: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     unit: ClassVar[str]
     """What `content` counts, in a word: images, objects, pixels."""
     columns: ClassVar[tuple[str, ...]]
@@ -69,10 +69,14 @@ class Task(Protocol):
     """Settings that matter after predicting only: changing them retrains nothing."""
     weighs_samples: ClassVar[bool]
     """Whether the loss can give pseudo-labelled images another weight."""
+    labels_by_agreement: ClassVar[bool]
+    """Whether pseudo labels are of images on which several predictions agree, so that there must be several."""
     on_missing_label: ClassVar[str]
     """Default of ``data.on_missing_label``."""
     resizes: ClassVar[tuple[str, ...]]
     """Ways to put images into the network's frame."""
+    follows_roi: ClassVar[bool]
+    """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""
     flaws_may: ClassVar[tuple[str, ...]]
     """Values of ``data.on_bad_label``, the default first."""
     submits_by: ClassVar[tuple[str, ...]]
@@ -138,7 +142,8 @@ class Task(Protocol):
         """Entries of the file of predictions, made from one batch after the other.
 
         Args:
-            table: id and, where the task names them among its columns, width and height, in the order of the batches.
+            table: id and, where the task names them among its columns, width and height, in the order of the batches;
+                roi where images are cut, see `goldfold.data.geometry.placements`.
             frame: height and width of the network's input; ``resize`` says how images were put into it.
         """
 

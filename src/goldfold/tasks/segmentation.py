@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from goldfold.data.cache import CachedImages
     from goldfold.data.dense import FramedMasks
+    from goldfold.data.geometry import Placement
     from goldfold.data.predictions import Arrays
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
@@ -61,7 +62,8 @@ class Segmentation:
     """Predictions hold ``sizes`` (n, 2), the images' own height and width, and ``maps/<row>``, one image's probabilities.
 
     A map is uint8 (channels - 1, height, width), 255 for a probability of 1, at the network's resolution, of the whole
-    image: its border of padding is cut off. The first channel (the background) is what the others leave.
+    image: its border of padding is cut off. The first channel (the background) is what the others leave. Where images are
+    cut, ``rois`` (n, 4), x1, y1, x2, y2 in the images' pixels, says of which part a map is; around it is background.
     """
 
     target = "mask"
@@ -83,8 +85,10 @@ class Segmentation:
     settings = Settings
     late = ("threshold",)
     weighs_samples = True
+    labels_by_agreement = False
     on_missing_label = "fail"
     resizes = ("squash", "pad")  # what a crop leaves out would count as background
+    follows_roi = True
     flaws_may = ("fail", "quarantine")
     submits_by: tuple[str, ...] = ()
     submission_files = ("masks/",)
@@ -212,17 +216,24 @@ class Segmentation:
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
         """Maps without the frame's padding, one image after the other."""
-        from goldfold.data.geometry import place
+        from goldfold.data.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
-        yield from self._heads(table["id"].to_numpy(dtype=str), sizes).items()
+        placed = placements(table, frame, resize)
+        rois = {"rois": np.array([one.roi for one in placed], np.int32).reshape(-1, 4)} if "roi" in table else {}
+        yield from self._heads(table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
         maps = (image for part in parts for image in part["maps"])
-        for row, (size, image) in enumerate(zip(sizes, maps, strict=True)):
-            inner = place((int(size[0]), int(size[1])), frame, resize).out_of_frame(image.transpose(1, 2, 0))
+        for row, (placement, image) in enumerate(zip(placed, maps, strict=True)):
+            inner = placement.out_of_frame(image.transpose(1, 2, 0))
             yield f"maps/{row}", np.ascontiguousarray(inner.transpose(2, 0, 1))
 
-    def _heads(self, ids: NDArray[np.str_], sizes: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        return {"ids": ids, "classes": np.array(self.classes), "sizes": sizes}
+    def _heads(self, ids: NDArray[np.str_], shapes: Mapping[str, NDArray[np.int32]]) -> dict[str, NDArray[Any]]:
+        return {"ids": ids, "classes": np.array(self.classes), **shapes}
+
+    def _shapes(self, parts: Sequence[Arrays]) -> dict[str, NDArray[np.int32]]:
+        """Sizes and, where images are cut, parts of the images of ``parts``, laid end to end."""
+        names = [name for name in ("sizes", "rois") if name in parts[0]]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     # --- after predicting
     def join(self, parts: Sequence[Arrays]) -> Arrays:
@@ -231,13 +242,13 @@ class Segmentation:
 
         order, ids = disjoint(parts, self.classes)
         places = [(part, row) for part in parts for row in range(len(part["ids"]))]
-        sizes = np.concatenate([part["sizes"] for part in parts])[order]
+        shapes = {name: array[order] for name, array in self._shapes(parts).items()}
 
         def make(row: int) -> NDArray[Any]:
             part, own = places[order[row]]
             return part[f"maps/{own}"]
 
-        return OneByOne(self._heads(ids, sizes), "maps", len(ids), make)
+        return OneByOne(self._heads(ids, shapes), "maps", len(ids), make)
 
     def fuse(
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
@@ -254,22 +265,23 @@ class Segmentation:
             maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
             return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, method))
 
-        sizes = members[0]["sizes"][rows[0]]
-        return OneByOne(self._heads(ids, sizes), "maps", len(ids), make)
+        shapes = {name: array[rows[0]] for name, array in self._shapes(members[:1]).items()}
+        return OneByOne(self._heads(ids, shapes), "maps", len(ids), make)
 
     def masks(self, predictions: Arrays, ids: Sequence[str], sizes: Sequence[tuple[int, int]] | None = None
               ) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
-        """Channel of every pixel, image by image, at the images' own size or at ``sizes``."""
+        """Channel of every pixel, image by image, at the images' own size, or of the part that was cut out at ``sizes``."""
         from goldfold.data.maps import resized, whole
         from goldfold.data.predictions import rows_of
 
-        own = [tuple(map(int, size)) for size in predictions["sizes"]]
+        cuts = _cuts(predictions)
         for place, row in enumerate(rows_of(predictions, ids)):
-            values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else own[row])
+            values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else cuts[row].part)
             if self.n_channels == 2:
-                yield (values[0] >= self.threshold).astype(np.uint8)
+                channels = (values[0] >= self.threshold).astype(np.uint8)
             else:
-                yield whole(values).argmax(axis=0).astype(np.uint8)
+                channels = whole(values).argmax(axis=0).astype(np.uint8)
+            yield channels if sizes is not None else cuts[row].put_back(channels)
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: FramedMasks | None = None) -> Overlap:
         """Pixels shared and not, at the size of the masks on disk; of ``targets`` at the network's, where given."""
@@ -327,7 +339,7 @@ class Segmentation:
         """Hard masks; pixels whose probability is below ``threshold`` count for nothing.
 
         An image with less than half of its pixels sure is left out. ``confidence`` is the mean probability of the pixels
-        that are sure.
+        that are sure. Where images are cut, the part alone counts.
         """
         import pandas as pd
 
@@ -335,15 +347,16 @@ class Segmentation:
         from goldfold.data.mask_coding import IGNORE
 
         rows = []
-        for row, (id, size) in enumerate(zip(predictions["ids"], predictions["sizes"], strict=True)):
-            height, width = map(int, size)
-            values = whole(resized(predictions[f"maps/{row}"], (height, width)))
+        for row, (id, cut) in enumerate(zip(predictions["ids"], _cuts(predictions), strict=True)):
+            height, width = cut.original
+            values = whole(resized(predictions[f"maps/{row}"], cut.part))
             confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
             sure = confidence >= threshold
             if sure.mean() >= LEAST_SURE:
                 index[~sure] = IGNORE
                 mean = round(float(confidence[sure].mean()), 6)
-                rows.append((str(id), mean, width, height, self.coding.to_text(index), round(float(sure.mean()), 6)))
+                text = self.coding.to_text(cut.put_back(index))
+                rows.append((str(id), mean, width, height, text, round(float(sure.mean()), 6)))
         columns = ["id", "confidence", "width", "height", "rle", "sure"]
         return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
 
@@ -398,3 +411,12 @@ class Segmentation:
         from goldfold.report import segmentation
 
         return segmentation.drawn(self, row)
+
+
+def _cuts(predictions: Arrays) -> list[Placement]:
+    """Where the part that each map is of lies in its image."""
+    from goldfold.data.geometry import place
+
+    sizes = [(int(height), int(width)) for height, width in predictions["sizes"]]
+    rois = predictions["rois"].tolist() if "rois" in predictions else [None] * len(sizes)
+    return [place(size, size, "squash", roi and tuple(roi)) for size, roi in zip(sizes, rois, strict=True)]

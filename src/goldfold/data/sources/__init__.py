@@ -1,15 +1,18 @@
 """Where images and labels come from. Each source gives tables of the same shape."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import pandas as pd
 
+from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
 from goldfold.runtime.errors import unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "digits": digits.read,
+    "digits_labels": digits.read_labels,
+    "digits_ink": digits.read_ink,
     "folder": folder.read,
     "csv": table.read,
     "masks": masks.read,
@@ -23,18 +26,35 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
 }
 
 
-def read(source: str, **settings: Any) -> dict[str, pd.DataFrame]:
+FILES = ("path", "mask")
+"""Columns that name files and folders."""
+
+
+def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **settings: Any) -> dict[str, pd.DataFrame]:
     """Tables of the splits that exist (`train`, `test`, `unlabeled`), a row an image, in the order of the source.
 
-    Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``mask`` (see
-    `goldfold.data.masks.decode_mask`) or ``runs`` (run lengths), ``boxes`` (text, see `goldfold.data.boxes`) or ``shares``
-    (boxes in shares of the image); where the source has them ``group`` and ``fold`` (text). `answers` has the targets of
-    test images by id, where they are known, and `categories` (name, id) the numbers that the source's own files give the
-    classes.
+    Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``labels`` (text, see
+    `goldfold.data.label_sets`), ``value``, ``mask`` (see `goldfold.data.masks.decode_mask`) or ``runs`` (run lengths),
+    ``boxes`` (text, see `goldfold.data.boxes`) or ``shares`` (boxes in shares of the image); where the source has them
+    ``group``, ``fold`` and ``meta_<name>`` (text). `answers` has the targets of test images by id, where they are known,
+    and `categories` (name, id) the numbers that the source's own files give the classes.
+
+    Args:
+        outside_links: whether files may be links to what lies outside the folders that the settings name.
 
     Raises:
         DataError: the data are not laid out as the settings say.
     """
     if source not in SOURCES:
         raise unknown("data source", source, SOURCES)
-    return SOURCES[source](**settings)
+    tables = SOURCES[source](**settings)
+    if outside_links == "fail":
+        columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
+        refuse_outside((path for column in columns for path in column), _texts(settings.values()))
+    return tables
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [
+        text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
+    ]

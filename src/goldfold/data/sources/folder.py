@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import images_below, is_hidden, pool_of, without_suffix
+from goldfold.data.files import images_below, is_hidden
+from goldfold.data.sources.placed import with_extra
+from goldfold.data.sources.stacked import images
 from goldfold.data.sources.table import answers
 from goldfold.runtime.errors import DataError
 
@@ -14,17 +16,27 @@ VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
 
 
 def read(
-    train: str, test: str | None = None, test_answers: str | None = None, unlabeled: str | None = None
+    train: str,
+    test: str | None = None,
+    test_answers: str | None = None,
+    unlabeled: str | None = None,
+    stack: list[str] | None = None,
+    stack_pattern: str = "{id}_{channel}",
+    extra_train: str | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of an image folder; ids are relative paths without suffix.
+    """Tables of an image folder; ids are relative paths without suffix, of a stack without its channels.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
     take the place of the fixed split.
     """
-    tables = {"train": pd.DataFrame([row for part in _parts(Path(train)) for row in _labelled(Path(train), part)])}
+    tables = {"train": _of_folder(Path(train), stack, stack_pattern, "data.train")}
+    if extra_train is not None:
+        more = _of_folder(Path(extra_train), stack, stack_pattern, "data.extra_train")
+        tables["train"] = with_extra(tables["train"], more)
     for split, root in (("test", test), ("unlabeled", unlabeled)):
         if root is not None:
-            tables[split] = pd.DataFrame(pool_of(root, f"data.{split}"), columns=["id", "path"])
+            pool = images(root, f"data.{split}", stack, stack_pattern)
+            tables[split] = pd.DataFrame(pool, columns=["id", "path"])
     return tables | answers(test_answers)
 
 
@@ -56,23 +68,25 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
-def _labelled(root: Path, part: str) -> list[dict[str, str]]:
+def _of_folder(root: Path, stack: list[str] | None, pattern: str, key: str) -> pd.DataFrame:
+    return pd.DataFrame([row for part in _parts(root) for row in _labelled(root, part, stack, pattern, key)])
+
+
+def _labelled(root: Path, part: str, stack: list[str] | None, pattern: str, key: str) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
-    names = images_below(root / part, "data.train")
+    names = images_below(root / part, key)
     for folder in _folders(root / part):
         if not any(name.startswith(f"{folder.name}/") for name in names):
             raise DataError(
-                f"data.train: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
+                f"{key}: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
                 f"remove the folder."
             )
-    for name in names:
-        folders = Path(name).parts[:-1]
+    for id, path in images(root / part, key, stack, pattern):
+        folders = Path(id).parts[:-1]
         if not folders:
             raise DataError(
-                f"data.train: {root / part / name} lies outside the class folders. Move it into a folder named after "
+                f"{key}: {path} lies outside the class folders. Move it into a folder named after "
                 f"its class, or use source: csv."
             )
-        rows.append(
-            {"id": without_suffix(f"{part}/{name}".lstrip("/")), "path": str(root / part / name), "label": folders[0]}
-        )
+        rows.append({"id": f"{part}/{id}".lstrip("/"), "path": path, "label": folders[0]})
     return rows

@@ -1,69 +1,17 @@
-"""A CSV table of ids and labels beside a folder of images."""
+"""A CSV table of ids and targets beside a folder of images."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, below, images_below, inside, pool_of, without_suffix
-from goldfold.runtime.errors import DataError, nearest
+from goldfold.data.sources import placed
+from goldfold.data.sources.naming import Naming, listed, unnamed
+from goldfold.data.sources.reading import read_csv
+from goldfold.data.sources.stacked import images as images_of
+from goldfold.data.sources.targets import Target, metadata_of
+from goldfold.runtime.errors import DataError
 
-OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-
-
-def read_csv(path: str | Path, key: str) -> pd.DataFrame:
-    """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
-
-    Raises:
-        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
-    """
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-            header=None,  # else pandas renames a column that is there twice, and cuts a row that is too long
-            on_bad_lines="error",
-        )
-    except OSError as error:
-        raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
-    except ValueError as error:
-        raise DataError(
-            f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
-            f"row, a value with a comma in quotes."
-        ) from error
-    table = table.iloc[1:].set_axis(_header(table, path, key), axis=1).reset_index(drop=True)
-    if table.empty:
-        raise DataError(f"{key}: {path} has no rows.")
-    return table.apply(lambda column: column.str.strip()).replace("", None)
-
-
-def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
-    """Names of the columns, from the first row; one without a name is called after its place."""
-    names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
-    for separator, called in OTHER_SEPARATORS.items():
-        if len(names) == 1 and separator in names[0]:
-            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
-    for number, name in enumerate(names):
-        if name and name in names[:number]:
-            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
-    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
-
-
-def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
-    """A column by name.
-
-    Raises:
-        DataError: there is no such column; the text names those there are.
-    """
-    if column not in table:
-        names = [str(name) for name in table.columns]
-        raise DataError(
-            f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}."
-        )
-    return table[column]
+ONE_LABEL = Target()
 
 
 def read(
@@ -75,83 +23,73 @@ def read(
     unlabeled: str | None = None,
     id_column: str = "id",
     image_column: str | None = None,
+    image_columns: list[str] | None = None,
+    stack: list[str] | None = None,
+    stack_pattern: str = "{id}_{channel}",
+    roi_columns: Sequence[str] = (),
     label_column: str = "label",
+    label_columns: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    empty_label: str | None = None,
+    target_column: str | None = None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
     group_column: str | None = None,
     fold_column: str | None = None,
+    order_column: str | None = None,
+    train_only_column: str | None = None,
+    extra_train: str | None = None,
+    extra_images: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
-    Images below ``images`` that no table names come back as rows of train without a label.
+    ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
+    Images below ``images`` that no table names come back as rows of train without a target, but not with
+    ``image_columns``: nobody knows which belong together.
     """
-    listed = _listed(train, images, "data.train", id_column, image_column)
-    table = read_csv(train, "data.train")
-    listed["label"] = column_of(table, label_column, train, "data.label_column")
-    for name, column in (("group", group_column), ("fold", fold_column)):
-        if column is not None:
-            listed[name] = column_of(table, column, train, f"data.{name}_column")
-            if listed[name].isna().any():
-                first = listed["id"][listed[name].isna()].iloc[0]
-                raise DataError(
-                    f"{train}: column {column!r} is empty in {listed[name].isna().sum()} rows, first {first!r}. Fill it."
-                )
-    tables = {"train": listed}
+    key = "image_columns" if image_columns else "image_column"
+    how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
+    target = Target(label_column, label_columns, label_separator, empty_label, target_column)
+    places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
+    tables = {"train": _learnt(train, images, "data.train", how, target, places)}
+    if metadata is not None:
+        tables["train"] = tables["train"].join(metadata_of(train, "train", **metadata))
+    if extra_train is not None:
+        extra = _learnt(extra_train, extra_images or images, "data.extra_train", how, target, places)
+        tables["train"] = placed.with_extra(tables["train"], extra)
     if test is not None:
-        tables["test"] = _listed(test, test_images or images, "data.test", id_column, image_column)
+        tables["test"] = listed(test, test_images or images, "data.test", how)
+        tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
+        if metadata is not None:
+            tables["test"] = tables["test"].join(metadata_of(test, "test", **metadata))
     if unlabeled is not None:
-        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    tables["train"] = pd.concat([listed, _unnamed(images, tables)], ignore_index=True)
-    return tables | answers(test_answers)
+        pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
+        tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
+    if image_columns is None:
+        tables["train"] = pd.concat([tables["train"], unnamed(images, tables, how)], ignore_index=True)
+    return tables | answers(test_answers, target)
 
 
-def answers(path: str | None) -> dict[str, pd.DataFrame]:
-    """The table `answers` of a CSV: id and label, or its first two columns where they are not called so."""
+def _learnt(
+    csv: str, images: str, key: str, how: Naming, target: Target, places: Mapping[str, str | None]
+) -> pd.DataFrame:
+    """Images of a table of training images, with their targets and places; a table of extra ones may lack places."""
+    table = read_csv(csv, key)
+    rows = listed(csv, images, key, how)
+    rows[target.name] = target.of(table, csv)
+    return placed.with_places(rows, table, csv, places if key == "data.train" else placed.present(places, table))
+
+
+def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFrame]:
+    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
     if path is None:
         return {}
-    table = read_csv(path, "data.test_answers")
-    if not {"id", "label"} <= set(table):
-        if len(table.columns) < 2:
-            raise DataError(f"data.test_answers: {path} needs two columns, id and label.")
-        table = table.set_axis(["id", "label", *table.columns[2:]], axis=1)
-    return {"answers": table[["id", "label"]]}
-
-
-def _listed(csv: str, images: str, key: str, id_column: str, image_column: str | None) -> pd.DataFrame:
-    """ids and paths of the rows of ``csv``."""
-    table = read_csv(csv, key)
-    ids = column_of(table, id_column, csv, "data.id_column")
-    names = ids if image_column is None else column_of(table, image_column, csv, "data.image_column")
-    for column, values in ((id_column, ids), (image_column, names)):
-        if values.isna().any():
-            raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
-    return pd.DataFrame({"id": ids, "path": paths_of(names, csv, images)})
-
-
-def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
-    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
-
-    Raises:
-        DataError: a name leads out of the folder.
-    """
-    found = images_below(images, "data.images")
-    by_name = {name: name for name in found}
-    by_stem: dict[str, str] = {}
-    for name in reversed(found):
-        by_stem[without_suffix(name)] = name
-    paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    before = below(images)
-    return [before + path for path in paths]
-
-
-def _missing(name: str) -> str:
-    """The name a missing image would have, for the message that it is missing."""
-    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}.*"
-
-
-def _unnamed(images: str, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Images that no table names: they have no label."""
-    named = {path for table in tables.values() for path in table["path"]}
-    before = below(images)
-    rest = [name for name in images_below(images, "data.images") if before + name not in named]
-    taken = {id for table in tables.values() for id in table["id"]}
-    ids = [name if without_suffix(name) in taken else without_suffix(name) for name in rest]
-    return pd.DataFrame({"id": ids, "path": [before + name for name in rest], "label": None})
+    table, column = read_csv(path, "data.test_answers"), target.column
+    if target.label_columns:
+        table = table.rename(columns={} if "id" in table else {table.columns[0]: "id"})
+    elif (known := next((name for name in (column, "label") if {"id", name} <= set(table)), None)) is not None:
+        table = pd.DataFrame({"id": table["id"], column: table[known]})
+    elif len(table.columns) < 2:
+        raise DataError(f"data.test_answers: {path} needs two columns, id and {column}.")
+    else:
+        table = table.set_axis(["id", column, *table.columns[2:]], axis=1)
+    return {"answers": pd.DataFrame({"id": table["id"], target.name: target.of(table, path)})}

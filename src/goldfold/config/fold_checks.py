@@ -1,0 +1,55 @@
+"""Whether the splitter and what the data bring for it fit together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from goldfold.config.root import Config
+
+ORDERED = ("ordered", "ordered_blocks")
+BY_GROUP = ("group", "stratified_group", "multilabel_stratified_group")
+
+
+def check_folds(config: Config) -> Iterator[str]:
+    """A line a problem."""
+    yield from _groups(config)
+    yield from _given(config)
+    folds = config.folds
+    if folds.gap and folds.splitter not in ORDERED:
+        yield f"folds.gap = {folds.gap:g}: only splitters ordered and ordered_blocks have one; remove it"
+    if folds.sticky and folds.splitter in ORDERED:
+        yield f"folds.sticky: splitter {folds.splitter!r} goes by the order alone, which new images shift; remove it"
+    if folds.file is not None and not Path(folds.file).is_file():
+        yield f"folds.file = {folds.file!r}: no such file; correct it, or remove it"
+    if getattr(config.data, "extra_images", None) and not getattr(config.data, "extra_train", None):
+        yield "data.extra_images: there is no data.extra_train; name it, or remove extra_images"
+
+
+def _groups(config: Config) -> Iterator[str]:
+    splitter, data = config.folds.splitter, config.data
+    grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
+    if splitter in BY_GROUP and not grouped:
+        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, boxes)"
+    if splitter in ("stratified", "multilabel_stratified") and grouped:
+        other = f"{splitter}_group"
+        yield (
+            f"there are groups (data.group_column or data.groups) but folds.splitter is {splitter!r}, which would split "
+            f"groups over folds: use {other} or group, or remove the groups"
+        )
+
+
+def _given(config: Config) -> Iterator[str]:
+    """Folds or an order that the user gives, where the splitter goes by them and nowhere else."""
+    splitter, file = config.folds.splitter, config.folds.file
+    for column, wanted, told in (
+        ("fold", ("predefined",), "predefined"),
+        ("order", ORDERED, "ordered or ordered_blocks"),
+    ):
+        given = getattr(config.data, f"{column}_column", None)
+        if splitter not in wanted and given:
+            yield f"data.{column}_column is set but folds.splitter is {splitter!r}: use {told}, or remove {column}_column"
+        if splitter in wanted and given is None and file is None:
+            yield f"folds.splitter = {splitter!r}: needs data.{column}_column (source csv) or folds.file (id, {column})"
+        if splitter in wanted and given and file:
+            yield f"data.{column}_column and folds.file both give the {column}; remove one"
+    if file is not None and splitter not in ("predefined", *ORDERED):
+        yield f"folds.file is set but folds.splitter is {splitter!r}: use predefined or ordered, or remove it"

@@ -1,0 +1,64 @@
+"""CSV files as tables of text."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.runtime.errors import DataError, nearest
+
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def read_csv(path: str | Path, key: str) -> pd.DataFrame:
+    """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
+
+    Raises:
+        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
+    """
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8-sig",
+            header=None,  # else pandas renames a column that is there twice, and cuts a row that is too long
+            on_bad_lines="error",
+        )
+    except OSError as error:
+        raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
+    except ValueError as error:
+        raise DataError(
+            f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
+            f"row, a value with a comma in quotes."
+        ) from error
+    table = table.iloc[1:].set_axis(_header(table, path, key), axis=1).reset_index(drop=True)
+    if table.empty:
+        raise DataError(f"{key}: {path} has no rows.")
+    return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
+    """Names of the columns, from the first row; one without a name is called after its place."""
+    names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
+    for separator, called in OTHER_SEPARATORS.items():
+        if len(names) == 1 and separator in names[0]:
+            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
+    for number, name in enumerate(names):
+        if name and name in names[:number]:
+            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
+    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
+
+
+def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
+    """A column by name.
+
+    Raises:
+        DataError: there is no such column; the text names those there are.
+    """
+    if column not in table:
+        names = [str(name) for name in table.columns]
+        raise DataError(
+            f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}."
+        )
+    return table[column]

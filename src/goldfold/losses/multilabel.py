@@ -1,0 +1,34 @@
+"""Losses for several labels an image. Each gives one value a sample, the mean over its classes."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def bce(logits: Tensor, target: Tensor, positive_weight: Tensor) -> Tensor:
+    """Binary cross-entropy of each class, mean over the classes, (batch,).
+
+    Args:
+        logits: (batch, classes), before the sigmoid.
+        target: (batch, classes), 0..1.
+        positive_weight: (classes,), what an image that is of the class counts, against 1 for one that is not.
+    """
+    return functional.binary_cross_entropy_with_logits(
+        logits.float(), target, pos_weight=positive_weight, reduction="none"
+    ).mean(dim=1)
+
+
+def focal(logits: Tensor, target: Tensor, positive_weight: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal loss (Lin et al. 2017, eq. 4, for soft targets) of each class, mean over the classes, (batch,).
+
+    Args: as of `bce`.
+    """
+    logits = logits.float()
+    p = logits.sigmoid()
+    positive = positive_weight * target * (1 - p) ** gamma * functional.logsigmoid(logits)
+    negative = (1 - target) * p**gamma * functional.logsigmoid(-logits)
+    return -(positive + negative).mean(dim=1)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {"bce": bce, "focal": focal}

@@ -1,0 +1,81 @@
+"""Metrics of several labels an image: each class is a yes or no of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.metrics.metric import Metric, Rows
+from goldfold.metrics.ranking import average_precision, roc_area
+
+
+@dataclass(frozen=True)
+class MultiLabelled:
+    """Probabilities (n, classes) beside what is true (n, classes), 0 or 1."""
+
+    probabilities: NDArray[np.floating[Any]]
+    truth: NDArray[np.uint8]
+    threshold: float = 0.5
+    """From which probability on a class is taken to be there."""
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def of(self, rows: Rows) -> "MultiLabelled":
+        """Some of the images."""
+        return MultiLabelled(self.probabilities[rows], self.truth[rows], self.threshold)
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """By class: images of it that were found, images predicted to be of it, images of it."""
+        predicted, true = self.probabilities >= self.threshold, self.truth == 1
+        return (predicted & true).sum(axis=0), predicted.sum(axis=0), true.sum(axis=0)
+
+
+def f1_macro(found: MultiLabelled) -> float:
+    """F1 score a class, averaged; a class that is neither there nor predicted does not count."""
+    hits, predicted, true = found.counts()
+    counts = predicted + true > 0
+    return float((2 * hits[counts] / (predicted + true)[counts]).mean()) if counts.any() else float("nan")
+
+
+def f1_micro(found: MultiLabelled) -> float:
+    """F1 score of all pairs of image and class together."""
+    hits, predicted, true = (int(numbers.sum()) for numbers in found.counts())
+    return 2 * hits / (predicted + true) if predicted + true else float("nan")
+
+
+def roc_auc(found: MultiLabelled) -> float:
+    """Area under the ROC curve, mean over the classes that some images have and some have not."""
+    return _mean_of_known(roc_area, found)
+
+
+def mean_average_precision(found: MultiLabelled) -> float:
+    """Average precision, mean over the classes that some image has."""
+    return _mean_of_known(average_precision, found)
+
+
+def log_loss(found: MultiLabelled) -> float:
+    """Mean negative logarithm of the probability of what is true, over all pairs of image and class."""
+    p = np.where(found.truth == 1, found.probabilities, 1 - found.probabilities)
+    return float(-np.log(np.clip(p, 1e-15, 1)).mean())
+
+
+def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> float:
+    pairs = zip(found.probabilities.T, (found.truth == 1).T, strict=True)
+    known = [of_class for p, true in pairs if np.isfinite(of_class := value(p, true))]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _of_rows(function: Callable[[MultiLabelled], float]) -> Callable[[MultiLabelled, Rows], float]:
+    return lambda evidence, rows: function(evidence.of(rows))
+
+
+METRICS: dict[str, Metric] = {
+    "f1_macro": Metric("f1_macro", _of_rows(f1_macro), of_labels=True),
+    "f1_micro": Metric("f1_micro", _of_rows(f1_micro), of_labels=True),
+    "roc_auc": Metric("roc_auc", _of_rows(roc_auc)),
+    "map": Metric("map", _of_rows(mean_average_precision)),
+    "log_loss": Metric("log_loss", _of_rows(log_loss), greater_is_better=False),
+}

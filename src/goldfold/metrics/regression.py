@@ -1,0 +1,62 @@
+"""Metrics of one number an image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.metrics.metric import Metric, Rows
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Valued:
+    """Predicted numbers (n,) beside the true ones (n,)."""
+
+    predicted: Numbers
+    truth: Numbers
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def rmse(predicted: Numbers, truth: Numbers) -> float:
+    """Root of the mean squared error, in units of the target."""
+    return float(np.sqrt(np.mean((predicted - truth) ** 2)))
+
+
+def mae(predicted: Numbers, truth: Numbers) -> float:
+    """Mean absolute error, in units of the target."""
+    return float(np.mean(np.abs(predicted - truth)))
+
+
+def r2(predicted: Numbers, truth: Numbers) -> float:
+    """Share of the variance that is explained: 0 for always saying the mean; NaN where all are the same."""
+    around = float(((truth - truth.mean()) ** 2).sum())
+    return 1 - float(((predicted - truth) ** 2).sum()) / around if around else float("nan")
+
+
+def quadratic_kappa(predicted: Numbers, truth: Numbers) -> float:
+    """Cohen's kappa with quadratic weights, of predictions rounded to whole grades within those that are there.
+
+    NaN where the truth is no whole numbers.
+    """
+    if not np.array_equal(truth, np.round(truth)):
+        return float("nan")
+    grades = np.clip(np.round(predicted), truth.min(), truth.max())
+    of_all_pairs = grades.var() + truth.var() + (grades.mean() - truth.mean()) ** 2  # mean squared difference
+    return 1 - float(np.mean((grades - truth) ** 2) / of_all_pairs) if of_all_pairs else float("nan")
+
+
+def _of_rows(function: Callable[[Numbers, Numbers], float]) -> Callable[[Valued, Rows], float]:
+    return lambda evidence, rows: function(evidence.predicted[rows], evidence.truth[rows])
+
+
+METRICS: dict[str, Metric] = {
+    "rmse": Metric("rmse", _of_rows(rmse), greater_is_better=False),
+    "mae": Metric("mae", _of_rows(mae), greater_is_better=False),
+    "r2": Metric("r2", _of_rows(r2)),
+    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa)),
+}

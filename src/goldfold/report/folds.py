@@ -1,0 +1,110 @@
+"""How evenly the classes lie in the folds: a table of how much, and a map of how far from an even share."""
+
+import numpy as np
+import pandas as pd
+
+from goldfold.data.splits.checks import worst
+from goldfold.data.splits.groups import in_words
+from goldfold.report.blocks import Block, Figure, Table, Text
+from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
+from goldfold.report.figures import MOST_ROWS, WIDTH_PX
+from goldfold.report.results import Results
+from goldfold.report.words import count, shortened
+
+ALL, DEVIATION = "(all)", "(deviation)"
+FULL = 0.5
+"""Deviation at which the colour is strongest."""
+MOST_NUMBERED = 12
+"""More folds than these are drawn without numbers."""
+CELL_PX = 62
+HOW = {
+    "ordered": "; each fold learns from the images before its validation part",
+    "ordered_blocks": "; each fold validates a block of the order",
+}
+
+
+def blocks(results: Results) -> list[Block]:
+    """Text, figure and table."""
+    summary = results.fold_summary
+    validated = summary[summary.index >= 0]
+    amounts, sizes = validated.drop(columns=[ALL, DEVIATION], errors="ignore"), validated[ALL]
+    far = shares(amounts, sizes)
+    name, fold, value = worst(far)
+    splitter = results.settings["folds"]["splitter"]
+    text = (
+        f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
+        f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
+        f"{fold}: {value:+.1%}."
+    )
+    if -1 in summary.index:
+        text += (
+            f" {count(int(summary[ALL][-1]), 'training image')} {'is' if summary[ALL][-1] == 1 else 'are'} never validated, "
+            f"and no score says anything of them."
+        )
+    if results.test_groups is not None:
+        words = in_words(results.test_groups)
+        text += f" {words[0].upper()}{words[1:]}."
+    return [Text(text, heading="Folds"), drawing(far), _table(summary)]
+
+
+def shares(amounts: pd.DataFrame, sizes: "pd.Series[int]") -> pd.DataFrame:
+    """How far each class is from its even share in each fold, as `goldfold.data.splits.checks.deviations` has it.
+
+    Args:
+        amounts: how much of each class (column) is in each fold (row).
+        sizes: images of each fold.
+    """
+    even = np.outer(sizes / sizes.sum(), amounts.sum())
+    return (amounts / np.where(even > 0, even, np.nan) - 1).fillna(0.0)
+
+
+def drawing(far: pd.DataFrame) -> Figure:
+    """Classes down, folds across; those furthest from even come first where there are too many."""
+    from matplotlib.patches import Rectangle
+
+    sizes = far.abs().max().sort_values(ascending=False, kind="stable")
+    shown = far[sizes.index[:MOST_ROWS]] if len(sizes) > MOST_ROWS else far
+    names, n_folds = [shortened(str(name), 26) for name in shown], len(shown)
+    is_numbered = n_folds <= MOST_NUMBERED
+    left = 40 + 7.5 * max(map(len, names))
+    with Canvas(min(WIDTH_PX, left + CELL_PX * max(n_folds, 3)), 66 + 24 * len(names)) as canvas:
+        (axes,) = canvas.axes()
+        for row, name in enumerate(shown):
+            for column, value in enumerate(shown[name]):
+                strength = min(abs(value) / FULL, 1.0)
+                colour = BLUE if value > 0 else COLOURS["rose"]
+                axes.add_patch(
+                    Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=colour, linewidth=0,
+                              alpha=round(0.05 + 0.9 * strength, 3))
+                )  # fmt: skip
+                if is_numbered:
+                    tone = COLOURS["on-gold"] if strength > 0.6 else INK if strength > 0.05 else MUTED
+                    text = f"{value:+.0%}" if abs(value) >= 0.005 else "0%"
+                    axes.text(column, row, text, ha="center", va="center", color=tone, fontsize=10.5)
+        axes.set_xlim(-0.5, n_folds - 0.5)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(visible=False)
+        axes.spines["bottom"].set_visible(False)
+        step = 1 if n_folds <= 30 else 10
+        axes.set_xticks(range(0, n_folds, step), [str(number) for number in shown.index[::step]])
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(labelcolor=INK)
+        axes.set_xlabel("fold")
+        caption = (
+            f"How much more (blue) or less (rose) of a class a fold validates than its even share, by the number of its "
+            f"images; the colour is full from {FULL:.0%} on."
+        )
+        if len(far.columns) > MOST_ROWS:
+            caption += f" The {MOST_ROWS} classes furthest from even, of {len(far.columns):,}, are drawn."
+        return canvas.block("folds", caption, "Map of classes by folds, each cell the deviation from an even share")
+
+
+def _table(summary: pd.DataFrame) -> Table:
+    """Classes down, folds across: classes can be many."""
+    amounts = summary.drop(columns=DEVIATION, errors="ignore").T
+    rows = [
+        [str(name), *(f"{value:,}" for value in row)]
+        for name, row in zip(amounts.index, amounts.to_numpy(), strict=True)
+    ]
+    columns = ["class", *("not validated" if number < 0 else f"fold {number}" for number in summary.index)]
+    return Table(columns, rows, text_columns=["class"], mark=len(rows) - 1)

@@ -1,0 +1,127 @@
+"""What tasks share whose networks give an image one number a class.
+
+A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` float64 (n, classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.runtime.errors import unknown
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from goldfold.data.predictions import Arrays
+    from goldfold.metrics import Metric
+    from goldfold.tasks.protocol import Entries
+
+VIEWS = (
+    "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
+    "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
+)  # fmt: skip
+"""Whatever leaves the whole image what it is."""
+Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Logits (n, classes) -> probabilities."""
+
+
+@dataclass
+class LabelBatch:
+    """Images (batch, channels, height, width) uint8, targets (batch, ...), weights (batch,)."""
+
+    ids: list[str]
+    images: Tensor
+    labels: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> LabelBatch:
+        """The batch on ``device``."""
+        moved = [tensor.to(device, non_blocking=True) for tensor in (self.images, self.labels, self.weights)]
+        return replace(self, images=moved[0], labels=moved[1], weights=moved[2])
+
+
+def collate(samples: list[dict[str, Any]], labels: Tensor) -> LabelBatch:
+    """Images stacked, channels first in shape and last in memory, beside their targets."""
+    import torch
+
+    images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
+    weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
+    return LabelBatch([sample["id"] for sample in samples], images, labels, weights)
+
+
+def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+    """Network with ``n_outputs`` numbers an image, which takes images of 0..255."""
+    from goldfold import models
+    from goldfold.models.wrapping import Normalised
+
+    built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
+    return Normalised(built, channels)
+
+
+def packed(ids: Iterable[str], parts: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> Entries:
+    """Entries of batches with ``logits``, one below the other."""
+    logits = [part["logits"] for part in parts]
+    return _entries(np.array(list(ids), dtype=str), np.concatenate(logits) if logits else None, classes)
+
+
+def joined(parts: Sequence[Arrays], classes: Sequence[str]) -> Arrays:
+    """Predictions of disjoint sets of images one below the other, ordered by id."""
+    from goldfold.data.predictions import disjoint
+
+    order, ids = disjoint(parts, classes)
+    return dict(_entries(ids, np.concatenate([part["logits"] for part in parts])[order], classes))
+
+
+def fused(
+    members: Sequence[Arrays],
+    weights: Sequence[float],
+    classes: Sequence[str],
+    squash: Squash,
+    average: Callable[[NDArray[Any], Sequence[float]], NDArray[Any]],
+) -> Arrays:
+    """Members aligned on id; ``probabilities`` (n, classes) are what ``average`` makes of their stack."""
+    from goldfold.data.predictions import common_ids
+
+    ids = common_ids(members, classes)
+    stack = np.stack([probabilities(member, squash, ids.tolist()) for member in members])
+    values = average(stack, weights) if len(ids) else stack[0]
+    return {"ids": ids, "classes": np.array(classes), "probabilities": values}
+
+
+def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Probabilities (n, classes), in the order of ``ids`` where given.
+
+    Raises:
+        DataError: an id has no prediction.
+    """
+    from goldfold.data.predictions import rows_of
+
+    is_fused = "probabilities" in predictions
+    values = predictions["probabilities"] if is_fused else squash(predictions["logits"].astype(np.float64))
+    return values if ids is None else values[rows_of(predictions, ids)]
+
+
+def metric_of(metrics: Mapping[str, Metric], name: str) -> Metric:
+    """Metric by name.
+
+    Raises:
+        ConfigError: there is none; the text names those there are.
+    """
+    if name not in metrics:
+        raise unknown("metric", name, metrics)
+    return metrics[name]
+
+
+def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequence[str]) -> Entries:
+    values = np.zeros((0, len(classes))) if logits is None else logits
+    return [
+        ("ids", np.array(ids, dtype=str)),
+        ("classes", np.array(classes)),
+        ("logits", values.astype(np.float32)),
+    ]

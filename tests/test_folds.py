@@ -1,0 +1,463 @@
+"""Splits beside the plain ones: several classes an image, by order, by a file, with rows that are only learnt from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from goldfold.data import sources
+from goldfold.data.scored import scored
+from goldfold.data.splits import SPLITTERS, split, training
+from goldfold.data.splits.checks import deviations, worst
+from goldfold.data.splits.groups import compare_groups, in_words
+from goldfold.data.splits.ordered import in_blocks
+from goldfold.doubts import about_groups
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.files import read_json, write_json
+from goldfold.stages import folds
+
+CLASSES = ["cat", "dog"]
+ORDERED = ["ordered", "ordered_blocks"]
+seeds = st.integers(0, 2**32 - 1)
+
+
+def table_of(n: int, **columns: Any) -> pd.DataFrame:
+    """``n`` images, a class in turns."""
+    return pd.DataFrame(
+        {"id": [f"i{number:03d}" for number in range(n)], "label": [CLASSES[k % 2] for k in range(n)], **columns}
+    )
+
+
+def content(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({name: (table["label"] == name).astype(int) for name in CLASSES})
+
+
+def folds_of(table: pd.DataFrame, splitter: str, n_folds: int = 3, seed: int = 0, **more: Any) -> np.ndarray:
+    return split(table, content(table), splitter, n_folds, seed, **more)
+
+
+def or_reject(table: pd.DataFrame, amounts: pd.DataFrame, splitter: str, n_folds: int, seed: int) -> np.ndarray:
+    try:
+        return split(table, amounts, splitter, n_folds, seed)
+    except DataError:
+        assume(False)
+        raise
+
+
+# --- what stays
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_labels_are_split_by_scikit_learn_itself_over_rows_sorted_by_id(seed: int) -> None:
+    table = table_of(60, group=[f"g{number % 17}" for number in range(60)]).sample(frac=1, random_state=1)
+    sorted_rows = table.sort_values("id")
+    for name, theirs in (("stratified", StratifiedKFold), ("stratified_group", StratifiedGroupKFold)):
+        mine = table.drop(columns="group") if name == "stratified" else table
+        groups = sorted_rows["group"] if "group" in name else None
+        parts = theirs(3, shuffle=True, random_state=seed).split(sorted_rows, sorted_rows["label"], groups)
+        wanted = {id: number for number, (_, rows) in enumerate(parts) for id in sorted_rows["id"].iloc[rows]}
+        assert dict(zip(mine["id"], folds_of(mine.reset_index(drop=True), name, seed=seed), strict=True)) == wanted
+
+
+@pytest.mark.parametrize("splitter", ["stratified", "group", "stratified_group", "predefined"])
+def test_a_plain_split_learns_from_all_that_it_does_not_validate(splitter: str) -> None:
+    table = table_of(
+        24, group=[f"g{k // 2}" for k in range(24)], fold=[str(k // 2 % 3) for k in range(24)], sha256="same"
+    )
+    numbers = folds_of(table if "group" in splitter else table.drop(columns="group"), splitter)
+    learnt = training(table, numbers, 3, splitter)
+    assert (learnt == np.stack([numbers != number for number in range(3)])).all()
+
+
+# --- several classes an image
+
+
+@st.composite
+def multilabel(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Tables with groups of some images and 1 to 5 classes, of which an image has any number."""
+    n_folds, n, n_classes = draw(st.integers(2, 4)), draw(st.integers(24, 80)), draw(st.integers(1, 5))
+    generator = np.random.default_rng(draw(seeds))
+    has = (generator.random((n, n_classes)) < generator.uniform(0.1, 0.6, n_classes)).astype(int)
+    has[: 2 * n_folds] = 1
+    table = pd.DataFrame({"id": [f"i{number}" for number in generator.permutation(n)]})
+    table["group"] = [f"g{number}" for number in generator.integers(0, n // draw(st.integers(1, 4)), n)]
+    return table, pd.DataFrame(has, columns=[f"c{number}" for number in range(n_classes)]), n_folds
+
+
+@given(multilabel(), seeds, st.sampled_from(["multilabel_stratified", "multilabel_stratified_group"]))
+def test_multilabel_folds_hold_each_image_once_and_part_no_group(
+    made: tuple[pd.DataFrame, pd.DataFrame, int], seed: int, splitter: str
+) -> None:
+    table, amounts, n_folds = made
+    table = table if "group" in splitter else table.drop(columns="group")
+    found = or_reject(table, amounts, splitter, n_folds, seed)
+    assert set(found) == set(range(n_folds))
+    assert all((amounts[found != number].sum() > 0).all() for number in range(n_folds))
+    if "group" in table:
+        assert (pd.Series(found).groupby(table["group"]).nunique() == 1).all()
+    order = np.random.default_rng(seed).permutation(len(table))
+    shuffled = table.iloc[order].reset_index(drop=True), amounts.iloc[order].reset_index(drop=True)
+    assert (split(*shuffled, splitter, n_folds, seed) == found[order]).all()
+
+
+@pytest.mark.parametrize("splitter", ["stratified", "multilabel_stratified", "multilabel_stratified_group"])
+def test_rare_classes_of_images_with_several_are_shared_out(splitter: str) -> None:
+    generator = np.random.default_rng(0)
+    has = pd.DataFrame(
+        (generator.random((400, 6)) < [0.5, 0.3, 0.2, 0.1, 0.05, 0.03]).astype(int), columns=list("abcdef")
+    )
+    table = pd.DataFrame({"id": [f"i{k}" for k in range(400)]})
+    if splitter.endswith("group"):
+        table["group"] = [f"g{k // 2}" for k in range(400)]
+    found = split(table, has, splitter, 4, 0)
+    counts = has.groupby(found).sum()
+    spread = counts.max() - counts.min()
+    assert (spread[["d", "e", "f"]] <= 2).all(), counts
+    assert (spread <= 8).all(), counts
+    assert np.ptp(np.bincount(found)) <= 12
+    by_chance = has.groupby(generator.permutation(np.arange(400) % 4)).sum()
+    assert (by_chance.max() - by_chance.min()).max() > spread.max(), "the bound says something"
+
+
+# --- by order
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=12, max_size=60), st.integers(2, 4), st.integers(0, 6), st.booleans(), seeds
+)
+def test_an_ordered_fold_learns_from_its_past_alone(
+    days: list[int], n_folds: int, gap: int, has_groups: bool, seed: int
+) -> None:
+    assume(len(set(days)) > n_folds)
+    table = table_of(len(days), order=[str(day) for day in days])
+    if has_groups:
+        table["group"] = [f"g{k}" for k in np.random.default_rng(seed).integers(0, 12, len(days))]
+    found = SPLITTERS["ordered"](table, content(table), n_folds, 0)
+    learnt = training(table, found, n_folds, "ordered", gap)
+    assert set(found) == set(range(-1, n_folds))
+    order = np.array(days)
+    for number, part in enumerate(learnt):
+        validated = found == number
+        assert not (part & validated).any()
+        assert (order[part] < order[validated].min()).all()
+        assert (order[part] <= order[validated].min() - gap).all()
+        if has_groups:
+            assert not set(table["group"][part]) & set(table["group"][validated])
+        elif not gap:
+            assert (part == (order < order[validated].min())).all(), "nothing of the past is left out without a reason"
+
+
+@given(st.lists(st.integers(0, 30), min_size=12, max_size=60), st.integers(2, 5), st.integers(0, 6))
+def test_blocks_validate_each_image_once_and_learn_from_both_sides(days: list[int], n_folds: int, gap: int) -> None:
+    assume(len(set(days)) >= n_folds)
+    table, order = table_of(len(days), order=[str(day) for day in days]), np.array(days)
+    found = SPLITTERS["ordered_blocks"](table, content(table), n_folds, 0)
+    assert set(found) == set(range(n_folds))
+    assert (np.diff(found[np.argsort(order, kind="stable")]) >= 0).all(), "blocks follow each other"
+    for number, part in enumerate(training(table, found, n_folds, "ordered_blocks", gap)):
+        first, last = order[found == number].min(), order[found == number].max()
+        assert (part == (((order < first) & (order <= first - gap)) | ((order > last) & (order >= last + gap)))).all()
+
+
+def test_blocks_are_even_and_never_part_equal_values() -> None:
+    assert in_blocks(np.arange(12.0), 4).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert in_blocks(np.array([5.0, 1, 1, 1, 1, 1, 1, 2]), 3).tolist() == [2, 0, 0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "gap"),
+    [
+        ([f"2024-01-{day:02d}" for day in range(1, 13)], 2),
+        ([f"202401{day:02d}" for day in range(1, 13)], 2),
+        ([f"2024-01-{day:02d}T06:00:00+02:00" for day in range(1, 13)], 2),
+        ([str(day / 2) for day in range(12)], 1),
+    ],
+)
+def test_dates_and_numbers_give_the_same_folds_and_a_gap_in_days(values: list[str], gap: int) -> None:
+    table = table_of(12, order=values)
+    found = folds_of(table, "ordered", 2, gap=gap)
+    assert found.tolist() == [-1] * 4 + [0] * 4 + [1] * 4
+    assert training(table, found, 2, "ordered", gap)[1].tolist() == [True] * 7 + [False] * 5
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["1"] * 11 + [""], r"data\.order_column: id 'i011' has no value of its order\. Fill it in\."),
+        (
+            ["1"] * 11 + ["31/05/2024"],
+            r"id 'i011' has '31/05/2024' for its order; all values must be numbers, or all dates",
+        ),
+        (["2024-05-01"] * 11 + ["7"], r"id 'i011' has '7' for its order"),
+        (["1", "2", "3"] * 4, r"the images have 3 different values, but 4 blocks are needed, .* Lower folds\.n_folds"),
+    ],
+)
+def test_an_order_that_cannot_be_used(values: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        folds_of(table_of(12, order=values), "ordered", 3)
+
+
+def test_an_ordered_fold_that_learns_nothing_or_misses_a_class_is_refused() -> None:
+    table = table_of(12, order=[str(number) for number in range(12)])
+    with pytest.raises(DataError, match=r"fold 0 has nothing to learn from\. Lower folds\.n_folds or folds\.gap\."):
+        folds_of(table, "ordered", 2, gap=20)
+    table["label"] = ["cat"] * 5 + ["dog", "cat", "dog", "cat", "dog", "cat", "dog"]
+    with pytest.raises(
+        DataError, match=r"what fold 0 learns from, .* holds no image of class 'dog'\. .*ordered_blocks"
+    ):
+        folds_of(table, "ordered", 2)
+    assert set(folds_of(table, "ordered_blocks", 2)) == {0, 1}
+    table["label"] = ["dog", "dog"] + ["cat"] * 10
+    with pytest.raises(DataError, match=r"class 'dog' is in no validation part: .* never scored"):
+        folds_of(table, "ordered", 2)
+
+
+# --- rows that are only learnt from
+
+
+@given(
+    st.lists(st.booleans(), min_size=20, max_size=60),
+    st.sampled_from(["stratified", "group", "stratified_group"]),
+    seeds,
+)
+def test_train_only_rows_never_validate_and_are_never_learnt_beside_their_group(
+    marks: list[bool], splitter: str, seed: int
+) -> None:
+    generator, n = np.random.default_rng(seed), len(marks)
+    table = table_of(n, train_only=["1" if mark else "" for mark in marks])
+    table["sha256"] = [f"s{number}" for number in generator.integers(0, 2 * n, n)]
+    if "group" in splitter:
+        table["group"] = [f"g{number}" for number in generator.integers(0, 10, n)]
+    found = or_reject(table, content(table), splitter, 2, seed)
+    assert ((found < 0) == np.array(marks)).all()
+    assert len(scored(table.assign(fold=found.astype(str)))) == n - sum(marks)
+    for number, part in enumerate(training(table, found, 2, splitter)):
+        validated, only = table[found == number], table[part & (found < 0)]
+        for column in {"group", "sha256"} & set(table):
+            assert not set(only[column]) & set(validated[column])
+        left_out = table[~part & (found < 0)]
+        leaks = left_out["sha256"].isin(validated["sha256"])
+        if "group" in table:
+            leaks |= left_out["group"].isin(validated["group"])
+        assert leaks.all(), "none is left out without a reason"
+        assert part[(found >= 0) & (found != number)].all()
+    plain = table[~np.array(marks)].reset_index(drop=True)
+    assert (split(plain, content(plain), splitter, 2, seed) == found[found >= 0]).all(), "they do not move the others"
+
+
+def test_train_only_rows_of_an_order_are_learnt_from_their_own_time_on() -> None:
+    table = table_of(12, order=[str(number) for number in range(10)] + ["7", ""], train_only=[""] * 10 + ["1", "1"])
+    found = folds_of(table, "ordered_blocks", 2)
+    assert found.tolist() == [0] * 5 + [1] * 5 + [-1, -1]
+    assert training(table, found, 2, "ordered", 0)[:, 10:].tolist() == [[False, True], [False, True]]
+    assert training(table, found, 2, "ordered_blocks", 0)[:, 10:].tolist() == [[True, True], [False, True]]
+
+
+def test_nothing_to_validate_and_classes_that_are_only_learnt_are_refused() -> None:
+    with pytest.raises(DataError, match=r"all 12 training images are marked as train_only: none is left to validate"):
+        folds_of(table_of(12, train_only=["1"] * 12), "stratified")
+    table = table_of(12, group=[f"g{number}" for number in range(12)])
+    table["train_only"] = np.where(table["label"] == "dog", "1", "")
+    with pytest.raises(DataError, match=r"class 'dog' is in no validation part: all its images are train_only"):
+        folds_of(table, "group")
+
+
+@pytest.mark.parametrize("splitter", [name for name in SPLITTERS if name not in ("predefined",)])
+def test_one_image_is_refused_by_every_splitter(splitter: str) -> None:
+    table = table_of(1, group=["a"], order=["1"])
+    with pytest.raises(DataError, match=r"Lower (folds\.)?n_folds"):
+        folds_of(table if "group" in splitter else table.drop(columns="group"), splitter)
+
+
+def test_a_fold_of_minus_one_is_learnt_from_in_every_fold() -> None:
+    table = table_of(8, fold=["0", "1", "0", "1", "-1", "-1", "0", "1"])
+    table["label"] = ["cat"] * 2 + ["dog"] * 6
+    found = folds_of(table, "predefined", 2)
+    assert found.tolist() == [0, 1, 0, 1, -1, -1, 0, 1]
+    assert training(table, found, 2, "predefined")[:, 4:6].all()
+
+
+# --- even shares
+
+
+def test_shares_beyond_the_tolerance_are_refused_with_the_worst_cell() -> None:
+    table = table_of(40, fold=["0"] * 20 + ["1"] * 20)
+    table["label"] = ["dog"] * 4 + ["cat"] * 16 + ["dog"] * 8 + ["cat"] * 12
+    far = deviations(content(table), folds_of(table, "predefined", 2), 2)
+    assert far["dog"].tolist() == pytest.approx([-1 / 3, 1 / 3])
+    assert worst(far)[0] == "dog"
+    said = (
+        r"folds\.tolerance = 0\.3: fold 0 has 33% less of class 'dog' than its even share \(2 of 4 cells are beyond\)\."
+    )
+    with pytest.raises(DataError, match=said):
+        folds_of(table, "predefined", 2, tolerance=0.3)
+    assert set(folds_of(table, "predefined", 2, tolerance=0.34)) == {0, 1}
+    assert set(folds_of(table, "stratified", 4, tolerance=0.01)) == {0, 1, 2, 3}
+
+
+@given(st.integers(3, 40), st.integers(3, 40), st.integers(2, 3), seeds)
+def test_a_stratified_split_is_within_any_tolerance_but_for_one_image(n: int, m: int, n_folds: int, seed: int) -> None:
+    table = table_of(n + m).assign(label=["cat"] * n + ["dog"] * m)
+    split(table, content(table), "stratified", n_folds, seed, tolerance=0.001)
+
+
+# --- groups of the test images
+
+
+def test_test_groups_are_told_as_new_or_known() -> None:
+    train, numbers = pd.Series(list("aabbcc")), np.array([0, 0, 1, 1, 1, 1])
+    learnt = training(pd.DataFrame({"group": train}), numbers, 2, "group")
+    new = compare_groups(train, pd.Series(["x", "y", "y"]), numbers, learnt)
+    assert new == {"groups": 2, "images": 3, "new": 2, "new_images": 3, "shared": 0}
+    assert in_words(new).startswith("all 2 groups of the test images are new, as")
+    some = compare_groups(train, pd.Series(["a", "y", "y"]), numbers, learnt)
+    assert "1 of 2 groups of the test images are in training too (33% of the test images)" in in_words(some)
+    parted = np.array([0, 1, 0, 1, 0, 1])
+    shared = compare_groups(
+        train, pd.Series(["x"]), parted, training(pd.DataFrame({}, index=range(6)), parted, 2, "stratified")
+    )
+    assert shared["shared"] == 6
+    assert "6 validation images have a group that their fold learns from" in in_words(shared)
+    assert [list(about_groups(found)) for found in (None, new)] == [[], []], "as it should be, or nothing to say"
+    assert [len(list(about_groups(found))) for found in (some, shared)] == [1, 1]
+
+
+# --- the source and the stage
+
+
+@pytest.fixture
+def raw(in_tmp: Path, write_picture: Any) -> Path:
+    for number in range(4):
+        for folder, prefix in (("images", "a"), ("more", "a"), ("more", "b")):
+            write_picture(in_tmp / f"{folder}/{prefix}{number}.png", np.full((8, 8, 3), number, dtype=np.uint8))
+    rows = [f"a{number},{CLASSES[number % 2]},p{number},{number},{'yes' if number == 3 else ''}" for number in range(4)]
+    (in_tmp / "train.csv").write_text("\n".join(["id,label,who,day,only", *rows]) + "\n")
+    (in_tmp / "extra.csv").write_text("id,label\na0,cat\nb1,dog\n")
+    (in_tmp / "test.csv").write_text("id,who\nb2,p1\n")
+    return in_tmp
+
+
+def read(**settings: Any) -> dict[str, pd.DataFrame]:
+    return sources.read("csv", train="train.csv", images="images", **settings)
+
+
+@pytest.mark.usefixtures("raw")
+def test_a_table_of_more_images_is_only_learnt_from() -> None:
+    made = read(
+        group_column="who", order_column="day", train_only_column="only", extra_train="extra.csv", extra_images="more",
+        test="test.csv", test_images="more",
+    )  # fmt: skip
+    table = made["train"]
+    assert table["id"].tolist() == ["a0", "a1", "a2", "a3", "extra/a0", "extra/b1"]
+    assert table["train_only"].tolist() == ["", "", "", "1", "1", "1"]
+    assert table["group"].tolist() == ["p0", "p1", "p2", "p3", "extra/extra/a0", "extra/extra/b1"]
+    assert table["order"].isna().tolist() == [False] * 4 + [True] * 2
+    assert table["path"].tolist()[3:] == ["images/a3.png", "more/a0.png", "more/b1.png"]
+    assert made["test"]["group"].tolist() == ["p1"]
+
+
+def test_a_folder_of_more_images_is_only_learnt_from(raw: Path, write_picture: Any) -> None:
+    for path in ("flowers/rose/1.png", "flowers/daisy/2.png", "others/rose/1.png"):
+        write_picture(raw / path, np.zeros((8, 8, 3), dtype=np.uint8))
+    table = sources.read("folder", train="flowers", extra_train="others")["train"]
+    assert table["id"].tolist() == ["daisy/2", "rose/1", "extra/rose/1"]
+    assert table["train_only"].tolist() == ["", "", "1"]
+    assert table["label"].tolist() == ["daisy", "rose", "rose"]
+    write_picture(raw / "others/1.png", np.zeros((8, 8, 3), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png lies outside the class folders"):
+        sources.read("folder", train="flowers", extra_train="others")
+
+
+def test_marks_and_places_that_are_wrong(raw: Path) -> None:
+    (raw / "train.csv").write_text("id,label,only,day\na0,cat,maybe,1\na1,dog,0,\na2,cat,,3\na3,cat,1,\n")
+    with pytest.raises(DataError, match=r"train\.csv: data\.train_only_column: id 'a0' has 'maybe'; write 1 or 0"):
+        read(train_only_column="only")
+    (raw / "train.csv").write_text("id,label,only,day\na0,cat,no,1\na1,dog,0,\na2,cat,,3\na3,cat,1,\n")
+    with pytest.raises(DataError, match=r"train\.csv: column 'day' is empty in 1 rows, first 'a1'\. Fill it\."):
+        read(train_only_column="only", order_column="day")
+
+
+def stage(table: pd.DataFrame, splitter: str, n_folds: int = 2, **more: Any) -> list[pd.DataFrame]:
+    """The lists that the stage writes, a fold each."""
+    Path("manifest").mkdir(exist_ok=True)
+    defaults = {"sha256": table["id"], "path": "x.png", "width": "8", "height": "8"}
+    table.assign(**{name: value for name, value in defaults.items() if name not in table}).to_csv(
+        "manifest/train.csv", index=False
+    )
+    pd.DataFrame(columns=["split", "id", "path", "part", "reason"]).to_csv("manifest/quarantine.csv", index=False)
+    write_json("manifest/classes.json", CLASSES)
+    write_json("manifest/class_ids.json", {})
+    splits = ["train", "test"] if Path("manifest/test.csv").exists() else ["train"]
+    folds.run("manifest", "folds", {"name": "classification"}, splits, splitter, n_folds, 0, shards=1, **more)
+    return [pd.read_csv(f"folds/fold{number}.csv", dtype=str) for number in range(n_folds)]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_list_leaves_out_what_its_fold_neither_learns_nor_validates(capsys: pytest.CaptureFixture[str]) -> None:
+    lists = stage(table_of(12, order=[str(number) for number in range(12)]), "ordered")
+    assert [dict(part["split"].value_counts()) for part in lists] == [{"train": 4, "val": 4}, {"train": 8, "val": 4}]
+    assert pd.read_csv("folds/train.csv")["fold"].tolist() == [-1] * 4 + [0] * 4 + [1] * 4
+    summary = pd.read_csv("folds/summary.csv", index_col="fold")
+    assert summary["(all)"].to_dict() == {-1: 4, 0: 4, 1: 4}
+    assert summary["(deviation)"].fillna(9).tolist() == [9, 0, 0]
+    assert "fold 0: 4 images are neither learnt from nor validated" in capsys.readouterr().out
+    assert len(pd.read_csv("folds/shards/train-0.csv")) == 12, "all are cached: another fold learns from them"
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_copy_of_a_validated_image_is_left_out_of_its_fold_alone_and_a_known_fold_is_kept() -> None:
+    table = table_of(12, train_only=[""] * 10 + ["1"] * 2)
+    table["sha256"] = [*table["id"][:11], "i000"]
+    lists = stage(table, "stratified", sticky=True)
+    of_first = int(pd.read_csv("folds/train.csv", index_col="id")["fold"]["i000"])
+    assert "i011" not in set(lists[of_first]["id"])
+    assert "i011" in set(lists[1 - of_first]["id"])
+    assert all("i010" in set(part["id"]) for part in lists)
+    before = pd.read_csv("folds/train.csv", index_col="id")["fold"]
+    stage(pd.concat([table, table_of(20).iloc[12:]]).fillna(""), "stratified", sticky=True)
+    after = pd.read_csv("folds/train.csv", index_col="id")["fold"]
+    assert (after[before.index] == before).all()
+    assert set(after[12:]) <= {0, 1}
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_folds_and_order_from_a_file() -> None:
+    table = table_of(6).assign(id=[f"train/i{number}" for number in range(6)])
+    Path("folds.csv").write_text(
+        "id,fold\n" + "".join(f"i{number},{number % 3 - 1}\n" for number in range(6)) + "gone,0\n"
+    )
+    with pytest.raises(DataError, match=r"class 'dog' fall into fold|class 'cat' fall into fold|Lower folds"):
+        stage(table.assign(label=["cat", "cat", "dog"] * 2), "predefined", file="folds.csv")
+    stage(table, "predefined", file="folds.csv")
+    assert pd.read_csv("folds/train.csv")["fold"].tolist() == [-1, 0, 1] * 2
+    Path("order.csv").write_text("id,order\n" + "".join(f"train/i{number},{9 - number}\n" for number in range(6)))
+    stage(table, "ordered_blocks", file="order.csv")
+    assert pd.read_csv("folds/train.csv")["fold"].tolist() == [1, 1, 1, 0, 0, 0]
+    Path("folds.csv").write_text("id,fold\ni0,0\ni1,1\n")
+    with pytest.raises(
+        DataError, match=r"folds\.file: folds\.csv has no fold for 4 of 6 training images, first 'train/i2'"
+    ):
+        stage(table, "predefined", file="folds.csv")
+    Path("folds.csv").write_text("id,fold\ni0,0\ni0,1\n")
+    with pytest.raises(DataError, match=r"folds\.csv: 1 duplicate ids, first 'i0'"):
+        stage(table, "predefined", file="folds.csv")
+    Path("folds.csv").write_text("id,fold\n" + "".join(f"i{number},{number}\n" for number in range(6)))
+    with pytest.raises(DataError, match=r"folds\.file: id 'train/i2' has fold '2'; with folds\.n_folds: 2"):
+        stage(table, "predefined", file="folds.csv")
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_groups_of_test_images_are_told_and_not_handed_on() -> None:
+    Path("manifest").mkdir()
+    test = pd.DataFrame({"id": ["t0"], "path": "t.png", "sha256": "t", "width": "8", "height": "8", "group": "g9"})
+    test.to_csv("manifest/test.csv", index=False)
+    stage(table_of(12, group=[f"g{number // 2}" for number in range(12)]), "stratified_group")
+    assert read_json("folds/test_groups.json") == {"groups": 1, "images": 1, "new": 1, "new_images": 1, "shared": 0}
+    assert "group" not in pd.read_csv("folds/test.csv"), "a column more would predict all anew"
+    stage(table_of(12), "stratified")
+    assert read_json("folds/test_groups.json") is None
