@@ -30,16 +30,17 @@ from goldfold.stages import folds, manifest  # noqa: E402
 
 
 def write(n_rows: int, n_images: int) -> None:
-    """Images, train.csv and sample.csv in the working directory."""
+    """Images, train.csv, test.csv and sample.csv in the working directory."""
     Path("images").mkdir()
     generator = np.random.default_rng(0)
     for number in range(n_images):
         cv2.imwrite(f"images/{number:07d}.png", generator.integers(0, 255, (12, 16, 3), np.uint8))
-    for name, letter in (("train", "r"), ("sample", "t")):
+    for name, letter in (("train", "r"), ("test", "t")):
         with open(f"{name}.csv", "w") as stream:
             stream.write("id,file,label\n")
             for row in range(n_rows):
                 stream.write(f"{letter}{row:07d},{row % n_images:07d}.png,c{row % n_images % 10}\n")
+    Path("sample.csv").write_text("id,label\n" + "".join(f"t{row:07d},c0\n" for row in range(n_rows)))
 
 
 @contextlib.contextmanager
@@ -66,7 +67,7 @@ def main() -> None:
         data = {"source": "csv", "train": "train.csv", "images": "images", "image_column": "file"}
         values = {"name": "big", "models": [{"name": "a", "network": "small_resnet", "image_size_px": 16}]}
         if options.test:
-            data["test"] = "sample.csv"
+            data["test"] = "test.csv"
             values["submission"] = {"sample": "sample.csv"}
         config = parse({**values, "data": data})
         settings = slices.manifest(config)
