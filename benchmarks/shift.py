@@ -1,7 +1,7 @@
 """Adversarial validation: how often a random split's interval holds 0.5, what planted brightness gives, and real splits.
 
-    python benchmarks/shift.py --images FOLDER [--most 1000] [--splits 100]
-    python benchmarks/shift.py --images FOLDER --listed FILE    # images that FILE names (first column) against the others
+python benchmarks/shift.py --images FOLDER [--most 1000] [--splits 100]
+python benchmarks/shift.py --images FOLDER --listed FILE    # images that FILE names (first column) against the others
 """
 
 import argparse
@@ -96,7 +96,9 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         start = time.process_time()
         seen = [look(path) for path in paths[:50]]
-        print(f"{len(paths)} images; features: {1000 * (time.process_time() - start) / len(seen):.1f} ms of CPU an image")
+        print(
+            f"{len(paths)} images; features: {1000 * (time.process_time() - start) / len(seen):.1f} ms of CPU an image"
+        )
         features = np.array(list(pool.map(look, paths, chunksize=16)))
         assert features.shape[1] == len(FEATURES)
         start = time.process_time()
@@ -108,7 +110,9 @@ def main() -> None:
         print(f"intervals that hold 0.5: {kept:.2f}; by DeLong alone {plain:.2f}")
         for by in BRIGHTER:
             auc = planted(paths, features, by, pool)
-            print(f"second set brighter by {by} of 255: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})", flush=True)
+            print(
+                f"second set brighter by {by} of 255: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})", flush=True
+            )
 
 
 if __name__ == "__main__":
