@@ -47,7 +47,6 @@ def test_a_shift_is_said_with_what_gives_it_away_and_can_be_switched_off(build: 
     holds(said, "mean grey level", "Training against test images There are too few images")
     assert section(html, "shift").count("data:image/png;base64,") == 24
     holds(words(section(html, "notes")), "Training and unlabeled images can be told apart")
-    assert html == page_of(arguments)
     without = page_of(arguments | {"shift": False})
     assert 'id="shift"' not in without
     assert "told apart" not in without
@@ -135,4 +134,3 @@ def test_one_of_a_thing_is_said_as_one(build: Build) -> None:
     tiles = words(html[html.index('<dl class="tiles">') : html.index("</dl>")])
     holds(tiles, "model 1", " seed 1", "pseudo-label round 1", "folds 3")
     assert "seeds" not in tiles
-    holds(words(page_of(build(seeds=(0, 1)))), "seeds 2")

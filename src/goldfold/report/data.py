@@ -70,8 +70,8 @@ def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> lis
     heading = "Doubts"
     known = f"{quarantine.sentence(results)} {copies.sentence(results, clusters)}"
     if not doubts:
-        return [Text(f"{known} `goldfold check` has nothing to say against these data.", heading)]
-    return [Lines(doubts, heading, f"{known} What `goldfold check` doubts:")]
+        return [Text(f"{known} goldfold check has nothing to say against these data.", heading)]
+    return [Lines(doubts, heading, f"{known} What goldfold check doubts:")]
 
 
 def _samples(results: Results) -> list[Block]:

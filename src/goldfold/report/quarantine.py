@@ -12,7 +12,7 @@ from goldfold.report.results import Results
 from goldfold.report.words import count, listed, shortened
 
 MOST_LISTED, MOST_PICTURES = 50, 12
-SAYS_WHICH = ((r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"), (r"(training image) .*$", r"\1"), (r"'[^']*'", "…"))
+SAYS_WHICH = ((r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"), (r"(training image) .*$", r"a \1"), (r"'[^']*'", "…"))
 """Parts of reasons that name one image or box, and what stands for them where reasons are counted."""
 
 
