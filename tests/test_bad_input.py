@@ -179,7 +179,9 @@ def test_one_class_only(raw: Raw) -> None:
 
 
 def test_no_label_at_all(raw: Raw) -> None:
-    with pytest.raises(DataError, match=r"train: no usable images \(12 in quarantine\)\. Look at the paths and labels"):
+    with pytest.raises(
+        DataError, match=r"train: no usable images \(12 in quarantine, the first: .+\)\. Look at the paths and labels"
+    ):
         raw.manifest(rows=raw.rows(**dict.fromkeys(raw.labels, "")))
 
 

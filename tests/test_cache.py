@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import Tiny
 from goldfold.data import building
 from goldfold.data.building import Contents, Frame, build_piece
 from goldfold.data.cache import CachedImages
@@ -118,6 +119,20 @@ def test_a_damaged_png_is_named() -> None:
     Path("c/images.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"c/images\.npy: row 0 is no PNG: the file is damaged\. Delete its folder"):
         CachedImages(["c"])["00"]
+
+
+def test_a_model_is_the_same_bytes_from_either_store(tiny: Tiny) -> None:
+    size = tiny.model()["size"]
+    stage.run(
+        str(tiny.folds / "shards/train-0.csv"), f"{size[0]}x{size[1]}-squash/train-0", size, 3, "squash", max_gb=0
+    )
+    encoded = [f"{size[0]}x{size[1]}-squash/train-0"]
+    assert np.load(f"{encoded[0]}/images.npy").ndim == 1
+    settings = tiny.model({"epochs": 1, "warmup_epochs": 0})
+    tiny.train(Path("plain"), model=settings)
+    tiny.train(Path("encoded"), model=settings, caches=encoded)
+    for name in ("model.safetensors", "history.csv"):
+        assert Path("plain", name).read_bytes() == Path("encoded", name).read_bytes()
 
 
 # --- masks and boxes go where the image goes

@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goldfold.check import check
 from goldfold.config import slices
 from goldfold.config.load import parse
 from goldfold.data import duplicates, perceptual
@@ -83,6 +85,22 @@ def test_copies_share_a_fold_and_all_others_stay_where_they_were(capsys: pytest.
 
 
 @pytest.mark.usefixtures("scenes")
+def test_folds_of_a_column_stay_and_copies_that_they_part_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv("train.csv", dtype=str)
+    table.assign(part=np.arange(len(table)) // 2 % 3).to_csv("train.csv", index=False)
+    data = {"source": "csv", "train": "train.csv", "images": "images", "fold_column": "part"}
+    values = {"name": "t", "data": data, "folds": {"n_folds": 3, "splitter": "predefined"}, "models": MODELS}
+    config = parse(values)
+    manifest.run(folder="manifest", workers=1, **slices.manifest(config))
+    folds.run(manifest="manifest", folder="folds", **slices.folds(config))
+    own = dict(zip(table["id"], np.arange(len(table)) // 2 % 3, strict=True))
+    assert pd.read_csv("folds/train.csv", dtype={"id": str}).set_index("id")["fold"].to_dict() == own
+    assert "1 groups of copies lie in several of the folds of the column" in capsys.readouterr().out
+    Path("config.yaml").write_text(yaml.safe_dump(values))
+    assert any("1 groups of copies lie in several of the folds that" in doubt for doubt in check("config.yaml").doubts)
+
+
+@pytest.mark.usefixtures("scenes")
 def test_without_copies_no_setting_changes_a_byte_of_the_folds() -> None:
     table = pd.read_csv("train.csv", dtype=str)
     table[~table["id"].isin(["02", "04", "06"])].to_csv("train.csv", index=False)
@@ -142,9 +160,8 @@ def test_pool_and_test_images_that_copy_others_are_told_and_kept_out() -> None:
     assert pd.read_csv("folds/unlabeled.csv")["id"].tolist() == ["u3", "u4"], "which copy only each other"
     assert len(table) == 24
     made(test="test.csv", unlabeled="more", duplicates_across="drop_train")
-    assert {id: reason for id, reason in left_out().items() if not id.startswith("u")} == dict.fromkeys(
-        ("00", "02", "04", "06"), "is a copy of test image t0"
-    )
+    gone = {id: reason for id, reason in left_out().items() if not id.startswith("u")}
+    assert gone == dict.fromkeys(("00", "02", "04", "06"), "is a copy of test image t0")
     with pytest.raises(
         DataError, match=r"1 groups of copies lie in training and test set: train '00' is 'dog', .*'t0'"
     ):

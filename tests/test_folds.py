@@ -461,3 +461,9 @@ def test_groups_of_test_images_are_told_and_not_handed_on() -> None:
     assert "group" not in pd.read_csv("folds/test.csv"), "a column more would predict all anew"
     stage(table_of(12), "stratified")
     assert read_json("folds/test_groups.json") is None
+
+
+def test_no_fold_learns_from_a_copy_of_what_it_is_scored_on() -> None:
+    table = pd.DataFrame({"id": list("abcdef"), "fold": list("001122"), "copies": ["x", "", "x", "", "", ""]})
+    learnt = training(table, table["fold"].to_numpy(np.int64), 3, "predefined")
+    assert learnt.astype(int).tolist() == [[0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 0, 0]]

@@ -723,7 +723,7 @@ def test_odd_images() -> None:
     found = init()
     told = texts(found)
     for text in (
-        "1 of 17 images looked at have 16 bits a channel; which are kept; data.scale_16bit says how "
+        "1 of 17 images looked at have 16 bits a channel, which are kept; data.scale_16bit says how "
         "networks are shown them in 8. First: 'cat/deep.png'",
         "have the suffix of another format; they are read all the same. First: 'cat/is_png.jpg'",
         "are CMYK; they become RGB, with colours that may be a little off. First: 'cat/print.jpg'",

@@ -57,8 +57,9 @@ def images(root: Path, prefix: str, n: int, labels: np.ndarray | None, classes: 
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Build:
+def build(in_tmp: Path) -> Build:
     """Writes a finished run, and gives the arguments of the report stage."""
+    tmp_path = in_tmp
 
     def make(
         classes: list[str] = THREE, n: int = 30, wrong: tuple[int, ...] = (4, 10), metric: str = "accuracy",
@@ -130,6 +131,7 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
         "errors",
         "ensemble",
         "data",
+        "shift",
         "run",
     ]
     holds(words(html), "0.9333", "of the 30 training images")
@@ -225,8 +227,8 @@ def test_identical_images_are_counted(build: Build) -> None:
         return train
 
     text = words(page_of(build(change=twins)))
-    holds(text, "Identical images with different labels", "Identical images in different folds")
-    holds(text, "Identical images in training and test", "img00 and img04")
+    holds(text, "Copies of an image with different labels", "Copies of an image in different folds")
+    holds(text, "Copies of an image in training and test", "img00 and img04")
 
 
 def test_images_that_no_fold_validates_are_told_and_not_scored(build: Build) -> None:

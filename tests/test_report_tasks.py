@@ -124,8 +124,9 @@ Build = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Build:
+def build(in_tmp: Path) -> Build:
     """Writes a finished run of a task, and gives the arguments of the report stage."""
+    tmp_path = in_tmp
 
     def make(
         name: str, classes: list[str], n: int = 15, models: Sequence[str] = ("only",), gallery: int = 6,

@@ -30,6 +30,7 @@ from goldfold.data.roi import boxes, column, contour
 from goldfold.data.roi.counts import as_text, counts
 from goldfold.data.roi.find import with_rois
 from goldfold.data.roi.fit import NO_AREA, OUTSIDE, fitted
+from goldfold.data.stacks import joined
 from goldfold.report import crops
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
@@ -278,6 +279,18 @@ def test_sixteen_bits_are_scaled_by_their_own_range() -> None:
     x1, y1, x2, y2 = np.array(eight.box) * [200, 100, 200, 100]
     assert (x1 <= 40, y1 <= 30, x2 >= 100, y2 >= 70) == (True,) * 4
     assert max(40 - x1, 30 - y1, x2 - 100, y2 - 70) < 8
+
+
+def test_files_of_16_bits_and_of_several_channels_are_looked_at_with_all_their_bits(in_tmp: Path) -> None:
+    grey = scan_of().astype(np.uint16)
+    cv2.imwrite("deep.png", grey * 4)
+    cv2.imwrite("colour.png", np.stack([grey * 4, grey, grey * 0], axis=2))
+    for number in (0, 1):
+        cv2.imwrite(f"{number}.png", grey * (4 - number))
+    expected = contour.region(scan_of())
+    assert isinstance(expected, contour.Region)
+    for path in ("deep.png", "colour.png", joined(["0.png", "1.png"])):
+        assert contour.look(path, "otsu", "bright", 0.02) == pytest.approx(expected.box, abs=0.011), path
 
 
 def test_a_region_that_fills_a_side_is_no_border_and_a_border_is_no_region() -> None:
@@ -571,7 +584,8 @@ def test_the_check_counts_what_is_cut_and_doubts_many_that_are_not(in_tmp: Path)
     for number in range(16):
         image = scan_of(60 + 10 * number) if number != 3 else np.full((100, 200), 90, np.uint8)
         save_picture(Path(f"images/i{number:02d}.png"), image)
-    config = {"name": "t", "data": {**CSV, "roi": {"method": "contour"}}, "folds": {"n_folds": 2}, "models": [MODEL]}
+    data = {**CSV, "roi": {"method": "contour"}, "duplicates": "ignore"}  # the scans are alike
+    config = {"name": "t", "data": data, "folds": {"n_folds": 2}, "models": [MODEL]}
     Path("config.yaml").write_text(yaml.safe_dump(config))
     found = check("config.yaml")
     assert found.error is None

@@ -26,6 +26,7 @@ from goldfold.data.stacks import files_of, gathered, joined
 from goldfold.data.transforms import PRESETS, Augment
 from goldfold.data.viewing import as_colours, shown, shown_as
 from goldfold.runtime.errors import DataError
+from goldfold.stages import manifest
 
 RGBY = ["red", "green", "blue", "yellow"]
 
@@ -278,6 +279,16 @@ def test_init_recognises_stacks_in_class_folders_by_what_people_call_channels(
     assert data["source"] == "folder"
     assert data.get("stack") == (channels if channels[0] == "w1" else None)
     assert (f"{12 * len(channels)} train" in said) == ("stack" not in data)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_images_without_the_channels_that_are_asked_for_end_the_job_with_the_reason() -> None:
+    for number in range(4):
+        write(f"raw/{'ab'[number % 2]}/{number}.png", noise(number, (8, 8, 3)))
+    model = {"name": "n", "network": "small_resnet", "image_size_px": 32}
+    config = parse({"name": "t", "data": {"source": "folder", "train": "raw", "channels": 4}, "models": [model]})
+    with pytest.raises(DataError, match=r"4 in quarantine, the first: has 3 channels, data\.channels asks for 4"):
+        manifest.run(folder="m", workers=1, **slices.manifest(config))
 
 
 # --- how they are seen

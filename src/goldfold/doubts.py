@@ -15,7 +15,7 @@ SUFFIXES = {
     "DICOM": {".dcm", ".dicom"},
 }
 WITHIN = {
-    "group": "each group is kept in one fold",
+    "group": "each group is kept in one fold, unless a column says the folds",
     "drop": "the first by id of each is kept",
     "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
 }
@@ -141,3 +141,9 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
     if two:
         names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
         yield f"{len(two)} groups of copies have more than one label, first: {names}; {LABELS[policy['two_labels']]}"
+
+
+def about_parted(n_groups: int) -> Iterator[str]:
+    """Copies that the user's folds, or an order, part."""
+    if n_groups:
+        yield f"{n_groups} groups of copies lie in several folds: a fold does not learn from copies of what it is scored on"

@@ -14,6 +14,7 @@ rule report:
         histories=runs(f"{RESULTS}/train/{RUN}/history.csv", CONFIG.rounds),
         submission=SUBMISSION,
         train=folds_file("train.csv"),
+        others=image_lists,
         folds=folds_file("summary.csv"),
         test_groups=folds_file("test_groups.json"),
         quarantine=folds_file("quarantine.csv"),
@@ -34,7 +35,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     conda:
         "../../envs/goldfold.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
     script:

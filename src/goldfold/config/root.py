@@ -19,7 +19,7 @@ class Cache(Section):
 
     max_gb: Number = Field(50.0, ge=0)
     """Where all images at all sizes would take more than this as arrays, by their number and the sizes, they are kept as
-    PNGs: a fifth to a half of the room, slower to read, the same pixels."""
+    PNGs: a third to four fifths of the room, slower to read, the same pixels."""
 
 
 class Ensemble(Section):
@@ -42,6 +42,10 @@ class Report(Section):
     title: str | None = None
     gallery: int = Field(24, ge=0, le=200)
     """Pictures of the most confident errors."""
+    shift: bool = True
+    """Whether test and unlabeled images can be told from training images, and by what."""
+    shift_images: int = Field(1500, ge=50)
+    """Images that are looked at for that: so many of each split at most."""
 
 
 class Runtime(Section):

@@ -11,13 +11,11 @@ from pydantic_core import PydanticUndefined
 
 from goldfold.config.data import (
     Coco,
-    Csv,
     Digits,
     DigitsInk,
     DigitsLabels,
     Folder,
     Folds,
-    Metadata,
     ScenesBoxes,
     ScenesMasks,
     Submission,
@@ -28,6 +26,7 @@ from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.table import Csv, Metadata
 from goldfold.tasks import TASKS, find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")

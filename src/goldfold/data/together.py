@@ -60,6 +60,14 @@ def reunited(
     return extend(table, content, known, n_folds, seed)
 
 
+def parted(table: pd.DataFrame, folds: Positions) -> int:
+    """Number of groups of copies that are validated in more than one fold, where the user's folds or an order part them."""
+    if COLUMN not in table:
+        return 0
+    rows = (table[COLUMN] != "").to_numpy() & (folds >= 0)
+    return int((pd.Series(folds[rows]).groupby(table[COLUMN].to_numpy()[rows]).nunique() > 1).sum())
+
+
 def _first(values: NDArray[Any]) -> Positions:
     """(n,) where each value stands first."""
     numbers = pd.factorize(values)[0]

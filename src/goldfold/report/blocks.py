@@ -85,6 +85,16 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Sentences one below the other, after an optional small heading and a word on them."""
+
+    kind: ClassVar[str] = "lines"
+    items: Sequence[str]
+    heading: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """Something to keep in mind; ``level`` is ``warn``, ``info`` or ``good``."""
 
@@ -103,7 +113,7 @@ class Code:
     text: str
 
 
-Block = Table | Figure | Gallery | Facts | Text | Note | Code
+Block = Table | Figure | Gallery | Facts | Text | Lines | Note | Code
 
 
 @dataclass

@@ -1,83 +1,29 @@
-"""Section on the data: how many images, of what size, in which fold, which were left out, and which are the same."""
-
-from dataclasses import dataclass
+"""Section on the data: how many images, of what size, in which fold, and what is to be doubted about them."""
 
 import numpy as np
 import pandas as pd
 
-from goldfold.report import folds
-from goldfold.report.blocks import Block, Gallery, Section, Table, Text
+from goldfold.report import copies, folds, quarantine
+from goldfold.report.blocks import Block, Gallery, Lines, Section, Text
+from goldfold.report.copies import Cluster
 from goldfold.report.figures import bars, sizes
 from goldfold.report.overlays import CLASS_COLOURS, class_legend
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import count, listed
 
-MOST_LISTED = 50
 MOST_SAMPLES, MOST_DRAWN_SAMPLES = 120, 24
 SAMPLE_PX = 230
 
 
-@dataclass(frozen=True)
-class Twins:
-    """Images that are the same file, byte for byte."""
-
-    ids: list[str]
-    splits: list[str]
-    folds: list[str]
-    labels: list[str]
-    """What is learnt from each training image, as text; empty for others."""
-
-    @property
-    def disagree(self) -> bool:
-        """Whether they carry different labels."""
-        return len(set(filter(None, self.labels))) > 1
-
-    @property
-    def cross_folds(self) -> bool:
-        """Whether training images lie in different folds."""
-        return len(set(filter(None, self.folds))) > 1
-
-    @property
-    def cross_splits(self) -> bool:
-        """Whether one is a training image and another is not."""
-        return "train" in self.splits and len(set(self.splits)) > 1
-
-
-def twins(results: Results) -> list[Twins]:
-    """Sets of images with the same sha256, over all splits."""
-    learnt = [name for name in results.task.columns if name not in ("width", "height")]
-    parts = [
-        table.assign(split=split, label=table[learnt].agg(" ".join, axis=1) if split == "train" else "")
-        for split, table in results.tables.items()
-        if "sha256" in table
-    ]
-    every = pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame({"sha256": []})
-    every = every.reindex(columns=["sha256", "id", "split", "fold", "label"], fill_value="")
-    if results.settings["folds"]["splitter"].startswith("ordered"):
-        every["fold"] = ""  # a fold never learns from a file it is scored on
-    every["fold"] = every["fold"].replace("-1", "")
-    same = every[(every["sha256"] != "") & every["sha256"].duplicated(keep=False)]
-    return [
-        Twins(list(rows["id"]), list(rows["split"]), list(rows["fold"]), list(rows["label"]))
-        for _, rows in same.groupby("sha256", sort=False)
-    ]
-
-
-def section(results: Results, same: list[Twins]) -> Section:
-    """Counts, sizes, folds, quarantine, duplicates, examples."""
+def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Section:
+    """Counts, sizes, folds, doubts, examples."""
     numbers = [
         count(len(table), "training image" if split == "train" else f"{split} image")
         for split, table in results.tables.items()
     ]
     intro = f"{listed(numbers)}; {count(len(results.classes), 'class', 'classes')}; {_groups(results)}."
-    blocks = [
-        *_counts(results),
-        *_sizes(results),
-        *folds.blocks(results),
-        *_quarantine(results),
-        *_duplicates(results, same),
-    ]
+    blocks = [*_counts(results), *_sizes(results), *folds.blocks(results), *_doubts(results, clusters, doubts)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
 
 
@@ -120,52 +66,12 @@ def _sizes(results: Results) -> list[Block]:
     return [Text(text, heading), sizes(found)]
 
 
-def _quarantine(results: Results) -> list[Block]:
-    lost = results.quarantine
-    if lost.empty:
-        return [Text("Every image could be used; the quarantine is empty.", heading="Quarantine")]
-    rows = [
-        [str(value) for value in row] for row in lost[["split", "id", "path", "reason"]].head(MOST_LISTED).to_numpy()
-    ]
-    n_images = len(results.left_out)
-    n_parts = len(lost) - n_images
-    parts = [count(n_images, "image")] * (n_images > 0) + [count(n_parts, "box", "boxes")] * (n_parts > 0)
-    text = f"{listed(parts)} left out{_first(len(lost))}."
-    columns = ["split", "id", "path", "reason"]
-    return [Text(text, heading="Quarantine"), Table(columns, rows, text_columns=columns)]
-
-
-def _duplicates(results: Results, same: list[Twins]) -> list[Block]:
-    heading = "Identical images"
-    if not same:
-        return [Text("No two images are the same file (by sha256 of their bytes).", heading)]
-    worst_first = sorted(same, key=lambda pair: (not pair.disagree, not pair.cross_folds, not pair.cross_splits))
-    has_labels = "label" in results.truth  # masks and boxes say nothing as text
-    rows = [
-        [listed(pair.ids), _values(pair.splits), *([_values(pair.labels)] if has_labels else []), _values(pair.folds),
-         _problem(pair)]
-        for pair in worst_first[:MOST_LISTED]
-    ]  # fmt: skip
-    columns = ["ids", "split", *(["label"] if has_labels else []), "fold", "what is wrong"]
-    text = f"{count(len(same), 'set')} of images that are the same file, byte for byte{_first(len(same))}."
-    return [Text(text, heading), Table(columns, rows, text_columns=columns)]
-
-
-def _values(values: list[str]) -> str:
-    return ", ".join(dict.fromkeys(filter(None, values)))
-
-
-def _problem(pair: Twins) -> str:
-    found = [
-        "different labels" if pair.disagree else "",
-        "in several folds" if pair.cross_folds else "",
-        "in train and another split" if pair.cross_splits else "",
-    ]
-    return "; ".join(filter(None, found)) or "counted more than once"
-
-
-def _first(number: int) -> str:
-    return f"; the first {MOST_LISTED} are listed" if number > MOST_LISTED else ""
+def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> list[Block]:
+    heading = "Doubts"
+    known = f"{quarantine.sentence(results)} {copies.sentence(results, clusters)}"
+    if not doubts:
+        return [Text(f"{known} `goldfold check` has nothing to say against these data.", heading)]
+    return [Lines(doubts, heading, f"{known} What `goldfold check` doubts:")]
 
 
 def _samples(results: Results) -> list[Block]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from goldfold.metrics import score as bootstrapped
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
-from goldfold.report.words import count, interval, score
+from goldfold.report.words import count, interval, noun, score
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,18 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     settings = results.settings
     numbers = [(split, len(table)) for split, table in results.tables.items()]
     return [
-        *((f"{'training' if split == 'train' else split} images", f"{number:,}") for split, number in numbers),
-        ("class" if len(results.classes) == 1 else "classes", f"{len(results.classes):,}"),
-        ("model" if len(results.models) == 1 else "models", f"{len(results.models):,}"),
-        ("folds", f"{settings['folds']['n_folds']:,}"),
-        ("seeds", f"{len(settings['seeds']):,}"),
-        ("pseudo-label rounds", f"{results.n_rounds:,}"),
-        ("training runs", f"{n_training_runs(results):,}"),
+        *(_tile(number, f"{'training' if split == 'train' else split} image") for split, number in numbers),
+        _tile(len(results.classes), "class", "classes"),
+        _tile(len(results.models), "model"),
+        _tile(settings["folds"]["n_folds"], "fold"),
+        _tile(len(settings["seeds"]), "seed"),
+        _tile(results.n_rounds, "pseudo-label round"),
+        _tile(n_training_runs(results), "training run"),
     ]
+
+
+def _tile(number: int, one: str, many: str | None = None) -> tuple[str, str]:
+    return noun(number, one, many), f"{number:,}"
 
 
 def _test(results: Results) -> Headline | None:

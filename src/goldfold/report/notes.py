@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from goldfold.report import quarantine, shift
 from goldfold.report.blocks import Note
-from goldfold.report.data import Twins
+from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.report.words import change, count, interval, listed, score
 
@@ -15,11 +16,11 @@ MOST_DRAWN_ROWS = 2_000_000
 SMALL_CLASS = 20
 
 
-def collect(results: Results, same: list[Twins]) -> list[Note]:
+def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
     """All notes, warnings first."""
     found = [
-        *_gain(results), *_chosen_epoch(results), *_same_images(same), *_left_out(results), *_parts_left_out(results),
-        *_small(results), *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
+        *_gain(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts), *_left_out(results),
+        *_parts_left_out(results), *_small(results), *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
     return sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
 
@@ -89,35 +90,35 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
         )
 
 
-def _same_images(same: list[Twins]) -> Iterator[Note]:
-    """Identical files that bend the score."""
+def _copies(clusters: list[Cluster]) -> Iterator[Note]:
+    """Copies that bend the score."""
     for title, found, why in (
         (
-            "Identical images with different labels",
-            [pair for pair in same if pair.disagree],
-            "At least one of the labels is wrong, and no model can get them all right.",
+            "Copies of an image with different labels",
+            [own for own in clusters if own.disagree],
+            "Where they show the same, at least one of the labels is wrong, and no model can get them all right.",
         ),
         (
-            "Identical images in different folds",
-            [pair for pair in same if pair.cross_folds],
+            "Copies of an image in different folds",
+            [own for own in clusters if own.cross_folds],
             "A model is scored on an image it has learnt from, so the out-of-fold score is flattered. Give the copies "
             "a common group, or remove all but one.",
         ),
         (
-            "Identical images in training and test or unlabeled data",
-            [pair for pair in same if pair.cross_splits],
+            "Copies of an image in training and test or unlabeled data",
+            [own for own in clusters if own.cross_splits],
             "A score on the test images would be flattered.",
         ),
     ):
         if found:
             example = f"First: {listed(found[0].ids, 3)}."
-            yield Note("warn", title, f"{count(len(found), 'set')} (listed under Data). {why} {example}")
+            yield Note("warn", title, f"{count(len(found), 'set')} (listed under Copies). {why} {example}")
 
 
 def _left_out(results: Results) -> Iterator[Note]:
     lost = results.left_out
     if len(lost):
-        kinds = lost["reason"].map(_kind_of_reason).value_counts()
+        kinds = lost["reason"].map(quarantine.kind_of).value_counts()
         named = listed([f"{reason} ({number:,})" for reason, number in kinds.items()], 4)
         text = f"{named}. They took part in nothing; the score says nothing about such images."
         level = "info" if set(lost["split"]) == {"unlabeled"} else "warn"
@@ -127,14 +128,10 @@ def _left_out(results: Results) -> Iterator[Note]:
 def _parts_left_out(results: Results) -> Iterator[Note]:
     n_parts = len(results.quarantine) - len(results.left_out)
     if n_parts:
-        text = "Each with its flaw under Data. Their images took part without them, or with what is sound of them."
+        text = (
+            "Each with its flaw under Quarantine. Their images took part without them, or with what is sound of them."
+        )
         yield Note("info", f"{count(n_parts, 'box', 'boxes')} in quarantine", text)
-
-
-def _kind_of_reason(reason: str) -> str:
-    """A reason without the name of the single image that some end with."""
-    words = reason.split()
-    return reason if len(words) <= 6 else " ".join(words[:6]) + " …"
 
 
 def _small(results: Results) -> Iterator[Note]:

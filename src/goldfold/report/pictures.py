@@ -15,6 +15,8 @@ from goldfold.report.words import count
 TINY_PX = 100
 LARGEST_PX = 200
 LARGEST_DRAWN_PX = 800
+PAIR_PX = 200
+"""Height of two images side by side."""
 JPEG_QUALITY = 82
 
 
@@ -48,6 +50,27 @@ def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: NDAr
         encoded, kind = cv2.imencode(".jpg", small, options)[1], "jpeg"
     uri = f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode()}"
     return Picture(uri, title, lines, is_tiny=longest <= TINY_PX)
+
+
+def pair(first: str, second: str, title: str, lines: Sequence[str] = ()) -> Picture:
+    """Two image files side by side, of one height; an empty place where neither can be read."""
+    import cv2
+
+    halves = []
+    for path in (first, second):
+        try:
+            image = shown(path)
+        except (OSError, Undecodable):
+            continue
+        width = max(1, round(image.shape[1] * PAIR_PX / image.shape[0]))
+        enlarges = image.shape[0] < PAIR_PX
+        size = (min(width, 3 * PAIR_PX), PAIR_PX)
+        halves.append(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if enlarges else cv2.INTER_AREA))
+    if not halves:
+        return Picture("", title, lines)
+    gap = np.full((PAIR_PX, PAIR_PX // 20, 3), 255, np.uint8)
+    parts = [part for half in halves for part in (half, gap)][:-1]
+    return picture(None, title, lines, drawn=np.ascontiguousarray(np.hstack(parts)))
 
 
 def worst_typical_best(worst_first: NDArray[np.intp], most: int) -> list[NDArray[np.intp]]:

@@ -9,11 +9,11 @@ def score(value: float | None, digits: int = 4) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     """Both ends, or a dash where an end is missing."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "–"
-    return f"{low:.4f} to {high:.4f}"
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def change(value: float, digits: int = 4) -> str:
@@ -29,7 +29,12 @@ def percent(share: float, digits: int = 1) -> str:
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 image``, ``1,437 images``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {noun(number, one, many)}"
+
+
+def noun(number: int, one: str, many: str | None = None) -> str:
+    """``image`` where there is one, ``images``."""
+    return one if number == 1 else many or f"{one}s"
 
 
 def duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
-from goldfold.data.sources.table import read_csv
+from goldfold.data.sources.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
 
@@ -174,8 +174,10 @@ def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> 
     n_lost = sum(len(table) for table in lost)
     for split, table in tables.items():
         if table.empty:
+            own = next((reason for part in lost for reason in part["reason"][part["split"] == split]), "")
+            first = f", the first: {own}" if own else ""
             raise DataError(
-                f"{split}: no usable images ({n_lost} in quarantine). Look at the paths and labels of data.{split}."
+                f"{split}: no usable images ({n_lost} in quarantine{first}). Look at the paths and labels of data.{split}."
             )
 
 

@@ -4,8 +4,24 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.data.viewing import shown_as
-from goldfold.report import crops, data, ensemble, headline, notes, page, runinfo, scores, training
+from goldfold.report import (
+    copies,
+    crops,
+    data,
+    doubts,
+    ensemble,
+    groups,
+    headline,
+    notes,
+    page,
+    quarantine,
+    runinfo,
+    scores,
+    training,
+)  # fmt: skip
+from goldfold.report import shift as differences
 from goldfold.report.blocks import Section
+from goldfold.report.copies import Cluster
 from goldfold.report.results import Results, read
 from goldfold.runtime.files import atomic, write_text
 
@@ -19,6 +35,9 @@ def run(
     task: dict[str, Any],
     metric: str,
     settings: dict[str, Any],
+    shift: bool = True,
+    shift_images: int = 1500,
+    workers: int = 1,
 ) -> None:
     """Write the page; beside it its figures as PNG files in ``figures``, and the learning curves as ``curves.csv``.
 
@@ -26,28 +45,35 @@ def run(
         results: folder of the finished run.
         gallery: pictures a gallery of errors.
         settings: the whole config.
+        shift: whether to compare training images with the others, at most ``shift_images`` a side.
+        workers: processes that look at images.
     """
     found = read(Path(results), task, metric, settings)
-    same = data.twins(found)
+    same = copies.find(found)
+    shifts = differences.find(found, same, shift_images, workers) if shift else {}
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
-        sections = _sections(found, same, gallery)
+        sections = _sections(found, same, shifts, gallery)
     subtitle = f"{name} · {task['name']} · {metric}"
-    html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same), sections)
+    html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
     _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
 
 
-def _sections(found: Results, same: list[data.Twins], gallery: int) -> list[Section]:
+def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int) -> list[Section]:
     every = [
         scores.leaderboard(found, scores.fold_scores(found)),
         scores.pseudo_labels(found),
         training.curves(found),
         *found.task.pages(found.oof, found.truth, gallery),
+        groups.section(found),
         ensemble.section(found),
-        data.section(found, same),
+        data.section(found, same, doubts.collect(found, same)),
         crops.section(found),
+        quarantine.section(found),
+        copies.section(found, same),
+        differences.section(found, shifts),
         runinfo.section(found),
     ]
     return [section for section in every if section is not None]

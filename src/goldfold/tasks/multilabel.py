@@ -58,11 +58,11 @@ class MultiLabel:
     weighs_samples = True
     labels_by_agreement = False
     on_missing_label = "quarantine"
+    follows_roi = True
     resizes = ("squash", "pad", "crop")
     flaws_may = ("fail", "quarantine", "drop")
     submits_by = ("format", "label_column")
     submission_files: tuple[str, ...] = ()
-    follows_roi = True
     compose_params: ClassVar[dict[str, Any]] = {}
 
     def __init__(

@@ -58,11 +58,11 @@ class Regression:
     weighs_samples = True
     labels_by_agreement = True
     on_missing_label = "quarantine"
+    follows_roi = True
     resizes = ("squash", "pad", "crop")
     flaws_may = ("fail", "quarantine")
     submits_by = ("label_column",)
     submission_files: tuple[str, ...] = ()
-    follows_roi = True
     compose_params: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, classes: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.decode import decode
+from goldfold.data.decode import native, scaled
 from goldfold.data.looking import Seen, look_at
 from goldfold.data.roi.fit import Found
 
@@ -66,7 +66,7 @@ def _judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
 
 def look(path: str, threshold: str | float, shows: str, least_share: float) -> Seen:
     """Box of the region of one file as shares, or why there is none."""
-    found = region(decode(path, channels=1), threshold, shows, least_share)
+    found = region(native(path), threshold, shows, least_share)
     return [found] if isinstance(found, str) else [round(side, 6) for side in found.box]
 
 
@@ -79,7 +79,7 @@ def region(
     no more than what is at it, and a lower one is found.
 
     Args:
-        image: (height, width) or (height, width, channels) of any type of whole numbers, scaled by its own range.
+        image: (height, width) or (height, width, channels) uint8 or uint16, channels averaged, scaled by its own range.
         threshold: ``otsu`` or a share of the range.
     """
     levels = _levels(image)
@@ -104,8 +104,8 @@ def _levels(image: NDArray[Any]) -> NDArray[np.float64] | None:
     """The image in grey, reduced, 0..1 by its own range; None where it is of one level."""
     longest = max(image.shape[:2])
     height, width = (max(1, round(side * min(1.0, SIDE_PX / longest))) for side in image.shape[:2])
-    small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float64)
-    grey = small.reshape(height, width, -1).mean(axis=2)
+    small = scaled(image.reshape(*image.shape[:2], -1), height, width, cv2.INTER_AREA)
+    grey = np.asarray(small, dtype=np.float64).reshape(height, width, -1).mean(axis=2)
     low, high = float(grey.min()), float(grey.max())
     if high - low <= LEAST_CONTRAST * high:
         return None

@@ -1,20 +1,16 @@
-"""A CSV table of ids and labels beside a folder of images."""
+"""A CSV table of ids and targets beside a folder of images."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.sources import placed
+from goldfold.data.sources.naming import Naming, listed, unnamed
+from goldfold.data.sources.reading import read_csv
 from goldfold.data.sources.stacked import images as images_of
-from goldfold.data.sources.targets import Target
-from goldfold.data.sources.targets import metadata as metadata_of
-from goldfold.data.stacks import MISSING, files_of, joined, named
+from goldfold.data.sources.targets import Target, metadata_of
 from goldfold.runtime.errors import DataError
 
-__all__ = ["answers", "column_of", "paths_of", "read", "read_csv"]
 ONE_LABEL = Target()
 
 
@@ -28,61 +24,59 @@ def read(
     id_column: str = "id",
     image_column: str | None = None,
     image_columns: list[str] | None = None,
-    label_column: str = "label",
-    group_column: str | None = None,
-    fold_column: str | None = None,
     stack: list[str] | None = None,
     stack_pattern: str = "{id}_{channel}",
     roi_columns: Sequence[str] = (),
-    order_column: str | None = None,
-    train_only_column: str | None = None,
-    extra_train: str | None = None,
-    extra_images: str | None = None,
+    label_column: str = "label",
     label_columns: Sequence[str] | None = None,
     label_separator: str | None = None,
     empty_label: str | None = None,
     target_column: str | None = None,
     metadata: Mapping[str, Sequence[str]] | None = None,
+    group_column: str | None = None,
+    fold_column: str | None = None,
+    order_column: str | None = None,
+    train_only_column: str | None = None,
+    extra_train: str | None = None,
+    extra_images: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
     ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
-    Images below ``images`` that no table names come back as rows of train without a label, but not with
+    Images below ``images`` that no table names come back as rows of train without a target, but not with
     ``image_columns``: nobody knows which belong together.
     """
-    from goldfold.data.sources import placed  # it reads tables too
-
+    key = "image_columns" if image_columns else "image_column"
+    how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
     target = Target(label_column, label_columns, label_separator, empty_label, target_column)
+    places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
     known = metadata or {"numeric": (), "categorical": ()}
-    columns = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
-    named = image_columns or [image_column or id_column]
-    how = Naming(
-        id_column, named, "image_columns" if image_columns else "image_column", stack, stack_pattern, roi_columns
-    )
-    listed = _listed(train, images, "data.train", how)
-    table = read_csv(train, "data.train")
-    listed[target.name] = target.of(table, train)
-    listed = listed.join(metadata_of(table, train, **known, split="train"))
-    listed = placed.with_places(listed, table, train, columns)
+    tables = {"train": _learnt(train, images, "train", how, target, places, known)}
     if extra_train is not None:
-        more = _listed(extra_train, extra_images or images, "data.extra_train", how)
-        table = read_csv(extra_train, "data.extra_train")
-        more[target.name] = target.of(table, extra_train)
-        more = more.join(metadata_of(table, extra_train, **known, split="extra_train"))
-        more = placed.with_places(more, table, extra_train, placed.present(columns, table))
-        listed = placed.with_extra(listed, more)
-    tables = {"train": listed}
+        extra = _learnt(extra_train, extra_images or images, "extra_train", how, target, places, known)
+        tables["train"] = placed.with_extra(tables["train"], extra)
     if test is not None:
-        tables["test"] = _listed(test, test_images or images, "data.test", how)
-        known_of_test = metadata_of(read_csv(test, "data.test"), test, **known, split="test")
-        tables["test"] = tables["test"].join(known_of_test)
+        tables["test"] = listed(test, test_images or images, "data.test", how)
         tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
+        tables["test"] = tables["test"].join(metadata_of(test, "test", **known))
     if unlabeled is not None:
         pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
         tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
     if image_columns is None:
-        tables["train"] = pd.concat([listed, _unnamed(images, tables, stack, stack_pattern)], ignore_index=True)
+        tables["train"] = pd.concat([tables["train"], unnamed(images, tables, how)], ignore_index=True)
     return tables | answers(test_answers, target)
+
+
+def _learnt(
+    csv: str, images: str, split: str, how: Naming, target: Target,
+    places: Mapping[str, str | None], known: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:  # fmt: skip
+    """Images of a table of training images, with target, metadata and places; a table of extra ones may lack places."""
+    table = read_csv(csv, f"data.{split}")
+    rows = listed(csv, images, f"data.{split}", how)
+    rows[target.name] = target.of(table, csv)
+    rows = rows.join(metadata_of(csv, split, **known))
+    return placed.with_places(rows, table, csv, places if split == "train" else placed.present(places, table))
 
 
 def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFrame]:
@@ -99,75 +93,3 @@ def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFr
     else:
         table = table.set_axis(["id", column, *table.columns[2:]], axis=1)
     return {"answers": pd.DataFrame({"id": table["id"], target.name: target.of(table, path)})}
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How a row of a table names its files."""
-
-    id_column: str
-    columns: list[str]
-    key: str
-    """The config key that names these columns."""
-    stack: list[str] | None
-    pattern: str
-    roi_columns: Sequence[str]
-
-
-def _listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
-    """ids and paths of the rows of ``csv``, and the boxes that it gives them."""
-    table = read_csv(csv, key)
-    ids = column_of(table, how.id_column, csv, "data.id_column")
-    names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
-    must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
-    for column, values in zip([how.id_column, *how.columns], must, strict=False):
-        if values.isna().any():
-            raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
-    if how.stack is not None:
-        bare = [without_suffix(name) for name in names[0]]
-        names = [pd.Series([named(id, channel, how.pattern) for id in bare]) for channel in how.stack]
-    parts = [paths_of(own.fillna(f"(column {column!r} is empty)"), csv, images)
-             for own, column in zip(names, how.columns * len(names), strict=False)]  # fmt: skip
-    several = len(parts) > 1 or how.stack is not None
-    paths = [joined(row) if several else row[0] for row in zip(*parts, strict=True)]
-    boxes = [column_of(table, column, csv, "data.roi.columns") for column in how.roi_columns]
-    texts = {"roi": pd.concat(boxes, axis=1).apply(_joined, axis=1)} if boxes else {}
-    return pd.DataFrame({"id": ids, "path": paths, **texts})
-
-
-def _joined(values: "pd.Series[str]") -> str | None:
-    """The values side by side, nothing where one is missing."""
-    return None if values.isna().any() else " ".join(values)
-
-
-def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
-    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
-
-    Raises:
-        DataError: a name leads out of the folder.
-    """
-    found = images_below(images, "data.images")
-    by_name = {name: name for name in found}
-    by_stem: dict[str, str] = {}
-    for name in reversed(found):
-        by_stem[without_suffix(name)] = name
-    paths = [by_name.get(name) or by_stem.get(name) or _missing(name) for name in (inside(name, csv) for name in names)]
-    before = below(images)
-    return [before + path for path in paths]
-
-
-def _missing(name: str) -> str:
-    """The name a missing image would have, for the message that it is missing."""
-    return name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}"
-
-
-def _unnamed(images: str, tables: dict[str, pd.DataFrame], stack: list[str] | None, pattern: str) -> pd.DataFrame:
-    """Images that no table names: they have no target."""
-    named = {file for table in tables.values() for path in table["path"] for file in files_of(path)}
-    rest = [
-        (id, path) for id, path in images_of(images, "data.images", stack, pattern) if named.isdisjoint(files_of(path))
-    ]
-    taken = {id for table in tables.values() for id in table["id"]}
-    names = {path: str(Path(path).relative_to(images)) for _, path in rest} if stack is None else {}
-    ids = [names.get(path, f"images/{id}") if id in taken else id for id, path in rest]
-    return pd.DataFrame({"id": ids, "path": [path for _, path in rest]})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from goldfold.data.label_sets import to_text
-from goldfold.data.sources.reading import column_of
+from goldfold.data.sources.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
@@ -76,9 +76,7 @@ def _parted(cell: str, separator: str) -> str:
     return to_text(parts)
 
 
-def metadata(
-    table: pd.DataFrame, path: str, numeric: Sequence[str], categorical: Sequence[str], split: str
-) -> pd.DataFrame:
+def metadata_of(path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
     """Columns ``meta_<name>`` as text, and a line about each on the terminal: how often it is missing.
 
     Columns that a table of test images, or of external ones, lacks are left out.
@@ -86,7 +84,7 @@ def metadata(
     Raises:
         DataError: a training table lacks a column, or a numeric one holds something else.
     """
-    found = {}
+    table, found = read_csv(path, f"data.{split}"), {}
     for name in (*numeric, *categorical):
         if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)

@@ -1,0 +1,142 @@
+"""Config of tables of images and targets."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from goldfold.config.base import Section, Unique
+from goldfold.config.sources import Stacked
+
+
+class Metadata(Section):
+    """Columns that are known of images besides their target: checked and kept beside them, learnt from by no network yet."""
+
+    numeric: Annotated[list[str], Unique] = []
+    """Columns of numbers; an empty field is missing, text ends the job."""
+    categorical: Annotated[list[str], Unique] = []
+    """Columns of names."""
+
+    @model_validator(mode="after")
+    def _one_kind_each(self) -> "Metadata":
+        if both := sorted(set(self.numeric) & set(self.categorical)):
+            raise ValueError(f"{both[0]!r} is listed as numeric and as categorical; keep one")
+        return self
+
+
+class Csv(Stacked):
+    """A CSV table of ids and targets beside a folder of images: a label, several labels, or a number."""
+
+    target: ClassVar[str] = "label"
+    handed: ClassVar[frozenset[str]] = frozenset({"label_separator"})
+    source: Literal["csv"]
+    train: str
+    """CSV with a row an image."""
+    images: str
+    """Folder that the image names are relative to."""
+    test: str | None = None
+    """CSV of the test ids (a sample submission will do)."""
+    test_images: str | None = None
+    """Folder of the test images, where it is another than `images`."""
+    test_answers: str | None = None
+    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
+    unlabeled: str | None = None
+    """Folder of images without labels, searched with all sub-folders."""
+    id_column: str = "id"
+    image_column: str | None = None
+    """Column with file names; without it the id is the file name, with or without its suffix."""
+    image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
+    make `channels: 6`, which is what it is unless it is given."""
+    label_column: str = "label"
+    label_separator: Annotated[str, Field(min_length=1)] | None = None
+    """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
+    label_columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Columns of 0 and 1, one a class, for `task: multilabel`, in place of `label_column`."""
+    empty_label: Literal["missing", "no_class"] | None = None
+    """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
+    `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
+    target_column: str | None = None
+    """Column with a number to predict, for `task: regression`, in place of `label_column`."""
+    metadata: Metadata | None = None
+    """What else is known of the images."""
+    group_column: str | None = None
+    """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
+    fold_column: str | None = None
+    """Column with the fold number, for `folds.splitter: predefined`; -1 is learnt from in every fold, never validated."""
+    order_column: str | None = None
+    """Column with a number or a date (2024-05-31), for `folds.splitter: ordered` and `ordered_blocks`."""
+    train_only_column: str | None = None
+    """Column that says which images are learnt from in every fold and never validated (1, true or yes; 0, false, no or
+    empty): external data. They are left out of the folds that validate the same group or the same file."""
+    extra_train: str | None = None
+    """A second CSV of the same columns whose images are all train-only; it may lack those of group, fold and order."""
+    extra_images: str | None = None
+    """Folder of its images, where it is another than `images`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _channels_of_columns(cls, values: Any) -> Any:
+        """A picture a column has three channels each."""
+        if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
+            return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
+        return values
+
+    @property
+    def n_files(self) -> int:
+        """One a channel of the stack, or one a column."""
+        return len(self.image_columns or self.stack or "1")
+
+    @model_validator(mode="after")
+    def _files_are_named_one_way(self) -> "Csv":
+        for other in ("stack", "image_column", "unlabeled"):
+            if self.image_columns is not None and getattr(self, other) is not None:
+                raise ValueError(f"image_columns and {other} do not go together; remove one")
+        return self
+
+    @property
+    def brings(self) -> str:
+        """Depends on the columns that are named."""
+        if self.target_column is not None:
+            return "value"
+        return "labels" if self.label_columns or self.label_separator else "label"
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """The separator, which submissions take over."""
+        return {} if self.label_separator is None else {"label_separator": self.label_separator}
+
+    @property
+    def named_classes(self) -> list[str] | None:
+        """The columns of classes are named in their order."""
+        return self.classes if self.classes is not None or self.label_columns is None else list(self.label_columns)
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "Csv":
+        given = [
+            key
+            for key in ("label_column", "label_columns", "target_column")
+            if key in self.model_fields_set and getattr(self, key) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are given, but one target is learnt; keep one")
+        if self.label_separator is not None and given not in ([], ["label_column"]):
+            raise ValueError(f"label_separator parts the labels of label_column, not of {given[0]}; remove it")
+        if self.empty_label is not None and self.brings != "labels":
+            raise ValueError("empty_label is of several labels an image: set label_separator or label_columns")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_can_be_read(self) -> "Csv":
+        mark, names = self.label_separator, self.classes or []
+        if mark is not None and (any(letter.isalnum() for letter in mark) or (mark != mark.strip() and mark.strip())):
+            raise ValueError(f"label_separator {mark!r} must be blanks, or signs without blanks around them")
+        for name in names:
+            if mark is not None and mark in name:
+                raise ValueError(
+                    f"classes: {name!r} holds label_separator {mark!r}, so it would be read as two labels; rename it, or use "
+                    f"another separator"
+                )
+        if self.label_columns is not None and names and set(names) != set(self.label_columns):
+            odd = sorted(set(names) ^ set(self.label_columns))[0]
+            raise ValueError(f"classes and label_columns must name the same; {odd!r} is in one of them only")
+        return self

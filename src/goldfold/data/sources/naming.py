@@ -1,0 +1,96 @@
+"""Which files the rows of a table mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from unicodedata import normalize
+
+import pandas as pd
+
+from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
+from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.sources.stacked import images as images_of
+from goldfold.data.stacks import MISSING, files_of, joined, named
+from goldfold.runtime.errors import DataError
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a row of a table names its files, and the part of the image that it gives."""
+
+    id_column: str
+    columns: Sequence[str]
+    """Columns of file names, or of ids that are file names."""
+    key: str
+    """The config key that names these columns."""
+    stack: list[str] | None = None
+    pattern: str = ""
+    roi_columns: Sequence[str] = field(default=())
+
+
+def listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
+    """id and path of each row of ``csv``, and ``roi``, the text of its box, where there are columns of one.
+
+    Raises:
+        DataError: a column or a value is missing, or a name leads out of the folder ``images``.
+    """
+    table = read_csv(csv, key)
+    ids = column_of(table, how.id_column, csv, "data.id_column")
+    names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
+    must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
+    for column, values in zip([how.id_column, *how.columns], must, strict=False):
+        if values.isna().any():
+            raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
+    paths = _stacked(names, csv, images, how)
+    boxes = [column_of(table, column, csv, "data.roi.columns") for column in how.roi_columns]
+    texts = {"roi": pd.concat(boxes, axis=1).apply(_side_by_side, axis=1)} if boxes else {}
+    return pd.DataFrame({"id": ids, "path": paths, **texts})
+
+
+def _stacked(names: "list[pd.Series[str]]", csv: str, images: str, how: Naming) -> list[str]:
+    """The path of each row's image, or the paths of its files, joined."""
+    if how.stack is None and len(names) == 1:
+        return paths_of(names[0], csv, images)
+    if how.stack is not None:
+        bare = [without_suffix(name) for name in names[0]]
+        names = [pd.Series([named(id, channel, how.pattern) for id in bare]) for channel in how.stack]
+    columns = list(how.columns) * len(names)
+    told = [own.fillna(f"(column {column!r} is empty)") for own, column in zip(names, columns, strict=False)]
+    return [joined(row) for row in zip(*(paths_of(own, csv, images) for own in told), strict=True)]
+
+
+def _side_by_side(values: "pd.Series[str]") -> str | None:
+    """The values in one text, nothing where one is missing."""
+    return None if values.isna().any() else " ".join(values)
+
+
+def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
+    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
+
+    An accented letter may be one sign in the table and two in the file's name, or the other way round.
+
+    Raises:
+        DataError: a name leads out of the folder.
+    """
+    found = images_below(images, "data.images")
+    written = {without_suffix(name): name for name in reversed(found)} | {name: name for name in found}
+    composed = {normalize("NFC", known): name for known, name in written.items() if not known.isascii()}
+    before = below(images)
+    return [before + _found(inside(name, csv), written, composed) for name in names]
+
+
+def _found(name: str, written: Mapping[str, str], composed: Mapping[str, str]) -> str:
+    """The file that is meant, or the name that a missing one would have, for the message that it is missing."""
+    file = written.get(name) or (composed.get(normalize("NFC", name)) if composed else None)
+    return file or (name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}")
+
+
+def unnamed(images: str, tables: dict[str, pd.DataFrame], how: Naming) -> pd.DataFrame:
+    """Images that no table names: they have no target."""
+    known = {file for table in tables.values() for path in table["path"] for file in files_of(path)}
+    every = images_of(images, "data.images", how.stack, how.pattern)
+    rest = [(id, path) for id, path in every if known.isdisjoint(files_of(path))]
+    taken = {id for table in tables.values() for id in table["id"]}
+    names = {path: str(Path(path).relative_to(images)) for _, path in rest} if how.stack is None else {}
+    ids = [names.get(path, f"images/{id}") if id in taken else id for id, path in rest]
+    return pd.DataFrame({"id": ids, "path": [path for _, path in rest]})

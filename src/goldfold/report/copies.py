@@ -1,0 +1,230 @@
+"""Section on images that are there more than once: the same file, or nearly the same picture."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.report.blocks import Block, Facts, Gallery, Picture, Section, Table, Text
+from goldfold.report.pictures import pair
+from goldfold.report.results import Results
+from goldfold.report.words import count, listed
+
+MOST_LISTED, MOST_PAIRS = 50, 8
+PAIR_PX = 300
+SHOWN_ID = 28
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One of several images that are the same."""
+
+    id: str
+    split: str
+    path: str
+    fold: str
+    """Empty where it is no training image, or was left out."""
+    label: str
+    """What is learnt from it, as text; empty where nothing is."""
+    kind: str
+    """exact (same bytes), near or mirrored, as its nearest copy is."""
+    is_left_out: bool
+
+    @property
+    def place(self) -> str:
+        """Where it takes part."""
+        where = f"{self.split}, fold {self.fold}" if self.fold else self.split
+        return f"{self.split}, left out" if self.is_left_out else where
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Images that are copies of each other."""
+
+    copies: list[Copy]
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [copy.id for copy in self.copies]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all are the same file, byte for byte."""
+        return all(copy.kind == "exact" for copy in self.copies)
+
+    @property
+    def disagree(self) -> bool:
+        """Whether they carry different labels."""
+        return len({copy.label for copy in self.copies} - {""}) > 1
+
+    @property
+    def cross_folds(self) -> bool:
+        """Whether training images lie in different folds."""
+        return len({copy.fold for copy in self.copies} - {""}) > 1
+
+    @property
+    def cross_splits(self) -> bool:
+        """Whether one is a training image and another is not, left-out images aside."""
+        splits = {copy.split for copy in self.copies if not copy.is_left_out}
+        return "train" in splits and len(splits) > 1
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with them, in words."""
+        found = [
+            "different labels" if self.disagree else "",
+            "in several folds" if self.cross_folds else "",
+            "in train and another split" if self.cross_splits else "",
+        ]
+        is_counted = sum(not copy.is_left_out for copy in self.copies) > 1
+        return "; ".join(filter(None, found)) or ("counted more than once" if is_counted else "all but one left out")
+
+
+def file_of(results: Results) -> Path:
+    """Table of all copies, exact and near, that the folds stage leaves where it looks for them."""
+    return results.root / "folds" / "duplicates.csv"
+
+
+def find(results: Results) -> list[Cluster]:
+    """Sets of copies, the worst first: by the folds stage's own table; without it, files of the same sha256."""
+    images = _images(results)
+    if file_of(results).exists():
+        listed = pd.read_csv(file_of(results), dtype=str, keep_default_na=False)[["cluster", "split", "id", "kind"]]
+        rows = listed.merge(images.drop_duplicates(["split", "id"]), on=["split", "id"], how="left")
+        rows = rows.fillna({"is_left_out": True}).fillna("")  # an image that was dropped, and is in no list
+    else:
+        used = images[~images["is_left_out"] & (images["sha256"] != "")]
+        same = used[used["sha256"].duplicated(keep=False)]
+        rows = same.assign(cluster=pd.factorize(same["sha256"])[0], kind="exact")
+    names = ["id", "split", "path", "fold", "label", "kind", "is_left_out"]
+    found = [
+        Cluster([Copy(**row) for row in part[names].to_dict("records")])
+        for _, part in rows.groupby("cluster", sort=False)
+    ]
+    return sorted(found, key=lambda own: (not own.disagree, not own.cross_splits, not own.cross_folds))
+
+
+def _images(results: Results) -> pd.DataFrame:
+    """All images, those that were left out too: split, id, path, sha256, fold, label, is_left_out."""
+    learnt = [name for name in ("label", "labels", "value", "boxes") if name in results.truth]
+    parts = []
+    for split, table in results.tables.items():
+        is_learnt = split == "train" and bool(learnt)
+        label = table[learnt].agg(" ".join, axis=1) if is_learnt else ""
+        table = table.replace({"fold": {"-1": ""}}) if split == "train" else table  # which no fold validates
+        parts.append(table.assign(split=split, label=label, is_left_out=False))
+    parts.append(results.left_out.assign(is_left_out=True))
+    columns = ["split", "id", "path", "sha256", "fold", "label", "is_left_out"]
+    every = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    return every.assign(is_left_out=every["is_left_out"].astype(bool)).fillna("")
+
+
+def sentence(results: Results, clusters: list[Cluster]) -> str:
+    """How many there are, or that there are none."""
+    if not clusters:
+        near = file_of(results).exists()
+        return (
+            "No image is there twice, neither the same file nor nearly the same picture."
+            if near
+            else "No two images are the same file (by sha256 of their bytes)."
+        )
+    n_exact = sum(cluster.is_exact for cluster in clusters)
+    parts = [f"{count(n_exact, 'set')} of images that are the same file, byte for byte"] * (n_exact > 0)
+    parts += [f"{count(len(clusters) - n_exact, 'set')} of images that look nearly the same"] * (
+        n_exact < len(clusters)
+    )
+    return f"{listed(parts)}."
+
+
+def section(results: Results, clusters: list[Cluster]) -> Section | None:
+    """Counts, pictures of the pairs that matter, and the list; no section where there are no copies."""
+    if not clusters:
+        return None
+    facts = Facts(
+        [
+            ("sets of copies", f"{len(clusters):,}"),
+            ("images in them", f"{sum(len(own.copies) for own in clusters):,}"),
+            ("sets with different labels", f"{sum(own.disagree for own in clusters):,}"),
+            ("sets in several folds", f"{sum(own.cross_folds for own in clusters):,}"),
+            ("sets in train and another split", f"{sum(own.cross_splits for own in clusters):,}"),
+            ("images left out", f"{sum(copy.is_left_out for own in clusters for copy in own.copies):,}"),
+        ]
+    )
+    return Section(
+        "copies",
+        "Copies",
+        sentence(results, clusters),
+        [facts, *_galleries(results, clusters), *_list(results, clusters)],
+    )
+
+
+KINDS: dict[str, tuple[Callable[[Cluster], bool], Callable[[Copy, Copy], bool]]] = {
+    "Copies with different labels": (
+        lambda own: own.disagree,
+        lambda one, other: "" != one.label != other.label != "",
+    ),
+    "Copies in train and another split": (
+        lambda own: own.cross_splits,
+        lambda one, other: "train" in (one.split, other.split) and one.split != other.split,
+    ),
+    "Copies in different folds": (
+        lambda own: own.cross_folds,
+        lambda one, other: "" != one.fold != other.fold != "",
+    ),
+    "Other copies": (lambda own: True, lambda one, other: True),
+}
+"""Heading -> which sets belong below it, and which two images of a set show why."""
+
+
+def _galleries(results: Results, clusters: list[Cluster]) -> Iterable[Block]:
+    """Pairs below the first heading that they belong to."""
+    rest = list(clusters)
+    for heading, (belongs, shows) in KINDS.items():
+        own = [cluster for cluster in rest if belongs(cluster)]
+        rest = [cluster for cluster in rest if not belongs(cluster)]
+        if own:
+            caption = f"Two images of each set{_first(len(own), MOST_PAIRS, 'shown')}."
+            yield Gallery(
+                [_drawn(results, cluster, shows) for cluster in own[:MOST_PAIRS]], caption, heading, column_px=PAIR_PX
+            )
+
+
+def _drawn(results: Results, cluster: Cluster, shows: Callable[[Copy, Copy], bool]) -> Picture:
+    pairs = combinations(cluster.copies, 2)
+    one, other = next((both for both in pairs if shows(*both)), cluster.copies[:2])
+    has_labels = "label" in results.truth and one.label and other.label
+    if has_labels and one.label != other.label:
+        title = f"{one.label} ↔ {other.label}"
+    else:
+        title = (
+            one.label if has_labels else {"exact": "the same file", "mirrored": "mirrored"}.get(other.kind, "near copy")
+        )
+    lines = [f"{copy.id} ({copy.place})" for copy in (one, other)]
+    more = len(cluster.copies) - 2
+    return pair(one.path, other.path, title, [*lines, *[f"and {more} more"] * (more > 0)])
+
+
+def _list(results: Results, clusters: list[Cluster]) -> list[Block]:
+    has_labels = "label" in results.truth  # masks and boxes say nothing as text
+    rows = [
+        [
+            listed(own.ids), "same file" if own.is_exact else "near", _values(copy.split for copy in own.copies),
+            *([_values(copy.label for copy in own.copies)] if has_labels else []),
+            _values(copy.fold for copy in own.copies), own.problem,
+        ]
+        for own in clusters[:MOST_LISTED]
+    ]  # fmt: skip
+    columns = ["ids", "kind", "split", *(["label"] if has_labels else []), "fold", "what is wrong"]
+    text = f"The worst first{_first(len(clusters), MOST_LISTED, 'listed')}."
+    return [Text(text, "All sets"), Table(columns, rows, text_columns=columns)]
+
+
+def _values(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, values)))
+
+
+def _first(number: int, most: int, what: str) -> str:
+    return f"; the first {most} of {number:,} are {what}" if number > most else ""

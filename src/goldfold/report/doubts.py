@@ -1,0 +1,55 @@
+"""What `goldfold check` doubts, of the data that were used."""
+
+from hashlib import sha256
+
+from goldfold import doubts
+from goldfold.data.roi.counts import counts
+from goldfold.report.copies import Cluster
+from goldfold.report.results import Results
+
+MOST_FILES = 2000
+"""Files whose heads are looked at; the look is remembered, but it may be gone when a page is made anew."""
+
+
+def collect(results: Results, clusters: list[Cluster]) -> list[str]:
+    """One sentence a doubt."""
+    n_images = {split: len(table) for split, table in results.tables.items()}
+    lost = results.left_out.assign(part="image").to_dict("records")
+    summary = results.fold_summary[results.fold_summary.index >= 0]
+    data = results.settings["data"]
+    policy = {"within": data["duplicates"], "across": data["duplicates_across"], "two_labels": data["on_two_labels"]}
+    by_class = {
+        str(name): {str(fold): float(n) for fold, n in summary[name].items()}
+        for name in results.classes
+        if name in summary
+    }
+    return [
+        *doubts.about_left_out(lost, n_images),
+        *(doubts.about_files(paths, data["scale_16bit"]) if (paths := _paths(results)) else ()),
+        *doubts.about_crops(counts(results.tables)),
+        *doubts.about_copies(_rows(clusters), policy),
+        *doubts.about_groups(results.test_groups),
+        *doubts.about_classes(by_class),
+    ]
+
+
+def _paths(results: Results) -> list[str]:
+    """Of many images a stable choice."""
+    paths = [path for table in results.tables.values() if "path" in table for path in table["path"]]
+    if len(paths) > MOST_FILES:
+        paths = sorted(paths, key=lambda path: sha256(path.encode()).digest())[:MOST_FILES]
+    return paths
+
+
+def _rows(clusters: list[Cluster]) -> list[dict[str, object]]:
+    """As `goldfold.data.duplicates.find` gives them, of images that take part."""
+    return [
+        {
+            "cluster": number, "split": copy.split, "id": copy.id, "label": copy.label, "kind": copy.kind,
+            "n_labels": len({other.label for other in cluster.copies} - {""}),
+        }
+        for number, cluster in enumerate(clusters)
+        if sum(not copy.is_left_out for copy in cluster.copies) > 1
+        for copy in cluster.copies
+        if not copy.is_left_out
+    ]  # fmt: skip

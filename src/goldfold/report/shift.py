@@ -1,0 +1,157 @@
+"""Section on whether test and unlabeled images are like the training images."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from goldfold.data.adversarial import FEWEST, Auc
+from goldfold.data.shift import Feature, Shift, between
+from goldfold.report.blocks import Block, Cell, Gallery, Note, Section, Table, Text
+from goldfold.report.copies import Cluster
+from goldfold.report.pictures import picture
+from goldfold.report.results import Results
+from goldfold.report.words import count, interval, listed, percent
+
+STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
+"""AUC below which they can be told apart so well."""
+TELLING_DROP = 0.01
+MOST_FEATURES = 10
+MOST_NAMED = 3
+
+Shifts = dict[str, Shift | None]
+"""What came of each split that was compared with the training images; None where there are too few images."""
+
+
+def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> Shifts:
+    """Compare training images with test and unlabeled images, ``most`` a side.
+
+    Args:
+        clusters: copies, which are never parted: a classifier would know them again.
+    """
+    copies = {(copy.split, copy.id): min(own.ids) for own in clusters for copy in own.copies}
+    tables = {split: _with_units(table, split, copies) for split, table in results.tables.items() if "path" in table}
+    others = [split for split in ("test", "unlabeled") if split in tables and "train" in tables]
+    return {
+        split: between(tables["train"], tables[split], most, workers)
+        if min(len(tables["train"]), len(tables[split])) >= FEWEST
+        else None
+        for split in others
+    }
+
+
+def _with_units(table: pd.DataFrame, split: str, copies: dict[tuple[str, str], str]) -> pd.DataFrame:
+    """What is never parted: the group, without one the cluster of copies, else the image."""
+    if "group" in table:
+        return table.assign(unit="group " + table["group"])
+    units = [f"copy {copies[split, id]}" if (split, id) in copies else f"{split} {id}" for id in table["id"]]
+    return table.assign(unit=units)
+
+
+def section(results: Results, found: Shifts) -> Section | None:
+    """Whether they can be told apart, by what, and which images give it away; no section without other images."""
+    if not found:
+        return None
+    intro = (
+        "A classifier was trained to tell training images from the others by brightness, colour, detail, size and the like, "
+        "and asked about images that it had not seen. The area under its ROC curve (AUC) is 0.5 where nothing tells them "
+        "apart, and 1 where each can be told. The more they differ, the less the out-of-fold score says about the others."
+    )
+    blocks: list[Block] = []
+    for split, shift in found.items():
+        blocks += _of_split(results, split, shift)
+    return Section("shift", "Training images against the others", intro, blocks, short="Shift")
+
+
+def notes(found: Shifts) -> list[Note]:
+    """A word at the top of the page where images can be told apart."""
+    return [
+        Note(
+            "warn" if shift.auc.low >= 0.6 else "info",
+            f"Training and {split} images can be told apart",
+            f"{verdict(split, shift)} "
+            + (
+                "The score on them may differ from the out-of-fold score by more than its interval says."
+                if split == "test"
+                else "Pseudo labels are made for images unlike those that the models know."
+            ),
+        )
+        for split, shift in found.items()
+        if shift is not None and shift.is_seen
+    ]
+
+
+def verdict(split: str, shift: Shift) -> str:
+    """Whether they can be told apart and by what, in words."""
+    auc = f"AUC {shift.auc.value:.3f}, 95 % interval {_interval(shift.auc)}"
+    if not shift.is_seen:
+        return f"Training and {split} images cannot be told apart ({auc}, which holds 0.5)."
+    how = next(word for below, word in STRENGTH.items() if shift.auc.value < below)
+    return f"Training and {split} images can {how} be told apart ({auc}). {_what(split, shift)}"
+
+
+def _what(split: str, shift: Shift) -> str:
+    kinds = [kind for kind, drop in shift.drops.items() if drop >= TELLING_DROP][:MOST_NAMED]
+    best = [next(row for row in shift.features if row.kind == kind) for kind in kinds] or shift.features[:1]
+    named = [
+        f"{row.kind} ({row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images)"
+        for row in best
+    ]
+    return f"What gives them away: {listed(named)}. {_pixels(shift.of_pixels)}"
+
+
+def _pixels(auc: Auc) -> str:
+    if auc.low > 0.5:
+        return f"By the pixels alone, without sizes and files, the AUC is {auc.value:.3f} ({_interval(auc)})."
+    return (
+        f"By the pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): it is sizes and files, of "
+        f"which a network sees little once images are resized."
+    )
+
+
+def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Block]:
+    heading = f"Training against {split} images"
+    if shift is None:
+        return [Text(f"There are too few images that can be read to tell (at least {FEWEST} a side).", heading)]
+    looked = (
+        f"{count(shift.images[0], 'training image')} and {count(shift.images[1], f'{split} image')} were looked at."
+    )
+    blocks: list[Block] = [Text(f"{verdict(split, shift)} {looked}", heading)]
+    if shift.is_seen:
+        blocks += [_kinds(shift), _features(split, shift.features)]
+    paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in results.tables.items()}
+    for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
+        shown = [picture(paths[own].get(id), f"beyond {percent(share, 0)}", [id]) for id, share in ids]
+        caption = f"To the classifier each looks more like {_named(other)} than so many of these themselves do."
+        blocks.append(Gallery(shown, caption, f"{_named(own).capitalize()} most like {_named(other)}"))
+    return blocks
+
+
+def _kinds(shift: Shift) -> Table:
+    most = max(*shift.drops.values(), 1e-9)
+    rows: list[list[str | Cell]] = [
+        [kind, Cell(f"{max(drop, 0.0):.3f}", max(drop, 0.0) / most)] for kind, drop in shift.drops.items()
+    ]
+    caption = "What the AUC loses once this kind of feature is shuffled among the images (permutation importance)."
+    return Table(["kind of feature", "loss of AUC"], rows, text_columns=["kind of feature"], caption=caption)
+
+
+def _features(split: str, features: list[Feature]) -> Table:
+    rows = [
+        [row.name, row.kind, f"{row.alone:.3f}", _number(row.first), _number(row.second)]
+        for row in features[:MOST_FEATURES]
+    ]
+    columns = ["feature", "kind", "AUC alone", "median, train", f"median, {split}"]
+    caption = f"The {len(rows)} features that tell most alone. Grey levels and colours run from 0 to 255."
+    return Table(columns, rows, text_columns=["feature", "kind"], caption=caption)
+
+
+def _named(split: str) -> str:
+    return "training images" if split == "train" else f"{split} images"
+
+
+def _interval(auc: Auc) -> str:
+    return interval(auc.low, auc.high, 3)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

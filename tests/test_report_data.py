@@ -1,0 +1,138 @@
+"""What the report says of the data: quarantine, copies, shift, groups, doubts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+import pytest
+
+from conftest import picture
+from test_report import THREE, Build, build, holds, page_of, words
+
+__all__ = ["build"]  # the fixture
+
+
+def section(html: str, name: str) -> str:
+    """One chapter of the page."""
+    start = html.index(f'<section id="{name}"')
+    return html[start : html.index("</section>", start)]
+
+
+def repaint(folder: str, level: Callable[[int], int]) -> None:
+    """Other pixels for the images of a made-up run, so that nothing but brightness differs."""
+    for number, path in enumerate(sorted((Path(folder).parents[1] / "raw").iterdir())):
+        cv2.imwrite(str(path), picture(number, (20, 20), level=level(number)))
+
+
+def with_test(arguments: dict[str, Any], n: int = 15) -> dict[str, Any]:
+    """The run with ``n`` test images that are brighter than the others."""
+    root = Path(arguments["results"])
+    rows = []
+    for number in range(n):
+        path = root.parents[1] / "raw" / f"zz{number:02d}.png"
+        rows.append({"id": path.stem, "path": str(path), "sha256": path.stem, "width": 20, "height": 20})
+        path.touch()
+    pd.DataFrame(rows).to_csv(root / "folds" / "unlabeled.csv", index=False)
+    repaint(arguments["results"], lambda number: 150 if number >= 36 else 100 + number % 7)
+    return arguments
+
+
+def test_a_shift_is_said_with_what_gives_it_away_and_can_be_switched_off(build: Build) -> None:
+    arguments = with_test(build())
+    html = page_of(arguments)
+    said = words(section(html, "shift"))
+    holds(said, "Training and unlabeled images can almost always be told apart (AUC", "What gives them away:")
+    holds(said, "mean grey level", "Training against test images There are too few images")
+    assert section(html, "shift").count("data:image/png;base64,") == 24
+    holds(words(section(html, "notes")), "Training and unlabeled images can be told apart")
+    assert html == page_of(arguments)
+    without = page_of(arguments | {"shift": False})
+    assert 'id="shift"' not in without
+    assert "told apart" not in without
+
+
+def test_the_quarantine_is_counted_by_reason_and_shown(build: Build) -> None:
+    arguments = build()
+    folds = Path(arguments["results"]) / "folds"
+    raw = folds.parents[2] / "raw" / "img00.png"
+    rows = [f"train,lost{number},gone{number}.png,image,file is missing" for number in range(60)]
+    rows += [f"train,nolabel,{raw},image,image has no label", "unlabeled,gone,x.png,image,file is missing"]
+    rows += [f"train,boxed{number},y.png,box,box {number} (cell) has no area" for number in (1, 2)]
+    (folds / "quarantine.csv").write_text("\n".join(["split,id,path,part,reason", *rows]))
+    html = page_of(arguments)
+    part = section(html, "quarantine")
+    holds(words(part), "62 images and 2 boxes left out", "the first 50 of 64 are listed")
+    holds(words(part), "reason train unlabeled file is missing 60 1 box has no area 2 0 image has no label 1 0")
+    assert part.count("<img ") == 1
+    holds(part, "nolabel")
+    holds(
+        words(section(html, "data")), "62 images and 2 boxes left out.", "61 of 91 images of train are left out (67%)"
+    )
+
+
+def test_copies_are_shown_in_pairs_with_what_is_wrong(build: Build) -> None:
+    arguments = build()
+    folds = Path(arguments["results"]) / "folds"
+    lost = Path(arguments["results"]).parents[1] / "raw" / "img09.png"
+    (folds / "quarantine.csv").write_text(
+        f"split,id,path,part,reason\ntrain,dropped,{lost},image,is a copy of training image img02\n"
+    )
+    rows = [
+        (0, "train", "img00", "near", 3), (0, "train", "img01", "near", 3),
+        (1, "train", "img02", "exact", 0), (1, "train", "dropped", "exact", 0),
+        (2, "train", "img05", "mirrored", 2), (2, "test", "test03", "mirrored", 2),
+        (3, "train", "img06", "exact", 0), (3, "train", "img09", "exact", 0),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["cluster", "split", "id", "kind", "distance"])
+    table.assign(label="", nearest="", splits="", n_labels=1).to_csv(folds / "duplicates.csv", index=False)
+    html = page_of(arguments)
+    part = section(html, "copies")
+    said = words(part)
+    holds(said, "2 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
+    holds(part, "&lt;i&gt;&amp; ↔ cat", "Copies in train and another split", "dropped (train, left out)")
+    holds(said, "all but one left out", "img05 (train, fold 1)", "test03 (test)")
+    headings = [name for name in ("different labels", "train and another split", "different folds") if name in said]
+    assert len(headings) == 3
+    assert part.count("data:image/") == 4
+    notes = words(section(html, "notes"))
+    holds(notes, "Copies of an image with different labels 1 set", "Copies of an image in different folds 1 set")
+    holds(words(section(html, "data")), "1 groups of copies span train+test")
+
+
+def test_no_copies_and_nothing_left_out_are_said(build: Build) -> None:
+    html = page_of(build())
+    assert 'id="copies"' not in html
+    assert 'id="quarantine"' not in html
+    said = words(section(html, "data"))
+    holds(said, "Every image could be used", "No two images are the same file", "nothing to say against these data")
+
+
+@pytest.mark.parametrize("is_worse", [True, False])
+def test_a_group_that_is_worse_than_others_with_its_classes_stands_first(build: Build, is_worse: bool) -> None:
+    def grouped(train: pd.DataFrame) -> pd.DataFrame:
+        return train.assign(group=["bad" if number < 30 else f"g{number // 30}" for number in range(len(train))])
+
+    wrong = tuple(range(0, 30, 2)) if is_worse else ()
+    html = page_of(build(n=120, wrong=wrong, change=grouped))
+    part = words(section(html, "groups"))
+    first = part[part.index("difference") :].split()[1:3]
+    if is_worse:
+        assert first == ["bad", "30"]
+        holds(part, "0.7667", "1.0000", "−0.2333")  # seven of the fifteen are sure enough to be wrong
+        holds(part, "Of 1 interval, 1 does not hold")
+    else:
+        holds(part, "0 do not hold")
+
+
+def test_small_groups_have_no_scores(build: Build) -> None:
+    assert 'id="groups"' not in page_of(build(groups=True))
+
+
+def test_one_of_a_thing_is_said_as_one(build: Build) -> None:
+    html = page_of(build(classes=THREE, seeds=(0,), rounds=1))
+    tiles = words(html[html.index('<dl class="tiles">') : html.index("</dl>")])
+    holds(tiles, "model 1", " seed 1", "pseudo-label round 1", "folds 3")
+    assert "seeds" not in tiles
+    holds(words(page_of(build(seeds=(0, 1)))), "seeds 2")
