@@ -9,6 +9,7 @@ import pandas as pd
 
 from goldfold.data import perceptual
 from goldfold.data.duplicates import MAX_DISTANCE, find
+from goldfold.data.label_sets import from_text
 from goldfold.data.together import COLUMN
 from goldfold.runtime.errors import DataError
 
@@ -75,8 +76,17 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
     )
 
 
+def _labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with several labels of an image as one text, whatever their order."""
+    if "labels" not in table:
+        return table
+    return table.assign(
+        label=[None if pd.isna(text) else " ".join(sorted(from_text(text))) for text in table["labels"]]
+    )
+
+
 def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    parts = [table.assign(split=split) for split, table in tables.items()]
+    parts = [_labelled(table).assign(split=split) for split, table in tables.items()]
     every = pd.concat([part.reindex(columns=["split", "id", "path", "sha256", "label"]) for part in parts])
     if policy.within == "ignore" or policy.distance is None:
         return find(every, None)
