@@ -18,6 +18,7 @@ rule report:
         folds=folds_file("summary.csv"),
         test_groups=folds_file("test_groups.json"),
         quarantine=folds_file("quarantine.csv"),
+        copies=folds_file("duplicates.csv"),
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
         data=ancient(CONFIG.data.generated),
