@@ -30,7 +30,13 @@ def settings_of(
     model = {"backbone": "tiny", "network": "timm", "image_size_px": 16, "resize": "squash", "train": train}
     return {
         "metric": metric,
-        "data": {"channels": 3, "scale_16bit": "percentile"},
+        "data": {
+            "channels": 3,
+            "scale_16bit": "percentile",
+            "duplicates": "group",
+            "duplicates_across": "report",
+            "on_two_labels": "keep",
+        },
         "seeds": list(seeds),
         "folds": {"splitter": "stratified", "n_folds": N_FOLDS, "seed": 0},
         "models": [{"name": name, **model} for name in models],

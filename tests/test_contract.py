@@ -610,6 +610,8 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
     own = ("source", "classes")
     settings: dict[str, dict[str, Any]] = {
         "digits": {"directory": "digits"},
+        "digits_labels": {"directory": "digits_labels"},
+        "digits_ink": {"directory": "digits_ink"},
         "folder": {"train": "labelled", "test": "pool", "unlabeled": "pool"},
         "csv": {"train": "t.csv", "images": "labelled", "test": "te.csv", "test_images": "pool", "unlabeled": "pool"},
         "masks": {key: value for key, value in MASKS.items() if key not in own} | {"unlabeled": "pool"},

@@ -245,10 +245,11 @@ EDITS = {
     "losses/classification.py": {"train"},
     "optim/schedules.py": {"train"},
     "data/transforms.py": {"train"},
-    "data/splits.py": {"folds"},
+    "data/splits/stratified.py": {"folds"},
     "data/cache.py": {"folds", "train", "predict"},
     "data/building.py": {"folds", "cache", "train", "predict"},
-    "data/sources/table.py": {"manifest", "submit"},
+    "data/sources/table.py": {"manifest"},
+    "data/sources/reading.py": {"manifest", "folds", "submit"},
     "data/integrity.py": {"manifest"},
     "inference/views.py": {"train", "predict"},
     "inference/predict.py": {"train", "predict"},
@@ -584,7 +585,7 @@ def test_a_job_leaves_a_record_of_all_that_it_was_made_from() -> None:
     assert record["logs"] == ["results/t/logs/train/a.log", "results/t/benchmarks/train/a.tsv"]
     assert record["n_train"] == 3
     assert record["code"] == provenance.code_table("folds", "classification")
-    assert {"workflow/scripts/folds.py", "src/goldfold/data/splits.py"} <= set(record["code"])
+    assert {"workflow/scripts/folds.py", "src/goldfold/data/splits/stratified.py"} <= set(record["code"])
     assert {"git", "versions", "hardware"} <= set(record)
     assert 0 <= record["seconds"] == pytest.approx(record["finished"] - record["started"], abs=0.01)
 
