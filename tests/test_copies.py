@@ -136,6 +136,22 @@ def test_copies_are_left_out_with_the_reason(data: dict[str, Any], gone: dict[st
 
 
 @pytest.mark.usefixtures("scenes")
+def test_of_copies_the_one_that_is_validated_stays() -> None:
+    """Whatever the ids; else external data would take images out of the score."""
+    Path("more").mkdir()
+    for name, number in (("+0", 1), ("+1", 3), ("+2", 200)):
+        cv2.imwrite(f"more/{name}.png", scene(number))
+    Path("more.csv").write_text("id,label\n+0,cat\n+1,cat\n+2,dog\n")
+    assert "+0" < "01"
+    table = made(duplicates="drop", extra_train="more.csv", extra_images="more")
+    gone = left_out()
+    assert {id: gone.get(id) for id in ("01", "+0", "+1", "03", "+2")} == {
+        "01": None, "+0": "is a copy of training image 01", "+1": "is a copy of training image 03", "03": None, "+2": None,
+    }  # fmt: skip
+    assert (table.loc[["01", "03", "+2"], "fold"].astype(int) >= 0).tolist() == [True, True, False]
+
+
+@pytest.mark.usefixtures("scenes")
 @pytest.mark.parametrize(
     ("data", "text"),
     [
