@@ -55,8 +55,9 @@ def others(scenes: None) -> None:
 
 def made(**data: Any) -> pd.DataFrame:
     """Training table after manifest and folds."""
+    task = data.pop("task", "classification")
     source = {"source": "csv", "train": "train.csv", "images": "images", **data}
-    config = parse({"name": "t", "data": source, "folds": {"n_folds": 3}, "models": MODELS})
+    config = parse({"name": "t", "task": task, "data": source, "folds": {"n_folds": 3}, "models": MODELS})
     manifest.run(folder="manifest", workers=1, **slices.manifest(config))
     folds.run(manifest="manifest", folder="folds", **slices.folds(config))
     return pd.read_csv("folds/train.csv", dtype=str, keep_default_na=False).set_index("id")
@@ -133,6 +134,20 @@ def test_copies_are_left_out_with_the_reason(data: dict[str, Any], gone: dict[st
     assert not set(reasons) & set(table.index)
     assert len(table) + len(reasons) == 24
     assert COLUMN not in table
+
+
+@pytest.mark.usefixtures("scenes")
+def test_copies_with_another_number_are_told_and_one_number_may_be_written_in_two_ways() -> None:
+    table = pd.read_csv("train.csv", dtype=str)
+    numbers = {"00": "1", "02": "1.0", "04": "1e0", "06": "1.5"}
+    table.assign(y=[numbers.get(id, id) for id in table["id"]]).to_csv("train.csv", index=False)
+    data = {"target_column": "y", "task": "regression"}
+    with pytest.raises(DataError, match=r"1 groups of copies have more than one label: .*train '06' is '1\.5'"):
+        made(**data, on_two_labels="fail")
+    made(**data)
+    found = duplicates.read("manifest/duplicates.csv").set_index("id")
+    assert found.loc[list(numbers), "label"].tolist() == ["1", "1", "1", "1.5"]
+    assert found.loc[list(numbers), "n_labels"].tolist() == [2, 2, 2, 2]
 
 
 @pytest.mark.usefixtures("scenes")

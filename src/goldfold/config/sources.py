@@ -80,7 +80,8 @@ class DataBase(Section):
     """What to do with training images that have a copy in the test set; unlabeled images with a copy in training or test
     set are always left out."""
     on_two_labels: Literal["keep", "quarantine", "fail"] = "keep"
-    """What to do with training images whose copies have another label; `duplicates.csv` lists them."""
+    """What to do with training images whose copies have another label, other labels or another number; `duplicates.csv`
+    lists them."""
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
     roi: Roi = NoRoi()

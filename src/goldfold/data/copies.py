@@ -78,7 +78,10 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with several labels of an image as one text, whatever their order."""
+    """The table with what an image is as one text: its labels, whatever their order, or its number, however written."""
+    if "value" in table:
+        numbers = pd.to_numeric(table["value"], errors="coerce")
+        return table.assign(label=[None if pd.isna(number) else f"{number:.10g}" for number in numbers])
     if "labels" not in table:
         return table
     return table.assign(
