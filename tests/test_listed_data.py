@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,19 @@ def test_two_ways_to_write_a_number_are_not_taken_for_two_classes(first: str, se
     with pytest.raises(DataError, match=said):
         manifest_of(["7", second, first, "x"])
     assert manifest_of(["7", second, first], classes=[second, first, "7"]) == [second, first, "7"]
+
+
+def test_two_ways_to_write_a_letter_are_not_taken_for_two_classes() -> None:
+    one, two = normalize("NFC", "café"), normalize("NFD", "café")
+    said = r"^train: labels 'cafe\\u0301' and 'caf\\xe9' look the same: .*\(Unicode's NFC\), or name both in data\.classes"
+    with pytest.raises(DataError, match=said):
+        manifest_of([one, "tea", two])
+    assert manifest_of([one, "tea", two], classes=[one, two, "tea"]) == [one, two, "tea"]
+    put(f"pooled/train/{one}/1.png", "pooled/train/tea/1.png", f"pooled/val/{two}/2.png", "pooled/val/tea/2.png")
+    with pytest.raises(DataError, match=said):  # as folders of a Mac beside those of other systems are
+        manifest.run(
+            "out", {"source": "folder", "train": "pooled"}, TASK, POLICIES, "accuracy", None, None, FORM, workers=1
+        )
 
 
 def test_blanks_around_a_label_are_no_other_class() -> None:

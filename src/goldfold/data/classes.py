@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -29,7 +30,14 @@ def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str
 
 
 def _refuse_twins(names: Sequence[str], where: str) -> None:
-    """Refuse ``01`` beside ``1``: two ways to write a number, or two classes?"""
+    """Refuse two ways to write a number or a letter, such as ``01`` beside ``1``, that may be one class or two."""
+    of_letters: dict[str, str] = {}
+    for name in names:
+        if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
+            raise DataError(
+                f"{where}: labels {ascii(first)} and {ascii(name)} look the same: an accented letter is one sign in one and two "
+                f"in the other. Write them alike (Unicode's NFC), or name both in data.classes if they are two classes."
+            )
     for first, second in itertools.pairwise(names):
         if _is_number(first) and _is_number(second) and float(first) == float(second):
             raise DataError(
