@@ -111,6 +111,28 @@ def test_what_cannot_be_run_is_told_with_status_1(
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_a_class_may_be_called_as_a_column_of_our_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    write()
+    table = pd.read_csv("train.csv", dtype=str)
+    table.replace({"cat": "fold", "dog": "split"}).to_csv("train.csv", index=False)
+    status, said = run(capsys)
+    assert (status, "  fold: 12 (6, 6 by fold)" in said, "  split: 12 (6, 6 by fold)" in said) == (0, True, True)
+    table.replace({"cat": "(all)"}).to_csv("train.csv", index=False)
+    status, said = run(capsys)
+    assert (status, "train: label '(all)' is a name that goldfold uses in its own tables" in said) == (1, True)
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_config_in_another_encoding_is_told(encoding: str) -> None:
+    Path("config.yaml").write_bytes("name: café\n".encode(encoding))
+    said = check("config.yaml").error
+    assert said is not None
+    assert said.startswith("config.yaml: not UTF-8 (")
+    assert said.endswith("save it as UTF-8")
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_a_config_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert check("mine.yaml").error == "mine.yaml: No such file or directory"
     assert run(capsys, "--config", "mine.yaml")[0] == 1

@@ -70,7 +70,8 @@ class DataBase(Section):
     """What to do where a file is a symbolic link to a place outside the folders named here."""
     duplicates: Literal["group", "drop", "fail", "ignore"] = "group"
     """What to do with training images that are copies of each other: keep each group of them in one fold, keep the first
-    by id of each (of those that are validated, where some are not), end, or nothing (then only copies byte for byte are looked for)."""
+    by id of each (of those that are validated, where some are not), end, or nothing (then only copies byte for byte are
+    looked for)."""
     duplicates_distance: Annotated[int, Field(ge=0, le=16)] | None = 6
     """Of 64 bits of a perceptual hash, how many may differ between near copies (resized, re-encoded, brighter, ...);
     `null`: only copies byte for byte count, as for frames of films or icons, where other images look alike."""
