@@ -73,6 +73,7 @@ def test_a_table_is_read_as_it_is_meant(text: str | bytes, columns: dict[str, li
         ("id;label\na;x\n", r"^data\.train: t\.csv is separated by semicolons, not by commas\. Write it with commas\."),
         ("id\tlabel\na\tx\n", r"t\.csv is separated by tabs"),
         ("id|label\na|x\n", r"t\.csv is separated by bars"),
+        ("id;label;w\na;x;1,5\n", r"t\.csv is separated by semicolons"),
         ("id,label,label\na,x,y\n", r"^data\.train: t\.csv has two columns called 'label'\. Rename or remove one\."),
         ("id, id\na,b\n", r"has two columns called 'id'"),
         (
