@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import unicodedata
 import zlib
@@ -293,6 +294,16 @@ def test_folders_of_tools_are_no_classes(tmp_path: Path, junk: str) -> None:
     table = sources.read("folder", train=str(tmp_path))["train"]
     assert set(table["label"]) == {"cat", "dog"}
     assert len(table) == 4
+
+
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    for name in (b"cat/0.png", b"dog/caf\xe9.png"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    said = r"the names of 1 files are not UTF-8, first 'dog/caf\\udce9\.png', and tables cannot hold them\. Rename them"
+    with pytest.raises(DataError, match=said):
+        sources.read("folder", train=str(tmp_path))
 
 
 def test_a_class_folder_without_an_image_is_named(tmp_path: Path) -> None:

@@ -68,7 +68,11 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
     status, said = run(capsys)
     assert status == 0
     assert "  train 00 (images/00.png): file is truncated" in said
+    Path("images/more").mkdir()
+    Path("images/more/phone.HEIC").write_bytes(b"x")
+    status, said = run(capsys)
     for doubt in (
+        "1 pictures are of a format that goldfold does not read, first images/more/phone.HEIC: convert them",
         "1 of 24 images of train are left out (4%); see the reasons",
         "1 files are not what their suffix says, first images/01.png: JPEG",
         "1 of 23 images have more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -789,6 +790,16 @@ def test_names_that_yaml_or_a_terminal_would_trip_over() -> None:
     bad = os.fsencode("raw/a: b # c/no/") + b"\xff.jpg"
     os.link("raw/a: b # c/no/im ü00.jpg", bad)
     assert "1 name of images are not UTF-8, e.g. " in texts(init(), stops=True)
+
+
+def test_class_folders_that_look_alike_and_pictures_that_are_not_read() -> None:
+    for form in ("NFC", "NFD"):
+        images(unicodedata.normalize(form, "café"), numbered("im", 5))
+    images("tea", numbered("im", 5))
+    Path("raw/tea/phone.heic").write_bytes(b"x")
+    found = init()
+    assert "labels 'cafe\\u0301' and 'caf\\xe9' look the same" in texts(found, stops=True)
+    assert "1 picture in a format that goldfold does not read, passed over: 'tea/phone.heic'. Convert" in texts(found)
 
 
 # --- the command

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from goldfold.config import load
-from goldfold.data.files import without_suffix
+from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
@@ -102,19 +102,16 @@ def _splits(layout: Layout) -> list[Doubt]:
 def _names(tree: Tree) -> list[Doubt]:
     """Folders that could not be read, and names that a table cannot hold."""
     doubts = [Doubt(f"folder {name} cannot be read and is left out.") for name in tree.unreadable]
-    odd = [name for name in tree.images() if not name.isascii() and not _is_text(name)]
+    odd = [name for name in tree.images() if not name.isascii() and not is_text(name)]
     if odd:
         text = f"{number(len(odd), 'name')} of images are not UTF-8, e.g. {odd[0]!r}, and tables cannot hold them. Rename them."
         doubts.append(Doubt(text, stops=True))
+    unread = tree.files(*UNREAD)
+    if unread:
+        n = number(len(unread), "picture")
+        text = f"{n} in a format that goldfold does not read, passed over: {some(unread)}. Convert them."
+        doubts.append(Doubt(text))
     return doubts
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _n_gpus() -> int:
@@ -141,7 +138,7 @@ def _head(path: Path, out: Path) -> list[str]:
 
 def _write(out: Path, text: str) -> None:
     """The file, whole and valid, or nothing."""
-    if not _is_text(text):
+    if not is_text(text):
         raise DataError("a folder's name is not UTF-8, and the config cannot hold it. Rename the folder.")
     with atomic(out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
