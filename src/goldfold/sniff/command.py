@@ -11,7 +11,21 @@ from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
-from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, stacks, voc
+from goldfold.sniff import (
+    class_doubts,
+    coco,
+    folders,
+    groups,
+    instances,
+    labels,
+    masks,
+    pictures,
+    report,
+    rle,
+    stacks,
+    voc,
+    yolo,
+)
 from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
@@ -23,13 +37,17 @@ Sniffer = Callable[[Tree, list[Table]], Layout | None]
 SNIFFERS: dict[str, Sniffer] = {
     "coco": coco.sniff,
     "voc": voc.sniff,
+    "yolo": yolo.sniff,
+    "instances": instances.sniff,
+    "rle": rle.sniff,
     "masks": masks.sniff,
     "csv": labels.sniff,
     "folder": folders.sniff,
 }
 LOOKED_FOR = (
     "class folders (<class>/*.jpg, also in train/, val/, test/); a CSV with a column of the images' names and one of labels; "
-    "images/ and masks/ of the same names; COCO's JSON; Pascal VOC's Annotations/*.xml"
+    "images/ and masks/ of the same names; <id>/images/ and <id>/masks/; a CSV of run lengths; COCO's JSON; Pascal VOC's "
+    "Annotations/*.xml; YOLO's labels/*.txt"
 )
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
