@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import unicodedata
 import zlib
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,27 @@ def test_a_sample_may_write_ids_with_suffix(raw: Raw) -> None:
     assert sorted(raw.manifest(sample="sample.csv")["test"]["id"]) == sorted(names)
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_sample_may_write_accented_letters_otherwise_than_files_are_called(raw: Raw, form: Any) -> None:
+    ids = [unicodedata.normalize(form, id) for id in ("ü0", "ü1", "t2")]
+    for id in ids:
+        raw.write(f"more/{unicodedata.normalize('NFC' if form == 'NFD' else 'NFD', id)}.png")
+    Path("sample.csv").write_text("id,label\n" + "".join(f"{id},a\n" for id in ids))
+    for split in ("a", "b"):
+        shutil.copytree(
+            "train", f"classes/{split}", ignore=lambda _, names, own=split: [n for n in names if n[0] != own]
+        )
+    source = {"source": "folder", "train": "classes", "test": "more"}
+    manifest.run("out", source, TASK, POLICIES, "accuracy", None, "sample.csv", FORM, workers=1)
+    assert sorted(pd.read_csv("out/test.csv")["id"]) == sorted(ids)
+
+
+def test_true_labels_of_a_test_image_that_stands_twice_are_refused(raw: Raw) -> None:
+    Path("true.csv").write_text("id,label\nt0,a\nt1,b\nt0,b\nother,a\nother,b\n")
+    with pytest.raises(DataError, match=r"data\.test_answers: 1 test images have two rows, first 't0'\. Keep one"):
+        raw.manifest(test_answers="true.csv")
+
+
 def test_classes_in_the_order_of_the_config(raw: Raw) -> None:
     present = sorted(set(raw.labels.values()))
     assert raw.manifest()["classes"] == present
@@ -271,6 +294,16 @@ def test_folders_of_tools_are_no_classes(tmp_path: Path, junk: str) -> None:
     table = sources.read("folder", train=str(tmp_path))["train"]
     assert set(table["label"]) == {"cat", "dog"}
     assert len(table) == 4
+
+
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    for name in (b"cat/0.png", b"dog/caf\xe9.png"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    said = r"the names of 1 files are not UTF-8, first 'dog/caf\\udce9\.png', and tables cannot hold them\. Rename them"
+    with pytest.raises(DataError, match=said):
+        sources.read("folder", train=str(tmp_path))
 
 
 def test_a_class_folder_without_an_image_is_named(tmp_path: Path) -> None:

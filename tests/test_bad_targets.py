@@ -205,7 +205,7 @@ def test_ignored_and_numbered_values_are_counted_as_the_rule_says() -> None:
     summary = pd.read_csv("folds/summary.csv")
     lit = sum(int(json.loads(text).get("2", 0)) for text in table["mask_values"])
     assert summary["lit"].sum() == lit > 0
-    assert list(summary.columns) == ["fold", "lit", "(all)"]
+    assert list(summary.columns) == ["fold", "lit", "(all)", "(deviation)"]
     split("segmentation", {**NO_CLASSES, "mask_values": "nonzero", "classes": ["shape"]})
     every = sum(sum(json.loads(text).values()) - json.loads(text)["0"] for text in table["mask_values"])
     assert pd.read_csv("folds/summary.csv")["shape"].sum() == every > lit

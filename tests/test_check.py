@@ -68,7 +68,11 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
     status, said = run(capsys)
     assert status == 0
     assert "  train 00 (images/00.png): file is truncated" in said
+    Path("images/more").mkdir()
+    Path("images/more/phone.HEIC").write_bytes(b"x")
+    status, said = run(capsys)
     for doubt in (
+        "1 pictures are of a format that goldfold does not read, first images/more/phone.HEIC: convert them",
         "1 of 24 images of train are left out (4%); see the reasons",
         "1 files are not what their suffix says, first images/01.png: JPEG",
         "1 of 23 images have more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
@@ -108,6 +112,28 @@ def test_what_cannot_be_run_is_told_with_status_1(
     assert text in said
     status, said = run(capsys, "--json")
     assert (status, json.loads(said)["ok"]) == (1, False)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_class_may_be_called_as_a_column_of_our_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    write()
+    table = pd.read_csv("train.csv", dtype=str)
+    table.replace({"cat": "fold", "dog": "split"}).to_csv("train.csv", index=False)
+    status, said = run(capsys)
+    assert (status, "  fold: 12 (6, 6 by fold)" in said, "  split: 12 (6, 6 by fold)" in said) == (0, True, True)
+    table.replace({"cat": "(all)"}).to_csv("train.csv", index=False)
+    status, said = run(capsys)
+    assert (status, "train: label '(all)' is a name that goldfold uses in its own tables" in said) == (1, True)
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_config_in_another_encoding_is_told(encoding: str) -> None:
+    Path("config.yaml").write_bytes("name: café\n".encode(encoding))
+    said = check("config.yaml").error
+    assert said is not None
+    assert said.startswith("config.yaml: not UTF-8 (")
+    assert said.endswith("save it as UTF-8")
 
 
 @pytest.mark.usefixtures("in_tmp")

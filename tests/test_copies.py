@@ -55,8 +55,9 @@ def others(scenes: None) -> None:
 
 def made(**data: Any) -> pd.DataFrame:
     """Training table after manifest and folds."""
+    task = data.pop("task", "classification")
     source = {"source": "csv", "train": "train.csv", "images": "images", **data}
-    config = parse({"name": "t", "data": source, "folds": {"n_folds": 3}, "models": MODELS})
+    config = parse({"name": "t", "task": task, "data": source, "folds": {"n_folds": 3}, "models": MODELS})
     manifest.run(folder="manifest", workers=1, **slices.manifest(config))
     folds.run(manifest="manifest", folder="folds", **slices.folds(config))
     return pd.read_csv("folds/train.csv", dtype=str, keep_default_na=False).set_index("id")
@@ -133,6 +134,36 @@ def test_copies_are_left_out_with_the_reason(data: dict[str, Any], gone: dict[st
     assert not set(reasons) & set(table.index)
     assert len(table) + len(reasons) == 24
     assert COLUMN not in table
+
+
+@pytest.mark.usefixtures("scenes")
+def test_copies_with_another_number_are_told_and_one_number_may_be_written_in_two_ways() -> None:
+    table = pd.read_csv("train.csv", dtype=str)
+    numbers = {"00": "1", "02": "1.0", "04": "1e0", "06": "1.5"}
+    table.assign(y=[numbers.get(id, id) for id in table["id"]]).to_csv("train.csv", index=False)
+    data = {"target_column": "y", "task": "regression"}
+    with pytest.raises(DataError, match=r"1 groups of copies have more than one label: .*train '06' is '1\.5'"):
+        made(**data, on_two_labels="fail")
+    made(**data)
+    found = duplicates.read("manifest/duplicates.csv").set_index("id")
+    assert found.loc[list(numbers), "label"].tolist() == ["1", "1", "1", "1.5"]
+    assert found.loc[list(numbers), "n_labels"].tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("scenes")
+def test_of_copies_the_one_that_is_validated_stays() -> None:
+    """Whatever the ids; else external data would take images out of the score."""
+    Path("more").mkdir()
+    for name, number in (("+0", 1), ("+1", 3), ("+2", 200)):
+        cv2.imwrite(f"more/{name}.png", scene(number))
+    Path("more.csv").write_text("id,label\n+0,cat\n+1,cat\n+2,dog\n")
+    assert "+0" < "01"
+    table = made(duplicates="drop", extra_train="more.csv", extra_images="more")
+    gone = left_out()
+    assert {id: gone.get(id) for id in ("01", "+0", "+1", "03", "+2")} == {
+        "01": None, "+0": "is a copy of training image 01", "+1": "is a copy of training image 03", "03": None, "+2": None,
+    }  # fmt: skip
+    assert (table.loc[["01", "03", "+2"], "fold"].astype(int) >= 0).tolist() == [True, True, False]
 
 
 @pytest.mark.usefixtures("scenes")

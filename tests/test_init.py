@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -709,6 +710,78 @@ def test_few_images_of_a_class_are_few_folds() -> None:
     assert config.folds.n_folds == 3
 
 
+# --- boxes of YOLO, a file an object
+
+
+def yolo(split: str, names: Sequence[str], rows: str = "0 0.5 0.5 0.5 0.5\n1 0.3 0.3 0.2 0.2\n") -> None:
+    images(f"images/{split}", names)
+    for name in names:
+        path = Path(f"raw/labels/{split}/{name}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(rows)
+
+
+def test_yolo_with_splits_and_flaws() -> None:
+    yolo("train", numbered("im", 8))
+    yolo("val", numbered("v", 4))
+    yolo("test", ["t0", "t1"])
+    Path("raw/data.yaml").write_text("names: [cat, dog]\n")
+    Path("raw/labels/train/im00.txt").write_text("")
+    Path("raw/labels/train/im01.txt").write_text("0 0.9 0.5 0.5 0.5\n")
+    Path("raw/labels/train/im02.txt").unlink()
+    Path("raw/labels/train/gone.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    found = init()
+    assert (found["source"], found["values"]["task"], found["images"]) == (
+        "yolo",
+        "detection",
+        {"train": 12, "test": 2},
+    )
+    assert found["classes"] == {"cat": 11, "dog": 9}
+    for told in ("1 box reaches outside", "1 image without a label file", "1 label file without an image"):
+        assert told in texts(found)
+    config, made = first_jobs()
+    assert (len(made["train"]), len(made["test"])) == (11, 2)
+    assert config.data.has_answers
+
+
+def test_yolo_files_beside_their_images_and_without_names() -> None:
+    images("", numbered("im", 6))
+    for name in numbered("im", 6):
+        Path(f"raw/{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.3 0.3 0.2 0.2\n")
+    assert "no data.yaml and no classes.txt with the names of the classes" in texts(init(), stops=True)
+    Path("raw/classes.txt").write_text("cat\ndog\n")
+    assert init()["classes"] == {"cat": 6, "dog": 6}
+    _, made = first_jobs()
+    assert len(made["train"]) == 6
+    Path("raw/im00.txt").write_text("7 0.5 0.5 0.5 0.5\n")
+    assert "im00.txt: line 1 has the class 7" in texts(init(), stops=True)
+
+
+def test_a_folder_an_image_with_a_file_an_object() -> None:
+    for number, name in enumerate(numbered("im", 10)):
+        split = "stage1_test" if number > 7 else "stage1_train"
+        images(f"{split}/{name}/images", [name])
+        for part in range(2 if number < 7 else 0):
+            write_mask(f"{split}/{name}/masks/{part}.png", mask(0, 255 if part else 0))
+    found = init()
+    assert (found["source"], found["values"]["task"], found["images"]) == (
+        "instances",
+        "segmentation",
+        {"train": 8, "test": 2},
+    )
+    assert "1 image without masks: they are left out." in texts(found)
+    _, made = first_jobs()
+    assert (len(made["train"]), len(made["test"])) == (7, 2)
+
+
+def test_images_and_masks_in_folders_of_splits_are_no_folder_an_image() -> None:
+    for split in ("train", "val"):
+        images(f"{split}/images", numbered(split, 6))
+        for name in numbered(split, 6):
+            write_mask(f"{split}/masks/{name}.png", mask(0, 1))
+    assert init()["source"] == "masks"
+
+
 # --- images
 def test_odd_images() -> None:
     images("cat", numbered("c", 6))
@@ -789,6 +862,16 @@ def test_names_that_yaml_or_a_terminal_would_trip_over() -> None:
     bad = os.fsencode("raw/a: b # c/no/") + b"\xff.jpg"
     os.link("raw/a: b # c/no/im ü00.jpg", bad)
     assert "1 name of images are not UTF-8, e.g. " in texts(init(), stops=True)
+
+
+def test_class_folders_that_look_alike_and_pictures_that_are_not_read() -> None:
+    for form in ("NFC", "NFD"):
+        images(unicodedata.normalize(form, "café"), numbered("im", 5))
+    images("tea", numbered("im", 5))
+    Path("raw/tea/phone.heic").write_bytes(b"x")
+    found = init()
+    assert "labels 'cafe\\u0301' and 'caf\\xe9' look the same" in texts(found, stops=True)
+    assert "1 picture in a format that goldfold does not read, passed over: 'tea/phone.heic'. Convert" in texts(found)
 
 
 # --- the command
@@ -901,3 +984,33 @@ def test_command_loads_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# --- run lengths
+
+
+def test_run_lengths_with_classes_test_images_and_images_in_no_row() -> None:
+    images("train", numbered("im", 9))
+    images("test", ["t0"])
+    rows = [(f"im{n:02d}.jpg", kind, "1 20 60 30" if kind == "1" else "300 9") for n in range(7) for kind in "12"]
+    table(
+        "train.csv", [("ImageId", "ClassId", "EncodedPixels"), *rows, ("im07.jpg", "1", "-1"), ("no.jpg", "1", "5 5")]
+    )
+    found = init()
+    assert (found["source"], found["images"]) == ("rle", {"train": 8, "test": 1})
+    assert found["classes"] == {"1": 7, "2": 7}
+    for told in (
+        "1 name of train.csv without an image",
+        "1 image below raw/train in no row",
+        "counted down the columns",
+    ):
+        assert told in texts(found)
+    _, made = first_jobs()
+    assert (len(made["train"]), len(made["quarantine"])) == (9, 1)
+
+
+def test_four_numbers_under_another_name_are_no_run_lengths() -> None:
+    images("train", numbered("im", 8))
+    rows = [(f"im{n:02d}", "ab"[n % 2], "1 2 3 4") for n in range(8)]
+    table("train.csv", [("id", "label", "place"), *rows])
+    assert init()["source"] == "csv"

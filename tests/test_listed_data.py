@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,7 @@ def test_a_table_is_read_as_it_is_meant(text: str | bytes, columns: dict[str, li
         ("id;label\na;x\n", r"^data\.train: t\.csv is separated by semicolons, not by commas\. Write it with commas\."),
         ("id\tlabel\na\tx\n", r"t\.csv is separated by tabs"),
         ("id|label\na|x\n", r"t\.csv is separated by bars"),
+        ("id;label;w\na;x;1,5\n", r"t\.csv is separated by semicolons"),
         ("id,label,label\na,x,y\n", r"^data\.train: t\.csv has two columns called 'label'\. Rename or remove one\."),
         ("id, id\na,b\n", r"has two columns called 'id'"),
         (
@@ -110,6 +112,21 @@ def test_two_ways_to_write_a_number_are_not_taken_for_two_classes(first: str, se
     with pytest.raises(DataError, match=said):
         manifest_of(["7", second, first, "x"])
     assert manifest_of(["7", second, first], classes=[second, first, "7"]) == [second, first, "7"]
+
+
+def test_two_ways_to_write_a_letter_are_not_taken_for_two_classes() -> None:
+    one, two = normalize("NFC", "café"), normalize("NFD", "café")
+    said = (
+        r"^train: labels 'cafe\\u0301' and 'caf\\xe9' look the same: .*\(Unicode's NFC\), or name both in data\.classes"
+    )
+    with pytest.raises(DataError, match=said):
+        manifest_of([one, "tea", two])
+    assert manifest_of([one, "tea", two], classes=[one, two, "tea"]) == [one, two, "tea"]
+    put(f"pooled/train/{one}/1.png", "pooled/train/tea/1.png", f"pooled/val/{two}/2.png", "pooled/val/tea/2.png")
+    with pytest.raises(DataError, match=said):  # as folders of a Mac beside those of other systems are
+        manifest.run(
+            "out", {"source": "folder", "train": "pooled"}, TASK, POLICIES, "accuracy", None, None, FORM, workers=1
+        )
 
 
 def test_blanks_around_a_label_are_no_other_class() -> None:

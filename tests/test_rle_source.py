@@ -232,7 +232,7 @@ def test_one_class_needs_no_name(coded: Any) -> None:
     one = {key: value for key, value in RLE.items() if key not in ("class_column", "classes")}
     train = made(one)
     assert len(train) == 12
-    assert list(pd.read_csv("folds/summary.csv").columns) == ["fold", "foreground", "(all)"]
+    assert list(pd.read_csv("folds/summary.csv").columns) == ["fold", "foreground", "(all)", "(deviation)"]
 
 
 @pytest.mark.parametrize(

@@ -385,3 +385,14 @@ def test_the_rule_reaches_training_and_not_the_cache(atlas: Tiny) -> None:
     )
     assert "scale_16bit" not in json.dumps(slices.manifest(config))
     assert slices.manifest(config)["channels"] == 4
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_channel_file_that_is_a_link_to_outside_is_refused() -> None:
+    cells("raw", ["cat/1", "dog/2"])
+    write("secret.png", noise(9))
+    Path("raw/dog/2_blue.png").unlink()
+    Path("raw/dog/2_blue.png").symlink_to("../../secret.png")
+    with pytest.raises(DataError, match=r"raw/dog/2_blue\.png leads to .*secret\.png.* \(1 such files\)"):
+        read("folder", train="raw", stack=RGBY)
+    assert len(read("folder", train="raw", stack=RGBY, outside_links="follow")["train"]) == 2

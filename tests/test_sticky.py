@@ -75,9 +75,10 @@ def test_the_user_s_own_folds_go_before() -> None:
     assert folds_of(table, "predefined", 2, known=dict.fromkeys(table["id"], 0)) == {f"i{n}": n % 2 for n in range(12)}
 
 
-def stage(n: int, sticky: bool, n_folds: int = 2, seed: int = 0) -> dict[str, str]:
-    """Fold by id, as the stage writes it for ``n`` images."""
+def stage(n: int, sticky: bool, n_folds: int = 2, seed: int = 0, before: str = "") -> dict[str, str]:
+    """Fold by id, as the stage writes it for ``n`` images, with ``before`` put before their ids."""
     table = balanced(n).assign(sha256="0", path="x.png", width="8", height="8")
+    table["id"] = before + table["id"]
     Path("manifest").mkdir(exist_ok=True)
     table.to_csv("manifest/train.csv", index=False)
     pd.DataFrame(columns=["split", "id", "path", "part", "reason"]).to_csv("manifest/quarantine.csv", index=False)
@@ -106,3 +107,14 @@ def test_the_stage_keeps_folds_where_it_is_asked_to_and_the_rule_is_the_same(
     assert stage(44, sticky=True, seed=1) != more
     assert read_json("folds/split.json") == {"splitter": "stratified", "n_folds": 2, "seed": 1}
     assert set(stage(44, sticky=True, n_folds=3).values()) == {"0", "1", "2"}
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_folds_are_kept_where_ids_get_the_name_of_their_split_or_lose_it() -> None:
+    """As they do where a test image of the same name comes or goes."""
+    before = stage(30, sticky=True)
+    told_apart = stage(44, sticky=True, before="train/")
+    assert {id: told_apart[f"train/{id}"] for id in before} == before
+    kept = {id.removeprefix("train/"): fold for id, fold in told_apart.items()}
+    assert stage(44, sticky=True) == kept
+    assert stage(44, sticky=False) != kept, "or nothing is shown"

@@ -61,6 +61,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
     from goldfold.data import duplicates
     from goldfold.data.roi import counts as roi
+    from goldfold.data.splits.checks import read_summary
     from goldfold.data.together import parted
     from goldfold.stages import folds, manifest
 
@@ -76,6 +77,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_files(
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )
+    found.doubts += doubts.about_unread(config.data.raw_paths())
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
@@ -83,7 +85,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
     found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
-    summary = pd.read_csv(folder / "folds/summary.csv", index_col="fold")
+    summary = read_summary(folder / "folds/summary.csv")
     found.not_validated = int(summary["(all)"].get(-1, 0))
     summary = summary[summary.index >= 0]
     found.folds = summary.pop("(all)").astype(int).tolist()

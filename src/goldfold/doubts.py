@@ -1,9 +1,11 @@
 """What may be wrong with data that can be run."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from goldfold.data.files import UNREAD, files_below
 
 FEW_IMAGES = 10
 RARE = 20
@@ -35,6 +37,13 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
         total = number + images.get(split, 0)
         if number > total / 100:
             yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
+
+
+def about_unread(folders: Iterable[str]) -> Iterator[str]:
+    """Pictures below these folders of the data that are passed over, since goldfold does not read their format."""
+    unread = sorted({f"{folder}/{name}" for folder in folders for name in files_below(Path(folder), UNREAD)})
+    if unread:
+        yield f"{len(unread)} pictures are of a format that goldfold does not read, first {unread[0]}: convert them"
 
 
 def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:

@@ -56,6 +56,8 @@ def read(path: str | Path) -> Any:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

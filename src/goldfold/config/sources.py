@@ -70,7 +70,8 @@ class DataBase(Section):
     """What to do where a file is a symbolic link to a place outside the folders named here."""
     duplicates: Literal["group", "drop", "fail", "ignore"] = "group"
     """What to do with training images that are copies of each other: keep each group of them in one fold, keep the first
-    by id of each, end, or nothing (then only copies byte for byte are looked for)."""
+    by id of each (of those that are validated, where some are not), end, or nothing (then only copies byte for byte are
+    looked for)."""
     duplicates_distance: Annotated[int, Field(ge=0, le=16)] | None = 6
     """Of 64 bits of a perceptual hash, how many may differ between near copies (resized, re-encoded, brighter, ...);
     `null`: only copies byte for byte count, as for frames of films or icons, where other images look alike."""
@@ -80,7 +81,8 @@ class DataBase(Section):
     """What to do with training images that have a copy in the test set; unlabeled images with a copy in training or test
     set are always left out."""
     on_two_labels: Literal["keep", "quarantine", "fail"] = "keep"
-    """What to do with training images whose copies have another label; `duplicates.csv` lists them."""
+    """What to do with training images whose copies have another label, other labels or another number; `duplicates.csv`
+    lists them."""
     shards: int = Field(4, ge=1, le=999)
     """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
     roi: Roi = NoRoi()

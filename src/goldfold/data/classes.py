@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -10,15 +11,21 @@ from goldfold.runtime.errors import DataError, nearest
 
 NEGATIVE_FIRST = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"neg", "pos"}, {"negative", "positive"})
 """Pairs of names whose natural order has the positive class second."""
+TAKEN = frozenset({"(all)", "(deviation)", "(image)", "(images)", "(nothing)"})
+"""Names of columns that stand beside those of the classes where folds are made and summed up."""
 
 
 def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str) -> list[str]:
     """The classes in the order of ``named``, else in their natural order.
 
     Raises:
-        DataError: a label is not named.
+        DataError: a label is not named, or is a name that is taken.
     """
     present = natural_order(labels)
+    if taken := sorted(TAKEN & set(present)):
+        raise DataError(
+            f"{where}: label {taken[0]!r} is a name that goldfold uses in its own tables. Write it otherwise."
+        )
     _refuse_twins(present if named is None else [], where)
     for label in present if named is not None else []:
         if label not in named:  # type: ignore[operator]
@@ -29,7 +36,14 @@ def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str
 
 
 def _refuse_twins(names: Sequence[str], where: str) -> None:
-    """Refuse ``01`` beside ``1``: two ways to write a number, or two classes?"""
+    """Refuse two ways to write a number or a letter, such as ``01`` beside ``1``, that may be one class or two."""
+    of_letters: dict[str, str] = {}
+    for name in names:
+        if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
+            raise DataError(
+                f"{where}: labels {first!a} and {name!a} look the same: an accented letter is one sign in one and two "
+                f"in the other. Write them alike (Unicode's NFC), or name both in data.classes if they are two classes."
+            )
     for first, second in itertools.pairwise(names):
         if _is_number(first) and _is_number(second) and float(first) == float(second):
             raise DataError(

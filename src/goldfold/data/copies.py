@@ -22,7 +22,8 @@ class Policy:
     """What to look for and what to do; the config's keys of the same meaning say more.
 
     Args:
-        within: copies within training: ``group``, ``drop``, ``fail`` or ``ignore``; with ``ignore`` only bytes are looked at.
+        within: copies within training: ``group``, ``drop`` (all but the first by id, which is none that is only learnt from
+            where there is another), ``fail`` or ``ignore``; with ``ignore`` only bytes are looked at.
         distance: of near copies, in bits; None for exact copies alone.
         across: training images with a copy in the test set: ``report``, ``drop_train`` or ``fail``.
         two_labels: training images whose copies have another label: ``keep``, ``quarantine`` or ``fail``.
@@ -51,7 +52,7 @@ def settle(
         DataError: there are copies that the policy does not allow.
     """
     found = _found(tables, scanned, policy)
-    out = {"train": _refused_or_left_out(found, policy)}
+    out = {"train": _refused_or_left_out(found, policy, _only_learnt(tables["train"]))}
     if "unlabeled" in tables:
         out["unlabeled"] = _pool_copies(tables, found, policy)
     left = {}
@@ -77,7 +78,10 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with several labels of an image as one text, whatever their order."""
+    """The table with what an image is as one text: its labels, whatever their order, or its number, however written."""
+    if "value" in table:
+        numbers = pd.to_numeric(table["value"], errors="coerce")
+        return table.assign(label=[None if pd.isna(number) else f"{number:.10g}" for number in numbers])
     if "labels" not in table:
         return table
     return table.assign(
@@ -99,7 +103,13 @@ def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFram
     return find(every.join(looks[columns], on="sha256"), policy.distance)
 
 
-def _refused_or_left_out(found: pd.DataFrame, policy: Policy) -> dict[str, str]:
+def _only_learnt(train: pd.DataFrame) -> set[str]:
+    """Ids of images that no fold validates: a copy of theirs that one does is worth more."""
+    marks = [train[column] == value for column, value in (("train_only", "1"), ("fold", "-1")) if column in train]
+    return {id for mark in marks for id in train["id"][mark]}
+
+
+def _refused_or_left_out(found: pd.DataFrame, policy: Policy, only_learnt: set[str]) -> dict[str, str]:
     """Training images to leave out, by id, with the reason."""
     train = found[found["split"] == "train"]
     out: dict[str, str] = {}
@@ -121,6 +131,7 @@ def _refused_or_left_out(found: pd.DataFrame, policy: Policy) -> dict[str, str]:
     if policy.within == "fail":
         _refuse(left, "are training images alike", "Remove all but one of each, or set data.duplicates: group or drop")
     if policy.within == "drop":
+        left = left.sort_values("id", key=lambda ids: ids.isin(only_learnt), kind="stable")
         first = left.drop_duplicates("cluster").set_index("cluster")["id"]
         for row in left[left["cluster"].duplicated()].itertuples():
             out[row.id] = f"is a copy of training image {first[row.cluster]}"

@@ -11,6 +11,11 @@ SUFFIXES = frozenset(
     {".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )
 
+UNREAD = frozenset(
+    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
+)
+"""Suffixes of pictures that goldfold does not read, and passes over where it looks for images."""
+
 PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")
 """Names that need no second look: a million of them take a second instead of half a minute."""
 
@@ -35,13 +40,31 @@ def images_below(root: str | Path, key: str) -> list[str]:
 
 
 def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
-    """Relative paths (``/`` between parts) of the files with these suffixes (lower case), sorted, no hidden ones."""
-    return sorted(
+    """Relative paths (``/`` between parts) of the files with these suffixes (lower case), sorted, no hidden ones.
+
+    Raises:
+        DataError: a name is not UTF-8.
+    """
+    found = sorted(
         (folder / name).relative_to(root).as_posix()
         for folder, names in _visible(root)
         for name in names
         if Path(name).suffix.lower() in suffixes
     )
+    if odd := [name for name in found if not name.isascii() and not is_text(name)]:
+        raise DataError(
+            f"{root}: the names of {len(odd)} files are not UTF-8, first {odd[0]!a}, and tables cannot hold them. Rename them."
+        )
+    return found
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8; bytes of it that are not come as what no text may hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def inside(name: str, where: str) -> str:

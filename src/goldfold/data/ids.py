@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -31,7 +32,8 @@ def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFrame | None) -> pd.DataFrame:
-    """The test table with the ids as the sample file writes them (with or without folder and suffix).
+    """The test table with the ids as the sample file writes them (with or without folder and suffix, and with accented
+    letters as one sign or as two).
 
     Args:
         keys: what tells the rows of the sample apart; the first part is the image's id.
@@ -51,6 +53,11 @@ def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFram
     for written in (test["id"], names, names.map(without_suffix)):
         if set(written) == ids and written.is_unique:
             return test.assign(id=written)
+    of_composed = {normalize("NFC", id): id for id in ids}
+    for written in (test["id"], names, names.map(without_suffix)):
+        found = written.map(lambda name: of_composed.get(normalize("NFC", name)))
+        if set(found) == ids and found.is_unique:
+            return test.assign(id=found)
     for what, odd in (
         ("not among the test images", ids - set(test["id"])),
         ("missing in it", set(test["id"]) - ids),

@@ -11,6 +11,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.data.scored import scored
+from goldfold.data.splits.checks import read_summary
 from goldfold.metrics import Evidence, Metric
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
@@ -120,7 +121,7 @@ def read(root: Path, task: dict[str, Any], metric: str, settings: dict[str, Any]
         metric=metric,
         classes=classes,
         tables=tables,
-        fold_summary=pd.read_csv(folds / "summary.csv", index_col="fold"),
+        fold_summary=read_summary(folds / "summary.csv"),
         quarantine=_text_table(folds / "quarantine.csv"),
         leaderboard=pd.read_csv(root / "leaderboard.csv"),
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),

@@ -1,6 +1,7 @@
 """What is odd about the classes of labels or boxes."""
 
 from collections.abc import Iterator
+from unicodedata import normalize
 
 from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
@@ -41,6 +42,14 @@ def _alike(layout: Layout) -> Iterator[Doubt]:
         if len(alike) > 1:
             yield Doubt(
                 f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
+            )
+    of_letters: dict[str, str] = {}
+    for name in sorted(layout.classes):
+        if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
+            yield Doubt(
+                f"labels {first!a} and {name!a} look the same, but write an accented letter in two ways: write them alike, or "
+                f"name both in data.classes if they are two classes.",
+                stops=True,
             )
 
 

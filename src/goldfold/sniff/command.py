@@ -7,11 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from goldfold.config import load
-from goldfold.data.files import without_suffix
+from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
-from goldfold.sniff import class_doubts, coco, folders, groups, labels, masks, pictures, report, stacks, voc
+from goldfold.sniff import (
+    class_doubts,
+    coco,
+    folders,
+    groups,
+    instances,
+    labels,
+    masks,
+    pictures,
+    report,
+    rle,
+    stacks,
+    voc,
+    yolo,
+)
 from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
@@ -23,13 +37,17 @@ Sniffer = Callable[[Tree, list[Table]], Layout | None]
 SNIFFERS: dict[str, Sniffer] = {
     "coco": coco.sniff,
     "voc": voc.sniff,
+    "yolo": yolo.sniff,
+    "instances": instances.sniff,
+    "rle": rle.sniff,
     "masks": masks.sniff,
     "csv": labels.sniff,
     "folder": folders.sniff,
 }
 LOOKED_FOR = (
     "class folders (<class>/*.jpg, also in train/, val/, test/); a CSV with a column of the images' names and one of labels; "
-    "images/ and masks/ of the same names; COCO's JSON; Pascal VOC's Annotations/*.xml"
+    "images/ and masks/ of the same names; <id>/images/ and <id>/masks/; a CSV of run lengths; COCO's JSON; Pascal VOC's "
+    "Annotations/*.xml; YOLO's labels/*.txt"
 )
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
@@ -102,19 +120,16 @@ def _splits(layout: Layout) -> list[Doubt]:
 def _names(tree: Tree) -> list[Doubt]:
     """Folders that could not be read, and names that a table cannot hold."""
     doubts = [Doubt(f"folder {name} cannot be read and is left out.") for name in tree.unreadable]
-    odd = [name for name in tree.images() if not name.isascii() and not _is_text(name)]
+    odd = [name for name in tree.images() if not name.isascii() and not is_text(name)]
     if odd:
         text = f"{number(len(odd), 'name')} of images are not UTF-8, e.g. {odd[0]!r}, and tables cannot hold them. Rename them."
         doubts.append(Doubt(text, stops=True))
+    unread = tree.files(*UNREAD)
+    if unread:
+        n = number(len(unread), "picture")
+        text = f"{n} in a format that goldfold does not read, passed over: {some(unread)}. Convert them."
+        doubts.append(Doubt(text))
     return doubts
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _n_gpus() -> int:
@@ -141,7 +156,7 @@ def _head(path: Path, out: Path) -> list[str]:
 
 def _write(out: Path, text: str) -> None:
     """The file, whole and valid, or nothing."""
-    if not _is_text(text):
+    if not is_text(text):
         raise DataError("a folder's name is not UTF-8, and the config cannot hold it. Rename the folder.")
     with atomic(out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -27,7 +27,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     images = tree.path(match.folder)
     layout = Layout(
         source="csv", task=_task(table, columns), title=f"{base(table.name)} beside {number(len(match.images), 'image')}",
-        likelihood=LIKELIHOOD * max(len(match.images) / max(tree.n_images[""], 1), 0.9),
+        likelihood=LIKELIHOOD * max(len(set(match.images.values())) / max(tree.n_images[""], 1), 0.9),
         data={"train": Setting(tree.path(table.name), f"{number(len(table.rows), 'row')}"),
               "images": Setting(images, f"the names of column {match.column!r} start here")},
         train=sorted(set(match.images.values())), splits={"train": len(match.images)},

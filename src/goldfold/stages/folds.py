@@ -1,6 +1,7 @@
 """manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def run(
     chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
-    known = _known(out, rule) if sticky and splitter not in UNKEPT else {}
+    known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
     numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
@@ -112,14 +113,20 @@ def _write_groups(
     write_if_changed(out / "test_groups.json", json.dumps(found))
 
 
-def _known(folder: Path, rule: dict[str, Any]) -> dict[str, int]:
-    """Folds of an earlier split by the same rule, by id."""
+def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, int]:
+    """Folds of an earlier split by the same rule, by id.
+
+    An image is known with or without the ``train/`` that the manifest puts before ids which another split shares, else one
+    new test image could move all others.
+    """
     table, split = folder / "train.csv", folder / "split.json"
     if not table.exists() or not split.exists() or read_json(split) != rule:
         return {}
     earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
     folds = earlier["fold"].astype(int)
-    return dict(zip(earlier["id"][folds >= 0], folds[folds >= 0], strict=True))
+    known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
+    names = ((id, (id, id.removeprefix("train/"), f"train/{id}")) for id in ids)
+    return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
 
 
 def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:

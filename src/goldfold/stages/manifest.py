@@ -157,7 +157,11 @@ def _answers(
     """The true targets of test images, by their own ids or by those of the sample file, flawed ones as in training."""
     where = "data.test_answers"
     written = dict(zip(test["id"], test["id"], strict=True)) | dict(zip(own_ids, test["id"], strict=True))
-    known = answers.assign(id=answers["id"].map(written)).dropna(subset="id").drop_duplicates("id")
+    known = answers.assign(id=answers["id"].map(written)).dropna(subset="id")
+    if len(twice := known["id"][known["id"].duplicated()]):
+        raise DataError(
+            f"{where}: {twice.nunique()} test images have two rows, first {twice.iloc[0]!r}. Keep one of each."
+        )
     images = test[list(COLUMNS)].merge(known, on="id")
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")

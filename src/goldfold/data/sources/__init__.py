@@ -7,6 +7,7 @@ import pandas as pd
 
 from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
+from goldfold.data.stacks import files_of
 from goldfold.runtime.errors import unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
@@ -50,7 +51,8 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     tables = SOURCES[source](**settings)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
-        refuse_outside((path for column in columns for path in column), _texts(settings.values()))
+        files = (file for column in columns for path in column for file in files_of(path))
+        refuse_outside(files, _texts(settings.values()))
     return tables
 
 

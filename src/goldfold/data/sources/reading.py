@@ -28,6 +28,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
     except ValueError as error:
+        _refuse_separator(_first_line(path), path, key)
         raise DataError(
             f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
             f"row, a value with a comma in quotes."
@@ -41,13 +42,23 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
 def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
     """Names of the columns, from the first row; one without a name is called after its place."""
     names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
-    for separator, called in OTHER_SEPARATORS.items():
-        if len(names) == 1 and separator in names[0]:
-            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
+    _refuse_separator(",".join(names), path, key)
     for number, name in enumerate(names):
         if name and name in names[:number]:
             raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]
+
+
+def _first_line(path: str | Path) -> str:
+    with open(path, encoding="utf-8-sig", errors="replace") as stream:
+        return stream.readline(10_000)
+
+
+def _refuse_separator(head: str, path: str | Path, key: str) -> None:
+    """Tell a header that other separators part; else values with a comma in them break the rows, and the message."""
+    for separator, called in OTHER_SEPARATORS.items():
+        if separator in head and "," not in head:
+            raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
 
 
 def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:

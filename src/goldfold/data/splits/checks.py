@@ -1,5 +1,8 @@
 """Splits that must not be: empty parts, parted groups, classes that are never learnt or scored, or unevenly."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -70,6 +73,13 @@ def deviations(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) ->
         content[folds == number].sum() / (whole * max((folds == number).sum(), 1) / n) - 1 for number in range(n_folds)
     ]
     return pd.DataFrame(rows, index=pd.RangeIndex(n_folds, name="fold")).fillna(0.0)
+
+
+def read_summary(path: str | Path) -> pd.DataFrame:
+    """``folds/summary.csv``: a row a fold; a class may be called ``fold`` too, which pandas would rename."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        names = next(csv.reader(stream))
+    return pd.read_csv(path, index_col=0).set_axis(names[1:], axis=1)
 
 
 def worst(table: pd.DataFrame) -> tuple[str, int, float]:

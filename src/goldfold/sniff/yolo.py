@@ -1,0 +1,105 @@
+"""Boxes in YOLO's text files, one an image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from goldfold.data.boxes import from_text
+from goldfold.data.sources.yolo import NO_LABELS, read
+from goldfold.data.sources.yolo_names import read_names
+from goldfold.runtime.errors import DataError
+from goldfold.sniff.box_looks import BoxesOf, count, describe
+from goldfold.sniff.found import Layout, Setting, number, spread
+from goldfold.sniff.tables import Table
+from goldfold.sniff.walk import Tree, base, common, join
+
+LIKELIHOOD = 0.9
+N_TRIED = 50
+SIDE_PX = 1000
+"""Shares of an image are looked at as if it had such sides."""
+
+
+def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
+    """Text files of five numbers that are called like images, and a list of the classes' names."""
+    notes = [name for name in tree.files(".txt") if base(name) != NO_LABELS and base(name)[:-4] in tree.stems]
+    tried = spread(notes, N_TRIED)
+    if not notes or sum(_is_label(tree.root / name) for name in tried) <= len(tried) / 2:
+        return None
+    root = common([*notes, *(image for name in tried for image in tree.stems[base(name)[:-4]])])
+    layout = Layout(
+        source="yolo", task="detection", title="boxes in YOLO's text files", likelihood=LIKELIHOOD, folder=root,
+        data={"train": Setting(tree.path(root), f"images and {number(len(notes), 'label file')}")},
+        train=[], splits={"train": 0},
+    )  # fmt: skip
+    names = next(_names(tree), None)
+    if names is None:
+        layout.data["names"] = Setting(tree.path("data.yaml"), "to be written: a name for each class number")
+        layout.doubt(f"no data.yaml and no {NO_LABELS} with the names of the classes. Write one.", stops=True)
+        layout.train = [image for name in notes for image in tree.stems[base(name)[:-4]]]
+        return layout
+    layout.data["names"] = Setting(tree.path(names), "names of the class numbers")
+    _with_test(tree, layout, root)
+    _read(tree, layout)
+    return layout
+
+
+def _is_label(path: Path) -> bool:
+    """Whether a file is empty, or begins with a class number and four more."""
+    try:
+        words = path.read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
+        return not words or (len(words) >= 5 and words[0].isdigit() and all(float(word) >= 0 for word in words))
+    except (OSError, ValueError):
+        return False
+
+
+def _names(tree: Tree) -> Iterator[str]:
+    """Files that name classes, the likeliest first."""
+    for name in [*tree.files("data.yaml"), *tree.files(".yaml", ".yml"), *tree.files(NO_LABELS, ".names")]:
+        try:
+            read_names(str(tree.root / name))
+        except DataError:
+            continue
+        yield name
+
+
+def _with_test(tree: Tree, layout: Layout, root: str) -> None:
+    """Test images beside the training images, and their boxes where all have some."""
+    for images, labels in (("images/test", "labels/test"), ("test/images", "test/labels"), ("test", "test")):
+        folder, notes = join(root, images), join(root, labels)
+        if not tree.n_images.get(folder):
+            continue
+        layout.data["test"] = Setting(tree.path(folder), "images to predict")
+        layout.test = tree.images(folder)
+        layout.splits["test"] = len(layout.test)
+        there = set(tree.folders[notes].others) if notes in tree.folders else set()
+        if all(f"{base(name).rpartition('.')[0]}.txt" in there for name in layout.test):
+            layout.data["test_answers"] = Setting(
+                tree.path(notes), "the test images' boxes: for a score in the report alone"
+            )
+        return
+
+
+def _read(tree: Tree, layout: Layout) -> None:
+    """Images and boxes as the source has them, or what it says against them."""
+    try:
+        table = read(**{key: setting.value for key, setting in layout.data.items()})["train"]
+    except DataError as error:
+        layout.doubt(str(error), stops=True)
+        return
+    root = tree.root.as_posix()
+    layout.train = [path if root == "." else path.removeprefix(f"{root}/") for path in table["path"]]
+    layout.train = [path for path in layout.train if not path.endswith(".*")]
+    layout.splits["train"] = len(layout.train)
+    known = table[table["shares"].notna()]
+    describe(layout, count(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
+    if n := len(table) - len(known):
+        layout.doubt(
+            f"{number(n, 'image')} without a label file: they are left out; an empty file says that there is nothing."
+        )
+    if n := len(table) - len(layout.train):
+        layout.data["on_missing_image"] = Setting("quarantine", f"{number(n, 'label file')} without an image")
+        layout.doubt(f"{number(n, 'label file')} without an image: they are left out.")
+
+
+def _boxes(id: str, text: str) -> BoxesOf:
+    labels, corners = from_text(text)
+    return BoxesOf(id, list(labels), (corners * SIDE_PX).tolist(), (SIDE_PX, SIDE_PX))
