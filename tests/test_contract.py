@@ -592,7 +592,7 @@ def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("scenes"))
 
 
-TARGETS = {"label", "mask", "runs", "boxes", "shares"}
+TARGETS = {"label", "mask", "runs", "boxes", "shares", "labels", "value"}
 """Run lengths become masks, and shares of the image's size boxes, once the images' sizes are known."""
 
 
