@@ -118,7 +118,16 @@ def test_blanks_around_a_label_are_no_other_class() -> None:
 
 # --- paths that lead elsewhere
 
-OUT = ["../secret.png", "a/../../secret.png", "..\\secret.png", "/secret.png", "C:\\secret.png"]
+OUT = [
+    "../secret.png",
+    "a/../../secret.png",
+    "..\\secret.png",
+    "/secret.png",
+    "C:\\secret.png",
+    "\\\\host\\secret.png",
+    '["/secret.png"]',
+]
+"""The last is how goldfold's own tables write an image of several files."""
 
 
 @pytest.mark.parametrize("name", OUT)
@@ -136,13 +145,45 @@ def test_a_path_that_leads_out_of_the_data_is_refused_wherever_it_is_listed(name
             read(source, **settings)
         assert str(caught.value) == (
             f"{settings['train']}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' "
-            f"and a '/' in front."
+            f"and a '/' or '[\"' in front."
         )
 
 
 def test_dots_and_colons_in_names_lead_nowhere() -> None:
     names = ["a..b/1.png", "./x.png", "...", "a:b.png", "sub\\1.png"]
     assert [inside(name, "t") for name in names] == ["a..b/1.png", "x.png", "...", "a:b.png", "sub/1.png"]
+
+
+@pytest.mark.parametrize("what", ["stack", "instances"])
+def test_no_file_of_an_image_or_mask_of_several_may_be_a_link_to_outside(what: str) -> None:
+    put("secret.png", "data/1/images/1.png", "data/1/masks/a.png", "data/s_red.png", "data/s_green.png")
+    link = Path("data/1/masks/b.png" if what == "instances" else "data/s_blue.png")
+    link.symlink_to(Path("secret.png").resolve())
+    settings = {
+        "stack": ("csv", {"train": write("t.csv", "id,label\ns,x\n"), "images": "data", "stack": ["red", "blue"]}),
+        "instances": ("instances", {"train": "data/../data2"}),
+    }
+    Path("data2").mkdir(), Path("data/1").rename("data2/1")
+    source, named = settings[what]
+    with pytest.raises(DataError, match=rf"{link.name} leads to .*secret\.png, which lies outside the folders"):
+        read(source, **named)
+    assert len(read(source, **named, outside_links="follow")["train"]) >= 1
+
+
+def test_a_name_that_would_break_goldfold_s_own_tables_is_refused() -> None:
+    put("data/a/one\nline.png", "data/b/x.png")
+    assert read("folder", train="data")["train"]["id"].tolist() == ["a/one\nline", "b/x"]
+    put("data/b/car\rriage.png")
+    with pytest.raises(DataError, match=r"^train: id 'b/car\\rriage' has a carriage return in it\. Rename it\."):
+        read("folder", train="data")
+
+
+def test_nested_beyond_reading_is_told_as_broken() -> None:
+    put("data/a.png"), write("data/a.txt", "0 .5 .5 .2 .2")
+    with pytest.raises(DataError, match=r"^data\.train: t\.json is not JSON: maximum recursion depth"):
+        read("coco", train=write("t.json", "[" * 200_000), images="data")
+    with pytest.raises(DataError, match=r"^data\.names: n\.yaml: maximum recursion depth"):
+        read("yolo", train="data", names=write("n.yaml", "names: " + "[" * 2000))
 
 
 # --- annotation files

@@ -84,7 +84,7 @@ def _load(path: str, key: str, keys: Sequence[str]) -> dict[str, list[dict[str, 
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{key}: cannot read {path}: {error}. Correct the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{key}: {path} is not JSON: {error}. A COCO file is needed.") from error
     for name in keys:
         if not isinstance(content, dict) or name not in content:
