@@ -1,6 +1,8 @@
 """What tables, lists and annotation files of users hold that is easily read wrong: separators, names, numbers, paths."""
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -133,9 +135,37 @@ def test_blanks_around_a_label_are_no_other_class() -> None:
     assert manifest_of(["cat", "cat  ", "\tcat", '" dog"', "dog"]) == ["cat", "dog"]
 
 
+def test_time_and_memory_of_a_table_grow_no_faster_than_its_rows() -> None:
+    """A million rows: docs/data-figures.md. Reading that looks through all rows for each would take 16 times as long here."""
+    put("images/a.png")
+    worked, peaks = [], []
+    for n in (15_000, 60_000):
+        rows = "".join(f"r{number},a.png,c{number % 10}\n" for number in range(n))
+        source = {"train": write("t.csv", f"id,file,label\n{rows}"), "images": "images", "image_column": "file"}
+        read("csv", **source)
+        start = time.process_time()
+        assert len(read("csv", **source)["train"]) == n
+        worked.append(time.process_time() - start)
+        tracemalloc.start()
+        read("csv", **source)
+        peaks.append(tracemalloc.get_traced_memory()[1] / n)
+        tracemalloc.stop()
+    assert worked[1] < 10 * worked[0]
+    assert max(peaks) < 2_000, "bytes a row"
+
+
 # --- paths that lead elsewhere
 
-OUT = ["../secret.png", "a/../../secret.png", "..\\secret.png", "/secret.png", "C:\\secret.png"]
+OUT = [
+    "../secret.png",
+    "a/../../secret.png",
+    "..\\secret.png",
+    "/secret.png",
+    "C:\\secret.png",
+    "\\\\host\\secret.png",
+    '["/secret.png"]',
+]
+"""The last is how goldfold's own tables write an image of several files."""
 
 
 @pytest.mark.parametrize("name", OUT)
@@ -153,13 +183,45 @@ def test_a_path_that_leads_out_of_the_data_is_refused_wherever_it_is_listed(name
             read(source, **settings)
         assert str(caught.value) == (
             f"{settings['train']}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' "
-            f"and a '/' in front."
+            f"and a '/' or '[\"' in front."
         )
 
 
 def test_dots_and_colons_in_names_lead_nowhere() -> None:
     names = ["a..b/1.png", "./x.png", "...", "a:b.png", "sub\\1.png"]
     assert [inside(name, "t") for name in names] == ["a..b/1.png", "x.png", "...", "a:b.png", "sub/1.png"]
+
+
+@pytest.mark.parametrize("what", ["stack", "instances"])
+def test_no_file_of_an_image_or_mask_of_several_may_be_a_link_to_outside(what: str) -> None:
+    put("secret.png", "data/1/images/1.png", "data/1/masks/a.png", "data/s_red.png", "data/s_green.png")
+    link = Path("data/1/masks/b.png" if what == "instances" else "data/s_blue.png")
+    link.symlink_to(Path("secret.png").resolve())
+    settings = {
+        "stack": ("csv", {"train": write("t.csv", "id,label\ns,x\n"), "images": "data", "stack": ["red", "blue"]}),
+        "instances": ("instances", {"train": "data/../data2"}),
+    }
+    Path("data2").mkdir(), Path("data/1").rename("data2/1")
+    source, named = settings[what]
+    with pytest.raises(DataError, match=rf"{link.name} leads to .*secret\.png, which lies outside the folders"):
+        read(source, **named)
+    assert len(read(source, **named, outside_links="follow")["train"]) >= 1
+
+
+def test_a_name_that_would_break_goldfold_s_own_tables_is_refused() -> None:
+    put("data/a/one\nline.png", "data/b/x.png")
+    assert read("folder", train="data")["train"]["id"].tolist() == ["a/one\nline", "b/x"]
+    put("data/b/car\rriage.png")
+    with pytest.raises(DataError, match=r"^train: id 'b/car\\rriage' has a carriage return in it\. Rename it\."):
+        read("folder", train="data")
+
+
+def test_nested_beyond_reading_is_told_as_broken() -> None:
+    put("data/a.png"), write("data/a.txt", "0 .5 .5 .2 .2")
+    with pytest.raises(DataError, match=r"^data\.train: t\.json is not JSON: maximum recursion depth"):
+        read("coco", train=write("t.json", "[" * 200_000), images="data")
+    with pytest.raises(DataError, match=r"^data\.names: n\.yaml: maximum recursion depth"):
+        read("yolo", train="data", names=write("n.yaml", "names: " + "[" * 2000))
 
 
 # --- annotation files

@@ -366,7 +366,7 @@ def coco_file(**changes: Any) -> dict[str, Any]:
         "annotations": [
             {"id": 1, "image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4.5]},
             {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, -2, 4], "iscrowd": 0},
-            {"id": 3, "image_id": 9, "category_id": 1, "iscrowd": 1},
+            {"id": 3, "image_id": 7, "category_id": 1, "iscrowd": 1},
         ],
         "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
         **changes,
@@ -393,7 +393,9 @@ def test_coco_boxes_become_corners(capsys: pytest.CaptureFixture[str]) -> None:
         },
         {"id": "2", "path": "raw/2.png", "coco_id": "9", "boxes": "[]", "group": "h"},
     ]
-    assert capsys.readouterr().out == "train.json: 1 crowd annotations (iscrowd) are left out\n"
+    assert (
+        capsys.readouterr().out == "train.json: 1 crowd annotations (iscrowd) are left out; 0 images have no others\n"
+    )
     assert tables["test"].to_dict("records") == [
         {"id": "x/3", "path": "raw/x/3.png", "coco_id": "t"},
         {"id": "x/4", "path": "raw/x/4.png", "coco_id": "4"},
@@ -403,6 +405,14 @@ def test_coco_boxes_become_corners(capsys: pytest.CaptureFixture[str]) -> None:
         {"id": "x/4", "boxes": '[["cat",0,0,NaN,1]]'},
     ]
     assert list(tables["unlabeled"]["id"]) == ["u"]
+
+
+def test_an_image_of_crowds_alone_is_no_negative(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 4, 4], "iscrowd": 1}] * 2
+    table = coco.read(write("train.json", coco_file(annotations=notes)), "raw")["train"]
+    assert table["boxes"].isna().tolist() == [True, False], "the other one has no objects at all"
+    assert table["boxes"][1] == "[]"
+    assert "2 crowd annotations (iscrowd) are left out; 1 images have no others" in capsys.readouterr().out
 
 
 def test_coco_without_a_test_list_takes_all_images_of_the_folder() -> None:

@@ -1,6 +1,7 @@
 """Whether two sets of images can be told apart: said where it is so, and not where it is not."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from goldfold.data import shift
 from goldfold.data.adversarial import compare
 from goldfold.data.shift import between
 from goldfold.data.shift_features import FEATURES, look, of_pixels
+from goldfold.data.stacks import joined
 from goldfold.runtime.fingerprint import sha256_of
 
 N_SPLITS = 30
@@ -96,6 +98,23 @@ def test_a_planted_shift_is_found_named_and_remembered(in_tmp: Path, monkeypatch
     assert chosen.images == found.images
     monkeypatch.setattr(shift, "look_at", lambda *_: pytest.fail("looked again"))
     assert between(train, test, most=25, workers=1) == found
+
+
+@pytest.mark.parametrize("rule", ["full_range", [0, 40_000], "percentile"])
+def test_brightness_of_16_bit_stacks_is_a_shift_where_the_rule_lets_networks_see_it(rule: Any, in_tmp: Path) -> None:
+    def stack(number: int, added: int) -> dict[str, str]:
+        files = [f"{number}_{channel}.png" for channel in range(4)]
+        for seed, file in enumerate(files):
+            pixels = np.random.default_rng(number * 4 + seed).integers(0, 20_000, (12, 12)) + added
+            cv2.imwrite(file, pixels.astype(np.uint16))
+        return {"id": str(number), "path": joined(files), "sha256": str(number), "unit": f"group {number // 2}"}
+
+    train = pd.DataFrame([stack(number, 0) for number in range(24)])
+    test = pd.DataFrame([stack(number, 15_000) for number in range(24, 48)])
+    found = between(train, test, most=50, workers=1, scale_16bit=rule)
+    assert found is not None
+    assert found.is_seen == (rule != "percentile"), "percentiles take it away from networks too"
+    assert (found.auc.value > 0.9) == found.is_seen
 
 
 def test_files_that_cannot_be_read_do_not_count(in_tmp: Path) -> None:

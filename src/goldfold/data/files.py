@@ -16,6 +16,8 @@ UNREAD = frozenset(
 )
 """Suffixes of pictures that goldfold does not read, and passes over where it looks for images."""
 
+STACK = '["'
+"""How a path of several files begins (`goldfold.data.stacks`): a name must not pass for one."""
 PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")
 """Names that need no second look: a million of them take a second instead of half a minute."""
 
@@ -73,13 +75,14 @@ def inside(name: str, where: str) -> str:
     Raises:
         DataError: it leads out of the folder that it starts from.
     """
-    if PLAIN.fullmatch(name):
+    if PLAIN.fullmatch(name) and not name.startswith(STACK):
         return name
     plain = PurePosixPath(name.replace("\\", "/"))
-    if plain.is_absolute() or ".." in plain.parts or PureWindowsPath(name).is_absolute():
+    is_elsewhere = plain.is_absolute() or PureWindowsPath(name).is_absolute()
+    if is_elsewhere or ".." in plain.parts or name.startswith(STACK):
         raise DataError(
-            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' in "
-            f"front."
+            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' or "
+            f"'{STACK}' in front."
         )
     return str(plain)
 

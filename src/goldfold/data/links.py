@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from goldfold.data.files import SUFFIXES, files_below
+from goldfold.data.stacks import files_of, is_stack
 from goldfold.runtime.errors import DataError
 
 
@@ -12,7 +14,7 @@ def refuse_outside(paths: Iterable[str], roots: Iterable[str]) -> None:
     """Let no file be read that lies elsewhere than it seems: what a copy of the data would lack, or nobody meant to show.
 
     Args:
-        paths: files and folders of the data; those that are not there are passed over.
+        paths: files, stacks of files and folders of the data; those that are not there are passed over.
         roots: the folders that the config names, each of which may be a link itself.
 
     Raises:
@@ -20,13 +22,22 @@ def refuse_outside(paths: Iterable[str], roots: Iterable[str]) -> None:
     """
     folders = {os.path.realpath(root) for root in roots if os.path.isdir(root)}
     real = lru_cache(maxsize=None)(os.path.realpath)
-    outside = [path for path in paths if _leaves(path, real(os.path.dirname(path)), folders)]
+    files = (file for path in paths for file in _files(path))
+    outside = [file for file in files if _leaves(file, real(os.path.dirname(file)), folders)]
     if outside:
         raise DataError(
             f"{outside[0]} leads to {Path(outside[0]).resolve()}, which lies outside the folders of the data "
             f"({len(outside)} such files). Copy what is meant, name that folder in the config, or set data.outside_links: "
             f"follow."
         )
+
+
+def _files(path: str) -> list[str]:
+    """Files of an image or a mask, and the folder that a mask of several files is."""
+    if is_stack(path):
+        return files_of(path)
+    is_folder = not os.path.splitext(path)[1] and os.path.isdir(path)
+    return [path, *(os.path.join(path, name) for name in files_below(Path(path), SUFFIXES))] if is_folder else [path]
 
 
 def _leaves(path: str, real_folder: str, roots: set[str]) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.data.adversarial import Auc, alone, compare
+from goldfold.data.depth import DEFAULT, Rule
 from goldfold.data.looking import look_at
 from goldfold.data.shift_features import FEATURES, OF_THE_FILE, look
 from goldfold.runtime import source
@@ -58,20 +60,26 @@ class Shift:
         return self.auc.low > 0.5
 
 
-def between(first: pd.DataFrame, second: pd.DataFrame, most: int, workers: int) -> Shift | None:
+def between(
+    first: pd.DataFrame, second: pd.DataFrame, most: int, workers: int, scale_16bit: Rule = DEFAULT
+) -> Shift | None:
     """Compare two tables; what came of the same images is remembered. None where too few of them can be read.
 
     Args:
         first, second: id, path, sha256; ``unit`` where images belong together.
         most: images a side; of more, those with the lowest hash of the id are looked at, the same ones every time.
         workers: processes that read images.
+        scale_16bit: how images of 16 bits become 8: brightness that networks see is a shift.
     """
     tables = [_chosen(table, most) for table in (first, second)]
-    told = json.dumps([_version(), [table[["id", "sha256", "unit"]].to_numpy().tolist() for table in tables]])
+    told = json.dumps(
+        [_version(), scale_16bit, [table[["id", "sha256", "unit"]].to_numpy().tolist() for table in tables]]
+    )
     path = FOLDER / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.json"
     known = _remembered(path)
     if known is None:
-        seen = look_at((path for table in tables for path in table["path"]), look, workers)
+        look_so = look if scale_16bit == DEFAULT else partial(look, scale_16bit=scale_16bit)
+        seen = look_at((path for table in tables for path in table["path"]), look_so, workers)
         tables = [table[[bool(seen.get(path, ("", []))[1]) for path in table["path"]]] for table in tables]
         values = [[seen[path][1] for path in table["path"]] for table in tables]
         features = np.array([*values[0], *values[1]], dtype=np.float64).reshape(-1, len(FEATURES))

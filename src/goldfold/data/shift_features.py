@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.data.decode import Undecodable, native
-from goldfold.data.depth import to_8_bits
+from goldfold.data.depth import DEFAULT, Rule, to_8_bits
 from goldfold.data.looking import Seen
 from goldfold.data.stacks import files_of
 from goldfold.data.viewing import as_colours
@@ -49,10 +49,10 @@ OF_THE_FILE = ("image size", "file")
 """Kinds that a network does not see, or hardly, once images are resized."""
 
 
-def look(path: str) -> Seen:
-    """Features of one file, empty where it cannot be decoded."""
+def look(path: str, scale_16bit: Rule = DEFAULT) -> Seen:
+    """Features of one file with the 8 bits that networks are shown, empty where it cannot be decoded."""
     try:
-        image = as_colours(to_8_bits(native(path)))
+        image = as_colours(to_8_bits(native(path), scale_16bit))
     except Undecodable:
         return []
     height, width = image.shape[:2]

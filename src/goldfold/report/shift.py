@@ -32,7 +32,7 @@ def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> 
     tables = {split: _with_units(table, split, copies) for split, table in results.tables.items() if "path" in table}
     others = [split for split in ("test", "unlabeled") if split in tables and "train" in tables]
     return {
-        split: between(tables["train"], tables[split], most, workers)
+        split: between(tables["train"], tables[split], most, workers, results.settings["data"]["scale_16bit"])
         if min(len(tables["train"]), len(tables[split])) >= FEWEST
         else None
         for split in others

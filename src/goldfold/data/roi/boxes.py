@@ -145,7 +145,7 @@ def _coco_results(path: str) -> pd.DataFrame:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{KEY}: cannot read {path}: {error}. Correct the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{KEY}: {path} is not JSON: {error}. COCO results are needed.") from error
     if not isinstance(content, list):
         raise DataError(

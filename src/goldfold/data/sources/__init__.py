@@ -1,6 +1,6 @@
 """Where images and labels come from. Each source gives tables of the same shape."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
 from goldfold.data.stacks import files_of
-from goldfold.runtime.errors import unknown
+from goldfold.runtime.errors import DataError, unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "digits": digits.read,
@@ -49,11 +49,21 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     if source not in SOURCES:
         raise unknown("data source", source, SOURCES)
     tables = SOURCES[source](**settings)
+    _refuse_line_ends(tables)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
         files = (file for column in columns for path in column for file in files_of(path))
         refuse_outside(files, _texts(settings.values()))
     return tables
+
+
+def _refuse_line_ends(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Carriage returns within a text would part its row when goldfold's own tables are read again."""
+    for split, rows in tables.items():
+        for column in rows:
+            text = next((text for text in rows[column] if isinstance(text, str) and "\r" in text), None)
+            if text is not None:
+                raise DataError(f"{split}: {column} {text!r} has a carriage return in it. Rename it.")
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

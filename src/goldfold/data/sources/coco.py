@@ -28,7 +28,7 @@ def read(
     """Tables of COCO files; ids are file names without suffix, ``boxes`` is text as `goldfold.data.boxes` writes it.
 
     ``coco_id`` is the file's own id of the image, ``categories`` has those of the classes (name, id). An image without
-    annotations has the boxes ``[]``.
+    annotations has the boxes ``[]``; where there are crowds alone, they are missing.
 
     Args:
         train: COCO file with images, annotations and categories.
@@ -84,7 +84,7 @@ def _load(path: str, key: str, keys: Sequence[str]) -> dict[str, list[dict[str, 
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{key}: cannot read {path}: {error}. Correct the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{key}: {path} is not JSON: {error}. A COCO file is needed.") from error
     for name in keys:
         if not isinstance(content, dict) or name not in content:
@@ -124,18 +124,22 @@ def _boxed(path: str, images: str, key: str) -> tuple[pd.DataFrame, pd.DataFrame
     names = dict(zip(categories, _distinct(content["categories"], "name", "categories", path), strict=True))
     labels: dict[Hashable, list[str]] = {entry["id"]: [] for entry in content["images"]}
     corners: dict[Hashable, list[list[float]]] = {number: [] for number in labels}
-    crowds = 0
+    crowds: list[Any] = []
     for number, entry in enumerate(content["annotations"]):
         if entry.get("iscrowd"):
-            crowds += 1
+            crowds.append(entry.get("image_id"))
             continue
         where = f"{path}: annotation {entry.get('id', f'number {number + 1}')}"
         image = _known(entry, "image_id", labels, "images", where)
         labels[image].append(str(names[_known(entry, "category_id", names, "categories", where)]))
         corners[image].append(_corners(entry, where))
+    alone = {number for number in crowds if isinstance(number, Hashable) and labels.get(number) == []}
     if crowds:
-        print(f"{path}: {crowds} crowd annotations (iscrowd) are left out", flush=True)
-    boxes = [to_text(labels[number], np.array(corners[number])) for number in labels]
+        print(
+            f"{path}: {len(crowds)} crowd annotations (iscrowd) are left out; {len(alone)} images have no others",
+            flush=True,
+        )
+    boxes = [None if number in alone else to_text(labels[number], np.array(corners[number])) for number in labels]
     numbers = pd.DataFrame({"name": list(map(str, names.values())), "id": list(names)})
     return table.assign(boxes=boxes), numbers
 

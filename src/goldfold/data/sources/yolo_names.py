@@ -35,7 +35,7 @@ def read_names(path: str) -> dict[int, str]:
         raise DataError(
             f"{KEY}: cannot read {path}: {error}. Name data.yaml, or a text file with a name a line."
         ) from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{KEY}: {path}: {error}. Correct the file.") from error
     names = {number: name.strip() if isinstance(name, str) else name for number, name in named.items()}
     for number, name in names.items():
