@@ -7,7 +7,6 @@ import pandas as pd
 
 from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
-from goldfold.data.stacks import files_of
 from goldfold.runtime.errors import DataError, unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
@@ -52,8 +51,7 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     _refuse_line_ends(tables)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
-        files = (file for column in columns for path in column for file in files_of(path))
-        refuse_outside(files, _texts(settings.values()))
+        refuse_outside((path for column in columns for path in column), _texts(settings.values()))
     return tables
 
 
