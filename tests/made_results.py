@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from goldfold.data.copies import Policy, settle
 from goldfold.data.predictions import Arrays, save
 from goldfold.data.scored import scored
 from goldfold.metrics import score
@@ -65,6 +66,9 @@ def write_results(
     for split, table in {"train": train, "test": test, "answers": answers}.items():
         if table is not None:
             write(root / "folds" / f"{split}.csv", table.to_csv(index=False))
+    images = {split: table for split, table in {"train": train, "test": test}.items() if table is not None}
+    _, same = settle(images, pd.DataFrame(), [], Policy(within="ignore"))
+    write(root / "folds" / "duplicates.csv", same.to_csv(index=False))
     write(root / "folds" / "classes.json", json.dumps(task.classes))
     write(root / "folds" / "quarantine.csv", "split,id,path,part,reason\n")
     by_fold = train["fold"].astype(int)

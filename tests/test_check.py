@@ -158,10 +158,10 @@ def test_copies_are_told_within_and_across_the_splits(capsys: pytest.CaptureFixt
     Path("test.csv").write_text("id\nt\n")
     said = run(capsys)[1]
     for doubt in (
-        "1 groups of training images are copies of each other, first '00' and '01' (nearly the same picture): each group is kept",
-        "1 groups of copies span train+test, first '00' and '01' (nearly the same picture): the score on such test images",
-        "1 groups of copies span train+unlabeled, first '00' and '01' (nearly the same picture): the unlabeled images are left",
-        "1 groups of copies have more than one label, first: '00' is 'dog', '01' is 'cat'",
+        "1 group of training images that are copies of each other, first '00' and '01' (nearly the same picture): each",
+        "1 group of copies across train+test, first '00' and '01' (nearly the same picture): the score on such test images",
+        "1 group of copies across train+unlabeled, first '00' and '01' (nearly the same picture): the unlabeled images are left",
+        "1 group of copies with more than one label, first: '00' is 'dog', '01' is 'cat'",
     ):
         assert f"  {doubt}" in said
     assert "  unlabeled u (more/u.png): looks like training image 00" in said

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from goldfold.check import check
 from goldfold.config import slices
 from goldfold.config.load import parse
-from goldfold.data import duplicates, perceptual
+from goldfold.data import copies, duplicates, perceptual
 from goldfold.data.splits import split
 from goldfold.data.together import COLUMN, joined
 from goldfold.runtime.errors import ConfigError, DataError
@@ -78,7 +78,7 @@ def test_copies_share_a_fold_and_all_others_stay_where_they_were(capsys: pytest.
     assert before.loc[copies, "fold"].nunique() > 1 == after.loc[copies, "fold"].nunique()
     rest = before.index.difference(copies)
     assert after.loc[rest, "fold"].equals(before.loc[rest, "fold"])
-    assert "1 groups of copies among 4 training images, each in one fold" in capsys.readouterr().out
+    assert "1 group of copies among 4 training images, kept together" in capsys.readouterr().out
     found = duplicates.read("folds/duplicates.csv")
     assert found[["id", "kind", "n_labels", "path"]].to_numpy().tolist() == [
         [id, kind, 2, f"images/{id}.png"] for id, kind in zip(copies, ["exact", "near", "near", "exact"], strict=True)
@@ -96,9 +96,9 @@ def test_folds_of_a_column_stay_and_copies_that_they_part_are_told(capsys: pytes
     folds.run(manifest="manifest", folder="folds", **slices.folds(config))
     own = dict(zip(table["id"], np.arange(len(table)) // 2 % 3, strict=True))
     assert pd.read_csv("folds/train.csv", dtype={"id": str}).set_index("id")["fold"].to_dict() == own
-    assert "1 groups of copies lie in several folds: no fold learns" in capsys.readouterr().out
+    assert "1 group of copies over several folds: no fold learns" in capsys.readouterr().out
     Path("config.yaml").write_text(yaml.safe_dump(values))
-    assert any("1 groups of copies lie in several folds: a fold does" in doubt for doubt in check("config.yaml").doubts)
+    assert any("1 group of copies over several folds: a fold does" in doubt for doubt in check("config.yaml").doubts)
 
 
 @pytest.mark.usefixtures("scenes")
@@ -142,12 +142,31 @@ def test_copies_with_another_number_are_told_and_one_number_may_be_written_in_tw
     numbers = {"00": "1", "02": "1.0", "04": "1e0", "06": "1.5"}
     table.assign(y=[numbers.get(id, id) for id in table["id"]]).to_csv("train.csv", index=False)
     data = {"target_column": "y", "task": "regression"}
-    with pytest.raises(DataError, match=r"1 groups of copies have more than one label: .*train '06' is '1\.5'"):
+    with pytest.raises(DataError, match=r"1 group of copies with more than one label: .*train '06' is '1\.5'"):
         made(**data, on_two_labels="fail")
     made(**data)
     found = duplicates.read("manifest/duplicates.csv").set_index("id")
     assert found.loc[list(numbers), "label"].tolist() == ["1", "1", "1", "1.5"]
     assert found.loc[list(numbers), "n_labels"].tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["mask", "boxes"])
+def test_masks_and_boxes_are_compared_where_images_have_the_same_bytes(name: str) -> None:
+    first, other = {"mask": ("m0", "m1"), "boxes": ('[["a", 0, 0, 5, 5], ["b", 1, 2, 3, 4]]', '[["a", 0, 0, 5, 6]]')}[
+        name
+    ]
+    turned = {"mask": "m0", "boxes": '[["b", 1, 2, 3, 4], ["a", 0, 0, 5, 5]]'}[name]  # the same in another order
+    table = pd.DataFrame({
+        "id": list("abcdef"), "path": list("abcdef"), "sha256": ["x", "x", "y", "y", "z", "w"],
+        {"mask": "mask_sha256"}.get(name, name): [first, turned, first, other, other, None],
+    })  # fmt: skip
+    tables, found = copies.settle(
+        {"train": table}, pd.DataFrame(), [], copies.Policy("ignore", two_labels="quarantine")
+    )
+    assert found.set_index("id")["label"].to_dict() == dict(
+        zip("abcd", (f"{name} {number}" for number in (1, 1, 1, 2)), strict=True)
+    )
+    assert tables["train"]["id"].tolist() == ["a", "b", "e", "f"]
 
 
 @pytest.mark.usefixtures("scenes")
@@ -170,9 +189,9 @@ def test_of_copies_the_one_that_is_validated_stays() -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ({"duplicates": "fail"}, r"1 groups of copies are training images alike: train '00' is 'dog', train '02' is 'dog', "
+        ({"duplicates": "fail"}, r"1 group of copies among training images: train '00' is 'dog', train '02' is 'dog', "
          r"train '04' is 'dog', train '06' is 'cat'\. .* data.duplicates: group or drop"),
-        ({"on_two_labels": "fail"}, r"1 groups of copies have more than one label: train '00' is 'dog', .*quarantine or keep"),
+        ({"on_two_labels": "fail"}, r"1 group of copies with more than one label: train '00' is 'dog', .*quarantine or keep"),
     ],
 )  # fmt: skip
 def test_copies_end_the_run_where_they_must_not_be(data: dict[str, Any], text: str) -> None:
@@ -194,7 +213,7 @@ def test_pool_and_test_images_that_copy_others_are_told_and_kept_out() -> None:
     gone = {id: reason for id, reason in left_out().items() if not id.startswith("u")}
     assert gone == dict.fromkeys(("00", "02", "04", "06"), "is a copy of test image t0")
     with pytest.raises(
-        DataError, match=r"1 groups of copies lie in training and test set: train '00' is 'dog', .*'t0'"
+        DataError, match=r"1 group of copies in both training and test set: train '00' is 'dog', .*'t0'"
     ):
         made(test="test.csv", unlabeled="more", duplicates_across="fail")
     made(test="test.csv", unlabeled="more", duplicates="ignore")

@@ -10,8 +10,8 @@ import pytest
 from goldfold.data.cache import CachedImages, build, shard_of
 from goldfold.data.decode import Undecodable, decode, resize
 from goldfold.data.files import images_below
+from goldfold.data.reading import read_csv
 from goldfold.data.sources import read
-from goldfold.data.sources.reading import read_csv
 from goldfold.data.transforms import FLIPS, PRESETS, Augment
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.fingerprint import sha256_of

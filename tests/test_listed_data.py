@@ -13,8 +13,8 @@ import pytest
 
 from conftest import FORM, TASK, save_picture
 from goldfold.data.files import inside
+from goldfold.data.reading import read_csv
 from goldfold.data.sources import read
-from goldfold.data.sources.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.stages import manifest
 

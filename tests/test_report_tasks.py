@@ -166,7 +166,8 @@ def section(html: str, name: str) -> str:
 def test_masks_of_several_classes(build: Build) -> None:
     html = page_of(build("segmentation", ["cat", "dog"], models=("first", "second")))
     assert sections(html) == [
-        "notes", "leaderboard", "curves", "classes", "confusion", "images", "ensemble", "data", "run",
+        "notes", "leaderboard", "curves", "classes", "confusion", "images", "ensemble", "data", "copies", "shift",
+        "run",
     ]  # fmt: skip
     images = section(html, "images")
     assert images.count("data:image/jpeg;base64,") == 6 + 3 + 1
@@ -193,7 +194,8 @@ def test_masks_of_one_class_have_no_confusion(build: Build) -> None:
 def test_boxes(build: Build) -> None:
     html = page_of(build("detection", ["cat", "dog"], models=("first", "second")))
     assert sections(html) == [
-        "notes", "leaderboard", "curves", "classes", "precision", "errors", "images", "ensemble", "data", "run",
+        "notes", "leaderboard", "curves", "classes", "precision", "errors", "images", "ensemble", "data", "copies",
+        "shift", "run",
     ]  # fmt: skip
     assert section(html, "images").count("data:image/jpeg;base64,") == 6 + 3 + 1
     assert "cat → dog" in words(section(html, "errors"))
@@ -242,10 +244,10 @@ def test_identical_images_with_different_targets(build: Build, name: str) -> Non
         train.loc[[0, 3], "sha256"] = "same"
         return train
 
-    html = words(page_of(build(name, ["a", "b"], change=twins)))
-    assert "Identical images with different labels" in html
-    assert "different labels" in html
-    assert "m0, m3" not in html
+    html = page_of(build(name, ["a", "b"], change=twins))
+    assert "Copies of an image with different labels 1 set" in words(section(html, "notes"))
+    what = {"segmentation": "mask", "detection": "boxes"}[name]
+    assert f"{what} 1 ↔ {what} 2" in section(html, "copies")
 
 
 def test_boxes_in_quarantine(build: Build) -> None:

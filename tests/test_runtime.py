@@ -249,7 +249,7 @@ EDITS = {
     "data/cache.py": {"folds", "train", "predict"},
     "data/building.py": {"folds", "cache", "train", "predict"},
     "data/sources/table.py": {"manifest"},
-    "data/sources/reading.py": {"manifest", "folds", "submit"},
+    "data/reading.py": {"manifest", "folds", "submit"},
     "data/integrity.py": {"manifest"},
     "inference/views.py": {"train", "predict"},
     "inference/predict.py": {"train", "predict"},

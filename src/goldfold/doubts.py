@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.data.files import UNREAD, files_below
+from goldfold.runtime.words import count
 
 FEW_IMAGES = 10
 RARE = 20
@@ -139,20 +140,21 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
 
     within = [rows for rows in by_cluster.values() if sum(row["split"] == "train" for row in rows) > 1]
     if within:
-        yield (
-            f"{len(within)} groups of training images are copies of each other, {told(within)}: {WITHIN[policy['within']]}"
-        )
+        groups = f"{count(len(within), 'group')} of training images that are copies of each other"
+        yield f"{groups}, {told(within)}: {WITHIN[policy['within']]}"
     for splits, why in (("train+test", ACROSS[policy["across"]]), *POOL):
         across = [rows for rows in by_cluster.values() if set(splits.split("+")) <= {row["split"] for row in rows}]
         if across:
-            yield f"{len(across)} groups of copies span {splits}, {told(across)}: {why}"
+            yield f"{count(len(across), 'group')} of copies across {splits}, {told(across)}: {why}"
     two = [rows for rows in by_cluster.values() if rows[0]["n_labels"] > 1]
     if two:
         names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
-        yield f"{len(two)} groups of copies have more than one label, first: {names}; {LABELS[policy['two_labels']]}"
+        groups = f"{count(len(two), 'group')} of copies with more than one label"
+        yield f"{groups}, first: {names}; {LABELS[policy['two_labels']]}"
 
 
 def about_parted(n_groups: int) -> Iterator[str]:
     """Copies that the user's folds, or an order, part."""
     if n_groups:
-        yield f"{n_groups} groups of copies lie in several folds: a fold does not learn from copies of what it is scored on"
+        groups = f"{count(n_groups, 'group')} of copies over several folds"
+        yield f"{groups}: a fold does not learn from copies of what it is scored on"

@@ -1,5 +1,6 @@
 """What is done with images that are copies of each other, before they are split into folds."""
 
+import json
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from goldfold.data.duplicates import MAX_DISTANCE, find
 from goldfold.data.label_sets import from_text
 from goldfold.data.together import COLUMN
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
 
 Tables = dict[str, pd.DataFrame]
 SHOWN = 10
@@ -78,15 +80,30 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with what an image is as one text: its labels, whatever their order, or its number, however written."""
+    """The table with what an image is as one text: its labels, whatever their order, or its number, however written.
+
+    Masks and boxes have no text that near copies could share: those of images of the same bytes are numbered.
+    """
     if "value" in table:
         numbers = pd.to_numeric(table["value"], errors="coerce")
         return table.assign(label=[None if pd.isna(number) else f"{number:.10g}" for number in numbers])
-    if "labels" not in table:
-        return table
-    return table.assign(
-        label=[None if pd.isna(text) else " ".join(sorted(from_text(text))) for text in table["labels"]]
-    )
+    if "labels" in table:
+        return table.assign(
+            label=[None if pd.isna(text) else " ".join(sorted(from_text(text))) for text in table["labels"]]
+        )
+    if "mask_sha256" in table:
+        return table.assign(label=_numbered("mask", table["sha256"], table["mask_sha256"]))
+    if "boxes" in table:
+        boxes = table["boxes"].map(lambda text: json.dumps(sorted(json.loads(text))), na_action="ignore")
+        return table.assign(label=_numbered("boxes", table["sha256"], boxes))
+    return table
+
+
+def _numbered(name: str, images: "pd.Series[str]", targets: "pd.Series[str]") -> list[str | None]:
+    """``mask 1``, ``mask 2`` for the different targets of images of the same bytes, None where there is no such image."""
+    is_same = images.duplicated(keep=False) & targets.notna()
+    numbers = targets[is_same].groupby(images[is_same]).transform(lambda own: pd.factorize(own)[0] + 1)
+    return [f"{name} {numbers[row]}" if there else None for row, there in is_same.items()]
 
 
 def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
@@ -115,21 +132,21 @@ def _refused_or_left_out(found: pd.DataFrame, policy: Policy, only_learnt: set[s
     out: dict[str, str] = {}
     two = train[train["n_labels"] > 1]
     if policy.two_labels == "fail":
-        _refuse(two, "have more than one label", "Correct the labels, or set data.on_two_labels: quarantine or keep")
+        _refuse(two, "with more than one label", "Correct the labels, or set data.on_two_labels: quarantine or keep")
     if policy.two_labels == "quarantine":
         for row in two.itertuples():
             out[row.id] = f"its copies have {row.n_labels} labels, see cluster {row.cluster} of duplicates.csv"
     across = found[_has(found, "train") & _has(found, "test")]
     if policy.across == "fail":
         ways = "Remove them from one of the two, or set data.duplicates_across: drop_train or report"
-        _refuse(across, "lie in training and test set", ways)
+        _refuse(across, "in both training and test set", ways)
     if policy.across == "drop_train":
         first = across[across["split"] == "test"].drop_duplicates("cluster").set_index("cluster")["id"]
         for row in across[across["split"] == "train"].itertuples():
             out.setdefault(row.id, f"is a copy of test image {first[row.cluster]}")
     left = train[~train["id"].isin(list(out)) & _is_repeated(train, out)]
     if policy.within == "fail":
-        _refuse(left, "are training images alike", "Remove all but one of each, or set data.duplicates: group or drop")
+        _refuse(left, "among training images", "Remove all but one of each, or set data.duplicates: group or drop")
     if policy.within == "drop":
         left = left.sort_values("id", key=lambda ids: ids.isin(only_learnt), kind="stable")
         first = left.drop_duplicates("cluster").set_index("cluster")["id"]
@@ -181,7 +198,7 @@ def _refuse(rows: pd.DataFrame, what: str, ways_out: str) -> None:
     clusters = [part for _, part in rows.groupby("cluster")]
     told = [", ".join(map(_named, part.to_dict("records"))) for part in clusters[:SHOWN]]
     more = f", and {len(clusters) - SHOWN} more" if len(clusters) > SHOWN else ""
-    raise DataError(f"{len(clusters)} groups of copies {what}: {'; '.join(told)}{more}. {ways_out}.")
+    raise DataError(f"{count(len(clusters), 'group')} of copies {what}: {'; '.join(told)}{more}. {ways_out}.")
 
 
 def _named(row: dict[Hashable, Any]) -> str:
@@ -194,17 +211,18 @@ def _told(found: pd.DataFrame, out: dict[str, dict[str, str]], policy: Policy) -
     train = found[found["split"] == "train"]
     within = train[train["cluster"].duplicated(keep=False)]
     if len(within):
-        done = {"group": ", each in one fold", "drop": ", of each of which the first stays"}.get(policy.within, "")
-        yield f"{within['cluster'].nunique()} groups of copies among {len(within)} training images{done}"
+        done = {"group": ", kept together unless you give the folds", "drop": ", of each of which the first stays"}
+        groups = count(within["cluster"].nunique(), "group")
+        yield f"{groups} of copies among {len(within)} training images{done.get(policy.within, '')}"
     n_two = train.loc[train["n_labels"] > 1, "cluster"].nunique()
     if n_two:
-        yield f"{n_two} groups of copies have more than one label; data.on_two_labels: {policy.two_labels}"
+        yield f"{count(n_two, 'group')} of copies with more than one label; data.on_two_labels: {policy.two_labels}"
     n_across = train.loc[_has(found, "test")[train.index], "cluster"].nunique()
     if n_across:
         yield (
-            f"{n_across} groups of copies lie in training and test set, so the score on the test set is too good; "
+            f"{count(n_across, 'group')} of copies in both training and test set, so the score on the test set is too good; "
             f"data.duplicates_across: {policy.across}"
         )
     for split, reasons in out.items():
         if reasons:
-            yield f"{len(reasons)} images of {split} left out as copies, see quarantine.csv"
+            yield f"{count(len(reasons), 'image')} of {split} left out as copies, see quarantine.csv"

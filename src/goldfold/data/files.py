@@ -79,7 +79,8 @@ def inside(name: str, where: str) -> str:
         return name
     plain = PurePosixPath(name.replace("\\", "/"))
     is_elsewhere = plain.is_absolute() or PureWindowsPath(name).is_absolute()
-    if is_elsewhere or ".." in plain.parts or name.startswith(STACK):
+    passes_for_files = name.startswith(STACK) and len(plain.parts) > 1
+    if is_elsewhere or ".." in plain.parts or passes_for_files:
         raise DataError(
             f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' or "
             f"'{STACK}' in front."

@@ -10,7 +10,8 @@ from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
-from goldfold.report.words import count, percent, shortened
+from goldfold.report.words import percent, shortened
+from goldfold.runtime.words import count
 
 MOST_CLASSES_DRAWN = 30
 MOST_PAIRS = 20

@@ -10,7 +10,8 @@ import pandas as pd
 from goldfold.report.blocks import Block, Facts, Gallery, Picture, Section, Table, Text
 from goldfold.report.pictures import pair
 from goldfold.report.results import Results
-from goldfold.report.words import count, listed
+from goldfold.report.words import listed
+from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PAIRS = 50, 8
 PAIR_PX = 300
@@ -89,16 +90,10 @@ def file_of(results: Results) -> Path:
 
 
 def find(results: Results) -> list[Cluster]:
-    """Sets of copies, the worst first: by the folds stage's own table; without it, files of the same sha256."""
-    images = _images(results)
-    if file_of(results).exists():
-        listed = pd.read_csv(file_of(results), dtype=str, keep_default_na=False)[["cluster", "split", "id", "kind"]]
-        rows = listed.merge(images.drop_duplicates(["split", "id"]), on=["split", "id"], how="left")
-        rows = rows.fillna({"is_left_out": True}).fillna("")  # an image that was dropped, and is in no list
-    else:
-        used = images[~images["is_left_out"] & (images["sha256"] != "")]
-        same = used[used["sha256"].duplicated(keep=False)]
-        rows = same.assign(cluster=pd.factorize(same["sha256"])[0], kind="exact")
+    """Sets of copies that the folds stage lists, the worst first."""
+    listed = pd.read_csv(file_of(results), dtype=str, keep_default_na=False)
+    rows = listed[["cluster", "split", "id", "label", "kind"]].merge(_images(results), on=["split", "id"], how="left")
+    rows = rows.fillna({"is_left_out": True}).fillna("")  # an image that was dropped, and is in no list
     names = ["id", "split", "path", "fold", "label", "kind", "is_left_out"]
     found = [
         Cluster([Copy(**row) for row in part[names].to_dict("records")])
@@ -108,29 +103,21 @@ def find(results: Results) -> list[Cluster]:
 
 
 def _images(results: Results) -> pd.DataFrame:
-    """All images, those that were left out too: split, id, path, sha256, fold, label, is_left_out."""
-    learnt = [name for name in ("label", "labels", "value", "boxes") if name in results.truth]
+    """All images, those that were left out too: split, id, path, fold, is_left_out."""
     parts = []
     for split, table in results.tables.items():
-        is_learnt = split == "train" and bool(learnt)
-        label = table[learnt].agg(" ".join, axis=1) if is_learnt else ""
         table = table.replace({"fold": {"-1": ""}}) if split == "train" else table  # which no fold validates
-        parts.append(table.assign(split=split, label=label, is_left_out=False))
+        parts.append(table.assign(split=split, is_left_out=False))
     parts.append(results.left_out.assign(is_left_out=True))
-    columns = ["split", "id", "path", "sha256", "fold", "label", "is_left_out"]
-    every = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    columns = ["split", "id", "path", "fold", "is_left_out"]
+    every = pd.concat(parts, ignore_index=True).reindex(columns=columns).drop_duplicates(["split", "id"])
     return every.assign(is_left_out=every["is_left_out"].astype(bool)).fillna("")
 
 
-def sentence(results: Results, clusters: list[Cluster]) -> str:
+def sentence(clusters: list[Cluster]) -> str:
     """How many there are, or that there are none."""
     if not clusters:
-        near = file_of(results).exists()
-        return (
-            "No image is there twice, neither the same file nor nearly the same picture."
-            if near
-            else "No two images are the same file (by sha256 of their bytes)."
-        )
+        return "No image is there twice, neither the same file nor nearly the same picture."
     n_exact = sum(cluster.is_exact for cluster in clusters)
     parts = [f"{count(n_exact, 'set')} of images that are the same file, byte for byte"] * (n_exact > 0)
     parts += [f"{count(len(clusters) - n_exact, 'set')} of images that look nearly the same"] * (
@@ -156,7 +143,7 @@ def section(results: Results, clusters: list[Cluster]) -> Section | None:
     return Section(
         "copies",
         "Copies",
-        sentence(results, clusters),
+        sentence(clusters),
         [facts, *_galleries(results, clusters), *_list(results, clusters)],
     )
 
@@ -195,7 +182,7 @@ def _galleries(results: Results, clusters: list[Cluster]) -> Iterable[Block]:
 def _drawn(results: Results, cluster: Cluster, shows: Callable[[Copy, Copy], bool]) -> Picture:
     pairs = combinations(cluster.copies, 2)
     one, other = next((both for both in pairs if shows(*both)), cluster.copies[:2])
-    has_labels = "label" in results.truth and one.label and other.label
+    has_labels = one.label and other.label
     if has_labels and one.label != other.label:
         title = f"{one.label} ↔ {other.label}"
     else:
@@ -208,7 +195,7 @@ def _drawn(results: Results, cluster: Cluster, shows: Callable[[Copy, Copy], boo
 
 
 def _list(results: Results, clusters: list[Cluster]) -> list[Block]:
-    has_labels = "label" in results.truth  # masks and boxes say nothing as text
+    has_labels = any(copy.label for own in clusters for copy in own.copies)
     rows = [
         [
             listed(own.ids), "same file" if own.is_exact else "near", _values(copy.split for copy in own.copies),

@@ -11,7 +11,8 @@ from goldfold.data.roi.counts import counts, shares
 from goldfold.report.blocks import Block, Figure, Section, Table, Text
 from goldfold.report.overlays import Box, Pixels, boxed, opened
 from goldfold.report.results import Results
-from goldfold.report.words import count, shortened
+from goldfold.report.words import shortened
+from goldfold.runtime.words import count
 
 MOST_SHOWN, COLUMNS = 40, 8
 CELL_PX, WORDS_PX, GAP_PX = 150, 18, 6

@@ -10,7 +10,8 @@ from goldfold.report.figures import bars, sizes
 from goldfold.report.overlays import CLASS_COLOURS, class_legend
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
-from goldfold.report.words import count, listed
+from goldfold.report.words import listed
+from goldfold.runtime.words import count
 
 MOST_SAMPLES, MOST_DRAWN_SAMPLES = 120, 24
 SAMPLE_PX = 230
@@ -68,7 +69,7 @@ def _sizes(results: Results) -> list[Block]:
 
 def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> list[Block]:
     heading = "Doubts"
-    known = f"{quarantine.sentence(results)} {copies.sentence(results, clusters)}"
+    known = f"{quarantine.sentence(results)} {copies.sentence(clusters)}"
     if not doubts:
         return [Text(f"{known} goldfold check has nothing to say against these data.", heading)]
     return [Lines(doubts, heading, f"{known} What goldfold check doubts:")]

@@ -20,7 +20,8 @@ from goldfold.report.drawing import GOLD, MUTED, SERIES, Canvas
 from goldfold.report.figures import WIDTH_PX
 from goldfold.report.overlays import ERROR_LEGEND, FALSE, FOUND, MISSED, Box, Pixels, boxed, colour_of, opened, writable
 from goldfold.report.pictures import galleries, picture
-from goldfold.report.words import count, percent, score, shortened
+from goldfold.report.words import percent, score, shortened
+from goldfold.runtime.words import count
 
 if TYPE_CHECKING:
     from goldfold.data.predictions import Arrays

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import matrix
 from goldfold.report.results import Results
-from goldfold.report.words import count, percent
+from goldfold.report.words import percent
+from goldfold.runtime.words import count
 
 MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",

@@ -9,7 +9,8 @@ from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.report.figures import MOST_ROWS, WIDTH_PX
 from goldfold.report.results import Results
-from goldfold.report.words import count, shortened
+from goldfold.report.words import shortened
+from goldfold.runtime.words import count
 
 ALL, DEVIATION = "(all)", "(deviation)"
 FULL = 0.5

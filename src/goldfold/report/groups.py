@@ -6,7 +6,8 @@ from goldfold.metrics import Score
 from goldfold.metrics.bootstrap import bootstrap
 from goldfold.report.blocks import Section, Table
 from goldfold.report.results import Results
-from goldfold.report.words import change, count, interval, noun, score
+from goldfold.report.words import change, interval, score
+from goldfold.runtime.words import count, noun
 
 FEWEST_IMAGES = 20
 MOST_GROUPS = 12

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from goldfold.metrics import score as bootstrapped
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
-from goldfold.report.words import count, interval, noun, score
+from goldfold.report.words import interval, score
+from goldfold.runtime.words import count, noun
 
 
 @dataclass(frozen=True)

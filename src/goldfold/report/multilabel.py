@@ -9,7 +9,8 @@ from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
-from goldfold.report.words import count, listed, percent, shortened
+from goldfold.report.words import listed, percent, shortened
+from goldfold.runtime.words import count
 
 MOST_CLASSES_DRAWN = 20
 THRESHOLDS = np.linspace(0.05, 0.95, 19)

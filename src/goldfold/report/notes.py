@@ -9,7 +9,8 @@ from goldfold.report import quarantine, shift
 from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
-from goldfold.report.words import change, count, interval, listed, score
+from goldfold.report.words import change, interval, listed, score
+from goldfold.runtime.words import count
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from goldfold.data.decode import Undecodable
 from goldfold.data.viewing import shown
 from goldfold.report.blocks import Block, Gallery, Picture
-from goldfold.report.words import count
+from goldfold.runtime.words import count
 
 TINY_PX = 100
 LARGEST_PX = 200

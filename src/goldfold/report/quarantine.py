@@ -9,7 +9,8 @@ import pandas as pd
 from goldfold.report.blocks import Block, Gallery, Section, Table, Text
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
-from goldfold.report.words import count, listed, shortened
+from goldfold.report.words import listed, shortened
+from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PICTURES = 50, 12
 SAYS_WHICH = ((r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"), (r"(training image) .*$", r"a \1"), (r"'[^']*'", "…"))

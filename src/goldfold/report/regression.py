@@ -8,7 +8,8 @@ from goldfold.report.blocks import Block, Cell, Facts, Figure, Gallery, Section,
 from goldfold.report.drawing import BLUE, COLOURS, MUTED, Canvas
 from goldfold.report.figures import WIDTH_PX
 from goldfold.report.pictures import picture
-from goldfold.report.words import change, count
+from goldfold.report.words import change
+from goldfold.runtime.words import count
 
 MOST_DOTS = 3000
 

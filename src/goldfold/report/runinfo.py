@@ -10,7 +10,8 @@ import yaml
 from goldfold.report import dag
 from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.report.results import Results, Run
-from goldfold.report.words import count, duration
+from goldfold.report.words import duration
+from goldfold.runtime.words import count
 
 
 def section(results: Results) -> Section:

@@ -8,7 +8,8 @@ import pandas as pd
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import ScoreLine, forest
 from goldfold.report.results import Results
-from goldfold.report.words import change, count, interval, percent, score
+from goldfold.report.words import change, interval, percent, score
+from goldfold.runtime.words import count
 
 FoldScores = dict[str, dict[int, float]]
 """Score by member and fold."""

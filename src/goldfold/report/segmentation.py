@@ -18,7 +18,8 @@ from goldfold.report.drawing import BLUE, GOLD, Canvas
 from goldfold.report.figures import WIDTH_PX, matrix
 from goldfold.report.overlays import Pixels
 from goldfold.report.pictures import galleries, picture
-from goldfold.report.words import change, count, listed, percent, shortened
+from goldfold.report.words import change, listed, percent, shortened
+from goldfold.runtime.words import count
 
 if TYPE_CHECKING:
     import pandas as pd

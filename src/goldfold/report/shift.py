@@ -10,7 +10,8 @@ from goldfold.report.blocks import Block, Cell, Gallery, Note, Section, Table, T
 from goldfold.report.copies import Cluster
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
-from goldfold.report.words import count, interval, listed, percent
+from goldfold.report.words import interval, listed, percent
+from goldfold.runtime.words import count
 
 STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
 """AUC below which they can be told apart so well."""

@@ -7,7 +7,7 @@ import pandas as pd
 from goldfold.report.blocks import Section, Text
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
-from goldfold.report.words import count
+from goldfold.runtime.words import count
 
 
 def curves(results: Results) -> Section:

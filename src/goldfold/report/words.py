@@ -27,16 +27,6 @@ def percent(share: float, digits: int = 1) -> str:
     return "–" if not math.isfinite(share) else f"{100 * share:.{digits}f} %"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 image``, ``1,437 images``."""
-    return f"{number:,} {noun(number, one, many)}"
-
-
-def noun(number: int, one: str, many: str | None = None) -> str:
-    """``image`` where there is one, ``images``."""
-    return one if number == 1 else many or f"{one}s"
-
-
 def duration(seconds: float) -> str:
     """``0.4 s``, ``38 s``, ``12 min 5 s``, ``3 h 20 min``."""
     if seconds < 10:

@@ -4,7 +4,7 @@ from typing import Any
 
 from goldfold import tasks
 from goldfold.data.files import without_suffix
-from goldfold.data.sources.reading import read_csv
+from goldfold.data.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.sniff.choices import Values, metric
 from goldfold.sniff.found import Layout, Setting

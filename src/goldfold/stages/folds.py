@@ -16,6 +16,7 @@ from goldfold.data.splits.checks import deviations, worst
 from goldfold.data.splits.groups import compare_groups, in_words
 from goldfold.data.together import parted
 from goldfold.runtime.files import read_json, write_if_changed
+from goldfold.runtime.words import count
 
 CACHED = ("id", "path", "sha256")
 
@@ -55,7 +56,8 @@ def run(
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     if n_parted := parted(train, numbers):
-        print(f"{n_parted} groups of copies lie in several folds: no fold learns from copies of its images", flush=True)
+        groups = f"{count(n_parted, 'group')} of copies over several folds"
+        print(f"{groups}: no fold learns from copies of its images", flush=True)
     for number, of_fold in enumerate(learnt):
         part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
         rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns, *_cut(train)]])

@@ -12,9 +12,9 @@ from goldfold import tasks
 from goldfold.data import copies, sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.reading import read_csv
 from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
-from goldfold.data.sources.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import load
-from goldfold.data.sources.reading import read_csv
+from goldfold.data.reading import read_csv
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 from goldfold.submission.form import Form

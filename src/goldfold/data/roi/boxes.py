@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from goldfold.data.files import without_suffix
+from goldfold.data.reading import column_of, read_csv
 from goldfold.data.roi.fit import Found
-from goldfold.data.sources.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError, nearest
 
 KEY = "data.roi.boxes"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 

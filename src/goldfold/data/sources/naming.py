@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pandas as pd
 
 from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.reading import column_of, read_csv
 from goldfold.data.sources.stacked import images as images_of
 from goldfold.data.stacks import MISSING, files_of, joined, named
 from goldfold.runtime.errors import DataError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.data.files import images_below, pool_of, without_suffix
+from goldfold.data.reading import column_of, read_csv
 from goldfold.data.run_masks import runs_of
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.naming import paths_of
-from goldfold.data.sources.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 NO_MASK = frozenset({"-1", "nan"})

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from goldfold.data.reading import read_csv
 from goldfold.data.sources import placed
 from goldfold.data.sources.naming import Naming, listed, unnamed
-from goldfold.data.sources.reading import read_csv
 from goldfold.data.sources.stacked import images as images_of
 from goldfold.data.sources.targets import Target, metadata_of
 from goldfold.runtime.errors import DataError

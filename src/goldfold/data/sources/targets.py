@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from goldfold.data.label_sets import to_text
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}

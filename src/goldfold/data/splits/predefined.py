@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.sources.reading import column_of, read_csv
+from goldfold.data.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
 
