@@ -192,6 +192,27 @@ def test_dots_and_colons_in_names_lead_nowhere() -> None:
     assert [inside(name, "t") for name in names] == ["a..b/1.png", "x.png", "...", "a:b.png", "sub/1.png"]
 
 
+@pytest.mark.parametrize("source", ["voc", "yolo"])
+def test_no_file_of_boxes_may_be_a_link_to_outside(source: str) -> None:
+    xml = "<annotation><object><name>a</name><bndbox>{}</bndbox></object></annotation>".format(
+        "".join(
+            f"<{side}>{number}</{side}>" for side, number in zip(("xmin", "ymin", "xmax", "ymax"), "1155", strict=True)
+        )
+    )
+    secret = write("secret", xml if source == "voc" else "0 0.5 0.5 0.2 0.2")
+    put("data/images/1.png")
+    link = Path({"voc": "data/labels/1.xml", "yolo": "data/labels/1.txt"}[source])
+    link.parent.mkdir()
+    link.symlink_to(Path(secret).resolve())
+    settings = {
+        "voc": {"annotations": "data/labels", "images": "data/images"},
+        "yolo": {"train": "data", "names": write("n.yaml", "names: [a]")},
+    }[source]
+    with pytest.raises(DataError, match=rf"{link.name} leads to .*secret, which lies outside the folders"):
+        read(source, **settings)
+    assert len(read(source, **settings, outside_links="follow")["train"]) == 1
+
+
 @pytest.mark.parametrize("what", ["stack", "instances"])
 def test_no_file_of_an_image_or_mask_of_several_may_be_a_link_to_outside(what: str) -> None:
     put("secret.png", "data/1/images/1.png", "data/1/masks/a.png", "data/s_red.png", "data/s_green.png")

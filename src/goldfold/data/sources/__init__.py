@@ -1,10 +1,13 @@
 """Where images and labels come from. Each source gives tables of the same shape."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from goldfold.data.files import files_below
 from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
 from goldfold.runtime.errors import DataError, unknown
@@ -28,6 +31,8 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
 
 FILES = ("path", "mask")
 """Columns that name files and folders."""
+LABEL_FILES = {"voc": {".xml"}, "yolo": {".txt"}}
+"""Suffix of the files that hold the targets, where there is one an image."""
 
 
 def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **settings: Any) -> dict[str, pd.DataFrame]:
@@ -47,11 +52,16 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     """
     if source not in SOURCES:
         raise unknown("data source", source, SOURCES)
+    roots = _texts(settings.values())
+    if outside_links == "fail" and source in LABEL_FILES:
+        folders = [Path(root) for root in roots if os.path.isdir(root)]
+        files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
+        refuse_outside(files, roots)
     tables = SOURCES[source](**settings)
     _refuse_line_ends(tables)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
-        refuse_outside((path for column in columns for path in column), _texts(settings.values()))
+        refuse_outside((path for column in columns for path in column), roots)
     return tables
 
 
