@@ -77,6 +77,7 @@ class Keypoints:
 
     target = "label"
     unit = "points"
+    kinds = ("class", "classes")
     columns = ("label", "width", "height")
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()

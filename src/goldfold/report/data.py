@@ -23,7 +23,7 @@ def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Sec
         count(len(table), "training image" if split == "train" else f"{split} image")
         for split, table in results.tables.items()
     ]
-    intro = f"{listed(numbers)}; {count(len(results.classes), 'class', 'classes')}; {_groups(results)}."
+    intro = f"{listed(numbers)}; {count(len(results.classes), *results.task.kinds)}; {_groups(results)}."
     blocks = [*_counts(results), *_sizes(results), *folds.blocks(results), *_doubts(results, clusters, doubts)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
 

@@ -44,7 +44,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     numbers = [(split, len(table)) for split, table in results.tables.items()]
     return [
         *(_tile(number, f"{'training' if split == 'train' else split} image") for split, number in numbers),
-        _tile(len(results.classes), "class", "classes"),
+        _tile(len(results.classes), *results.task.kinds),
         _tile(len(results.models), "model"),
         _tile(settings["folds"]["n_folds"], "fold"),
         _tile(len(settings["seeds"]), "seed"),

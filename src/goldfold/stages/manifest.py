@@ -17,6 +17,7 @@ from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
+from goldfold.runtime.words import count
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
 
@@ -85,7 +86,7 @@ def run(
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))
-    _write(Path(folder), tables, lost, names)
+    _write(Path(folder), tables, lost, chosen_task)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)
 
@@ -210,12 +211,12 @@ def _refuse_unseen(task: tasks.Task, train: pd.DataFrame) -> None:
         raise DataError(f"data.classes: class {name!r} has no training image.")
 
 
-def _write(folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], classes: list[str]) -> None:
+def _write(folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], task: tasks.Task) -> None:
     for split, table in tables.items():
         extra = [column for column in table if column not in COLUMNS]
         write_text(folder / f"{split}.csv", table[[*COLUMNS, *extra]].to_csv(index=False))
     bad = pd.concat(lost, ignore_index=True).reindex(columns=["split", "id", "path", "part", "reason"])
     write_text(folder / "quarantine.csv", bad.fillna({"part": "image"}).to_csv(index=False))
-    write_json(folder / "classes.json", classes)
+    write_json(folder / "classes.json", task.classes)
     counts = ", ".join(f"{len(table)} {split}" for split, table in tables.items())
-    print(f"{counts}; {len(classes)} classes; {len(bad)} in quarantine", flush=True)
+    print(f"{counts}; {count(len(task.classes), *task.kinds)}; {len(bad)} in quarantine", flush=True)

@@ -37,6 +37,7 @@ class Classification:
 
     target = "label"
     unit = "images"
+    kinds = ("class", "classes")
     columns = ("label",)
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()

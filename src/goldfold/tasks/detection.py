@@ -62,6 +62,7 @@ class Detection:
 
     target = "boxes"
     unit = "objects"
+    kinds = ("class", "classes")
     columns = ("width", "height", "boxes")
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ class MultiLabel:
 
     target = "labels"
     unit = "images"
+    kinds = ("class", "classes")
     columns = ("labels",)
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()

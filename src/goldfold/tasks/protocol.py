@@ -46,6 +46,8 @@ class Task(Protocol):
     """What data sources must bring, and its column: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     unit: ClassVar[str]
     """What `content` counts, in a word: images, objects, pixels."""
+    kinds: ClassVar[tuple[str, str]]
+    """What one of `classes` is called, and several of them: class and classes, range and ranges."""
     columns: ClassVar[tuple[str, ...]]
     """Columns of a table of images that training depends on, besides the id."""
     cached: ClassVar[tuple[str, ...]]

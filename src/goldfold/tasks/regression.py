@@ -42,6 +42,7 @@ class Regression:
 
     target = "value"
     unit = "images"
+    kinds = ("range", "ranges")
     columns = ("value",)
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()

@@ -68,6 +68,7 @@ class Segmentation:
 
     target = "mask"
     unit = "pixels"
+    kinds = ("class", "classes")
     columns = ("width", "height", "mask_sha256")
     cached = ("mask", "mask_sha256", "mask_depth")
     cache_files = ("masks.npy",)
