@@ -117,7 +117,7 @@ def test_copies_with_other_labels_are_told_and_the_order_of_labels_does_not_coun
     Path("raw/images/im03.png").write_bytes(Path("raw/images/im00.png").read_bytes())
     assert len(made("multilabel", label_separator=" ", on_two_labels="fail")) == 12
     Path("raw/images/im01.png").write_bytes(Path("raw/images/im02.png").read_bytes())
-    with pytest.raises(DataError, match=r"have more than one label.*on_two_labels"):
+    with pytest.raises(DataError, match=r"with more than one label.*on_two_labels"):
         made("multilabel", label_separator=" ", on_two_labels="fail")
 
 
