@@ -38,7 +38,7 @@ WRONG = [
     (
         "top-level key",
         {"metrik": "x"},
-        ["metrik: unknown key", "nearest is 'metric'", "allowed: cache, data, ensemble, folds"],
+        ["metrik: unknown key", "nearest is 'metric'", "allowed: batch_norm, cache, data, ensemble, folds"],
     ),
     ("nested key", {"folds": {"n_fold": 3}}, ["folds.n_fold: unknown key", "nearest is 'n_folds'", "n_folds, seed"]),
     ("shared train key", {"train": {"epoch": 3}}, ["train.epoch: unknown key", "nearest is 'epochs'", "accumulate"]),

@@ -858,7 +858,7 @@ def test_published_weights_that_are_not_to_be_had_give_one_error_with_both_ways_
 
 def entry(name: str, **changes: Any) -> dict[str, Any]:
     model = {"name": name, "network": "timm", "backbone": "test_resnet", "params": {}, "dropout": 0.0, "drop_path": 0.0}
-    return {**model, "pretrained": False, "size": [32, 32], "channels": 3, **changes}
+    return {**model, "pretrained": False, "size": [32, 32], "channels": 3, "batch_norm": "trained", **changes}
 
 
 def test_preflight_tells_each_network_whose_weights_cannot_be_had(

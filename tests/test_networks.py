@@ -195,7 +195,15 @@ def test_weights_are_fetched_for_every_network_on_a_backbone(monkeypatch: pytest
 
     fetched: list[str] = []
     monkeypatch.setattr(preflight, "fetch", fetched.append)
-    model = {"name": "a", "params": {}, "dropout": 0.0, "drop_path": 0.0, "size": [64, 64], "channels": 3}
+    model = {
+        "name": "a",
+        "params": {},
+        "dropout": 0.0,
+        "drop_path": 0.0,
+        "size": [64, 64],
+        "channels": 3,
+        "batch_norm": "trained",
+    }
     model |= {"backbone": "resnet10t", "pretrained": True}
     assert preflight.main([{**model, "network": name} for name in ("timm", "fpn", "fcos")]) == 0
     assert fetched == ["resnet10t"] * 3

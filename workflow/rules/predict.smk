@@ -9,6 +9,7 @@ rule predict:
             channels=CONFIG.data.channels,
             scale_16bit=CONFIG.data.scale_16bit,
             tta=CONFIG.tta,
+            batch_norm=CONFIG.batch_norm,
             place=place,
             runtime=slices.runtime(CONFIG),
             batch_size=CONFIG.runtime.predict_batch_size,

@@ -88,6 +88,9 @@ class Config(Section):
     pseudo_labels: PseudoLabels = PseudoLabels()
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
+    batch_norm: Literal["trained", "adapted"] = "trained"
+    """Statistics of batch normalisation in prediction: those of training, or of the images that are predicted, of each part
+    (validation fold, test, unlabeled) its own; for test images that are lit or scanned otherwise. No labels are used."""
     ensemble: Ensemble = Ensemble()
     submission: Submission = Submission()
     report: Report = Report()

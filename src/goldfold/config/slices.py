@@ -136,7 +136,12 @@ def resize(config: Config, name: str) -> str:
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """All that is needed to build each model once, before anything is run."""
     return [
-        {**learning(config, model.name), "params": model.params, "channels": config.data.channels}
+        {
+            **learning(config, model.name),
+            "params": model.params,
+            "channels": config.data.channels,
+            "batch_norm": config.batch_norm,
+        }
         for model in config.models
     ]
 

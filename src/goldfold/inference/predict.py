@@ -16,6 +16,11 @@ class Images(Protocol):
         """(len(ids), height, width, channels) uint8."""
 
 
+def load(images: Images, ids: Sequence[str], device: torch.device) -> Tensor:
+    """(len(ids), channels, height, width) uint8 on ``device``."""
+    return torch.from_numpy(images.batch(ids)).to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
 def predict(
     model: nn.Module,
     predictor: Callable[[nn.Module, Tensor], dict[str, Any]],
@@ -34,8 +39,7 @@ def predict(
     model.eval()
     for start in range(0, len(ids), batch_size):
         chosen = ids[start : start + batch_size]
-        batch = torch.from_numpy(images.batch(chosen)).to(device, non_blocking=True).permute(0, 3, 1, 2)
         with torch.inference_mode():
-            part = predictor(model, batch)
+            part = predictor(model, load(images, chosen, device))
         on_batch(len(chosen))
         yield part

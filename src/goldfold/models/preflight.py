@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from goldfold.models import build
+from goldfold.models import batch_norm, build
 from goldfold.models.timm_models import offline
 from goldfold.runtime.errors import ConfigError, GoldfoldError
 
@@ -22,8 +22,11 @@ OUR_OWN = frozenset(
 )
 
 
-def check(model: dict[str, Any]) -> None:
+def check(model: dict[str, Any]) -> bool:
     """Build the network of one entry of the config's models on torch's meta device, which takes no memory.
+
+    Returns:
+        Whether its batch normalisation is to be adapted and it has none.
 
     Raises:
         GoldfoldError: it cannot be built, or its weights are not to be had.
@@ -37,12 +40,13 @@ def check(model: dict[str, Any]) -> None:
     params |= {name: model[name] for name in ("dropout", "drop_path") if model[name]}
     params |= {"n_classes": N_CLASSES, "in_channels": model["channels"], "image_size": tuple(model["size"])}
     with torch.device("meta"):
-        build(model["network"], **params)
+        network = build(model["network"], **params)
     if model["pretrained"] is True and model["backbone"]:
         try:
             fetch(model["backbone"])
         except Exception as error:
             raise GoldfoldError(offline(model["backbone"], error)) from error
+    return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
 
 
 def fetch(backbone: str) -> None:
@@ -66,14 +70,21 @@ def fetch(backbone: str) -> None:
 
 def main(models: list[dict[str, Any]]) -> int:
     """Check each; print one line for each that cannot be used; return the exit status."""
-    failed = 0
+    failed, without = 0, []
     for model in models:
         try:
-            check(model)
+            without += [model["name"]] * check(model)
         except Exception as error:
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {error}"
             print(f"goldfold: models ({model['name']}): {what}", file=sys.stderr)
             failed += 1
+    if models and len(without) == len(models):
+        print(
+            f"goldfold: batch_norm: adapted changes nothing, for no model has batch normalisation ({', '.join(without)}). "
+            f"Remove it.",
+            file=sys.stderr,
+        )
+        failed += 1
     return min(failed, 1)
 
 

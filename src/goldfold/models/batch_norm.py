@@ -1,0 +1,84 @@
+"""Batch normalisation by the statistics of the images that are predicted, in place of those of training.
+
+Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016 (https://arxiv.org/abs/1603.04779).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+FEWEST = 32
+"""Images from which statistics are taken; of fewer they would be noise."""
+
+Statistics = list[tuple[Tensor | None, Tensor | None, Tensor | None]]
+
+
+def layers(model: nn.Module) -> list[_BatchNorm]:
+    """Layers that keep statistics of training."""
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+
+
+class Adapter:
+    """Puts the statistics of some images into a network, or those of training back.
+
+    Args:
+        model: a trained network, in which nothing but the statistics changes.
+        forward: what runs it on a batch (batch, channels, height, width).
+    """
+
+    def __init__(self, model: nn.Module, forward: Callable[[Tensor], object]) -> None:
+        self._model = model
+        self._forward = forward
+        self._layers = layers(model)
+        self._trained = [
+            (_copy(layer.running_mean), _copy(layer.running_var), _copy(layer.num_batches_tracked))
+            for layer in self._layers
+        ]
+
+    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Tensor], batch_size: int) -> bool:
+        """Take the statistics of these images, the mean over batches of nearly one size; training's where there are few.
+
+        Args:
+            batches: ids -> images on the network's device.
+
+        Returns:
+            Whether the network now has the statistics of the images.
+        """
+        self._restore()
+        if len(ids) < FEWEST or not self._layers:
+            return False
+        self._model.eval()
+        momenta = [layer.momentum for layer in self._layers]
+        for layer in self._layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # the plain mean over all batches
+            layer.train()
+        with torch.no_grad():
+            for chosen in _even(ids, batch_size):
+                self._forward(batches(chosen))
+        for layer, momentum in zip(self._layers, momenta, strict=True):
+            layer.momentum = momentum
+        self._model.eval()
+        return True
+
+    def _restore(self) -> None:
+        for layer, trained in zip(self._layers, self._trained, strict=True):
+            own = (layer.running_mean, layer.running_var, layer.num_batches_tracked)
+            for buffer, value in zip(own, trained, strict=True):
+                if buffer is not None and value is not None:
+                    buffer.copy_(value)
+
+
+def _copy(buffer: Tensor | None) -> Tensor | None:
+    return None if buffer is None else buffer.clone()
+
+
+def _even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """The ids in parts of nearly one size, which is at most ``most``, but never of one image."""
+    n = max(1, min(-(-len(ids) // most), len(ids) // 2))
+    bounds = [round(part * len(ids) / n) for part in range(n + 1)]
+    for start, end in pairwise(bounds):
+        yield ids[start:end]
