@@ -228,7 +228,9 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
         pytest.param({"models": [WIDE], **ROUND_0}, LATE, id="a member less"),
         pytest.param({"tta": ["identity"]}, runs("predict", rounds=[0]) | BELOW_ROUND_0, id="tta"),
         pytest.param({"tta": ["identity"], **ROUND_0}, runs("predict", rounds=[0]) | LATE, id="tta without rounds"),
-        pytest.param({"batch_norm": "adapted", **ROUND_0}, runs("predict", rounds=[0]) | LATE, id="batch normalisation"),
+        pytest.param(
+            {"batch_norm": "adapted", **ROUND_0}, runs("predict", rounds=[0]) | LATE, id="batch normalisation"
+        ),
         pytest.param({"pseudo_labels": {"rounds": 1, "threshold": 0.5}}, BELOW_ROUND_0, id="threshold"),
         pytest.param(
             {"pseudo_labels": {**TINY["pseudo_labels"], "weight": 0.5}},  # type: ignore[dict-item]
