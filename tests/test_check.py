@@ -1,6 +1,9 @@
 """`goldfold check`: config and data, before anything is trained."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +170,12 @@ def test_copies_are_told_within_and_across_the_splits(capsys: pytest.CaptureFixt
     assert "  unlabeled u (more/u.png): looks like training image 00" in said
     told = json.loads(run(capsys, "--json")[1])
     assert sorted(row["id"] for row in told["copies"]) == ["00", "01", "t", "u"]
+
+
+def test_a_reader_that_has_enough_ends_a_command_in_silence() -> None:
+    into, out = os.pipe()
+    os.close(into)
+    command = [sys.executable, "-m", "goldfold.cli", "status", "--results", "nothing"]
+    done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(out)
+    assert (done.returncode, done.stderr) == (1, "")

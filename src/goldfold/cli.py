@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         commands = {"check": _check, "init": _init, "status": _status, "verify": _verify, "why": _why}
-        return commands[options.command](options, rest)
+        code = commands[options.command](options, rest)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads has enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush would fail
+        return 1
     except GoldfoldError as error:
         print(f"goldfold: {error}", file=sys.stderr)
         return 2

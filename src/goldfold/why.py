@@ -212,7 +212,7 @@ def as_text(found: Sequence[Job]) -> str:
         lines += ["", _heading(members)]
         lines += [f"  {line}" for line in _reasons(members[0])]
     if any(job.rule == "folds" for job in found):
-        lines += ["", "Whether anything below the folds runs is known once they are made: --look makes them first."]
+        lines += ["", "What runs below the folds, more or less, is known once they are made: --look makes them first."]
     return "\n".join(lines)
 
 
@@ -223,8 +223,8 @@ def _summary(found: Sequence[Job]) -> str:
         if time is None
         else f"some {_clock(time)} one after the other, by their last times"
     )
-    at_most = "at most " if any(job.rule == "folds" for job in found) else ""
-    return f"{at_most}{len(found)} jobs would run, {trainings(found)} of them trainings: {cost}.".capitalize()
+    about = "about " if any(job.rule == "folds" for job in found) else ""
+    return f"{about}{len(found)} jobs would run, {trainings(found)} of them trainings: {cost}.".capitalize()
 
 
 def _heading(members: Sequence[Job]) -> str:
