@@ -368,6 +368,9 @@ def test_a_folder_of_more_images_is_only_learnt_from(raw: Path, write_picture: A
     assert table["id"].tolist() == ["daisy/2", "rose/1", "extra/rose/1"]
     assert table["train_only"].tolist() == ["", "", "1"]
     assert table["label"].tolist() == ["daisy", "rose", "rose"]
+    (raw / "who.csv").write_text("id,group\nrose/1,ann\ndaisy/2,ann\n")
+    table = sources.read("folder", train="flowers", extra_train="others", groups="who.csv")["train"]
+    assert table["group"].tolist() == ["ann", "ann", "extra/extra/rose/1"]
     write_picture(raw / "others/1.png", np.zeros((8, 8, 3), dtype=np.uint8))
     with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png lies outside the class folders"):
         sources.read("folder", train="flowers", extra_train="others")

@@ -75,6 +75,9 @@ class Folder(Stacked):
     """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None
     """Folder of images without labels, searched with all sub-folders."""
+    groups: str | None = None
+    """CSV (id, group) of the images of `train` that says which belong together; a group is never split over folds. An id
+    is the path below the folder without suffix, as in `oof.csv`; images of `extra_train` are groups of their own."""
 
 
 class Coco(DataBase):

@@ -28,7 +28,7 @@ def _groups(config: Config) -> Iterator[str]:
     splitter, data = config.folds.splitter, config.data
     grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
     if splitter in BY_GROUP and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups (masks, boxes)"
+        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups"
     if splitter in ("stratified", "multilabel_stratified") and grouped:
         other = f"{splitter}_group"
         yield (

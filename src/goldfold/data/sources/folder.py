@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.data.files import images_below, is_hidden
+from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.placed import with_extra
 from goldfold.data.sources.stacked import images
 from goldfold.data.sources.table import answers
@@ -23,13 +24,14 @@ def read(
     stack: list[str] | None = None,
     stack_pattern: str = "{id}_{channel}",
     extra_train: str | None = None,
+    groups: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of an image folder; ids are relative paths without suffix, of a stack without its channels.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
-    take the place of the fixed split.
+    take the place of the fixed split. ``groups`` is a CSV with the columns id and group.
     """
-    tables = {"train": _of_folder(Path(train), stack, stack_pattern, "data.train")}
+    tables = {"train": with_groups(_of_folder(Path(train), stack, stack_pattern, "data.train"), groups)}
     if extra_train is not None:
         more = _of_folder(Path(extra_train), stack, stack_pattern, "data.extra_train")
         tables["train"] = with_extra(tables["train"], more)
