@@ -30,7 +30,7 @@ from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
 from goldfold.sniff.tables import Table, tables_of
-from goldfold.sniff.walk import Tree, base, walk
+from goldfold.sniff.walk import Tree, base, refuse_no_folder, walk
 from goldfold.sniff.written import as_yaml
 
 Sniffer = Callable[[Tree, list[Table]], Layout | None]
@@ -59,6 +59,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     Raises:
         GoldfoldError: no layout is known, or ``out`` is there already.
     """
+    refuse_no_folder(path)
     if out.exists() and not force:
         raise GoldfoldError(f"{out} is there already. Name another file with --out, or overwrite it with --force.")
     if name is not None and not re.fullmatch(NAME, name):
