@@ -612,8 +612,22 @@ def test_coco_that_contradicts_itself() -> None:
     ]
     Path("raw/train.json").write_text(json.dumps(content))
     stops = texts(init(), stops=True)
-    assert "1 annotation with an unknown image_id, first 5555" in stops
+    assert "1 annotation with an unknown image_id, first 5555 of annotation id 1. Correct it" in stops
     assert "1 annotation without a bbox of four numbers, first id 2" in stops
+
+
+def test_coco_box_of_no_category_is_no_class() -> None:
+    write_scenes(Path())
+    sound = init()
+    content = json.loads(Path("raw/train.json").read_text())
+    content["annotations"].append({"id": 77, "image_id": 7, "category_id": 99, "bbox": [0, 0, 5, 5]})
+    Path("raw/train.json").write_text(json.dumps(content))
+    found = init()
+    assert texts(found, stops=True).startswith(
+        "1 annotation with an unknown category_id, first 99 of annotation id 77."
+    )
+    assert texts(found, stops=False) == texts(sound, stops=False)
+    assert (found["classes"], found["values"]) == (sound["classes"], sound["values"])
 
 
 def test_coco_without_boxes_is_none() -> None:
@@ -755,6 +769,35 @@ def test_yolo_files_beside_their_images_and_without_names() -> None:
     assert len(made["train"]) == 6
     Path("raw/im00.txt").write_text("7 0.5 0.5 0.5 0.5\n")
     assert "im00.txt: line 1 has the class 7" in texts(init(), stops=True)
+
+
+def test_yolo_line_of_no_class_leaves_the_rest_of_the_look() -> None:
+    yolo("train", numbered("im", 8))
+    Path("raw/data.yaml").write_text("names: [cat, dog]\n")
+    Path("raw/labels/train/im03.txt").write_text("0 0.9 0.5 0.5 0.5\n")
+    sound = init()
+    Path("raw/labels/train/im03.txt").write_text("0 0.9 0.5 0.5 0.5\n7 0.5 0.5 0.5 0.5\n")
+    found = init()
+    stops = texts(found, stops=True)
+    assert stops.splitlines()[0] == (
+        "raw/labels/train/im03.txt: line 2 has the class 7, and raw/data.yaml names 0 cat, 1 dog. Correct one of them."
+    )
+    assert "1 box reaches outside" in texts(found, stops=False) == texts(sound, stops=False)
+    same = ("classes", "images", "sizes", "values")
+    assert [found[key] for key in same] == [sound[key] for key in same]
+    assert (found["classes"], found["values"]["data"]["on_bad_label"]) == ({"cat": 8, "dog": 7}, "drop")
+    Path("raw/labels/train/im04.txt").write_text("8 0.5 0.5 0.5 0.5\n0 0.5 0.5\n")
+    assert "3 lines of the label files cannot be read, the first: raw/labels/train/im03.txt" in texts(
+        init(), stops=True
+    )
+
+
+def test_yolo_boxes_in_pixels_leave_sizes_and_images() -> None:
+    yolo("train", numbered("im", 8), "0 16 12 8 8\n")
+    Path("raw/data.yaml").write_text("names: [cat]\n")
+    found = init()
+    assert "8 of 8 boxes have a number above 1" in texts(found, stops=True)
+    assert (found["images"], found["median_width"]) == ({"train": 8}, 32)
 
 
 def test_a_folder_an_image_with_a_file_an_object() -> None:
@@ -900,6 +943,8 @@ def test_overwrites_only_by_force_and_leaves_nothing_half_written(capsys: pytest
         in capsys.readouterr().err
     )
     assert Path("config.yaml").read_text() == "mine\n"
+    assert main(["init", "nowhere"]) == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
     assert main(["init", "raw", "--force", "--name", "pets", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == "config.yaml"
     assert load("config.yaml").name == "pets"

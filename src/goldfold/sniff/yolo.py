@@ -38,7 +38,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         return layout
     layout.data["names"] = Setting(tree.path(names), "names of the class numbers")
     _with_test(tree, layout, root)
-    _read(tree, layout)
+    _read(tree, layout, notes)
     return layout
 
 
@@ -78,12 +78,21 @@ def _with_test(tree: Tree, layout: Layout, root: str) -> None:
         return
 
 
-def _read(tree: Tree, layout: Layout) -> None:
-    """Images and boxes as the source has them, or what it says against them."""
+def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
+    """Images and boxes as the source has them, and what it says against them."""
+    refused: list[DataError] = []
     try:
-        table = read(**{key: setting.value for key, setting in layout.data.items()})["train"]
+        table = read(**{key: setting.value for key, setting in layout.data.items()}, refuse=refused.append)["train"]
     except DataError as error:
-        layout.doubt(str(error), stops=True)
+        refused, table = [error], None
+    if refused:
+        many = f"{number(len(refused), 'line')} of the label files cannot be read, the first: "
+        layout.doubt(f"{many if len(refused) > 1 else ''}{refused[0]}", stops=True)
+    if table is None:
+        images = dict.fromkeys(image for name in notes for image in tree.stems[base(name)[:-4]])
+        tests = set(layout.test)
+        layout.train = [image for image in images if image not in tests]
+        layout.splits["train"] = len(layout.train)
         return
     root = tree.root.as_posix()
     layout.train = [path if root == "." else path.removeprefix(f"{root}/") for path in table["path"]]
