@@ -461,7 +461,7 @@ def test_masks_in_a_folder_beside_with_a_suffix() -> None:
     assert (found["source"], found["values"]["task"], found["values"]["metric"]) == ("masks", "segmentation", "dice")
     assert (data["masks"], data["mask_suffix"], data["mask_values"]) == ("raw/masks", "_mask", "nonzero")
     assert found["facts"]["masks"] == "0 and 255"
-    assert "1 image without a mask, first 'images/im09.jpg': they are left out" in texts(found)
+    assert "1 image without a mask, first 'images/im09.jpg': it is left out" in texts(found)
     assert found["values"]["models"][0]["image_size_px"] == 32
     _, made = first_jobs()
     assert (len(made["train"]), len(made["quarantine"])) == (9, 1)
@@ -529,7 +529,7 @@ def test_flawed_masks() -> None:
     write_mask("masks/im01.png", picture(0, (24, 32)))
     write_mask("masks/other.png", mask(0, 1))
     stops = texts(init(), stops=True)
-    assert "1 of 8 masks looked at are not of their image's size. First: 'images/im00.jpg'" in stops
+    assert "1 of 8 masks looked at is not of its image's size. First: 'images/im00.jpg'" in stops
     assert "1 of 8 masks looked at cannot be used: a colour picture" in stops
     assert "1 mask without an image: 'masks/other.png'" in stops
     for path in Path("raw/masks").iterdir():
@@ -812,7 +812,7 @@ def test_a_folder_an_image_with_a_file_an_object() -> None:
         "segmentation",
         {"train": 8, "test": 2},
     )
-    assert "1 image without masks: they are left out." in texts(found)
+    assert "1 image without masks: it is left out." in texts(found)
     _, made = first_jobs()
     assert (len(made["train"]), len(made["test"])) == (7, 2)
 
@@ -839,13 +839,13 @@ def test_odd_images() -> None:
     found = init()
     told = texts(found)
     for text in (
-        "1 of 17 images looked at have 16 bits a channel, which are kept; data.scale_16bit says how "
+        "1 of 17 images looked at has 16 bits a channel, which are kept; data.scale_16bit says how "
         "networks are shown them in 8. First: 'cat/deep.png'",
-        "have the suffix of another format; they are read all the same. First: 'cat/is_png.jpg'",
-        "are CMYK; they become RGB, with colours that may be a little off. First: 'cat/print.jpg'",
-        "are turned by an EXIF entry",
-        "cannot be read (cannot be decoded as an image): in training they go to quarantine",
-        "1 of 16 images whose pixels were looked at are grey, the others coloured",
+        "has the suffix of another format; read all the same. First: 'cat/is_png.jpg'",
+        "is CMYK, read as RGB, with colours that may be a little off. First: 'cat/print.jpg'",
+        "is turned by an EXIF entry",
+        "cannot be read (cannot be decoded as an image): in training such go to quarantine",
+        "1 of 16 images whose pixels were looked at is grey, the others coloured",
         "widths are 0.33 to 1.3 times the heights",
     ):
         assert text in told, told
@@ -904,7 +904,7 @@ def test_names_that_yaml_or_a_terminal_would_trip_over() -> None:
     first_jobs()
     bad = os.fsencode("raw/a: b # c/no/") + b"\xff.jpg"
     os.link("raw/a: b # c/no/im ü00.jpg", bad)
-    assert "1 name of images are not UTF-8, e.g. " in texts(init(), stops=True)
+    assert "1 name of an image is not UTF-8, e.g. " in texts(init(), stops=True)
 
 
 def test_class_folders_that_look_alike_and_pictures_that_are_not_read() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from goldfold.runtime.words import noun
 from goldfold.sniff.box_looks import BoxesOf, Counts, count, describe
 from goldfold.sniff.found import Layout, Setting, number, some, spread
 from goldfold.sniff.tables import Table
@@ -163,9 +164,12 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
         layout.facts["outlines"] = "there are segmentations too; detection uses the boxes alone"
     if file.missing:
         n = number(len(file.missing), "image")
-        layout.data["on_missing_image"] = Setting("quarantine", f"{n} of the JSON are not there")
+        layout.data["on_missing_image"] = Setting(
+            "quarantine", f"{n} of the JSON {noun(len(file.missing), 'is', 'are')} not there"
+        )
         layout.doubt(
-            f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: they are left out."
+            f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: "
+            f"{noun(len(file.missing), 'it is', 'they are')} left out."
         )
     _doubt_categories(file.content, layout)
 

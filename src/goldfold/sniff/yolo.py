@@ -7,6 +7,7 @@ from goldfold.data.boxes import from_text
 from goldfold.data.sources.yolo import NO_LABELS, read
 from goldfold.data.sources.yolo_names import read_names
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import noun
 from goldfold.sniff.box_looks import BoxesOf, count, describe
 from goldfold.sniff.found import Layout, Setting, number, spread
 from goldfold.sniff.tables import Table
@@ -102,11 +103,12 @@ def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
     describe(layout, count(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
     if n := len(table) - len(known):
         layout.doubt(
-            f"{number(n, 'image')} without a label file: they are left out; an empty file says that there is nothing."
+            f"{number(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file says that "
+            f"there is nothing."
         )
     if n := len(table) - len(layout.train):
         layout.data["on_missing_image"] = Setting("quarantine", f"{number(n, 'label file')} without an image")
-        layout.doubt(f"{number(n, 'label file')} without an image: they are left out.")
+        layout.doubt(f"{number(n, 'label file')} without an image: {noun(n, 'it is', 'they are')} left out.")
 
 
 def _boxes(id: str, text: str) -> BoxesOf:
