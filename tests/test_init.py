@@ -117,6 +117,8 @@ def test_sample_submission_of_class_folders() -> None:
     assert found["values"]["submission"] == {"sample": "raw/sampleSubmission.csv"}
     assert found["values"]["data"]["classes"] == ["cat", "dog"]
     assert "taken for that of 'dog'" in texts(found)
+    assert found["values"]["metric"] == "roc_auc"
+    assert "metric: roc_auc # the sample submission holds probabilities" in Path("mine.yaml").read_text()
     _, made = first_jobs()
     assert made["test"]["id"].tolist() == ["1", "2", "3"]
 
@@ -133,6 +135,24 @@ def test_sample_submission_that_does_not_fit_is_left_out() -> None:
     table("sample_submission.csv", [("id", "label"), ("a", "cat"), ("c", "cat")])
     assert "its ids are not those of the test images" in texts(init())
     first_jobs()
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric"),
+    [
+        ([("id", "cat", "dog", "owl"), ("a", 0.2, 0.5, 0.3), ("b", 1, 0, 0)], "log_loss"),
+        ([("id", "cat", "dog", "owl"), ("a", 0, 1, 0), ("b", 1, 0, 0)], "accuracy"),
+        ([("id", "cat", "dog"), ("a", 0.5, 0.5), ("b", 1, 0)], "accuracy"),
+        ([("id", "label"), ("a", "cat"), ("b", "owl")], "accuracy"),
+    ],
+)
+def test_the_metric_suits_what_the_sample_submission_holds(rows: Sequence[tuple[Any, ...]], metric: str) -> None:
+    for label in ("cat", "dog", "owl"):
+        images(f"train/{label}", numbered(label, 6))
+    images("test", ["a", "b"])
+    table("sample_submission.csv", rows)
+    assert init()["values"]["metric"] == metric
+    assert load("mine.yaml").metric == metric
 
 
 def test_what_the_folder_source_refuses_is_to_be_put_right_first() -> None:

@@ -89,6 +89,12 @@ def metric(layout: Layout) -> Setting:
         )
     if layout.task == "regression":
         return Setting("rmse", "in units of the number; mae minds wild errors less")
+    if layout.n_probabilities == 1:
+        return Setting("roc_auc", "the sample submission holds probabilities, and accuracy looks at labels alone")
+    if layout.n_probabilities:
+        return Setting(
+            "log_loss", "the sample submission holds a probability of each class; accuracy looks at labels alone"
+        )
     counts = [n for n in layout.classes.values() if n]
     if len(counts) == 2 and min(counts) / sum(counts) < RARE:
         return Setting(
