@@ -75,10 +75,10 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
     Path("images/more/phone.HEIC").write_bytes(b"x")
     status, said = run(capsys)
     for doubt in (
-        "1 pictures are of a format that goldfold does not read, first images/more/phone.HEIC: convert them",
-        "1 of 24 images of train are left out (4%); see the reasons",
-        "1 files are not what their suffix says, first images/01.png: JPEG",
-        "1 of 23 images have more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
+        "1 picture is of a format that goldfold does not read, first images/more/phone.HEIC: convert it",
+        "1 of 24 images of train is left out (4%); see the reasons",
+        "1 file is not what its suffix says, first images/01.png: JPEG",
+        "1 of 23 images has more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
         "stretched by itself (data.scale_16bit: percentile); where brightness tells classes apart, set data.scale_16bit: "
         "[0, 4095]",
         "images differ in the number of channels: 1 with 1, 22 with 3",
@@ -92,7 +92,7 @@ def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv("train.csv", dtype=str).assign(label=["cat"] * 67 + ["dog"] * 3)
     table.to_csv("train.csv", index=False)
     said = run(capsys)[1]
-    assert "  1 classes have fewer than 10 examples, the smallest 'dog' with 3" in said
+    assert "  1 class has fewer than 10 examples, the smallest 'dog' with 3" in said
     assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (f1_macro)" in said
 
 

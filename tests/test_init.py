@@ -117,6 +117,8 @@ def test_sample_submission_of_class_folders() -> None:
     assert found["values"]["submission"] == {"sample": "raw/sampleSubmission.csv"}
     assert found["values"]["data"]["classes"] == ["cat", "dog"]
     assert "taken for that of 'dog'" in texts(found)
+    assert found["values"]["metric"] == "roc_auc"
+    assert "metric: roc_auc # the sample submission holds probabilities" in Path("mine.yaml").read_text()
     _, made = first_jobs()
     assert made["test"]["id"].tolist() == ["1", "2", "3"]
 
@@ -133,6 +135,24 @@ def test_sample_submission_that_does_not_fit_is_left_out() -> None:
     table("sample_submission.csv", [("id", "label"), ("a", "cat"), ("c", "cat")])
     assert "its ids are not those of the test images" in texts(init())
     first_jobs()
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric"),
+    [
+        ([("id", "cat", "dog", "owl"), ("a", 0.2, 0.5, 0.3), ("b", 1, 0, 0)], "log_loss"),
+        ([("id", "cat", "dog", "owl"), ("a", 0, 1, 0), ("b", 1, 0, 0)], "accuracy"),
+        ([("id", "cat", "dog"), ("a", 0.5, 0.5), ("b", 1, 0)], "accuracy"),
+        ([("id", "label"), ("a", "cat"), ("b", "owl")], "accuracy"),
+    ],
+)
+def test_the_metric_suits_what_the_sample_submission_holds(rows: Sequence[tuple[Any, ...]], metric: str) -> None:
+    for label in ("cat", "dog", "owl"):
+        images(f"train/{label}", numbered(label, 6))
+    images("test", ["a", "b"])
+    table("sample_submission.csv", rows)
+    assert init()["values"]["metric"] == metric
+    assert load("mine.yaml").metric == metric
 
 
 def test_what_the_folder_source_refuses_is_to_be_put_right_first() -> None:
@@ -461,7 +481,7 @@ def test_masks_in_a_folder_beside_with_a_suffix() -> None:
     assert (found["source"], found["values"]["task"], found["values"]["metric"]) == ("masks", "segmentation", "dice")
     assert (data["masks"], data["mask_suffix"], data["mask_values"]) == ("raw/masks", "_mask", "nonzero")
     assert found["facts"]["masks"] == "0 and 255"
-    assert "1 image without a mask, first 'images/im09.jpg': they are left out" in texts(found)
+    assert "1 image without a mask, first 'images/im09.jpg': it is left out" in texts(found)
     assert found["values"]["models"][0]["image_size_px"] == 32
     _, made = first_jobs()
     assert (len(made["train"]), len(made["quarantine"])) == (9, 1)
@@ -529,7 +549,7 @@ def test_flawed_masks() -> None:
     write_mask("masks/im01.png", picture(0, (24, 32)))
     write_mask("masks/other.png", mask(0, 1))
     stops = texts(init(), stops=True)
-    assert "1 of 8 masks looked at are not of their image's size. First: 'images/im00.jpg'" in stops
+    assert "1 of 8 masks looked at is not of its image's size. First: 'images/im00.jpg'" in stops
     assert "1 of 8 masks looked at cannot be used: a colour picture" in stops
     assert "1 mask without an image: 'masks/other.png'" in stops
     for path in Path("raw/masks").iterdir():
@@ -612,8 +632,22 @@ def test_coco_that_contradicts_itself() -> None:
     ]
     Path("raw/train.json").write_text(json.dumps(content))
     stops = texts(init(), stops=True)
-    assert "1 annotation with an unknown image_id, first 5555" in stops
+    assert "1 annotation with an unknown image_id, first 5555 of annotation id 1. Correct it" in stops
     assert "1 annotation without a bbox of four numbers, first id 2" in stops
+
+
+def test_coco_box_of_no_category_is_no_class() -> None:
+    write_scenes(Path())
+    sound = init()
+    content = json.loads(Path("raw/train.json").read_text())
+    content["annotations"].append({"id": 77, "image_id": 7, "category_id": 99, "bbox": [0, 0, 5, 5]})
+    Path("raw/train.json").write_text(json.dumps(content))
+    found = init()
+    assert texts(found, stops=True).startswith(
+        "1 annotation with an unknown category_id, first 99 of annotation id 77."
+    )
+    assert texts(found, stops=False) == texts(sound, stops=False)
+    assert (found["classes"], found["values"]) == (sound["classes"], sound["values"])
 
 
 def test_coco_without_boxes_is_none() -> None:
@@ -757,6 +791,35 @@ def test_yolo_files_beside_their_images_and_without_names() -> None:
     assert "im00.txt: line 1 has the class 7" in texts(init(), stops=True)
 
 
+def test_yolo_line_of_no_class_leaves_the_rest_of_the_look() -> None:
+    yolo("train", numbered("im", 8))
+    Path("raw/data.yaml").write_text("names: [cat, dog]\n")
+    Path("raw/labels/train/im03.txt").write_text("0 0.9 0.5 0.5 0.5\n")
+    sound = init()
+    Path("raw/labels/train/im03.txt").write_text("0 0.9 0.5 0.5 0.5\n7 0.5 0.5 0.5 0.5\n")
+    found = init()
+    stops = texts(found, stops=True)
+    assert stops.splitlines()[0] == (
+        "raw/labels/train/im03.txt: line 2 has the class 7, and raw/data.yaml names 0 cat, 1 dog. Correct one of them."
+    )
+    assert "1 box reaches outside" in texts(found, stops=False) == texts(sound, stops=False)
+    same = ("classes", "images", "sizes", "values")
+    assert [found[key] for key in same] == [sound[key] for key in same]
+    assert (found["classes"], found["values"]["data"]["on_bad_label"]) == ({"cat": 8, "dog": 7}, "drop")
+    Path("raw/labels/train/im04.txt").write_text("8 0.5 0.5 0.5 0.5\n0 0.5 0.5\n")
+    assert "3 lines of the label files cannot be read, the first: raw/labels/train/im03.txt" in texts(
+        init(), stops=True
+    )
+
+
+def test_yolo_boxes_in_pixels_leave_sizes_and_images() -> None:
+    yolo("train", numbered("im", 8), "0 16 12 8 8\n")
+    Path("raw/data.yaml").write_text("names: [cat]\n")
+    found = init()
+    assert "8 of 8 boxes have a number above 1" in texts(found, stops=True)
+    assert (found["images"], found["median_width"]) == ({"train": 8}, 32)
+
+
 def test_a_folder_an_image_with_a_file_an_object() -> None:
     for number, name in enumerate(numbered("im", 10)):
         split = "stage1_test" if number > 7 else "stage1_train"
@@ -769,7 +832,7 @@ def test_a_folder_an_image_with_a_file_an_object() -> None:
         "segmentation",
         {"train": 8, "test": 2},
     )
-    assert "1 image without masks: they are left out." in texts(found)
+    assert "1 image without masks: it is left out." in texts(found)
     _, made = first_jobs()
     assert (len(made["train"]), len(made["test"])) == (7, 2)
 
@@ -796,13 +859,13 @@ def test_odd_images() -> None:
     found = init()
     told = texts(found)
     for text in (
-        "1 of 17 images looked at have 16 bits a channel, which are kept; data.scale_16bit says how "
+        "1 of 17 images looked at has 16 bits a channel, which are kept; data.scale_16bit says how "
         "networks are shown them in 8. First: 'cat/deep.png'",
-        "have the suffix of another format; they are read all the same. First: 'cat/is_png.jpg'",
-        "are CMYK; they become RGB, with colours that may be a little off. First: 'cat/print.jpg'",
-        "are turned by an EXIF entry",
-        "cannot be read (cannot be decoded as an image): in training they go to quarantine",
-        "1 of 16 images whose pixels were looked at are grey, the others coloured",
+        "has the suffix of another format; read all the same. First: 'cat/is_png.jpg'",
+        "is CMYK, read as RGB, with colours that may be a little off. First: 'cat/print.jpg'",
+        "is turned by an EXIF entry",
+        "cannot be read (cannot be decoded as an image): in training such go to quarantine",
+        "1 of 16 images whose pixels were looked at is grey, the others coloured",
         "widths are 0.33 to 1.3 times the heights",
     ):
         assert text in told, told
@@ -861,7 +924,7 @@ def test_names_that_yaml_or_a_terminal_would_trip_over() -> None:
     first_jobs()
     bad = os.fsencode("raw/a: b # c/no/") + b"\xff.jpg"
     os.link("raw/a: b # c/no/im ü00.jpg", bad)
-    assert "1 name of images are not UTF-8, e.g. " in texts(init(), stops=True)
+    assert "1 name of an image is not UTF-8, e.g. " in texts(init(), stops=True)
 
 
 def test_class_folders_that_look_alike_and_pictures_that_are_not_read() -> None:
@@ -900,6 +963,8 @@ def test_overwrites_only_by_force_and_leaves_nothing_half_written(capsys: pytest
         in capsys.readouterr().err
     )
     assert Path("config.yaml").read_text() == "mine\n"
+    assert main(["init", "nowhere"]) == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
     assert main(["init", "raw", "--force", "--name", "pets", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"] == "config.yaml"
     assert load("config.yaml").name == "pets"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.data.files import UNREAD, files_below
-from goldfold.runtime.words import count
+from goldfold.runtime.words import count, noun
 
 FEW_IMAGES = 10
 RARE = 20
@@ -37,14 +37,16 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
     for split, number in counts.items():
         total = number + images.get(split, 0)
         if number > total / 100:
-            yield f"{number} of {total} images of {split} are left out ({number / total:.0%}); see the reasons"
+            are = noun(number, "is", "are")
+            yield f"{number:,} of {count(total, 'image')} of {split} {are} left out ({number / total:.0%}); see the reasons"
 
 
 def about_unread(folders: Iterable[str]) -> Iterator[str]:
     """Pictures below these folders of the data that are passed over, since goldfold does not read their format."""
     unread = sorted({f"{folder}/{name}" for folder in folders for name in files_below(Path(folder), UNREAD)})
     if unread:
-        yield f"{len(unread)} pictures are of a format that goldfold does not read, first {unread[0]}: convert them"
+        n = count(len(unread), "picture is", "pictures are")
+        yield f"{n} of a format that goldfold does not read, first {unread[0]}: convert {noun(len(unread), 'it', 'them')}"
 
 
 def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:
@@ -62,13 +64,14 @@ def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[s
     )
     if false.any():
         first = table[false].iloc[0]
-        yield f"{int(false.sum())} files are not what their suffix says, first {first['path']}: {first['kind']}"
+        n = count(int(false.sum()), "file is not what its suffix says", "files are not what their suffix says")
+        yield f"{n}, first {first['path']}: {first['kind']}"
     deep = table[table["bits"] > 8]
     if len(deep):
         largest, first = int(deep["largest"].max()), files_of(deep["path"].iloc[0])[0]
         yield (
-            f"{len(deep)} of {len(table)} images have more than 8 bits a channel, first {first}, with values "
-            f"up to {largest:,}: {_about_scale(scale_16bit, largest)}"
+            f"{len(deep):,} of {count(len(table), 'image')} {noun(len(deep), 'has', 'have')} more than 8 bits a channel, first "
+            f"{first}, with values up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())
     if len(kinds) > 1:
@@ -97,11 +100,12 @@ def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
         if n_whole > of["images"] / 20:
             reason = max(of["whole"], key=lambda name: of["whole"][name])
             yield (
-                f"{n_whole} of {of['images']} images of {split} are taken whole ({n_whole / of['images']:.0%}), most often "
-                f"because: {reason}; a network sees two kinds of pictures then"
+                f"{n_whole:,} of {count(of['images'], 'image')} of {split} {noun(n_whole, 'is', 'are')} taken whole "
+                f"({n_whole / of['images']:.0%}), most often because: {reason}; a network sees two kinds of pictures then"
             )
         if of["boxes_lost"]:
-            yield f"{of['boxes_lost']} boxes of {split} lie outside what is cut out: no model can find them"
+            n, lie = count(of["boxes_lost"], "box", "boxes"), noun(of["boxes_lost"], "lies", "lie")
+            yield f"{n} of {split} {lie} outside what is cut out: no model can find {noun(of['boxes_lost'], 'it', 'them')}"
 
 
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
@@ -110,7 +114,8 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
     few = {name: n for name, n in sums.items() if n < FEW_IMAGES}
     if few:
         name = min(few, key=lambda name: few[name])
-        yield f"{len(few)} classes have fewer than {FEW_IMAGES} examples, the smallest {name!r} with {few[name]:.0f}"
+        n = count(len(few), "class has", "classes have")
+        yield f"{n} fewer than {FEW_IMAGES} examples, the smallest {name!r} with {few[name]:.0f}"
     if len(sums) > 1 and max(sums.values()) > RARE * min(sums.values()):
         most, least = max(sums, key=lambda name: sums[name]), min(sums, key=lambda name: sums[name])
         yield (

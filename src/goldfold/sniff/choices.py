@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from goldfold.runtime.words import noun
 from goldfold.sniff.found import WHOLE, Layout, Setting, number
 from goldfold.sniff.pictures import Pictures
 
@@ -88,6 +89,12 @@ def metric(layout: Layout) -> Setting:
         )
     if layout.task == "regression":
         return Setting("rmse", "in units of the number; mae minds wild errors less")
+    if layout.n_probabilities == 1:
+        return Setting("roc_auc", "the sample submission holds probabilities, and accuracy looks at labels alone")
+    if layout.n_probabilities:
+        return Setting(
+            "log_loss", "the sample submission holds a probability of each class; accuracy looks at labels alone"
+        )
     counts = [n for n in layout.classes.values() if n]
     if len(counts) == 2 and min(counts) / sum(counts) < RARE:
         return Setting(
@@ -129,7 +136,11 @@ def _folds(layout: Layout) -> tuple[int, Values]:
     smallest = min(counts, key=lambda name: counts[name]) if counts else ""
     limits = [(N_FOLDS, "each model learns from four fifths; 3 take little more than half the time")]
     limits += [(counts[smallest], f"class {smallest!r} has {number(counts[smallest], 'image')}")] if counts else []
-    limits += [(layout.n_groups, f"there are {layout.n_groups} groups")] if layout.n_groups is not None else []
+    limits += (
+        [(layout.n_groups, f"there {noun(layout.n_groups, 'is', 'are')} {number(layout.n_groups, 'group')}")]
+        if layout.n_groups is not None
+        else []
+    )
     n, why = min(limits, key=lambda limit: limit[0])
     if layout.n_groups is not None:
         splitter = Setting("stratified_group", "no group is split over folds, and classes keep their shares")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from goldfold.runtime.words import noun
 from goldfold.sniff.box_looks import BoxesOf, Counts, count, describe
 from goldfold.sniff.found import Layout, Setting, number, some, spread
 from goldfold.sniff.tables import Table
@@ -58,6 +59,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
               "images": Setting(tree.path(train.folder), "its file names start here")},
         train=sorted(train.there), splits={"train": len(train.content["images"])}, folder=train.folder,
     )  # fmt: skip
+    _doubt_references(train.content, layout)
     describe(layout, _counts(train))
     _doubt_content(tree, train, layout)
     for other in learnt:
@@ -121,7 +123,7 @@ def _counts(file: File) -> Counts:
 
 
 def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
-    """Boxes by image, crowds and what is no box left out."""
+    """Boxes by image; crowds, what is no box, and what is of no image or category left out."""
     names = {entry.get("id"): str(entry.get("name")) for entry in content["categories"]}
     of = {
         entry.get("id"): BoxesOf(str(entry.get("file_name")), [], [], _size(entry))
@@ -129,9 +131,10 @@ def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
     }  # fmt: skip
     for entry in content["annotations"]:
         box, image = entry.get("bbox"), of.get(entry.get("image_id"))
-        if entry.get("iscrowd") or image is None or not _is_box(box):
+        name = names.get(entry.get("category_id"))
+        if entry.get("iscrowd") or image is None or name is None or not _is_box(box):
             continue
-        image.labels.append(names.get(entry.get("category_id"), ""))
+        image.labels.append(name)
         image.corners.append([box[0], box[1], box[0] + box[2], box[1] + box[3]])
     yield from of.values()
 
@@ -161,12 +164,14 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
         layout.facts["outlines"] = "there are segmentations too; detection uses the boxes alone"
     if file.missing:
         n = number(len(file.missing), "image")
-        layout.data["on_missing_image"] = Setting("quarantine", f"{n} of the JSON are not there")
+        layout.data["on_missing_image"] = Setting(
+            "quarantine", f"{n} of the JSON {noun(len(file.missing), 'is', 'are')} not there"
+        )
         layout.doubt(
-            f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: they are left out."
+            f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: "
+            f"{noun(len(file.missing), 'it is', 'they are')} left out."
         )
     _doubt_categories(file.content, layout)
-    _doubt_references(file.content, layout)
 
 
 def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
@@ -195,10 +200,9 @@ def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
     for key, known in (("image_id", set(images)), ("category_id", categories)):
         lost = [entry for entry in content["annotations"] if entry.get(key) not in known]
         if lost:
-            layout.doubt(
-                f"{number(len(lost), 'annotation')} with an unknown {key}, first {lost[0].get(key)!r}. Remove them.",
-                stops=True,
-            )
+            first = f"first {lost[0].get(key)!r} of annotation id {lost[0].get('id')!r}"
+            way = "Correct it, or remove it" if len(lost) == 1 else "Correct them, or remove them"
+            layout.doubt(f"{number(len(lost), 'annotation')} with an unknown {key}, {first}. {way}.", stops=True)
 
 
 def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> Layout:

@@ -11,6 +11,7 @@ from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
+from goldfold.runtime.words import noun
 from goldfold.sniff import (
     class_doubts,
     coco,
@@ -30,7 +31,7 @@ from goldfold.sniff.choices import choose
 from goldfold.sniff.found import Doubt, Layout, by_count, number, some
 from goldfold.sniff.samples import submission
 from goldfold.sniff.tables import Table, tables_of
-from goldfold.sniff.walk import Tree, base, walk
+from goldfold.sniff.walk import Tree, base, refuse_no_folder, walk
 from goldfold.sniff.written import as_yaml
 
 Sniffer = Callable[[Tree, list[Table]], Layout | None]
@@ -59,6 +60,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     Raises:
         GoldfoldError: no layout is known, or ``out`` is there already.
     """
+    refuse_no_folder(path)
     if out.exists() and not force:
         raise GoldfoldError(f"{out} is there already. Name another file with --out, or overwrite it with --force.")
     if name is not None and not re.fullmatch(NAME, name):
@@ -122,7 +124,8 @@ def _names(tree: Tree) -> list[Doubt]:
     doubts = [Doubt(f"folder {name} cannot be read and is left out.") for name in tree.unreadable]
     odd = [name for name in tree.images() if not name.isascii() and not is_text(name)]
     if odd:
-        text = f"{number(len(odd), 'name')} of images are not UTF-8, e.g. {odd[0]!r}, and tables cannot hold them. Rename them."
+        n, them = number(len(odd), "name of an image is", "names of images are"), noun(len(odd), "it", "them")
+        text = f"{n} not UTF-8, e.g. {odd[0]!r}, and tables cannot hold {them}. Rename {them}."
         doubts.append(Doubt(text, stops=True))
     unread = tree.files(*UNREAD)
     if unread:

@@ -54,6 +54,8 @@ class Layout:
     n_groups: int | None = None
     n_folds: int | None = None
     """Where a column says the folds."""
+    n_probabilities: int = 0
+    """Columns of probabilities in the sample submission."""
     test: list[str] = field(default_factory=list)
     """Test images, relative to the root."""
     facts: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from goldfold.runtime.words import noun
 from goldfold.sniff.found import Layout, Setting, number
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, join, parent
@@ -33,10 +34,11 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     layout.facts["masks"] = f"{number(n_objects, 'file')}, {n_objects / len(own):.1f} an image"
     if lacking := len(own) - n_masks[root]:
         layout.data["on_missing_label"] = Setting("quarantine", f"{number(lacking, 'image')} without masks")
-        layout.doubt(f"{number(lacking, 'image')} without masks: they are left out.")
+        layout.doubt(f"{number(lacking, 'image')} without masks: {noun(lacking, 'it is', 'they are')} left out.")
     strays = tree.n_images[root] - sum(_n(tree, id, "images") + _n(tree, id, "masks") for id in own)
     if strays:
-        text = f"{number(strays, 'image')} below {tree.path(root)} lie neither in <id>/images/ nor in <id>/masks/. Move them."
+        lie, them = noun(strays, "lies", "lie"), noun(strays, "it", "them")
+        text = f"{number(strays, 'image')} below {tree.path(root)} {lie} neither in <id>/images/ nor in <id>/masks/. Move {them}."
         layout.doubt(text, stops=True)
     test = next((name for name, n in Counter(n_masks).items() if not n and split_of(base(name)) == "test"), None)
     if test is not None:

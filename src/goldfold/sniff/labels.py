@@ -4,6 +4,7 @@ import os
 from collections import Counter
 
 from goldfold.data.files import SUFFIXES
+from goldfold.runtime.words import noun
 from goldfold.sniff.columns import FEW, Columns, columns_of, separator_of
 from goldfold.sniff.found import Layout, Setting, number, some
 from goldfold.sniff.tables import Match, Table
@@ -151,7 +152,8 @@ def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None
     if blank := len(match.images) - len(filled):
         none = ", unless data.empty_label: no_class says that they are of none" if layout.task == "multilabel" else ""
         what = "number" if columns.target else "label"
-        layout.doubt(f"{number(blank, 'row')} of {table.name} without a {what}: these images go to quarantine{none}.")
+        go = noun(blank, "this image goes", "these images go")
+        layout.doubt(f"{number(blank, 'row')} of {table.name} without a {what}: {go} to quarantine{none}.")
 
 
 def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
@@ -210,15 +212,17 @@ def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, la
         layout.data["on_missing_image"] = Setting("quarantine", f"{number(len(match.missing), 'row')} without an image")
         layout.doubt(
             f"{number(len(match.missing), 'row')} of {table.name} without an image below {tree.path(match.folder)}, first "
-            f"{match.missing[0]!r}: they are left out."
+            f"{match.missing[0]!r}: {noun(len(match.missing), 'it is', 'they are')} left out."
         )
     named = set(match.images.values()) | set(test.match.images.values() if test and test.match else [])
     unnamed = [name for name in tree.images(match.folder) if name not in named and not _is_pool(name)]
     if unnamed:
         layout.facts["unnamed"] = f"{number(len(unnamed), 'image')} in no table"
+        they, their = noun(len(unnamed), "it", "they"), noun(len(unnamed), "its", "their")
         layout.doubt(
             f"{number(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: no labels, so "
-            f"they go to quarantine. Moved into a folder of their own and named as data.unlabeled, they can be pseudo-labelled."
+            f"{they} {noun(len(unnamed), 'goes', 'go')} to quarantine. Moved into a folder of {their} own and named as "
+            f"data.unlabeled, {they} can be pseudo-labelled."
         )
 
 

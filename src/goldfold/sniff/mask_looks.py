@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from goldfold.data.mask_values import MOST_UNNAMED
+from goldfold.runtime.words import noun
 from goldfold.sniff.found import Doubt, Setting, number, some, spread
 
 N_MASKS = 60
@@ -64,7 +65,8 @@ def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
         reason = next(iter(broken.values()))
         doubts.append(Doubt(f"{len(broken)} of {looked} cannot be used: {reason}. First: {some(broken)}.", stops=True))
     if unlike:
-        text = f"{len(unlike)} of {looked} are not of their image's size. First: {some(unlike)}."
+        are = noun(len(unlike), "is not of its", "are not of their")
+        text = f"{len(unlike)} of {looked} {are} image's size. First: {some(unlike)}."
         doubts.append(Doubt(text, stops=True))
     return doubts
 
@@ -119,7 +121,7 @@ def _are_numbers(contents: list[set[int]]) -> bool:
 def _binary(contents: list[set[int]], told: str, doubts: list[Doubt]) -> Looks:
     empty = sum(not content - {0} for content in contents)
     if empty and len(contents) > empty:
-        told += f"; {empty} of {len(contents)} are empty"
+        told += f"; {empty} of {len(contents)} {noun(empty, 'is', 'are')} empty"
     setting = {"mask_values": Setting("nonzero", "all but 0 is the one class")}
     return Looks(setting, told, {"foreground": len(contents) - empty}, doubts)
 
@@ -143,7 +145,10 @@ def _indices(contents: list[set[int]], values: list[int], n: str, doubts: list[D
     rare = [str(value) for value in kept if counts[value] < 3]
     if rare:
         doubts.append(
-            Doubt(f"values {', '.join(rare)} are in fewer than 3 of {n} looked at: classes that few images have.")
+            Doubt(
+                f"{noun(len(rare), 'value')} {', '.join(rare)} {noun(len(rare), 'is', 'are')} in fewer than 3 of {n} looked at: "
+                f"{noun(len(rare), 'a class', 'classes')} that few images have."
+            )
         )
     told = f"values 0, {_listed(kept)}{f' and {IGNORE}' if ignores else ''} in {n} looked at"
     return Looks(settings, told, {str(value): counts[value] for value in kept}, doubts)

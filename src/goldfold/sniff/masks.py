@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
+from goldfold.runtime.words import noun
 from goldfold.sniff.found import Layout, Setting, number, some, spread
 from goldfold.sniff.mask_looks import Looks, look_at
 from goldfold.sniff.tables import Table
@@ -69,7 +70,7 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     layout = Layout(
         source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
         likelihood=likelihood, train=train, splits={"train": len(train)},
-        folder=pair.images, unit=f"of {looks.n:,} masks looked at",
+        folder=pair.images, unit=f"of {number(looks.n, 'mask')} looked at",
         data={"train": Setting(tree.path(pair.images), "images"),
               "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,
@@ -84,7 +85,8 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     if pair.lacking:
         layout.data["on_missing_label"] = Setting("quarantine", f"{number(len(pair.lacking), 'image')} without a mask")
         layout.doubt(
-            f"{number(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: they are left out."
+            f"{number(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: "
+            f"{noun(len(pair.lacking), 'it is', 'they are')} left out."
         )
     if pair.strays:
         layout.doubt(

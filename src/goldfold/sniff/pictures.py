@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from goldfold.runtime.words import noun
 from goldfold.sniff.found import Doubt, number, some, spread
 
 N_LOOKED, N_DECODED, DECODED_PX = 200, 40, 4_000_000
 """Images whose headers are read; of those, images whose colours are looked at, where they are no larger."""
+ONE = {"have": "has", "are": "is"}
 LARGE_PX = 25_000_000
 ORIENTATION = 0x0112
 KINDS = {
@@ -171,12 +173,14 @@ def doubts(pictures: Pictures) -> list[Doubt]:
     def note(matching: list[Picture], text: str, stops: bool = False) -> None:
         if matching:
             names = some(picture.name for picture in matching)
-            found.append(Doubt(f"{len(matching)} of {number(n, 'image')} looked at {text} First: {names}.", stops))
+            verb, _, rest = text.partition(" ")
+            told = f"{ONE.get(verb, verb) if len(matching) == 1 else verb} {rest}"
+            found.append(Doubt(f"{len(matching)} of {number(n, 'image')} looked at {told} First: {names}.", stops))
 
     bad = [picture for picture in pictures.sample if picture.problem]
     reason = f" ({bad[0].problem})" if bad else ""
-    note(bad, f"cannot be read{reason}: in training they go to quarantine, among test images they end the run.")
-    note([p for p in sound if _wrong_suffix(p)], "have the suffix of another format; they are read all the same.")
+    note(bad, f"cannot be read{reason}: in training such go to quarantine, among test images they end the run.")
+    note([p for p in sound if _wrong_suffix(p)], "have the suffix of another format; read all the same.")
     note(
         [p for p in sound if p.bits == 16],
         "have 16 bits a channel, which are kept; data.scale_16bit says how networks are shown them in 8.",
@@ -185,10 +189,10 @@ def doubts(pictures: Pictures) -> list[Doubt]:
         [p for p in sound if p.bits == 32],
         "have 32 bits a channel: whole numbers from 0 to 65535 are read, others go to quarantine.",
     )
-    note([p for p in sound if p.mode == "CMYK"], "are CMYK; they become RGB, with colours that may be a little off.")
+    note([p for p in sound if p.mode == "CMYK"], "are CMYK, read as RGB, with colours that may be a little off.")
     note(
         [p for p in sound if p.is_turned],
-        "are turned by an EXIF entry; goldfold turns them upright, and masks or boxes must fit that.",
+        "are turned by an EXIF entry, which goldfold undoes, and masks or boxes must fit that.",
     )
     note(
         [p for p in sound if p.width * p.height > LARGE_PX],
@@ -199,8 +203,8 @@ def doubts(pictures: Pictures) -> list[Doubt]:
     if grey and len(grey) < len(looked):
         found.append(
             Doubt(
-                f"{len(grey)} of {number(len(looked), 'image')} whose pixels were looked at are grey, the others coloured: "
-                f"the network may learn the source instead of the class."
+                f"{len(grey)} of {number(len(looked), 'image')} whose pixels were looked at {noun(len(grey), 'is', 'are')} grey, "
+                f"the others coloured: the network may learn the source instead of the class."
             )
         )
     note(

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from goldfold.data.sources.rle import NO_MASK
+from goldfold.runtime.words import noun
 from goldfold.sniff.columns import RUN_LENGTHS
 from goldfold.sniff.found import Layout, Setting, number, some
 from goldfold.sniff.tables import Table
@@ -90,7 +91,8 @@ def _with_rest(tree: Tree, layout: Layout, folder: str) -> Layout:
     if rest:
         layout.data["unlisted"] = Setting("empty", f"{number(rest, 'image')} in no row")
         layout.doubt(
-            f"{number(rest, 'image')} below {tree.path(folder) or '.'} in no row are taken to be without an object; where their "
-            f"masks are not known, set data.unlisted: missing and data.on_missing_label: quarantine."
+            f"{number(rest, 'image')} below {tree.path(folder) or '.'} in no row {noun(rest, 'is', 'are')} taken to be without "
+            f"an object; where {noun(rest, 'its mask is', 'their masks are')} not known, set data.unlisted: missing and "
+            f"data.on_missing_label: quarantine."
         )
     return layout

@@ -29,9 +29,11 @@ def submission(tree: Tree, layout: Layout, tables: list[Table]) -> Values:
             f"{path} looks like a sample submission, but its ids are not those of the test images; it is not used."
         )
         return {}
+    layout.n_probabilities = _n_probabilities(layout, sample)
     try:
         _form(tree, layout, sample)
     except DataError as error:
+        layout.n_probabilities = 0
         layout.doubt(f"the sample submission cannot be filled as things are, and is not used: {error}")
         return {}
     return {"sample": Setting(path, "its columns and the order of its rows are taken over")}
@@ -43,6 +45,17 @@ def _relative(layout: Layout) -> set[str]:
 
     folder = common(layout.test)
     return {without_suffix(name.removeprefix(f"{folder}/")) for name in layout.test}
+
+
+def _n_probabilities(layout: Layout, sample: Table) -> int:
+    """Columns beside the ids where they hold fractions from 0 to 1; none where they hold labels, or 0 and 1 alone."""
+    values = {value for row in sample.rows for value in row[1:]}
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return 0
+    are_shares = all(0 <= number <= 1 for number in numbers) and any(0 < number < 1 for number in numbers)
+    return len(sample.columns) - 1 if are_shares and not values <= set(layout.classes) else 0
 
 
 def _form(tree: Tree, layout: Layout, sample: Table) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from goldfold.data.files import without_suffix
+from goldfold.runtime.words import noun
 from goldfold.sniff.box_looks import BoxesOf, count, describe
 from goldfold.sniff.found import Layout, Setting, number, some, spread
 from goldfold.sniff.tables import Table
@@ -179,7 +180,8 @@ def _doubt_names(
         layout.doubt(f"{number(len(lost), 'name')} without an image below {tree.path(images)}: {some(lost)}; left out.")
     blank = [name for name in listed if name not in names]
     if blank:
-        layout.doubt(f"{number(len(blank), 'name')} without an XML file: {some(blank)}; these images go to quarantine.")
+        go = noun(len(blank), "this image goes", "these images go")
+        layout.doubt(f"{number(len(blank), 'name')} without an XML file: {some(blank)}; {go} to quarantine.")
     repeated = [name for name, n in Counter(listed).items() if n > 1]
     if repeated:
         layout.doubt(

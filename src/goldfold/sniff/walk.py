@@ -81,14 +81,23 @@ class Tree:
         return (self.root / name).as_posix()
 
 
-def walk(path: str | Path) -> Tree:
-    """All folders and files below ``path``; links to folders are followed once.
+def refuse_no_folder(path: str | Path) -> None:
+    """End where ``path`` is no folder.
 
     Raises:
         DataError: no such folder.
     """
     if not Path(path).is_dir():
         raise DataError(f"{path} is not a folder. Name the folder of the data as downloaded, unpacked.")
+
+
+def walk(path: str | Path) -> Tree:
+    """All folders and files below ``path``; links to folders are followed once.
+
+    Raises:
+        DataError: no such folder.
+    """
+    refuse_no_folder(path)
     folders: dict[str, Folder] = {}
     unreadable: list[str] = []
     seen: set[str] = set()

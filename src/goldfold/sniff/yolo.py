@@ -7,6 +7,7 @@ from goldfold.data.boxes import from_text
 from goldfold.data.sources.yolo import NO_LABELS, read
 from goldfold.data.sources.yolo_names import read_names
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import noun
 from goldfold.sniff.box_looks import BoxesOf, count, describe
 from goldfold.sniff.found import Layout, Setting, number, spread
 from goldfold.sniff.tables import Table
@@ -38,7 +39,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         return layout
     layout.data["names"] = Setting(tree.path(names), "names of the class numbers")
     _with_test(tree, layout, root)
-    _read(tree, layout)
+    _read(tree, layout, notes)
     return layout
 
 
@@ -78,12 +79,21 @@ def _with_test(tree: Tree, layout: Layout, root: str) -> None:
         return
 
 
-def _read(tree: Tree, layout: Layout) -> None:
-    """Images and boxes as the source has them, or what it says against them."""
+def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
+    """Images and boxes as the source has them, and what it says against them."""
+    refused: list[DataError] = []
     try:
-        table = read(**{key: setting.value for key, setting in layout.data.items()})["train"]
+        table = read(**{key: setting.value for key, setting in layout.data.items()}, refuse=refused.append)["train"]
     except DataError as error:
-        layout.doubt(str(error), stops=True)
+        refused, table = [error], None
+    if refused:
+        many = f"{number(len(refused), 'line')} of the label files cannot be read, the first: "
+        layout.doubt(f"{many if len(refused) > 1 else ''}{refused[0]}", stops=True)
+    if table is None:
+        images = dict.fromkeys(image for name in notes for image in tree.stems[base(name)[:-4]])
+        tests = set(layout.test)
+        layout.train = [image for image in images if image not in tests]
+        layout.splits["train"] = len(layout.train)
         return
     root = tree.root.as_posix()
     layout.train = [path if root == "." else path.removeprefix(f"{root}/") for path in table["path"]]
@@ -93,11 +103,12 @@ def _read(tree: Tree, layout: Layout) -> None:
     describe(layout, count(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
     if n := len(table) - len(known):
         layout.doubt(
-            f"{number(n, 'image')} without a label file: they are left out; an empty file says that there is nothing."
+            f"{number(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file says that "
+            f"there is nothing."
         )
     if n := len(table) - len(layout.train):
         layout.data["on_missing_image"] = Setting("quarantine", f"{number(n, 'label file')} without an image")
-        layout.doubt(f"{number(n, 'label file')} without an image: they are left out.")
+        layout.doubt(f"{number(n, 'label file')} without an image: {noun(n, 'it is', 'they are')} left out.")
 
 
 def _boxes(id: str, text: str) -> BoxesOf:

@@ -1,7 +1,7 @@
 """Boxes in YOLO's text files, one an image, beside the images."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,6 +17,13 @@ from goldfold.runtime.errors import DataError
 FIELDS = "class, centre x, centre y, width, height"
 NO_LABELS = "classes.txt"
 """Labelling tools put the names beside the labels."""
+Refuse = Callable[[DataError], None]
+"""Takes what is wrong with a line or a file of boxes; where it returns, that line or file is passed over."""
+
+
+def end(error: DataError) -> None:
+    """The first error ends the reading."""
+    raise error
 
 
 def read(
@@ -27,6 +34,7 @@ def read(
     test_answers: str | None = None,
     unlabeled: str | None = None,
     groups: str | None = None,
+    refuse: Refuse = end,
 ) -> dict[str, pd.DataFrame]:
     """Tables of YOLO files; ``shares`` holds the boxes in shares of the image, as `goldfold.data.boxes` writes them.
 
@@ -40,6 +48,7 @@ def read(
         labels: folder of the labels, where they do not lie below ``train``.
         test_answers: folder of the labels of the test images; they become the split ``answers`` (id, shares).
         groups: CSV with the columns id and group.
+        refuse: what becomes of lines that cannot be read.
 
     Raises:
         DataError: a file is missing or broken, or most numbers are no shares.
@@ -53,11 +62,11 @@ def read(
     images, files = _parted(train, labels, names)
     taken = {os.path.abspath(path) for table in pools.values() for path in table["path"]}
     table = _joined([(id, path) for id, path in images if os.path.abspath(path) not in taken], images, files)
-    table["shares"] = _boxes([files.get(id) for id in table["id"]], known, names)
+    table["shares"] = _boxes([files.get(id) for id in table["id"]], known, names, refuse)
     categories = pd.DataFrame({"name": list(known.values()), "id": list(known)})
     tables = {"train": with_groups(table, groups), **pools, "categories": categories}
     if test_answers is not None:
-        tables["answers"] = _answers(pools.get("test"), test_answers, known, names)
+        tables["answers"] = _answers(pools.get("test"), test_answers, known, names, refuse)
     return tables
 
 
@@ -122,7 +131,9 @@ def _image_of(label: str) -> str:
     return str(Path(*parts))
 
 
-def _answers(test: pd.DataFrame | None, folder: str, known: Mapping[int, str], names: str) -> pd.DataFrame:
+def _answers(
+    test: pd.DataFrame | None, folder: str, known: Mapping[int, str], names: str, refuse: Refuse
+) -> pd.DataFrame:
     if test is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
     files = _label_files(folder, True, set(test["id"]), names)
@@ -132,12 +143,12 @@ def _answers(test: pd.DataFrame | None, folder: str, known: Mapping[int, str], n
             f"data.test_answers: {int(lacks.sum())} of {len(test)} test images have no .txt below {folder}, first "
             f"{test['id'][lacks].iloc[0]!r}. Add them (empty for an image without objects), or remove data.test_answers."
         )
-    return pd.DataFrame({"id": test["id"], "shares": _boxes([files[id] for id in test["id"]], known, names)})
+    return pd.DataFrame({"id": test["id"], "shares": _boxes([files[id] for id in test["id"]], known, names, refuse)})
 
 
-def _boxes(files: Sequence[str | None], known: Mapping[int, str], names: str) -> list[str | None]:
+def _boxes(files: Sequence[str | None], known: Mapping[int, str], names: str, refuse: Refuse) -> list[str | None]:
     """Boxes of each file as text, None where there is no file."""
-    rows = [None if file is None else _rows(file, known, names) for file in files]
+    rows = [None if file is None else _rows(file, known, names, refuse) for file in files]
     numbers = [number for row in rows for _, *number in row or []]
     beyond = [bool(np.max(np.abs(number)) > 1) for number in numbers]
     if sum(beyond) > len(beyond) / 2:
@@ -159,12 +170,20 @@ def _corners(rows: Sequence[Row]) -> "np.ndarray[tuple[int, ...], np.dtype[np.fl
     return np.hstack([numbers[:, :2] - numbers[:, 2:] / 2, numbers[:, :2] + numbers[:, 2:] / 2])
 
 
-def _rows(path: str, known: Mapping[int, str], names: str) -> list[Row]:
+def _rows(path: str, known: Mapping[int, str], names: str, refuse: Refuse) -> list[Row]:
+    """Boxes of a file, without the lines that ``refuse`` passes over."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}. Restore the file, or remove it.") from error
-    return [_row(line.split(), f"{path}: line {n}", known, names) for n, line in enumerate(lines, 1) if line.strip()]
+        refuse(DataError(f"{path}: cannot be read: {error}. Restore the file, or remove it."))
+        return []
+    rows = []
+    for n, line in enumerate(lines, 1):
+        try:
+            rows += [_row(line.split(), f"{path}: line {n}", known, names)] if line.strip() else []
+        except DataError as error:
+            refuse(error)
+    return rows
 
 
 def _row(words: list[str], where: str, known: Mapping[int, str], names: str) -> Row:
