@@ -77,23 +77,27 @@ def test_copies_are_shown_in_pairs_with_what_is_wrong(build: Build) -> None:
     lost = Path(arguments["results"]).parents[1] / "raw" / "img09.png"
     (folds / "quarantine.csv").write_text(
         f"split,id,path,part,reason\ntrain,dropped,{lost},image,is a copy of training image img02\n"
+        "train,one,x.png,image,its copies have 2 labels\ntrain,two,x.png,image,its copies have 2 labels\n"
     )
     rows = [
         (0, "train", "img00", "near", 3), (0, "train", "img01", "near", 3),
         (1, "train", "img02", "exact", 0), (1, "train", "dropped", "exact", 0),
         (2, "train", "img05", "mirrored", 2), (2, "test", "test03", "mirrored", 2),
         (3, "train", "img06", "exact", 0), (3, "train", "img09", "exact", 0),
+        (4, "train", "one", "exact", 0), (4, "train", "two", "exact", 0), (4, "train", "img10", "exact", 0),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["cluster", "split", "id", "kind", "distance"])
     known = pd.read_csv(folds / "train.csv", dtype=str).set_index("id")["label"]
     labels = table["id"].map(known).where(table["split"] == "train").fillna("")
+    labels = labels.where(~table["id"].isin(["one", "two"]), table["id"])
     table.assign(label=labels, nearest="", splits="", n_labels=1).to_csv(folds / "duplicates.csv", index=False)
     html = page_of(arguments)
     part = section(html, "copies")
     said = words(part)
-    holds(said, "2 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
+    holds(said, "3 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
     holds(part, "&lt;i&gt;&amp; ↔ cat", "Copies in train and another split", "dropped (train, left out)")
     holds(said, "all but one left out", "img05 (train, fold 1)", "test03 (test)")
+    holds(said, "different labels, at most one of them in use")
     headings = [name for name in ("different labels", "train and another split", "different folds") if name in said]
     assert len(headings) == 3
     assert part.count("data:image/") == 4

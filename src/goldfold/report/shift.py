@@ -117,7 +117,9 @@ def _pixels(auc: Auc) -> str:
     if auc.low > 0.5:
         return f"By the pixels alone, without sizes and files, the AUC is {auc.value:.3f} ({_interval(auc)})."
     if is_open(auc):
-        return f"Whether pixels alone give them away cannot be said from so few (AUC {auc.value:.3f}, {_interval(auc)})."
+        return (
+            f"Whether pixels alone give them away cannot be said from so few (AUC {auc.value:.3f}, {_interval(auc)})."
+        )
     return (
         f"By the pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): it is sizes and files, of "
         f"which a network sees little once images are resized."
