@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import picture
+from goldfold.report.quarantine import kind_of
 from test_report import THREE, Build, build, holds, page_of, words
 
 __all__ = ["build"]  # the fixture
@@ -69,6 +70,26 @@ def test_the_quarantine_is_counted_by_reason_and_shown(build: Build) -> None:
     holds(
         words(section(html, "data")), "62 images and 2 boxes left out.", "61 of 91 images of train are left out (67%)"
     )
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind"),
+    [
+        (["channel file 03a-bb_blue.* is missing", "channel file a b.png is missing"], "channel file is missing"),
+        (["channel file r.png is of 8 x 9 pixels, g.png of 8 x 8 pixels"], "channel file is of another size"),
+        (["channel file r.png file is empty", "channel file g.png file is empty"], "channel file is empty"),
+        (["is a copy of test image t0", "is a copy of test image t 1"], "is a copy of a test image"),
+        (["is a copy of training image 7"], "is a copy of a training image"),
+        (["looks like training image 7", "looks like training image 8"], "looks like a training image"),
+        (
+            [f"its copies have {n} labels, see cluster {n} of duplicates.csv" for n in (2, 3)],
+            "its copies have several labels",
+        ),
+        (["file is missing"], "file is missing"),
+    ],
+)
+def test_reasons_are_counted_without_the_names_in_them(reasons: list[str], kind: str) -> None:
+    assert {kind_of(reason) for reason in reasons} == {kind}
 
 
 def test_copies_are_shown_in_pairs_with_what_is_wrong(build: Build) -> None:
