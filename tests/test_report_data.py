@@ -156,6 +156,23 @@ def test_small_groups_have_no_scores(build: Build) -> None:
     assert 'id="groups"' not in page_of(build(groups=True))
 
 
+@pytest.mark.parametrize("is_added", [True, False])
+def test_without_a_pseudo_label_no_round_is_said_to_have_improved(build: Build, is_added: bool) -> None:
+    arguments = build(classes=THREE, seeds=(0,), rounds=1)
+    root = Path(arguments["results"])
+    if not is_added:
+        for path in (root / "pseudo").rglob("*.csv"):
+            path.write_text("id,label,confidence,source\n")
+    path = root / "ensemble" / "rounds.csv"
+    table = pd.read_csv(path)
+    table.loc[table["round"] == 1, table.columns[2]] += 0.01
+    table.to_csv(path, index=False)
+    said = words(section(page_of(arguments), "pseudo"))
+    assert ("improved" in said) == is_added
+    assert ("nothing was added in any round" in said) != is_added
+    assert said.count("sure enough to get") == (not is_added)
+
+
 def test_one_of_a_thing_is_said_as_one(build: Build) -> None:
     html = page_of(build(classes=THREE, seeds=(0,), rounds=1))
     tiles = words(html[html.index('<dl class="tiles">') : html.index("</dl>")])
