@@ -18,6 +18,8 @@ STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost al
 CLEAR = 0.7
 """AUC that counts as a clear difference: an interval that holds both 0.5 and this says nothing."""
 TELLING_DROP = 0.01
+FEWEST_BEYOND = 0.005
+"""Share of the other set, 1 % when rounded, that an image must look more like than to be shown."""
 MOST_FEATURES = 10
 MOST_NAMED = 3
 
@@ -138,10 +140,26 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
         blocks += [_kinds(shift), _features(split, shift.features)]
     paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in results.tables.items()}
     for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
-        shown = [picture(paths[own].get(id), f"beyond {percent(share, 0)}", [id]) for id, share in ids]
-        caption = f"To the classifier each looks more like {_named(other)} than so many of these themselves do."
-        blocks.append(Gallery(shown, caption, f"{_named(own).capitalize()} most like {_named(other)}"))
+        blocks.append(_most_like(paths[own], own, other, [(id, share) for id, share in ids if share >= FEWEST_BEYOND]))
     return blocks
+
+
+def _most_like(paths: dict[str, str], own: str, other: str, ids: list[tuple[str, float]]) -> Block:
+    """Images of one set that look like the other's, each with the share of the other set that it is ahead of."""
+    heading = f"{_named(own).capitalize()} most like {_named(other)}"
+    if not ids:
+        least = percent(2 * FEWEST_BEYOND, 0)
+        return Text(
+            f"None: to the classifier no {_one(own)} is more typical of the {_named(other)} than even {least} of these.",
+            heading,
+        )
+    shown = [picture(paths.get(id), f"ahead of {percent(share, 0)}", [id]) for id, share in ids]
+    first = percent(ids[0][1], 0)
+    caption = (
+        f"The {_named(own)} that the classifier would soonest take for {_named(other)}. “Ahead of {first}”: it finds this image "
+        f"more typical of the {_named(other)} than {first} of the {_named(other)} themselves."
+    )
+    return Gallery(shown, caption, heading)
 
 
 def _kinds(shift: Shift) -> Table:
@@ -161,6 +179,10 @@ def _features(split: str, features: list[Feature]) -> Table:
     columns = ["feature", "kind", "AUC alone", "median, train", f"median, {split}"]
     caption = f"The {len(rows)} features that tell most alone. Grey levels and colours run from 0 to 255."
     return Table(columns, rows, text_columns=["feature", "kind"], caption=caption)
+
+
+def _one(split: str) -> str:
+    return _named(split).removesuffix("s")
 
 
 def _named(split: str) -> str:
