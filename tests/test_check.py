@@ -16,6 +16,7 @@ from PIL import Image
 
 from goldfold import cli
 from goldfold.check import check
+from goldfold.doubts import about_copies
 
 CONFIG = {
     "name": "mine",
@@ -162,8 +163,8 @@ def test_copies_are_told_within_and_across_the_splits(capsys: pytest.CaptureFixt
     said = run(capsys)[1]
     for doubt in (
         "1 group of training images that are copies of each other, first '00' and '01' (nearly the same picture): each",
-        "1 group of copies across train+test, first '00' and '01' (nearly the same picture): the score on such test images",
-        "1 group of copies across train+unlabeled, first '00' and '01' (nearly the same picture): the unlabeled images are left",
+        "1 group of copies across train+test, first '00' and 't' (nearly the same picture): the score on such test images",
+        "1 group of copies across train+unlabeled, first '00' and 'u' (nearly the same picture): the unlabeled images are left",
         "1 group of copies with more than one label, first: '00' is 'dog', '01' is 'cat'",
     ):
         assert f"  {doubt}" in said
@@ -179,3 +180,26 @@ def test_a_reader_that_has_enough_ends_a_command_in_silence() -> None:
     done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(out)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_copies_that_are_left_out_for_their_labels_are_not_said_to_be_kept() -> None:
+    rows: list[dict[str, Any]] = [
+        {"cluster": number, "split": split, "id": id, "label": label, "kind": "exact", "n_labels": n_labels}
+        for number, split, id, label, n_labels in (
+            (0, "train", "a", "dog", 2), (0, "train", "b", "cat", 2), (0, "test", "t", "", 2),
+            (1, "train", "c", "dog", 1), (1, "train", "d", "dog", 1),
+            (2, "train", "e", "dog", 1), (2, "train", "f", "dog", 1), (2, "test", "u", "", 1),
+        )
+    ]  # fmt: skip
+
+    def said(across: str, two_labels: str) -> list[str]:
+        return [
+            doubt.split(" (")[0].split(";")[0]
+            for doubt in about_copies(rows, {"within": "group", "across": across, "two_labels": two_labels})
+        ]
+
+    within, across = "of training images that are copies of each other, first", "of copies across train+test, first"
+    two = "1 group of copies with more than one label, first: 'a' is 'dog', 'b' is 'cat'"
+    assert said("report", "keep") == [f"3 groups {within} 'a' and 'b'", f"2 groups {across} 'a' and 't'", two]
+    assert said("report", "quarantine") == [f"2 groups {within} 'c' and 'd'", f"1 group {across} 'e' and 'u'", two]
+    assert said("drop_train", "keep") == [f"1 group {within} 'c' and 'd'", f"2 groups {across} 'a' and 't'", two]

@@ -1,5 +1,6 @@
 """What the report says of the data: quarantine, copies, shift, groups, doubts."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from conftest import picture
+from goldfold.report.quarantine import kind_of
 from test_report import THREE, Build, build, holds, page_of, words
 
 __all__ = ["build"]  # the fixture
@@ -45,7 +47,8 @@ def test_a_shift_is_said_with_what_gives_it_away_and_can_be_switched_off(build: 
     said = words(section(html, "shift"))
     holds(said, "Training and unlabeled images can almost always be told apart (AUC", "What gives them away:")
     holds(said, "mean grey level", "Training against test images There are too few images")
-    assert section(html, "shift").count("data:image/png;base64,") == 24
+    holds(said, "no unlabeled image is more typical of the training images than even 1 % of these")
+    assert "data:image/png;base64," not in section(html, "shift")
     holds(words(section(html, "notes")), "Training and unlabeled images can be told apart")
     without = page_of(arguments | {"shift": False})
     assert 'id="shift"' not in without
@@ -71,29 +74,66 @@ def test_the_quarantine_is_counted_by_reason_and_shown(build: Build) -> None:
     )
 
 
+def test_images_that_look_like_the_others_are_shown_with_how_much_so(build: Build) -> None:
+    arguments = with_test(build())
+    repaint(arguments["results"], lambda number: 100 + number % 7)
+    part = section(page_of(arguments), "shift")
+    shares = [int(share) for share in re.findall(r"ahead of (\d+) %", words(part))]
+    assert part.count("data:image/png;base64,") == len(shares) > 12
+    assert min(shares) >= 1
+    holds(
+        words(part),
+        f"Ahead of {shares[0]} %”: it finds this image more typical of the unlabeled images than {shares[0]} %",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind"),
+    [
+        (["channel file 03a-bb_blue.* is missing", "channel file a b.png is missing"], "channel file is missing"),
+        (["channel file r.png is of 8 x 9 pixels, g.png of 8 x 8 pixels"], "channel file is of another size"),
+        (["channel file r.png file is empty", "channel file g.png file is empty"], "channel file is empty"),
+        (["is a copy of test image t0", "is a copy of test image t 1"], "is a copy of a test image"),
+        (["is a copy of training image 7"], "is a copy of a training image"),
+        (["looks like training image 7", "looks like training image 8"], "looks like a training image"),
+        (
+            [f"its copies have {n} labels, see cluster {n} of duplicates.csv" for n in (2, 3)],
+            "its copies have several labels",
+        ),
+        (["file is missing"], "file is missing"),
+    ],
+)
+def test_reasons_are_counted_without_the_names_in_them(reasons: list[str], kind: str) -> None:
+    assert {kind_of(reason) for reason in reasons} == {kind}
+
+
 def test_copies_are_shown_in_pairs_with_what_is_wrong(build: Build) -> None:
     arguments = build()
     folds = Path(arguments["results"]) / "folds"
     lost = Path(arguments["results"]).parents[1] / "raw" / "img09.png"
     (folds / "quarantine.csv").write_text(
         f"split,id,path,part,reason\ntrain,dropped,{lost},image,is a copy of training image img02\n"
+        "train,one,x.png,image,its copies have 2 labels\ntrain,two,x.png,image,its copies have 2 labels\n"
     )
     rows = [
         (0, "train", "img00", "near", 3), (0, "train", "img01", "near", 3),
         (1, "train", "img02", "exact", 0), (1, "train", "dropped", "exact", 0),
         (2, "train", "img05", "mirrored", 2), (2, "test", "test03", "mirrored", 2),
         (3, "train", "img06", "exact", 0), (3, "train", "img09", "exact", 0),
+        (4, "train", "one", "exact", 0), (4, "train", "two", "exact", 0), (4, "train", "img10", "exact", 0),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["cluster", "split", "id", "kind", "distance"])
     known = pd.read_csv(folds / "train.csv", dtype=str).set_index("id")["label"]
     labels = table["id"].map(known).where(table["split"] == "train").fillna("")
+    labels = labels.where(~table["id"].isin(["one", "two"]), table["id"])
     table.assign(label=labels, nearest="", splits="", n_labels=1).to_csv(folds / "duplicates.csv", index=False)
     html = page_of(arguments)
     part = section(html, "copies")
     said = words(part)
-    holds(said, "2 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
+    holds(said, "3 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
     holds(part, "&lt;i&gt;&amp; ↔ cat", "Copies in train and another split", "dropped (train, left out)")
     holds(said, "all but one left out", "img05 (train, fold 1)", "test03 (test)")
+    holds(said, "different labels, at most one of them in use")
     headings = [name for name in ("different labels", "train and another split", "different folds") if name in said]
     assert len(headings) == 3
     assert part.count("data:image/") == 4
@@ -129,6 +169,23 @@ def test_a_group_that_is_worse_than_others_with_its_classes_stands_first(build: 
 
 def test_small_groups_have_no_scores(build: Build) -> None:
     assert 'id="groups"' not in page_of(build(groups=True))
+
+
+@pytest.mark.parametrize("is_added", [True, False])
+def test_without_a_pseudo_label_no_round_is_said_to_have_improved(build: Build, is_added: bool) -> None:
+    arguments = build(classes=THREE, seeds=(0,), rounds=1)
+    root = Path(arguments["results"])
+    if not is_added:
+        for path in (root / "pseudo").rglob("*.csv"):
+            path.write_text("id,label,confidence,source\n")
+    path = root / "ensemble" / "rounds.csv"
+    table = pd.read_csv(path)
+    table.loc[table["round"] == 1, table.columns[2]] += 0.01
+    table.to_csv(path, index=False)
+    said = words(section(page_of(arguments), "pseudo"))
+    assert ("improved" in said) == is_added
+    assert ("nothing was added in any round" in said) != is_added
+    assert said.count("sure enough to get") == (not is_added)
 
 
 def test_one_of_a_thing_is_said_as_one(build: Build) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from conftest import picture
 from goldfold.data import shift
-from goldfold.data.adversarial import compare
-from goldfold.data.shift import between
+from goldfold.data.adversarial import Auc, compare
+from goldfold.data.shift import Feature, Shift, between
 from goldfold.data.shift_features import FEATURES, look, of_pixels
 from goldfold.data.stacks import joined
+from goldfold.report.shift import is_open, notes, verdict
 from goldfold.runtime.fingerprint import sha256_of
 
 N_SPLITS = 30
@@ -136,3 +137,21 @@ def test_features_are_numbers_whatever_the_image(in_tmp: Path) -> None:
         dict(zip(FEATURES, of_pixels(picture(0, (50, 60), level=level)), strict=False)) for level in (60, 180)
     )
     assert bright["mean grey level"] - dark["mean grey level"] == pytest.approx(120, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("auc", "said"),
+    [
+        (Auc(0.983, 0.406, 1.0), "too few images to say"),
+        (Auc(0.5, 0.2, 0.8), "too few images to say"),
+        (Auc(0.583, 0.479, 0.680), "images cannot be told apart"),
+        (Auc(0.98, 0.9, 1.0), "almost always"),
+    ],
+)
+def test_a_wide_interval_is_no_evidence_that_images_are_alike(auc: Auc, said: str) -> None:
+    found = Shift(auc, Auc(0.9, 0.3, 1.0), (27, 11), {"size": 0.1}, [Feature("width", "size", 0.9, 10, 20)], [], [])
+    words = verdict("test", found)
+    assert said in words
+    assert ("cannot be told apart" in words) == (not is_open(auc) and not found.is_seen)
+    assert "By the pixels alone they cannot" not in words
+    assert bool(notes({"test": found})) == found.is_seen

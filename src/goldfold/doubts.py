@@ -133,29 +133,46 @@ def about_groups(found: dict[str, int] | None) -> Iterator[str]:
 
 
 def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
-    """Copies within and across the splits, and those with two labels, and what becomes of them."""
+    """Copies within and across the splits, and those with two labels, and what becomes of them.
+
+    Args:
+        rows: as `goldfold.data.duplicates.find` gives them. Training images that the policy leaves out for another reason
+            than the one told are not counted.
+        policy: ``within``, ``across`` and ``two_labels``, as in `goldfold.data.copies.Policy`.
+    """
     by_cluster: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         by_cluster.setdefault(row["cluster"], []).append(row)
-
-    def told(clusters: list[list[dict[str, Any]]]) -> str:
-        first = clusters[0]
-        kinds = "the same bytes" if {row["kind"] for row in first} == {"exact"} else "nearly the same picture"
-        return f"first {first[0]['id']!r} and {first[1]['id']!r} ({kinds})"
-
-    within = [rows for rows in by_cluster.values() if sum(row["split"] == "train" for row in rows) > 1]
+    sets = list(by_cluster.values())
+    agreed = [own for own in sets if policy["two_labels"] != "quarantine" or own[0]["n_labels"] < 2]
+    dropped = [own for own in agreed if policy["across"] == "drop_train" and _of(own, "test")]
+    within = [own for own in agreed if own not in dropped and len(_of(own, "train")) > 1]
     if within:
         groups = f"{count(len(within), 'group')} of training images that are copies of each other"
-        yield f"{groups}, {told(within)}: {WITHIN[policy['within']]}"
-    for splits, why in (("train+test", ACROSS[policy["across"]]), *POOL):
-        across = [rows for rows in by_cluster.values() if set(splits.split("+")) <= {row["split"] for row in rows}]
+        yield f"{groups}, {_first_of(within[0], _of(within[0], 'train')[:2])}: {WITHIN[policy['within']]}"
+    for of, splits, why in ((agreed, "train+test", ACROSS[policy["across"]]), *((sets, *pool) for pool in POOL)):
+        one, other = splits.split("+")
+        across = [own for own in of if _of(own, one) and _of(own, other)]
         if across:
-            yield f"{count(len(across), 'group')} of copies across {splits}, {told(across)}: {why}"
-    two = [rows for rows in by_cluster.values() if rows[0]["n_labels"] > 1]
+            named = [_of(across[0], one)[0], _of(across[0], other)[0]]
+            yield f"{count(len(across), 'group')} of copies across {splits}, {_first_of(across[0], named)}: {why}"
+    two = [own for own in sets if own[0]["n_labels"] > 1]
     if two:
-        names = ", ".join(f"{row['id']!r} is {row['label']!r}" for row in two[0])
+        names = ", ".join(
+            f"{row['id']!r} is {row['label']!r}" for row in two[0] if row["label"] and row["label"] == row["label"]
+        )
         groups = f"{count(len(two), 'group')} of copies with more than one label"
         yield f"{groups}, first: {names}; {LABELS[policy['two_labels']]}"
+
+
+def _of(rows: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["split"] == split]
+
+
+def _first_of(rows: list[dict[str, Any]], named: list[dict[str, Any]]) -> str:
+    """Two images of a set of copies."""
+    kinds = "the same bytes" if {row["kind"] for row in rows} == {"exact"} else "nearly the same picture"
+    return f"first {named[0]['id']!r} and {named[1]['id']!r} ({kinds})"
 
 
 def about_parted(n_groups: int) -> Iterator[str]:

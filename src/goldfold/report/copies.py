@@ -57,9 +57,19 @@ class Cluster:
         return all(copy.kind == "exact" for copy in self.copies)
 
     @property
+    def in_use(self) -> list[Copy]:
+        """Those that are not left out."""
+        return [copy for copy in self.copies if not copy.is_left_out]
+
+    @property
     def disagree(self) -> bool:
-        """Whether they carry different labels."""
+        """Whether they carry different labels, left-out images too."""
         return len({copy.label for copy in self.copies} - {""}) > 1
+
+    @property
+    def disagree_in_use(self) -> bool:
+        """Whether those that are not left out carry different labels."""
+        return len({copy.label for copy in self.in_use} - {""}) > 1
 
     @property
     def cross_folds(self) -> bool:
@@ -69,19 +79,20 @@ class Cluster:
     @property
     def cross_splits(self) -> bool:
         """Whether one is a training image and another is not, left-out images aside."""
-        splits = {copy.split for copy in self.copies if not copy.is_left_out}
+        splits = {copy.split for copy in self.in_use}
         return "train" in splits and len(splits) > 1
 
     @property
     def problem(self) -> str:
         """What is wrong with them, in words."""
+        labels = "different labels" if self.disagree_in_use else "different labels, at most one of them in use"
         found = [
-            "different labels" if self.disagree else "",
+            labels if self.disagree else "",
             "in several folds" if self.cross_folds else "",
             "in train and another split" if self.cross_splits else "",
         ]
-        is_counted = sum(not copy.is_left_out for copy in self.copies) > 1
-        return "; ".join(filter(None, found)) or ("counted more than once" if is_counted else "all but one left out")
+        counted = ("all left out", "all but one left out", "counted more than once")[min(len(self.in_use), 2)]
+        return "; ".join(filter(None, found)) or counted
 
 
 def file_of(results: Results) -> Path:
@@ -99,7 +110,9 @@ def find(results: Results) -> list[Cluster]:
         Cluster([Copy(**row) for row in part[names].to_dict("records")])
         for _, part in rows.groupby("cluster", sort=False)
     ]
-    return sorted(found, key=lambda own: (not own.disagree, not own.cross_splits, not own.cross_folds))
+    return sorted(
+        found, key=lambda own: (not own.disagree_in_use, not own.cross_splits, not own.cross_folds, not own.disagree)
+    )
 
 
 def _images(results: Results) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def _copies(clusters: list[Cluster]) -> Iterator[Note]:
     for title, found, why in (
         (
             "Copies of an image with different labels",
-            [own for own in clusters if own.disagree],
+            [own for own in clusters if own.disagree_in_use],
             "Where they show the same, at least one of the labels is wrong, and no model can get them all right.",
         ),
         (
@@ -112,7 +112,7 @@ def _copies(clusters: list[Cluster]) -> Iterator[Note]:
         ),
     ):
         if found:
-            example = f"First: {listed(found[0].ids, 3)}."
+            example = f"First: {listed([copy.id for copy in found[0].in_use], 3)}."
             yield Note("warn", title, f"{count(len(found), 'set')} (listed under Copies). {why} {example}")
 
 

@@ -13,7 +13,14 @@ from goldfold.report.words import listed, shortened
 from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PICTURES = 50, 12
-SAYS_WHICH = ((r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"), (r"(training image) .*$", r"a \1"), (r"'[^']*'", "…"))
+SAYS_WHICH = (
+    (r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"),
+    (r"((?:training|test) image) .*$", r"a \1"),
+    (r"^its copies have \d+ labels.*$", "its copies have several labels"),
+    (r"^channel file .* is of \d+ x .*$", "channel file is of another size"),
+    (r"^channel file .*? (is|has|holds|cannot) ", r"channel file \1 "),
+    (r"'[^']*'", "…"),
+)
 """Parts of reasons that name one image or box, and what stands for them where reasons are counted."""
 
 

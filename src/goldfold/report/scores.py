@@ -120,12 +120,18 @@ def pseudo_labels(results: Results) -> Section | None:
 
 
 def rounds_in_words(results: Results) -> str:
-    """Whether the last round is better than the first, and whether that is more than noise."""
+    """Whether the last round is better than the first, and whether that is more than noise or chance of training."""
     whole = results.rounds[results.rounds["member"] == "ensemble"].set_index("round")
     first, last = whole.iloc[0], whole.iloc[-1]
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
     overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
+    if not any(len(table) for table in results.pseudo.values()):
+        return (
+            f"No image was sure enough to get a pseudo label: nothing was added in any round, and what differs between rounds "
+            f"is the chance of training. The ensemble's {results.metric} was {score(first[results.metric])} in round 0 and "
+            f"{score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
+        )
     rounds = f"From round 0 to round {int(whole.index[-1])} the ensemble's {results.metric}"
     if not difference:
         return f"{rounds} did not change."
@@ -146,7 +152,7 @@ def _counts(results: Results) -> Sequence[Block]:
             bar = 0.0 if share != share else share
             rows.append([f"round {number}", f"fold {fold}", str(source), f"{taken:,}", Cell(percent(share), bar)])
     if not rows:
-        return [Text("No image was sure enough to get a pseudo label.")]
+        return []
     heading = Text(f"Images that got a label, of {_pools(pools)}.", heading="How many")
     columns = ["round", "fold", "from", "labelled", "share of them"]
     return [heading, Table(columns, rows, text_columns=["round", "fold", "from"])]

@@ -15,7 +15,11 @@ from goldfold.runtime.words import count
 
 STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
 """AUC below which they can be told apart so well."""
+CLEAR = 0.7
+"""AUC that counts as a clear difference: an interval that holds both 0.5 and this says nothing."""
 TELLING_DROP = 0.01
+FEWEST_BEYOND = 0.005
+"""Share of the other set, 1 % when rounded, that an image must look more like than to be shown."""
 MOST_FEATURES = 10
 MOST_NAMED = 3
 
@@ -85,9 +89,20 @@ def verdict(split: str, shift: Shift) -> str:
     """Whether they can be told apart and by what, in words."""
     auc = f"AUC {shift.auc.value:.3f}, 95 % interval {_interval(shift.auc)}"
     if not shift.is_seen:
-        return f"Training and {split} images cannot be told apart ({auc}, which holds 0.5)."
+        if not is_open(shift.auc):
+            return f"Training and {split} images cannot be told apart ({auc}, which holds 0.5)."
+        return (
+            f"There are too few images to say whether training and {split} images can be told apart ({auc}, which holds both "
+            f"0.5, nothing tells them apart, and {CLEAR}, much does). It takes more images on the smaller side (here "
+            f"{min(shift.images)}), or more groups where images have groups; with some 70 the interval is about 0.2 wide."
+        )
     how = next(word for below, word in STRENGTH.items() if shift.auc.value < below)
     return f"Training and {split} images can {how} be told apart ({auc}). {_what(split, shift)}"
+
+
+def is_open(auc: Auc) -> bool:
+    """Whether the interval is so wide that it speaks neither for a difference nor against a clear one."""
+    return auc.low <= 0.5 and auc.high >= CLEAR
 
 
 def _what(split: str, shift: Shift) -> str:
@@ -103,6 +118,10 @@ def _what(split: str, shift: Shift) -> str:
 def _pixels(auc: Auc) -> str:
     if auc.low > 0.5:
         return f"By the pixels alone, without sizes and files, the AUC is {auc.value:.3f} ({_interval(auc)})."
+    if is_open(auc):
+        return (
+            f"Whether pixels alone give them away cannot be said from so few (AUC {auc.value:.3f}, {_interval(auc)})."
+        )
     return (
         f"By the pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): it is sizes and files, of "
         f"which a network sees little once images are resized."
@@ -117,14 +136,30 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
         f"{count(shift.images[0], 'training image')} and {count(shift.images[1], f'{split} image')} were looked at."
     )
     blocks: list[Block] = [Text(f"{verdict(split, shift)} {looked}", heading)]
-    if shift.is_seen:
+    if shift.is_seen or is_open(shift.auc):
         blocks += [_kinds(shift), _features(split, shift.features)]
     paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in results.tables.items()}
     for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
-        shown = [picture(paths[own].get(id), f"beyond {percent(share, 0)}", [id]) for id, share in ids]
-        caption = f"To the classifier each looks more like {_named(other)} than so many of these themselves do."
-        blocks.append(Gallery(shown, caption, f"{_named(own).capitalize()} most like {_named(other)}"))
+        blocks.append(_most_like(paths[own], own, other, [(id, share) for id, share in ids if share >= FEWEST_BEYOND]))
     return blocks
+
+
+def _most_like(paths: dict[str, str], own: str, other: str, ids: list[tuple[str, float]]) -> Block:
+    """Images of one set that look like the other's, each with the share of the other set that it is ahead of."""
+    heading = f"{_named(own).capitalize()} most like {_named(other)}"
+    if not ids:
+        least = percent(2 * FEWEST_BEYOND, 0)
+        return Text(
+            f"None: to the classifier no {_one(own)} is more typical of the {_named(other)} than even {least} of these.",
+            heading,
+        )
+    shown = [picture(paths.get(id), f"ahead of {percent(share, 0)}", [id]) for id, share in ids]
+    first = percent(ids[0][1], 0)
+    caption = (
+        f"The {_named(own)} that the classifier would soonest take for {_named(other)}. “Ahead of {first}”: it finds this image "
+        f"more typical of the {_named(other)} than {first} of the {_named(other)} themselves."
+    )
+    return Gallery(shown, caption, heading)
 
 
 def _kinds(shift: Shift) -> Table:
@@ -144,6 +179,10 @@ def _features(split: str, features: list[Feature]) -> Table:
     columns = ["feature", "kind", "AUC alone", "median, train", f"median, {split}"]
     caption = f"The {len(rows)} features that tell most alone. Grey levels and colours run from 0 to 255."
     return Table(columns, rows, text_columns=["feature", "kind"], caption=caption)
+
+
+def _one(split: str) -> str:
+    return _named(split).removesuffix("s")
 
 
 def _named(split: str) -> str:
