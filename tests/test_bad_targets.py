@@ -13,6 +13,7 @@ import pytest
 
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
 from goldfold import tasks
+from goldfold.check import as_json, as_text, check
 from goldfold.config import Config, parse, slices
 from goldfold.data.boxes import from_text
 from goldfold.data.mask_coding import Coding
@@ -300,9 +301,9 @@ def test_a_box_that_cannot_be_used_ends_the_job_or_goes_with_or_without_its_imag
         assert not Path("out").exists()
         return
     found = made("detection", data)
-    lost = found["quarantine"][["split", "id", "path", "part", "reason"]].to_numpy().tolist()
-    part = "box" if policy == "drop" else "image"
-    assert lost == [["train", "im02", "raw/images/im02.png", part, reason]]
+    lost = found["quarantine"][["split", "id", "path", "part", "reason", "outcome"]].to_numpy().tolist()
+    part, outcome = ("box", "cut" if left else "left out") if policy == "drop" else ("image", "left out")
+    assert lost == [["train", "im02", "raw/images/im02.png", part, reason, outcome]]
     boxes = dict(zip(found["train"]["id"], found["train"]["boxes"], strict=True))
     if policy == "quarantine":
         assert "im02" not in boxes
@@ -311,6 +312,25 @@ def test_a_box_that_cannot_be_used_ends_the_job_or_goes_with_or_without_its_imag
     assert labels == ["dim", *(["lit"] if left else [])]
     assert corners.tolist() == [[1, 2, 9, 8], *([left] if left else [])]
     assert len(found["train"]) == 12
+
+
+def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flawed = [("lit", 5, 5, 5, 9), ("dim", 50, 10, 70, 20), ("dim", 9, 9, 5, 5)]
+    with_boxes({"im02": flawed, "im05": flawed[1:2]})
+    Path("raw/images/im06.png").write_bytes(b"")
+    config = config_of("detection", {**COCO, "on_bad_label": "drop", "on_bad_image": "quarantine"})
+    manifest.run(folder="out", workers=1, **slices.manifest(config))
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "11 train, 4 test; 2 classes; 1 image in quarantine; 2 boxes left out, 2 cut"
+    Path("config.yaml").write_text(json.dumps(config.model_dump(mode="json", exclude_unset=True)))
+    found = check("config.yaml")
+    text = as_text(found).splitlines()
+    assert "left out: 1 image; 2 boxes left out, 2 cut" in text
+    assert "  train im05 (raw/images/im05.png): box 1 (dim) reaches outside the image (cut)" in text
+    kinds = sorted((row["part"], row["outcome"]) for row in as_json(found)["left_out"])
+    assert kinds == [("box", "cut")] * 2 + [("box", "left out")] * 2 + [("image", "left out")]
 
 
 def test_a_box_that_reaches_out_by_less_than_a_pixel_is_cut_and_sound() -> None:

@@ -12,6 +12,7 @@ from goldfold import doubts
 from goldfold.config import Config, load, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
+from goldfold.runtime.words import count
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -35,7 +36,8 @@ class Check:
     deviation: float = 0.0
     """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
     left_out: list[dict[str, str]] = field(default_factory=list)
-    """Rows of the quarantine: split, id, path, part, reason."""
+    """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
+    is learnt from, as far as it is sound)."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -98,6 +100,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
 def as_text(found: Check) -> str:
     """What was found in words."""
+    from goldfold.data import quarantine
     from goldfold.data.roi import counts as roi
 
     if found.error is not None:
@@ -112,9 +115,10 @@ def as_text(found: Check) -> str:
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")
     lines += [f"  and {len(found.classes) - SHOWN} more"] * (len(found.classes) > SHOWN)
-    lines.append(f"left out: {len(found.left_out)}")
+    numbers = [count(quarantine.n_images(found.left_out), "image"), quarantine.parts_in_words(found.left_out)]
+    lines.append(f"left out: {'; '.join(filter(None, numbers))}")
     for row in found.left_out[:SHOWN]:
-        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {row['reason']}")
+        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines.append("doubts:" if found.doubts else "doubts: none")
     return "\n".join([*lines, *(f"  {doubt}" for doubt in found.doubts)])
