@@ -76,6 +76,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
+    found.doubts += doubts.about_emptied(found.left_out, tables["train"])
     found.doubts += doubts.about_files(
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )
