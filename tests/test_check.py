@@ -90,6 +90,7 @@ def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     table.to_csv("train.csv", index=False)
     said = run(capsys)[1]
     assert "  1 classes have fewer than 10 examples, the smallest 'dog' with 3" in said
+    assert "furthest from its even share: class 'dog' in fold 0, -33.3%" in said.splitlines()
     assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (f1_macro)" in said
 
 

@@ -35,6 +35,8 @@ class Check:
     """Training images that no fold validates."""
     deviation: float = 0.0
     """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
+    furthest: dict[str, Any] = field(default_factory=dict)
+    """That ``class``, in which ``fold``, and its ``deviation`` with its sign."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
     is learnt from, as far as it is sound)."""
@@ -63,7 +65,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
     from goldfold.data import duplicates
     from goldfold.data.roi import counts as roi
-    from goldfold.data.splits.checks import read_summary
+    from goldfold.data.splits.checks import read_summary, shares, worst
     from goldfold.data.together import parted
     from goldfold.stages import folds, manifest
 
@@ -91,9 +93,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     summary = read_summary(folder / "folds/summary.csv")
     found.not_validated = int(summary["(all)"].get(-1, 0))
     summary = summary[summary.index >= 0]
-    found.folds = summary.pop("(all)").astype(int).tolist()
-    found.deviation = float(summary.pop("(deviation)").abs().max())
+    found.folds = summary["(all)"].astype(int).tolist()
     names = read_json(folder / "manifest/classes.json")
+    name, row, far = worst(shares(summary[names], summary["(all)"]))
+    found.deviation, found.furthest = abs(far), {"class": name, "fold": int(summary.index[row]), "deviation": far}
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
@@ -111,7 +114,8 @@ def as_text(found: Check) -> str:
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
-    lines.append(f"furthest from an even share of a class: {found.deviation:.1%}")
+    far = found.furthest
+    lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")
