@@ -115,7 +115,7 @@ class Detection:
         if not names:
             raise DataError(f"{where}: there is not one box, so there is nothing to learn. Look at the annotations.")
         missing = ["" if isinstance(text, str) else "image has no annotation" for text in table["boxes"]]
-        return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, cut, part="box")
+        return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box", cut=cut)
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
         """Objects of each class."""
