@@ -79,7 +79,7 @@ def test_sound_input_gives_a_row_an_image_and_an_empty_quarantine(raw: Raw) -> N
     assert dict(zip(made["train"]["id"], made["train"]["label"], strict=True)) == raw.labels
     assert list(made["test"]["id"]) == raw.tests
     assert len(made["quarantine"]) == 0
-    assert list(made["quarantine"].columns) == ["split", "id", "path", "part", "reason"]
+    assert list(made["quarantine"].columns) == ["split", "id", "path", "part", "reason", "outcome"]
     assert made["classes"] == ["a", "b"]
     assert set(made["train"]["width"]) == {"8"}
     assert (made["train"]["sha256"].str.len() == 64).all()
@@ -108,7 +108,7 @@ def test_an_unreadable_image_goes_to_quarantine_with_the_reason(raw: Raw, spoil:
     spoil(Path("train/a3.png"))
     made = raw.manifest()
     assert made["quarantine"].to_dict("records") == [
-        {"split": "train", "id": "a3", "path": "train/a3.png", "part": "image", "reason": reason}
+        {"split": "train", "id": "a3", "path": "train/a3.png", "part": "image", "reason": reason, "outcome": "left out"}
     ]
     assert set(made["train"]["id"]) == set(raw.labels) - {"a3"}
 
@@ -142,7 +142,14 @@ def test_a_label_file_that_names_missing_images_ends_the_job(raw: Raw) -> None:
 def test_missing_images_go_to_quarantine_where_the_policy_says_so(raw: Raw) -> None:
     made = raw.manifest(rows=[*raw.rows(), "gone,a"], on_missing_image="quarantine")
     assert made["quarantine"].to_dict("records") == [
-        {"split": "train", "id": "gone", "path": "train/gone.*", "part": "image", "reason": "file is missing"}
+        {
+            "split": "train",
+            "id": "gone",
+            "path": "train/gone.*",
+            "part": "image",
+            "reason": "file is missing",
+            "outcome": "left out",
+        }
     ]
     assert len(made["train"]) == 12
 
@@ -379,6 +386,7 @@ def test_a_pool_image_that_is_a_copy_of_a_training_image_goes_to_quarantine(raw:
             "path": "pool/copy.png",
             "part": "image",
             "reason": "has the same bytes as training image b2",
+            "outcome": "left out",
         }
     ]
 

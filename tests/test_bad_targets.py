@@ -13,10 +13,12 @@ import pytest
 
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
 from goldfold import tasks
+from goldfold.check import as_json, as_text, check
 from goldfold.config import Config, parse, slices
 from goldfold.data.boxes import from_text
 from goldfold.data.mask_coding import Coding
 from goldfold.data.masks import write_mask
+from goldfold.doubts import about_emptied
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
 
@@ -300,9 +302,9 @@ def test_a_box_that_cannot_be_used_ends_the_job_or_goes_with_or_without_its_imag
         assert not Path("out").exists()
         return
     found = made("detection", data)
-    lost = found["quarantine"][["split", "id", "path", "part", "reason"]].to_numpy().tolist()
-    part = "box" if policy == "drop" else "image"
-    assert lost == [["train", "im02", "raw/images/im02.png", part, reason]]
+    lost = found["quarantine"][["split", "id", "path", "part", "reason", "outcome"]].to_numpy().tolist()
+    part, outcome = ("box", "cut" if left else "left out") if policy == "drop" else ("image", "left out")
+    assert lost == [["train", "im02", "raw/images/im02.png", part, reason, outcome]]
     boxes = dict(zip(found["train"]["id"], found["train"]["boxes"], strict=True))
     if policy == "quarantine":
         assert "im02" not in boxes
@@ -311,6 +313,50 @@ def test_a_box_that_cannot_be_used_ends_the_job_or_goes_with_or_without_its_imag
     assert labels == ["dim", *(["lit"] if left else [])]
     assert corners.tolist() == [[1, 2, 9, 8], *([left] if left else [])]
     assert len(found["train"]) == 12
+
+
+def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flawed = [("lit", 5, 5, 5, 9), ("dim", 50, 10, 70, 20)]
+    with_boxes({"im02": flawed, "im04": flawed[:1], "im05": flawed[1:]})
+    Path("raw/images/im06.png").write_bytes(b"")
+    config = config_of("detection", {**COCO, "on_bad_label": "drop", "on_bad_image": "quarantine"})
+    manifest.run(folder="out", workers=1, **slices.manifest(config))
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "11 train, 4 test; 2 classes; 1 image in quarantine; 2 boxes left out, 2 cut"
+    Path("config.yaml").write_text(json.dumps(config.model_dump(mode="json", exclude_unset=True)))
+    found = check("config.yaml")
+    text = as_text(found).splitlines()
+    assert "left out: 1 image; 2 boxes left out, 2 cut" in text
+    assert "  train im05 (raw/images/im05.png): box 1 (dim) reaches outside the image (cut)" in text
+    emptied = "1 image has no box left after flawed ones were dropped, first 'im04': "
+    assert f"  {emptied}it is learnt from as an image without objects" in text
+    kinds = sorted((row["part"], row["outcome"]) for row in as_json(found)["left_out"])
+    assert kinds == [("box", "cut")] * 2 + [("box", "left out")] * 2 + [("image", "left out")]
+
+
+@pytest.mark.parametrize(
+    ("emptied", "said"),
+    [
+        ([], None),
+        (
+            ["im05"],
+            "1 image has no box left after flawed ones were dropped, first 'im05': it is learnt from as an image",
+        ),
+        (
+            ["im04", "im05"],
+            "2 images have no box left after flawed ones were dropped, first 'im04': they are learnt from as",
+        ),
+    ],
+)
+def test_images_that_lose_all_their_boxes_are_told(emptied: list[str], said: str | None) -> None:
+    flat, whole = ("lit", 5, 5, 5, 9), ("dim", 1, 1, 9, 9)
+    with_boxes({"im01": [flat, whole], "im02": [("dim", 50, 10, 70, 20)], **{id: [flat, flat] for id in emptied}})
+    found = made("detection", {**COCO, "on_bad_label": "drop"})
+    told = list(about_emptied(found["quarantine"].to_dict("records"), found["train"]))
+    assert [doubt[: len(said or "")] for doubt in told] == ([said] if said else [])
+    assert list(about_emptied([], found["train"].drop(columns="boxes"))) == []
 
 
 def test_a_box_that_reaches_out_by_less_than_a_pixel_is_cut_and_sound() -> None:

@@ -50,7 +50,7 @@ def test_data_that_can_be_run_are_counted(capsys: pytest.CaptureFixture[str]) ->
     status, said = run(capsys)
     assert status == 0
     for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 to 12 images", "  cat: 12 (6, 6 by fold)",
-                 "left out: 0", "doubts: none"):  # fmt: skip
+                 "left out: 0 images", "doubts: none"):  # fmt: skip
         assert line in said.splitlines()
     assert not Path("results").exists()
     status, said = run(capsys, "--json")
@@ -94,6 +94,7 @@ def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     table.to_csv("train.csv", index=False)
     said = run(capsys)[1]
     assert "  1 class has fewer than 10 examples, the smallest 'dog' with 3" in said
+    assert "furthest from its even share: class 'dog' in fold 0, -33.3%" in said.splitlines()
     assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (f1_macro)" in said
 
 

@@ -219,6 +219,11 @@ WRONG = [
     ),
     ("weights all zero", {"ensemble": {"weights": {"a": 0.0}}}, ["ensemble.weights: all are zero", "positive"]),
     ("warm-up too long", {"train": {"epochs": 2, "warmup_epochs": 2}}, ["train: warmup_epochs 2 must be less than"]),
+    (
+        "warm-up that nobody wrote",
+        {"train": {"epochs": 1}},
+        ["train: warmup_epochs 1 must be less than epochs 1: set train.warmup_epochs: 0, or more epochs"],
+    ),
     ("one name for two columns", {"submission": {"id_column": "label"}}, ["submission: id_column and label_column"]),
     ("negative loader workers", {"runtime": {"loader_workers": -1}}, ["runtime.loader_workers = -1", "0"]),
 ]

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from goldfold.data.predictions import Arrays
+from goldfold.data.splits.checks import shares
 from goldfold.report.drawing import inline
-from goldfold.report.folds import drawing, shares
+from goldfold.report.folds import drawing
 from goldfold.report.words import change, duration, interval, listed, percent, score, shortened
 from goldfold.stages.report import run
 from goldfold.tasks.classification import Classification

@@ -62,11 +62,13 @@ def test_the_quarantine_is_counted_by_reason_and_shown(build: Build) -> None:
     rows = [f"train,lost{number},gone{number}.png,image,file is missing" for number in range(60)]
     rows += [f"train,nolabel,{raw},image,image has no label", "unlabeled,gone,x.png,image,file is missing"]
     rows += [f"train,boxed{number},y.png,box,box {number} (cell) has no area" for number in (1, 2)]
-    (folds / "quarantine.csv").write_text("\n".join(["split,id,path,part,reason", *rows]))
+    rows = [f"{row},left out" for row in rows] + ["train,boxed1,y.png,box,box 3 (cell) reaches outside the image,cut"]
+    (folds / "quarantine.csv").write_text("\n".join(["split,id,path,part,reason,outcome", *rows]))
     html = page_of(arguments)
     part = section(html, "quarantine")
-    holds(words(part), "62 images and 2 boxes left out", "the first 50 of 64 are listed")
-    holds(words(part), "reason train unlabeled file is missing 60 1 box has no area 2 0 image has no label 1 0")
+    holds(words(part), "62 images and 2 boxes left out. 1 box cut.", "the first 50 of 65 are listed")
+    by_reason = "file is missing 60 1 box has no area 2 0 box reaches outside the image 1 0 image has no label 1 0"
+    holds(words(part), f"reason train unlabeled {by_reason}")
     assert part.count("<img ") == 1
     holds(part, "nolabel")
     holds(

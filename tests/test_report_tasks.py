@@ -253,9 +253,13 @@ def test_identical_images_with_different_targets(build: Build, name: str) -> Non
 def test_boxes_in_quarantine(build: Build) -> None:
     arguments = build("detection", ["a", "b"])
     path = Path(arguments["results"]) / "folds" / "quarantine.csv"
-    lines = ["split,id,path,part,reason", "train,im01,x.png,box,box 2 (a) has no area", "train,b,y.png,image,empty"]
-    path.write_text("\n".join(lines) + "\n")
+    train = pd.read_csv(path.parent / "train.csv", dtype=str)
+    train.loc[1, "boxes"] = "[]"
+    train.to_csv(path.parent / "train.csv", index=False)
+    first = f"train,{train['id'][1]},x.png,box,box 1 (a) has no area"
+    path.write_text(f"split,id,path,part,reason\n{first}\ntrain,b,y.png,image,empty\n")
     text = words(page_of(arguments))
+    assert "1 image has no box left after flawed ones were dropped" in text
     assert "1 image in quarantine" in text
     assert "1 box in quarantine" in text
     assert "1 image and 1 box left out" in text

@@ -12,6 +12,7 @@ from goldfold import doubts
 from goldfold.config import Config, load, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
+from goldfold.runtime.words import count
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -34,8 +35,11 @@ class Check:
     """Training images that no fold validates."""
     deviation: float = 0.0
     """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
+    furthest: dict[str, Any] = field(default_factory=dict)
+    """That ``class``, in which ``fold``, and its ``deviation`` with its sign."""
     left_out: list[dict[str, str]] = field(default_factory=list)
-    """Rows of the quarantine: split, id, path, part, reason."""
+    """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
+    is learnt from, as far as it is sound)."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,7 +65,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
     from goldfold.data import duplicates
     from goldfold.data.roi import counts as roi
-    from goldfold.data.splits.checks import read_summary
+    from goldfold.data.splits.checks import read_summary, shares, worst
     from goldfold.data.together import parted
     from goldfold.stages import folds, manifest
 
@@ -74,6 +78,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.left_out = tables.pop("quarantine").to_dict("records")
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
+    found.doubts += doubts.about_emptied(found.left_out, tables["train"])
     found.doubts += doubts.about_files(
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )
@@ -88,9 +93,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     summary = read_summary(folder / "folds/summary.csv")
     found.not_validated = int(summary["(all)"].get(-1, 0))
     summary = summary[summary.index >= 0]
-    found.folds = summary.pop("(all)").astype(int).tolist()
-    found.deviation = float(summary.pop("(deviation)").abs().max())
+    found.folds = summary["(all)"].astype(int).tolist()
     names = read_json(folder / "manifest/classes.json")
+    name, row, far = worst(shares(summary[names], summary["(all)"]))
+    found.deviation, found.furthest = abs(far), {"class": name, "fold": int(summary.index[row]), "deviation": far}
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
@@ -98,6 +104,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
 def as_text(found: Check) -> str:
     """What was found in words."""
+    from goldfold.data import quarantine
     from goldfold.data.roi import counts as roi
 
     if found.error is not None:
@@ -107,14 +114,16 @@ def as_text(found: Check) -> str:
     lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
-    lines.append(f"furthest from an even share of a class: {found.deviation:.1%}")
+    far = found.furthest
+    lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")
     lines += [f"  and {len(found.classes) - SHOWN} more"] * (len(found.classes) > SHOWN)
-    lines.append(f"left out: {len(found.left_out)}")
+    numbers = [count(quarantine.n_images(found.left_out), "image"), quarantine.parts_in_words(found.left_out)]
+    lines.append(f"left out: {'; '.join(filter(None, numbers))}")
     for row in found.left_out[:SHOWN]:
-        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {row['reason']}")
+        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines.append("doubts:" if found.doubts else "doubts: none")
     return "\n".join([*lines, *(f"  {doubt}" for doubt in found.doubts)])

@@ -1,14 +1,21 @@
 """What may be wrong with data that can be run."""
 
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goldfold.data.files import UNREAD, files_below
 from goldfold.runtime.words import count, noun
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FEW_IMAGES = 10
+NO_BOXES = "[]"
+"""What `goldfold.data.boxes.to_text` writes of none."""
 RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
 SUFFIXES = {
@@ -39,6 +46,21 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
         if number > total / 100:
             are = noun(number, "is", "are")
             yield f"{number:,} of {count(total, 'image')} of {split} {are} left out ({number / total:.0%}); see the reasons"
+
+
+def about_emptied(left_out: Iterable[Mapping[str, str]], train: pd.DataFrame) -> Iterator[str]:
+    """Training images that became negatives because all their boxes were left out; ``left_out`` are rows of the quarantine."""
+    if "boxes" not in train:
+        return
+    lost = {row["id"] for row in left_out if (row["split"], row["part"]) == ("train", "box")}
+    ids = [id for id, text in zip(train["id"], train["boxes"], strict=True) if id in lost and text == NO_BOXES]
+    if ids:
+        have, they = ("has", "it is") if len(ids) == 1 else ("have", "they are")
+        without = noun(len(ids), "an image", "images")
+        yield (
+            f"{count(len(ids), 'image')} {have} no box left after flawed ones were dropped, first {ids[0]!r}: {they} learnt "
+            f"from as {without} without objects"
+        )
 
 
 def about_unread(folders: Iterable[str]) -> Iterator[str]:

@@ -49,7 +49,10 @@ class Train(Section):
     @model_validator(mode="after")
     def _warmup_fits(self) -> "Train":
         if self.warmup_epochs >= self.epochs and self.schedule not in ("one_cycle", "constant"):
-            raise ValueError(f"warmup_epochs {self.warmup_epochs:g} must be less than epochs {self.epochs}")
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs:g} must be less than epochs {self.epochs}: set train.warmup_epochs: 0, or "
+                f"more epochs"
+            )
         return self
 
 

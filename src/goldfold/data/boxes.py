@@ -49,7 +49,7 @@ def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
         "is reversed": (x2 < x1) | (y2 < y1),
         "has no area": (x2 == x1) | (y2 == y1),
         "lies outside the image": (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height),
-        "reaches outside the image": (x1 < -far) | (y1 < -far) | (x2 > wide) | (y2 > high),
+        REACHES_OUTSIDE: (x1 < -far) | (y1 < -far) | (x2 > wide) | (y2 > high),
     }
     reasons = [*found, None]
     return [reasons[worst] for worst in np.select(list(found.values()), range(len(found)), len(found)).tolist()]
@@ -68,6 +68,8 @@ class Checked:
     labels: list[str]
     text: str
     flaws: list[str]
+    cut: list[bool]
+    """Of each flaw whether its box was cut and stays, not left out."""
 
 
 def check(text: str, width: int, height: int, classes: Sequence[str] | None = None) -> Checked:
@@ -85,7 +87,7 @@ def check(text: str, width: int, height: int, classes: Sequence[str] | None = No
     cut = clipped(boxes[keep], width, height)
     named = [f"box {row + 1} ({labels[row]}) {flaw}" for row, flaw in enumerate(found) if flaw]
     kept = [labels[row] for row in keep]
-    return Checked(kept, to_text(kept, cut), named)
+    return Checked(kept, to_text(kept, cut), named, [flaw == REACHES_OUTSIDE for flaw in found if flaw])
 
 
 def clipped(boxes: Boxes, width: int, height: int) -> Boxes:

@@ -9,8 +9,8 @@ from goldfold.data import dicom, tiffs
 from goldfold.data.pixels import Header, readable
 
 PNG = b"\x89PNG\r\n\x1a\n"
-BANDS = {"1": 1, "L": 1, "P": 1, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 3, "YCbCr": 3}
-"""Channels by Pillow's mode; CMYK is read as the three colours it stands for."""
+BANDS = {"1": 1, "L": 1, "P": 3, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 3, "YCbCr": 3}
+"""Channels by Pillow's mode; CMYK and a palette are read as the three colours they stand for."""
 UNKNOWN = Header("", 0, 8, (1, 3))
 """Of a format that OpenCV may read and Pillow does not know."""
 

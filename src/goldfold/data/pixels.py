@@ -21,7 +21,8 @@ class Header:
     kind: str
     """JPEG, PNG, TIFF, DICOM, ...; empty where it is not known."""
     bands: int
-    """Channels as stored, alpha among them; pages where each is a channel; 0 where it is not known."""
+    """Channels as stored, alpha among them, of a palette those of its colours; pages where each is a channel; 0 where it is
+    not known."""
     bits: int
     """Bits a channel as stored: above 8 it is decoded to 16."""
     accepts: tuple[int, ...]

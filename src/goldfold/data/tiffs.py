@@ -92,7 +92,7 @@ def _header(pages: list[Any]) -> Header:
     bits = 16 if is_deep else int(first.bitspersample)
     if n > 1:
         return Header("TIFF", n, bits, (n,))
-    if int(first.photometric) == CMYK and samples == 4:
+    if (int(first.photometric), samples) in ((CMYK, 4), (PALETTE, 1)):
         return Header("TIFF", 3, bits, (1, 3))
     if int(first.photometric) == BLACK_IS_ZERO and samples > 2:
         return Header("TIFF", samples, bits, (samples,))

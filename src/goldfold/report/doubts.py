@@ -15,6 +15,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
     """One sentence a doubt."""
     n_images = {split: len(table) for split, table in results.tables.items()}
     lost = results.left_out.assign(part="image").to_dict("records")
+    parts = results.quarantine.to_dict("records") if "part" in results.quarantine else []
     summary = results.fold_summary[results.fold_summary.index >= 0]
     data = results.settings["data"]
     policy = {"within": data["duplicates"], "across": data["duplicates_across"], "two_labels": data["on_two_labels"]}
@@ -25,6 +26,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
     }
     return [
         *doubts.about_left_out(lost, n_images),
+        *doubts.about_emptied(parts, results.tables["train"]),
         *(doubts.about_files(paths, data["scale_16bit"]) if (paths := _paths(results)) else ()),
         *doubts.about_crops(counts(results.tables)),
         *doubts.about_copies(_rows(clusters), policy),

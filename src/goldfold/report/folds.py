@@ -1,9 +1,8 @@
 """How evenly the classes lie in the folds: a table of how much, and a map of how far from an even share."""
 
-import numpy as np
 import pandas as pd
 
-from goldfold.data.splits.checks import worst
+from goldfold.data.splits.checks import shares, worst
 from goldfold.data.splits.groups import in_words
 from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
@@ -46,17 +45,6 @@ def blocks(results: Results) -> list[Block]:
         words = in_words(results.test_groups)
         text += f" {words[0].upper()}{words[1:]}."
     return [Text(text, heading="Folds"), drawing(far), _table(summary)]
-
-
-def shares(amounts: pd.DataFrame, sizes: "pd.Series[int]") -> pd.DataFrame:
-    """How far each class is from its even share in each fold, as `goldfold.data.splits.checks.deviations` has it.
-
-    Args:
-        amounts: how much of each class (column) is in each fold (row).
-        sizes: images of each fold.
-    """
-    even = np.outer(sizes / sizes.sum(), amounts.sum())
-    return (amounts / np.where(even > 0, even, np.nan) - 1).fillna(0.0)
 
 
 def drawing(far: pd.DataFrame) -> Figure:

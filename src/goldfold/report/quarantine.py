@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.data.quarantine import CUT
 from goldfold.report.blocks import Block, Gallery, Section, Table, Text
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
@@ -33,10 +34,12 @@ def kind_of(reason: str) -> str:
 
 
 def sentence(results: Results) -> str:
-    """How many images and boxes were left out, or that none was."""
+    """How many images and boxes were left out, how many boxes were cut, or that none was."""
     n_images, n_parts = len(results.left_out), len(results.quarantine) - len(results.left_out)
-    parts = [count(n_images, "image")] * (n_images > 0) + [count(n_parts, "box", "boxes")] * (n_parts > 0)
-    return f"{listed(parts)} left out." if parts else "Every image could be used; the quarantine is empty."
+    n_cut = int((results.quarantine["outcome"] == CUT).sum()) if "outcome" in results.quarantine else 0
+    parts = [count(n_images, "image")] * (n_images > 0) + [count(n_parts - n_cut, "box", "boxes")] * (n_parts > n_cut)
+    told = [f"{listed(parts)} left out."] * bool(parts) + [f"{count(n_cut, 'box', 'boxes')} cut."] * (n_cut > 0)
+    return " ".join(told) or "Every image could be used; the quarantine is empty."
 
 
 def section(results: Results) -> Section | None:
@@ -53,7 +56,9 @@ def section(results: Results) -> Section | None:
         Text(f"In the order of the data{more}.", "Each with its reason"),
         Table(columns, rows, text_columns=columns),
     ]
-    return Section("quarantine", "Quarantine", f"{sentence(results)} Nothing was learnt from them.", blocks)
+    return Section(
+        "quarantine", "Quarantine", f"{sentence(results)} Nothing was learnt from what was left out.", blocks
+    )
 
 
 def _counts(results: Results) -> list[Block]:

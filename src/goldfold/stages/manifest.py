@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from goldfold import tasks
-from goldfold.data import copies, sources
+from goldfold.data import copies, quarantine, sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.reading import read_csv
@@ -20,6 +20,8 @@ from goldfold.runtime.files import write_json, write_text
 from goldfold.runtime.words import count
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
+PARTS = (("dropped", quarantine.LEFT_OUT), ("cut", quarantine.CUT))
+"""Fields of `goldfold.tasks.protocol.Examined` that list parts of targets, and what became of these."""
 
 
 @dataclass
@@ -140,8 +142,9 @@ def _targets(
                 f"set data.{key}: {ways}."
             )
         lost.append(table[rows].assign(reason=reasons[rows], split=split))
-    if found.dropped:
-        parts = pd.DataFrame(found.dropped, columns=["id", "reason"]).merge(table[["id", "path"]], on="id")
+    rows = [(*one, outcome) for what, outcome in PARTS for one in getattr(found, what)]
+    if rows:
+        parts = table[["id", "path"]].merge(pd.DataFrame(rows, columns=["id", "reason", "outcome"]), on="id")
         lost.append(parts.assign(split=split, part=found.part))
     return found.table[(missing == "") & (flaws == "")].reset_index(drop=True), found.classes, lost
 
@@ -167,11 +170,12 @@ def _answers(
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
     table, _, lost = _targets(where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers)
-    left_out = [f"{row['id']!r}: {row['reason']}" for row in pd.concat(lost).to_dict("records")]
-    for text in left_out:
-        print(f"{where}: left out {text}", flush=True)
+    rows = _listed(lost).to_dict("records")
+    for row in rows:
+        print(f"{where}: {row['outcome']} {row['id']!r}: {row['reason']}", flush=True)
     if table.empty:
-        raise DataError(f"{where}: none of its {len(images)} images can be used, first {left_out[0]}. Correct them.")
+        first = f"{rows[0]['id']!r}: {rows[0]['reason']}"
+        raise DataError(f"{where}: none of its {len(images)} images can be used, first {first}. Correct them.")
     return table
 
 
@@ -215,8 +219,17 @@ def _write(folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFram
     for split, table in tables.items():
         extra = [column for column in table if column not in COLUMNS]
         write_text(folder / f"{split}.csv", table[[*COLUMNS, *extra]].to_csv(index=False))
-    bad = pd.concat(lost, ignore_index=True).reindex(columns=["split", "id", "path", "part", "reason"])
-    write_text(folder / "quarantine.csv", bad.fillna({"part": "image"}).to_csv(index=False))
+    bad = _listed(lost)
+    write_text(folder / "quarantine.csv", bad.to_csv(index=False))
     write_json(folder / "classes.json", task.classes)
     counts = ", ".join(f"{len(table)} {split}" for split, table in tables.items())
-    print(f"{counts}; {count(len(task.classes), *task.kinds)}; {len(bad)} in quarantine", flush=True)
+    rows = bad.to_dict("records")
+    quarantined = f"{count(quarantine.n_images(rows), 'image')} in quarantine"
+    told = [counts, count(len(task.classes), *task.kinds), quarantined, quarantine.parts_in_words(rows)]
+    print("; ".join(filter(None, told)), flush=True)
+
+
+def _listed(lost: list[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of ``quarantine.csv``."""
+    rows = pd.concat(lost, ignore_index=True).reindex(columns=quarantine.COLUMNS)
+    return rows.fillna({"part": "image", "outcome": quarantine.LEFT_OUT})

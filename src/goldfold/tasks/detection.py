@@ -98,7 +98,8 @@ class Detection:
         from goldfold.data import boxes
         from goldfold.data.classes import natural_order
 
-        texts, flaws, dropped, found = [], [], [], set()
+        texts, flaws, found = [], [], set()
+        dropped, cut = list[tuple[str, str]](), list[tuple[str, str]]()
         for row in table.to_dict("records"):
             if not isinstance(row["boxes"], str):
                 texts.append("")
@@ -108,12 +109,13 @@ class Detection:
             found |= set(checked.labels) if drops or not checked.flaws else set()
             texts.append(checked.text)
             flaws.append("" if drops else "; ".join(checked.flaws))
-            dropped += [(row["id"], what) for what in checked.flaws] if drops else []
+            for what, is_cut in zip(checked.flaws, checked.cut, strict=True) if drops else ():
+                (cut if is_cut else dropped).append((row["id"], what))
         names = list(classes) if classes is not None else natural_order(found)
         if not names:
             raise DataError(f"{where}: there is not one box, so there is nothing to learn. Look at the annotations.")
         missing = ["" if isinstance(text, str) else "image has no annotation" for text in table["boxes"]]
-        return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box")
+        return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box", cut=cut)
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
         """Objects of each class."""

@@ -36,6 +36,8 @@ class Examined:
     """(id, what) of parts of targets that were left out while their image stays."""
     part: str = ""
     """What a part of a target is called (``box``), where targets have parts that can be left out."""
+    cut: list[tuple[str, str]] = field(default_factory=list)
+    """(id, what) of parts of targets that were cut to what is sound of them, and stay."""
 
 
 class Task(Protocol):

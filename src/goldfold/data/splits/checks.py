@@ -75,6 +75,17 @@ def deviations(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) ->
     return pd.DataFrame(rows, index=pd.RangeIndex(n_folds, name="fold")).fillna(0.0)
 
 
+def shares(amounts: pd.DataFrame, sizes: "pd.Series[int]") -> pd.DataFrame:
+    """How far each class is from its even share in each fold, as `deviations` has it.
+
+    Args:
+        amounts: how much of each class (column) is in each fold (row).
+        sizes: images of each fold.
+    """
+    even = np.outer(sizes / sizes.sum(), amounts.sum())
+    return (amounts / np.where(even > 0, even, np.nan) - 1).fillna(0.0)
+
+
 def read_summary(path: str | Path) -> pd.DataFrame:
     """``folds/summary.csv``: a row a fold; a class may be called ``fold`` too, which pandas would rename."""
     with open(path, encoding="utf-8", newline="") as stream:
@@ -83,8 +94,8 @@ def read_summary(path: str | Path) -> pd.DataFrame:
 
 
 def worst(table: pd.DataFrame) -> tuple[str, int, float]:
-    """Class, fold and value of the largest of the `deviations`, by size."""
-    sizes = table.abs().to_numpy()
+    """Class, fold and value of the largest of the `deviations`, by size; the first of those alike."""
+    sizes = table.abs().to_numpy().round(9)
     fold, kind = np.unravel_index(int(sizes.argmax()), sizes.shape)
     return str(table.columns[kind]), int(fold), float(table.iloc[int(fold), int(kind)])
 
