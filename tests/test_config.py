@@ -689,7 +689,7 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     task = TASK_OF_TARGET[kind.target]
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
-    asked_for = {"roi_columns"}  # handed where data.roi is method: column alone
+    asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
     assert set(handed) - {"source", "outside_links"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
 
 
