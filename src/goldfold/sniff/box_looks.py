@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from goldfold.data import boxes as geometry
-from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Layout, Setting, some
 
 SMALL = 0.05
 """Side of a box as a share of its image's, below which it is small."""
@@ -37,7 +38,7 @@ class Counts:
     """Square roots of the boxes' areas as shares of those of their images."""
 
 
-def count(listed: Iterable[BoxesOf]) -> Counts:
+def tally(listed: Iterable[BoxesOf]) -> Counts:
     """Boxes and flaws by class."""
     found = Counts()
     for entry in listed:
@@ -62,7 +63,7 @@ def describe(layout: Layout, counts: Counts) -> None:
     n = sum(counts.boxes.values())
     each = f", {n / counts.n_images:.1f} an image" if counts.n_images else ""
     side = f"; side of the median box: {np.median(counts.sides):.0%} of its image's" if counts.sides else ""
-    layout.facts["boxes"] = f"{number(n, 'box', 'boxes')}{each}, {number(counts.n_empty, 'image')} without any{side}"
+    layout.facts["boxes"] = f"{count(n, 'box', 'boxes')}{each}, {count(counts.n_empty, 'image')} without any{side}"
     if not n:
         layout.doubt("there is not one box to learn from. Look at the annotations.", stops=True)
     if counts.flawed:
@@ -71,7 +72,7 @@ def describe(layout: Layout, counts: Counts) -> None:
         verb = flaw if of == 1 else flaw.replace("has ", "have ", 1).replace("is ", "are ", 1)
         verb = verb if of == 1 else verb.replace("lies ", "lie ", 1).replace("reaches ", "reach ", 1)
         way = "cut" if flaw == geometry.REACHES_OUTSIDE else "left out"
-        layout.doubt(f"{number(of, 'box', 'boxes')} {verb}, first in {some([counts.first_flawed[flaw]])}: {way}.")
+        layout.doubt(f"{count(of, 'box', 'boxes')} {verb}, first in {some([counts.first_flawed[flaw]])}: {way}.")
     layout.has_small_boxes = bool(counts.sides) and float(np.median(counts.sides)) < SMALL
     if layout.has_small_boxes:
         layout.doubt(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from goldfold.runtime.words import noun
-from goldfold.sniff.found import WHOLE, Layout, Setting, number
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.found import WHOLE, Layout, Setting
 from goldfold.sniff.pictures import Pictures
 
 N_FOLDS = 5
@@ -135,9 +135,9 @@ def _folds(layout: Layout) -> tuple[int, Values]:
     counts = layout.images_of
     smallest = min(counts, key=lambda name: counts[name]) if counts else ""
     limits = [(N_FOLDS, "each model learns from four fifths; 3 take little more than half the time")]
-    limits += [(counts[smallest], f"class {smallest!r} has {number(counts[smallest], 'image')}")] if counts else []
+    limits += [(counts[smallest], f"class {smallest!r} has {count(counts[smallest], 'image')}")] if counts else []
     limits += (
-        [(layout.n_groups, f"there {noun(layout.n_groups, 'is', 'are')} {number(layout.n_groups, 'group')}")]
+        [(layout.n_groups, f"there {noun(layout.n_groups, 'is', 'are')} {count(layout.n_groups, 'group')}")]
         if layout.n_groups is not None
         else []
     )

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from unicodedata import normalize
 
+from goldfold.runtime.words import count
 from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
-from goldfold.sniff.found import Doubt, Layout, by_count, number, some
+from goldfold.sniff.found import Doubt, Layout, by_count, some
 from goldfold.sniff.words import NO_LABELS, plain
 
 MOST_GRADES = 7
@@ -30,8 +31,8 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
     if layout.task == "classification" and len(names) == 1:
         yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
     if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
-        n = number(len(layout.train), "image")
-        yield Doubt(f"{number(len(names), 'class', 'classes')} for {n}: is this the label?")
+        n = count(len(layout.train), "image")
+        yield Doubt(f"{count(len(names), 'class', 'classes')} for {n}: is this the label?")
 
 
 def _alike(layout: Layout) -> Iterator[Doubt]:
@@ -79,14 +80,14 @@ def _small(layout: Layout) -> Iterator[Doubt]:
     single = [name for name, n in counts.items() if n == 1]
     if single:
         yield Doubt(
-            f"{number(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
+            f"{count(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
             f"validation. Add images, or merge or remove the class.",
             stops=True,
         )
     small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]
     if small and layout.n_folds is None:
         yield Doubt(
-            f"{number(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
+            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
             f"all: add images, or merge or remove the class."
         )
 

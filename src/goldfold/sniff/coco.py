@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from goldfold.runtime.words import noun
-from goldfold.sniff.box_looks import BoxesOf, Counts, count, describe
-from goldfold.sniff.found import Layout, Setting, number, some, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.box_looks import BoxesOf, Counts, describe, tally
+from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import split_in, split_of, split_of_path
@@ -65,7 +65,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     for other in learnt:
         if other is not train:
             layout.doubt(
-                f"{tree.path(other.name)} ({number(len(other.content['images']), 'image')}) is not used: data.train is one file. "
+                f"{tree.path(other.name)} ({count(len(other.content['images']), 'image')}) is not used: data.train is one file. "
                 f"Joined with {base(train.name)}, its images would be in the folds."
             )
     return _with_pools(tree, files, train, layout)
@@ -119,7 +119,7 @@ def _placed(tree: Tree, name: str, content: dict[str, Any], names: list[str]) ->
 
 
 def _counts(file: File) -> Counts:
-    return count(_boxes(file.content))
+    return tally(_boxes(file.content))
 
 
 def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
@@ -153,17 +153,17 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
     notes = file.content["annotations"]
     crowds = sum(bool(entry.get("iscrowd")) for entry in notes)
     if crowds:
-        layout.doubt(f"{number(crowds, 'crowd annotation')} (iscrowd) left out: their objects count as background.")
+        layout.doubt(f"{count(crowds, 'crowd annotation')} (iscrowd) left out: their objects count as background.")
     odd = [entry for entry in notes if not entry.get("iscrowd") and not _is_box(entry.get("bbox"))]
     if odd:
         first = f"first id {odd[0].get('id')!r}"
         layout.doubt(
-            f"{number(len(odd), 'annotation')} without a bbox of four numbers, {first}. Correct them.", stops=True
+            f"{count(len(odd), 'annotation')} without a bbox of four numbers, {first}. Correct them.", stops=True
         )
     if any(entry.get("segmentation") for entry in notes):
         layout.facts["outlines"] = "there are segmentations too; detection uses the boxes alone"
     if file.missing:
-        n = number(len(file.missing), "image")
+        n = count(len(file.missing), "image")
         layout.data["on_missing_image"] = Setting(
             "quarantine", f"{n} of the JSON {noun(len(file.missing), 'is', 'are')} not there"
         )
@@ -183,7 +183,7 @@ def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
     if twice := [name for name, n in names.items() if n > 1]:
         layout.doubt(f"two categories have one name: {some(twice)}. Rename one.", stops=True)
     if unused := sorted(set(names) - set(layout.classes)):
-        n = number(len(unused), "category", "categories")
+        n = count(len(unused), "category", "categories")
         layout.doubt(f"{n} without a box ({some(unused)}): no class of the model.")
 
 
@@ -194,7 +194,7 @@ def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
     for what, values in (("image", images), ("file name", [entry.get("file_name") for entry in content["images"]])):
         if len(set(values)) < len(values):
             layout.doubt(
-                f"{number(len(values) - len(set(values)), what)} is given twice in 'images'. Give each its own.",
+                f"{count(len(values) - len(set(values)), what)} is given twice in 'images'. Give each its own.",
                 stops=True,
             )
     for key, known in (("image_id", set(images)), ("category_id", categories)):
@@ -202,7 +202,7 @@ def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
         if lost:
             first = f"first {lost[0].get(key)!r} of annotation id {lost[0].get('id')!r}"
             way = "Correct it, or remove it" if len(lost) == 1 else "Correct them, or remove them"
-            layout.doubt(f"{number(len(lost), 'annotation')} with an unknown {key}, {first}. {way}.", stops=True)
+            layout.doubt(f"{count(len(lost), 'annotation')} with an unknown {key}, {first}. {way}.", stops=True)
 
 
 def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> Layout:
@@ -216,7 +216,7 @@ def _with_pools(tree: Tree, files: list[File], train: File, layout: Layout) -> L
         layout.test, layout.splits["test"] = sorted(test.there), len(test.content["images"])
         if test.missing:
             layout.doubt(
-                f"{number(len(test.missing), 'test image')} of {test.name} missing, first {test.missing[0]!r}. Restore them.",
+                f"{count(len(test.missing), 'test image')} of {test.name} missing, first {test.missing[0]!r}. Restore them.",
                 stops=True,
             )
         for file in tests:

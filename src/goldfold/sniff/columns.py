@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from goldfold.sniff.found import Doubt, number, some
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Doubt, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, TARGETS, group_rank, plain
 
@@ -132,7 +133,7 @@ def _group(table: Table, free: list[str], found: Columns) -> str | None:
                 )
             return column
         found.doubt(
-            f"column {column!r} of {table.name} looks like groups, but is empty in {number(blanks, 'row')}; not used."
+            f"column {column!r} of {table.name} looks like groups, but is empty in {count(blanks, 'row')}; not used."
         )
     return None
 
@@ -209,12 +210,12 @@ def _doubt_group(table: Table, found: Columns) -> None:
     few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
     if few and not alone:
         found.doubt(
-            f"{number(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
+            f"{count(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
             f"all fall into one fold, the run says so and ends; lower folds.n_folds then."
         )
     if alone:
         found.doubt(
-            f"all images of {number(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
+            f"all images of {count(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
             f"could have them in training and in validation; groups are not used. Check the column."
         )
         found.group = None

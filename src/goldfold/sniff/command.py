@@ -11,7 +11,7 @@ from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
-from goldfold.runtime.words import noun
+from goldfold.runtime.words import count, noun
 from goldfold.sniff import (
     class_doubts,
     coco,
@@ -28,7 +28,7 @@ from goldfold.sniff import (
     yolo,
 )
 from goldfold.sniff.choices import choose
-from goldfold.sniff.found import Doubt, Layout, by_count, number, some
+from goldfold.sniff.found import Doubt, Layout, by_count, some
 from goldfold.sniff.samples import submission
 from goldfold.sniff.tables import Table, tables_of
 from goldfold.sniff.walk import Tree, base, refuse_no_folder, walk
@@ -98,7 +98,7 @@ def _doubts(tree: Tree, layout: Layout, others: list[Layout], looked: pictures.P
     """All doubts, those of the layout first, each once."""
     doubts = [
         Doubt(
-            f"the folder could also be read as {other.title} (source: {other.source}, {number(len(other.train), 'image')})."
+            f"the folder could also be read as {other.title} (source: {other.source}, {count(len(other.train), 'image')})."
         )
         for other in others
     ]
@@ -115,7 +115,7 @@ def _splits(layout: Layout) -> list[Doubt]:
         return []
     first = some(sorted(both)[:1])
     return [
-        Doubt(f"{number(len(both), 'name')} of training and test images alike, e.g. {first}: are they the same images?")
+        Doubt(f"{count(len(both), 'name')} of training and test images alike, e.g. {first}: are they the same images?")
     ]
 
 
@@ -124,12 +124,12 @@ def _names(tree: Tree) -> list[Doubt]:
     doubts = [Doubt(f"folder {name} cannot be read and is left out.") for name in tree.unreadable]
     odd = [name for name in tree.images() if not name.isascii() and not is_text(name)]
     if odd:
-        n, them = number(len(odd), "name of an image is", "names of images are"), noun(len(odd), "it", "them")
+        n, them = count(len(odd), "name of an image is", "names of images are"), noun(len(odd), "it", "them")
         text = f"{n} not UTF-8, e.g. {odd[0]!r}, and tables cannot hold {them}. Rename {them}."
         doubts.append(Doubt(text, stops=True))
     unread = tree.files(*UNREAD)
     if unread:
-        n = number(len(unread), "picture")
+        n = count(len(unread), "picture")
         text = f"{n} in a format that goldfold does not read, passed over: {some(unread)}. Convert them."
         doubts.append(Doubt(text))
     return doubts

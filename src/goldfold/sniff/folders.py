@@ -4,7 +4,8 @@ from collections import Counter
 
 from goldfold.data.files import without_suffix
 from goldfold.data.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
-from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import IMAGES, is_masks, plain, split_of
@@ -34,7 +35,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         _pool(tree, layout, top, splits)
     elif "val" in splits:
         layout.doubt(
-            f"{tree.path(splits['val'])} ({number(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools folders "
+            f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools folders "
             f"called train and val where nothing but test lies beside them. Rename or move, and name their folder as data.train."
         )
     layout.splits = {"train": len(layout.train)}
@@ -82,7 +83,7 @@ def _pool(tree: Tree, layout: Layout, top: str, splits: dict[str, str]) -> None:
     layout.title = f"one folder a class, in train/ and {base(folder)}/"
     n = tree.n_images[folder]
     layout.doubt(
-        f"{tree.path(folder)} ({number(n, 'image')}) is pooled with the training images and split into folds again. If it "
+        f"{tree.path(folder)} ({count(n, 'image')}) is pooled with the training images and split into folds again. If it "
         f"was split by patient or place, the folds do not know: use source: csv with group_column or fold_column."
     )
 
@@ -92,14 +93,14 @@ def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str])
     loose = tree.folders[root].images
     if loose:
         layout.doubt(
-            f"{number(len(loose), 'image')} directly in {tree.path(root)}, outside the class folders: {some(loose)}. Move or "
+            f"{count(len(loose), 'image')} directly in {tree.path(root)}, outside the class folders: {some(loose)}. Move or "
             f"remove them.",
             stops=True,
         )
     empty = [name for name in tree.folders[root].folders if name not in map(base, tree.children(root))]
     if empty:
         layout.doubt(
-            f"{number(len(empty), 'folder')} in {tree.path(root)} without images: {some(empty)}. Remove them.",
+            f"{count(len(empty), 'folder')} in {tree.path(root)} without images: {some(empty)}. Remove them.",
             stops=True,
         )
     inside = [name for name in splits.values() if name in tree.children(root)]
@@ -112,7 +113,7 @@ def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str])
     for stem, n in Counter(map(without_suffix, layout.train)).items():
         if n > 1:
             layout.doubt(
-                f"{number(n, 'file')} are called {stem!r} but for their suffix, and an id must be an image's own. Rename all "
+                f"{count(n, 'file')} are called {stem!r} but for their suffix, and an id must be an image's own. Rename all "
                 f"but one.",
                 stops=True,
             )

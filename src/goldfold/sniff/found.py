@@ -78,11 +78,6 @@ def some(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in listed[:MANY]) + (", ..." if len(listed) > MANY else "")
 
 
-def number(n: int, one: str, many: str | None = None) -> str:
-    """``1 image``, ``2,527 images``."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def spread(names: Sequence[str], n: int) -> list[str]:
     """At most ``n`` of ``names``, evenly over all, always the same."""
     return list(names) if len(names) <= n else [names[place * len(names) // n] for place in range(n)]

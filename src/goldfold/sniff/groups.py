@@ -1,7 +1,8 @@
 """Tables that say which images belong together, for layouts whose labels stand elsewhere."""
 
 from goldfold.data.files import without_suffix
-from goldfold.sniff.found import Layout, Setting, number
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree
 from goldfold.sniff.words import group_rank
@@ -24,7 +25,7 @@ def find(tree: Tree, layout: Layout, tables: list[Table]) -> None:
             ids = _ids(layout)
             rows = zip(table.values("id"), table.values("group"), strict=True)
             layout.n_groups = len({group for id, group in rows if id in ids})
-            layout.facts["groups"] = f"{number(layout.n_groups, 'group')} by {table.name}"
+            layout.facts["groups"] = f"{count(layout.n_groups, 'group')} by {table.name}"
             return
         way = "as a CSV (id, group), named as data.groups" if layout.source in WITH_GROUPS else "with source: csv"
         layout.doubt(

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from goldfold.runtime.words import noun
-from goldfold.sniff.found import Layout, Setting, number
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, join, parent
 from goldfold.sniff.words import split_of
@@ -27,18 +27,18 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     n_objects = sum(_n(tree, id, "masks") for id in own)
     layout = Layout(
         source="instances", task="segmentation", title="a folder an image, with a file an object", likelihood=LIKELIHOOD,
-        data={"train": Setting(tree.path(root), f"{number(len(own), 'folder')}, {number(n_objects, 'mask')}")},
+        data={"train": Setting(tree.path(root), f"{count(len(own), 'folder')}, {count(n_objects, 'mask')}")},
         train=[image for id in own for image in tree.images(join(id, "images"))], splits={"train": len(own)},
         classes={"foreground": n_masks[root]}, in_images={"foreground": n_masks[root]}, folder=root,
     )  # fmt: skip
-    layout.facts["masks"] = f"{number(n_objects, 'file')}, {n_objects / len(own):.1f} an image"
+    layout.facts["masks"] = f"{count(n_objects, 'file')}, {n_objects / len(own):.1f} an image"
     if lacking := len(own) - n_masks[root]:
-        layout.data["on_missing_label"] = Setting("quarantine", f"{number(lacking, 'image')} without masks")
-        layout.doubt(f"{number(lacking, 'image')} without masks: {noun(lacking, 'it is', 'they are')} left out.")
+        layout.data["on_missing_label"] = Setting("quarantine", f"{count(lacking, 'image')} without masks")
+        layout.doubt(f"{count(lacking, 'image')} without masks: {noun(lacking, 'it is', 'they are')} left out.")
     strays = tree.n_images[root] - sum(_n(tree, id, "images") + _n(tree, id, "masks") for id in own)
     if strays:
         lie, them = noun(strays, "lies", "lie"), noun(strays, "it", "them")
-        text = f"{number(strays, 'image')} below {tree.path(root)} {lie} neither in <id>/images/ nor in <id>/masks/. Move {them}."
+        text = f"{count(strays, 'image')} below {tree.path(root)} {lie} neither in <id>/images/ nor in <id>/masks/. Move {them}."
         layout.doubt(text, stops=True)
     test = next((name for name, n in Counter(n_masks).items() if not n and split_of(base(name)) == "test"), None)
     if test is not None:

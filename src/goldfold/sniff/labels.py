@@ -4,9 +4,9 @@ import os
 from collections import Counter
 
 from goldfold.data.files import SUFFIXES
-from goldfold.runtime.words import noun
+from goldfold.runtime.words import count, noun
 from goldfold.sniff.columns import FEW, Columns, columns_of, separator_of
-from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Match, Table
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import plain, split_in, split_of
@@ -27,9 +27,9 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     assert match is not None
     images = tree.path(match.folder)
     layout = Layout(
-        source="csv", task=_task(table, columns), title=f"{base(table.name)} beside {number(len(match.images), 'image')}",
+        source="csv", task=_task(table, columns), title=f"{base(table.name)} beside {count(len(match.images), 'image')}",
         likelihood=LIKELIHOOD * max(len(set(match.images.values())) / max(tree.n_images[""], 1), 0.9),
-        data={"train": Setting(tree.path(table.name), f"{number(len(table.rows), 'row')}"),
+        data={"train": Setting(tree.path(table.name), f"{count(len(table.rows), 'row')}"),
               "images": Setting(images, f"the names of column {match.column!r} start here")},
         train=sorted(set(match.images.values())), splits={"train": len(match.images)},
     )  # fmt: skip
@@ -82,7 +82,7 @@ def _name_columns(table: Table, match: Match, columns: Columns, test: Table | No
         names = table.values(match.column)
         if len(set(names)) < len(names):
             layout.doubt(
-                f"column {match.column!r} of {table.name} names {number(len(names) - len(set(names)), 'image')} again, first "
+                f"column {match.column!r} of {table.name} names {count(len(names) - len(set(names)), 'image')} again, first "
                 f"{Counter(names).most_common(1)[0][0]!r}. Give every image one row.",
                 stops=True,
             )
@@ -133,8 +133,8 @@ def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None
         groups = Counter(table.values(columns.group)[row] for row in match.images)
         name, most = groups.most_common(1)[0]
         layout.n_groups = len(groups)
-        size = f"the largest has {number(most, 'image')} ({name})"
-        layout.facts["groups"] = f"{number(len(groups), 'group')} by {columns.group}, {size}"
+        size = f"the largest has {count(most, 'image')} ({name})"
+        layout.facts["groups"] = f"{count(len(groups), 'group')} by {columns.group}, {size}"
     if columns.one_hot:
         _count_one_hot(table, match, columns.one_hot, layout)
         return
@@ -153,7 +153,7 @@ def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None
         none = ", unless data.empty_label: no_class says that they are of none" if layout.task == "multilabel" else ""
         what = "number" if columns.target else "label"
         go = noun(blank, "this image goes", "these images go")
-        layout.doubt(f"{number(blank, 'row')} of {table.name} without a {what}: {go} to quarantine{none}.")
+        layout.doubt(f"{count(blank, 'row')} of {table.name} without a {what}: {go} to quarantine{none}.")
 
 
 def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
@@ -167,12 +167,12 @@ def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout)
     n_none = sum(not any(row) for row in rows)
     if n_none:
         layout.doubt(
-            f"{number(n_none, 'image')} of no class in {table.name}: learnt from as such; data.empty_label: missing leaves them "
+            f"{count(n_none, 'image')} of no class in {table.name}: learnt from as such; data.empty_label: missing leaves them "
             f"out."
         )
     if all(sum(row) == 1 for row in rows):
         layout.doubt(
-            f"every image of {table.name} is of exactly one of {number(len(names), 'column')} ({some(names)}): task: "
+            f"every image of {table.name} is of exactly one of {count(len(names), 'column')} ({some(names)}): task: "
             f"classification then knows more. It reads one column, which pandas makes: table['label'] = "
             f"table[names].idxmax(axis=1)."
         )
@@ -193,8 +193,8 @@ def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
     twice = [cell for cell, part in zip(cells, parts, strict=True) if len(set(part)) < len(part)]
     for odd, what in ((torn, "an empty label"), (twice, "a label twice")):
         if odd:
-            layout.data["on_bad_label"] = Setting("drop", f"{number(len(odd), 'cell')} with {what}")
-            layout.doubt(f"{number(len(odd), 'cell')} with {what}, first {odd[0]!r}: it is left out.")
+            layout.data["on_bad_label"] = Setting("drop", f"{count(len(odd), 'cell')} with {what}")
+            layout.doubt(f"{count(len(odd), 'cell')} with {what}, first {odd[0]!r}: it is left out.")
 
 
 def _doubt_numbers(labels: list[str], columns: Columns, layout: Layout) -> None:
@@ -209,18 +209,18 @@ def _doubt_numbers(labels: list[str], columns: Columns, layout: Layout) -> None:
 
 def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:
     if match.missing:
-        layout.data["on_missing_image"] = Setting("quarantine", f"{number(len(match.missing), 'row')} without an image")
+        layout.data["on_missing_image"] = Setting("quarantine", f"{count(len(match.missing), 'row')} without an image")
         layout.doubt(
-            f"{number(len(match.missing), 'row')} of {table.name} without an image below {tree.path(match.folder)}, first "
+            f"{count(len(match.missing), 'row')} of {table.name} without an image below {tree.path(match.folder)}, first "
             f"{match.missing[0]!r}: {noun(len(match.missing), 'it is', 'they are')} left out."
         )
     named = set(match.images.values()) | set(test.match.images.values() if test and test.match else [])
     unnamed = [name for name in tree.images(match.folder) if name not in named and not _is_pool(name)]
     if unnamed:
-        layout.facts["unnamed"] = f"{number(len(unnamed), 'image')} in no table"
+        layout.facts["unnamed"] = f"{count(len(unnamed), 'image')} in no table"
         they, their = noun(len(unnamed), "it", "they"), noun(len(unnamed), "its", "their")
         layout.doubt(
-            f"{number(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: no labels, so "
+            f"{count(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: no labels, so "
             f"{they} {noun(len(unnamed), 'goes', 'go')} to quarantine. Moved into a folder of {their} own and named as "
             f"data.unlabeled, {they} can be pseudo-labelled."
         )
@@ -253,7 +253,7 @@ def _with_test(
     }
     if test is not None and test.match is not None:
         layout.doubts += test.doubts
-        layout.data["test"] = Setting(tree.path(test.name), f"{number(len(test.rows), 'row')} to predict")
+        layout.data["test"] = Setting(tree.path(test.name), f"{count(len(test.rows), 'row')} to predict")
         if test.match.folder != match.folder:
             layout.data["test_images"] = Setting(
                 tree.path(test.match.folder), "where the names of the test table start"
@@ -265,13 +265,13 @@ def _with_test(
             layout.data["test_answers"] = Setting(answers, "true labels: for a score in the report alone")
         if test.match.missing:
             layout.doubt(
-                f"{number(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "
+                f"{count(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "
                 f"{test.match.missing[0]!r}. Every test image must be there: restore them.",
                 stops=True,
             )
     elif "test" in folders and folders["test"] != match.folder:
         layout.doubt(
-            f"{tree.path(folders['test'])} has {number(tree.n_images[folders['test']], 'image')}, but no table of their names "
+            f"{tree.path(folders['test'])} has {count(tree.n_images[folders['test']], 'image')}, but no table of their names "
             f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."
         )
     if "unlabeled" in folders:

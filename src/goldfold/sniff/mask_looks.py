@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from goldfold.data.mask_values import MOST_UNNAMED
-from goldfold.runtime.words import noun
-from goldfold.sniff.found import Doubt, Setting, number, some, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.found import Doubt, Setting, some, spread
 
 N_MASKS = 60
 IGNORE = 255
@@ -60,7 +60,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
 def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
     """What the first job would refuse: masks that cannot be read, and images whose masks have another size."""
     doubts = []
-    looked = f"{number(n, 'mask')} looked at"
+    looked = f"{count(n, 'mask')} looked at"
     if broken:
         reason = next(iter(broken.values()))
         doubts.append(Doubt(f"{len(broken)} of {looked} cannot be used: {reason}. First: {some(broken)}.", stops=True))
@@ -83,11 +83,11 @@ def _same_size(path: Path, size: tuple[int, int]) -> bool:
 def _judged(contents: list[set[int]], lossy: list[str], doubts: list[Doubt]) -> Looks:
     """The rule for pixel values."""
     values = sorted(set().union(*contents) - {0}) if contents else []
-    n = number(len(contents), "mask")
+    n = count(len(contents), "mask")
     if lossy and len(values) > 2:
         doubts.append(
             Doubt(
-                f"masks are JPEG, whose compression smears values: {number(len(values), 'value')} in {n}, so `nonzero` takes "
+                f"masks are JPEG, whose compression smears values: {count(len(values), 'value')} in {n}, so `nonzero` takes "
                 f"smears for foreground. Save them as PNG, e.g. by a threshold of 128."
             )
         )

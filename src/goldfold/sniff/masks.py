@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
-from goldfold.runtime.words import noun
-from goldfold.sniff.found import Layout, Setting, number, some, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.mask_looks import Looks, look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
@@ -57,7 +57,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     for other in learnt:
         if other.split == "val" and other.images != pair.images:
             layout.doubt(
-                f"{tree.path(other.images)} ({number(len(other.of), 'mask')}) is not used: data.train is one folder. Put its "
+                f"{tree.path(other.images)} ({count(len(other.of), 'mask')}) is not used: data.train is one folder. Put its "
                 f"images and masks beside the training images to have them in the folds."
             )
     return _with_pools(tree, layout, pair, test, parts)
@@ -70,7 +70,7 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     layout = Layout(
         source="masks", task="segmentation", title=f"images and masks of the same names, {where}",
         likelihood=likelihood, train=train, splits={"train": len(train)},
-        folder=pair.images, unit=f"of {number(looks.n, 'mask')} looked at",
+        folder=pair.images, unit=f"of {count(looks.n, 'mask')} looked at",
         data={"train": Setting(tree.path(pair.images), "images"),
               "masks": Setting(tree.path(pair.masks), "masks of the same names")},
         classes=looks.classes,
@@ -83,20 +83,20 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     layout.facts["masks"] = looks.fact
     layout.doubts += looks.doubts
     if pair.lacking:
-        layout.data["on_missing_label"] = Setting("quarantine", f"{number(len(pair.lacking), 'image')} without a mask")
+        layout.data["on_missing_label"] = Setting("quarantine", f"{count(len(pair.lacking), 'image')} without a mask")
         layout.doubt(
-            f"{number(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: "
+            f"{count(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: "
             f"{noun(len(pair.lacking), 'it is', 'they are')} left out."
         )
     if pair.strays:
         layout.doubt(
-            f"{number(len(pair.strays), 'mask')} without an image: {some(pair.strays)}. Add the images, or remove the masks.",
+            f"{count(len(pair.strays), 'mask')} without an image: {some(pair.strays)}. Add the images, or remove the masks.",
             stops=True,
         )
     for stem, n in Counter(map(without_suffix, train)).items():
         if n > 1:
             layout.doubt(
-                f"{number(n, 'image')} are called {stem!r} but for their suffix. Rename all but one.", stops=True
+                f"{count(n, 'image')} are called {stem!r} but for their suffix. Rename all but one.", stops=True
             )
             break
     return layout

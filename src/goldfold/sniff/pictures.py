@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from goldfold.runtime.words import noun
-from goldfold.sniff.found import Doubt, number, some, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.found import Doubt, some, spread
 
 N_LOOKED, N_DECODED, DECODED_PX = 200, 40, 4_000_000
 """Images whose headers are read; of those, images whose colours are looked at, where they are no larger."""
@@ -175,7 +175,7 @@ def doubts(pictures: Pictures) -> list[Doubt]:
             names = some(picture.name for picture in matching)
             verb, _, rest = text.partition(" ")
             told = f"{ONE.get(verb, verb) if len(matching) == 1 else verb} {rest}"
-            found.append(Doubt(f"{len(matching)} of {number(n, 'image')} looked at {told} First: {names}.", stops))
+            found.append(Doubt(f"{len(matching)} of {count(n, 'image')} looked at {told} First: {names}.", stops))
 
     bad = [picture for picture in pictures.sample if picture.problem]
     reason = f" ({bad[0].problem})" if bad else ""
@@ -203,7 +203,7 @@ def doubts(pictures: Pictures) -> list[Doubt]:
     if grey and len(grey) < len(looked):
         found.append(
             Doubt(
-                f"{len(grey)} of {number(len(looked), 'image')} whose pixels were looked at {noun(len(grey), 'is', 'are')} grey, "
+                f"{len(grey)} of {count(len(looked), 'image')} whose pixels were looked at {noun(len(grey), 'is', 'are')} grey, "
                 f"the others coloured: the network may learn the source instead of the class."
             )
         )

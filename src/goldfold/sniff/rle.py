@@ -3,9 +3,9 @@
 from collections import Counter
 
 from goldfold.data.sources.rle import NO_MASK
-from goldfold.runtime.words import noun
+from goldfold.runtime.words import count, noun
 from goldfold.sniff.columns import RUN_LENGTHS
-from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import plain, split_in, split_of_path
@@ -27,7 +27,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     train = sorted(set(match.images.values()))
     layout = Layout(
         source="rle", task="segmentation", title=f"run lengths in {base(table.name)}", likelihood=LIKELIHOOD,
-        data={"train": Setting(tree.path(table.name), f"{number(len(table.rows), 'row')}"),
+        data={"train": Setting(tree.path(table.name), f"{count(len(table.rows), 'row')}"),
               "images": Setting(tree.path(match.folder), f"the names of column {match.column!r} start here"),
               "id_column": Setting(match.column, "names the images"),
               "rle_column": Setting(column, "run lengths")},
@@ -44,12 +44,12 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         layout.data["classes"] = Setting(sorted(layout.classes), "their order is that of the values in masks")
         layout.doubt(f"column {kind!r} is taken for the class of a row: see data.class_column.")
     empty = len(train) - len({image for image, _ in pairs})
-    layout.facts["masks"] = f"run lengths of {number(sum(known), 'row')}, {number(empty, 'image')} without an object"
+    layout.facts["masks"] = f"run lengths of {count(sum(known), 'row')}, {count(empty, 'image')} without an object"
     layout.doubt("pixels are taken to be counted down the columns from 1: see data.row_major and data.first_pixel.")
     if missing := sorted({name for name in match.missing if name}):
-        layout.data["on_missing_image"] = Setting("quarantine", f"{number(len(missing), 'name')} without an image")
+        layout.data["on_missing_image"] = Setting("quarantine", f"{count(len(missing), 'name')} without an image")
         layout.doubt(
-            f"{number(len(missing), 'name')} of {base(table.name)} without an image, {some(missing)}: left out."
+            f"{count(len(missing), 'name')} of {base(table.name)} without an image, {some(missing)}: left out."
         )
     return _with_rest(tree, layout, match.folder)
 
@@ -89,9 +89,9 @@ def _with_rest(tree: Tree, layout: Layout, folder: str) -> Layout:
         layout.splits["test"] = len(layout.test)
     rest = len(set(tree.images(folder)) - set(layout.train) - set(layout.test))
     if rest:
-        layout.data["unlisted"] = Setting("empty", f"{number(rest, 'image')} in no row")
+        layout.data["unlisted"] = Setting("empty", f"{count(rest, 'image')} in no row")
         layout.doubt(
-            f"{number(rest, 'image')} below {tree.path(folder) or '.'} in no row {noun(rest, 'is', 'are')} taken to be without "
+            f"{count(rest, 'image')} below {tree.path(folder) or '.'} in no row {noun(rest, 'is', 'are')} taken to be without "
             f"an object; where {noun(rest, 'its mask is', 'their masks are')} not known, set data.unlisted: missing and "
             f"data.on_missing_label: quarantine."
         )

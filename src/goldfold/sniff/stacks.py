@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
-from goldfold.sniff.found import Layout, Setting, number, some
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.walk import Folder, Tree
 
 WORDS = (
@@ -63,10 +64,10 @@ def stacked(tree: Tree) -> Stacks | None:
 def told(layout: Layout, stacks: Stacks) -> None:
     """Say in the layout that its images are stacks."""
     n = len(stacks.channels)
-    layout.data["stack"] = Setting(stacks.channels, f"{number(n, 'file')} an image, a channel each")
+    layout.data["stack"] = Setting(stacks.channels, f"{count(n, 'file')} an image, a channel each")
     layout.facts["channels"] = f"{n}, in files of their own: {', '.join(stacks.channels)}"
     if stacks.incomplete:
         layout.doubt(
-            f"{number(len(stacks.incomplete), 'image')} of {len(stacks.first)} without all of them, first "
+            f"{count(len(stacks.incomplete), 'image')} of {len(stacks.first)} without all of them, first "
             f"{some(stacks.incomplete)}: in training they go to quarantine, among test images they end the run."
         )

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldfold.data.files import without_suffix
-from goldfold.sniff.found import Doubt, number, some, spread
+from goldfold.runtime.words import count
+from goldfold.sniff.found import Doubt, some, spread
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
@@ -174,7 +175,7 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
         where = tree.path(rest.most_common(1)[0][0])
         table.doubts.append(
             Doubt(
-                f"images of {tree.path(table.name)} lie in several folders: {number(len(others), 'row')} not in "
+                f"images of {tree.path(table.name)} lie in several folders: {count(len(others), 'row')} not in "
                 f"{tree.path(best)} but e.g. in {where}. Move them into one.",
                 stops=True,
             )
@@ -201,7 +202,7 @@ def _doubt_form(table: Table, tree: Tree) -> None:
     if table.odd:
         table.doubts.append(
             Doubt(
-                f"{path}: {number(table.odd, 'row')} with another number of values than columns. Correct them.",
+                f"{path}: {count(table.odd, 'row')} with another number of values than columns. Correct them.",
                 stops=True,
             )
         )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from goldfold.data.files import without_suffix
-from goldfold.runtime.words import noun
-from goldfold.sniff.box_looks import BoxesOf, count, describe
-from goldfold.sniff.found import Layout, Setting, number, some, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.box_looks import BoxesOf, describe, tally
+from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, join, parent
 from goldfold.sniff.words import split_of, split_of_path
@@ -48,13 +48,13 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     )
     layout = Layout(
         source="voc", task="detection", title="boxes in Pascal VOC's XML", likelihood=LIKELIHOOD,
-        data={"annotations": Setting(tree.path(notes), f"{number(len(names), 'XML file')}"),
+        data={"annotations": Setting(tree.path(notes), f"{count(len(names), 'XML file')}"),
               "images": Setting(tree.path(images), "images of the same names")},
         train=[there[name] for name in listed if name in there], splits={"train": len(listed)}, folder=images,
     )  # fmt: skip
     if lists.train:
         paths = [tree.path(name) for name in lists.train]
-        layout.data["train"] = Setting(paths[0] if len(paths) == 1 else paths, f"{number(len(listed), 'name')}")
+        layout.data["train"] = Setting(paths[0] if len(paths) == 1 else paths, f"{count(len(listed), 'name')}")
     _describe_boxes(tree, layout, notes, listed)
     _doubt_names(tree, layout, listed, set(names), there, images)
     return _with_pools(tree, layout, lists, names, there, notes)
@@ -155,10 +155,10 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     known = set(_stems(tree, notes))
     read = spread([name for name in listed if name in known], N_READ)
     broken: list[str] = []
-    describe(layout, count(_boxes(tree, notes, read, broken)))
+    describe(layout, tally(_boxes(tree, notes, read, broken)))
     if broken:
         layout.doubt(
-            f"{number(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
+            f"{count(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
             f"{some(broken)}. Correct them.",
             stops=True,
         )
@@ -176,16 +176,16 @@ def _doubt_names(
 ) -> None:
     lost = [name for name in listed if name not in there]
     if lost:
-        layout.data["on_missing_image"] = Setting("quarantine", f"{number(len(lost), 'name')} without an image")
-        layout.doubt(f"{number(len(lost), 'name')} without an image below {tree.path(images)}: {some(lost)}; left out.")
+        layout.data["on_missing_image"] = Setting("quarantine", f"{count(len(lost), 'name')} without an image")
+        layout.doubt(f"{count(len(lost), 'name')} without an image below {tree.path(images)}: {some(lost)}; left out.")
     blank = [name for name in listed if name not in names]
     if blank:
         go = noun(len(blank), "this image goes", "these images go")
-        layout.doubt(f"{number(len(blank), 'name')} without an XML file: {some(blank)}; {go} to quarantine.")
+        layout.doubt(f"{count(len(blank), 'name')} without an XML file: {some(blank)}; {go} to quarantine.")
     repeated = [name for name, n in Counter(listed).items() if n > 1]
     if repeated:
         layout.doubt(
-            f"{number(len(repeated), 'name')} listed more than once: {some(repeated)}. List each once.", stops=True
+            f"{count(len(repeated), 'name')} listed more than once: {some(repeated)}. List each once.", stops=True
         )
 
 
@@ -195,24 +195,22 @@ def _with_pools(
     """The layout with test and unlabeled images."""
     if lists.test is not None:
         test = lists.names[lists.test]
-        layout.data["test"] = Setting(tree.path(lists.test), f"{number(len(test), 'name')}")
+        layout.data["test"] = Setting(tree.path(lists.test), f"{count(len(test), 'name')}")
         layout.test, layout.splits["test"] = [there[name] for name in test if name in there], len(test)
         if set(test) <= set(names):
             layout.data["test_answers"] = Setting(
                 tree.path(notes), "the test images' boxes: for a score in the report alone"
             )
         if lost := [name for name in test if name not in there]:
-            layout.doubt(f"{number(len(lost), 'test name')} without an image: {some(lost)}. Restore them.", stops=True)
+            layout.doubt(f"{count(len(lost), 'test name')} without an image: {some(lost)}. Restore them.", stops=True)
         if both := set(test) & {name for file in lists.train for name in lists.names[file]}:
-            layout.doubt(
-                f"{number(len(both), 'name')} in both lists, e.g. {some(sorted(both))}. Part them.", stops=True
-            )
+            layout.doubt(f"{count(len(both), 'name')} in both lists, e.g. {some(sorted(both))}. Part them.", stops=True)
     used = set(layout.train) | set(layout.test)
     for name in tree.folders:
         is_pool = bool(name) and split_of(base(name)) in ("val", "test") and tree.n_images[name] > 0
         if is_pool and not any(image.startswith(f"{name}/") for image in used):
             layout.doubt(
-                f"{tree.path(name)} ({number(tree.n_images[name], 'image')}) is not used: data.test is a list of names below "
+                f"{tree.path(name)} ({count(tree.n_images[name], 'image')}) is not used: data.test is a list of names below "
                 f"data.images."
             )
     for name in tree.folders:

@@ -7,9 +7,9 @@ from goldfold.data.boxes import from_text
 from goldfold.data.sources.yolo import NO_LABELS, read
 from goldfold.data.sources.yolo_names import read_names
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.words import noun
-from goldfold.sniff.box_looks import BoxesOf, count, describe
-from goldfold.sniff.found import Layout, Setting, number, spread
+from goldfold.runtime.words import count, noun
+from goldfold.sniff.box_looks import BoxesOf, describe, tally
+from goldfold.sniff.found import Layout, Setting, spread
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join
 
@@ -28,7 +28,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     root = common([*notes, *(image for name in tried for image in tree.stems[base(name)[:-4]])])
     layout = Layout(
         source="yolo", task="detection", title="boxes in YOLO's text files", likelihood=LIKELIHOOD, folder=root,
-        data={"train": Setting(tree.path(root), f"images and {number(len(notes), 'label file')}")},
+        data={"train": Setting(tree.path(root), f"images and {count(len(notes), 'label file')}")},
         train=[], splits={"train": 0},
     )  # fmt: skip
     names = next(_names(tree), None)
@@ -87,7 +87,7 @@ def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
     except DataError as error:
         refused, table = [error], None
     if refused:
-        many = f"{number(len(refused), 'line')} of the label files cannot be read, the first: "
+        many = f"{count(len(refused), 'line')} of the label files cannot be read, the first: "
         layout.doubt(f"{many if len(refused) > 1 else ''}{refused[0]}", stops=True)
     if table is None:
         images = dict.fromkeys(image for name in notes for image in tree.stems[base(name)[:-4]])
@@ -100,15 +100,15 @@ def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
     layout.train = [path for path in layout.train if not path.endswith(".*")]
     layout.splits["train"] = len(layout.train)
     known = table[table["shares"].notna()]
-    describe(layout, count(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
+    describe(layout, tally(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
     if n := len(table) - len(known):
         layout.doubt(
-            f"{number(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file says that "
+            f"{count(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file says that "
             f"there is nothing."
         )
     if n := len(table) - len(layout.train):
-        layout.data["on_missing_image"] = Setting("quarantine", f"{number(n, 'label file')} without an image")
-        layout.doubt(f"{number(n, 'label file')} without an image: {noun(n, 'it is', 'they are')} left out.")
+        layout.data["on_missing_image"] = Setting("quarantine", f"{count(n, 'label file')} without an image")
+        layout.doubt(f"{count(n, 'label file')} without an image: {noun(n, 'it is', 'they are')} left out.")
 
 
 def _boxes(id: str, text: str) -> BoxesOf:
