@@ -4,6 +4,7 @@ Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -12,8 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 FEWEST = 32
 """Images from which statistics are taken; of fewer they would be noise."""
-
-Statistics = list[tuple[Tensor | None, Tensor | None, Tensor | None]]
 
 
 def layers(model: nn.Module) -> list[_BatchNorm]:
@@ -33,10 +32,7 @@ class Adapter:
         self._model = model
         self._forward = forward
         self._layers = layers(model)
-        self._trained = [
-            (_copy(layer.running_mean), _copy(layer.running_var), _copy(layer.num_batches_tracked))
-            for layer in self._layers
-        ]
+        self._trained = [deepcopy(layer.state_dict()) for layer in self._layers]
 
     def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Tensor], batch_size: int) -> bool:
         """Take the statistics of these images, the mean over batches of nearly one size; training's where there are few.
@@ -66,14 +62,7 @@ class Adapter:
 
     def _restore(self) -> None:
         for layer, trained in zip(self._layers, self._trained, strict=True):
-            own = (layer.running_mean, layer.running_var, layer.num_batches_tracked)
-            for buffer, value in zip(own, trained, strict=True):
-                if buffer is not None and value is not None:
-                    buffer.copy_(value)
-
-
-def _copy(buffer: Tensor | None) -> Tensor | None:
-    return None if buffer is None else buffer.clone()
+            layer.load_state_dict(trained)
 
 
 def _even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
