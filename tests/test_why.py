@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from goldfold import cli, why
-from goldfold.runtime import provenance, recipes, records
+from goldfold import cli, why, why_text
+from goldfold.runtime import contents, dates, provenance, recipes
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json
 from goldfold.verify import verify
@@ -20,6 +20,10 @@ def recipe_of(**settings: Any) -> dict[str, Any]:
     return {"settings": settings, "data": {}, "code": {"of": OF, "digest": provenance.source_digest(*OF)}}
 
 
+def digests(paths: list[str]) -> dict[str, str]:
+    return {str(path): contents.digest(path) for path in paths}
+
+
 def made(
     folder: str, rule: str, recipe: dict[str, Any], inputs: list[str], **changes: Any
 ) -> tuple[str, dict[str, Any]]:
@@ -29,7 +33,7 @@ def made(
     Path(out).write_text(rule)
     record = {
         "rule": rule, "wildcards": {"model": "a", "round": "0", "fold": "1", "seed": "0"}, "recipe": recipe,
-        "inputs": records.digests(inputs), "outputs": records.digests([out]), "files": {}, "logs": [],
+        "inputs": digests(inputs), "outputs": digests([out]), "files": {}, "logs": [], **contents.stamps([out]),
         "code": provenance.code_of(recipe), "versions": provenance.versions(), "git": {}, "hardware": {},
         "started": 1.0, "finished": 3.0, "seconds": 2.0, **changes,
     }  # fmt: skip
@@ -44,6 +48,11 @@ def explained(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> why.Job
     return why.jobs([])[0]
 
 
+@pytest.fixture(autouse=True)
+def own_memory() -> None:
+    contents.memory.cache_clear()  # of the folder of the test before
+
+
 @pytest.mark.usefixtures("in_tmp")
 def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     old = recipe_of(models=[{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.1}], tta=["identity"])
@@ -53,8 +62,8 @@ def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) 
     job = explained(entry, monkeypatch)
     assert list(map(str, job.causes)) == ["models.b.lr: 0.1 -> 0.2", 'tta: ["identity"] -> ["identity", "hflip"]']
     assert job.seconds == 2.0
-    text = why.as_text([job])
-    assert text.startswith("1 jobs would run, 1 of them trainings: some 2 s one after the other, by their last times.")
+    text = why_text.as_text([job])
+    assert text.startswith("1 job would run, 1 of them trainings: some 2 s one after the other, by their last times.")
     assert "train model a round 0: fold1 seed0" in text
 
 
@@ -101,7 +110,7 @@ def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert why.as_text([]).startswith("Nothing would run")
+    assert why_text.as_text([]).startswith("Nothing would run")
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -130,16 +139,16 @@ def test_verify_looks_at_the_epoch_that_was_not_chosen_where_it_is_there() -> No
     spare = Path("results/x/train/best.safetensors")
     spare.parent.mkdir(parents=True)
     spare.write_text("weights")
-    name, entry = made("results/x/train", "train", recipe_of(), [], files=records.digests([spare]))
+    name, entry = made("results/x/train", "train", recipe_of(), [], files=digests([spare]))
     assert verify("results/x") == (2, [])
     os.utime(entry["recipe"], (0, 0))
-    assert records.is_fresh(name, entry["recipe"], entry["outputs"])
+    assert dates.is_fresh(name, entry["recipe"], entry["outputs"])
     spare.write_text("others")
     assert [(finding.problem, finding.path) for finding in verify("results/x")[1]] == [("changed", str(spare))]
-    assert records.is_fresh(name, entry["recipe"], entry["outputs"]), "nothing is trained anew for it"
+    assert dates.is_fresh(name, entry["recipe"], entry["outputs"]), "nothing is trained anew for it"
     spare.unlink()
     assert verify("results/x") == (1, []), "it may be deleted to save room"
-    assert records.is_fresh(name, entry["recipe"], entry["outputs"])
+    assert dates.is_fresh(name, entry["recipe"], entry["outputs"])
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -208,7 +217,7 @@ def test_a_recipe_that_is_in_use_stays_as_it_is_when_another_is_asked_for(monkey
     other = recipes.keep(name, recipe_of(lr=0.2))
     assert recipes.read(entry["recipe"])["settings"] == {"lr": 0.1}
     assert recipes.read(other)["settings"] == {"lr": 0.2}
-    assert Path(entry["recipe"]).stat().st_mtime == recipes.LONG_AGO_NS / 1e9 < Path(other).stat().st_mtime
+    assert Path(entry["recipe"]).stat().st_mtime == dates.LONG_AGO_NS / 1e9 < Path(other).stat().st_mtime
     assert recipes.keep(name, recipe_of(lr=0.1)) == entry["recipe"]
     recipes.forget("results/x")
     assert Path(other).exists()

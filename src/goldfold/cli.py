@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from goldfold import check, verify, why
-from goldfold.runtime import status
+from goldfold import check, verify, why, why_text
+from goldfold.runtime import run_lock, status
 from goldfold.runtime.errors import GoldfoldError
 
 
@@ -71,7 +71,7 @@ def _why(options: argparse.Namespace, rest: list[str]) -> int:
     if options.look and folds is not None:
         why.make_folds(rest)
         found = why.jobs(rest)
-    print(why.as_json(found) if options.json else why.as_text(found))
+    print(why_text.as_json(found) if options.json else why_text.as_text(found))
     return 0
 
 
@@ -109,7 +109,13 @@ def _jobs(results: Path, as_json: bool) -> str:
     entries = status.listing(results)
     if as_json:
         return json.dumps(entries)
-    return "\n".join(status.describe(entry) for entry in entries) or f"no jobs are running below {results}/"
+    lines = [status.describe(entry) for entry in entries] or [*map(_waiting, run_lock.holders(results))]
+    return "\n".join(lines) or f"no jobs are running below {results}/"
+
+
+def _waiting(run: dict[str, str]) -> str:
+    since = f"process {run.get('pid', '?')} on {run.get('host', '?')}, since {run.get('since', '?')}"
+    return f"{run['experiment']}  a run is starting, or between two jobs ({since})"
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from goldfold.runtime import records
+from goldfold.runtime import contents, records
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json
 
 OVERVIEW = "provenance.json"
 READABLE = "a record that can be read"
+RECORD = "a record"
 LEFTOVER = "  [leftover: no job of the present config]"
 
 
@@ -19,7 +20,8 @@ LEFTOVER = "  [leftover: no job of the present config]"
 class Finding:
     """A file that is not what a record says: ``problem`` is ``changed``, ``missing`` or ``stale``.
 
-    A leftover is of a job that the last finished run did not ask for, such as a model that was taken out of the config.
+    With ``expected`` a record, ``path`` is one that is gone, or a file that none has. A leftover is of a job that the last
+    finished run did not ask for, such as a model that was taken out of the config.
     """
 
     path: str
@@ -35,6 +37,9 @@ class Finding:
     def _told(self) -> str:
         if self.expected == READABLE:
             return f"changed  {self.path}  cannot be read as a record: empty, torn or edited"
+        if self.expected == RECORD:
+            what = "this record is gone" if self.path.endswith(records.SUFFIX) else "no record says how it was made"
+            return f"missing  {self.path}  {what}"
         if self.problem == "missing":
             return f"missing  {self.path}  (of {self.record})"
         if self.problem == "stale":
@@ -51,30 +56,20 @@ def verify(results: str | Path) -> tuple[int, list[Finding]]:
     Raises:
         DataError: there is no record below ``results``, or the records are of another place.
     """
-    paths = _paths(results)
+    paths = records.paths(results)
     if not paths:
         raise DataError(f"{results}: no run.json below it. Name a folder such as results/digits.")
-    known = {path: record for path in paths if (record := _read(path)) is not None}
+    known = {path: record for path in paths if (record := records.read(path)) is not None}
     _refuse_another_place(known, results)
     digests: dict[str, str | None] = {}
     for record in known.values():
         for path in (*record["outputs"], *record["files"], *record["inputs"]):
             if path not in digests:
-                digests[path] = records.digest(path) if os.path.exists(path) else None
-    torn = [Finding(path, "changed", READABLE, records.digest(path), path) for path in paths if path not in known]
-    return sum(digest is not None for digest in digests.values()), list(_marked([*torn, *_findings(known, digests)]))
-
-
-def _paths(results: str | Path) -> list[str]:
-    """Records below a folder, those that cannot be read included."""
-    names = (os.path.join(folder, name) for folder, _, names in os.walk(results) for name in names)
-    return sorted(path for path in names if path.endswith((f"{os.sep}{records.SUFFIX}", f".{records.SUFFIX}")))
-
-
-def _read(path: str) -> records.Record | None:
-    record = records.read(path)
-    parts = [] if record is None else [record.get(name) for name in ("inputs", "outputs", "files")]
-    return record if parts and all(isinstance(part, dict) for part in parts) else None
+                digests[path] = contents.digest(path) if os.path.exists(path) else None
+    torn = [Finding(path, "changed", READABLE, contents.digest(path), path) for path in paths if path not in known]
+    gone = _gone(results, paths, known)
+    findings = [*torn, *gone, *_findings(known, digests)]
+    return sum(digest is not None for digest in digests.values()), list(_marked(findings))
 
 
 def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:
@@ -93,6 +88,21 @@ def _place(path: str) -> str:
     """Absolute path, folders resolved but not the file itself, which may be a link into DVC's cache."""
     folder, name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
+
+
+def _gone(results: str | Path, there: Iterable[str], known: dict[str, records.Record]) -> Iterator[Finding]:
+    """Records of the last finished run that are no longer there; where none was finished, inputs that no record has."""
+    here, overview = {_place(path) for path in there}, _asked_for(Path(results, OVERVIEW))
+    if overview is not None:
+        gone = sorted(os.path.relpath(name) for name in overview - here)
+        yield from (Finding(name, "missing", RECORD, None, name) for name in gone if not records.is_cache(name))
+        return
+    made = {_place(path) for record in known.values() for path in contents.written(record)} | here
+    read = dict.fromkeys(path for record in known.values() for path in record["inputs"])
+    inside = f"{os.path.realpath(results)}{os.sep}"
+    for path in read:
+        if _place(path).startswith(inside) and _place(path) not in made and not records.is_cache(path):
+            yield Finding(path, "missing", RECORD, None, path)
 
 
 def _findings(known: dict[str, records.Record], digests: dict[str, str | None]) -> Iterator[Finding]:
@@ -122,7 +132,7 @@ def _marked(findings: Iterable[Finding]) -> Iterator[Finding]:
         names = None if overview is None else asked_for(overview)
         is_known = names is None or os.fspath(record) in names
         # A job that was made since then is of a run that has yet to finish, or was ended.
-        is_old = overview is not None and record.stat().st_mtime <= overview.stat().st_mtime
+        is_old = overview is not None and record.exists() and record.stat().st_mtime <= overview.stat().st_mtime
         yield replace(finding, leftover=is_old and not is_known)
 
 

@@ -11,19 +11,22 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from goldfold.runtime import plan, provenance, recipes, records
+from goldfold.runtime import contents, plan, provenance, recipes, records
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
 from goldfold.runtime.fingerprint import StatCache
 
-STAGES = ("manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
-MANY = 6
-"""Longer lists are cut."""
+UPSTREAM = ("manifest", "folds")
+STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing that changed: its kind (setting, code, data, input, file, version, forced, new), name, old and new value."""
+    """One thing that changed: its kind, name, old and new value.
+
+    Kinds: setting, code, data (by digest), named (data that the config names), input, output (by digest), missing,
+    unreadable (a record), version, forced, new.
+    """
 
     kind: str
     name: str
@@ -35,7 +38,13 @@ class Cause:
             return self.name
         if self.kind == "missing":
             return f"{self.name} is missing"
-        if self.kind in ("code", "data", "input"):
+        if self.kind == "unreadable":
+            return f"{self.name} cannot be read as a record"
+        if self.kind == "output":
+            return f"{self.name} is not what its job wrote ({_short(self.old)[:8]} -> {_short(self.new)[:8]})"
+        if self.kind == "named" and None in (self.old, self.new):
+            return f"the config {'now' if self.old is None else 'no longer'} names {self.name}"
+        if self.kind in ("code", "data", "named", "input"):
             change = "is new" if self.old is None else "is gone" if self.new is None else "changed"
             digests = f" ({self.old[:8]} -> {self.new[:8]})" if self.old and self.new else ""
             return f"{'code of ' if self.kind == 'code' else ''}{self.name} {change}{digests}"
@@ -53,6 +62,8 @@ class Job:
     """Stages that run before it and hand it new files."""
     seconds: float | None = None
     """As long as it took the last time, or others like it; None where none ever ran."""
+    is_certain: bool = True
+    """Whether it runs whatever the folds will be."""
 
 
 def jobs(words: Sequence[str]) -> list[Job]:
@@ -64,7 +75,9 @@ def jobs(words: Sequence[str]) -> list[Job]:
     planned = sorted(_planned(words), key=lambda entry: (STAGES.index(entry["rule"]), entry["record"]))
     made_by = {path: entry["rule"] for entry in planned for path in entry["outputs"]}
     takes = _durations({str(Path(*Path(entry["record"]).parts[:2])) for entry in planned})
-    return [_explained(entry, made_by, takes) for entry in planned]
+    found = [_explained(entry, made_by, takes) for entry in planned]
+    _mark_what_hangs_on_the_folds(planned, found)
+    return found
 
 
 def make_folds(words: Sequence[str]) -> None:
@@ -94,7 +107,7 @@ def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
 def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
     record = records.read(entry["record"])
     before = [made_by[path] for path in entry["inputs"] if path in made_by]
-    if entry["rule"] not in ("manifest", "folds") and "folds" in made_by.values():
+    if entry["rule"] not in UPSTREAM and "folds" in made_by.values():
         before.append("folds")
     job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
     job.causes = (
@@ -108,15 +121,37 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
     return job
 
 
+def _mark_what_hangs_on_the_folds(planned: Sequence[dict[str, Any]], found: Sequence[Job]) -> None:
+    """Where the folds are to be made, a job below them is certain for a cause of its own, or below one that is certain."""
+    if not any(job.rule == "folds" for job in found):
+        return
+    sure: set[str] = set()
+    for job in found:
+        job.is_certain = job.rule in UPSTREAM or bool(job.causes)
+    for _ in found:  # as many times as the longest chain of jobs, at most
+        before = len(sure)
+        for entry, job in zip(planned, found, strict=True):
+            job.is_certain = job.is_certain or not sure.isdisjoint(entry["inputs"])
+            if job.is_certain and job.rule not in UPSTREAM:
+                sure.update(entry["outputs"])
+        if len(sure) == before:
+            return
+
+
 def _causes(entry: dict[str, Any], record: records.Record | None, made_by: dict[str, str]) -> Iterator[Cause]:
     missing = [path for path in entry["outputs"] if not os.path.lexists(path)]
     if record is None:
-        if len(missing) == len(entry["outputs"]):
-            yield Cause("new", "never made before")
-        else:
+        if os.path.lexists(entry["record"]):
+            yield Cause("unreadable", entry["record"])
+        elif len(missing) < len(entry["outputs"]) or entry["record"] in _recorded(entry["record"]):
             yield Cause("missing", entry["record"])
+        else:
+            yield Cause("new", "never made before")
         return
     yield from (Cause("missing", path) for path in missing)
+    for path, (old, new) in contents.damage(record).items():
+        if path not in missing:
+            yield Cause("output", path, old, new) if new else Cause("missing", path)
     yield from _recipe_causes(record, recipes.read(entry["recipe"]))
     if all(record["inputs"].get(path) is None or path in made_by for path in entry["inputs"]):
         return
@@ -125,9 +160,17 @@ def _causes(entry: dict[str, Any], record: records.Record | None, made_by: dict[
             path not in made_by
             and not records.is_cache(path)
             and os.path.exists(path)
-            and (new := records.digest(path)) != old
+            and (new := contents.digest(path)) != old
         ):
             yield Cause("input", path, old, new)
+
+
+def _recorded(record: str) -> list[str]:
+    """Records of the last finished run in the same folder of results."""
+    try:
+        return list(read_json(Path(*Path(record).parts[:2]) / "provenance.json")["records"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[Cause]:
@@ -135,7 +178,7 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
         yield Cause("setting", name, old, new)
     for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
         changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
-        yield from changed or [Cause("data", name, old, new)]
+        yield from changed or [Cause("named", name, old, new)]
     if record["recipe"]["code"] != recipe["code"]:
         table = provenance.code_of(recipe)
         changes = recipes.differences({"code": record["code"]}, {"code": table})
@@ -172,97 +215,8 @@ def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
     return {key: mean(values) for key, values in times.items()}
 
 
-def as_json(found: Sequence[Job]) -> str:
-    """The jobs and their sum, for machines."""
-    listed = [
-        {
-            "rule": job.rule,
-            "wildcards": job.wildcards,
-            "causes": [cause.__dict__ for cause in job.causes],
-            "after": job.after,
-            "seconds": job.seconds,
-        }
-        for job in found
-    ]
-    return json.dumps({"trainings": trainings(found), "seconds": seconds(found), "jobs": listed}, indent=2)
-
-
-def trainings(found: Sequence[Job]) -> int:
-    """How many training runs there are."""
-    return sum(job.rule == "train" for job in found)
-
-
-def seconds(found: Sequence[Job]) -> float | None:
-    """Seconds of all jobs one after the other; None where nothing is known of one's like."""
-    times = [job.seconds for job in found]
-    return None if None in times else round(sum(time for time in times if time), 1)
-
-
-def as_text(found: Sequence[Job]) -> str:
-    """The jobs in words, those of the same stage, model, round and cause together."""
-    if not found:
-        return "Nothing would run: every result is of the present config, code and data."
-    groups: dict[tuple[Any, ...], list[Job]] = {}
-    for job in found:
-        told = tuple(map(str, job.causes))
-        key = (job.rule, job.wildcards.get("model"), job.wildcards.get("round"), told, tuple(job.after))
-        groups.setdefault(key, []).append(job)
-    lines = [_summary(found)]
-    for members in groups.values():
-        lines += ["", _heading(members)]
-        lines += [f"  {line}" for line in _reasons(members[0])]
-    if any(job.rule == "folds" for job in found):
-        lines += ["", "What runs below the folds, more or less, is known once they are made: --look makes them first."]
-    return "\n".join(lines)
-
-
-def _summary(found: Sequence[Job]) -> str:
-    time = seconds(found)
-    cost = (
-        "how long they take is not known yet"
-        if time is None
-        else f"some {_clock(time)} one after the other, by their last times"
-    )
-    about = "about " if any(job.rule == "folds" for job in found) else ""
-    return f"{about}{len(found)} jobs would run, {trainings(found)} of them trainings: {cost}.".capitalize()
-
-
-def _heading(members: Sequence[Job]) -> str:
-    first, names = members[0], [name for name in ("model", "round") if name in members[0].wildcards]
-    places = [
-        " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
-    ]
-    told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
-    title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
-    return f"{title}: {told}" if any(places) else title
-
-
-def _place(key: str, value: str) -> str:
-    return f"{key}{value}" if value.isdigit() else value
-
-
-def _reasons(job: Job) -> list[str]:
-    lines = [str(cause) for cause in job.causes[:MANY]]
-    if len(job.causes) > MANY:
-        lines.append(f"and {len(job.causes) - MANY} more changes")
-    if job.after:
-        lines.append(f"takes what {', '.join(job.after)} will make anew")
-    return lines or ["its files are older than what they were made from"]
-
-
 def _short(value: Any) -> str:
     if value is None:
         return "none"
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _clock(time: float) -> str:
-    minutes, rest = divmod(round(time), 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min {rest} s"
-        if minutes
-        else f"{rest} s"
-    )

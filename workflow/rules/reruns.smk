@@ -10,8 +10,24 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from goldfold.runtime import plan, recipes, records, run_lock
-from goldfold.runtime.files import write_json
+from goldfold.runtime import (
+    contents,
+    dates,
+    keeping,
+    plan,
+    recipes,
+    records,
+    run_lock,
+    status,
+)
+from goldfold.runtime.files import (
+    cannot_write,
+    refuse_unusable,
+    refuse_unwritable,
+    write_json,
+)
+from goldfold.runtime.snakemake_log import Quiet
+from goldfold.runtime.words import count
 
 INSTALLED = provenance.versions(provenance.SHAPING)
 RECIPES = {}
@@ -49,13 +65,27 @@ def recipe(record, code, data=None, **settings):
             "data": told(data) or {},
             "code": told(code),
         }
+        refuse_unusable_folder()
         path = record.format(**wildcards)
-        ASKED.add(path)
         versions = INSTALLED if CONFIG.strict_versions else None
+        if path not in ASKED:
+            report_damage(recipes.state(path, made_by, versions), path)
+        ASKED.add(path)
         return recipes.keep(path, made_by, versions)
 
     RECIPES[record] = get
     return get
+
+
+def report_damage(state, record):
+    """Log which files of a job are not what it wrote, and that it runs again."""
+    if not workflow.is_main_process:
+        return
+    if not state.is_readable:
+        logger.warning(f"{record} cannot be read as a record: its job runs again")
+    for path, (old, new) in state.damage.items():
+        found = f"changed ({old[:8]} -> {new[:8]})" if new else "missing"
+        logger.warning(f"{path} is {found} since its job wrote it: the job runs again")
 
 
 class Place(dict):
@@ -100,9 +130,9 @@ def out_of_date(stage, place, time):
     wildcards = Place(zip(PLACE, place))
     recipe_file = RECIPES[record](wildcards)
     outputs = [str(path).format(**wildcards) for path in getattr(rules, stage).output]
-    return not records.is_fresh(
-        record.format(**wildcards), recipe_file, outputs
-    ) or any(out_of_date(*job, time) for job in takes)
+    return not dates.is_fresh(record.format(**wildcards), recipe_file, outputs) or any(
+        out_of_date(*job, time) for job in takes
+    )
 
 
 def wanted_sizes():
@@ -130,7 +160,7 @@ def other_sizes(wildcards):
         place = Place(spec=spec, shard=wildcards.shard)
         record = f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json"
         outputs = [str(path).format(**place) for path in rules.cache.output]
-        if spec != wildcards.spec and not records.is_fresh(
+        if spec != wildcards.spec and not dates.is_fresh(
             record.format(**place), RECIPES[record](place), outputs
         ):
             found.append(spec)
@@ -148,10 +178,22 @@ def whole_cache():
     }
 
 
+@cache
+def refuse_unusable_folder():
+    """Results that cannot be written end the run before Snakemake meets them; whether it writes is known by now."""
+    is_dry = workflow.executor_plugin is None or workflow.dryrun
+    try:
+        refuse_unusable(RESULTS) if is_dry else refuse_unwritable(RESULTS)
+    except GoldfoldError as error:
+        sys.exit(f"goldfold: {error}")
+
+
 def bring_up_to_date():
-    """Times of files as the records have them, and a word on results that other versions of libraries made."""
+    """Results as the last finished jobs left them, times as the records have them, and a word on other versions."""
+    if not run_lock.is_held(RESULTS):
+        keeping.put_back(RESULTS)  # of a run that was killed
     known = records.read_all(RESULTS)
-    records.settle(known)
+    dates.settle(known)
     for (library, old, new), count in records.changed_versions(
         known, INSTALLED
     ).items():
@@ -169,20 +211,34 @@ def bring_up_to_date():
 @cache
 def settle_again(time):
     """The same once the folds stage, at this time, has written its lists: one that is as it was runs nothing."""
-    records.settle(records.read_all(RESULTS))
+    dates.settle(records.read_all(RESULTS))
 
 
 def begin():
-    """Be the only run in the folder of results, and see that every network can be built."""
+    """Be the only run in the folder of results, see that every network can be built, and keep the results there are."""
     try:
         run_lock.take(RESULTS)
     except GoldfoldError as error:
         sys.exit(f"goldfold: {error}")
+    contents.memory().save()
+    status.forget_dead(RESULTS)
     preflight()
+    keeping.keep(RESULTS)
+    atexit.register(put_back)
+
+
+def put_back():
+    """Where the run ends without success, earlier results of jobs that did not finish stand where they stood."""
+    returned = keeping.put_back(RESULTS)
+    if returned:
+        print(
+            f"goldfold: {count(len(returned), 'job')} did not finish; earlier results are back in place, first those of {returned[0]}"
+        )
 
 
 def end():
     """Say where the results are; leave a manifest of the whole run."""
+    keeping.forget(RESULTS)
     whole = {"name": CONFIG.name, "config": CONFIG.model_dump(mode="json")}
     write_json(
         f"{RESULTS}/provenance.json",
@@ -224,6 +280,10 @@ def preflight():
 
 
 if workflow.is_main_process:
-    bring_up_to_date()
+    logger.addFilter(Quiet())
+    try:
+        bring_up_to_date()
+    except OSError as error:
+        sys.exit(f"goldfold: {cannot_write(RESULTS, error)}")
     if plan.VARIABLE in os.environ:
         atexit.register(plan.write, workflow, os.environ[plan.VARIABLE])

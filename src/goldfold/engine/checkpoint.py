@@ -109,9 +109,12 @@ def write_all(folder: Path, writers: Mapping[str, Callable[[Path], Any]]) -> Non
                 with open(temporary, "rb") as stream:
                     os.fsync(stream.fileno())
     except (OSError, SafetensorError) as error:
+        then = (
+            "resumes from its last saved state" if (folder / STATE).exists() else "starts again, as no state was saved"
+        )
         raise GoldfoldError(
-            f"cannot write {told(error, folder / name)}. Make room there and run again: training goes on from its last "
-            f"saved state. What was in {folder} before is untouched."
+            f"cannot write {told(error, folder / name)}. Make room there and run again: training {then}. What was in "
+            f"{folder} before is untouched."
         ) from error
 
 

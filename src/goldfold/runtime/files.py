@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from goldfold.runtime.errors import GoldfoldError
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
@@ -62,6 +64,42 @@ def _finite(value: Any) -> Any:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def refuse_unusable(folder: str | Path) -> None:
+    """Look at the path of a folder that is to be written into.
+
+    Raises:
+        GoldfoldError: part of it is a link to nothing, or a file.
+    """
+    for place in (*reversed(Path(folder).parents), Path(folder)):
+        if place.is_symlink() and not place.exists():
+            raise GoldfoldError(
+                f"{place} is a link to {os.readlink(place)}, which is not there. Make or mount that folder, or remove the link."
+            )
+        if place.exists() and not place.is_dir():
+            raise GoldfoldError(f"{place} is a file, and results are written below it. Move it away.")
+
+
+def refuse_unwritable(folder: str | Path) -> None:
+    """Make a folder and a file in it, which is removed again.
+
+    Raises:
+        GoldfoldError: one cannot be made; the text says why.
+    """
+    refuse_unusable(folder)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise GoldfoldError(cannot_write(folder, error)) from error
+
+
+def cannot_write(folder: str | Path, error: OSError) -> str:
+    """Message for a folder in which nothing can be written or dated."""
+    why = error.strerror or error
+    return f"cannot write below {folder}: {why}. Make it writable, or set another name: in the config."
 
 
 def _umask() -> int:

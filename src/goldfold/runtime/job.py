@@ -1,6 +1,5 @@
 """The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from goldfold.runtime import provenance, recipes, records, status
+from goldfold.runtime import contents, provenance, recipes, records, status
 from goldfold.runtime.files import write_json
 from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.log import send_to, tell
@@ -22,6 +21,8 @@ class Job:
         self.snakemake = snakemake
         self.recipe = recipes.read(snakemake.input.recipe)
         self.code = self._code_that_is_there()
+        inputs = dict.fromkeys(str(path) for path in snakemake.input if str(path) != str(snakemake.input.recipe))
+        self.inputs = records.input_digests(inputs)
         self.facts: dict[str, Any] = {}
         """More for the record; files that were written besides the outputs stand under ``files``."""
 
@@ -39,18 +40,18 @@ class Job:
     def record(self, started: float) -> dict[str, Any]:
         """All that there is to know about what was made."""
         snakemake, facts = self.snakemake, dict(self.facts or {})
-        own, recipe = str(snakemake.output.record), str(snakemake.input.recipe)
-        log, finished = Path(str(snakemake.log[0])), time.time()
-        outputs = records.digests(dict.fromkeys(str(path) for path in snakemake.output if str(path) != own))
+        own, log, finished = str(snakemake.output.record), Path(str(snakemake.log[0])), time.time()
+        outputs = dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)
+        files = [str(path) for path in facts.pop("files", [])]
         return {
             "rule": snakemake.rule,
             "wildcards": dict(snakemake.wildcards.items()),
             "recipe": self.recipe,
-            "inputs": records.digests(dict.fromkeys(str(path) for path in snakemake.input if str(path) != recipe)),
-            "outputs": outputs,
-            "sizes": {path: os.path.getsize(path) for path in outputs if os.path.isfile(path)},
+            "inputs": self.inputs,
+            "outputs": {path: contents.digest(path) for path in outputs},
+            **contents.stamps([*outputs, *files]),
             "logs": [str(path) for path in (log, _benchmark_of(log))],
-            "files": records.digests(facts.pop("files", [])),
+            "files": {path: contents.digest(path) for path in files},
             **facts,
             "code": self.code,
             "git": provenance.git_state(),

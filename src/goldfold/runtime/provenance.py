@@ -30,10 +30,13 @@ LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.en
 FRAME = (
     *(
         f"goldfold.runtime.{name}"
-        for name in ("job", "status", "gpu_slots", "run_lock", "records", "recipes", "provenance", "source")
+        for name in (
+            "job", "status", "gpu_slots", "run_lock", "records", "contents", "dates", "keeping", "recipes", "provenance",
+            "source", "processes",
+        )
     ),
     "goldfold.data.looking",
-)
+)  # fmt: skip
 """What stands around a stage's work and has no part in what it computes."""
 UNREACHED: dict[str, tuple[str, ...]] = {
     "manifest": ("goldfold.report", "goldfold.ensembling", *LEARNING),

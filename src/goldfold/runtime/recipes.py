@@ -3,16 +3,15 @@
 import json
 import os
 import time
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from goldfold.runtime import records
+from goldfold.runtime import contents, dates, records
 from goldfold.runtime.files import read_json, write_text
 
 FOLDER = Path(".goldfold/recipes")
-LONG_AGO_NS = 946684800 * 10**9
-"""2000-01-01: older than any output."""
 DAY_SECONDS = 86400
 
 Recipe = dict[str, Any]
@@ -33,25 +32,51 @@ def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = N
     path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
     if not path.exists():
         write_text(path, text)
-    last = _last_made_by_another(record, recipe, versions)
-    when = LONG_AGO_NS if last is None else max(os.stat(path).st_mtime_ns, last + records.STEP_NS)
+    when = _time(record, os.stat(path).st_mtime_ns, state(record, recipe, versions))
     if os.stat(path).st_mtime_ns != when:
         os.utime(path, ns=(when, when))
     return os.fspath(path)
 
 
-def _last_made_by_another(record: str, recipe: Recipe, versions: dict[str, str | None] | None) -> int | None:
-    """The latest time of what another recipe made, in ns; None where all is of this one, or still to be made.
+def _time(record: str, now_ns: int, found: "State") -> int:
+    """Time of a recipe, in ns: long ago where its job is up to date, later than all outputs where it must run.
 
-    Whatever the clock said then: outputs may be dated in the future.
+    Whatever the clock said then: outputs may be dated in the future. Where the record is missing, Snakemake compares the
+    recipe with what was made from the missing outputs.
     """
-    if not os.path.exists(record):
-        return None  # an output that is missing, which Snakemake sees
+    if found.is_fresh:
+        return dates.LONG_AGO_NS
     made = records.read(record)
     if made is None:
-        return os.stat(record).st_mtime_ns  # torn, or of another kind
+        return max(time.time_ns(), dates.latest([record]) + dates.STEP_NS)
+    return max(now_ns, dates.latest([*made["outputs"], *made["logs"], record]) + dates.STEP_NS)
+
+
+@dataclass(frozen=True)
+class State:
+    """What the record of a job says of its outputs: made by the present recipe and whole, or else why not."""
+
+    is_recorded: bool = True
+    is_readable: bool = True
+    is_same: bool = True
+    damage: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """Files that are not what the job wrote, see `goldfold.runtime.contents.damage`."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the job has nothing to do."""
+        return self.is_recorded and self.is_readable and self.is_same and not self.damage
+
+
+def state(record: str, recipe: Recipe, versions: dict[str, str | None] | None = None) -> State:
+    """How the outputs of the job that writes ``record`` stand to the present recipe."""
+    if not os.path.lexists(record):
+        return State(is_recorded=False)
+    made = records.read(record)
+    if made is None:
+        return State(is_readable=False)
     is_same = same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
-    return None if is_same and records.is_whole(made) else records.time_of_outputs(record, made)
+    return State(is_same=is_same, damage=contents.damage(made) if is_same else {})
 
 
 def forget(results: str) -> None:

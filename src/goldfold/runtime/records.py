@@ -1,25 +1,30 @@
 """What each job left behind, beside its outputs: its recipe, digests of what it read and wrote, code, versions, machine.
 
-Records say what is up to date; times of files, which ``git`` and ``dvc`` set as they please, do not.
+Records say what is up to date; times of files do not (`goldfold.runtime.dates`).
 """
 
 import functools
 import os
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
-from time import time_ns
 from typing import Any
 
+from goldfold.runtime import contents
+from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json
-from goldfold.runtime.fingerprint import sha256_of
 
 SUFFIX = "run.json"
-TIMESTAMP = ".snakemake_timestamp"
-"""Snakemake takes the time of a folder from this file in it."""
-
-STEP_NS = 1_000_000
-"""Snakemake takes an input of the very time of an output for newer."""
+HIDDEN = "."
+"""First character of folders of goldfold's own below the results, in which no record is looked for."""
+TEXT_BY_NAME = ("wildcards", "inputs", "outputs", "files", "code")
+"""Parts of a record that are objects of text by name."""
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "rule": str, "recipe": dict, "logs": list, "git": dict, "versions": dict, "hardware": dict,
+    "started": (int, float), "finished": (int, float), "seconds": (int, float),
+    **dict.fromkeys(TEXT_BY_NAME, dict),
+}  # fmt: skip
+OPTIONAL: dict[str, type] = {"sizes": dict, "times": dict, "images": dict}
+"""Parts that not every job writes: sizes in bytes and times in ns of outputs, images by split (folds), or a number (cache)."""
 
 Record = dict[str, Any]
 
@@ -35,14 +40,38 @@ def read(path: str | Path) -> Record | None:
 @functools.cache
 def _read(path: str, mtime_ns: int) -> Record | None:
     record = read_json(path)
-    return record if isinstance(record, dict) and {"rule", "recipe", "inputs", "outputs"} <= record.keys() else None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: Any) -> bool:
+    """Whether all parts of a record that goldfold reads are there and of their kind."""
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
+        return False
+    recipe, optional = record["recipe"], {name: kind for name, kind in OPTIONAL.items() if name in record}
+    if record["rule"] == "cache":
+        optional.pop("images", None)
+    return (
+        all(isinstance(value, str) for name in TEXT_BY_NAME for value in record[name].values())
+        and all(isinstance(recipe.get(name), dict) for name in ("settings", "data", "code"))
+        and all(isinstance(path, str) for path in record["logs"])
+        and all(isinstance(record[name], kind) for name, kind in optional.items())
+        and all(isinstance(value, int) for name in optional for value in record[name].values())
+    )
 
 
 def read_all(results: str | Path) -> dict[str, Record]:
     """Records below a folder of results by path, the oldest job first."""
-    found = {os.path.join(folder, name) for folder, _, names in os.walk(results) for name in names if _is_record(name)}
-    records = {path: record for path in found if (record := read(path)) is not None}
+    records = {path: record for path in paths(results) if (record := read(path)) is not None}
     return dict(sorted(records.items(), key=lambda item: (item[1]["finished"], item[0])))
+
+
+def paths(results: str | Path) -> list[str]:
+    """Files below a folder of results that are records by their names, those that cannot be read included."""
+    found = []
+    for folder, folders, names in os.walk(results):
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        found += [os.path.join(folder, name) for name in names if _is_record(name)]
+    return sorted(found)
 
 
 def _is_record(name: str) -> bool:
@@ -54,133 +83,37 @@ def is_cache(path: str | Path) -> bool:
     return Path(path).parts[2:3] == ("cache",)
 
 
-def digests(paths: Iterable[str | Path]) -> dict[str, str]:
-    """sha256 of files and folders by path; what a record nearby already knows is not read again."""
-    return {os.fspath(path): _known(Path(path)) or digest(path) for path in paths}
+def maker(path: str | Path) -> tuple[str, Record] | None:
+    """The record, and its path, of the job that wrote ``path``; None where no record has it."""
+    place = Path(path)
+    beside = (place.with_suffix(f".{SUFFIX}"), place.parent / SUFFIX)
+    for name in (*beside, place.parent.parent / SUFFIX, place.parent / "ensemble" / SUFFIX):
+        record = read(name)
+        if record is not None and os.fspath(path) in contents.written(record):
+            return os.fspath(name), record
+    return None
 
 
-def digest(path: str | Path) -> str:
-    """sha256 of a file's bytes, or of the names and bytes of all files of a folder."""
-    path = Path(path)
-    if not path.is_dir():
-        return sha256_of(path)
-    total = sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file() and file.name != TIMESTAMP):
-        total.update(f"{file.relative_to(path)}\0{sha256_of(file)}\0".encode())
-    return total.hexdigest()
+def input_digests(paths: Iterable[str]) -> dict[str, str]:
+    """sha256, by path, of files and folders that a job is about to read.
 
+    A piece of cache is large and read by many jobs: one of the size and time that its own record has is not read here.
 
-def _known(path: Path) -> str | None:
-    """Digest of a piece of cache as its own record has it: it is large, and read by many jobs."""
-    record = read(path.parent / SUFFIX)
-    return record["outputs"].get(os.fspath(path)) if record and record["rule"] == "cache" else None
-
-
-def settle(records: dict[str, Record]) -> None:
-    """Give outputs times no older than those of inputs that still hold what their job read, and younger than of others.
-
-    After ``git clone`` and ``dvc pull``, or a ``touch``, an input may look newer than what was made from it. Only such
-    inputs are read, and only once: their outputs are dated anew, the oldest job's first. (Snakemake takes the file of
-    a benchmark for an output, too.) An input that its own job has made anew since looks newer, whatever its time.
+    Raises:
+        DataError: a file is not what the job that wrote it recorded.
     """
-    _bring_back_from_the_future(records)
-    made = {path: digest for record in records.values() for path, digest in _made(record)}
-    for name, record in records.items():
-        if (times := _times_of_outputs(name, record)) is not None:
-            _date_what_was_made_anew(record, made, times)
-    for name, record in records.items():
-        if (times := _times_of_outputs(name, record)) is None:
-            continue  # something is missing: the job runs anew
-        newer = {path: time for path, time in _times_of_inputs(record).items() if time >= min(times.values())}
-        if newer and all(digest(path) == record["inputs"][path] for path in newer):
-            latest = max(newer.values()) + STEP_NS
-            for path, time in times.items():
-                if time < latest:
-                    os.utime(path, ns=(latest, latest))
-
-
-def _bring_back_from_the_future(records: dict[str, Record]) -> None:
-    """Date all files before now, in the order of their jobs, where one is dated after it (a clock that was set back).
-
-    Whatever is written from now on would look older than that file, and Snakemake would take it for out of date.
-    """
-    files = {name: [*record["outputs"], *record["files"], *record["logs"], name] for name, record in records.items()}
-    there = {name: [_dated(path) for path in paths if os.path.exists(path)] for name, paths in files.items()}
-    now = time_ns()
-    if any(_mtime_ns(path) > now for paths in there.values() for path in paths):
-        for number, paths in enumerate(reversed(there.values())):
-            for path in paths:
-                os.utime(path, ns=(now - (number + 1) * STEP_NS,) * 2)
-
-
-def _date_what_was_made_anew(record: Record, made: dict[str, str], times: dict[str, int]) -> None:
-    """Inputs of which their own job's record has another digest than this one read are newer than what it made."""
-    for path, time in _times_of_inputs(record).items():
-        if made.get(path, record["inputs"][path]) != record["inputs"][path] and time <= max(times.values()):
-            latest = max(times.values()) + STEP_NS
-            os.utime(_dated(path), ns=(latest, latest))
-
-
-def _made(record: Record) -> Iterator[tuple[str, str]]:
-    yield from record["outputs"].items()
-    yield from record["files"].items()
-
-
-def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
-    """Whether all of ``outputs`` of the job that wrote the record ``name`` are there, and none is older than an input."""
-    record = read(name)
-    times = None if record is None else _times_of_outputs(name, record)
-    if record is None or times is None or not {*outputs} <= {*record["outputs"], name}:
-        return False
-    newest = max([*_times_of_inputs(record).values(), _mtime_ns(os.fspath(recipe))])
-    return newest <= min(times.values())
-
-
-def is_whole(record: Record) -> bool:
-    """Whether what is there of a job's outputs has the size that it had, and the lists of the folds are there.
-
-    Snakemake does not miss these, since the checkpoint does not declare them.
-    """
-    sizes = record.get("sizes", {})
-    return all(os.path.getsize(path) == size for path, size in sizes.items() if os.path.isfile(path)) and (
-        record["rule"] != "folds" or all(map(os.path.exists, record["files"]))
-    )
-
-
-def time_of_outputs(name: str, record: Record) -> int:
-    """The latest time of the record ``name`` and of those of its outputs that are there, in ns."""
-    paths = map(_dated, (path for path in (*record["outputs"], name) if os.path.exists(path)))
-    return max(map(_mtime_ns, (*paths, *record["logs"])))
-
-
-def _times_of_outputs(name: str, record: Record) -> dict[str, int] | None:
-    """Times of what Snakemake takes for a job's outputs; None where one is missing."""
-    times = {path: _mtime_ns(path) for path in map(_dated, (*record["outputs"], name))}
-    if not all(times.values()):
-        return None
-    return times | {path: time for path in record["logs"] if (time := _mtime_ns(path))}
-
-
-def _times_of_inputs(record: Record) -> dict[str, int]:
-    """Times of the inputs that are there; a piece of cache may be deleted and made again, and matters to no other job."""
-    paths = (path for path in record["inputs"] if not is_cache(path))
-    return {path: time for path in paths if (time := _mtime_ns(_dated(path)))}
-
-
-def _dated(path: str) -> str:
-    """The file from which Snakemake takes the time of ``path``."""
-    if not os.path.isdir(path):
-        return path
-    stamp = os.path.join(path, TIMESTAMP)
-    Path(stamp).touch(exist_ok=True) if not os.path.exists(stamp) else None
-    return stamp
-
-
-def _mtime_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
+    found = {}
+    for path in paths:
+        made = maker(path)
+        known = contents.as_written(made[1], path) if made and made[1]["rule"] == "cache" else None
+        found[path] = known[2] if known and contents.stamp(path) == known[:2] else contents.digest(path)
+        if made and found[path] != (expected := contents.written(made[1])[path]):
+            Path(path).touch()  # seen by the next start, which looks at contents where a time is new
+            raise DataError(
+                f"{path} is not what its job wrote: {expected[:12]} in {made[0]}, {found[path][:12]} now. Something changed "
+                "or damaged it. Run the same command again: the job that writes it runs first."
+            )
+    return found
 
 
 def changed_versions(records: dict[str, Record], installed: dict[str, str | None]) -> dict[tuple[str, str, str], int]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.processes import born, lives
 
 VARIABLE = "GOLDFOLD_RUN"
 """Environment variable by which jobs know the run they belong to: the lock's path and the run's token."""
@@ -40,20 +41,37 @@ def take(results: str | Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held until the process ends)
     other, free = _content(path), _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if free is False or (free is None and _lives(other)):
+    if free is False or (free is None and lives(other)):
         raise GoldfoldError(
             f"another run works in {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
             f"since {other.get('since', '?')}. Wait for it, or stop it; nothing was started."
         )
     host, token = socket.gethostname(), uuid.uuid4().hex
     own = {"pid": str(os.getpid()), "host": host, "since": time.strftime("%Y-%m-%d %H:%M:%S"), "token": token}
-    own["born"] = _born(own["pid"])
+    own["born"] = born(own["pid"])
     stream.seek(0)
     stream.truncate()
     stream.write(json.dumps(own))
     stream.flush()
     _kept.append(stream)
     os.environ[VARIABLE] = json.dumps([os.path.abspath(path), host, token])
+
+
+def is_held(results: str | Path) -> bool:
+    """Whether a run works in a folder of results."""
+    path = Path(results) / ".lock"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            free = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return free is False or (free is None and lives(_content(path)))
+
+
+def holders(root: str | Path) -> list[dict[str, str]]:
+    """Runs that work below ``root``: experiment, pid, host, since."""
+    folders = sorted(path.parent for path in Path(root).glob("*/.lock"))
+    return [{"experiment": folder.name, **_content(folder / ".lock")} for folder in folders if is_held(folder)]
 
 
 def _locked(stream: TextIO, mode: int) -> bool | None:
@@ -65,28 +83,6 @@ def _locked(stream: TextIO, mode: int) -> bool | None:
     except OSError:
         return None
     return True
-
-
-def _lives(run: dict[str, str]) -> bool:
-    """Whether the process that a lock's content names is alive on this host, and no later one with its number."""
-    if run.get("host") != socket.gethostname() or not run.get("pid", "").isdecimal():
-        return False
-    try:
-        os.kill(int(run["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        pass
-    return _born(run["pid"]) in ("", run.get("born", ""))
-
-
-def _born(pid: str) -> str:
-    """When a process started, in ticks since the machine did; empty where that cannot be told, "dead" for a zombie."""
-    try:
-        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return ""
-    return "dead" if facts[0] in "ZX" else facts[19]
 
 
 def _content(path: Path) -> dict[str, str]:
@@ -143,6 +139,6 @@ def _runs(path: Path, token: str) -> bool:
     try:
         with open(path, encoding="utf-8") as stream:
             free, run = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB), _content(path)
-            return run.get("token") == token and (_lives(run) if free is None else not free)
+            return run.get("token") == token and (lives(run) if free is None else not free)
     except OSError:
         return False

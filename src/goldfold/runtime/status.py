@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from goldfold.runtime.files import read_json, write_json
+from goldfold.runtime.processes import born, lives
 
 FOLDER = ".status"
 MIN_SECONDS_BETWEEN_WRITES = 1.0
+DAY_SECONDS = 86400
 
 terminal: TextIO | None = None
 """Where a progress bar may be drawn: the stderr that the job was started with."""
@@ -26,8 +28,9 @@ def running(results: Path, name: str) -> Iterator[None]:
     global _path
     _path = results / FOLDER / f"{socket.gethostname()}-{os.getpid()}.json"
     _current.update(
-        job=name, host=socket.gethostname(), pid=os.getpid(), started=time.time(), done=0, total=0, note="", written=0.0
-    )
+        job=name, host=socket.gethostname(), pid=os.getpid(), born=born(os.getpid()), started=time.time(), done=0, total=0,
+        note="", written=0.0,
+    )  # fmt: skip
     _write()
     try:
         yield
@@ -93,17 +96,40 @@ class Progress:
 
 def listing(root: Path) -> list[dict[str, Any]]:
     """Running jobs of all experiments below ``root``; entries of this host's dead processes are removed."""
-    entries = []
-    for file in sorted(root.glob(f"*/{FOLDER}/*.json")):
+    return [{"experiment": folder.name, **entry} for folder in sorted(root.glob("*")) for _, entry in _alive(folder)]
+
+
+def forget_dead(results: str | Path) -> None:
+    """Remove entries of killed jobs from a folder of results in which no other run works.
+
+    Those of other hosts go after a day without a sign of life: a job of a cluster may outlive the run that started it.
+    """
+    for file, entry in _alive(Path(results)):
+        if entry["host"] != socket.gethostname() and entry.get("written", 0) < time.time() - DAY_SECONDS:
+            file.unlink(missing_ok=True)
+
+
+def _alive(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Entries of a folder of results by file, those of this host's dead processes removed."""
+    for file in sorted((results / FOLDER).glob("*.json")):
         try:
             entry = read_json(file)
         except (OSError, ValueError):
             continue
-        if entry["host"] == socket.gethostname() and not _alive(entry["pid"]):
-            file.unlink(missing_ok=True)
+        if not isinstance(entry, dict) or not entry.keys() >= {
+            "job",
+            "host",
+            "pid",
+            "started",
+            "done",
+            "total",
+            "note",
+        }:
             continue
-        entries.append({"experiment": file.parent.parent.name, **entry})
-    return entries
+        if entry["host"] == socket.gethostname() and not lives(entry):
+            file.unlink(missing_ok=True)
+        else:
+            yield file, entry
 
 
 def describe(entry: dict[str, Any]) -> str:
@@ -119,13 +145,3 @@ def describe(entry: dict[str, Any]) -> str:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -15,9 +15,13 @@ from goldfold.data.splits import UNKEPT, listed, split, training
 from goldfold.data.splits.checks import deviations, worst
 from goldfold.data.splits.groups import compare_groups, in_words
 from goldfold.data.together import parted
+from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_if_changed
+from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.words import count
 
+DIGEST = "train_sha256"
+"""Key of the digest of ``train.csv`` in ``split.json``."""
 CACHED = ("id", "path", "sha256")
 
 
@@ -32,8 +36,8 @@ def run(
     - ``summary.csv``: how much of each class is in each fold, the number of its images, and how far the class that is
       furthest from its even share is from it; -1 is what no fold validates
     - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``split.json``: the rule by which it was split; ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and
-      ``duplicates.csv``: as in the manifest
+    - ``split.json``: the rule by which it was split, and the digest of ``train.csv``
+    - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
     - ``test_groups.json``: how many groups of the test images are new; ``null`` where they have none
 
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
@@ -74,7 +78,7 @@ def run(
         for piece in range(shards):
             rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached, *_cut(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
-    write_if_changed(out / "split.json", json.dumps(rule))
+    write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in ("quarantine.csv", "duplicates.csv"):
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     for name in ("classes.json", "class_ids.json"):
@@ -122,8 +126,17 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     new test image could move all others.
     """
     table, split = folder / "train.csv", folder / "split.json"
-    if not table.exists() or not split.exists() or read_json(split) != rule:
+    if not table.exists() or not split.exists():
         return {}
+    earlier_rule = read_json(split)
+    written = earlier_rule.pop(DIGEST, None)
+    if earlier_rule != rule:
+        return {}
+    if written not in (None, sha256_of(table)):
+        raise DataError(
+            f"{table}: it is not what the folds job wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
+            f"backup), or remove {split} to split again."
+        )
     earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
     folds = earlier["fold"].astype(int)
     known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
