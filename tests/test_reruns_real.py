@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from test_reruns import LATE, ROUND_0, SLIM, WIDE, caches, edited, planned, ran, runs, states_of
-from test_workflow import write_config, write_images
+from test_workflow import snakemake, write_config, write_images
 
 DATA_OF_THREE_FOLDS = {
     "source": "csv", "train": "raw/train.csv", "images": "raw/images", "channels": 1, "shards": 1, "fold_column": "part",
@@ -82,3 +82,34 @@ def test_edits_that_are_really_run_write_what_they_touch_and_nothing_else(
     assert ran(folder, code) == LATE
     assert changed(after, models_of(folder)) == {path for path in before if path.startswith("ensemble/")}
     assert planned(folder, code) == set()
+
+
+def test_lists_that_are_gone_or_cut_short_are_made_again_and_train_nothing(
+    tiny_run: Path, code: Path, tmp_path: Path
+) -> None:
+    folder = states_of(tiny_run, code, tmp_path).left
+    before = models_of(folder)
+    fold = folder / "results/tiny/folds/fold0.csv"
+    lines = fold.read_text().splitlines(keepends=True)
+    fold.write_text("".join(lines[:-3]))
+    (folder / "results/tiny/manifest/run.json").unlink()
+    assert ran(folder, code, "results/tiny/metrics.json") == {"manifest", "folds"}
+    assert fold.read_text() == "".join(lines)
+    assert models_of(folder) == before
+
+
+def test_a_refused_run_leaves_the_earlier_results_and_the_next_sees_all_changes(
+    tiny_run: Path, code: Path, tmp_path: Path
+) -> None:
+    folder = states_of(tiny_run, code, tmp_path).left
+    results, table = folder / "results/tiny", folder / "raw/train.csv"
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.suffix in (".json", ".csv", ".npz")}
+    corrected = table.read_text().replace("00,light", "00,dark")
+    table.write_text(corrected + corrected.splitlines()[-1] + "\n")
+    refused = snakemake(folder, code=code)
+    assert refused.returncode == 1
+    assert "1 duplicate ids, first '39'" in refused.stdout + refused.stderr
+    assert "1 job did not finish; earlier results are back in place" in refused.stdout + refused.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    table.write_text(corrected)
+    assert {"manifest", "folds"} <= planned(folder, code)

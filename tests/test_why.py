@@ -99,6 +99,63 @@ def test_inputs_files_and_versions_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_records_and_outputs_that_are_gone_torn_or_changed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, entry = made("results/x/train", "train", recipe_of(), [])
+    out = "results/x/train/out.bin"
+    Path(out).write_text("tr_in")
+    os.utime(out, ns=(5 * 10**18,) * 2)
+    (cause,) = explained(entry, monkeypatch).causes
+    assert str(cause).startswith(f"{out} is not what its job wrote (")
+    Path(name).write_text("{}")
+    assert list(map(str, explained(entry, monkeypatch).causes)) == [f"{name} cannot be read as a record"]
+    Path(name).unlink()
+    assert list(map(str, explained(entry, monkeypatch).causes)) == [f"{name} is missing"]
+    Path(out).unlink()
+    assert list(map(str, explained(entry, monkeypatch).causes)) == ["never made before"]
+    write_json("results/x/provenance.json", {"records": [name]})
+    assert list(map(str, explained(entry, monkeypatch).causes)) == [f"{name} is missing"]
+
+
+def planned_job(rule: str, inputs: list[str], outputs: list[str], **place: str) -> dict[str, Any]:
+    recipe = recipes.keep(f"results/x/{rule}/run.json", recipe_of())
+    record = f"results/x/{rule}{''.join(place.values())}/run.json"
+    wildcards = {key: str(value) for key, value in place.items()}
+    return {
+        "rule": rule, "wildcards": wildcards, "record": record, "recipe": recipe, "forced": False, "inputs": inputs,
+        "outputs": [*outputs, record],
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_what_hangs_on_folds_that_are_yet_to_be_made_is_not_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = planned_job("folds", [], ["f"])
+    _, train = made("results/x/train", "train", recipe_of(), [])
+    changed = planned_job("train", [], ["m"], model="b")  # never made before: for certain
+    predict = {**train, "rule": "predict", "record": "results/x/p/run.json", "inputs": ["m"], "outputs": ["p"]}
+    monkeypatch.setattr(why, "_planned", lambda words: [folds, train, changed, predict])
+    found = why.jobs([])
+    assert [(job.rule, job.is_certain) for job in found] == [
+        ("folds", True), ("train", False), ("train", True), ("predict", True),
+    ]  # fmt: skip
+    text = why_text.as_text(found)
+    assert text.startswith("3 jobs would run, 1 of them trainings: ")
+    assert (
+        "What runs below the folds is not known before they are made: nothing, or at most 1 job, 1 of them tra" in text
+    )
+    told = json.loads(why_text.as_json(found))
+    assert (told["trainings"], told["possible"]["trainings"]) == (1, 2)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_data_that_the_config_no_longer_names_are_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = ({**recipe_of(), "data": {name: "d" * 16}} for name in ("a.csv", "b.csv"))
+    name, entry = made("results/x/manifest", "manifest", old, [])
+    entry["recipe"] = recipes.keep(name, new)
+    told = set(map(str, explained(entry, monkeypatch).causes))
+    assert told == {"the config no longer names a.csv", "the config now names b.csv"}
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     name, entry = made("results/x/train", "train", recipe_of(lr=0.1), [])
     entry["recipe"] = recipes.keep(name, recipe_of(lr=0.2))
