@@ -1,0 +1,81 @@
+"""Reading of regular files only: a pipe would wait for ever, a device may never end."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MISSING = "file is missing"
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+MOST_TEXT_BYTES = 4_000_000_000
+"""Size up to which a file of text is read: JSON of millions of boxes takes a tenth of it."""
+
+
+class Unreadable(OSError):
+    """A path that is no regular file, or a file that is too large; the text says which, without the path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.strerror = reason
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def fault(path: str | Path) -> str:
+    """Reason why a file cannot be opened for reading, such as ``not a regular file: a named pipe``; empty where it can."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return MISSING
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        return getattr(error, "strerror", None) or str(error)
+    if not stat.S_ISREG(mode):
+        return f"not a regular file: {next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')}"
+    return "" if os.access(path, os.R_OK) else "permission denied"
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """The file, open for reading.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is no regular file.
+    """
+    reason = fault(path)
+    if reason == MISSING:
+        raise FileNotFoundError(2, "No such file or directory", os.fspath(path))
+    if reason:
+        raise Unreadable(reason)
+    return open(path, "rb")
+
+
+def read_bytes(path: str | Path, most: int = MOST_TEXT_BYTES) -> bytes:
+    """Content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it is missing, cannot be read, is no regular file, or is larger.
+    """
+    with opened(path) as stream:
+        if os.fstat(stream.fileno()).st_size > most:
+            raise Unreadable(f"larger than {most / 1e6:,.0f} MB")
+        content = stream.read(most + 1)
+    if len(content) > most:  # files of the kernel have no size
+        raise Unreadable(f"larger than {most / 1e6:,.0f} MB")
+    return content
+
+
+def read_text(path: str | Path, most: int = MOST_TEXT_BYTES) -> str:
+    """UTF-8 text of a regular file, without byte order mark, with ``\\n`` at the end of each line.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    text = read_bytes(path, most).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
