@@ -80,7 +80,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_left_out(found.left_out, found.images)
     found.doubts += doubts.about_emptied(found.left_out, tables["train"])
     found.doubts += doubts.about_files(
-        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
     found.doubts += doubts.about_unread(config.data.raw_paths())
     found.crops = roi.counts(tables)

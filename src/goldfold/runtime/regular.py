@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-MISSING = "file is missing"
+MISSING = "missing"
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -29,16 +29,16 @@ class Unreadable(OSError):
 
 
 def fault(path: str | Path) -> str:
-    """Reason why a file cannot be opened for reading, such as ``not a regular file: a named pipe``; empty where it can."""
+    """State in which a file cannot be read, such as ``not a regular file (a named pipe)``; empty where it can."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         return MISSING
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        return getattr(error, "strerror", None) or str(error)
+        return f"not readable ({getattr(error, 'strerror', None) or error})"
     if not stat.S_ISREG(mode):
-        return f"not a regular file: {next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')}"
-    return "" if os.access(path, os.R_OK) else "permission denied"
+        return f"not a regular file ({next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')})"
+    return "" if os.access(path, os.R_OK) else "not readable (permission denied)"
 
 
 def opened(path: str | Path) -> BinaryIO:
