@@ -61,7 +61,7 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
             image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same
         with any_size(), Image.open(io.BytesIO(content)) as image:
             if most_pixels is not None:
-                refuse_size(*image.size, most_pixels)
+                refuse_size(image.width, image.height, most_pixels)
             _refuse_pages(image)
             _refuse_deep_colour(image, content)
             step = SPREAD.get(_raw_mode(image), 1)
@@ -183,7 +183,11 @@ def _digests(names: Iterable[str]) -> dict[str, str]:
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
-        lines = ["text", name] if run_masks.is_text(name) else [f"{Path(part).name} {of_part[part]}" for part in found]
+        lines = (
+            ["text", name]
+            if run_masks.is_text(name)
+            else [f"{Path(part).name} {of_part.get(part, '')}" for part in found]
+        )
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
 

@@ -61,5 +61,7 @@ def _directory(content: bytes, place: int, order: str, is_big: bool) -> tuple[Di
             (value,) = struct.unpack_from(order + SIZES[kind], content, start + (12 if is_big else 8))
             tags[tag] = max(value, tags.get(tag, 0))
     (following,) = struct.unpack_from(order + number, content, place + length + count * entry)
-    width, height = (max(tags.get(own, 0), tags.get(tile, 0)) for own, tile in ((WIDTH, TILE_WIDTH), (HEIGHT, TILE_HEIGHT)))
+    width, height = (
+        max(tags.get(own, 0), tags.get(tile, 0)) for own, tile in ((WIDTH, TILE_WIDTH), (HEIGHT, TILE_HEIGHT))
+    )
     return Directory(width, height, tags.get(SAMPLES, 1)), following

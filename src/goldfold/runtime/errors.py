@@ -8,7 +8,9 @@ from typing import Any
 
 MOST_SHOWN = 200
 """Characters of a value that an error repeats."""
-LONG = re.compile(rf"(?<!\w)'[^'\n]{{{MOST_SHOWN},}}'(?!\w)|(?<!\w)\"[^\"\n]{{{MOST_SHOWN},}}\"(?!\w)|\S{{{MOST_SHOWN + 1},}}")
+LONG = re.compile(
+    rf"(?<!\w)'[^'\n]{{{MOST_SHOWN},}}'(?!\w)|(?<!\w)\"[^\"\n]{{{MOST_SHOWN},}}\"(?!\w)|\S{{{MOST_SHOWN + 1},}}"
+)
 """A quoted value, or a word, that is longer."""
 
 

@@ -46,7 +46,8 @@ class StatCache:
 def fingerprint(paths: Iterable[str | Path]) -> str:
     """One digest over files and folders by content and relative name; a touched file does not change it.
 
-    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it can say what is wrong with it.
+    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it
+    can say what is wrong with it.
     """
     total = hashlib.sha256()
     for root in paths:

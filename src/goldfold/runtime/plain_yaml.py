@@ -40,7 +40,7 @@ class Bounded(yaml.composer.Composer):
     def compose_document(self) -> Any:
         """Root node of the next document."""
         self._depth, self._sizes = 0, {}
-        return super().compose_document()  # type: ignore[no-untyped-call]
+        return super().compose_document()
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Node of the next event."""
@@ -49,16 +49,18 @@ class Bounded(yaml.composer.Composer):
         self._depth += 1
         if self._depth > DEEPEST:
             raise ComposerError(None, None, f"nested deeper than {DEEPEST} levels; remove some", mark)
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self._depth -= 1
         if isinstance(event, yaml.AliasEvent):
             if id(node) not in self._sizes:
                 name = shown(event.anchor)
                 raise ComposerError(None, None, f"alias {name} stands within what it stands for; write that out", mark)
             return node
-        size = self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _children(node))
+        size = self._sizes[id(node)] = sum((self._sizes[id(child)] for child in _children(node)), start=1)
         if size > MOST_VALUES:
-            raise ComposerError(None, None, f"more than {MOST_VALUES:,} values, with aliases written out; remove some", mark)
+            raise ComposerError(
+                None, None, f"more than {MOST_VALUES:,} values, with aliases written out; remove some", mark
+            )
         return node
 
 
@@ -73,7 +75,7 @@ class PlainLoader(Bounded, yaml.SafeLoader):
         """Value of a node."""
         _refuse_odd_number(node)
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except MISFITS as error:
             kind = node.tag.rpartition(":")[2]
             text = f"{_written(node)} is read as {kind} and is none; correct it, or put it in quotes"
@@ -111,10 +113,10 @@ def load_yaml(text: str, loader: type[yaml.BaseLoader] | type[yaml.SafeLoader]) 
     try:
         begun = loader(text)
     except ReaderError as error:
-        mark = yaml.Mark("", 0, text.count("\n", 0, error.position), 0, None, None)
+        mark = yaml.Mark("", 0, text.count("\n", 0, error.position), 0, None, 0)
         raise ScannerError(None, None, f"found the character U+{ord(text[error.position]):04X}", mark) from error
     try:
-        return begun.get_single_data()  # type: ignore[no-untyped-call]
+        return begun.get_single_data()
     except MISFITS as error:
         raise ScannerError(None, None, "found an escape that is no character", begun.get_mark()) from error
 
@@ -130,7 +132,7 @@ def explained(error: yaml.YAMLError) -> str:
     return f"not valid YAML: {line}: {what}" + "; indent with blanks, not with tabs" * ("'\\t'" in what)
 
 
-def _children(node: yaml.Node) -> list[yaml.Node]:
+def _children(node: Any) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
@@ -143,6 +145,12 @@ def _written(node: yaml.Node) -> str:
 def _refuse_odd_number(node: yaml.Node) -> None:
     """Refuse ``1_1``, which YAML 1.1 takes for 11, ``010`` (8) and ``1:30`` (90): ids and dates look like that."""
     is_number = isinstance(node, yaml.ScalarNode) and node.style is None and node.tag.endswith((":int", ":float"))
-    if is_number and not PLAIN_NUMBER.fullmatch(node.value) and re.fullmatch(r"[-+]?[.0-9][-+.0-9a-fA-Fx_:]*", node.value):
-        text = f"{_written(node)} is read as another number by YAML: put it in quotes where it is a name, else write its digits alone"
+    if (
+        is_number
+        and not PLAIN_NUMBER.fullmatch(node.value)
+        and re.fullmatch(r"[-+]?[.0-9][-+.0-9a-fA-Fx_:]*", node.value)
+    ):
+        text = (
+            f"{_written(node)} is read as another number by YAML: put it in quotes, or write the number's digits alone"
+        )
         raise ConstructorError(None, None, text, node.start_mark)

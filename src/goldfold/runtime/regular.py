@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-MISSING = "missing"
+MISSING, NOT_REGULAR = "missing", "not a regular file"
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -37,7 +37,7 @@ def fault(path: str | Path) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return f"not readable ({getattr(error, 'strerror', None) or error})"
     if not stat.S_ISREG(mode):
-        return f"not a regular file ({next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')})"
+        return f"{NOT_REGULAR} ({next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')})"
     return "" if os.access(path, os.R_OK) else "not readable (permission denied)"
 
 

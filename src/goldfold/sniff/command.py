@@ -127,6 +127,12 @@ def _names(tree: Tree) -> list[Doubt]:
         n, them = count(len(odd), "name of an image is", "names of images are"), noun(len(odd), "it", "them")
         text = f"{n} not UTF-8, e.g. {odd[0]!r}, and tables cannot hold {them}. Rename {them}."
         doubts.append(Doubt(text, stops=True))
+    if tree.special:
+        n, them = (
+            count(len(tree.special), "name"),
+            noun(len(tree.special), "is not a regular file", "are not regular files"),
+        )
+        doubts.append(Doubt(f"{n} {them} but a pipe, a socket or a device, passed over: {some(tree.special)}."))
     unread = tree.files(*UNREAD)
     if unread:
         n = count(len(unread), "picture")
