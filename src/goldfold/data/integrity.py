@@ -12,7 +12,7 @@ from goldfold.data.limits import MOST_PIXELS
 from goldfold.data.looking import Seen, look_at
 from goldfold.data.perceptual import FLAT, brief
 from goldfold.data.pixels import Header
-from goldfold.runtime.regular import fault
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason", "hash", "thumbnail"]
 """What a look gives."""
@@ -42,7 +42,9 @@ def scan(
     rows = [
         (name, digest, *found)
         for name in names
-        for digest, found in [seen.get(name) or ("", _unsound(f"file is {fault(stacks.files_of(name)[0])}"))]
+        for digest, found in [
+            seen.get(name) or ("", _unsound(f"file is {fault(stacks.files_of(name)[0], MOST_BYTES)}"))
+        ]
     ]
     table = pd.DataFrame(rows, columns=["path", "sha256", *COLUMNS]).astype({"hash": "uint64"})
     return (

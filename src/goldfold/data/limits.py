@@ -16,8 +16,6 @@ MOST_PIXELS = 200_000_000
 """Default of the config's ``data.max_pixels``: photographs of the largest phone cameras have as many."""
 CHANNELS = 4
 """An image with more channels than this may have as many pixels fewer."""
-MOST_BYTES = 4_000_000_000
-"""Size up to which a file is read."""
 PNG, GIF, BMP, JPEG = b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"\xff\xd8\xff"
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of JPEG with the picture's size."""
@@ -31,7 +29,7 @@ def content_of(path: str | Path) -> bytes:
         OSError: it is missing, or cannot be read.
     """
     try:
-        return read_bytes(path, MOST_BYTES)
+        return read_bytes(path)
     except Unreadable as error:
         raise Undecodable(str(error)) from error
 

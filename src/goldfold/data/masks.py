@@ -23,7 +23,7 @@ from goldfold.data.limits import MOST_PIXELS, any_size, content_of, refuse_size
 from goldfold.data.looking import Seen, look_at, of_files
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
-from goldfold.runtime.regular import fault
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
 """(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.data.colours`."""
@@ -105,7 +105,7 @@ def _parts(path: str | Path) -> list[str]:
         return []
     if Path(path).is_dir():
         return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
-    return [str(path)] if not fault(path) else []
+    return [str(path)] if not fault(path, MOST_BYTES) else []
 
 
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
@@ -163,7 +163,7 @@ def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> 
     rows = [
         (name, digest, *found)
         for name in names
-        for digest, found in [seen.get(name) or ("", [0, 0, "{}", f"file is {fault(name)}"])]
+        for digest, found in [seen.get(name) or ("", [0, 0, "{}", f"file is {fault(name, MOST_BYTES)}"])]
     ]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
 

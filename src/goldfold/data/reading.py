@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from goldfold.runtime.errors import DataError, nearest
-from goldfold.runtime.regular import MOST_TEXT_BYTES, opened, read_bytes, read_text
+from goldfold.runtime.regular import MOST_BYTES, opened, read_bytes, read_text, too_large
 
 HEAD_BYTES = 1_000_000
 MOST_XML_BYTES = 100_000_000
@@ -67,8 +67,8 @@ def _refuse_no_text(path: str | Path) -> None:
         ValueError: it is too large, or no text.
     """
     with opened(path) as stream:
-        if stream.seek(0, 2) > MOST_TEXT_BYTES:
-            raise ValueError(f"it is larger than {MOST_TEXT_BYTES / 1e9:g} GB")
+        if stream.seek(0, 2) > MOST_BYTES:
+            raise ValueError(too_large(MOST_BYTES))
         stream.seek(0)
         head = stream.read(HEAD_BYTES)
     is_packed = Path(path).suffix.lower() in PACKED

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from goldfold.runtime.files import write_text
-from goldfold.runtime.regular import fault
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 STAT_CACHE = Path(".goldfold/stat_cache.json")
 
@@ -63,7 +63,8 @@ def _walk(root: Path) -> list[Path]:
     if not fault(root):
         return [root]
     found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
-    return [path for path in found if not fault(path)]  # a link to nothing, or a pipe, is the manifest's to name
+    # A link to nothing, a pipe, or what is too large to be read is the manifest's to name.
+    return [path for path in found if not fault(path, MOST_BYTES)]
 
 
 def _stat_key(name: str) -> list[int]:

@@ -13,8 +13,8 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-MOST_TEXT_BYTES = 4_000_000_000
-"""Size up to which a file of text is read: JSON of millions of boxes takes a tenth of it."""
+MOST_BYTES = 4_000_000_000
+"""Size up to which a file of images or of text is read: JSON of millions of boxes takes a tenth of it."""
 
 
 class Unreadable(OSError):
@@ -28,17 +28,28 @@ class Unreadable(OSError):
         return str(self.strerror)
 
 
-def fault(path: str | Path) -> str:
-    """State in which a file cannot be read, such as ``not a regular file (a named pipe)``; empty where it can."""
+def fault(path: str | Path, most: int | None = None) -> str:
+    """State in which a file cannot be read, such as ``not a regular file (a named pipe)``; empty where it can.
+
+    Args:
+        most: bytes that it may have.
+    """
     try:
-        mode = os.stat(path).st_mode
+        found = os.stat(path)
     except FileNotFoundError:
         return MISSING
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return f"not readable ({getattr(error, 'strerror', None) or error})"
-    if not stat.S_ISREG(mode):
-        return f"{NOT_REGULAR} ({next((name for is_kind, name in KINDS if is_kind(mode)), 'of another kind')})"
+    if not stat.S_ISREG(found.st_mode):
+        return f"{NOT_REGULAR} ({next((name for is_kind, name in KINDS if is_kind(found.st_mode)), 'of another kind')})"
+    if most is not None and found.st_size > most:
+        return too_large(most)
     return "" if os.access(path, os.R_OK) else "not readable (permission denied)"
+
+
+def too_large(most: int) -> str:
+    """State of a file of more than ``most`` bytes."""
+    return f"larger than {most / 1e6:,.0f} MB, the most that is read"
 
 
 def opened(path: str | Path) -> BinaryIO:
@@ -55,7 +66,7 @@ def opened(path: str | Path) -> BinaryIO:
     return open(path, "rb")
 
 
-def read_bytes(path: str | Path, most: int = MOST_TEXT_BYTES) -> bytes:
+def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Content of a regular file of at most ``most`` bytes.
 
     Raises:
@@ -63,14 +74,14 @@ def read_bytes(path: str | Path, most: int = MOST_TEXT_BYTES) -> bytes:
     """
     with opened(path) as stream:
         if os.fstat(stream.fileno()).st_size > most:
-            raise Unreadable(f"larger than {most / 1e6:,.0f} MB")
+            raise Unreadable(too_large(most))
         content = stream.read(most + 1)
     if len(content) > most:  # files of the kernel have no size
-        raise Unreadable(f"larger than {most / 1e6:,.0f} MB")
+        raise Unreadable(too_large(most))
     return content
 
 
-def read_text(path: str | Path, most: int = MOST_TEXT_BYTES) -> str:
+def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     """UTF-8 text of a regular file, without byte order mark, with ``\\n`` at the end of each line.
 
     Raises:

@@ -143,7 +143,10 @@ def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
 
 def _size(entry: dict[str, Any]) -> tuple[int, int]:
     width, height = entry.get("width"), entry.get("height")
-    return (int(width), int(height)) if isinstance(width, int | float) and isinstance(height, int | float) else (0, 0)
+    try:
+        return int(width), int(height)
+    except (TypeError, ValueError, OverflowError):  # missing, text, infinite
+        return 0, 0
 
 
 def _is_box(box: Any) -> bool:
