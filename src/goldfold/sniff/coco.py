@@ -142,10 +142,9 @@ def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int]:
-    width, height = entry.get("width"), entry.get("height")
     try:
-        return int(width), int(height)
-    except (TypeError, ValueError, OverflowError):  # missing, text, infinite
+        return int(entry["width"]), int(entry["height"])
+    except (KeyError, TypeError, ValueError, OverflowError):  # missing, text, infinite
         return 0, 0
 
 

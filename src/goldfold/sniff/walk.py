@@ -131,11 +131,12 @@ def _listed(path: str) -> tuple[Folder, list[str]]:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
-            if fault(entry.path).startswith(NOT_REGULAR) and not entry.is_dir():
+            is_folder = os.path.isdir(entry.path)  # entry.is_dir() fails on a link to itself
+            if not is_folder and fault(entry.path).startswith(NOT_REGULAR):
                 special.append(entry.name)
                 continue
             is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
-            kind = folder.folders if entry.is_dir() else folder.images if is_image else folder.others
+            kind = folder.folders if is_folder else folder.images if is_image else folder.others
             kind.append(entry.name)
     for names in (folder.images, folder.others, folder.folders):
         names.sort()

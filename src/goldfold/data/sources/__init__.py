@@ -69,7 +69,7 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
 
 def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:
     """Refuse text that goldfold's own tables cannot hold, or would read again as something else."""
-    for split, rows in tables.items():
+    for split, rows in sorted(tables.items(), key=lambda entry: entry[0] != "categories"):  # a class by its name alone
         for column in rows:
             for text in rows[column]:
                 if isinstance(text, str) and (odd := _odd(text)):
