@@ -172,7 +172,9 @@ def test_what_is_no_regular_file_is_named_so_and_never_opened(kind: str) -> None
     assert fault("x/a.png") == said
     assert scan(["x/a.png", "x/b.png"], 1)["reason"].tolist() == [f"file is {said}", ""]
     if kind != "a folder":
-        assert scan_masks(["x/a.png"], 1)["reason"][0] == said
+        assert scan_masks(["x/a.png"], 1)["reason"][0] == f"file is {said}"
+        Path("empty").mkdir()
+        assert scan_masks(["empty"], 1)["reason"][0] == "the folder holds no picture"
         tree = walk("x")
         assert (tree.images(), tree.special) == (["b.png"], ["a.png"])
     for read in (opened, read_bytes, read_text):

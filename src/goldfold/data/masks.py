@@ -179,14 +179,18 @@ def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
     """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
-    parts = {name: _parts(name) for name in names if run_masks.is_text(name) or os.path.exists(name)}
+    parts = {
+        name: _parts(name)
+        for name in names
+        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
+    }
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
         lines = (
             ["text", name]
             if run_masks.is_text(name)
-            else [f"{Path(part).name} {of_part.get(part, '')}" for part in found]
+            else [f"{Path(part).name} {of_part.get(part) or fault(part, MOST_BYTES)}" for part in found]
         )
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
