@@ -5,13 +5,16 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+# Reads and checks the config by itself: Snakemake's own reading takes 1_1 for 11, and may hang.
+include: "workflow/rules/common.smk"
+
+
 # A config given on the command line replaces the default; Snakemake alone would merge the two.
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
 
 
-include: "workflow/rules/common.smk"
 include: "workflow/rules/reruns.smk"
 include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"

@@ -199,7 +199,7 @@ def test_names_are_read_as_they_are_written(name: str, text: str, names: dict[in
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.yaml", "names: [", r"^data\.names: a\.yaml: while parsing .*\. Correct the file\."),
+        ("a.yaml", "names: [", r"^data\.names: a\.yaml: not valid YAML: line 1: while parsing .*\. Correct the file\."),
         ("a.yaml", "nc: 2", r"it has no `names`, a list or \{number: name\}\. Correct the file\."),
         ("a.yaml", "- a", r"it has no `names`"),
         ("a.yaml", "nc: 3\nnames: [a, b]", r"nc is 3, and names has 2\. Correct the file\."),

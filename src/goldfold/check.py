@@ -10,7 +10,7 @@ from typing import Any
 
 from goldfold import doubts
 from goldfold.config import Config, load, slices
-from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.errors import GoldfoldError, shortened
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
 
@@ -80,7 +80,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_left_out(found.left_out, found.images)
     found.doubts += doubts.about_emptied(found.left_out, tables["train"])
     found.doubts += doubts.about_files(
-        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
     found.doubts += doubts.about_unread(config.data.raw_paths())
     found.crops = roi.counts(tables)
@@ -126,7 +126,7 @@ def as_text(found: Check) -> str:
         lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines.append("doubts:" if found.doubts else "doubts: none")
-    return "\n".join([*lines, *(f"  {doubt}" for doubt in found.doubts)])
+    return "\n".join(map(shortened, [*lines, *(f"  {doubt}" for doubt in found.doubts)]))
 
 
 def as_json(found: Check) -> dict[str, Any]:

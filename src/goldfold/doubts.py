@@ -71,12 +71,12 @@ def about_unread(folders: Iterable[str]) -> Iterator[str]:
         yield f"{n} of a format that goldfold does not read, first {unread[0]}: convert {noun(len(unread), 'it', 'them')}"
 
 
-def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:
+def about_files(paths: list[str], scale_16bit: Any = "percentile", max_pixels: int = 200_000_000) -> Iterator[str]:
     """What the look at every image, which is remembered, says of the files, where 16 bits are scaled by this rule."""
     from goldfold.data.integrity import scan
     from goldfold.data.stacks import files_of
 
-    table = scan(paths, 1)
+    table = scan(paths, 1, most_pixels=max_pixels)
     known = table["kind"] != ""
     false = known & ~table.apply(
         lambda row: (

@@ -6,29 +6,24 @@ import sys
 # The code beside this Snakefile, whatever other goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from snakemake.utils import update_config
-
+from goldfold.config import merged, slices
 from goldfold.config import parse as parse_config
-from goldfold.config import read, slices, typed
 from goldfold.runtime import provenance
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.fingerprint import fingerprint
 
 
-def checked_config():
+def checked_config(files):
     """The typed config; what is wrong with it ends the run here, before any job."""
-    files = workflow.overwrite_configfiles or ["config.yaml"]
     try:
-        for path in files:
-            read(path)  # Snakemake's own reading lets a key stand twice
-        update_config(config, typed(dict(workflow.config_settings.config)))
-        return parse_config(config, origin=", ".join(map(str, files)))
+        values = merged(files, workflow.config_settings.config)
+        return parse_config(values, origin=", ".join(map(str, files)))
     except GoldfoldError as error:
         sys.exit(f"goldfold: {error}")  # Snakemake would add lines of code
 
 
 provenance.export_source_path(workflow.basedir)
-CONFIG = checked_config()
+CONFIG = checked_config(workflow.overwrite_configfiles or ["config.yaml"])
 RESULTS = CONFIG.results
 MODELS = {model.name: model for model in CONFIG.models}
 FOLDS = list(range(CONFIG.folds.n_folds))

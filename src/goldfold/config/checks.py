@@ -1,19 +1,19 @@
 """Checks that need more than one key of the config, or a look at the machine; each before any job runs."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.config.data import Submission
-from goldfold.config.fold_checks import check_folds
+from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.names import NETWORKS, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
-from goldfold.runtime.errors import ConfigError, nearest
+from goldfold.runtime.errors import ConfigError, nearest, shown
 from goldfold.tasks import Task, find
 
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
@@ -99,7 +99,7 @@ def _task_params(config: Config, task: type[Task]) -> Iterator[str]:
         TypeAdapter(task.settings).validate_json(json.dumps(known, default=str), strict=True)
     except ValidationError as error:
         for entry in error.errors():
-            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {entry['input']!r}: {entry['msg']}"
+            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
 
 
 def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
@@ -152,8 +152,8 @@ def _training(model: Model) -> Iterator[str]:
 
 
 def _images(model: Model, views: Sequence[str]) -> Iterator[str]:
-    if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
-        yield f"pretrained = {model.pretrained!r}: no such file; give a path, true or false"
+    if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
+        yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
     size = model.image_size_px
     if size is None and model.backbone is None:
         yield "image_size_px: missing; only a timm backbone brings its own"
@@ -198,11 +198,11 @@ def _files(config: Config) -> Iterator[str]:
     """What the user names is there."""
     for key in ("test_answers", "groups", "extra_train", "extra_images"):
         path = getattr(config.data, key, None)
-        if any(not Path(own).exists() for own in config.data.owned(path)):
-            yield f"data.{key} = {path!r}: no such file or folder; correct it, or remove it"
+        if any(not os.path.exists(own) for own in config.data.owned(path)):
+            yield f"data.{key} = {shown(path)}: no such file or folder; correct it, or remove it"
     for path in config.data.roi.files:
-        if not Path(path).is_file():
-            yield f"data.roi.boxes = {path!r}: no such file; run the detector first, or correct it"
+        if reason := no_file(path):
+            yield f"data.roi.boxes = {shown(path)}: {reason}; run the detector first, or correct it"
 
 
 def _roi(config: Config, task: type[Task]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Whether the splitter and what the data bring for it fit together."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from goldfold.config.root import Config
+from goldfold.runtime.errors import shown
+from goldfold.runtime.regular import MISSING, fault
 
 ORDERED = ("ordered", "ordered_blocks")
 BY_GROUP = ("group", "stratified_group", "multilabel_stratified_group")
@@ -18,8 +19,8 @@ def check_folds(config: Config) -> Iterator[str]:
         yield f"folds.gap = {folds.gap:g}: only splitters ordered and ordered_blocks have one; remove it"
     if folds.sticky and folds.splitter in ORDERED:
         yield f"folds.sticky: splitter {folds.splitter!r} goes by the order alone, which new images shift; remove it"
-    if folds.file is not None and not Path(folds.file).is_file():
-        yield f"folds.file = {folds.file!r}: no such file; correct it, or remove it"
+    if folds.file is not None and (reason := no_file(folds.file)):
+        yield f"folds.file = {shown(folds.file)}: {reason}; correct it, or remove it"
     if getattr(config.data, "extra_images", None) and not getattr(config.data, "extra_train", None):
         yield "data.extra_images: there is no data.extra_train; name it, or remove extra_images"
 
@@ -53,3 +54,9 @@ def _given(config: Config) -> Iterator[str]:
             yield f"data.{column}_column and folds.file both give the {column}; remove one"
     if file is not None and splitter not in ("predefined", *ORDERED):
         yield f"folds.file is set but folds.splitter is {splitter!r}: use predefined or ordered, or remove it"
+
+
+def no_file(path: str) -> str:
+    """Reason why a path is no file that can be read; empty where it is one."""
+    reason = fault(path)
+    return "no such file" if reason == MISSING else reason

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from goldfold.config.base import Name, Number, Section, Unique
+from goldfold.config.plain import json_value
 
 
 class Train(Section):
@@ -67,7 +68,7 @@ class Model(Section):
     """One of the task's networks, or your own as `package.module:function`."""
     backbone: str | None = None
     """Name of a timm model, for networks that take one."""
-    params: dict[str, Any] = {}
+    params: Annotated[dict[str, Any], AfterValidator(json_value)] = {}
     """More arguments for the network."""
     pretrained: bool | str = False
     """`true` loads from timm's hub, a path loads a local .safetensors or .pth file."""

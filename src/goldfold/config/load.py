@@ -1,18 +1,20 @@
 """Read the config, and say what is wrong with it in words."""
 
 import re
+from datetime import date
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
+from goldfold.config.plain import unusable
 from goldfold.config.root import Config
 from goldfold.config.sizes import with_sizes
-from goldfold.runtime.errors import ConfigError, nearest
+from goldfold.runtime.config_files import NO_KEYS, read
+from goldfold.runtime.errors import ConfigError, nearest, shown
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
 SOURCES = (
@@ -32,54 +34,6 @@ def load(path: str | Path) -> Config:
     return parse(read(path), origin=str(path))
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain values only, and no key twice: YAML would take the last one and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                line = node.value[number][0].start_mark.line + 1
-                raise ConfigError(f"line {line}: key {key!r} is given twice in one section; remove one")
-        return super().construct_mapping(node, deep)
-
-
-def read(path: str | Path) -> Any:
-    """Plain values of a YAML file.
-
-    Raises:
-        ConfigError: the file cannot be read, is not YAML, or gives a key twice.
-    """
-    try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def typed(value: Any, within: bool = False) -> Any:
-    """A value of the command line as a config file would have it.
-
-    Snakemake leaves ``true`` text, and all that stands within brackets. What is not YAML is left as it is.
-    """
-    if isinstance(value, dict):
-        return {key: typed(part, within=True) for key, part in value.items()}
-    if isinstance(value, list):
-        return [typed(part, within=True) for part in value]
-    if not isinstance(value, str):
-        return value
-    try:
-        known = yaml.load(value, _Loader)
-    except yaml.YAMLError:
-        return value
-    return known if within or known is None or isinstance(known, bool) else value
-
-
 def parse(values: Any, origin: str = "config") -> Config:
     """Config of plain values, as YAML gives them.
 
@@ -87,7 +41,9 @@ def parse(values: Any, origin: str = "config") -> Config:
         ConfigError: one line a problem, each with key, value, what is allowed and the nearest name.
     """
     if not isinstance(values, dict) or not values:
-        raise ConfigError(f"{origin}: empty; it must hold keys such as name, data and models")
+        raise ConfigError(f"{origin}: {NO_KEYS}")
+    if problems := list(unusable(values)):
+        raise ConfigError(_joined(origin, problems))
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -114,11 +70,11 @@ def _lines(errors: list[dict[str, Any]]) -> list[str]:
 
 def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Errors of the shared `train` block once, not once more for each model that inherits them."""
-    shared = [(entry["loc"][1:], repr(entry["input"])) for entry in errors if entry["loc"][0] == "train"]
+    shared = [(entry["loc"][1:], shown(entry["input"])) for entry in errors if entry["loc"][0] == "train"]
     return [
         entry
         for entry in errors
-        if not (entry["loc"][0] == "models" and (entry["loc"][3:], repr(entry["input"])) in shared)
+        if not (entry["loc"][0] == "models" and (entry["loc"][3:], shown(entry["input"])) in shared)
     ]
 
 
@@ -127,6 +83,8 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
     location, sections = _locate(error["loc"])
     where = _dotted(location) or "config"
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "invalid_key":
+        return _dotted(location[:-1]) or "config", f"key {shown(value)} is no text; put it in quotes"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
@@ -134,15 +92,30 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         return where, "missing; it must be given"
     if kind == "literal_error":
         choices = str(context["expected"])
-        return f"{where} = {value!r}", f"{nearest(str(value), QUOTED.findall(choices))}allowed: {choices}"
+        return f"{where} = {shown(value)}", f"{nearest(_text(value), QUOTED.findall(choices))}allowed: {choices}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = str(context.get("discriminator", "'source'")).strip("'")
         tag = value.get(key) if isinstance(value, dict) else value
         choices = context.get("expected_tags", SOURCES if key == "source" else ROI_METHODS)
-        return f"{where}.{key} = {tag!r}", f"{nearest(str(tag), QUOTED.findall(choices))}allowed: {choices}"
+        return f"{where}.{key} = {shown(tag)}", f"{nearest(_text(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
         return where, str(error["msg"]).removeprefix("Value error, ")
-    return f"{where} = {value!r}", str(error["msg"]).removeprefix("Value error, ")
+    return f"{where} = {shown(value)}", str(error["msg"]).removeprefix("Value error, ") + _unquoted(kind, value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def _unquoted(kind: str, value: Any) -> str:
+    """Hint for a name that YAML turned into something else."""
+    if kind != "string_type" or not isinstance(value, bool | int | float | date | None):
+        return ""
+    kinds = (
+        (bool, "true or false (as yes, no, on and off)"), (int | float, "a number"), (date, "a date"),
+        (object, "nothing (as null and ~)"),
+    )  # fmt: skip
+    return f"; YAML reads it as {next(name for of, name in kinds if isinstance(value, of))}: put it in quotes"
 
 
 def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:

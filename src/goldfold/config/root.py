@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.plain import json_value
 
 View = Literal[
     "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
@@ -74,7 +75,7 @@ class Config(Section):
     """Results go to results/<name>/."""
     task: str = "classification"
     """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
-    task_params: dict[str, Annotated[Any, BeforeValidator(exponent)]] = {}
+    task_params: dict[str, Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]] = {}
     """Settings of the task."""
     metric: str | None = None
     """The score that counts: one of the task's metrics; without it, the first."""

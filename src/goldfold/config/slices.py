@@ -22,7 +22,17 @@ TOLD_BY_TASK = ("mask_values", "ignore_value", "label_separator")
 
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
-    others = {"channels", "scale_16bit", "shards", "classes", "roi", *POLICIES, *COPIES.values(), *TOLD_BY_TASK}
+    others = {
+        "channels",
+        "max_pixels",
+        "scale_16bit",
+        "shards",
+        "classes",
+        "roi",
+        *POLICIES,
+        *COPIES.values(),
+        *TOLD_BY_TASK,
+    }
     source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
@@ -34,6 +44,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "submission": config.submission.model_dump(exclude={"sample"}),
         "classes": config.data.named_classes,
         "channels": config.data.channels,
+        "max_pixels": config.data.max_pixels,
         "policies": config.data.model_dump(include=set(POLICIES)),
         **roi.settings(config.data.roi),
         "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},

@@ -54,6 +54,9 @@ class DataBase(Section):
     value, then names by alphabet."""
     channels: int = Field(3, ge=1, le=64)
     """1 reads images as grey, 3 as colour; 4 and more are alpha or further bands of a file, or a stack's."""
+    max_pixels: int = Field(200_000_000, ge=1)
+    """An image whose header says more (width times height) is not decoded, and is one that cannot be read: one colour of
+    32,000 x 32,000 fits into 100 kB, and takes 6 GB. Of more than 4 channels, as many times fewer."""
     scale_16bit: Scale = "percentile"
     """How images of 16 bits become the 8 that networks are shown: `percentile` (from the value that a thousandth of an
     image's pixels lie below to the one that a thousandth lie above), `min_max` of each image, `full_range` (0 to 65535), or

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from goldfold.data import dicom, headers, stacks, tiffs
 from goldfold.data.depth import as_type
 from goldfold.data.geometry import Roi, place
+from goldfold.data.limits import any_size, content_of
 from goldfold.data.pixels import Image as Image
 from goldfold.data.pixels import Undecodable as Undecodable
 from goldfold.data.pixels import fitted
+from goldfold.runtime.regular import fault
 
 PLAIN = (1, 3)
 """Channels that every picture of grey or colours can be read as."""
@@ -35,10 +37,10 @@ def decode(path: str | Path, channels: int) -> Image:
     """
     if stacks.is_stack(path):
         return _stacked(stacks.files_of(path), channels)
-    data = np.fromfile(path, dtype=np.uint8)
-    if not len(data):
+    content = content_of(path)
+    if not content:
         raise Undecodable("file is empty")
-    content = data.tobytes()
+    data = np.frombuffer(content, dtype=np.uint8)
     if dicom.is_dicom(path, content):
         return _as_asked(dicom.read(content), channels)
     is_deep = headers.bits_of(content) > 8 if content.startswith(headers.PNG) and len(content) > 24 else False
@@ -85,7 +87,7 @@ def _with_alpha(data: NDArray[np.uint8], content: bytes, path: str | Path, chann
     image = _by_opencv(data, cv2.IMREAD_UNCHANGED)
     if image.ndim != 3 or image.shape[2] != 4:
         raise Undecodable(f"has no alpha channel, data.channels asks for {channels}")
-    with Pillow.open(io.BytesIO(content)) as opened:
+    with any_size(), Pillow.open(io.BytesIO(content)) as opened:
         orientation = int(opened.getexif().get(tiffs.ORIENTATION, 1))
     return tiffs.upright(image[..., [2, 1, 0, 3] if channels == 4 else [0, 3]], orientation)
 
@@ -113,8 +115,8 @@ def _stacked(files: list[str], channels: int) -> Image:
     parts: list[Image] = []
     for file in files:
         name = headers.name_of(file)
-        if not Path(file).is_file():
-            raise Undecodable(f"channel file {name} is missing")
+        if reason := fault(file):
+            raise Undecodable(f"channel file {name} is {reason}")
         try:
             part = decode(file, channels // len(files))
         except Undecodable as error:

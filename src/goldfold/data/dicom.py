@@ -12,6 +12,9 @@ from goldfold.runtime.errors import DataError
 
 SUFFIXES = frozenset({".dcm", ".dicom"})
 MARK = slice(128, 132)
+PACKED = b"1.2.840.10008.1.2.1.99"
+"""Transfer syntax of files that are packed as a whole."""
+HEAD = 65536
 OTHERS = (b"\x89PNG", b"\xff\xd8\xff")
 
 
@@ -31,6 +34,16 @@ def header(content: bytes) -> Header:
     colours = int(dataset.get("SamplesPerPixel", 1)) == 3 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
     deep = not colours and int(dataset.get("BitsStored", 8)) > 8
     return Header("DICOM", 3 if colours else 1, 16 if deep else 8, (1, 3))
+
+
+def size(content: bytes) -> tuple[int, int, int]:
+    """Width, height and channels.
+
+    Raises:
+        Undecodable, DataError: as `header` does.
+    """
+    dataset = _opened(content, pixels=False)
+    return int(dataset.get("Columns") or 0), int(dataset.Rows or 0), int(dataset.get("SamplesPerPixel") or 1)
 
 
 def read(content: bytes) -> Image:
@@ -73,7 +86,11 @@ def _opened(content: bytes, pixels: bool) -> Any:
             "there are DICOM files, which need pydicom: pip install 'goldfold[dicom]', or convert them to 16-bit PNG."
         ) from error
     try:
+        if PACKED in content[:HEAD]:  # pydicom would unpack it at once, to whatever size that has
+            raise Undecodable("is packed as a whole (deflated transfer syntax); save it without that")
         dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
+    except Undecodable:
+        raise
     except Exception as error:
         raise Undecodable(f"cannot be decoded as DICOM: {error}") from error
     if "Rows" not in dataset or (pixels and "PixelData" not in dataset):

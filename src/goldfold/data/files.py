@@ -33,7 +33,7 @@ def images_below(root: str | Path, key: str) -> list[str]:
         DataError: no such folder, or no image in it.
     """
     root = Path(root)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DataError(f"{key}: {root} is not a folder. Correct the path (it is relative to where snakemake starts).")
     found = files_below(root, SUFFIXES)
     if not found:

@@ -2,11 +2,12 @@
 
 import io
 import os
-import warnings
 from pathlib import Path
 
 from goldfold.data import dicom, tiffs
+from goldfold.data.limits import any_size, content_of, refuse_many_pixels
 from goldfold.data.pixels import Header, readable
+from goldfold.runtime.regular import opened
 
 PNG = b"\x89PNG\r\n\x1a\n"
 BANDS = {"1": 1, "L": 1, "P": 3, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 3, "YCbCr": 3}
@@ -15,8 +16,11 @@ UNKNOWN = Header("", 0, 8, (1, 3))
 """Of a format that OpenCV may read and Pillow does not know."""
 
 
-def of(path: str | Path, content: bytes | None = None) -> Header:
+def of(path: str | Path, content: bytes | None = None, most_pixels: int | None = None) -> Header:
     """What a file holds, by its ``content`` where that was read already.
+
+    Args:
+        most_pixels: an image of more is refused, see `goldfold.data.limits`; without it, one of any size is taken.
 
     Raises:
         Undecodable: a TIFF or DICOM file of a kind that goldfold does not read.
@@ -24,17 +28,16 @@ def of(path: str | Path, content: bytes | None = None) -> Header:
     """
     from PIL import Image
 
-    if content is None:
-        content = Path(path).read_bytes()
+    content = content_of(path) if content is None else content
+    if most_pixels is not None:
+        refuse_many_pixels(path, content, most_pixels)
     if tiffs.is_tiff(content):
         return tiffs.header(content)
     if dicom.is_dicom(path, content):
         return dicom.header(content)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of very large pictures, which are decoded all the same
-            with Image.open(io.BytesIO(content)) as image:
-                mode, kind = image.mode, str(image.format)
+        with any_size(), Image.open(io.BytesIO(content)) as image:
+            mode, kind = image.mode, str(image.format)
     except Exception:  # Pillow raises whatever comes
         return UNKNOWN
     bands = BANDS.get(mode, 1)
@@ -50,7 +53,7 @@ def bits_of(content: bytes, mode: str = "") -> int:
 
 def is_deep(path: str | Path) -> bool:
     """Whether a file is decoded to 16 bits; reads its head alone, but all of a TIFF or DICOM file."""
-    with open(path, "rb") as stream:
+    with opened(path) as stream:
         head = stream.read(132)
         if tiffs.is_tiff(head) or dicom.is_dicom(path, head):
             return of(path, head + stream.read()).bits > 8

@@ -1,21 +1,26 @@
 """Are the images sound? One look at each file, in parallel."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import pandas as pd
 
 from goldfold.data import headers, stacks
 from goldfold.data.decode import Undecodable, decode
 from goldfold.data.depth import largest, to_8_bits
+from goldfold.data.limits import MOST_PIXELS
 from goldfold.data.looking import Seen, look_at
 from goldfold.data.perceptual import FLAT, brief
 from goldfold.data.pixels import Header
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason", "hash", "thumbnail"]
 """What a look gives."""
 
 
-def scan(paths: Iterable[str], workers: int, channels: int | None = None) -> pd.DataFrame:
+def scan(
+    paths: Iterable[str], workers: int, channels: int | None = None, most_pixels: int = MOST_PIXELS
+) -> pd.DataFrame:
     """Table with a row a path; a sound image has an empty reason.
 
     Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
@@ -27,24 +32,31 @@ def scan(paths: Iterable[str], workers: int, channels: int | None = None) -> pd.
         paths: image files, or stacks of them.
         workers: processes that decode.
         channels: what they are to be read as; None takes them as they are.
+        most_pixels: an image of more is not decoded, and is unsound.
 
     Raises:
         DataError: there are DICOM files, and pydicom is not installed.
     """
     names = sorted(set(paths))
-    seen = look_at(names, look, workers)
-    missing = ("", _unsound("file is missing"))
-    rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
+    seen = look_at(names, look if most_pixels == MOST_PIXELS else partial(look, most_pixels=most_pixels), workers)
+    rows = [
+        (name, digest, *found)
+        for name in names
+        for digest, found in [
+            seen.get(name) or ("", _unsound(f"file is {fault(stacks.files_of(name)[0], MOST_BYTES)}"))
+        ]
+    ]
     table = pd.DataFrame(rows, columns=["path", "sha256", *COLUMNS]).astype({"hash": "uint64"})
     return (
         table if channels is None else table.assign(reason=table.apply(_reason, axis=1, channels=channels).astype(str))
     )
 
 
-def look(path: str) -> Seen:
+def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
     """What COLUMNS say of one image; one decode for all."""
     try:
-        found = [headers.of(file) for file in stacks.files_of(path)] if stacks.all_there(path) else []
+        files = stacks.files_of(path) if stacks.all_there(path) else []
+        found = [_header(file, len(files) > 1, most_pixels) for file in files]
         accepts = _together(found)
         image = decode(path, (3 if 3 in accepts else accepts[0]) if accepts else len(stacks.files_of(path)))
     except Undecodable as error:
@@ -63,6 +75,15 @@ def look(path: str) -> Seen:
         "",
         *brief(to_8_bits(image)),
     ]
+
+
+def _header(file: str, is_channel: bool, most_pixels: int) -> Header:
+    try:
+        return headers.of(file, most_pixels=most_pixels)
+    except Undecodable as error:
+        if is_channel:
+            raise Undecodable(f"channel file {headers.name_of(file)} {error}") from error
+        raise
 
 
 def _together(found: list[Header]) -> list[int]:

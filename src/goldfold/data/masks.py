@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from goldfold.data import colours, run_masks
+from goldfold.data import colours, run_masks, tiff_chain, tiffs
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import Roi, place
+from goldfold.data.limits import MOST_PIXELS, any_size, content_of, refuse_size
 from goldfold.data.looking import Seen, look_at, of_files
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
 """(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.data.colours`."""
@@ -32,12 +36,13 @@ SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
 
 
-def decode_mask(path: str | Path) -> Mask:
+def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
     """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
     EXIF entry.
 
     Args:
         path: a file; a folder of files, one an object, which are laid over one another as 255; or run lengths as text.
+        most_pixels: a file with more is not decoded; without it, one of any size is.
 
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
@@ -45,14 +50,18 @@ def decode_mask(path: str | Path) -> Mask:
     if run_masks.is_text(str(path)):
         return _decode_runs(str(path))
     if Path(path).is_dir():
-        return _laid_over(Path(path))
-    content = Path(path).read_bytes()
+        return _laid_over(Path(path), most_pixels)
+    content = content_of(path)
     if not content:
         raise Undecodable("file is empty")
+    if tiffs.is_tiff(content):
+        tiff_chain.directories(content)
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with any_size(), Image.open(io.BytesIO(content)) as image:
             image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same
-        with Image.open(io.BytesIO(content)) as image:
+        with any_size(), Image.open(io.BytesIO(content)) as image:
+            if most_pixels is not None:
+                refuse_size(image.width, image.height, most_pixels)
             _refuse_pages(image)
             _refuse_deep_colour(image, content)
             step = SPREAD.get(_raw_mode(image), 1)
@@ -74,12 +83,12 @@ def _decode_runs(text: str) -> Mask:
         raise Undecodable(str(error).rstrip(".")) from error
 
 
-def _laid_over(folder: Path) -> Mask:
+def _laid_over(folder: Path, most_pixels: int | None) -> Mask:
     """255 where any file of a folder is not 0."""
     union: NDArray[np.bool_] | None = None
     for name in _parts(folder):
         try:
-            part = decode_mask(name) != 0
+            part = decode_mask(name, most_pixels) != 0
         except Undecodable as error:
             raise Undecodable(f"{Path(name).name} {error}") from error
         if union is not None and part.shape != union.shape:
@@ -96,7 +105,7 @@ def _parts(path: str | Path) -> list[str]:
         return []
     if Path(path).is_dir():
         return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
-    return [str(path)] if Path(path).is_file() else []
+    return [str(path)] if not fault(path, MOST_BYTES) else []
 
 
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
@@ -138,7 +147,7 @@ def values_in(mask: Mask) -> dict[int, int]:
     return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
-def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
+def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
     """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
 
     ``values`` is JSON, value -> number of its pixels.
@@ -146,18 +155,23 @@ def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     Args:
         paths: what `decode_mask` takes.
         workers: processes that decode.
+        most_pixels: a mask of more is not decoded, and is unsound.
     """
     names = sorted(set(paths))
-    seen = look_at(names, look, workers, digests_of=_digests)
-    missing = ("", [0, 0, "{}", "file is missing"])
-    rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
+    look_so = look if most_pixels <= MOST_PIXELS else partial(look, most_pixels=most_pixels)
+    seen = look_at(names, look_so, workers, digests_of=_digests)
+    rows = [
+        (name, digest, *found)
+        for name in names
+        for digest, found in [seen.get(name) or ("", [0, 0, "{}", f"file is {fault(name, MOST_BYTES)}"])]
+    ]
     return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
 
 
-def look(path: str) -> Seen:
+def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
     """Height, width, values and what is wrong with one mask."""
     try:
-        mask = decode_mask(path)
+        mask = decode_mask(path, most_pixels)
         return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
     except Undecodable as error:
         return [0, 0, "{}", str(error)]
@@ -165,11 +179,19 @@ def look(path: str) -> Seen:
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
     """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
-    parts = {name: _parts(name) for name in names if run_masks.is_text(name) or Path(name).exists()}
+    parts = {
+        name: _parts(name)
+        for name in names
+        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
+    }
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
-        lines = ["text", name] if run_masks.is_text(name) else [f"{Path(part).name} {of_part[part]}" for part in found]
+        lines = (
+            ["text", name]
+            if run_masks.is_text(name)
+            else [f"{Path(part).name} {of_part.get(part) or fault(part, MOST_BYTES)}" for part in found]
+        )
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
 

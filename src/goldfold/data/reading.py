@@ -1,11 +1,21 @@
-"""CSV files as tables of text."""
+"""Files of text that the user brings: CSV as tables of text, JSON and XML as they are."""
 
+import json
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 
 from goldfold.runtime.errors import DataError, nearest
+from goldfold.runtime.regular import MOST_BYTES, opened, read_bytes, read_text, too_large
 
+HEAD_BYTES = 1_000_000
+MOST_XML_BYTES = 100_000_000
+MOST_DIGITS = 18
+"""Of a whole number of JSON; one with more is read as a fraction, which may be infinite."""
+PACKED = frozenset({".bz2", ".gz", ".xz", ".zip", ".zst"})
+"""Suffixes of tables that pandas unpacks."""
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -16,6 +26,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
         DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
     """
     try:
+        _refuse_no_text(path)
         table = pd.read_csv(
             path,
             dtype=str,
@@ -37,6 +48,66 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     if table.empty:
         raise DataError(f"{key}: {path} has no rows.")
     return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def is_header_alone(path: str | Path) -> bool:
+    """Whether a CSV has no rows, as that of a detector that found nothing; false where it cannot be read."""
+    try:
+        with opened(path) as stream:
+            return stream.readline(HEAD_BYTES) != b"" and stream.read(1) == b""
+    except OSError:
+        return False
+
+
+def _refuse_no_text(path: str | Path) -> None:
+    """Refuse what pandas would wait for, or read without end.
+
+    Raises:
+        OSError: it is no regular file, or cannot be read.
+        ValueError: it is too large, or no text.
+    """
+    with opened(path) as stream:
+        if stream.seek(0, 2) > MOST_BYTES:
+            raise ValueError(too_large(MOST_BYTES))
+        stream.seek(0)
+        head = stream.read(HEAD_BYTES)
+    is_packed = Path(path).suffix.lower() in PACKED
+    if b"\0" in head and not is_packed:
+        raise ValueError("it holds NUL bytes, so it is no UTF-8 text")
+
+
+def read_json(path: str | Path, key: str, needed: str) -> Any:
+    """Content of a JSON file.
+
+    Args:
+        needed: what it should be, a sentence for the error.
+
+    Raises:
+        DataError: it cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(read_text(path), parse_int=_whole)
+    except OSError as error:
+        raise DataError(f"{key}: cannot read {path}: {error}. Correct the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{key}: {path} is not JSON: {error}. {needed}") from error
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) <= MOST_DIGITS else float(text)
+
+
+def read_xml(path: str | Path) -> ElementTree.Element:
+    """Root of an XML file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not XML, or of an encoding that is not known.
+    """
+    try:
+        return ElementTree.fromstring(read_bytes(path, MOST_XML_BYTES))
+    except (ElementTree.ParseError, LookupError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:

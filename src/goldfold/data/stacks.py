@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -77,4 +78,4 @@ def digest(path: str, digests: Mapping[str, str]) -> str | None:
 
 def all_there(path: str | Path) -> bool:
     """Whether every file of an image is there."""
-    return all(Path(file).is_file() for file in files_of(path))
+    return all(os.path.isfile(file) for file in files_of(path))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.data import tiff_chain
 from goldfold.data.pixels import Header, Image, Undecodable, readable
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -63,6 +64,7 @@ def read(content: bytes, channels: int) -> tuple[Image | None, int]:
 def _layout(content: bytes) -> Layout:
     import tifffile
 
+    tiff_chain.directories(content)  # tifffile follows a ring without end
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             pages = [page for page in file.pages if not page.subfiletype & REDUCED_OR_MASK] or list(file.pages[:1])

@@ -1,11 +1,24 @@
 """Errors a user can act on, and the nearest-name hint they share."""
 
+import re
 from collections.abc import Iterable
+from datetime import date
 from difflib import get_close_matches
+from typing import Any
+
+MOST_SHOWN = 200
+"""Characters of a value that an error repeats."""
+LONG = re.compile(
+    rf"(?<!\w)'[^'\n]{{{MOST_SHOWN},}}'(?!\w)|(?<!\w)\"[^\"\n]{{{MOST_SHOWN},}}\"(?!\w)|\S{{{MOST_SHOWN + 1},}}"
+)
+"""A quoted value, or a word, that is longer."""
 
 
 class GoldfoldError(Exception):
     """Something the user can put right; shown as its text alone, without a traceback."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(shortened(text))
 
 
 class ConfigError(GoldfoldError):
@@ -22,7 +35,7 @@ class TrainingError(GoldfoldError):
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Hint such as ``nearest is 'lr'; `` for an unknown name, empty where nothing is near."""
-    close = get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    close = get_close_matches(str(name)[:MOST_SHOWN], [str(choice) for choice in choices], n=1, cutoff=0.5)
     return f"nearest is {close[0]!r}; " if close else ""
 
 
@@ -30,3 +43,23 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> ConfigError:
     """Error for a name that is not among ``choices``, with the nearest one and all of them."""
     allowed = sorted(choices)
     return ConfigError(f"unknown {what} {name!r}: {nearest(name, allowed)}allowed: {', '.join(allowed)}")
+
+
+def shown(value: Any) -> str:
+    """``value`` as an error repeats it: its `repr`, of a long one the two ends."""
+    try:
+        return _ends(value.isoformat() if isinstance(value, date) else repr(value))
+    except (ValueError, RecursionError):  # a whole number of thousands of digits; a list within itself
+        return f"a value of type {type(value).__name__} that is too large to show"
+
+
+def shortened(text: str) -> str:
+    """``text`` with the two ends alone of every word, and of every value in quotes, that is very long."""
+    return LONG.sub(lambda match: _ends(match[0]), str(text))
+
+
+def _ends(text: str) -> str:
+    if len(text) <= MOST_SHOWN:
+        return text
+    half = (MOST_SHOWN - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"

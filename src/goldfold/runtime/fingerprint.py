@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from goldfold.runtime.files import write_text
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 STAT_CACHE = Path(".goldfold/stat_cache.json")
 
@@ -45,7 +46,8 @@ class StatCache:
 def fingerprint(paths: Iterable[str | Path]) -> str:
     """One digest over files and folders by content and relative name; a touched file does not change it.
 
-    A path that does not exist counts as such, so that the stage which reads it can say what is wrong with it.
+    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it
+    can say what is wrong with it.
     """
     total = hashlib.sha256()
     for root in paths:
@@ -58,10 +60,11 @@ def fingerprint(paths: Iterable[str | Path]) -> str:
 
 
 def _walk(root: Path) -> list[Path]:
-    if root.is_file():
+    if not fault(root):
         return [root]
     found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
-    return [path for path in found if path.is_file()]  # a link to nothing is the manifest's to name
+    # A link to nothing, a pipe, or what is too large to be read is the manifest's to name.
+    return [path for path in found if not fault(path, MOST_BYTES)]
 
 
 def _stat_key(name: str) -> list[int]:

@@ -1,11 +1,13 @@
 """Boxes in COCO's JSON."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from goldfold.data.reading import read_json
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import opened
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, Counts, describe, tally
 from goldfold.sniff.found import Layout, Setting, some, spread
@@ -75,14 +77,14 @@ def _read(tree: Tree, name: str) -> File | None:
     """The file where it is COCO's and most of its images are there."""
     path = tree.root / name
     try:
-        with open(path, "rb") as stream:
+        with opened(path) as stream:
             head = stream.read(HEAD)
             if not head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
                 return None
             if not any(key in head for key in (b'"images"', b'"annotations"', b'"categories"')):
                 return None
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        content = read_json(path, "", "")
+    except (OSError, DataError):
         return None
     if not isinstance(content.get("images"), list) or not content["images"]:
         return None
@@ -140,8 +142,10 @@ def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int]:
-    width, height = entry.get("width"), entry.get("height")
-    return (int(width), int(height)) if isinstance(width, int | float) and isinstance(height, int | float) else (0, 0)
+    try:
+        return int(entry["width"]), int(entry["height"])
+    except (KeyError, TypeError, ValueError, OverflowError):  # missing, text, infinite
+        return 0, 0
 
 
 def _is_box(box: Any) -> bool:

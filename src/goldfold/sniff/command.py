@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goldfold.config import load
 from goldfold.data.files import UNREAD, is_text, without_suffix
-from goldfold.runtime.errors import DataError, GoldfoldError
+from goldfold.runtime.errors import DataError, GoldfoldError, shortened
 from goldfold.runtime.files import atomic
 from goldfold.runtime.gpu_slots import VISIBLE, devices_named, devices_of_machine
 from goldfold.runtime.words import count, noun
@@ -84,7 +84,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     _write(out, as_yaml(values, _head(path, out)))
     if as_json:
         return report.as_json(str(path), layout, looked, values, doubts, str(out), [other.source for other in others])
-    return report.as_text(str(path), layout, looked, values, doubts, str(out))
+    return shortened(report.as_text(str(path), layout, looked, values, doubts, str(out)))
 
 
 def _layouts(tree: Tree) -> tuple[list[Table], list[Layout]]:
@@ -127,6 +127,12 @@ def _names(tree: Tree) -> list[Doubt]:
         n, them = count(len(odd), "name of an image is", "names of images are"), noun(len(odd), "it", "them")
         text = f"{n} not UTF-8, e.g. {odd[0]!r}, and tables cannot hold {them}. Rename {them}."
         doubts.append(Doubt(text, stops=True))
+    if tree.special:
+        n, them = (
+            count(len(tree.special), "name"),
+            noun(len(tree.special), "is not a regular file", "are not regular files"),
+        )
+        doubts.append(Doubt(f"{n} {them} but a pipe, a socket or a device, passed over: {some(tree.special)}."))
     unread = tree.files(*UNREAD)
     if unread:
         n = count(len(unread), "picture")

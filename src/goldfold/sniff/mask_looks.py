@@ -7,7 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from goldfold.data.limits import MOST_PIXELS, any_size
 from goldfold.data.mask_values import MOST_UNNAMED
+from goldfold.runtime.regular import opened
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.found import Doubt, Setting, some, spread
 
@@ -44,7 +46,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
     chosen = spread(sorted(mask_of), N_MASKS)
     for image in chosen:
         try:
-            mask = decode_mask(root / mask_of[image])
+            mask = decode_mask(root / mask_of[image], MOST_PIXELS)
             if mask.dtype.itemsize > 2:
                 raise Undecodable("a colour picture; name its colours in data.mask_values")
         except (Undecodable, OSError) as error:
@@ -74,7 +76,7 @@ def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
 def _same_size(path: Path, size: tuple[int, int]) -> bool:
     """Whether an image has this width and height, upright or turned; true where its header cannot be read."""
     try:
-        with Image.open(path) as image:
+        with any_size(), opened(path) as stream, Image.open(stream) as image:
             return image.size == size or (image.size == size[::-1] and bool(image.getexif()))
     except OSError:
         return True

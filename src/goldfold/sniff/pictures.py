@@ -2,14 +2,16 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from goldfold.data.limits import MOST_PIXELS, any_size, refuse_size
+from goldfold.data.pixels import Undecodable
+from goldfold.runtime.regular import opened
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.found import Doubt, some, spread
 
@@ -81,24 +83,14 @@ def look(root: Path, names: Sequence[str]) -> Pictures:
     """Headers of a sample of ``names`` below ``root``."""
     chosen = spread(names, N_LOOKED)
     decoded = set(spread(chosen, N_DECODED))
-    with _any_size():
+    with any_size():
         return Pictures([_picture(root, name, name in decoded) for name in chosen], len(names))
-
-
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Pillow refuses very large images, of which only the headers are read here."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _picture(root: Path, name: str, decodes: bool) -> Picture:
     path = root / name
     try:
-        with Image.open(path) as image:
+        with opened(path) as stream, Image.open(stream) as image:
             mode, kind, (width, height) = image.mode, image.format or "", image.size
             turned = kind in ("JPEG", "MPO", "TIFF", "WEBP") and image.getexif().get(ORIENTATION, 1) not in (0, 1)
             bits = _bits(path, mode, kind)
@@ -107,7 +99,10 @@ def _picture(root: Path, name: str, decodes: bool) -> Picture:
                 width, height = height, width
             looks = decodes and width * height <= DECODED_PX
             grey = (channels <= 2 or _is_grey(image)) if looks else None
+        refuse_size(width, height, MOST_PIXELS)
         return Picture(name, width, height, channels, bits, mode, kind, turned, grey)
+    except Undecodable as error:
+        return Picture(name, problem=str(error))
     except Exception:  # whatever Pillow's readers raise; OpenCV, which reads the images in the end, has the last word
         return _by_opencv(path, name)
 
@@ -128,10 +123,11 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _by_opencv(path: Path, name: str) -> Picture:
     from goldfold.data import headers
-    from goldfold.data.decode import Undecodable, native
+    from goldfold.data.decode import native
 
     try:
-        (height, width), header = native(path).shape[:2], headers.of(path)
+        header = headers.of(path, most_pixels=MOST_PIXELS)
+        height, width = native(path).shape[:2]
     except Undecodable as error:
         return Picture(name, problem=str(error))
     except OSError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldfold.data.files import without_suffix
+from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count
 from goldfold.sniff.found import Doubt, some, spread
 from goldfold.sniff.walk import Tree, base
@@ -92,9 +93,7 @@ def without_ending(name: str) -> str:
 
 def _read(path: Path, name: str) -> Table | None:
     try:
-        if path.stat().st_size > LARGEST:
-            return None
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST)
     except OSError:
         return None
     text, encoding, has_bom = _decoded(content)

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from goldfold.data.files import without_suffix
+from goldfold.data.reading import read_xml
+from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, describe, tally
 from goldfold.sniff.found import Layout, Setting, some, spread
@@ -80,10 +82,10 @@ def _stems(tree: Tree, folder: str) -> list[str]:
     return [file[:-4] for file in tree.folders[folder].others if file.endswith(".xml")]
 
 
-def _root(tree: Tree, name: str) -> ElementTree.Element | None:
+def _root(tree: Tree, name: str) -> Element | None:
     try:
-        root = ElementTree.parse(tree.root / name).getroot()
-    except (ElementTree.ParseError, OSError, ValueError):
+        root = read_xml(tree.root / name)
+    except (OSError, ValueError):
         return None
     return root if root.tag == "annotation" else None
 
@@ -113,13 +115,20 @@ def _lists(tree: Tree, names: list[str]) -> Lists:
         word = base(file)[:-4].lower()
         if word not in ("train", "val", "valid", "trainval", "test"):
             continue
-        lines = (tree.root / file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = _lines(tree, file)
         listed = [without_suffix(line.strip()) for line in lines if line.strip()]
         if listed and (sum(name in known for name in listed) > len(listed) / 2 or word == "test"):
             of_file[file] = listed
             files.setdefault("val" if word == "valid" else word, file)
     train = [files["trainval"]] if "trainval" in files else [files[word] for word in ("train", "val") if word in files]
     return Lists(train, files.get("test"), of_file)
+
+
+def _lines(tree: Tree, file: str) -> list[str]:
+    try:
+        return read_bytes(tree.root / file).decode("utf-8-sig", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _boxes(tree: Tree, notes: str, names: list[str], broken: list[str]) -> Iterator[BoxesOf]:
@@ -144,7 +153,7 @@ def _boxes(tree: Tree, notes: str, names: list[str], broken: list[str]) -> Itera
         yield entry
 
 
-def _size(root: ElementTree.Element) -> tuple[int, int]:
+def _size(root: Element) -> tuple[int, int]:
     try:
         return int(root.findtext("size/width") or 0), int(root.findtext("size/height") or 0)
     except ValueError:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from goldfold.data.files import SUFFIXES, is_hidden, without_suffix
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import NOT_REGULAR, fault
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Tree:
     root: Path
     folders: dict[str, Folder]
     unreadable: list[str]
+    special: list[str] = field(default_factory=list)
+    """Pipes, sockets and devices, which are no data and are passed over; relative to the root."""
 
     @cached_property
     def n_images(self) -> dict[str, int]:
@@ -87,7 +90,7 @@ def refuse_no_folder(path: str | Path) -> None:
     Raises:
         DataError: no such folder.
     """
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):
         raise DataError(f"{path} is not a folder. Name the folder of the data as downloaded, unpacked.")
 
 
@@ -100,6 +103,7 @@ def walk(path: str | Path) -> Tree:
     refuse_no_folder(path)
     folders: dict[str, Folder] = {}
     unreadable: list[str] = []
+    special: list[str] = []
     seen: set[str] = set()
     waiting = [""]
     while waiting:
@@ -109,28 +113,34 @@ def walk(path: str | Path) -> Tree:
             continue
         seen.add(real)
         try:
-            folders[name] = _listed(real)
+            folders[name], odd = _listed(real)
+            special += [join(name, file) for file in odd]
         except OSError as error:
             unreadable.append(f"{name or '.'} ({error.strerror})")
             continue
         waiting += [join(name, child) for child in folders[name].folders]
     if "" not in folders:
         raise DataError(f"{path} cannot be read: {unreadable[0]}. Correct its permissions.")
-    return Tree(_as_written(Path(path)), dict(sorted(folders.items())), unreadable)
+    return Tree(_as_written(Path(path)), dict(sorted(folders.items())), unreadable, sorted(special))
 
 
-def _listed(path: str) -> Folder:
-    folder = Folder()
+def _listed(path: str) -> tuple[Folder, list[str]]:
+    """What lies in a folder, and the names of what is neither file nor folder."""
+    folder, special = Folder(), list[str]()
     with os.scandir(path) as entries:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
+            is_folder = os.path.isdir(entry.path)  # entry.is_dir() fails on a link to itself
+            if not is_folder and fault(entry.path).startswith(NOT_REGULAR):
+                special.append(entry.name)
+                continue
             is_image = os.path.splitext(entry.name)[1].lower() in SUFFIXES
-            kind = folder.folders if entry.is_dir() else folder.images if is_image else folder.others
+            kind = folder.folders if is_folder else folder.images if is_image else folder.others
             kind.append(entry.name)
     for names in (folder.images, folder.others, folder.folders):
         names.sort()
-    return folder
+    return folder, special
 
 
 def _as_written(path: Path) -> Path:

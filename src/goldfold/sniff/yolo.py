@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goldfold.data.boxes import from_text
-from goldfold.data.sources.yolo import NO_LABELS, read
+from goldfold.data.sources.yolo import MOST_BYTES, NO_LABELS, read
 from goldfold.data.sources.yolo_names import read_names
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import read_text
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, describe, tally
 from goldfold.sniff.found import Layout, Setting, spread
@@ -46,7 +47,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 def _is_label(path: Path) -> bool:
     """Whether a file is empty, or begins with a class number and four more."""
     try:
-        words = path.read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
+        words = read_text(path, MOST_BYTES).split("\n", 1)[0].split()
         return not words or (len(words) >= 5 and words[0].isdigit() and all(float(word) >= 0 for word in words))
     except (OSError, ValueError):
         return False

@@ -12,6 +12,7 @@ from goldfold import tasks
 from goldfold.data import copies, quarantine, sources
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.limits import MOST_PIXELS
 from goldfold.data.reading import read_csv
 from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
@@ -45,6 +46,7 @@ def run(
     submission: dict[str, str],
     workers: int,
     channels: int = 3,
+    max_pixels: int = MOST_PIXELS,
     roi: dict[str, Any] | None = None,
     duplicates: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
@@ -61,6 +63,7 @@ def run(
             checked now, so that nothing is trained for a submission that cannot be made.
         workers: processes that read images.
         channels: what images are read as; one that has others is as bad as one that cannot be read.
+        max_pixels: an image of more is as bad, too, and is not decoded.
         roi: how to find the part of each image that is cut out, see `goldfold.data.roi.find`; None to take them whole.
         duplicates: see `goldfold.data.copies.Policy`.
 
@@ -71,7 +74,7 @@ def run(
     answers, categories = tables.pop("answers", None), tables.pop("categories", None)
     lost: list[pd.DataFrame] = []
     tell_apart(tables)
-    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels)
+    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels, max_pixels)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, lost, policy)
     tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)

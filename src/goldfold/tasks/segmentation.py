@@ -122,12 +122,13 @@ class Segmentation:
     ) -> Examined:
         """Masks can be read, have their image's size, and hold no value that is no class."""
         from goldfold.data import mask_values as values
+        from goldfold.data.limits import at_most
         from goldfold.data.masks import scan
 
         has = table["mask"].notna()
-        found = table[["mask"]].merge(
-            scan(list(table["mask"][has]), workers).set_index("path"), how="left", left_on="mask", right_index=True
-        )
+        largest = int((table["width"].astype(int) * table["height"].astype(int)).max()) if len(table) else 0
+        scanned = scan(list(table["mask"][has]), workers, at_most(largest))
+        found = table[["mask"]].merge(scanned.set_index("path"), how="left", left_on="mask", right_index=True)
         contents = [values.parsed(text) for text in found["values"]]
         sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
 

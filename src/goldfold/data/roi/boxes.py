@@ -1,6 +1,5 @@
 """Boxes that a detector predicted, from files."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold.data.files import without_suffix
-from goldfold.data.reading import column_of, read_csv
+from goldfold.data.reading import column_of, is_header_alone, read_csv, read_json
 from goldfold.data.roi.fit import Found
 from goldfold.runtime.errors import DataError, nearest
 
@@ -113,7 +112,7 @@ def _read(paths: Sequence[str], unit: str) -> pd.DataFrame:
 
 def _csv(path: str) -> pd.DataFrame:
     """Boxes of a CSV."""
-    if Path(path).exists() and len(Path(path).read_text(encoding="utf-8-sig").splitlines()) == 1:
+    if is_header_alone(path):
         return pd.DataFrame(columns=COLUMNS)  # a detector that found nothing
     table = read_csv(path, KEY)
     found = pd.DataFrame({"id": column_of(table, "id", path, KEY)})
@@ -141,12 +140,7 @@ def _numbers(column: "pd.Series[str]", path: str) -> "pd.Series[float]":
 
 def _coco_results(path: str) -> pd.DataFrame:
     """Boxes of COCO's results: a list of image_id, category_id, bbox and score."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{KEY}: cannot read {path}: {error}. Correct the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{KEY}: {path} is not JSON: {error}. COCO results are needed.") from error
+    content = read_json(path, KEY, "COCO results are needed.")
     if not isinstance(content, list):
         raise DataError(
             f"{KEY}: {path} is no list, as COCO results are: [{{image_id, category_id, bbox, score}}, ...]."

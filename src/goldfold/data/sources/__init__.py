@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from goldfold.data.files import files_below
+from goldfold.data.files import files_below, is_text
 from goldfold.data.links import refuse_outside
 from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
-from goldfold.runtime.errors import DataError, unknown
+from goldfold.runtime.errors import DataError, shown, unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "digits": digits.read,
@@ -31,6 +31,8 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
 
 FILES = ("path", "mask")
 """Columns that name files and folders."""
+ODD = {"\r": "a carriage return", "\0": "a NUL character"}
+"""Characters that part a row, or end a file's name."""
 LABEL_FILES = {"voc": {".xml"}, "yolo": {".txt"}}
 """Suffix of the files that hold the targets, where there is one an image."""
 
@@ -58,20 +60,28 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
         files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
         refuse_outside(files, roots)
     tables = SOURCES[source](**settings)
-    _refuse_line_ends(tables)
+    _refuse_odd_text(tables)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
         refuse_outside((path for column in columns for path in column), roots)
     return tables
 
 
-def _refuse_line_ends(tables: Mapping[str, pd.DataFrame]) -> None:
-    """Carriage returns within a text would part its row when goldfold's own tables are read again."""
-    for split, rows in tables.items():
+def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse text that goldfold's own tables cannot hold, or would read again as something else."""
+    for split, rows in sorted(tables.items(), key=lambda entry: entry[0] != "categories"):  # a class by its name alone
         for column in rows:
-            text = next((text for text in rows[column] if isinstance(text, str) and "\r" in text), None)
-            if text is not None:
-                raise DataError(f"{split}: {column} {text!r} has a carriage return in it. Rename it.")
+            for text in rows[column]:
+                if isinstance(text, str) and (odd := _odd(text)):
+                    raise DataError(f"{split}: {column} {shown(text)} has {odd} in it. Rename it.")
+
+
+def _odd(text: str) -> str:
+    """Character of ``text`` that a table in UTF-8 cannot hold, in words; empty where there is none."""
+    for character, name in ODD.items():
+        if character in text:
+            return name
+    return "" if text.isascii() or is_text(text) else "half a surrogate pair, which is no character,"
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """Boxes in COCO's JSON beside a folder of images."""
 
-import json
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import pandas as pd
 
 from goldfold.data.boxes import to_text
 from goldfold.data.files import inside, pool_of, without_suffix
+from goldfold.data.reading import read_json
 from goldfold.data.sources.groups import with_groups
-from goldfold.runtime.errors import DataError
+from goldfold.runtime.errors import DataError, shown
 
 KEYS = ("images", "annotations", "categories")
 
@@ -80,12 +80,7 @@ def answers_of(test: pd.DataFrame | None, answers: pd.DataFrame, path: str) -> p
 
 def _load(path: str, key: str, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The lists of a COCO file, of objects all of them."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{key}: cannot read {path}: {error}. Correct the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{key}: {path} is not JSON: {error}. A COCO file is needed.") from error
+    content = read_json(path, key, "A COCO file is needed.")
     for name in keys:
         if not isinstance(content, dict) or name not in content:
             raise DataError(f"{key}: {path} has no key {name!r}; a COCO file has {', '.join(keys)}.")
@@ -148,7 +143,7 @@ def _corners(entry: dict[str, Any], where: str) -> list[float]:
     """x1, y1, x2, y2; what the numbers are is the manifest's to check."""
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(number, int | float) for number in box):
-        raise DataError(f"{where} has the bbox {box!r}. Write four numbers, [x, y, width, height].")
+        raise DataError(f"{where} has the bbox {shown(box)}. Write four numbers, [x, y, width, height].")
     x, y, width, height = box
     return [x, y, x + width, y + height]
 
@@ -156,7 +151,7 @@ def _corners(entry: dict[str, Any], where: str) -> list[float]:
 def _known(entry: dict[str, Any], field: str, known: dict[Hashable, Any], among: str, where: str) -> Hashable:
     value = entry.get(field)
     if not isinstance(value, Hashable) or value not in known:
-        raise DataError(f"{where} has the {field} {value!r}, which is not in {among!r}. Correct or remove it.")
+        raise DataError(f"{where} has the {field} {shown(value)}, which is not in {among!r}. Correct or remove it.")
     return value
 
 
@@ -166,8 +161,8 @@ def _distinct(entries: list[dict[str, Any]], field: str, among: str, path: str) 
     for number, entry in enumerate(entries):
         value = entry.get(field)
         if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-            raise DataError(f"{path}: entry {number + 1} of {among!r} has the {field} {value!r}. Give it one.")
+            raise DataError(f"{path}: entry {number + 1} of {among!r} has the {field} {shown(value)}. Give it one.")
         if value in seen:
-            raise DataError(f"{path}: two entries of {among!r} have the {field} {value!r}. Give each its own.")
+            raise DataError(f"{path}: two entries of {among!r} have the {field} {shown(value)}. Give each its own.")
         seen[value] = None
     return list(seen)

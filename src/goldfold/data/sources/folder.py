@@ -1,5 +1,6 @@
 """One folder a class."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def read(
 
 def _parts(root: Path) -> list[str]:
     """Sub-folders that hold class folders: ``train`` and ``val`` of a fixed split, or the root itself."""
-    names = {path.name for path in _folders(root)} if root.is_dir() else set()
+    names = {path.name for path in _folders(root)} if os.path.isdir(root) else set()
     return parts_to_pool(names, root) or [""]
 
 

@@ -1,5 +1,6 @@
 """Boxes in Pascal VOC's XML beside a folder of images."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,8 +10,10 @@ import pandas as pd
 
 from goldfold.data.boxes import to_text
 from goldfold.data.files import images_below, inside, pool_of, without_suffix
+from goldfold.data.reading import read_xml
 from goldfold.data.sources.groups import with_groups
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import read_text
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -61,7 +64,7 @@ def read(
 def _names(path: str, key: str) -> list[str]:
     """Names of an ImageSets list."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{key}: cannot read {path}: {error}. Name a text file with one image name a line.") from error
     names = [without_suffix(inside(line.strip(), path)) for line in lines if line.strip()]
@@ -72,7 +75,7 @@ def _names(path: str, key: str) -> list[str]:
 
 def _train_names(annotations: str, train: str | list[str] | None, test: set[str]) -> list[str]:
     root = Path(annotations)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DataError(f"data.annotations: {root} is not a folder. Correct the path.")
     if train is not None:
         return [name for path in ([train] if isinstance(train, str) else train) for name in _names(path, "data.train")]
@@ -105,14 +108,16 @@ def _answers(names: Sequence[str], folder: str, one_based: bool) -> pd.DataFrame
 
 def _boxes(names: Sequence[str], folder: str, one_based: bool) -> list[str | None]:
     paths = [Path(folder) / f"{name}.xml" for name in names]
-    return [_parsed(path, one_based) if path.is_file() else None for path in paths]
+    return [_parsed(path, one_based) if os.path.exists(path) else None for path in paths]
 
 
 def _parsed(path: Path, one_based: bool) -> str:
     """Boxes of an XML file as text."""
     try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, ValueError) as error:
+        root = read_xml(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}. Restore the file, or remove it.") from error
+    except ValueError as error:
         raise DataError(f"{path} is not XML: {error}. Restore the file, or remove it.") from error
     if root.tag != "annotation":
         raise DataError(

@@ -13,8 +13,13 @@ from goldfold.data.sources.folder import parts_to_pool
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.yolo_names import read_names
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import read_text
 
 FIELDS = "class, centre x, centre y, width, height"
+MOST_BYTES = 100_000_000
+"""Size up to which a label file is read."""
+MOST_DIGITS = 18
+"""Of a class number."""
 NO_LABELS = "classes.txt"
 """Labelling tools put the names beside the labels."""
 Refuse = Callable[[DataError], None]
@@ -99,7 +104,7 @@ def _parted(train: str, labels: str | None, names: str) -> tuple[list[tuple[str,
 
 def _label_files(root: str, are_all: bool, ids: set[str], names: str) -> dict[str, str]:
     """Label files by id: all of ``root``, or those in a folder ``labels`` or beside an image (a README is none)."""
-    if not Path(root).is_dir():
+    if not os.path.isdir(root):
         raise DataError(f"data.labels: {root} is not a folder. Correct the path.")
     holds_images = {str(PurePosixPath(id).parent) for id in ids}
     found: dict[str, str] = {}
@@ -173,7 +178,7 @@ def _corners(rows: Sequence[Row]) -> "np.ndarray[tuple[int, ...], np.dtype[np.fl
 def _rows(path: str, known: Mapping[int, str], names: str, refuse: Refuse) -> list[Row]:
     """Boxes of a file, without the lines that ``refuse`` passes over."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, MOST_BYTES).splitlines()
     except (OSError, ValueError) as error:
         refuse(DataError(f"{path}: cannot be read: {error}. Restore the file, or remove it."))
         return []
@@ -196,11 +201,12 @@ def _row(words: list[str], where: str, known: Mapping[int, str], names: str) -> 
         raise DataError(f"{where} has {len(words)} fields, not 5 ({FIELDS}). Correct the file.")
     if not words[0].isascii() or not words[0].isdigit():
         raise DataError(f"{where} has the class {words[0]!r}, not a whole number. Correct the file.")
-    if int(words[0]) not in known:
+    label = known.get(int(words[0])) if len(words[0]) <= MOST_DIGITS else None
+    if label is None:
         some = ", ".join(f"{number} {name}" for number, name in list(known.items())[:10])
         raise DataError(f"{where} has the class {words[0]}, and {names} names {some}. Correct one of them.")
     x, y, width, height = (_number(word, where) for word in words[1:])
-    return known[int(words[0])], x, y, width, height
+    return label, x, y, width, height
 
 
 def _number(word: str, where: str) -> float:

@@ -1,23 +1,26 @@
 """Names of YOLO's class numbers, from ``data.yaml`` or a list."""
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from goldfold.runtime.errors import DataError
+from goldfold.runtime.errors import DataError, shown
+from goldfold.runtime.plain_yaml import MOST_BYTES, Bounded, explained, load_yaml, refuse_repeated_keys
+from goldfold.runtime.regular import read_text
 
 KEY = "data.names"
+QUOTE = "'"
+NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 
 
-class _Text(yaml.BaseLoader):
+class _Text(Bounded, yaml.BaseLoader):
     """Every value as the text that is written, and no key twice: names such as ``no`` and ``01`` stay what they are."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ValueError(f"key {key!r} is given twice")
+        refuse_repeated_keys(self, node)
         return super().construct_mapping(node, deep)
 
 
@@ -28,20 +31,23 @@ def read_names(path: str) -> dict[int, str]:
         DataError: the file cannot be read, or does not give every number a name of its own.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text(path, MOST_BYTES)
         is_yaml = Path(path).suffix.lower() in (".yaml", ".yml")
-        named = _of_yaml(yaml.load(text, _Text), path) if is_yaml else dict(enumerate(text.rstrip().splitlines()))
+        named = _of_yaml(load_yaml(text, _Text), path) if is_yaml else dict(enumerate(text.rstrip().splitlines()))
     except OSError as error:
         raise DataError(
             f"{KEY}: cannot read {path}: {error}. Name data.yaml, or a text file with a name a line."
         ) from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
+        raise DataError(f"{KEY}: {path}: {explained(error)}. Correct the file.") from error
+    except ValueError as error:
         raise DataError(f"{KEY}: {path}: {error}. Correct the file.") from error
     names = {number: name.strip() if isinstance(name, str) else name for number, name in named.items()}
+    counts = Counter(name for name in names.values() if isinstance(name, str))
     for number, name in names.items():
         if not isinstance(name, str) or not name:
             raise DataError(f"{KEY}: {path}: class {number} has no name. Give it one.")
-        if list(names.values()).count(name) > 1:
+        if counts[name] > 1:
             raise DataError(f"{KEY}: {path}: two classes are called {name!r}. Give each its own name.")
     if not names:
         raise DataError(f"{KEY}: {path} names no classes. Write one name a line, or `names: [...]` in YAML.")
@@ -53,12 +59,12 @@ def _of_yaml(content: Any, path: str) -> dict[int, Any]:
     if isinstance(names, list):
         named = dict(enumerate(names))
     elif isinstance(names, dict):
-        odd = [key for key in names if not isinstance(key, str) or key not in map(str, range(10**4))]
+        odd = [key for key in names if not isinstance(key, str) or not NUMBER.fullmatch(key)]
         if odd:
-            raise ValueError(f"names has the key {odd[0]!r}, not a class number")
+            raise ValueError(f"names has the key {shown(odd[0])}, not a class number")
         named = {int(key): name for key, name in names.items()}
     else:
         raise ValueError("it has no `names`, a list or {number: name}")
     if str(content.get("nc", len(named))) != str(len(named)):
-        raise ValueError(f"nc is {content['nc']}, and names has {len(named)}")
+        raise ValueError(f"nc is {shown(content['nc']).strip(QUOTE)}, and names has {len(named)}")
     return named

@@ -1,0 +1,51 @@
+"""Values that no section may hold: what YAML can write and JSON, tables or file names cannot."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from goldfold.runtime.errors import shown
+
+LARGEST = 2**63
+"""Whole numbers are smaller, whatever their sign."""
+
+
+def unusable(values: Any, where: str = "") -> Iterator[str]:
+    """A line for each text with a NUL or half a surrogate pair in it, which no file name and no table can hold."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from unusable(key, f"{where or 'config'}: key {shown(key)}")
+            yield from unusable(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(values, list):
+        for number, value in enumerate(values):
+            yield from unusable(value, f"{where}[{number}]")
+    elif isinstance(values, str) and "\0" in values:
+        yield f"{where} = {shown(values)}: holds a NUL character; remove it"
+    elif isinstance(values, str) and not values.isascii() and any("\ud800" <= letter <= "\udfff" for letter in values):
+        yield f"{where} = {shown(values)}: holds half a surrogate pair, no character; correct it"
+
+
+def json_value(value: Any) -> Any:
+    """``value`` where it is what JSON can hold.
+
+    Raises:
+        ValueError: it is a date, bytes, a set, a number that is not finite, or a section with a key that is no text.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"key {shown(key)} is no text; put it in quotes")
+            json_value(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            json_value(inner)
+    elif isinstance(value, date):
+        raise ValueError(f"{value.isoformat()} is read as a date by YAML; put it in quotes")
+    elif value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError(f"{shown(value)} is no plain value; write text, numbers, true, false, lists or sections")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number")
+    elif isinstance(value, int) and abs(value) >= LARGEST:
+        raise ValueError(f"{shown(value)} is too large; write a number below 2^63")
+    return value

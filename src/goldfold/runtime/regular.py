@@ -1,0 +1,92 @@
+"""Reading of regular files only: a pipe would wait for ever, a device may never end."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MISSING, NOT_REGULAR = "missing", "not a regular file"
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+MOST_BYTES = 4_000_000_000
+"""Size up to which a file of images or of text is read: JSON of millions of boxes takes a tenth of it."""
+
+
+class Unreadable(OSError):
+    """A path that is no regular file, or a file that is too large; the text says which, without the path."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.strerror = reason
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def fault(path: str | Path, most: int | None = None) -> str:
+    """State in which a file cannot be read, such as ``not a regular file (a named pipe)``; empty where it can.
+
+    Args:
+        most: bytes that it may have.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return MISSING
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        return f"not readable ({getattr(error, 'strerror', None) or error})"
+    if not stat.S_ISREG(found.st_mode):
+        return f"{NOT_REGULAR} ({next((name for is_kind, name in KINDS if is_kind(found.st_mode)), 'of another kind')})"
+    if most is not None and found.st_size > most:
+        return too_large(most)
+    return "" if os.access(path, os.R_OK) else "not readable (permission denied)"
+
+
+def too_large(most: int) -> str:
+    """State of a file of more than ``most`` bytes."""
+    return f"larger than {most / 1e6:,.0f} MB, the most that is read"
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """The file, open for reading.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is no regular file.
+    """
+    reason = fault(path)
+    if reason == MISSING:
+        raise FileNotFoundError(2, "No such file or directory", os.fspath(path))
+    if reason:
+        raise Unreadable(reason)
+    return open(path, "rb")
+
+
+def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
+    """Content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it is missing, cannot be read, is no regular file, or is larger.
+    """
+    with opened(path) as stream:
+        if os.fstat(stream.fileno()).st_size > most:
+            raise Unreadable(too_large(most))
+        content = stream.read(most + 1)
+    if len(content) > most:  # files of the kernel have no size
+        raise Unreadable(too_large(most))
+    return content
+
+
+def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
+    """UTF-8 text of a regular file, without byte order mark, with ``\\n`` at the end of each line.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    text = read_bytes(path, most).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,178 @@
+"""Config files that would hang, fill memory or end in a traceback: one error, with the line."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldfold.config import load, merged, parse
+from goldfold.runtime.config_files import refuse_unreadable
+from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, shortened, shown
+
+pytestmark = pytest.mark.usefixtures("in_tmp")
+MODEL = "{name: a, network: small_resnet, image_size_px: 8}"
+BASE = f"name: t\ndata: {{source: digits}}\nmodels: [{MODEL}]\n"
+"""Three lines, so that what is added stands in line 4."""
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def error_of(text: str | bytes) -> str:
+    Path("c.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        load("c.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("\tx: 1", r"not valid YAML: line 4: .*found character '\\t'.*; indent with blanks, not with tabs"),
+        ("x: [1\ny: 2", "not valid YAML: line 5: .*expected ',' or ']'"),
+        ("a: b: c", "not valid YAML: line 4: mapping values are not allowed here"),
+        ("x: \0", r"not valid YAML: line 4: found the character U\+0000"),
+        ('x: "\\UFFFFFFFF"', "not valid YAML: line 4: found an escape that is no character"),
+        ("x: *y", "line 4: found undefined alias 'y'"),
+        ("metric: 2020-99-99", "line 4: '2020-99-99' is read as timestamp and is none; correct it, or put it in quotes"),
+        ("metric: !!timestamp abc", "line 4: 'abc' is read as timestamp and is none"),
+        ("metric: !!int abc", "line 4: 'abc' is read as int and is none"),
+        ("metric: !!float abc", "line 4: 'abc' is read as float and is none"),
+        ("metric: !!bool abc", "line 4: 'abc' is read as bool and is none"),
+        ("seeds: [" + "1" * 5000 + "]", r"line 4: '1+ \.\.\. 1+' is read as int and is none"),
+        ("metric: " + "[" * 3000 + "]" * 3000, "line 4: nested deeper than 50 levels"),
+        ("metric: " + "{a: " * 3000 + "1" + "}" * 3000, "line 4: nested deeper than 50 levels"),
+        ("metric: &p {x: *p}", "line 4: alias 'p' stands within what it stands for"),
+        ("tta: &p [*p]", "line 4: alias 'p' stands within what it stands for"),
+        (BOMB, "line 10: more than 200,000 values, with aliases written out"),
+        ("seeds: [1_1, 11]", "line 4: '1_1' is read as another number by YAML: put it in quotes"),
+        ("report: {title: 2024_01_02}", "line 4: '2024_01_02' is read as another number by YAML: put it in quotes"),
+        ("seeds: [010]", "line 4: '010' is read as another number"),
+        ("seeds: [1:30]", "line 4: '1:30' is read as another number"),
+        ("train: {lr: 1_0.5}", "line 4: '1_0.5' is read as another number"),
+    ],
+)  # fmt: skip
+def test_what_yaml_makes_of_a_text_is_told_with_its_line(added: str, said: str) -> None:
+    text = error_of(f"{BASE}{added}\n")
+    assert text.startswith("c.yaml: ")
+    assert re.search(said, text), text
+    assert len(text) < 400
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("data: {source: digits, classes: [no]}", "data.classes[0] = False: {} true or false (as yes, no, on and off): {}"),
+        ("report: {title: 2024-01-02}", "report.title = 2024-01-02: {} a date: {}"),
+        ("metric: 12", "metric = 12: {} a number: {}"),
+        ("data: {source: digits, classes: [~]}", "data.classes[0] = None: {} nothing (as null and ~): {}"),
+        ("no: 1", "config: key False is no text; put it in quotes"),
+        ('report: {title: "a\\0"}', "report.title = 'a\\x00': holds a NUL character; remove it"),
+        ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, no character; correct it"),
+    ],
+)  # fmt: skip
+def test_names_that_yaml_turns_into_something_else_are_to_be_put_in_quotes(key: str, said: str) -> None:
+    kept = [line for line in BASE.splitlines() if line.split(":")[0] != key.split(":")[0]]
+    said = said.replace("{}", "Input should be a valid string; YAML reads it as", 1).replace("{}", "put it in quotes")
+    assert said in error_of("\n".join([*kept, key]) + "\n")
+
+
+def test_numbers_that_all_readers_agree_on_and_merged_sections_are_taken() -> None:
+    text = BASE + "seeds: [0, 0x10, 7]\ntrain: &t {lr: 1.5e-3, epochs: 20, clip_norm: .5}\nreport: {title: '1_1'}\n"
+    text = text.replace("image_size_px: 8", "image_size_px: 8, train: {<<: *t, epochs: 30}")
+    lines = text.splitlines()
+    Path("c.yaml").write_text("\n".join([*lines[:2], *lines[3:], lines[2]]) + "\n")
+    config = load("c.yaml")
+    assert config.seeds == [0, 16, 7]
+    assert (config.report.title, config.models[0].train.epochs, config.models[0].train.clip_norm) == ("1_1", 30, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2020-01-01", "2020-01-01 is read as a date by YAML; put it in quotes"),
+        ("{2: 1}", "key 2 is no text; put it in quotes"),
+        (".nan", "nan is no finite number"),
+        ("1.0e+999", "inf is no finite number"),
+        ("!!binary aGk=", "b'hi' is no plain value"),
+        ("!!set {a}", "{'a'} is no plain value"),
+        ("0x" + "f" * 5000, "a value of type int that is too large to show is too large"),
+    ],
+)
+def test_settings_of_networks_and_tasks_are_what_json_can_hold(value: str, said: str) -> None:
+    assert f"models[0].params: {said}" in error_of(BASE.replace("px: 8", f"px: 8, params: {{width: [{value}]}}"))
+    assert f": {said}" in error_of(f"{BASE}task_params: {{width: {value}}}\n")
+
+
+@pytest.mark.parametrize("key", ["pretrained", "folds.file", "data.test_answers", "data.train"])
+def test_paths_that_no_file_can_have_are_no_files(key: str) -> None:
+    values: dict[str, Any] = {
+        "name": "t", "data": {"source": "digits"}, "folds": {},
+        "models": [{"name": "a", "network": "small_resnet", "image_size_px": 8}],
+    }  # fmt: skip
+    section, _, name = key.partition(".")
+    if section == "pretrained":
+        values["models"][0]["pretrained"] = "a" * 5000
+    else:
+        values[section][name] = "a" * 5000
+    with pytest.raises(ConfigError) as caught:
+        parse(values)
+    assert key in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_config_that_is_no_regular_file_is_not_waited_for() -> None:
+    os.mkfifo("pipe")
+    Path("zero").symlink_to("/dev/zero")
+    Path("folder").mkdir()
+    for name, kind in (("pipe", "a named pipe"), ("zero", "a device"), ("folder", "a folder")):
+        with pytest.raises(ConfigError, match=rf"^{name}: not a regular file \({kind}\)$"):
+            load(name)
+    with pytest.raises(ConfigError, match="pretrained = 'pipe': not a regular file"):
+        parse({"name": "t", "data": {"source": "digits"}, "models": [{"name": "a", "pretrained": "pipe"}]})
+
+
+def test_files_are_merged_section_by_section_and_the_command_line_has_the_last_word() -> None:
+    Path("a.yaml").write_text("name: a\ntrain: {lr: 1.0e-3, epochs: 3}\n")
+    Path("b.yaml").write_text("train: {epochs: 4}\nseeds: [1]\n")
+    expected = {"name": "c", "train": {"lr": 1e-3, "epochs": 5}, "seeds": [1]}
+    assert merged(["a.yaml", "b.yaml"], {"name": "c", "train": {"epochs": "5"}}) == expected
+    Path("b.yaml").write_text("[1]\n")
+    with pytest.raises(ConfigError, match=r"^b\.yaml: empty; it must hold keys"):
+        merged(["a.yaml", "b.yaml"], {})
+
+
+def test_values_are_repeated_in_200_characters_at_most() -> None:
+    for value in ("x" * 5000, list(range(5000)), {"a" * 300: 1}):
+        assert len(shown(value)) <= MOST_SHOWN
+        assert shown(value)[:50] == repr(value)[:50]
+        assert shown(value)[-50:] == repr(value)[-50:]
+    assert shown("it's") == repr("it's")
+    text = str(GoldfoldError(f"a.csv: label {'two words ' * 500!r} of the image's row, {'y' * 300}/z: not one's own"))
+    assert len(text) < 500
+    assert text.endswith("y/z: not one's own")
+    plain = "the image's mask, and " + "many words of the other's " * 40
+    assert shortened(plain) == plain
+
+
+@pytest.mark.parametrize("words", [["--configfile", "ok.yaml", "bad.yaml"], ["--configfiles=bad.yaml", "-C", "a=1"]])
+def test_files_on_snakemake_s_command_line_are_found(words: list[str]) -> None:
+    Path("ok.yaml").write_text(BASE)
+    Path("bad.yaml").write_text(f"{BASE}\tx: 1\n")
+    refuse_unreadable(["--cores", "1", "--configfile", "ok.yaml", "--config", "bad.yaml=1", "-n", "target"])
+    with pytest.raises(SystemExit, match=r"^goldfold: bad\.yaml: not valid YAML: line 4: "):
+        refuse_unreadable(["-n", *words])
+
+
+def test_the_profile_names_the_line_before_snakemake_reads_the_file(repo: Path) -> None:
+    """A pipe: Snakemake would wait for ever."""
+    os.mkfifo("pipe.yaml")
+    words = ["--snakefile", str(repo / "Snakefile"), "--configfile", "pipe.yaml"]
+    run = subprocess.run([sys.executable, "-m", "snakemake", *words], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == "goldfold: pipe.yaml: not a regular file (a named pipe)"
