@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 
 
 class GoldfoldError(Exception):
@@ -10,6 +12,10 @@ class GoldfoldError(Exception):
 
 class ConfigError(GoldfoldError):
     """The config cannot be used as written."""
+
+
+class SizeError(ConfigError):
+    """A network does not work at an image size; others may do."""
 
 
 class DataError(GoldfoldError):
@@ -30,3 +36,14 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> ConfigError:
     """Error for a name that is not among ``choices``, with the nearest one and all of them."""
     allowed = sorted(choices)
     return ConfigError(f"unknown {what} {name!r}: {nearest(name, allowed)}allowed: {', '.join(allowed)}")
+
+
+def cause(error: BaseException) -> str:
+    """First line of an error, its kind where that alone says nothing, and the place where it has no text at all."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    kind = type(error).__name__
+    if not text:
+        frames = extract_tb(error.__traceback__)
+        place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+        return f"{kind}{place}"
+    return f"{kind}: {text.rstrip('.')}" if isinstance(error, LookupError) else text.rstrip(".")

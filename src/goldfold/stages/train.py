@@ -31,7 +31,6 @@ from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.inference import views
 from goldfold.inference.predict import predict
-from goldfold.models.wrapping import load_weights
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import ConfigError, TrainingError
@@ -187,12 +186,12 @@ def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | 
     params = dict(model["params"])
     params |= {"backbone": model["backbone"]} if model["backbone"] else {}
     params |= {name: model[name] for name in ("dropout", "drop_path") if model[name]}
-    params |= {"pretrained": True} if model["pretrained"] is True else {}
+    params |= {name: model[name] for name in ("pretrained", "partly_pretrained") if model.get(name)}
     with seeded(*key, "weights"):
         network = task.model(model["network"], tuple(model["size"]), channels, **params)
     if isinstance(model["pretrained"], str):
-        left = load_weights(network.network, model["pretrained"])  # type: ignore[arg-type]
-        print(f"loaded {model['pretrained']}; new: {', '.join(left) or 'nothing'}", flush=True)
+        new = getattr(network.network, "new", ())
+        print(f"loaded {model['pretrained']}; new: {', '.join(new) or 'nothing'}", flush=True)
     return network
 
 
