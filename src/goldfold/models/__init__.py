@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from goldfold.runtime.errors import ConfigError, GoldfoldError, cause, unknown
+from goldfold.runtime.errors import ConfigError, GoldfoldError, NotBuiltError, cause, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,7 @@ def _built(network: str, **params: Any) -> nn.Module:
     except Exception as error:
         if "OutOfMemory" in type(error).__name__:
             raise
-        raise ConfigError(_refusal(network, params, error)) from error
+        raise NotBuiltError(_refusal(network, params, error)) from error
 
 
 def _refusal(network: str, params: Mapping[str, Any], error: Exception) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from goldfold.models.wrapping import Normalised
-from goldfold.runtime.errors import ConfigError, GoldfoldError, SizeError, cause
+from goldfold.runtime.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 
 Make = Callable[[tuple[int, int]], nn.Module]
 """Builds a network for images of (height, width)."""
@@ -19,6 +19,8 @@ TRAIN_IMAGES, PREDICT_IMAGES = 2, 1
 """In the smallest batches."""
 MOST_PIXELS = 2**22
 """Of the images of a pass with real numbers; more might take all memory, and are not tried."""
+PARAMS = " Correct models[].params."
+"""Advice of errors that is wrong where another size works."""
 PATIENCE_S = 15.0
 """For the search of sizes that work."""
 
@@ -54,15 +56,17 @@ def check(make: Make, what: str, wanted: Wanted, own_size: Callable[[], Size | N
     """
     try:
         return _passed(make, wanted)
-    except SizeError as error:
-        said = f"{error}".removesuffix(" Take larger images, or another network.")
+    except (SizeError, NotBuiltError) as error:
+        said, refused = str(error).removesuffix(" Take larger images, or another network."), error
     except _Failed as error:
-        said = f"{what} cannot be {error}"
+        said, refused = f"{what} cannot be {error}", None
     found, tried = _sizes_that_work(make, wanted, own_size())
     if found:
-        said = said if said.startswith("image_size_px") else f"image_size_px: {said}"
-        raise ConfigError(f"{said} Sizes that work: {' or '.join(map(words, found))}.")
-    also = f" Neither can it at {', '.join(map(words, tried))}." if tried else ""
+        key = "" if said.startswith("image_size_px") else "image_size_px: "
+        raise ConfigError(f"{key}{said.removesuffix(PARAMS)} Sizes that work: {' or '.join(map(words, found))}.")
+    if refused is not None:
+        raise refused
+    also = f" Nor can it at {len(tried)} other sizes." if tried else ""
     raise ConfigError(f"{said}{also} Take another network, or correct models[].params.")
 
 
@@ -95,7 +99,9 @@ def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
     with torch.device(device):
         network = make(wanted.size)
         if not isinstance(network, nn.Module):
-            raise ConfigError(f"the network is of type {type(network).__name__}; it must be a torch.nn.Module")
+            raise _Failed(f"used: it is of type {type(network).__name__}, not a torch.nn.Module.")
+        if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
+            raise NotImplementedError("recurrent layers take longer on the meta device than with numbers")
         whole = Normalised(network, wanted.channels)
         _pass(whole.train(), "trained", TRAIN_IMAGES, wanted, _targets(wanted) if wanted.gives == "boxes" else None)
         with torch.no_grad():
@@ -170,16 +176,15 @@ def _sizes_that_work(make: Make, wanted: Wanted, own_size: Size | None) -> tuple
 
 
 def _candidates(size: Size, own: Size | None) -> list[Size]:
-    """The network's own size, then sizes in whole strides around ``size``, the nearest first; at most nine."""
+    """The network's own size, then sizes in whole strides around ``size``, the nearest first; at most six."""
     near = set[Size]()
-    for unit in (16, 32, 64):
+    for unit in (14, 16, 32):
         for sides in (size, (max(size),) * 2):
             near |= {tuple(max(side // unit, 1) * unit for side in sides)}  # type: ignore[arg-type]
             near |= {tuple(math.ceil(side / unit) * unit for side in sides)}  # type: ignore[arg-type]
-    far = {(side, side) for side in (128, 224, 256)}
-    ordered = [*sorted(near, key=lambda other: _distance(other, size))[:6], *sorted(far)]
-    first = [own] if own is not None else []
-    return [other for other in dict.fromkeys([*first, *ordered]) if other != size]
+    nearest = sorted(near - {size, own}, key=lambda other: _distance(other, size))[:3]
+    first, last = ([own], []) if own is not None else ([], [(128, 128), (224, 224)])
+    return [other for other in dict.fromkeys([*first, *nearest, *last]) if other != size]
 
 
 def _distance(one: Size, other: Size) -> float:

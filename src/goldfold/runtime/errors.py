@@ -18,6 +18,10 @@ class SizeError(ConfigError):
     """A network does not work at an image size; others may do."""
 
 
+class NotBuiltError(ConfigError):
+    """A network's own code refuses what it is built with."""
+
+
 class DataError(GoldfoldError):
     """The data cannot be used as they are."""
 
@@ -44,6 +48,6 @@ def cause(error: BaseException) -> str:
     kind = type(error).__name__
     if not text:
         frames = extract_tb(error.__traceback__)
-        place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
-        return f"{kind}{place}"
+        own = [frame for frame in frames if "torch" not in Path(frame.filename).parts] or frames
+        return f"{kind} in {Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else kind
     return f"{kind}: {text.rstrip('.')}" if isinstance(error, LookupError) else text.rstrip(".")
