@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from conftest import PLACE, RUNTIME, Tiny
+from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.loop import fit
@@ -533,6 +534,26 @@ def test_two_runs_are_byte_identical_whatever_the_number_of_workers(
     torch.manual_seed(workers + 5)  # the state of the process must not matter
     tiny.train(tmp_path, model=tiny.model(RANDOM, dropout=0.3), runtime={**RUNTIME, "loader_workers": workers})
     assert digests(tmp_path) == digests(trained[0])
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
+def test_fresh_tensors_are_not_filled_and_no_byte_depends_on_it(
+    task: str, tiny_of: dict[str, Tiny], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"epochs": 1, "warmup_epochs": 0}
+    tiny_of[task].train(tmp_path / "plain", model=tiny_of[task].model(one))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory is False
+
+    def filling(threads: int) -> None:
+        seeding.deterministic(threads)
+        torch.utils.deterministic.fill_uninitialized_memory = True
+
+    monkeypatch.setattr(device, "deterministic", filling)
+    tiny_of[task].train(tmp_path / "filled", model=tiny_of[task].model(one))
+    assert torch.utils.deterministic.fill_uninitialized_memory is True, "as torch has it"
+    assert torch.isnan(torch.empty(3)).all()
+    assert digests(tmp_path / "plain") == digests(tmp_path / "filled")
 
 
 @pytest.mark.parametrize("place", [{"seed": 1}, {"round": 1}])
