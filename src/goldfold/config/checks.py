@@ -153,7 +153,8 @@ def _training(model: Model) -> Iterator[str]:
 
 def _images(model: Model, views: Sequence[str]) -> Iterator[str]:
     if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
-        yield f"pretrained = {model.pretrained!r}: no such file; give a path, true or false"
+        what = "is a folder; give the file in it" if Path(model.pretrained).is_dir() else "no such file; give a path"
+        yield f"pretrained = {model.pretrained!r}: {what}, true or false"
     size = model.image_size_px
     if size is None and model.backbone is None:
         yield "image_size_px: missing; only a timm backbone brings its own"

@@ -70,8 +70,8 @@ class Model(Section):
     params: dict[str, Any] = {}
     """More arguments for the network."""
     pretrained: bool | str = False
-    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file, which may lack the head only: the first
-    convolution is adapted to `data.channels`, position embeddings to the size."""
+    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file, which may lack the head only: first
+    convolution and position embeddings are adapted to channels and size."""
     partly_pretrained: bool = False
     """Whether other parts than the head may start from scratch where the file has nothing for them."""
     image_size_px: ImageSize | None = None
