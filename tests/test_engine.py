@@ -28,6 +28,7 @@ from goldfold.engine.seeding import seeded
 from goldfold.optim import SCHEDULES, average, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError, TrainingError
 from goldfold.runtime.fingerprint import sha256_of
+from goldfold.stages import train
 
 # --- the loop
 
@@ -693,6 +694,17 @@ def test_out_of_memory_names_what_to_change(tiny: Tiny, tmp_path: Path, monkeypa
         "models (net): out of memory on cpu with train.batch_size 8 and images of 12 x 12 pixels. Set train.batch_size: 4 "
         "with train.accumulate: 2, or train.on_oom: shrink, or a smaller image_size_px or network."
     )
+
+
+def test_a_batch_of_one_image_without_statistics_is_explained(tiny: Tiny) -> None:
+    norm = torch.nn.BatchNorm2d(3)
+    with (
+        pytest.raises(
+            TrainingError, match=r"models \(net\): batch normalisation needs.*12 x 12 pixels.*, gpus: 1 or anoth"
+        ),
+        train._errors_explained({**tiny.model(), "gpus": 2}, build_accelerator("cpu", "fp32", 1)),
+    ):
+        norm(torch.zeros(1, 3, 1, 1))
 
 
 def test_shrink_trains_on_with_smaller_pieces(

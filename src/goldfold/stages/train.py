@@ -101,7 +101,7 @@ def run(
     validate = _validation(chosen_task, held_out, images, resize, metric, accelerator)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     minutes = runtime.get("save_minutes", SAVE_MINUTES)
-    with _memory_explained(model, accelerator):
+    with _errors_explained(model, accelerator):
         result = _fit(
             network, chosen_task, loader, validate, settings, metric, key, accelerator, state_file, 60 * minutes, progress
         )  # fmt: skip
@@ -163,10 +163,18 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
 
 
 @contextmanager
-def _memory_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterator[None]:
-    """Say what to change where the device's memory does not suffice."""
+def _errors_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterator[None]:
+    """Say what to change where the device's memory does not suffice, or a batch of one image has no statistics."""
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"models ({model['name']}): batch normalisation needs more than one value per channel, but a batch holds one "
+            f"image, of which {model['size'][0]} x {model['size'][1]} pixels leave one cell. Give more training images, a "
+            f"larger image_size_px{', gpus: 1' * (model['gpus'] > 1)} or another network."
+        ) from error
     except torch.OutOfMemoryError as error:
         train, (height, width) = model["train"], model["size"]
         n, half = train["batch_size"], train["batch_size"] // 2
