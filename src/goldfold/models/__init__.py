@@ -36,9 +36,9 @@ def build(network: str, pretrained: bool | str = False, partly_pretrained: bool 
         ConfigError: no such network, or it does not take these parameters, or the weights are not to be had.
     """
     if isinstance(pretrained, str):
-        from goldfold.models.pretrained import start_from
-
-        return start_from(pretrained, partial(_built, network), params, partly_pretrained)
+        start_from = importlib.import_module("goldfold.models.pretrained").start_from  # the Snakefile loads no torch
+        started: nn.Module = start_from(pretrained, partial(_built, network), params, partly_pretrained)
+        return started
     return _built(network, **params, **({"pretrained": True} if pretrained else {}))
 
 

@@ -58,6 +58,11 @@ def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = 
     return model
 
 
+def summary(path: str, network: nn.Module) -> str:
+    """Line for a log: what a network that started from a file had to start without."""
+    return f"loaded {path}; new: {', '.join(getattr(network, 'new', ())) or 'nothing'}"  # type: ignore[arg-type]
+
+
 def _shapes(make: Make, params: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """Shapes of what a file should set, by name, and which of them depend on the number of classes: the head."""
     try:

@@ -31,6 +31,7 @@ from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.inference import views
 from goldfold.inference.predict import predict
+from goldfold.models.pretrained import summary
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import ConfigError, TrainingError
@@ -198,8 +199,7 @@ def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | 
     with seeded(*key, "weights"):
         network = task.model(model["network"], tuple(model["size"]), channels, **params)
     if isinstance(model["pretrained"], str):
-        new = getattr(network.network, "new", ())
-        print(f"loaded {model['pretrained']}; new: {', '.join(new) or 'nothing'}", flush=True)
+        print(summary(model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
     return network
 
 
