@@ -60,7 +60,7 @@ def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = 
 
 def summary(path: str, network: nn.Module) -> str:
     """Line for a log: what a network that started from a file had to start without."""
-    return f"loaded {path}; new: {', '.join(getattr(network, 'new', ())) or 'nothing'}"  # type: ignore[arg-type]
+    return f"loaded {path}; new: {', '.join(getattr(network, 'new', ())) or 'nothing'}"
 
 
 def _shapes(make: Make, params: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
