@@ -16,18 +16,19 @@ import pandas as pd
 import pytest
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from conftest import PLACE, RUNTIME, Tiny
+from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.loop import fit
 from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
-from goldfold.models.wrapping import load_weights
 from goldfold.optim import SCHEDULES, average, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError, TrainingError
 from goldfold.runtime.fingerprint import sha256_of
+from goldfold.stages import train
 
 # --- the loop
 
@@ -536,6 +537,26 @@ def test_two_runs_are_byte_identical_whatever_the_number_of_workers(
     assert digests(tmp_path) == digests(trained[0])
 
 
+@pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
+def test_fresh_tensors_are_not_filled_and_no_byte_depends_on_it(
+    task: str, tiny_of: dict[str, Tiny], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"epochs": 1, "warmup_epochs": 0}
+    tiny_of[task].train(tmp_path / "plain", model=tiny_of[task].model(one))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory is False
+
+    def filling(threads: int) -> None:
+        seeding.deterministic(threads)
+        torch.utils.deterministic.fill_uninitialized_memory = True
+
+    monkeypatch.setattr(device, "deterministic", filling)
+    tiny_of[task].train(tmp_path / "filled", model=tiny_of[task].model(one))
+    assert torch.utils.deterministic.fill_uninitialized_memory is True, "as torch has it"
+    assert torch.isnan(torch.empty(3)).all()
+    assert digests(tmp_path / "plain") == digests(tmp_path / "filled")
+
+
 @pytest.mark.parametrize("place", [{"seed": 1}, {"round": 1}])
 def test_another_seed_or_round_gives_other_weights(
     place: dict[str, int], tiny: Tiny, tmp_path: Path, trained: tuple[Path, dict[str, Any]]
@@ -675,6 +696,17 @@ def test_out_of_memory_names_what_to_change(tiny: Tiny, tmp_path: Path, monkeypa
     )
 
 
+def test_a_batch_of_one_image_without_statistics_is_explained(tiny: Tiny) -> None:
+    norm = torch.nn.BatchNorm2d(3)
+    with (
+        pytest.raises(
+            TrainingError, match=r"models \(net\): batch normalisation needs.*12 x 12 pixels.*, gpus: 1 or anoth"
+        ),
+        train._errors_explained({**tiny.model(), "gpus": 2}, build_accelerator("cpu", "fp32", 1)),
+    ):
+        norm(torch.zeros(1, 3, 1, 1))
+
+
 def test_shrink_trains_on_with_smaller_pieces(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -740,84 +772,6 @@ def test_validation_that_does_not_fit_is_done_with_fewer_images_at_once(
 # --- pretrained weights
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("prefix", ["", "network.", "module."])
-def test_local_weights_are_loaded_but_for_a_head_of_another_shape(suffix: str, prefix: str, tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    donor = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 10))
-    donor[1].running_mean.fill_(3.0)
-    state = {prefix + name: value for name, value in donor.state_dict().items()}
-    path = tmp_path / f"w{suffix}"
-    if suffix == ".pth":
-        torch.save({"state_dict": state}, path)
-    else:
-        save_file(state, path)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
-    head = model[2].weight.detach().clone()
-    assert load_weights(model, path) == ["2.bias", "2.weight"]
-    assert torch.equal(model[0].weight, donor[0].weight)
-    assert torch.equal(model[1].running_mean, donor[1].running_mean)
-    assert torch.equal(model[2].weight, head)
-
-
-@pytest.mark.parametrize(
-    ("network", "params", "own"),
-    [
-        ("timm", {}, ("fc.",)),
-        ("unet", {"decoder_channels": [16, 12, 8, 8, 8]}, ("decoder.", "segmentation_head.")),
-        ("fcos", {"width": 16, "head_convs": 1}, ("model.head.", "model.backbone.fpn.")),
-    ],
-)
-def test_weights_of_a_backbone_go_to_its_place_in_any_network(
-    network: str, params: dict[str, Any], own: tuple[str, ...], tmp_path: Path
-) -> None:
-    """A classifier's file, as timm publishes it, starts networks for masks and boxes too."""
-    from goldfold import models
-
-    torch.manual_seed(1)
-    shape = {"backbone": "test_resnet", "in_channels": 3, "image_size": (64, 64)}
-    donor = models.build("timm", n_classes=7, **shape)
-    save_file({name: value.contiguous() for name, value in donor.state_dict().items()}, tmp_path / "w.safetensors")
-    torch.manual_seed(2)
-    model = models.build(network, n_classes=2, **shape, **params)
-    left = load_weights(model, tmp_path / "w.safetensors")
-    assert left, "what the backbone does not have stays new"
-    assert all(name.startswith(own) for name in left)
-    first = next(iter(donor.state_dict().values()))
-    assert any(value.shape == first.shape and torch.equal(value, first) for value in model.state_dict().values())
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    save_file({"other.weight": torch.zeros(2)}, tmp_path / "w.safetensors")
-    with pytest.raises(ConfigError, match=r"pretrained: .*w\.safetensors fits 0 of 2 parameters .*the same backbone"):
-        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_that_holds_no_weights_is_refused(suffix: str, tmp_path: Path) -> None:
-    (tmp_path / f"w{suffix}").write_bytes(b"no weights")
-    with pytest.raises(ConfigError, match=rf"pretrained: .*w\{suffix} cannot be read"):
-        load_weights(torch.nn.Linear(2, 2), tmp_path / f"w{suffix}")
-
-
-@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"epoch": 3}, {"weight": "x"}])
-def test_a_pth_that_holds_something_else_is_refused(content: Any, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(ConfigError, match=r"pretrained: .*w\.pth"):
-        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
-
-
-def test_a_pth_that_would_run_code_is_not_unpickled(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "ran",))
-
-    torch.save({"weight": Trap()}, tmp_path / "w.pth")
-    with pytest.raises(ConfigError, match=r"cannot be read"):
-        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
-    assert not (tmp_path / "ran").exists()
-
-
 def test_a_run_starts_from_its_local_weights(
     tiny: Tiny, tmp_path: Path, trained: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -864,7 +818,7 @@ def entry(name: str, **changes: Any) -> dict[str, Any]:
 def test_preflight_tells_each_network_whose_weights_cannot_be_had(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold.models import preflight
+    from goldfold import preflight
 
     def fetch(backbone: str) -> None:
         if backbone != "resnet10t":
@@ -895,7 +849,7 @@ def test_preflight_tells_each_network_whose_weights_cannot_be_had(
 def test_preflight_finds_a_network_that_cannot_be_built(
     changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold.models import preflight
+    from goldfold import preflight
 
     assert preflight.main([entry("odd", **changes)]) == 1
     message = capsys.readouterr().err

@@ -191,7 +191,7 @@ def test_weights_of_an_encoder_that_are_not_to_be_had_give_the_one_error(monkeyp
 
 
 def test_weights_are_fetched_for_every_network_on_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from goldfold.models import preflight
+    from goldfold import preflight
 
     fetched: list[str] = []
     monkeypatch.setattr(preflight, "fetch", fetched.append)

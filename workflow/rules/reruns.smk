@@ -268,11 +268,11 @@ def end():
 
 
 def preflight():
-    """Build every network once and fetch its weights, in a process of its own: this one loads no torch."""
+    """Try every network and optimizer and fetch weights, in a process of its own: this one loads no torch."""
     command = [
         sys.executable,
         "-m",
-        "goldfold.models.preflight",
+        "goldfold.preflight",
         json.dumps(slices.network_checks(CONFIG)),
     ]
     if subprocess.run(command).returncode:

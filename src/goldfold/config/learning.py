@@ -71,7 +71,10 @@ class Model(Section):
     params: Annotated[dict[str, Any], AfterValidator(json_value)] = {}
     """More arguments for the network."""
     pretrained: bool | str = False
-    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file."""
+    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file, which may lack the head only: first
+    convolution and position embeddings are adapted to channels and size."""
+    partly_pretrained: bool = False
+    """Whether other parts than the head may start from scratch where the file has nothing for them."""
     image_size_px: ImageSize | None = None
     """Input size: one number (square) or [height, width]; without it, the backbone's own by timm."""
     resize: Literal["squash", "pad", "crop"] = "squash"
@@ -88,6 +91,14 @@ class Model(Section):
         if self.gpus > 1 and self.train.on_oom == "shrink":
             raise ValueError(
                 f"train.on_oom: shrink works with gpus: 1 only, not {self.gpus}; set fail, and a smaller batch_size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _part_of_a_file(self) -> "Model":
+        if self.partly_pretrained and not isinstance(self.pretrained, str):
+            raise ValueError(
+                "partly_pretrained says how a local file is used; set pretrained to its path, or remove it"
             )
         return self
 

@@ -152,9 +152,18 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
             "params": model.params,
             "channels": config.data.channels,
             "batch_norm": config.batch_norm,
+            "task": config.task,
+            "n_classes": _n_outputs(config),
         }
         for model in config.models
     ]
+
+
+def _n_outputs(config: Config) -> int | None:
+    """What a network gives for an image or pixel, where the config alone says how much that is."""
+    classes = config.data.named_classes
+    of_classes = len(classes) if classes and config.task in ("classification", "multilabel", "detection") else None
+    return 1 if config.task == "regression" else of_classes
 
 
 def _model(config: Config, name: str) -> Any:

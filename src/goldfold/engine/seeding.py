@@ -44,3 +44,5 @@ def deterministic(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Else torch also writes NaN into every fresh tensor, which changes no result that is computed from what was written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldfold.models.pyramid import GROUPS, NORM, Pyramid, body
-from goldfold.models.timm_models import with_statistics
+from goldfold.models.timm_models import Pretrained, with_statistics
 from goldfold.runtime.errors import ConfigError
 
 RATIOS = (0.5, 1.0, 2.0)
@@ -28,7 +28,7 @@ def build(
     n_classes: int,
     in_channels: int,
     image_size: tuple[int, int],
-    pretrained: bool = False,
+    pretrained: Pretrained = False,
     dropout: float = 0.0,
     drop_path: float = 0.0,
     strides: Sequence[int] = (8, 16, 32),
@@ -44,7 +44,7 @@ def build(
         detector: key of DETECTORS.
         backbone: timm's name.
         image_size: (height, width).
-        pretrained: load the published weights of the backbone, from timm's hub or its cache.
+        pretrained: load the published weights of the backbone, from timm's hub or its cache, or adapt these, by name.
         strides: of the pyramid's levels, each twice the one before; 4 as well for things of a few pixels.
         width: channels of the pyramid and the heads.
         score_threshold: boxes of a lower score are dropped.

@@ -9,7 +9,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from goldfold.models.timm_models import check_drop_path, explained, feature_strides, told_size, trim
+from goldfold.models.timm_models import (
+    Pretrained,
+    check_drop_path,
+    explained,
+    feature_strides,
+    told_size,
+    trim,
+    weights_from,
+)
 from goldfold.runtime.errors import ConfigError
 
 GROUPS = 8
@@ -42,7 +50,7 @@ def body(
     backbone: str,
     in_channels: int,
     image_size: tuple[int, int],
-    pretrained: bool,
+    pretrained: Pretrained,
     drop_path: float,
     strides: Sequence[int],
 ) -> nn.Module:
@@ -53,7 +61,7 @@ def body(
     """
     import timm
 
-    arguments: dict[str, Any] = {"pretrained": pretrained, "features_only": True, "in_chans": in_channels}
+    arguments: dict[str, Any] = {**weights_from(pretrained, backbone), "features_only": True, "in_chans": in_channels}
     arguments |= {"out_indices": _indices(backbone, strides)}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
     height, width = (math.ceil(side / strides[-1]) * strides[-1] for side in image_size)

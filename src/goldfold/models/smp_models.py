@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from goldfold.models.timm_models import (
+    Pretrained,
     check_drop_path,
     explained,
     feature_strides,
     told_size,
     trim,
+    weights_from,
     with_statistics,
 )
-from goldfold.runtime.errors import ConfigError
+from goldfold.runtime.errors import ConfigError, SizeError, cause
 
 ARCHITECTURES: dict[str, str] = {
     "unet": "Unet",
@@ -50,7 +52,7 @@ def build(
     n_classes: int,
     in_channels: int,
     image_size: tuple[int, int],
-    pretrained: bool = False,
+    pretrained: Pretrained = False,
     dropout: float = 0.0,
     drop_path: float = 0.0,
     **params: Any,
@@ -62,7 +64,7 @@ def build(
         backbone: timm's name.
         n_classes: channels of the output.
         image_size: (height, width), of the input and of the output.
-        pretrained: load the published weights of the backbone, from timm's hub or its cache.
+        pretrained: load the published weights of the backbone, from timm's hub or its cache, or adapt these, by name.
         dropout: of the decoder; 0 leaves the architecture's own.
 
     Raises:
@@ -101,15 +103,17 @@ def _has_prefix_tokens(backbone: str) -> bool:
 
 
 def _create(
-    architecture: str, backbone: str, image_size: tuple[int, int], arguments: dict[str, Any], pretrained: bool
+    architecture: str, backbone: str, image_size: tuple[int, int], arguments: dict[str, Any], pretrained: Pretrained
 ) -> Any:
     """smp's model without the layers whose output it does not use."""
     import segmentation_models_pytorch as smp
 
+    source = weights_from(pretrained, backbone)
     made = partial(
         getattr(smp, ARCHITECTURES[architecture]),
         encoder_name=f"tu-{backbone}",
-        encoder_weights=True if pretrained else None,
+        encoder_weights=source.pop("pretrained") or None,
+        **source,
     )
     with explained(backbone):
         model = told_size(made, image_size, arguments)
@@ -135,8 +139,8 @@ def _check_size(model: Any, architecture: str, backbone: str, in_channels: int, 
         with torch.no_grad():
             output = model.eval()(torch.zeros(1, in_channels, *image_size))
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"image_size_px: {what} cannot work at {size} ({error}). Take larger images, or another network."
+        raise SizeError(
+            f"image_size_px: {what} cannot work at {size} ({cause(error)}). Take larger images, or another network."
         ) from error
     if not isinstance(output, torch.Tensor) or output.shape[-2:] != image_size:
         given = _words(output.shape[-2:]) if isinstance(output, torch.Tensor) else type(output).__name__

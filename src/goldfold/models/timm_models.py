@@ -1,17 +1,21 @@
 """Any network of timm, and what networks built on a timm backbone share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.runtime.errors import ConfigError, cause
 
 M = TypeVar("M", bound=nn.Module)
+Pretrained = bool | Mapping[str, Tensor]
+"""Whether to load published weights; or weights of a backbone by name, with or without its head."""
 
+MOST_CHANNELS = 8
+"""Of images; a first convolution of more takes pixels moved into channels."""
 INSTEAD = (
     "Take one with features at strides up to 32, e.g. resnet18, convnext_tiny, mobilenetv4_conv_small; "
     "a vision transformer goes with network: dpt."
@@ -23,7 +27,7 @@ def build(
     n_classes: int,
     in_channels: int,
     image_size: tuple[int, int],
-    pretrained: bool = False,
+    pretrained: Pretrained = False,
     dropout: float = 0.0,
     drop_path: float = 0.0,
     **params: Any,
@@ -33,19 +37,39 @@ def build(
     Args:
         backbone: timm's name.
         image_size: (height, width), given to networks whose weights depend on it (ViT, Swin, ...).
-        pretrained: load the published weights, from timm's hub or its cache.
+        pretrained: load the published weights, from timm's hub or its cache, or adapt these weights, by name.
 
     Raises:
         ConfigError: timm has no such network, or its weights are not to be had.
     """
     import timm
 
-    arguments = {"pretrained": pretrained, "num_classes": n_classes, "in_chans": in_channels, **params}
+    arguments = {**weights_from(pretrained, backbone), "num_classes": n_classes, "in_chans": in_channels, **params}
     arguments |= {"drop_rate": dropout} if dropout else {}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
     with explained(backbone):
         model = told_size(partial(timm.create_model, backbone), image_size, arguments)
     return with_statistics(model, model, in_channels)
+
+
+def weights_from(pretrained: Pretrained, backbone: str) -> dict[str, Any]:
+    """Arguments of timm.create_model that say where weights come from.
+
+    Weights by name go the way of the published ones: timm's filter of the family renames them and resamples position
+    embeddings, the first convolution is adapted to the channels, and the head is left out.
+    """
+    import timm
+
+    if isinstance(pretrained, bool):
+        return {"pretrained": pretrained}
+    settings = timm.get_pretrained_cfg(backbone)
+    first = getattr(settings, "first_conv", None) or ()
+    names = (first,) if isinstance(first, str) else first
+    shapes = [pretrained[f"{name}.weight"].shape for name in names if f"{name}.weight" in pretrained]
+    channels = next((shape[1] for shape in shapes if len(shape) == 4 and shape[1] <= MOST_CHANNELS), 3)
+    size = getattr(settings, "input_size", None) or (3, 224, 224)
+    overlay = {"state_dict": dict(pretrained), "source": "", "num_classes": -1, "input_size": (channels, *size[1:])}
+    return {"pretrained": True, "pretrained_cfg_overlay": overlay}
 
 
 @contextmanager
@@ -94,7 +118,7 @@ def feature_strides(backbone: str) -> list[int]:
         with torch.device("meta"), explained(backbone):
             info = timm.create_model(backbone, pretrained=False, features_only=True).feature_info
     except (RuntimeError, ValueError, AttributeError, KeyError, TypeError, AssertionError) as error:
-        raise ConfigError(f"backbone {backbone!r} gives no features ({error}). {INSTEAD}") from error
+        raise ConfigError(f"backbone {backbone!r} gives no features ({cause(error)}). {INSTEAD}") from error
     found = [int(stride) for stride in info.reduction()]
     if any(later <= earlier for earlier, later in pairwise(found)):
         raise ConfigError(f"backbone {backbone!r} gives features at the strides {found}, not at finer ones. {INSTEAD}")

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 MOST_SHOWN = 200
@@ -23,6 +25,14 @@ class GoldfoldError(Exception):
 
 class ConfigError(GoldfoldError):
     """The config cannot be used as written."""
+
+
+class SizeError(ConfigError):
+    """A network does not work at an image size; others may do."""
+
+
+class NotBuiltError(ConfigError):
+    """A network's own code refuses what it is built with."""
 
 
 class DataError(GoldfoldError):
@@ -63,3 +73,14 @@ def _ends(text: str) -> str:
         return text
     half = (MOST_SHOWN - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
+
+
+def cause(error: BaseException) -> str:
+    """First line of an error, its kind where that alone says nothing, and the place where it has no text at all."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    kind = type(error).__name__
+    if not text:
+        frames = extract_tb(error.__traceback__)
+        own = [frame for frame in frames if "torch" not in Path(frame.filename).parts] or frames
+        return f"{kind} in {Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else kind
+    return f"{kind}: {text.rstrip('.')}" if isinstance(error, LookupError) else text.rstrip(".")

@@ -31,7 +31,7 @@ from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.inference import views
 from goldfold.inference.predict import predict
-from goldfold.models.wrapping import load_weights
+from goldfold.models.pretrained import summary
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import ConfigError, TrainingError
@@ -102,7 +102,7 @@ def run(
     validate = _validation(chosen_task, held_out, images, resize, metric, accelerator)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     minutes = runtime.get("save_minutes", SAVE_MINUTES)
-    with _memory_explained(model, accelerator):
+    with _errors_explained(model, accelerator):
         result = _fit(
             network, chosen_task, loader, validate, settings, metric, key, accelerator, state_file, 60 * minutes, progress
         )  # fmt: skip
@@ -164,10 +164,18 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
 
 
 @contextmanager
-def _memory_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterator[None]:
-    """Say what to change where the device's memory does not suffice."""
+def _errors_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterator[None]:
+    """Say what to change where the device's memory does not suffice, or a batch of one image has no statistics."""
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"models ({model['name']}): batch normalisation needs more than one value per channel, but a batch holds one "
+            f"image, of which {model['size'][0]} x {model['size'][1]} pixels leave one cell. Give more training images, a "
+            f"larger image_size_px{', gpus: 1' * (model['gpus'] > 1)} or another network."
+        ) from error
     except torch.OutOfMemoryError as error:
         train, (height, width) = model["train"], model["size"]
         n, half = train["batch_size"], train["batch_size"] // 2
@@ -187,12 +195,11 @@ def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | 
     params = dict(model["params"])
     params |= {"backbone": model["backbone"]} if model["backbone"] else {}
     params |= {name: model[name] for name in ("dropout", "drop_path") if model[name]}
-    params |= {"pretrained": True} if model["pretrained"] is True else {}
+    params |= {name: model[name] for name in ("pretrained", "partly_pretrained") if model.get(name)}
     with seeded(*key, "weights"):
         network = task.model(model["network"], tuple(model["size"]), channels, **params)
     if isinstance(model["pretrained"], str):
-        left = load_weights(network.network, model["pretrained"])  # type: ignore[arg-type]
-        print(f"loaded {model['pretrained']}; new: {', '.join(left) or 'nothing'}", flush=True)
+        print(summary(model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
     return network
 
 

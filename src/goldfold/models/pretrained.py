@@ -1,0 +1,184 @@
+"""Starting a network from a local file of weights: only its head may stay new.
+
+timm adapts the file of a backbone as it adapts its own published ones: names of other tools, the first convolution, the
+position embeddings. A file of a whole network is loaded by name.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from goldfold.models.weight_files import read
+from goldfold.runtime.errors import ConfigError, GoldfoldError, cause
+
+State = dict[str, Tensor]
+Make = Callable[..., nn.Module]
+PLACES = ("encoder.model.", "model.backbone.body.", "")
+"""Where a network keeps a timm backbone: as smp's encoder, as the body of a detector's pyramid, or it is one."""
+MISFIT = re.compile(r"size mismatch for (\S+):")
+"""torch's words for a parameter of another shape."""
+SHOWN = 4
+"""Names in an error."""
+
+
+def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = False) -> nn.Module:
+    """Network with the weights of a file; ``new`` of the result names the parameters that the file did not set.
+
+    Args:
+        make: builds the network; takes ``params``, where ``pretrained`` may be weights by name.
+        params: with ``n_classes``, ``in_channels`` and, of networks that take one, ``backbone``.
+        partly: whether more than the head may stay new.
+
+    Raises:
+        ConfigError: the file cannot be read, is of another network, or leaves new what is not of the head.
+    """
+    state, shapes, head = read(path), *_shapes(make, params)
+    place = next(place for place in PLACES if any(name.startswith(place) for name in shapes))
+    state = _named_alike(state, shapes, place)
+    if params.get("backbone") and not (place and any(name.startswith(place) for name in state)):
+        model = _by_timm(path, make, params, state, partly)
+        loaded = _set_by_timm(make, params, state)
+        loaded |= _load(model, {name: state[name] for name in head & state.keys()}, params["in_channels"])
+        head |= {name for name in shapes if not name.startswith(place)}
+    else:
+        model = make(**params)
+        loaded = _load(model, state, params["in_channels"])
+    _refuse(path, shapes.keys() - head, loaded, partly)
+    for module in model.modules():  # timm keeps a copy of all weights among its settings
+        settings: Any = getattr(module, "pretrained_cfg", None)
+        if isinstance(settings, dict):
+            settings.pop("state_dict", None)
+    model.new = sorted(shapes.keys() - loaded)  # type: ignore[assignment]
+    return model
+
+
+def summary(path: str, network: nn.Module) -> str:
+    """Line for a log: what a network that started from a file had to start without."""
+    return f"loaded {path}; new: {', '.join(getattr(network, 'new', ())) or 'nothing'}"
+
+
+def _shapes(make: Make, params: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Shapes of what a file should set, by name, and which of them depend on the number of classes: the head."""
+    try:
+        with torch.device("meta"):
+            one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
+    except Exception:  # a network that needs real numbers when it is built
+        one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
+    shapes, others = _learnt(one), _learnt(other)
+    return shapes, {name for name, shape in shapes.items() if others.get(name) != shape}
+
+
+def _learnt(model: nn.Module) -> dict[str, Any]:
+    """Shapes of parameters, and of the statistics of batch normalisation."""
+    statistics = {
+        name: value for name, value in model.state_dict().items() if name.endswith(("running_mean", "running_var"))
+    }
+    return {name: value.shape for name, value in [*model.named_parameters(), *statistics.items()]}
+
+
+def _named_alike(state: State, shapes: Iterable[str], place: str) -> State:
+    """The weights without a first part that all names share and the network's do not, such as Lightning's ``model``."""
+    own = set(shapes) | {name.removeprefix(place) for name in shapes}
+    for elsewhere in PLACES[:-1]:
+        inner = {name.removeprefix(elsewhere): value for name, value in state.items() if name.startswith(elsewhere)}
+        if inner and elsewhere != place:
+            return inner
+    while (
+        not own & state.keys()
+        and len({name.split(".")[0] for name in state}) == 1
+        and all("." in name for name in state)
+    ):
+        state = {name.split(".", 1)[1]: value for name, value in state.items()}
+    return state
+
+
+def _load(model: nn.Module, state: Mapping[str, Tensor], channels: int) -> set[str]:
+    """Copy weights by name where shapes allow, a first convolution adapted to the channels; return the names."""
+    from timm.models import adapt_input_conv
+
+    fitting, own = State(), model.state_dict()
+    for name, value in state.items():
+        if name in own and _is_other_input(own[name], value, channels):
+            value = adapt_input_conv(channels, value, base_chans=value.shape[1])
+        if name in own and own[name].shape == value.shape:
+            fitting[name] = value
+    model.load_state_dict(fitting, strict=False)
+    return set(fitting)
+
+
+def _is_other_input(own: Tensor, given: Tensor, channels: int) -> bool:
+    """Whether both are a convolution of images, of other channels."""
+    shapes = own.shape, given.shape
+    same = all(len(shape) == 4 for shape in shapes) and shapes[0][:1] + shapes[0][2:] == shapes[1][:1] + shapes[1][2:]
+    return same and own.shape[1] == channels and given.shape[1] in (1, 3, 4)
+
+
+def _by_timm(path: str, make: Make, params: Mapping[str, Any], state: State, partly: bool) -> nn.Module:
+    """The network with what timm makes of the weights of a backbone; ``state`` loses what does not fit."""
+    while True:
+        try:
+            with _quiet():
+                return make(**params, pretrained=state)
+        except Exception as error:
+            origin = error.__cause__ if isinstance(error, GoldfoldError) and error.__cause__ else error
+            misfits = MISFIT.findall(str(origin))
+            if partly and misfits and any(name in state for name in misfits):
+                for name in misfits:
+                    state.pop(name, None)
+                continue
+            what = f"{_listed(misfits)} has another shape" if misfits else cause(origin)
+            raise ConfigError(
+                f"pretrained: {path} does not fit backbone {params['backbone']!r}: {what}. Give the weights of the same "
+                f"backbone, or set partly_pretrained: true to start without what does not fit."
+            ) from error
+
+
+def _set_by_timm(make: Make, params: Mapping[str, Any], state: State) -> set[str]:
+    """Names that timm sets from the weights of a backbone, whatever it renames: those that become NaN where all are."""
+    nan = {
+        name: torch.full((), torch.nan, dtype=value.dtype).expand(value.shape) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    with _quiet():
+        made = make(**params, pretrained=nan).state_dict()
+    return {name for name, value in made.items() if value.is_floating_point() and value.isnan().any()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within the block, timm logs no names of weights and nobody warns: what stays new is reported by `start_from`."""
+    log = logging.getLogger("timm")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _refuse(path: str, wanted: set[str], loaded: set[str], partly: bool) -> None:
+    """Raise ConfigError where the file is of another network, or leaves something new that it may not."""
+    missing = sorted(wanted - loaded)
+    if wanted and len(missing) > 0.5 * len(wanted):
+        raise ConfigError(
+            f"pretrained: {path} fits {len(wanted) - len(missing)} of {len(wanted)} parameters of this network. Give the "
+            f"weights of the same backbone."
+        )
+    if missing and not partly:
+        raise ConfigError(
+            f"pretrained: {path} would leave {_listed(missing)} new, which is not of the head: the file has nothing for it, "
+            f"or in a shape that cannot be adapted. Give other weights, or set partly_pretrained: true to train it from "
+            f"scratch."
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,242 @@
+"""What is tried before any job runs: a pass through every network, its optimizer and schedule."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from goldfold import optim, preflight
+from goldfold.config import parse, slices
+from goldfold.config.names import timm_optimizers
+from goldfold.models import trial
+from goldfold.runtime.errors import cause
+
+every = pytest.mark.parametrize
+TRAIN = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine"}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    model = {"name": "m", "network": "timm", "backbone": "test_resnet", "params": {}, "dropout": 0.0, "drop_path": 0.0}
+    return {**model, "pretrained": False, "size": [32, 32], "channels": 3, "batch_norm": "trained", **changes}
+
+
+def said(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    """The one line of a model that cannot be used."""
+    assert preflight.main([entry(**changes)]) == 1
+    line, *more = capsys.readouterr().err.splitlines()
+    assert more == []
+    assert line.startswith("goldfold: models (m): ")
+    assert not line.endswith((": .", "()."))
+    return line
+
+
+# --- sizes
+
+UNFIT: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "position bias of one size": (
+        {"backbone": "efficientformer_l1", "size": [128, 128]},
+        ["'efficientformer_l1' cannot be trained at 128x128 (height x width)", "Sizes that work: 224x224"],
+    ),
+    "square only, refused by an assertion without text": (
+        {"backbone": "mvitv2_tiny", "size": [64, 96]},
+        ["feat_size[0] == feat_size[1]", "images of 64 x 96 pixels", "Sizes that work: 224x224 (height x width) or"],
+    ),
+    "parts of patches": (
+        {"backbone": "test_vit", "size": [60, 90]},
+        ["Input height (60) should be divisible by patch size (16)", "Sizes that work: 160x160", "64x96"],
+    ),
+}
+
+
+@every("case", UNFIT)
+def test_a_size_that_a_network_cannot_work_at_is_named_with_those_that_do(
+    case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes, words = UNFIT[case]
+    line = said(capsys, **changes)
+    assert "image_size_px" in line
+    assert [word for word in words if word not in line] == []
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "one channel": {"channels": 1, "size": [16, 24]},
+    "four channels": {"channels": 4},
+    "whole patches": {"backbone": "test_vit", "size": [64, 96]},
+    "small_resnet at its smallest": {"network": "small_resnet", "backbone": None, "size": [8, 8]},
+    "pooling to one pixel": {"network": "deeplabv3", "size": [64, 64], "task": "segmentation"},
+    "no whole strides": {"network": "fcos", "size": [60, 100], "params": {"width": 16}, "task": "detection"},
+    "proposals": {"network": "faster_rcnn", "size": [64, 64], "params": {"width": 16}, "task": "detection"},
+    "a number": {"task": "regression", "n_classes": 1},
+    "with its training": {"train": TRAIN},
+}
+
+
+@every("case", GOOD)
+def test_what_can_be_run_passes(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preflight.main([entry(**GOOD[case])]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+
+
+def test_candidates_begin_with_the_networks_own_size_and_leave_out_the_one_that_fails() -> None:
+    found = trial._candidates((100, 150), (224, 224))
+    assert found[0] == (224, 224)
+    assert (96, 144) in found
+    assert (100, 150) not in found
+    assert len(found) == len(set(found)) <= 6
+
+
+# --- networks of the user's own
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n, channels, shape=None, fails=None):
+        super().__init__()
+        self.conv, self.n, self.shape, self.fails = nn.Conv2d(channels, n, 3, padding=1), n, shape, fails
+    def forward(self, images):
+        if self.fails == self.training:
+            raise KeyError("stage")
+        return self.answer(self.conv(images))
+    def answer(self, maps):
+        return maps.mean((2, 3))
+
+def good(n_classes, in_channels, image_size): return Net(n_classes, in_channels)
+def fixed(n_classes, in_channels, image_size): return Net(10, in_channels)
+class Maps(Net):
+    def answer(self, maps): return maps
+def maps(n_classes, in_channels, image_size): return Maps(n_classes, in_channels)
+class Pair(Net):
+    def answer(self, maps): return maps.mean((2, 3)), maps
+def pair(n_classes, in_channels, image_size): return Pair(n_classes, in_channels)
+class Values(Net):
+    def answer(self, maps): return maps.mean((2, 3)) * float(maps.sum())  # needs real numbers
+def values(n_classes, in_channels, image_size): return Values(n_classes, in_channels)
+class Frozen(Net):
+    def answer(self, maps): return maps.mean((2, 3)).detach()
+def frozen(n_classes, in_channels, image_size): return Frozen(n_classes, in_channels)
+class Normed(Net):
+    def __init__(self, n, channels):
+        super().__init__(n, channels)
+        self.norm = nn.BatchNorm1d(n)
+    def answer(self, maps): return self.norm(maps.mean((0, 2, 3))[None])
+def normed(n_classes, in_channels, image_size): return Normed(n_classes, in_channels)
+class Coloured(Net):
+    mean = (0.5, 0.5)
+def coloured(n_classes, in_channels, image_size): return Coloured(n_classes, in_channels)
+def training_fails(n_classes, in_channels, image_size): return Net(n_classes, in_channels, fails=True)
+def predicting_fails(n_classes, in_channels, image_size): return Net(n_classes, in_channels, fails=False)
+def no_module(n_classes, in_channels, image_size): return {"a": 1}
+def silent(n_classes, in_channels, image_size): assert in_channels == 7
+def missing(n_classes, in_channels, image_size): return {}["width"]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a module with networks."""
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+@every(
+    ("function", "task", "words"),
+    [
+        ("fixed", "classification", "it gives (2, 10), where (images, n_classes) = (2, 2) is needed"),
+        ("maps", "multilabel", "it gives (2, 2, 32, 32), where (images, n_classes) = (2, 2) is needed"),
+        ("good", "segmentation", "it gives (2, 2), where (images, n_classes, height, width) = (2, 2, 32, 32)"),
+        ("pair", "regression", "it gives a tuple, not a tensor (images, n_classes)"),
+        ("good", "detection", "cannot be trained at 32x32 (height x width)"),
+        ("frozen", "classification", "its output depends on no parameter"),
+        ("normed", "classification", "Expected more than 1 value per channel when training"),
+        ("coloured", "classification", "broadcastable to [2, 3, 32, 32]"),
+        ("training_fails", "classification", "cannot be trained at 32x32 (height x width), 2 images of 3 channels: KeyError"),
+        ("predicting_fails", "classification", "cannot be used to predict at 32x32 (height x width), 1 images"),
+        ("no_module", "classification", "it is of type dict, not a torch.nn.Module"),
+        ("silent", "classification", ".py, line 4"),
+        ("missing", "classification", "does not take these parameters: KeyError: 'width'"),
+    ],
+)  # fmt: skip
+def test_an_own_network_that_gives_something_else_is_told(
+    function: str, task: str, words: str, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = said(capsys, network=f"{own}:{function}", backbone=None, task=task)
+    assert words in line
+    assert f"{own}:{function}" in line
+
+
+@every(
+    ("function", "task"),
+    [("good", "classification"), ("values", "multilabel"), ("maps", "segmentation"), ("pair", "m:T")],
+)
+def test_an_own_network_that_gives_what_the_task_needs_passes(
+    function: str, task: str, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preflight.main([entry(network=f"{own}:{function}", backbone=None, task=task)]) == 0, capsys.readouterr().err
+
+
+def test_an_own_network_of_fixed_classes_passes_where_the_config_names_as_many(own: str) -> None:
+    models_of = [{"name": "m", "network": f"{own}:fixed", "image_size_px": 32}]
+    config = {"name": "x", "data": {"source": "folder", "train": ".", "classes": [f"c{n}" for n in range(10)]}}
+    assert preflight.main(slices.network_checks(parse({**config, "models": models_of}))) == 0
+
+
+# --- optimizers
+
+
+@every("name", ["fusedadam", "fusedsgd", "bnbadam", "bnblion8bit"])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there they may be built")
+def test_an_optimizer_that_cannot_be_built_here_is_told_with_one_that_can(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = said(capsys, train={**TRAIN, "optimizer": name})
+    plain = name.removeprefix("fused").removeprefix("bnb").removesuffix("8bit")
+    assert f"train.optimizer = {name!r} cannot be built here: CUDA required" in line
+    assert f"Take {plain}, " in line
+    assert plain in timm_optimizers()
+
+
+def test_every_other_optimizer_and_schedule_can_be_built() -> None:
+    network = nn.Conv2d(1, 2, 3)
+    tried = [name for name in timm_optimizers() if not name.startswith(("fused", "bnb"))]
+    assert len(tried) > 80
+    for name in tried:
+        preflight._check_optimizer(network, {**TRAIN, "optimizer": name})
+    for schedule in optim.SCHEDULES:
+        preflight._check_optimizer(network, {**TRAIN, "schedule": schedule})
+
+
+# --- causes
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+@every(
+    ("error", "text"),
+    [
+        (ValueError("too wide.\n\nTraceback"), "too wide"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (AssertionError("32 != 16"), "32 != 16"),
+        (RuntimeError("\n  first\nsecond"), "first"),
+        (StopIteration(), "StopIteration"),
+    ],
+)
+def test_the_cause_of_an_error_is_one_line_that_says_something(error: Exception, text: str) -> None:
+    assert cause(error) == text
+
+
+def test_an_error_without_text_has_the_place_that_raised_it() -> None:
+    assert cause(raised(AssertionError())).startswith("AssertionError in test_preflight.py, line ")
+    assert cause(raised(AssertionError())).endswith("raise error")
