@@ -46,6 +46,11 @@ def _number(value: Written) -> int:
     return colours.number_of(*(bytes.fromhex(value[1:]) if isinstance(value, str) else value))
 
 
+def numbers_of(mask_values: Any) -> Any:
+    """``mask_values`` with the number that each value has inside goldfold."""
+    return {name: _number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
+
+
 def _is_colour(value: Written) -> bool:
     return not isinstance(value, int)
 
@@ -140,10 +145,9 @@ class MaskBase(DataBase):
     @property
     def target_settings(self) -> dict[str, Any]:
         """The rule for pixel values; classes that are found are named as their values."""
-        rule: Any = "names" if self.mask_values == "index" and self.classes is None else self.mask_values
-        named = list(rule.values()) if isinstance(rule, dict) else []
-        if isinstance(rule, dict):
-            rule = {name: _number(value) for name, value in rule.items()}
+        named = list(self.mask_values.values()) if isinstance(self.mask_values, dict) else []
+        names_none = self.mask_values == "index" and self.classes is None
+        rule: Any = "names" if names_none else numbers_of(self.mask_values)
         ignored = self._ignored_numbers
         if rule == "nonzero":
             named += _ignored_values(self.ignore_value, rule)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from goldfold.data import colours, mask_values, palettes
 from goldfold.data.mask_values import Contents, Ignored, ignored
-from goldfold.data.masks import by_colour, scan, scan_edges
+from goldfold.data.masks import BY_COLOUR, by_colour, scan, scan_edges
 from goldfold.data.palettes import Palette
 from goldfold.data.smears import Edges, Smears, find, of_their_own, summed
 from goldfold.runtime.errors import DataError
@@ -25,8 +25,6 @@ class Rule:
     ignore: Ignored = None
     palette: str | Palette = "auto"
     """``auto``, ``index`` or ``colour``, or the palette that the training masks share: by index, where these have it too."""
-    to_nearest: bool = False
-    """Whether a smeared value is the nearest clean one."""
 
 
 class Masks:
@@ -44,9 +42,7 @@ class Masks:
         self.found = table[["mask"]].merge(looks, how="left", left_on="mask", right_index=True)
         self.sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
         self.stored = [mask_values.parsed(text) for text in self.found["values"]]
-        self.palettes: list[Palette | None] = [
-            json.loads(text) if isinstance(text, str) and text else None for text in self.found["palette"]
-        ]
+        self.palettes = [_palette(text) for text in self.found["palette"]]
         self.by_index = self._read_by_index()
 
     @cached_property
@@ -93,10 +89,12 @@ class Masks:
 
     def flaws(self, allowed: set[int] | None, to_nearest: bool = False) -> list[str]:
         """What is wrong with each mask, see `goldfold.data.mask_values.flaw`."""
-        own = set(of_their_own(self.edges, set(self.edges) - (allowed or set()))) if to_nearest else set()
+        own = set(of_their_own(self.edges, allowed or {0})) if to_nearest and self.edges else set()
         records = zip(self.found.to_dict("records"), self.contents, self.sizes, self.has, strict=True)
         return [
-            mask_values.flaw(mask, content, size, allowed, self.smears, to_nearest and not own & set(content))
+            mask_values.flaw(
+                mask, content, size, allowed, self.smears, to_nearest and not own & set(content), self.rule.values == "nonzero"
+            )
             if there
             else ""
             for mask, content, size, there in records
@@ -136,3 +134,15 @@ def values_json(contents: Sequence[Contents]) -> list[str]:
     """The column ``mask_values`` of the manifest."""
     return [json.dumps(content) for content in contents]
 
+
+
+def smears_of(names: Sequence[str]) -> Smears | None:
+    """Smears in masks that `Masks.names` names, which were all scanned."""
+    looks = scan_edges([name.removeprefix(BY_COLOUR) for name in names], 1)
+    parts = zip(map(mask_values.parsed_edges, looks["edges"]), map(_palette, looks["palette"]), strict=True)
+    return find(summed(own if palette is None else palettes.edges_by_colour(own, palette) for own, palette in parts))
+
+
+def _palette(text: Any) -> Palette | None:
+    """Palette from its JSON."""
+    return json.loads(text) if isinstance(text, str) and text else None

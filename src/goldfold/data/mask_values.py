@@ -111,16 +111,13 @@ def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored
 def clean_by(smears: Smears) -> str:
     """What to do about smeared masks."""
     names = [value for value in smears.clean if value]
-    rule = ", ".join(f"class_{place}: {_quoted(value)}" for place, value in enumerate(names[:MOST_NAMED], 1))
+    written = [f'"{value}"' if isinstance(value, str) else value for value in colours.all_written(names)]
+    rule = ", ".join(f"class_{place}: {value}" for place, value in enumerate(written[:MOST_NAMED], 1))
     more = ", ..." if len(names) > MOST_NAMED else ""
     return (
         f"Save the masks with these values alone, without loss and resized to the nearest; or set data.mask_values: "
         f"{{{rule}{more}}} and data.unlisted_values: nearest."
     )
-
-
-def _quoted(value: int) -> str:
-    return colours.written(value) if value < colours.FIRST else f'"{colours.written(value)}"'
 
 
 def flaw(
@@ -130,6 +127,7 @@ def flaw(
     allowed: set[int] | None,
     smears: Smears | None = None,
     smears_may: bool = False,
+    colours_may: bool = False,
 ) -> str:
     """What is wrong with a mask, empty where nothing is.
 
@@ -138,6 +136,7 @@ def flaw(
         size: height and width of its image.
         smears: what smears were found in all masks.
         smears_may: whether a value that is not ``allowed`` is sound.
+        colours_may: whether a palette's colours are values even where none is named.
     """
     called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
     if found["reason"] and not (smears_may and found["n_colours"]):
@@ -145,7 +144,8 @@ def flaw(
         return f"{called}: {found['reason']}{edges}"
     if (int(found["height"]), int(found["width"])) != size:
         return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
-    if max(content) >= colours.FIRST and not any(value >= colours.FIRST for value in allowed or ()):
+    are_named = any(value >= colours.FIRST for value in allowed or ()) or (colours_may and bool(found["palette"]))
+    if max(content) >= colours.FIRST and not are_named:
         return (
             f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
             f"make it single-channel"
