@@ -609,7 +609,9 @@ def test_smeared_masks_of_a_format_without_loss() -> None:
     images("images", numbered("im", 8))
     clean = Image.fromarray(np.kron(np.array([[0, 0, 0], [0, 255, 0]], np.uint8), np.ones((12, 11), np.uint8))[:, :32])
     for number in range(8):
-        write_mask(f"masks/im{number:02d}.png", np.asarray(clean.resize((20, 15)).resize((32, 24), Image.Resampling.BICUBIC)))
+        write_mask(
+            f"masks/im{number:02d}.png", np.asarray(clean.resize((20, 15)).resize((32, 24), Image.Resampling.BICUBIC))
+        )
     found = init()
     data = found["values"]["data"]
     assert (data["mask_values"], data["unlisted_values"]) == ({"foreground": 255}, "nearest")

@@ -143,7 +143,9 @@ def test_palettes_that_may_be_read_in_two_ways_are_refused(
         ({"mask_values": {"a": 255}, "unlisted_values": "nearest"}, {"unlisted_values": "nearest"}),
     ],
 )  # fmt: skip
-def test_values_to_ignore_and_palettes_reach_the_task_as_numbers(data: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_values_to_ignore_and_palettes_reach_the_task_as_numbers(
+    data: dict[str, Any], expected: dict[str, Any]
+) -> None:
     settings = slices.task(config_of(**data))
     assert {key: settings[key] for key in expected} == expected
 
@@ -188,7 +190,9 @@ def test_a_quantised_mask_is_not_inverted(suffix: str) -> None:
     put(quantised, full, suffix=suffix)
     assert counted(mask_values="nonzero") == {"foreground": 2 * 12 + 2 * 24}
     assert counted(mask_values={"road": "#ffffff"}) == {"road": 2 * 12 + 2 * 24}
-    with pytest.raises(DataError, match=r"has the value 255, no class .*; its palette is read by colour, data\.mask_palette"):
+    with pytest.raises(
+        DataError, match=r"has the value 255, no class .*; its palette is read by colour, data\.mask_palette"
+    ):
         counted(classes=["road"])
 
 
@@ -203,7 +207,9 @@ def test_colours_of_the_config_are_found_in_palettes_of_any_order_and_in_rgb_mas
     coding = Coding(list(rule), slices.task(config_of(mask_values=rule))["mask_values"], None)
     cached = CachedImages(["cache"])
     assert [coding.channels(cached.mask(str(number))).tolist() for number in range(3)] == [INDICES.tolist()] * 3
-    with pytest.raises(DataError, match=r"the palettes of the masks differ: entry 1 is #ff0000 in masks/0\.png and #0000ff"):
+    with pytest.raises(
+        DataError, match=r"the palettes of the masks differ: entry 1 is #ff0000 in masks/0\.png and #0000ff"
+    ):
         counted(classes=["road", "car"])
 
 
@@ -216,7 +222,9 @@ def test_a_palette_of_colours_that_all_share_is_read_by_index() -> None:
     assert counted(mask_values={"b": 2, "a": 1}, ignore_value=[254, 255]) == {"b": 4 * 4, "a": 4 * 8}
     assert counted(mask_values={"a": "#ff0000", "b": "#0000ff"}, ignore_value="#e0e0c0") == {"a": 4 * 8, "b": 4 * 4}
     assert counted(mask_values="nonzero", ignore_value=255) == counted(mask_values="nonzero", ignore_value="#e0e0c0")
-    with pytest.raises(DataError, match=r"data\.ignore_value: #e0e0c0 is a colour, .* write 255, its entry in the palette"):
+    with pytest.raises(
+        DataError, match=r"data\.ignore_value: #e0e0c0 is a colour, .* write 255, its entry in the palette"
+    ):
         counted(classes=["a", "b"], ignore_value="#e0e0c0")
 
 
@@ -240,7 +248,9 @@ def test_masks_of_test_images_must_have_the_palette_of_the_training_masks() -> N
     Path("truth").mkdir()
     Image.fromarray(np.full((4, 6, 3), 9, np.uint8)).save("test/t.png")
     with_palette(INDICES, 0, BLUE, RED).save("truth/t.png")
-    with pytest.raises(DataError, match=r"differ: entry 1 is #ff0000 in the training masks and #0000ff in truth/t\.png"):
+    with pytest.raises(
+        DataError, match=r"differ: entry 1 is #ff0000 in the training masks and #0000ff in truth/t\.png"
+    ):
         first_jobs(classes=["a", "b"], test="test", test_answers="truth")
     with_palette(INDICES, 0, RED).save("truth/t.png")
     first_jobs(classes=["a", "b"], test="test", test_answers="truth")
@@ -249,7 +259,9 @@ def test_masks_of_test_images_must_have_the_palette_of_the_training_masks() -> N
 
 def test_a_mask_that_alpha_alone_holds_is_refused_not_empty() -> None:
     Image.fromarray(np.dstack([INDICES * 0] * 3 + [INDICES * 100])).save("m.png")
-    with pytest.raises(Undecodable, match=r"^is of one colour, and its alpha alone differs; save the alpha as a grey pic"):
+    with pytest.raises(
+        Undecodable, match=r"^is of one colour, and its alpha alone differs; save the alpha as a grey pic"
+    ):
         decode_mask("m.png")
 
 
@@ -258,8 +270,14 @@ def test_a_mask_that_alpha_alone_holds_is_refused_not_empty() -> None:
     [
         (lambda: with_palette(1 - (INDICES > 0), WHITE, 0), INDICES > 0),
         (lambda: with_palette(INDICES, 0, RED, BLUE), INDICES > 0),
-        (lambda: with_palette(INDICES, WHITE, RED, BLUE), r"^m\.png has a palette whose background is not both entry 0 and"),
-        (lambda: with_palette(INDICES, 0, 0, 0), r"^m\.png has a palette whose background is not both entry 0 and black"),
+        (
+            lambda: with_palette(INDICES, WHITE, RED, BLUE),
+            r"^m\.png has a palette whose background is not both entry 0 and",
+        ),
+        (
+            lambda: with_palette(INDICES, 0, 0, 0),
+            r"^m\.png has a palette whose background is not both entry 0 and black",
+        ),
     ],
 )
 def test_objects_in_files_with_palettes(picture: Callable[[], Image.Image], expected: Any) -> None:
@@ -280,6 +298,8 @@ def test_check_asks_what_black_is_where_colours_are_named() -> None:
         return list(about_masks(train, {"mask_values": rule, "ignore_value": None, **settings}))
 
     assert len(said()) == 1
-    assert said()[0].startswith("black, 37.50% of the pixels, in 1 mask, is no class of data.mask_values, so it is the back")
+    assert said()[0].startswith(
+        "black, 37.50% of the pixels, in 1 mask, is no class of data.mask_values, so it is the back"
+    )
     assert said(ignore_value=0) == said(ignore_value=[0, 7]) == said(rule={"nothing": 0}) == []
     assert list(about_masks(train, {"mask_values": {"a": 7}, "ignore_value": None})) == [], "values, not colours"

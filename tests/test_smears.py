@@ -160,7 +160,11 @@ def test_a_value_with_regions_of_its_own_is_never_taken_for_another() -> None:
 
 def test_photographic_masks_of_many_colours_are_usable_where_the_nearest_is_asked_for() -> None:
     noisy = jpeg(shapes((200, 30, 60), (20, 180, 90), (90, 90, 200), mode="RGB").resize((300, 300)), 60)
-    rule = {"a": colours.number_of(200, 30, 60), "b": colours.number_of(20, 180, 90), "c": colours.number_of(90, 90, 200)}
+    rule = {
+        "a": colours.number_of(200, 30, 60),
+        "b": colours.number_of(20, 180, 90),
+        "c": colours.number_of(90, 90, 200),
+    }
     flaws = examined(rule, noisy).flaws
     assert "colours; a mask has one a class, in a format without loss; the masks hold" in flaws[0]
     assert examined(rule, noisy, unlisted_values="nearest").flaws == [""]

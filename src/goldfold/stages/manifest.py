@@ -171,7 +171,9 @@ def _answers(
     images = test[list(COLUMNS)].merge(known, on="id")
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
-    table, _, lost, _ = _targets(where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers)
+    table, _, lost, _ = _targets(
+        where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers
+    )
     rows = _listed(lost).to_dict("records")
     for row in rows:
         print(f"{where}: {row['outcome']} {row['id']!r}: {row['reason']}", flush=True)
