@@ -257,6 +257,17 @@ def test_masks_of_test_images_must_have_the_palette_of_the_training_masks() -> N
     assert list(pd.read_csv("out/answers.csv")["mask"]) == ["truth/t.png"]
 
 
+def test_entries_that_no_pixel_has_are_no_hindrance_for_the_masks_of_test_images() -> None:
+    put(with_palette(INDICES, 0, RED, BLUE), suffix="tif")
+    config = config_of(mask_values="nonzero")
+    settings = {key: value for key, value in slices.task(config).items() if key != "name"}
+    table = masks.read("images", "masks")["train"].assign(height=4, width=6)
+    found = Segmentation.examine(table, None, "train", False, 1, **settings)
+    assert found.settled["mask_palette"]["indices"] == [0, 1, 2], "of 256 entries, most of them black"
+    again = Segmentation.examine(table, None, "data.test_answers", False, 1, **settings, **found.settled)
+    assert again.flaws == [""] * 4
+
+
 def test_a_mask_that_alpha_alone_holds_is_refused_not_empty() -> None:
     Image.fromarray(np.dstack([INDICES * 0] * 3 + [INDICES * 100])).save("m.png")
     with pytest.raises(

@@ -23,8 +23,8 @@ class Rule:
     values: str | Mapping[str, int]
     """See `goldfold.data.mask_values.values_of`."""
     ignore: Ignored = None
-    palette: str | Palette = "auto"
-    """``auto``, ``index`` or ``colour``, or the palette that the training masks share: by index, where these have it too."""
+    palette: str | Mapping[str, Sequence[int]] = "auto"
+    """``auto``, ``index`` or ``colour``; or, for other masks than the training masks, what `Masks.shared` is of those."""
 
 
 class Masks:
@@ -64,9 +64,12 @@ class Masks:
         return [sha256 if self.by_index or own is None else f"{sha256}-colour" for sha256, own in pairs]
 
     @property
-    def shared(self) -> Palette | None:
-        """The palette by whose indices all are read; None where that is not so."""
-        return max((file.palette for file in self.files), key=len) if self.by_index and self.files else None
+    def shared(self) -> dict[str, Sequence[int]] | None:
+        """The palette by whose indices all are read, unasked, and the indices that pixels have; None where it is not so."""
+        if not self.by_index or not self.files or self.rule.palette == "index":
+            return None
+        indices = sorted({index for file in self.files for index in file.indices})
+        return {"palette": max((file.palette for file in self.files), key=len), "indices": indices}
 
     @cached_property
     def contents(self) -> list[dict[int, int]]:
@@ -110,10 +113,12 @@ class Masks:
     def _read_by_index(self) -> bool:
         rule = self.rule
         levels = [value for value in ignored(rule.ignore) if value < colours.FIRST]
-        asked = rule.palette if isinstance(rule.palette, str) else "auto"
-        files = list(self.files)
-        if files and not isinstance(rule.palette, str):
-            files.insert(0, palettes.Used("the training masks", rule.palette, range(len(rule.palette))))
+        files, asked = list(self.files), rule.palette
+        if not isinstance(asked, str):
+            files = (
+                [palettes.Used("the training masks", list(asked["palette"]), asked["indices"]), *files] if files else []
+            )
+            asked = "auto"
         by_index = palettes.are_indices(files, asked, rule.values, bool(levels), self._plain(levels))
         if by_index and files:
             _refuse_colours(files, rule)
