@@ -228,6 +228,12 @@ def test_a_palette_of_colours_that_all_share_is_read_by_index() -> None:
         counted(classes=["a", "b"], ignore_value="#e0e0c0")
 
 
+def test_a_value_of_no_class_is_named_by_its_index_where_a_palette_is_read_by_index() -> None:
+    put(with_palette(INDICES, 0, RED, BLUE))
+    with pytest.raises(DataError, match=r"masks/0\.png has the value 2, no class \(see data\.mask_values\)$"):
+        counted(classes=["a"])
+
+
 def test_a_palette_without_colours_of_its_own_is_read_by_index_where_that_is_asked_for() -> None:
     put(with_palette(INDICES, 0, 0, 0), suffix="tif")
     with pytest.raises(DataError, match=r"entries 0 and 1 of the palette of masks/0\.tif are the same colour"):

@@ -83,13 +83,20 @@ def _may_have_colours(path: Path) -> bool:
 
 
 def _looked(paths: Sequence[str]) -> list[Any]:
-    """What `goldfold.data.masks.look` gives for each, in the order of the paths."""
+    """What `goldfold.data.masks.look` gives for each."""
+    if len(paths) <= FEW_FILES:
+        return [_look(path) for path in paths]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_look, paths, chunksize=16))
+
+
+def _look(path: str) -> Any:
     from goldfold.data.masks import look
 
-    if len(paths) <= FEW_FILES:
-        return [look(path) for path in paths]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(look, paths, chunksize=16))
+    try:
+        return look(path)
+    except OSError as error:
+        return [0, 0, "{}", "{}", "", 0, str(error)]
 
 
 def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
