@@ -83,6 +83,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
     found.doubts += doubts.about_unread(config.data.raw_paths())
+    found.doubts += doubts.about_masks(tables["train"], settings["task"])
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from goldfold.data import colours, run_masks, tiff_chain, tiffs
+from goldfold.data import colours, palettes, run_masks, smears, tiff_chain, tiffs
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import Roi, place
 from goldfold.data.limits import MOST_PIXELS, any_size, content_of, refuse_size
 from goldfold.data.looking import Seen, look_at, of_files
+from goldfold.data.palettes import Palette
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
 from goldfold.runtime.regular import MOST_BYTES, fault
@@ -32,8 +33,15 @@ COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 MOST_COLOURS = 1024
 """A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
+TOO_MANY = "holds {} colours; a mask has one a class, in a format without loss"
+BY_COLOUR = "colour:"
 SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
+
+
+def by_colour(path: str) -> str:
+    """What `decode_mask` takes for a file with a palette whose colours are the values."""
+    return BY_COLOUR + path
 
 
 def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
@@ -41,7 +49,8 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
     EXIF entry.
 
     Args:
-        path: a file; a folder of files, one an object, which are laid over one another as 255; or run lengths as text.
+        path: a file, or one as `by_colour` names it; a folder of files, one an object, which are laid over one another as
+            255; or run lengths as text.
         most_pixels: a file with more is not decoded; without it, one of any size is.
 
     Raises:
@@ -50,7 +59,13 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
     if run_masks.is_text(str(path)):
         return _decode_runs(str(path))
     if Path(path).is_dir():
-        return _laid_over(Path(path), most_pixels)
+        return _laid_over(_objects(Path(path), most_pixels))
+    mask, palette = _decode_file(str(path).removeprefix(BY_COLOUR), most_pixels)
+    return _coloured(mask, palette) if palette is not None and str(path).startswith(BY_COLOUR) else mask
+
+
+def _decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palette | None]:
+    """Pixel values, of a palette the indices, and the palette."""
     content = content_of(path)
     if not content:
         raise Undecodable("file is empty")
@@ -67,13 +82,19 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
             step = SPREAD.get(_raw_mode(image), 1)
             upright = ImageOps.exif_transpose(image)
             mask = _single_channel(np.asarray(upright), upright.mode)
-            return mask if step == 1 else mask // np.uint8(step)
+            return (mask if step == 1 else mask // np.uint8(step)), palettes.of_image(image)
     except UnidentifiedImageError as error:
         raise Undecodable("cannot be decoded as an image") from error
     except Undecodable:
         raise
     except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
         raise Undecodable(f"cannot be decoded: {error}") from error
+
+
+def _coloured(indices: Mask, palette: Palette) -> Mask:
+    """Numbers of the colours of a palette, in the fewest bits that hold them."""
+    mask = palettes.numbers(palette)[indices]
+    return mask if mask.max(initial=0) >= colours.FIRST else mask.astype(np.uint8)
 
 
 def _decode_runs(text: str) -> Mask:
@@ -83,20 +104,43 @@ def _decode_runs(text: str) -> Mask:
         raise Undecodable(str(error).rstrip(".")) from error
 
 
-def _laid_over(folder: Path, most_pixels: int | None) -> Mask:
-    """255 where any file of a folder is not 0."""
+def _laid_over(parts: Iterable[Mask]) -> Mask:
+    """255 where any part is not 0."""
     union: NDArray[np.bool_] | None = None
-    for name in _parts(folder):
-        try:
-            part = decode_mask(name, most_pixels) != 0
-        except Undecodable as error:
-            raise Undecodable(f"{Path(name).name} {error}") from error
-        if union is not None and part.shape != union.shape:
-            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
-        union = part if union is None else union | part
+    for part in parts:
+        union = part != 0 if union is None else union | (part != 0)
     if union is None:
         raise Undecodable("the folder holds no picture")
     return union.astype(np.uint8) * np.uint8(255)
+
+
+def _objects(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
+    """The masks of a folder, a file an object, all of one size."""
+    shape: tuple[int, ...] = ()
+    for name in _parts(folder):
+        try:
+            part = _object(name, most_pixels)
+        except Undecodable as error:
+            raise Undecodable(f"{Path(name).name} {error}") from error
+        if shape and part.shape != shape:
+            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+        shape = part.shape
+        yield part
+
+
+def _object(path: str, most_pixels: int | None) -> Mask:
+    """The mask of one object, of a palette by colour."""
+    mask, palette = _decode_file(path, most_pixels)
+    if palette is None:
+        return mask
+    coloured = _coloured(mask, palette)
+    if palettes.numbers(palette).max() < colours.FIRST:
+        is_doubtful = mask.any() and not coloured.any()
+    else:
+        is_doubtful = ((mask != 0) != (coloured != 0)).any()
+    if is_doubtful:
+        raise Undecodable("has a palette whose background is not both entry 0 and black; save it as grey, 0 and 255")
+    return coloured
 
 
 def _parts(path: str | Path) -> list[str]:
@@ -143,42 +187,82 @@ def values_in(mask: Mask) -> dict[int, int]:
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     values, numbers = np.unique(mask, return_counts=True)
     if len(values) > MOST_COLOURS:
-        raise Undecodable(f"holds {len(values)} colours; a mask has one a class, in a format without loss")
+        raise Undecodable(TOO_MANY.format(len(values)))
     return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
 def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
     """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
 
-    ``values`` is JSON, value -> number of its pixels.
+    ``values`` is JSON, value -> number of its pixels, of a palette by index.
 
     Args:
         paths: what `decode_mask` takes.
         workers: processes that decode.
         most_pixels: a mask of more is not decoded, and is unsound.
     """
+    return _seen(paths, workers, most_pixels)[["path", "sha256", "height", "width", "values", "reason"]]
+
+
+def scan_edges(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
+    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
+
+    ``edges`` is JSON of `goldfold.data.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
+    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
+    together in ``edges`` and ``values``, and the reason says it.
+    """
+    return _seen(paths, workers, most_pixels)[["path", "edges", "palette", "n_colours"]]
+
+
+def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
     names = sorted(set(paths))
     look_so = look if most_pixels <= MOST_PIXELS else partial(look, most_pixels=most_pixels)
     seen = look_at(names, look_so, workers, digests_of=_digests)
     rows = [
         (name, digest, *found)
         for name in names
-        for digest, found in [seen.get(name) or ("", [0, 0, "{}", f"file is {fault(name, MOST_BYTES)}"])]
+        for digest, found in [seen.get(name) or ("", [0, 0, "{}", "{}", "", 0, f"file is {fault(name, MOST_BYTES)}"])]
     ]
-    return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
+    columns = ("path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason")
+    return pd.DataFrame(rows, columns=columns)
 
 
 def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
-    """Height, width, values and what is wrong with one mask."""
+    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
     try:
-        mask = decode_mask(path, most_pixels)
-        return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
+        if not run_masks.is_text(path) and Path(path).is_dir():
+            return _look_at_objects(Path(path), most_pixels)
+        mask, palette = (_decode_runs(path), None) if run_masks.is_text(path) else _decode_file(path, most_pixels)
     except Undecodable as error:
-        return [0, 0, "{}", str(error)]
+        return [0, 0, "{}", "{}", "", 0, str(error)]
+    picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
+    edges, n, reason = smears.edges_of(mask, picture), 0, ""
+    if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
+        n, reason = len(edges), TOO_MANY.format(len(edges))
+        edges = smears.binned(edges)
+    values = {value: counts[0] for value, counts in edges.items()}
+    return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
+
+
+def _look_at_objects(folder: Path, most_pixels: int) -> Seen:
+    """The same of a folder, a file an object."""
+    edges: list[smears.Edges] = []
+
+    def watched() -> Iterator[Mask]:
+        for part in _objects(folder, most_pixels):
+            edges.append(smears.edges_of(part))
+            yield part
+
+    mask = _laid_over(watched())
+    return [*mask.shape, _json(values_in(mask)), _json(smears.summed(edges)), "", 0, ""]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
-    """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
+    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
     parts = {
         name: _parts(name)
         for name in names
@@ -187,11 +271,8 @@ def _digests(names: Iterable[str]) -> dict[str, str]:
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
-        lines = (
-            ["text", name]
-            if run_masks.is_text(name)
-            else [f"{Path(part).name} {of_part.get(part) or fault(part, MOST_BYTES)}" for part in found]
-        )
+        is_text = run_masks.is_text(name)
+        lines = ["text", name] if is_text else sorted(of_part.get(part) or fault(part, MOST_BYTES) for part in found)
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
 
@@ -208,6 +289,12 @@ def _refuse_deep_colour(image: Image.Image, content: bytes) -> None:
         raise Undecodable("a 16-bit picture with colour or alpha, single-channel masks are needed")
 
 
+def _refuse_alpha_alone(channels: NDArray[Any], alpha: NDArray[Any]) -> None:
+    """Alpha counts for nothing, so a mask that it alone holds would be read as empty."""
+    if (alpha != alpha.flat[0]).any() and (channels == channels[0, 0]).all():
+        raise Undecodable("is of one colour, and its alpha alone differs; save the alpha as a grey picture")
+
+
 def _raw_mode(image: Image.Image) -> str:
     """How the pixels of the file are packed."""
     tiles: Any = getattr(image, "tile", [])
@@ -219,6 +306,8 @@ def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
     """The one channel of decoded pixels of a Pillow mode."""
     if mode in COLOUR:
         channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
+        if mode in ("LA", "RGBA"):
+            _refuse_alpha_alone(channels, pixels[..., -1])
         differ = (channels != channels[..., :1]).any()
         return colours.numbers_of(channels) if differ else channels[..., 0]
     if mode in ("1", "L", "P"):
