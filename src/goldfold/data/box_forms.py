@@ -58,15 +58,14 @@ def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], 
     wrong = _misfits(FORMS[form](given), of)
     if wrong.mean() < SHARE:
         return
-    for other in FORMS:
-        n_other = int(_misfits(FORMS[other](given), of).sum())
-        if other != form and (n_other == 0 or (wrong.mean() > 0.5 and n_other < 0.02 * len(known))):
-            first = given[int(wrong.argmax())].tolist()
-            raise DataError(
-                f"{where}: {int(wrong.sum()):,} of {count(len(known), 'box', 'boxes')} do not fit their images as {form}, "
-                f"which is how they are read, first {first}; as {other} {'all' if n_other == 0 else 'nearly all'} would. "
-                f"Convert them to {form}."
-            )
+    n_of = {other: int(_misfits(FORMS[other](given), of).sum()) for other in FORMS if other != form}
+    fits = [other for other, n in n_of.items() if n == 0 or (wrong.mean() > 0.5 and n < 0.02 * len(known))]
+    if fits:
+        raise DataError(
+            f"{where}: {int(wrong.sum()):,} of {count(len(known), 'box', 'boxes')} do not fit their images as {form}, which is "
+            f"how they are read, first {given[int(wrong.argmax())].tolist()}; as {' or '.join(fits)} they would. Convert them "
+            f"to {form}."
+        )
 
 
 def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:

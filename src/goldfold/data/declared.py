@@ -45,7 +45,7 @@ def settle(table: pd.DataFrame, said: pd.DataFrame | None, split: str, leaves_ou
     for _, own in said.groupby(said.groupby("path").cumcount()):
         sizes = table[["path"]].merge(own, on="path", how="left")[["width", "height"]].to_numpy(dtype=float)
         table, notes, wrong = _settled(table, sizes, split, leaves_out)
-        reasons[wrong] = [f"has not the size of its annotation, {w:.0f} x {h:.0f} pixels" for w, h in sizes[wrong]]
+        reasons[wrong] = [f"differs from the size in its annotation, {w:.0f} x {h:.0f} pixels" for w, h in sizes[wrong]]
         if notes:
             return Settled(table, reasons, notes)
     return Settled(table, reasons)
@@ -158,9 +158,9 @@ def _refuse(
     (width, height), (w, h) = true[row], sizes[row]
     n = int(wrong.sum())
     raise DataError(
-        f"{split}: {n:,} of {count(n_known, 'image')} {noun(n, 'has', 'have')} not the width and height that "
-        f"{noun(n, 'its annotation says', 'their annotations say')}, first {table['id'].iloc[row]!r} "
-        f"({table['path'].iloc[row]}: {width} x {height} pixels, said {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}"
+        f"{split}: {n:,} of {count(n_known, 'image')} {noun(n, 'differs', 'differ')} from the width and height in "
+        f"{noun(n, 'its annotation', 'their annotations')}, first {table['id'].iloc[row]!r} ({table['path'].iloc[row]}: "
+        f"{width} x {height} pixels, annotated as {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}"
     )
 
 

@@ -81,9 +81,10 @@ def _below(every: Named, names: str, train: str, content: dict[str, Any], bases:
         if (place := _place(entry, bases)) is not None:
             tests.add(_named(place, bases))
     rest = {root + name for name in files_below(Path(train), SUFFIXES)} - set(every.images) - set(tests.images)
-    n = count(len(rest), "image")
-    notes = [f"{n} below {train} not among train, val and test of {names}: not learnt from, first {min(rest)[len(root):]!r}"]
-    return Learnt(every, notes if rest else [])
+    if not rest:
+        return Learnt(every)
+    n, first = count(len(rest), "image"), min(rest)[len(root) :]
+    return Learnt(every, [f"{n} below {train} not among train, val and test of {names}: not learnt from, first {first!r}"])
 
 
 def tested(path: str, train: str) -> list[str] | str:
