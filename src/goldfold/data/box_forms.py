@@ -31,7 +31,11 @@ def _centre(numbers: Numbers) -> Numbers:
     return np.hstack([numbers[:, :2] - numbers[:, 2:] / 2, numbers[:, :2] + numbers[:, 2:] / 2])
 
 
-FORMS: dict[str, Callable[[Numbers], Numbers]] = {CORNERS: lambda numbers: numbers, TOP_LEFT: _top_left, CENTRE: _centre}
+FORMS: dict[str, Callable[[Numbers], Numbers]] = {
+    CORNERS: lambda numbers: numbers,
+    TOP_LEFT: _top_left,
+    CENTRE: _centre,
+}
 """Numbers of each form -> x1, y1, x2, y2."""
 
 
@@ -74,7 +78,8 @@ def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
     far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
     low, high = corners[:, :2], corners[:, 2:]
     within = (corners >= -far).all(axis=1) & (corners <= limits + far).all(axis=1)  # numbers that are none are not
-    return ~(within & (high > low).all(axis=1))
+    sound: NDArray[np.bool_] = within & (high > low).all(axis=1)
+    return np.logical_not(sound)
 
 
 def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:
