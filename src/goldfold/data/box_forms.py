@@ -77,9 +77,8 @@ def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
     limits = np.tile(sizes, 2)
     far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
     low, high = corners[:, :2], corners[:, 2:]
-    within = (corners >= -far).all(axis=1) & (corners <= limits + far).all(axis=1)  # numbers that are none are not
-    sound: NDArray[np.bool_] = within & (high > low).all(axis=1)
-    return np.logical_not(sound)
+    sound = np.hstack([corners >= -far, corners <= limits + far, high > low])  # nothing is true of NaN
+    return np.asarray(~sound.all(axis=1), dtype=np.bool_)
 
 
 def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:
