@@ -19,6 +19,8 @@ FEWEST = 5
 SHARE = 0.1
 """Share of the boxes that must not fit their images as they are read, where all fit in another form."""
 ROUNDING_SHARE = 0.01
+UNKNOWN = (1_000_000, 1_000_000)
+"""Stands for a size that is not known."""
 SMALL_PX = 8
 """Side of an image in which boxes of less than a pixel prove nothing."""
 
@@ -52,13 +54,14 @@ def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], 
         sizes: (width, height) of the image of each box in the unit of the numbers, None where it is not known.
         form: as what they are read.
     """
+    if form != CENTRE and len(numbers) >= FEWEST:
+        of_all = np.array([size or UNKNOWN for size in sizes], dtype=np.float64)
+        _refuse_shares(np.array(numbers, dtype=np.float64).reshape(-1, 4), of_all, where)
     known = [row for row, size in enumerate(sizes) if size is not None]
     if len(known) < FEWEST:
         return
     given = np.array([numbers[row] for row in known], dtype=np.float64).reshape(-1, 4)
     of = np.array([sizes[row] for row in known], dtype=np.float64)
-    if form != CENTRE:
-        _refuse_shares(given, of, where)
     wrong = _misfits(FORMS[form](given), of)
     if wrong.mean() < SHARE:
         return
