@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -104,6 +105,55 @@ def _about_black(train: pd.DataFrame, rule: Any, ignore: Any) -> Iterator[str]:
             f"black, {n_black / n:.2%} of the pixels, in {masks}, is no class of data.mask_values, so it is the background; "
             f'if it is what nobody labelled, set data.ignore_value: "#000000", and if it is a class, name it'
         )
+
+
+def about_repeated(train: pd.DataFrame) -> Iterator[str]:
+    """Boxes that a training image has twice, with one label or with two."""
+    if "boxes" not in train:
+        return
+    from goldfold.data.boxes import from_text, repeated
+
+    same, two = Counter[str](), Counter[str]()
+    for id, text in zip(train["id"], train["boxes"], strict=True):
+        labels, corners = from_text(text)
+        same[id] = sum(first is not None for first in repeated(labels, corners))
+        two[id] = sum(first is not None for first in repeated([""] * len(labels), corners)) - same[id]
+    same, two = +same, +two
+    if same:
+        n, are = count(same.total(), "box", "boxes"), noun(same.total(), "is", "are")
+        yield (
+            f"{n} of {count(len(same), 'training image')} {are} listed twice, first in {next(iter(same))!r}: each model is "
+            f"scored as if it missed one of the two; data.on_bad_label: drop leaves the second out"
+        )
+    if two:
+        n, are = count(two.total(), "box", "boxes"), noun(two.total(), "is", "are")
+        yield f"{n} of {count(len(two), 'training image')} {are} listed with two classes, first in {next(iter(two))!r}"
+
+
+def about_rare_boxes(train: pd.DataFrame, classes: list[str], n_folds: int) -> Iterator[str]:
+    """Classes with boxes in fewer training images than there are folds, and what to write to leave them out."""
+    if "boxes" not in train:
+        return
+    from goldfold.data.boxes import from_text
+
+    images = Counter(label for text in train["boxes"] for label in set(from_text(text)[0]))
+    rare = [name for name in classes if images[name] < n_folds]
+    if rare:
+        n = count(len(rare), "class has", "classes have")
+        yield (
+            f"{n} boxes in fewer images than the {n_folds} folds, first {rare[0]!r} in {count(images[rare[0]], 'image')}: some "
+            f"folds are scored on {noun(len(rare), 'it', 'them')} unlearnt, or not at all" + leaving_out(rare, classes)
+        )
+
+
+def leaving_out(rare: list[str], classes: list[str]) -> str:
+    """What to write into the config so that boxes of some classes are left out; empty where none would stay."""
+    import yaml
+
+    left = [name for name in classes if name not in rare]
+    listed = yaml.safe_dump(left, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
+    them = noun(len(rare), "it", "them")
+    return f". To leave {them} out, write under data: classes: {listed} and on_bad_label: drop" if left else ""
 
 
 def about_unread(folders: Iterable[str]) -> Iterator[str]:
