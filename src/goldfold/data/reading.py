@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.data.index_column import is_index, may_be_ids
 from goldfold.runtime.errors import DataError, nearest
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -37,6 +38,20 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     if table.empty:
         raise DataError(f"{key}: {path} has no rows.")
     return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def without_index(table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` without the leading columns that number its rows, for readers that take the first column for the ids.
+
+    Where no column after them may name images, the numbers are the ids, and stay.
+    """
+    values = [column.fillna("").tolist() for _, column in table.items()]
+    are_indices = [is_index(str(name), cells) for name, cells in zip(table.columns, values, strict=True)]
+    first = are_indices.index(False) if False in are_indices else 0
+    if first > len(values) - 2 or not may_be_ids(values[first]):
+        first = 0
+    kept = [place for place in range(first, len(values)) if not are_indices[place] or any(values[place])]
+    return table.iloc[:, kept]
 
 
 def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:

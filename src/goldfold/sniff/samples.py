@@ -4,7 +4,7 @@ from typing import Any
 
 from goldfold import tasks
 from goldfold.data.files import without_suffix
-from goldfold.data.reading import read_csv
+from goldfold.data.reading import read_csv, without_index
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.numbers import number_of
 from goldfold.sniff.choices import Values, metric
@@ -69,7 +69,7 @@ def _form(tree: Tree, layout: Layout, sample: Table) -> None:
     form_settings = {"format": "auto", "id_column": "id", "label_column": "label"}
     task = tasks.build({**settings, "name": layout.task}, classes)
     score = str(metric(layout).value)
-    form = task.form(read_csv(path, "submission.sample"), path, form_settings, score)
+    form = task.form(without_index(read_csv(path, "submission.sample")), path, form_settings, score)
     try:
         task.refuse_doubts(None, score, form)
     except DataError:
