@@ -24,6 +24,7 @@ CACHED = ("id", "path", "sha256")
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
+    rare_classes: str = "fail",
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
@@ -50,7 +51,7 @@ def run(
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance)
+    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=rare_classes)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
