@@ -29,7 +29,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_emptied(parts, results.tables["train"]),
         *(doubts.about_files(paths, data["scale_16bit"]) if (paths := _paths(results)) else ()),
         *doubts.about_crops(counts(results.tables)),
-        *doubts.about_copies(_rows(clusters), policy),
+        *doubts.about_copies(_rows(clusters), policy, n_images["train"]),
         *doubts.about_groups(results.test_groups),
         *doubts.about_classes(by_class),
     ]

@@ -98,7 +98,7 @@ def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], lea
     write_if_changed(out / "summary.csv", summary.to_csv())
     print(summary.to_string(), flush=True)
     name, fold, value = worst(far)
-    print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%}", flush=True)
+    print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%} of that share", flush=True)
     for number, part in enumerate(learnt):
         left_out = int((~part & (numbers != number)).sum())
         if left_out:

@@ -23,10 +23,10 @@ EVEN = 0.005
 """Part of an even share that is not worth a change of folds."""
 
 
-def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix) -> bool:
-    """Whether what each fold has of each column is off by less than the column's ``grain``, or by half a per cent."""
+def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix, part: float = EVEN) -> bool:
+    """Whether what each fold has of each column is off by less than the column's ``grain``, or ``part`` of its share."""
     shares = _shares(amounts, n_folds)
-    allowed = np.maximum(grain - 1e-9, EVEN * shares)
+    allowed = np.maximum(grain - 1e-9, part * shares)
     return bool((np.abs(_held(amounts, folds, n_folds) - shares) <= allowed).all())
 
 
@@ -56,7 +56,9 @@ def _unevenness(parts: Matrix) -> Matrix:
     return off.max(axis=(1, 2)) + np.ptp(sizes, axis=1) + by_image / 2 + spread
 
 
-def evened(amounts: Matrix, folds: Folds, n_folds: int, seed: int, grain: Matrix | float = 1.0) -> Folds:
+def evened(
+    amounts: Matrix, folds: Folds, n_folds: int, seed: int, grain: Matrix | float = 1.0, part: float = EVEN
+) -> Folds:
     """``folds`` where they are even already, else more even ones; the same for the same seed.
 
     Descends by single moves and swaps on the squares of all deviations, then again from disturbed copies of the best
@@ -65,8 +67,9 @@ def evened(amounts: Matrix, folds: Folds, n_folds: int, seed: int, grain: Matrix
     Args:
         amounts: (units, columns), the last one the images; see `unevenness`.
         grain: (columns,) or one for all: what even folds may be off by, such as an image of a class.
+        part: of an even share, what they may be off by.
     """
-    if is_even(amounts, folds, n_folds, np.asarray(grain)):
+    if is_even(amounts, folds, n_folds, np.asarray(grain), part):
         return folds
     amounts = amounts[:, amounts.sum(axis=0) > 0]
     draw = np.random.default_rng([seed, 1])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.splits.even import evened
+from goldfold.data.splits.even import EVEN, evened
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.runtime.errors import DataError
 
@@ -53,7 +53,7 @@ def evened_units(
     """``folds``, none of which parts a unit, made more even where they are off by the least image of a class or more.
 
     Args:
-        slack: how many such images they may be off by.
+        slack: how many such images they may be off by, or times half a per cent.
     """
     number, names = pd.factorize(units, sort=True)
     of_image = content.assign(**{NOTHING: ~(content > 0).any(axis=1), IMAGE: 1}).to_numpy(dtype=float)
@@ -61,7 +61,7 @@ def evened_units(
     grain = np.where(of_image > 0, of_image, np.inf).min(axis=0, initial=np.inf)
     of_unit = np.empty(len(names), dtype=np.int64)
     of_unit[number] = folds
-    return evened(amounts, of_unit, n_folds, seed, slack * grain)[number]
+    return evened(amounts, of_unit, n_folds, seed, slack * grain, slack * EVEN)[number]
 
 
 def sums(content: NDArray[np.float64], number: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
