@@ -596,3 +596,59 @@ def test_no_fold_learns_from_a_copy_of_what_it_is_scored_on() -> None:
     table = pd.DataFrame({"id": list("abcdef"), "fold": list("001122"), "copies": ["x", "", "x", "", "", ""]})
     learnt = training(table, table["fold"].to_numpy(np.int64), 3, "predefined")
     assert learnt.astype(int).tolist() == [[0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 0, 0]]
+
+
+# --- classes of too few images
+
+
+def tailed(**columns: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """30 images of two classes, one of a third and two of a fourth."""
+    kinds = ["cat", "dog"] * 15 + ["owl", "elk", "elk"]
+    table = pd.DataFrame({"id": [f"i{number:02d}" for number in range(33)], "label": kinds, **columns})
+    return table, pd.DataFrame({name: (table["label"] == name).astype(int) for name in ("cat", "dog", "owl", "elk")})
+
+
+@pytest.mark.parametrize("splitter", ["stratified", "multilabel_stratified", "stratified_group"])
+def test_rare_classes_are_refused_learnt_from_alone_or_spread(splitter: str) -> None:
+    groups = {"group": [f"g{number:02d}" for number in range(33)]} if splitter == "stratified_group" else {}
+    table, amounts = tailed(**groups)
+    with pytest.raises(
+        DataError, match=r"class 'owl' has 1 images, fewer than folds.n_folds: 3 .* set folds.rare_classes"
+    ):
+        split(table, amounts, splitter, 3, 0)
+    kept = split(table, amounts, splitter, 3, 0, rare_classes="train_only")
+    assert kept[30:].tolist() == [-1, -1, -1]
+    assert training(table, kept, 3, splitter)[:, 30:].all(), "learnt from in every fold"
+    spread = split(table, amounts, splitter, 3, 0, rare_classes="spread")
+    assert set(spread) == {0, 1, 2}
+    assert spread[31] != spread[32]
+    assert np.bincount(spread).tolist() == [11, 11, 11]
+
+
+def test_a_policy_for_rare_classes_changes_nothing_where_there_are_none() -> None:
+    table = table_of(60)
+    found = [folds_of(table, "stratified", rare_classes=policy) for policy in ("fail", "train_only", "spread")]
+    assert (found[0] == found[1]).all()
+    assert (found[0] == found[2]).all()
+
+
+def test_all_classes_may_be_rare() -> None:
+    table = pd.DataFrame({"id": [f"i{number:02d}" for number in range(40)]})
+    amounts = pd.DataFrame(np.kron(np.eye(20, dtype=int), np.ones((2, 1), int)), columns=[f"c{n}" for n in range(20)])
+    found = split(table, amounts, "stratified", 5, 0, rare_classes="spread")
+    assert np.bincount(found).tolist() == [8] * 5
+    assert (found[::2] != found[1::2]).all(), "each class is in two folds"
+
+
+def test_a_class_of_one_group_may_be_learnt_from_alone() -> None:
+    table, amounts = tailed(group=[f"g{number // 3}" for number in range(30)] + ["h", "i", "i"])
+    kept = split(table, amounts, "stratified_group", 2, 0, rare_classes="train_only")
+    assert kept[30:].tolist() == [-1, -1, -1]
+
+
+def test_objects_of_a_rare_class_take_their_image_out_of_validation() -> None:
+    table = pd.DataFrame({"id": [f"i{number:02d}" for number in range(20)]})
+    amounts = pd.DataFrame({"cell": np.arange(20) % 4 + 1, "rare": [3, *[0] * 19]})
+    assert split(table, amounts, "stratified", 4, 0, rare_classes="train_only")[0] == -1
+    spread = split(table, amounts, "stratified", 4, 0, rare_classes="spread")
+    assert sorted(np.bincount(spread)) == [5, 5, 5, 5]

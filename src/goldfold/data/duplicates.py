@@ -16,7 +16,7 @@ from goldfold.data.together import components
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
 ORDER = {"train": 0, "test": 1, "unlabeled": 2}
 MAX_DISTANCE, MIN_CORRELATION = 6, 0.97
-SCENE, LEAST_OF_SCENE = 0.03, 10
+SCENE, LEAST_OF_SCENE = 0.03, 4
 """Share and number of the files from which on a group of near copies is a scene, such as a fixed camera's."""
 MOST_CHANGE = 0.35
 """Change, in standard deviations of the thumbnail, from which on two images of a scene are no copies: resized by half

@@ -12,7 +12,14 @@ from goldfold.data.splits.multilabel import multilabel_stratified, multilabel_st
 from goldfold.data.splits.ordered import ordered, ordered_blocks
 from goldfold.data.splits.predefined import listed, predefined
 from goldfold.data.splits.rare import rare, rows_of
-from goldfold.data.splits.stratified import evened_units, group, refuse_small_classes, stratified, stratified_group
+from goldfold.data.splits.stratified import (
+    evened_units,
+    group,
+    is_labels,
+    refuse_small_classes,
+    stratified,
+    stratified_group,
+)
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
 from goldfold.data.together import joined, reunited
@@ -40,7 +47,7 @@ UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
 """Splitters that do not go by an earlier split: the user, or the order, says where each image belongs."""
 
 SLACK = 2.5
-"""Images by which folds may be off after copies were reunited before others move too."""
+"""Images by which folds of labels may be off after copies were reunited before others move too."""
 
 
 def split(
@@ -109,7 +116,8 @@ def _with_copies(
         return numbers
     amounts = {"group": content.iloc[:, :0], "stratified": content, "stratified_group": content}
     shares = amounts.get(splitter, (content > 0).astype(int))
-    return evened_units(shares, joined(table)["group"], whole, n_folds, seed, SLACK)
+    slack = SLACK if splitter == "stratified" and is_labels(content) else 1.0
+    return evened_units(shares, joined(table)["group"], whole, n_folds, seed, slack)
 
 
 def _united(table: pd.DataFrame, mine: NDArray[np.int64]) -> pd.DataFrame:

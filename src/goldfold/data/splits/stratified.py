@@ -21,7 +21,7 @@ def stratified(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: i
     """Each fold has each class in about its share."""
     from sklearn.model_selection import StratifiedKFold
 
-    if not _is_labels(content) or content.sum().max() < n_folds:
+    if not is_labels(content) or content.sum().max() < n_folds:
         return _shared_out(content, pd.Series(range(len(table))), n_folds, seed)
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -71,7 +71,7 @@ def sums(content: NDArray[np.float64], number: NDArray[np.int64], n_units: int) 
     return amounts
 
 
-def _is_labels(content: pd.DataFrame) -> bool:
+def is_labels(content: pd.DataFrame) -> bool:
     """Whether each image has one class, once."""
     return bool((content.sum(axis=1) == 1).all() and (content.max(axis=1) == 1).all())
 
@@ -83,7 +83,7 @@ def _shared_out(content: pd.DataFrame, groups: "pd.Series[Any]", n_folds: int, s
     samples are the objects, kept together by image (or its group); pixels are counted in pieces of a quarter of what an
     image of the class has on average; each image is one more sample, so that images are balanced too.
     """
-    counts = content if _is_labels(content) else _pieces(content)
+    counts = content if is_labels(content) else _pieces(content)
     number, names = pd.factorize(groups, sort=True)
     of_unit = stratified_units(
         sums(counts[sorted(counts.columns)].to_numpy(dtype=float), number, len(names)), n_folds, seed
