@@ -89,7 +89,7 @@ def _small(layout: Layout) -> Iterator[Doubt]:
     if single:
         yield Doubt(
             f"{count(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
-            f"validation. Add images, or merge or remove the class.",
+            f"validation. Add images, merge or remove the class, or set folds.rare_classes: train_only or spread.",
             stops=True,
         )
     small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]

@@ -113,8 +113,9 @@ def refuse_small_classes(content: pd.DataFrame, n_folds: int) -> None:
     if len(small):
         raise DataError(
             f"class {small.index[0]!r} has {small.iloc[0]} images, fewer than folds.n_folds: {n_folds} "
-            f"({len(small)} such classes). Lower n_folds, add images, merge or remove the class, or set folds.rare_classes: "
-            f"train_only (such images are learnt from and never validated) or spread (each is validated by some fold)."
+            f"({len(small)} such classes). Lower n_folds, add images, or merge or remove the class. "
+            f"Or let them be: folds.rare_classes: train_only (their images are learnt from and never validated) or spread "
+            f"(each is validated by one fold)."
         )
 
 
