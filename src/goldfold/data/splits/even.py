@@ -11,7 +11,7 @@ MOST_UNITS = 3000
 """Units that are tried at a time; of more, those are drawn that hold the rare classes, and others by chance."""
 TRIED = 40
 """Units of a fold that are tried in swaps with as many of another."""
-WORK = 60_000_000
+WORK = 40_000_000
 """Units times folds times classes that a search may look at: some half a second."""
 FEW_UNITS = 60
 """Up to so many, all moves and swaps are tried."""
@@ -69,9 +69,10 @@ def evened(
         grain: (columns,) or one for all: what even folds may be off by, such as an image of a class.
         part: of an even share, what they may be off by.
     """
-    if is_even(amounts, folds, n_folds, np.asarray(grain), part):
+    there = amounts.sum(axis=0) > 0
+    amounts, grain = amounts[:, there], np.broadcast_to(np.asarray(grain), there.shape)[there]
+    if is_even(amounts, folds, n_folds, grain, part):
         return folds
-    amounts = amounts[:, amounts.sum(axis=0) > 0]
     draw = np.random.default_rng([seed, 1])
     tried = _candidates(amounts, draw)
     search = _Search(amounts[tried], folds[tried], _held(amounts, folds, n_folds), _shares(amounts, n_folds))
@@ -83,7 +84,7 @@ def evened(
         steps -= search.flatten(steps)
         if (found := search.unevenness()) < least - 1e-9:
             best, least = search.folds.copy(), found
-        if steps <= 0 or len(tried) < 2:
+        if steps <= 0 or len(tried) < 2 or search.is_even(grain):
             break
         if kick % 3 == 2:
             search.start_from(best)
@@ -101,12 +102,15 @@ class _Search:
         self.weights[-1] = SIZE_WEIGHT
         self.units = amounts / shares * self.weights
         self.squares = (self.units**2).sum(axis=1)
-        self.folds = folds.copy()
+        self.folds, self.shares = folds.copy(), shares
         self.off = (held / shares - 1) * self.weights
         self.rows = np.arange(len(amounts))
 
     def unevenness(self) -> float:
         return float(_unevenness((self.off / self.weights + 1)[None])[0])
+
+    def is_even(self, grain: Matrix) -> bool:
+        return bool((np.abs(self.off / self.weights * self.shares) < grain - 1e-9).all())
 
     def start_from(self, folds: Folds) -> None:
         for unit in np.flatnonzero(folds != self.folds):
