@@ -70,8 +70,8 @@ def evened(
         part: of an even share, what they may be off by.
     """
     there = amounts.sum(axis=0) > 0
-    amounts, grain = amounts[:, there], np.broadcast_to(np.asarray(grain), there.shape)[there]
-    if is_even(amounts, folds, n_folds, grain, part):
+    amounts, grains = amounts[:, there], np.broadcast_to(np.asarray(grain, dtype=float), there.shape)[there]
+    if is_even(amounts, folds, n_folds, grains, part):
         return folds
     draw = np.random.default_rng([seed, 1])
     tried = _candidates(amounts, draw)
@@ -84,7 +84,7 @@ def evened(
         steps -= search.flatten(steps)
         if (found := search.unevenness()) < least - 1e-9:
             best, least = search.folds.copy(), found
-        if steps <= 0 or len(tried) < 2 or search.is_even(grain):
+        if steps <= 0 or len(tried) < 2 or search.is_even(grains):
             break
         if kick % 3 == 2:
             search.start_from(best)
