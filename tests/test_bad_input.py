@@ -12,10 +12,13 @@ import pytest
 
 from conftest import FORM, TASK
 from goldfold.data import sources
-from goldfold.data.classes import refuse_unordered
+from goldfold.data.classes import classes_of, natural_order, one_number, refuse_unordered
 from goldfold.data.predictions import save
 from goldfold.data.splits import split as split_into
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import number_of
+from goldfold.sniff.columns import columns_of
+from goldfold.sniff.tables import Table
 from goldfold.stages import folds, manifest, submit
 from goldfold.tasks.classification import Classification
 
@@ -198,6 +201,29 @@ def test_classes_that_are_numbers_are_ordered_by_value_and_stay_text(raw: Raw) -
     values = iter(["10", "9", "2", "01"] * 3)
     made = raw.manifest(rows=raw.rows(**{id: next(values) for id in raw.labels}))
     assert made["classes"] == ["01", "2", "9", "10"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["1_1", "11"], ["0x10", "16"], ["9007199254740992", "9007199254740993"], ["nan", "NaN"], ["1e999", "1e9999"],
+     ["True", "1"], ["1d", "1"], ["1e", "1"]],
+)  # fmt: skip
+def test_names_that_only_python_takes_for_one_number_are_two_classes(names: list[str]) -> None:
+    assert sorted(classes_of(pd.Series(names), None, "train")) == sorted(names)
+    assert list(one_number(names)) == []
+
+
+@pytest.mark.parametrize("names", [["1.0", "1"], ["1e5", "100000"], ["+1", "1"], ["１２", "12"], [".5", "0.50"]])
+def test_one_number_in_two_spellings_is_refused(names: list[str]) -> None:
+    with pytest.raises(DataError, match=r"are one number\. Write them alike, or name both in data\.classes"):
+        classes_of(pd.Series(names), None, "train")
+
+
+def test_text_that_is_no_decimal_number_is_a_name_for_all_readers() -> None:
+    assert natural_order(["1_1", "12", "2"]) == ["2", "12", "1_1"]
+    assert columns_of(Table("t.csv", ["id", "y"], [[f"a{n}", f"{n}_{n}"] for n in range(30)])).target is None
+    assert number_of("-1.5e2") == -150
+    assert [number_of(text) for text in ("1_1", "inf", "nan", "", "١", "1 2", "0x10")] == [None] * 7
 
 
 # --- ids

@@ -402,12 +402,10 @@ def test_a_class_of_one_box_neither_ends_the_split_nor_lowers_the_folds() -> Non
     table = pd.DataFrame({"id": [str(number) for number in range(20)]})
     content = pd.DataFrame({"cat": [1] * 20, "dog": [2] * 20, "rare": [1] + [0] * 19})
     for splitter in ("stratified", "multilabel_stratified"):
-        folds = split(table, content, splitter, 5, 0, spares_rare=True)
+        folds = split(table, content, splitter, 5, 0, rare_classes="spread")
         assert sorted(np.bincount(folds)) == [4] * 5
     with pytest.raises(DataError, match="class 'rare' has 1 images, fewer than folds"):
         split(table, content, "stratified", 5, 0)
-    with pytest.raises(DataError, match="class 'rare' has 1 images, fewer than folds"):
-        split(table, content[["rare"]], "stratified", 5, 0, spares_rare=True)
 
 
 def test_what_leaves_a_rare_class_out_is_a_line_to_paste() -> None:

@@ -1,3 +1,5 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -7,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.data import hamming
+from goldfold.data import duplicates, hamming
+from goldfold.data.boxes import to_text
 from goldfold.data.duplicates import find
 from goldfold.data.hamming import near_pairs
 from goldfold.data.perceptual import FLAT, perceptual_hash, signature
+from goldfold.data.target_maps import boxes_map, differ, mask_map
 from goldfold.data.together import components
 from goldfold.runtime.errors import DataError
 
@@ -99,3 +103,82 @@ def test_thumbnails_that_differ_are_no_copies_though_hashes_agree() -> None:
 
 def test_without_images_nothing_is_found() -> None:
     assert find(copies().iloc[:0]).empty
+
+
+# --- a fixed camera, and targets that differ
+
+
+def board(seed: int, squares: list[int]) -> np.ndarray:
+    """A place seen by a fixed camera, with a piece on each of 64 squares that is named."""
+    image = scene(1000, (128, 128))
+    for square in squares:
+        row, column = divmod(square, 8)
+        centre = column * 16 + 8, row * 16 + 8
+        cv2.circle(image, centre, 6, (0, 0, 0) if image[centre[1], centre[0]].mean() > 127 else (255, 255, 255), -1)
+    noise = np.random.default_rng(seed).normal(0, 2, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def as_jpeg(image: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+
+
+def test_a_fixed_camera_is_a_scene_of_which_copies_alone_are_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    boards = [row("train", f"b{n:02d}", board(n, [n])) for n in range(40)]
+    others = [row("train", f"o{n:02d}", scene(n, (64, 64))) for n in range(60)]
+    copy = row("train", "copy", as_jpeg(board(7, [7])))
+    table = pd.DataFrame([*boards, *others, copy])
+    found = find(table)
+    assert found[["id", "kind", "nearest"]].to_numpy().tolist() == [
+        ["b07", "near", "train:copy"], ["copy", "near", "train:b07"]
+    ]  # fmt: skip
+    monkeypatch.setattr(duplicates, "SCENE", 2.0)
+    assert find(table).groupby("cluster").size().max() > 5, "by look alone they are one group"
+
+
+def test_a_scene_keeps_what_is_the_same_file() -> None:
+    boards = [row("train", f"b{n:02d}", board(n, [n])) for n in range(40)]
+    twin = {**boards[3], "id": "twin"}
+    assert find(pd.DataFrame([*boards, twin]))[["id", "kind"]].to_numpy().tolist() == [
+        ["b03", "exact"],
+        ["twin", "exact"],
+    ]
+
+
+def test_near_copies_with_other_boxes_are_none_and_the_same_file_is() -> None:
+    rows = [row("train", "a", scene(1)), row("train", "b", as_jpeg(scene(1))), row("train", "c", as_jpeg(scene(1)))]
+    rows.append({**row("train", "d", scene(1))})
+    texts = [to_text(["x"], np.array([[x, 10, x + 20, 30]])) for x in (10, 12, 90, 90)]
+    maps = [boxes_map(text, 128, 96) for text in texts]
+    table = pd.DataFrame(rows).assign(sha256=["1", "2", "3", "1"])
+    found = find(table, differ=lambda pairs, mirrored: differ(maps, pairs, mirrored))
+    assert dict(zip(found["id"], found["kind"], strict=True)) == {"a": "exact", "b": "near", "d": "exact"}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "wanted"),
+    [
+        ([["x", 10, 10, 30, 30], ["y", 60, 60, 90, 90]], False),
+        ([["x", 12, 11, 31, 30], ["y", 60, 59, 89, 90]], False),
+        ([["x", 10, 10, 30, 30]], True),
+        ([["x", 10, 10, 30, 30], ["y", 10, 60, 40, 90]], True),
+        ([], True),
+    ],
+)
+def test_targets_differ_where_half_of_them_lie_elsewhere(boxes: list[list[Any]], wanted: bool) -> None:
+    first = boxes_map(json.dumps([["x", 10, 10, 30, 30], ["y", 60, 60, 90, 90]]), 100, 100)
+    second = boxes_map(json.dumps(boxes), 100, 100)
+    pair, straight = np.array([[0, 1]]), np.array([0])
+    assert differ([first, second], pair, straight).tolist() == [wanted]
+    assert differ([first, None], pair, straight).tolist() == [False], "an unlabeled image may be a copy of any"
+    assert differ([first, first[..., ::-1]], pair, np.array([1])).tolist() == [False], "mirrored with its target"
+
+
+def test_masks_are_told_apart_by_where_their_classes_are(tmp_path: Path) -> None:
+    masks = [np.zeros((50, 60), np.uint8) for _ in range(4)]
+    masks[0][10:20, 10:20], masks[1][10:21, 10:20], masks[2][10:20, 40:50], masks[3][10:20, 10:20] = 1, 1, 1, 2
+    for number, mask in enumerate(masks):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), mask)
+    maps = [mask_map(str(tmp_path / f"{number}.png")) for number in range(4)]
+    pairs = np.array([[0, 1], [0, 2], [0, 3]])
+    assert differ(maps, pairs, np.zeros(3, int)).tolist() == [False, True, True]

@@ -36,10 +36,14 @@ class Check:
     deviation: float = 0.0
     """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
     furthest: dict[str, Any] = field(default_factory=dict)
-    """That ``class``, in which ``fold``, and its ``deviation`` with its sign."""
+    """That ``class``, in which ``fold``, its ``deviation`` with its sign, the ``amount`` that the fold validates of it and
+    the ``even`` one, for as many images."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
     is learnt from, as far as it is sound)."""
+    groups: dict[str, Any] = field(default_factory=dict)
+    """``number`` of groups of training images, images of the ``smallest`` and the ``largest``, and the latter's ``name``;
+    empty where there are no groups."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -66,6 +70,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     from goldfold.data import duplicates
     from goldfold.data.roi import counts as roi
     from goldfold.data.splits.checks import read_summary, shares, worst
+    from goldfold.data.splits.groups import sizes_of
     from goldfold.data.together import parted
     from goldfold.stages import folds, manifest
 
@@ -88,7 +93,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
-    found.doubts += doubts.about_copies(found.copies, settings["duplicates"])
+    found.doubts += doubts.about_copies(found.copies, settings["duplicates"], len(tables["train"]))
     folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
     train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
     found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
@@ -98,7 +103,18 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.folds = summary["(all)"].astype(int).tolist()
     names = read_json(folder / "manifest/classes.json")
     name, row, far = worst(shares(summary[names], summary["(all)"]))
-    found.deviation, found.furthest = abs(far), {"class": name, "fold": int(summary.index[row]), "deviation": far}
+    has = float(summary[name].iloc[row])
+    found.deviation = abs(far)
+    found.furthest = {
+        "class": name,
+        "fold": int(summary.index[row]),
+        "deviation": far,
+        "amount": has,
+        "even": has / (1 + far)
+        if far > -1
+        else float(summary[name].sum() * summary["(all)"].iloc[row] / summary["(all)"].sum()),
+    }
+    found.groups = sizes_of(train)
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
     found.doubts += doubts.about_rare_boxes(tables["train"], names, config.folds.n_folds)
@@ -109,6 +125,8 @@ def as_text(found: Check) -> str:
     """What was found in words."""
     from goldfold.data import quarantine
     from goldfold.data.roi import counts as roi
+    from goldfold.data.splits.groups import groups_in_words
+    from goldfold.tasks import find
 
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
@@ -119,6 +137,12 @@ def as_text(found: Check) -> str:
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     far = found.furthest
     lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
+    unit = find(str(found.task)).unit
+    lines.append(
+        f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even for its number of images"
+    )
+    if found.groups:
+        lines.append(f"groups: {groups_in_words(found.groups)}")
     lines.append(f"classes: {len(found.classes)}")
     for name, parts in list(found.classes.items())[:SHOWN]:
         lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FEW_IMAGES = 10
 NO_BOXES = "[]"
 """What `goldfold.data.boxes.to_text` writes of none."""
+MOST_COPIES, MOST_COPIED = 10, 0.03
+"""Number and share of the training images from which on a group of near copies is worth a word."""
 RARE = 20
 """How many times more images the largest class may have than the smallest before it is worth a word."""
 SUFFIXES = {
@@ -226,6 +228,21 @@ def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
     """Classes of which there is little, by how much of each is in each fold."""
     sums = {name: sum(parts.values()) for name, parts in classes.items()}
+    unscored = [name for name, n in sums.items() if not n]
+    if unscored:
+        n = count(len(unscored), "class is", "classes are")
+        yield (
+            f"{n} validated by no fold, first {unscored[0]!r}: learnt and predicted, and no score says anything of "
+            f"{noun(len(unscored), 'it', 'them')} (folds.rare_classes: train_only)"
+        )
+    alone = [name for name, parts in classes.items() if sum(n > 0 for n in parts.values()) == 1 < len(parts)]
+    if alone:
+        n = count(len(alone), "class is", "classes are")
+        yield (
+            f"{n} validated by one fold alone, first {alone[0]!r}, whose models never saw "
+            f"{noun(len(alone), 'it', 'them')} unless train_only images have {noun(len(alone), 'it', 'them')}: scored as missed"
+        )
+    sums = {name: n for name, n in sums.items() if n}
     few = {name: n for name, n in sums.items() if n < FEW_IMAGES}
     if few:
         name = min(few, key=lambda name: few[name])
@@ -247,13 +264,14 @@ def about_groups(found: dict[str, int] | None) -> Iterator[str]:
         yield in_words(found)
 
 
-def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[str]:
+def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any], n_train: int = 0) -> Iterator[str]:
     """Copies within and across the splits, and those with two labels, and what becomes of them.
 
     Args:
         rows: as `goldfold.data.duplicates.find` gives them. Training images that the policy leaves out for another reason
             than the one told are not counted.
         policy: ``within``, ``across`` and ``two_labels``, as in `goldfold.data.copies.Policy`.
+        n_train: number of training images; 0 where it is not known.
     """
     by_cluster: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
@@ -264,7 +282,10 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
     within = [own for own in agreed if own not in dropped and len(_of(own, "train")) > 1]
     if within:
         groups = f"{count(len(within), 'group')} of training images that are copies of each other"
-        yield f"{groups}, {_first_of(within[0], _of(within[0], 'train')[:2])}: {WITHIN[policy['within']]}"
+        sizes = [len(_of(own, "train")) for own in within]
+        largest = f"; the largest has {count(max(sizes), 'image')}" * (max(sizes) > 2)
+        yield f"{groups}, {_first_of(within[0], _of(within[0], 'train')[:2])}: {WITHIN[policy['within']]}{largest}"
+        yield from _about_scene(within[sizes.index(max(sizes))], n_train)
     for of, splits, why in ((agreed, "train+test", ACROSS[policy["across"]]), *((sets, *pool) for pool in POOL)):
         one, other = splits.split("+")
         across = [own for own in of if _of(own, one) and _of(own, other)]
@@ -278,6 +299,17 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator
         )
         groups = f"{count(len(two), 'group')} of copies with more than one label"
         yield f"{groups}, first: {names}; {LABELS[policy['two_labels']]}"
+
+
+def _about_scene(rows: list[dict[str, Any]], n_train: int) -> Iterator[str]:
+    """A group of near copies that holds more of the training images than copies do."""
+    own = _of(rows, "train")
+    if n_train and len(own) > max(MOST_COPIES, MOST_COPIED * n_train) and any(row["kind"] != "exact" for row in own):
+        yield (
+            f"{len(own):,} of {n_train:,} training images ({len(own) / n_train:.0%}) are one group of near copies, such as "
+            f"frames of a film or of a fixed camera, and share a fold; if they are different images, set "
+            f"data.duplicates_distance: null, so that only copies byte for byte count"
+        )
 
 
 def _of(rows: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:

@@ -265,6 +265,11 @@ class Folds(Section):
     before and after then compare. Keep `folds/` of the results: it holds what was decided."""
     file: str | None = None
     """CSV (id, fold) for `predefined`, or (id, order) for ordered splits, where the data have no such column."""
+    rare_classes: Literal["fail", "train_only", "spread"] | None = None
+    """What to do with classes of fewer images than folds, or all in one group or set of copies: `fail`; `train_only`, learn
+    from their images in every fold and validate none, so that no score says anything of them; `spread`, let each image
+    be validated by one fold: a class with one image is then scored by models that never saw it. By default, boxes are
+    spread, since an image holds several classes, and other tasks fail."""
     gap: Number = Field(0.0, ge=0)
     """Ordered splits: how far apart what is learnt from and what is validated must be, in units of the order; days for
     dates."""

@@ -1,13 +1,13 @@
 """Numbers in bins of about the same count, so that folds can be balanced by them. A bin is called ``1.5 to 2``."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import number_of
 
 MOST_BINS, LEAST_IN_BIN = 10, 20
 BETWEEN = " to "
@@ -45,11 +45,9 @@ def edges_of(names: Sequence[str]) -> NDArray[np.float64]:
     Raises:
         DataError: they are no names of bins that follow each other.
     """
-    try:
-        pairs = [[float(edge) for edge in name.split(BETWEEN)] for name in names]
-    except ValueError:
-        pairs = []
-    whole = bool(pairs) and all(len(pair) == 2 and all(map(math.isfinite, pair)) for pair in pairs)
+    numbers = [[number_of(edge) for edge in name.split(BETWEEN)] for name in names]
+    pairs = [[float(edge) for edge in pair if edge is not None] for pair in numbers]
+    whole = bool(pairs) and all(len(pair) == len(own) == 2 for pair, own in zip(pairs, numbers, strict=True))
     if not whole or any(first[1] != second[0] for first, second in itertools.pairwise(pairs)):
         raise DataError(
             f"{', '.join(map(repr, names))} are no bins of a number such as '1.5 to 2', one after the other."

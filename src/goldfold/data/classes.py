@@ -1,13 +1,14 @@
 """The classes and their order."""
 
 import itertools
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from unicodedata import normalize
 
 import pandas as pd
 
 from goldfold.runtime.errors import DataError, nearest
+from goldfold.runtime.numbers import in_ascii_digits, number_of
 
 NEGATIVE_FIRST = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"neg", "pos"}, {"negative", "positive"})
 """Pairs of names whose natural order has the positive class second."""
@@ -44,12 +45,18 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
                 f"{where}: labels {first!a} and {name!a} look the same: an accented letter is one sign in one and two "
                 f"in the other. Write them alike (Unicode's NFC), or name both in data.classes if they are two classes."
             )
-    for first, second in itertools.pairwise(names):
-        if _is_number(first) and _is_number(second) and float(first) == float(second):
-            raise DataError(
-                f"{where}: labels {first!r} and {second!r} are one number. Write them alike, or name both in data.classes "
-                f"if they are two classes."
-            )
+    for first, second in one_number(names):
+        raise DataError(
+            f"{where}: labels {first!r} and {second!r} are one number. Write them alike, or name both in data.classes "
+            f"if they are two classes."
+        )
+
+
+def one_number(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of labels that write one number in two ways, by value."""
+    for first, second in itertools.pairwise(natural_order(names)):
+        if (value := _number(first)) is not None and value == _number(second):
+            yield first, second
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
@@ -68,7 +75,7 @@ def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric
     """
     if named is not None:
         return
-    if metric == "quadratic_kappa" and not all(_is_number(name) for name in classes):
+    if metric == "quadratic_kappa" and any(_number(name) is None for name in classes):
         raise DataError(
             f"quadratic_kappa needs grades in their order, and {', '.join(classes)} are no numbers. Set data.classes, "
             f"lowest grade first."
@@ -80,13 +87,12 @@ def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric
         )
 
 
-def _is_number(name: str) -> bool:
-    try:
-        return math.isfinite(float(name))
-    except ValueError:
-        return False
+def _number(name: str) -> Decimal | None:
+    """The number that a label is, in whatever script; None where it is a name."""
+    return number_of(in_ascii_digits(name))
 
 
-def _natural(name: str) -> tuple[bool, float, str]:
+def _natural(name: str) -> tuple[bool, Decimal, str]:
     """Numbers by value before names by alphabet."""
-    return (False, float(name), name) if _is_number(name) else (True, 0.0, name)
+    value = _number(name)
+    return (True, Decimal(0), name) if value is None else (False, value, name)

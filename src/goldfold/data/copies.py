@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from goldfold.data import perceptual
-from goldfold.data.duplicates import MAX_DISTANCE, find
+from goldfold.data import perceptual, target_maps
+from goldfold.data.duplicates import MAX_DISTANCE, Differ, find
 from goldfold.data.label_sets import from_text
+from goldfold.data.target_maps import Map, maps_of
 from goldfold.data.together import COLUMN
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.words import count
@@ -108,7 +110,8 @@ def _numbered(name: str, images: "pd.Series[str]", targets: "pd.Series[str]") ->
 
 def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     parts = [_labelled(table).assign(split=split) for split, table in tables.items()]
-    every = pd.concat([part.reindex(columns=["split", "id", "path", "sha256", "label"]) for part in parts])
+    columns = ["split", "id", "path", "sha256", "label"]
+    every = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
     if policy.within == "ignore" or policy.distance is None:
         return find(every, None)
     looks = scanned.drop_duplicates("sha256").set_index("sha256")
@@ -117,7 +120,26 @@ def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFram
         pairs = zip(looks["hash"].tolist(), looks["thumbnail"], strict=True)
         looks["mirrored"] = np.array([perceptual.mirrored(*pair) for pair in pairs], np.uint64)
     columns = ["hash", "thumbnail", *(["mirrored"] if policy.mirrored else [])]
-    return find(every.join(looks[columns], on="sha256"), policy.distance)
+    return find(every.join(looks[columns], on="sha256"), policy.distance, differ=_differ(list(tables.values())))
+
+
+def _differ(tables: list[pd.DataFrame]) -> Differ | None:
+    """Whether boxes or masks of near copies differ, of rows of all tables one after the other."""
+    of_table = [maps_of(table) for table in tables]
+    if not any(of_table):
+        return None
+    made: dict[int, Map | None] = {}
+    places = [(of, row) for of, table in zip(of_table, tables, strict=True) for row in range(len(table))]
+
+    def differ(pairs: NDArray[np.int64], mirrored: NDArray[np.int64]) -> NDArray[np.bool_]:
+        rows, numbers = np.unique(pairs, return_inverse=True)
+        for row in rows.tolist():
+            of, place = places[row]
+            if row not in made:
+                made[row] = None if of is None else of(place)
+        return target_maps.differ([made[row] for row in rows.tolist()], numbers.reshape(pairs.shape), mirrored)
+
+    return differ
 
 
 def _only_learnt(train: pd.DataFrame) -> set[str]:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from goldfold.data.index_column import is_index, may_be_ids
 from goldfold.runtime.errors import DataError, nearest
 from goldfold.runtime.regular import MOST_BYTES, opened, read_bytes, read_text, too_large
 
@@ -108,6 +109,20 @@ def read_xml(path: str | Path) -> ElementTree.Element:
         return ElementTree.fromstring(read_bytes(path, MOST_XML_BYTES))
     except (ElementTree.ParseError, LookupError) as error:
         raise ValueError(str(error)) from error
+
+
+def without_index(table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` without the leading columns that number its rows, for readers that take the first column for the ids.
+
+    Where no column after them may name images, the numbers are the ids, and stay.
+    """
+    values = [column.fillna("").tolist() for _, column in table.items()]
+    are_indices = [is_index(str(name), cells) for name, cells in zip(table.columns, values, strict=True)]
+    first = are_indices.index(False) if False in are_indices else 0
+    if first > len(values) - 2 or not may_be_ids(values[first]):
+        first = 0
+    kept = [place for place in range(first, len(values)) if not are_indices[place] or any(values[place])]
+    return table.iloc[:, kept]
 
 
 def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:

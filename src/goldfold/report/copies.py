@@ -147,6 +147,7 @@ def section(results: Results, clusters: list[Cluster]) -> Section | None:
         [
             ("sets of copies", f"{len(clusters):,}"),
             ("images in them", f"{sum(len(own.copies) for own in clusters):,}"),
+            ("images in the largest", f"{max(len(own.copies) for own in clusters):,}"),
             ("sets with different labels", f"{sum(own.disagree for own in clusters):,}"),
             ("sets in several folds", f"{sum(own.cross_folds for own in clusters):,}"),
             ("sets in train and another split", f"{sum(own.cross_splits for own in clusters):,}"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from goldfold.data.together import COLUMN
 from goldfold.report import copies, folds, quarantine
 from goldfold.report.blocks import Block, Gallery, Lines, Section, Text
 from goldfold.report.copies import Cluster
@@ -30,6 +31,10 @@ def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Sec
 
 def _groups(results: Results) -> str:
     table = results.tables["train"]
+    copied = table[COLUMN][table[COLUMN] != ""].value_counts() if COLUMN in table else pd.Series(dtype=int)
+    if "group" not in table and len(copied):
+        sets = f"{count(len(copied), 'set')} of copies, the largest of {count(int(copied.max()), 'image')}"
+        return f"no groups, but {sets}, none of which is split over folds"
     if "group" not in table:
         return "images are taken as independent of each other (no groups)"
     is_ordered = results.settings["folds"]["splitter"].startswith("ordered")

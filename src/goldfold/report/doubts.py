@@ -30,7 +30,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_repeated(results.tables["train"]),
         *(doubts.about_files(paths, data["scale_16bit"], data["max_pixels"]) if (paths := _paths(results)) else ()),
         *doubts.about_crops(counts(results.tables)),
-        *doubts.about_copies(_rows(clusters), policy),
+        *doubts.about_copies(_rows(clusters), policy, n_images["train"]),
         *doubts.about_groups(results.test_groups),
         *doubts.about_classes(by_class),
         *doubts.about_rare_boxes(results.tables["train"], results.classes, len(summary)),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from goldfold.data.splits.checks import shares, worst
-from goldfold.data.splits.groups import in_words
+from goldfold.data.splits.groups import groups_in_words, in_words, sizes_of
 from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.report.figures import MOST_ROWS, WIDTH_PX
@@ -34,8 +34,11 @@ def blocks(results: Results) -> list[Block]:
     text = (
         f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
         f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
-        f"{fold}: {value:+.1%}."
+        f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.task.unit} where "
+        f"{amounts[name].sum() * sizes[fold] / sizes.sum():,.1f} would be even for the fold's number of images."
     )
+    if found := sizes_of(results.tables["train"]):
+        text += f" Groups: {groups_in_words(found)}."
     if -1 in summary.index:
         text += (
             f" {count(int(summary[ALL][-1]), 'training image')} {'is' if summary[ALL][-1] == 1 else 'are'} never validated, "

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from unicodedata import normalize
 
+from goldfold.data.classes import one_number
 from goldfold.runtime.words import count
 from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
 from goldfold.sniff.found import Doubt, Layout, by_count, some
@@ -56,13 +57,20 @@ def _alike(layout: Layout) -> Iterator[Doubt]:
 
 def _numbers(layout: Layout) -> Iterator[Doubt]:
     """Labels that are numbers: grades, or with leading zeros."""
-    names = sorted(name for name in layout.classes if name.isdigit())
+    names = sorted(name for name in layout.classes if name.isascii() and name.isdigit())
     if layout.task == "classification" and 3 <= len(names) == len(layout.classes) <= MOST_GRADES:
         yield Doubt(
             f"labels are the numbers {', '.join(names)}: names or grades? For grades, where near misses count less, "
             f"metric: quadratic_kappa."
         )
     zeros = [name for name in names if len(name) > 1 and name.startswith("0")]
+    for first, second in one_number(layout.classes):
+        if not {first, second} <= set(names):
+            yield Doubt(
+                f"labels {first!r} and {second!r} are one number: write them alike, or name both in data.classes if they are "
+                f"two classes.",
+                stops=True,
+            )
     if zeros:
         alike = [name for name in zeros if (name.lstrip("0") or "0") in layout.classes]
         yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.")
@@ -81,7 +89,7 @@ def _small(layout: Layout) -> Iterator[Doubt]:
     if single:
         yield Doubt(
             f"{count(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
-            f"validation. Add images, or merge or remove the class.",
+            f"validation. Add images, merge or remove the class, or set folds.rare_classes: train_only or spread.",
             stops=True,
         )
     small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]

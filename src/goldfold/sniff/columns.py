@@ -1,11 +1,11 @@
 """What the columns of a table hold besides names of images."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from goldfold.runtime.numbers import number_of
 from goldfold.runtime.words import count
 from goldfold.sniff.found import Doubt, some
 from goldfold.sniff.tables import Table
@@ -91,10 +91,7 @@ def separator_of(labels: Iterable[str]) -> str | None:
 
 def _are_numbers(values: Iterable[str]) -> bool:
     """Whether all are finite numbers."""
-    try:
-        return all(math.isfinite(float(value)) for value in values)
-    except ValueError:
-        return False
+    return all(number_of(value) is not None for value in values)
 
 
 def _is_measure(table: Table, column: str) -> bool:
@@ -103,7 +100,7 @@ def _is_measure(table: Table, column: str) -> bool:
     kinds = set(values)
     if len(kinds) <= FEW or not _are_numbers(kinds):
         return False
-    return len(kinds) < len(values) or not all(value.isdigit() for value in kinds)
+    return len(kinds) < len(values) or not all(value.isascii() and value.isdigit() for value in kinds)
 
 
 def _rest(table: Table, free: list[str], found: Columns) -> None:

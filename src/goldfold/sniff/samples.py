@@ -5,8 +5,9 @@ from typing import Any
 from goldfold import tasks
 from goldfold.config.mask_sources import numbers_of
 from goldfold.data.files import without_suffix
-from goldfold.data.reading import read_csv
+from goldfold.data.reading import read_csv, without_index
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import number_of
 from goldfold.sniff.choices import Values, metric
 from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.tables import Table
@@ -51,9 +52,9 @@ def _relative(layout: Layout) -> set[str]:
 def _n_probabilities(layout: Layout, sample: Table) -> int:
     """Columns beside the ids where they hold fractions from 0 to 1; none where they hold labels, or 0 and 1 alone."""
     values = {value for row in sample.rows for value in row[1:]}
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
+    found = [number_of(value) for value in values]
+    numbers = [number for number in found if number is not None]
+    if len(numbers) < len(found):
         return 0
     are_shares = all(0 <= number <= 1 for number in numbers) and any(0 < number < 1 for number in numbers)
     return len(sample.columns) - 1 if are_shares and not values <= set(layout.classes) else 0
@@ -69,7 +70,7 @@ def _form(tree: Tree, layout: Layout, sample: Table) -> None:
     form_settings = {"format": "auto", "id_column": "id", "label_column": "label"}
     task = tasks.build({**settings, "name": layout.task}, classes)
     score = str(metric(layout).value)
-    form = task.form(read_csv(path, "submission.sample"), path, form_settings, score)
+    form = task.form(without_index(read_csv(path, "submission.sample")), path, form_settings, score)
     try:
         task.refuse_doubts(None, score, form)
     except DataError:

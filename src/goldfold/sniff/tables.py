@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldfold.data.files import without_suffix
+from goldfold.data.index_column import is_index
+from goldfold.runtime.numbers import number_of
 from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count
 from goldfold.sniff.found import Doubt, some, spread
@@ -49,6 +51,8 @@ class Table:
     match: Match | None = None
     odd: int = 0
     """Rows with more or fewer values than there are columns."""
+    twice: list[str] = field(default_factory=list)
+    """Names that an earlier column has too."""
     has_header: bool = True
     doubts: list[Doubt] = field(default_factory=list)
 
@@ -81,6 +85,7 @@ def tables_of(tree: Tree) -> list[Table]:
             continue
         table.match = _matched(table, tree)
         if table.match is not None:
+            _pass_over_index(table, table.match.column)
             _doubt_form(table, tree)
             found.append(table)
     return found
@@ -108,12 +113,17 @@ def _read(path: Path, name: str) -> Table | None:
         return None
     finally:
         csv.field_size_limit(limit)
-    if len(rows) < 2 or len(set(rows[0])) < len(rows[0]):
+    if len(rows) < 2:
         return None
     n = len(rows[0])
+    names = _called([name.strip() for name in rows[0]])
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if any(number_of(name) is not None for name in twice):
+        return None  # values, not names of columns
+    rows[0] = [f"{name} (column {k + 1})" if name in names[:k] else name for k, name in enumerate(names)]
     whole = [[value.strip() for value in (row + [""] * n)[:n]] for row in rows]
     odd = sum(len(row) != n for row in rows)
-    return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd)
+    return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd, twice=twice)
 
 
 def _decoded(content: bytes) -> tuple[str, str, bool]:
@@ -126,6 +136,19 @@ def _decoded(content: bytes) -> tuple[str, str, bool]:
         return content.decode("cp1252", errors="replace"), "cp1252", False
 
 
+def _called(names: list[str]) -> list[str]:
+    """The columns as the reader calls them, which names one without a name after its place."""
+    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
+
+
+def _pass_over_index(table: Table, kept: str) -> None:
+    """Leave out columns that only number the rows."""
+    places = [n for n, name in enumerate(table.columns) if name == kept or not is_index(name, table.values(name))]
+    if len(places) < len(table.columns):
+        table.columns = [table.columns[place] for place in places]
+        table.rows = [[row[place] for place in places] for row in table.rows]
+
+
 def _matched(table: Table, tree: Tree) -> Match | None:
     """The column of which most values name images."""
     shares = {}
@@ -133,7 +156,9 @@ def _matched(table: Table, tree: Tree) -> Match | None:
         tried = spread([value for value in table.values(column) if value], N_TRIED)
         hits = sum(bool(_candidates(value, tree)) for value in tried)
         shares[column] = hits / len(tried) if tried else 0.0
-    best = max(shares, key=lambda column: (shares[column] >= ENOUGH, len(set(table.values(column))), shares[column]))
+    kinds = {column: len(set(table.values(column))) for column in table.columns}
+    sure = {c for c in table.columns if kinds[c] > len(table.rows) / 2 and not is_index(c, table.values(c))}
+    best = max(shares, key=lambda c: (shares[c] >= ENOUGH, c in sure, kinds[c], shares[c]))
     if _candidates(table.columns[0], tree) and shares[best] >= ENOUGH:
         table.has_header = False
     return _placed(table, best, tree) if shares[best] >= ENOUGH else None
@@ -198,6 +223,9 @@ def _doubt_form(table: Table, tree: Tree) -> None:
                 stops=True,
             )
         )
+    if table.twice:
+        text = f"{path} has two columns called {table.twice[0]!r}. Rename or remove one."
+        table.doubts.append(Doubt(text, stops=True))
     if table.odd:
         table.doubts.append(
             Doubt(

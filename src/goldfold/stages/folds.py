@@ -28,6 +28,7 @@ CACHED = ("id", "path", "sha256")
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
+    rare_classes: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
@@ -54,8 +55,8 @@ def run(
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    spares_rare = chosen_task.target == "boxes"
-    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, spares_rare=spares_rare)
+    policy = rare_classes or ("spread" if chosen_task.target == "boxes" else "fail")
+    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
@@ -102,7 +103,7 @@ def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], lea
     write_if_changed(out / "summary.csv", summary.to_csv())
     print(summary.to_string(), flush=True)
     name, fold, value = worst(far)
-    print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%}", flush=True)
+    print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%} of that share", flush=True)
     for number, part in enumerate(learnt):
         left_out = int((~part & (numbers != number)).sum())
         if left_out:

@@ -14,7 +14,7 @@ from goldfold.data.declared import Settled, settle
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.limits import MOST_PIXELS
-from goldfold.data.reading import read_csv
+from goldfold.data.reading import read_csv, without_index
 from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
 from goldfold.runtime.errors import DataError
@@ -222,7 +222,7 @@ def _check_submission(
     """Refuse what could not be submitted or scored in the end; the test ids become those of the sample file."""
     form = None
     if sample is not None and metric is not None:
-        form = task.form(read_csv(sample, "submission.sample"), sample, submission, metric)
+        form = task.form(without_index(read_csv(sample, "submission.sample")), sample, submission, metric)
         tables["test"] = match_sample(form.keys or [], sample, tables.get("test"))
     elif "test" in tables:
         task.form(None, "", {**submission, "format": "probabilities"}, metric or task.metrics[0])

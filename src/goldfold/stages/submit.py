@@ -7,7 +7,7 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import load
-from goldfold.data.reading import read_csv
+from goldfold.data.reading import read_csv, without_index
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 from goldfold.submission.form import Form
@@ -38,7 +38,9 @@ def run(
     """
     chosen_task = tasks.build(task, read_json(classes))
     images, found = pd.read_csv(test, dtype=str, keep_default_na=False), load(predictions)
-    form = chosen_task.form(read_csv(sample, "submission.sample") if sample else None, sample or "", settings, metric)
+    form = chosen_task.form(
+        without_index(read_csv(sample, "submission.sample")) if sample else None, sample or "", settings, metric
+    )
     if form.keys is not None:
         refuse_other_ids(sorted({key[0] for key in form.keys}), list(images["id"]), str(sample))
     filled = chosen_task.submission(found, form)

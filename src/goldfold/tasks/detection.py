@@ -375,7 +375,7 @@ class Detection:
 
 def _number(id: str) -> int | str:
     """An id as the competition's JSON has it: the table holds text."""
-    return int(id) if id.isdigit() and str(int(id)) == id else id
+    return int(id) if id.isdecimal() and str(int(id)) == id else id
 
 
 def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> tuple[Any, Any, Any]:

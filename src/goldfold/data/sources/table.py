@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from goldfold.data.reading import read_csv
+from goldfold.data.reading import read_csv, without_index
 from goldfold.data.sources import placed
 from goldfold.data.sources.naming import Naming, listed, unnamed
 from goldfold.data.sources.stacked import images as images_of
@@ -83,7 +83,7 @@ def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFr
     """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
     if path is None:
         return {}
-    table, column = read_csv(path, "data.test_answers"), target.column
+    table, column = without_index(read_csv(path, "data.test_answers")), target.column
     if target.label_columns:
         table = table.rename(columns={} if "id" in table else {table.columns[0]: "id"})
     elif (known := next((name for name in (column, "label") if {"id", name} <= set(table)), None)) is not None:

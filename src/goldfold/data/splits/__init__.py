@@ -11,7 +11,15 @@ from goldfold.data.splits.checks import check, check_tolerance
 from goldfold.data.splits.multilabel import multilabel_stratified, multilabel_stratified_group
 from goldfold.data.splits.ordered import ordered, ordered_blocks
 from goldfold.data.splits.predefined import listed, predefined
-from goldfold.data.splits.stratified import group, rare_classes, stratified, stratified_group
+from goldfold.data.splits.rare import rare, rows_of
+from goldfold.data.splits.stratified import (
+    evened_units,
+    group,
+    is_labels,
+    refuse_small_classes,
+    stratified,
+    stratified_group,
+)
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
 from goldfold.data.together import joined, reunited
@@ -33,8 +41,13 @@ SPLITTERS: dict[str, Splitter] = {
     "ordered_blocks": ordered_blocks,
     "predefined": predefined,
 }
+BY_CLASS = frozenset({"stratified", "stratified_group", "multilabel_stratified", "multilabel_stratified_group"})
+"""Splitters that share out classes, of which each fold is to have some."""
 UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
 """Splitters that do not go by an earlier split: the user, or the order, says where each image belongs."""
+
+SLACK = 2.5
+"""Images by which folds of labels may be off after copies were reunited before others move too."""
 
 
 def split(
@@ -46,7 +59,7 @@ def split(
     known: Mapping[str, int] = MappingProxyType({}),
     gap: float = 0.0,
     tolerance: float | None = None,
-    spares_rare: bool = False,
+    rare_classes: str = "fail",
 ) -> NDArray[np.int64]:
     """Validation fold (0 .. n_folds-1) of each row of ``table``; every fold has images, and every class in training.
 
@@ -58,20 +71,25 @@ def split(
         known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
         gap: see `training`.
         tolerance: see `check_tolerance`; None accepts any.
-        spares_rare: whether classes with fewer images than folds are left to chance rather than refused, which suits tasks
-            whose images have several classes each.
+        rare_classes: what to do with the classes of `rare`: ``fail``; ``train_only``, their images are learnt from and
+            never validated; ``spread``, their images are shared out as far as they go.
 
     Raises:
         DataError: the data cannot be split so.
     """
     if splitter not in SPLITTERS:
         raise unknown("splitter", splitter, SPLITTERS)
-    if spares_rare:
-        content = content.drop(columns=rare_classes(content, n_folds))
-    mine = np.flatnonzero(~is_train_only(table))
+    few = rare(table, content, n_folds)
+    if rare_classes == "fail" and splitter in BY_CLASS and not is_train_only(table).all():
+        refuse_small_classes(content[~is_train_only(table)], n_folds)
+    apart = rows_of(content, few) if rare_classes == "train_only" else np.zeros(len(table), dtype=bool)
+    mine = np.flatnonzero(~is_train_only(table) & ~apart)
     if not len(mine):
+        marked = (
+            "marked as train_only" if not apart.any() else "train_only, or of a class that folds.rare_classes keeps so"
+        )
         raise DataError(
-            f"all {len(table)} training images are marked as train_only: none is left to validate. Give some to the folds."
+            f"all {len(table)} training images are {marked}: none is left to validate. Give some to the folds."
         )
     order = mine[np.argsort(table["id"].to_numpy(dtype=str)[mine], kind="stable")]
     folds = np.full(len(table), -1, dtype=np.int64)
@@ -80,12 +98,26 @@ def split(
         folds[order] = extend(joined(sorted_rows[0]), sorted_rows[1], dict(known), n_folds, seed)
     else:
         numbers = SPLITTERS[splitter](*sorted_rows, n_folds, seed)
-        folds[order] = numbers if splitter in UNKEPT else reunited(*sorted_rows, numbers, n_folds, seed)
+        folds[order] = numbers if splitter in UNKEPT else _with_copies(*sorted_rows, numbers, n_folds, seed, splitter)
     united = table if splitter in UNKEPT else _united(table, mine)
-    check(united, content, folds, training(table, folds, n_folds, splitter, gap), splitter)
+    known_rare = few if rare_classes != "fail" else []
+    check(united, content, folds, training(table, folds, n_folds, splitter, gap), splitter, known_rare)
     if tolerance is not None:
-        check_tolerance(content, folds, n_folds, tolerance)
+        check_tolerance(content.drop(columns=known_rare), folds, n_folds, tolerance)
     return folds
+
+
+def _with_copies(
+    table: pd.DataFrame, content: pd.DataFrame, numbers: NDArray[np.int64], n_folds: int, seed: int, splitter: str
+) -> NDArray[np.int64]:
+    """``numbers`` with copies reunited; where large groups of copies make folds uneven, others move to make up for them."""
+    whole = reunited(table, content, numbers, n_folds, seed)
+    if (whole == numbers).all():
+        return numbers
+    amounts = {"group": content.iloc[:, :0], "stratified": content, "stratified_group": content}
+    shares = amounts.get(splitter, (content > 0).astype(int))
+    slack = SLACK if splitter == "stratified" and is_labels(content) else 1.0
+    return evened_units(shares, joined(table)["group"], whole, n_folds, seed, slack)
 
 
 def _united(table: pd.DataFrame, mine: NDArray[np.int64]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Splits that must not be: empty parts, parted groups, classes that are never learnt or scored, or unevenly."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ from goldfold.runtime.errors import DataError
 
 
 def check(
-    table: pd.DataFrame, content: pd.DataFrame, folds: NDArray[np.int64], learnt: NDArray[np.bool_], splitter: str
-) -> None:
+    table: pd.DataFrame, content: pd.DataFrame, folds: NDArray[np.int64], learnt: NDArray[np.bool_], splitter: str,
+    rare: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Raise DataError where models could not be trained, or their scores would say too much.
 
     Args:
         folds: validation fold of each row, -1 where it has none.
         learnt: (folds, rows), see `goldfold.data.splits.training`.
+        rare: classes that a fold need not learn or score, by `folds.rare_classes`.
     """
+    content = content.drop(columns=list(rare))
     is_ordered = splitter in ("ordered", "ordered_blocks")
     if "group" in table and not is_ordered:
         _refuse_parted_groups(table, folds)
@@ -33,7 +37,7 @@ def check(
         if len(unseen) and (content[folds != number][unseen[0]].sum() == 0 or not is_ordered):
             raise DataError(
                 f"all images of class {unseen[0]!r} fall into fold {number}, so its models would never see the class. "
-                f"Lower folds.n_folds, or use groups that do not hold a whole class."
+                f"Lower folds.n_folds, use groups that do not hold a whole class, or set folds.rare_classes."
                 + " Copies share a fold, see duplicates.csv; data.duplicates says otherwise."
                 * (COLUMN in table)
             )

@@ -1,8 +1,12 @@
 """Whether the folds ask of a model what the test images ask: to do with groups it has not seen."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from goldfold.runtime.words import count
 
 
 def compare_groups(
@@ -29,6 +33,26 @@ def compare_groups(
         "new_images": int(is_new.sum()),
         "shared": shared,
     }
+
+
+def sizes_of(table: pd.DataFrame) -> dict[str, Any]:
+    """``number`` of groups of a table's images, images of the ``smallest`` and ``largest``, and the latter's ``name``.
+
+    Empty where there are no groups.
+    """
+    if "group" not in table or table.empty:
+        return {}
+    sizes = table["group"].value_counts()
+    return {
+        "number": len(sizes), "smallest": int(sizes.min()), "largest": int(sizes.max()), "name": str(sizes.idxmax()),
+    }  # fmt: skip
+
+
+def groups_in_words(sizes: dict[str, Any]) -> str:
+    """``351, of 1 to 646 images, the largest 'a'``."""
+    if sizes["smallest"] == sizes["largest"]:
+        return f"{sizes['number']:,}, of {count(sizes['largest'], 'image')} each"
+    return f"{sizes['number']:,}, of {sizes['smallest']:,} to {count(sizes['largest'], 'image')}, the largest {sizes['name']!r}"
 
 
 def in_words(found: dict[str, int]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.splits.stratified import IMAGE, NOTHING, numbered, refuse_few_groups, refuse_small_classes
+from goldfold.data.splits.stratified import IMAGE, NOTHING, evened_units, numbered, refuse_few_groups
 
 
 def multilabel_stratified(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.int64]:
@@ -14,11 +14,11 @@ def multilabel_stratified(table: pd.DataFrame, content: pd.DataFrame, n_folds: i
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    refuse_small_classes(content, n_folds)
     has = content.to_numpy() > 0
     labels = has if has.shape[1] > 1 else np.concatenate([has, ~has], axis=1)  # the package takes no single column
     splitter = MultilabelStratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    return numbered(splitter.split(np.zeros(len(table)), labels.astype(int)), len(table))
+    folds = numbered(splitter.split(np.zeros(len(table)), labels.astype(int)), len(table))
+    return evened_units((content > 0).astype(int), pd.Series(range(len(table))), folds, n_folds, seed)
 
 
 def multilabel_stratified_group(
@@ -33,12 +33,12 @@ def multilabel_stratified_group(
     1.5 to 2 times as uneven).
     """
     refuse_few_groups(table, n_folds)
-    refuse_small_classes(content, n_folds)
     has = (content > 0).astype(int)
     kinds = has.assign(**{NOTHING: (has.sum(axis=1) == 0).astype(int), IMAGE: 1})
     amounts = kinds.groupby(table["group"].to_numpy()).sum()
     of_group = _shared_out(amounts.to_numpy(dtype=float), n_folds, np.random.default_rng(seed))
-    return np.asarray(of_group[amounts.index.get_indexer(table["group"])], dtype=np.int64)
+    folds = np.asarray(of_group[amounts.index.get_indexer(table["group"])], dtype=np.int64)
+    return evened_units(has, table["group"], folds, n_folds, seed)
 
 
 def _shared_out(amounts: NDArray[np.float64], n_folds: int, draw: np.random.Generator) -> NDArray[np.int64]:

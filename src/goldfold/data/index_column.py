@@ -1,0 +1,33 @@
+"""Columns that number the rows of a table and say nothing of its images: pandas and R write them unasked."""
+
+import re
+from collections.abc import Sequence
+
+from goldfold.runtime.numbers import number_of
+
+UNNAMED = re.compile(r"|Unnamed: ?\d+.*|Unnamed_\d+.*|column \d+", re.ASCII)
+"""Names of a column without one: as it stands in the file, as pandas calls it, and as `goldfold.data.reading` does."""
+NUMBERING = frozenset({"index", "level_0", "row", "rownames", "row_names", "row_id", "rowid", "row_nr", "#"})
+WHOLE = re.compile(r"\d+(\.0)?", re.ASCII)
+
+
+def is_index(name: str, values: Sequence[str | None]) -> bool:
+    """Whether a column numbers the rows, or is empty and has no name.
+
+    One without a name may have gaps and repeats, as after a filter or a concatenation; one that is called ``index`` must
+    count the rows from 0 or 1.
+    """
+    filled = [value for value in values if value]
+    if UNNAMED.fullmatch(name):
+        return not filled or (len(filled) == len(values) and all(WHOLE.fullmatch(value) for value in filled))
+    if name.lower() not in NUMBERING or len(values) < 2 or values[0] not in ("0", "1"):
+        return False
+    return list(values) == [str(number) for number in range(int(values[0]), int(values[0]) + len(values))]
+
+
+def may_be_ids(values: Sequence[str | None]) -> bool:
+    """Whether a column may name images: text, or whole numbers of which none comes twice."""
+    filled = [value for value in values if value]
+    if any(number_of(value) is None for value in filled):
+        return True
+    return len(set(filled)) == len(filled) > 0 and all(WHOLE.fullmatch(value) for value in filled)

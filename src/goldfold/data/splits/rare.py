@@ -1,0 +1,31 @@
+"""Classes of too few images, or groups, to be in each fold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.data.splits.training import is_train_only
+from goldfold.data.together import joined
+
+
+def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int) -> list[str]:
+    """Classes of fewer images than folds, or all in one group; images that are train_only anyway do not count.
+
+    Args:
+        table: as for `goldfold.data.splits.split`; copies count as a group.
+    """
+    validated = ~is_train_only(table)
+    has = (content[validated] > 0).to_numpy()
+    counts, united = has.sum(axis=0), joined(table[validated])
+    few = counts < n_folds
+    if "group" in united:
+        groups = pd.factorize(united["group"])[0]
+        few |= np.array([len(np.unique(groups[own])) < 2 for own in has.T], dtype=bool)
+    return [str(name) for name in content.columns[few & (counts > 0)]]
+
+
+def rows_of(content: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(rows,) whether an image holds any of the classes."""
+    return (content[list(classes)] > 0).to_numpy().any(axis=1)

@@ -1,0 +1,25 @@
+"""Decimal numbers written as text, as tables hold them."""
+
+import math
+import re
+from decimal import Decimal
+
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+
+
+def number_of(text: str) -> Decimal | None:
+    """The finite number that ``text`` writes, exactly; None where it is a name.
+
+    ``float`` alone takes more for numbers than a table means: ``1_1`` (as 11), digits of other scripts, ``nan``; and it
+    rounds ``9007199254740993``, so that two names of many digits would be one.
+    """
+    if DECIMAL.fullmatch(text) is None or not math.isfinite(float(text)):
+        return None
+    return Decimal(text)
+
+
+def in_ascii_digits(text: str) -> str:
+    """``text`` with the decimal digits of other scripts (``１２``) written as 0 to 9."""
+    if text.isascii():
+        return text
+    return "".join(str(int(letter)) if letter.isdecimal() else letter for letter in text)
