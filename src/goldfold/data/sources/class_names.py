@@ -15,7 +15,7 @@ from goldfold.runtime.errors import DataError, nearest
 
 KEY = "data.class_names"
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s,;:=]\s*(\S.*)")
-NUMBER_LAST = re.compile(r"(.*\S)\s*[\s,;:=]\s*(\d+)")
+NUMBER_LAST = re.compile(r"(.*[^\s,;:=])\s*[\s,;:=]\s*(\d+)")
 NAME_WORDS = ("name", "class", "label", "title", "category")
 LISTS = ("names", "classes", "categories", "labels")
 """Keys below which JSON and YAML files keep their classes."""
