@@ -264,7 +264,7 @@ def test_the_nearest_name_differs_by_case_suffix_zeros_folder_or_a_slip(name: st
     assert nearest_of(name, ["007.png", "070.png", "Cat 1.png", "a.PNG", "b.jpg", "sub/d.png"]) == meant
 
 
-def test_a_missing_image_is_told_with_the_nearest_and_what_to_write() -> None:
+def test_a_missing_image_is_reported_with_the_nearest_and_what_to_write() -> None:
     for name in ("img/007.PNG", "img/008.png", "img/s/9.png"):
         downloads.save(Path(name), PICTURE)
     for wanted, hint in (
@@ -285,7 +285,7 @@ def test_a_missing_image_is_told_with_the_nearest_and_what_to_write() -> None:
         manifest.run(folder="out", workers=1, **slices.manifest(config))
 
 
-def test_ids_of_groups_and_samples_are_told_with_the_nearest() -> None:
+def test_ids_of_groups_and_samples_are_reported_with_the_nearest() -> None:
     for name in ("raw/a/07.png", "raw/b/2.png"):
         downloads.save(Path(name), PICTURE)
     write("groups.csv", "id,group\na/7,g\nb/2,h\n")

@@ -122,7 +122,7 @@ def _table(path: str, has_header: bool) -> Table:
         return _of_lines([line.strip() for line in text.splitlines() if line.strip()])
     except (OSError, ValueError, RecursionError, yaml.YAMLError, csv.Error) as error:
         raise DataError(
-            f"{KEY}: cannot read {path}: {error}. Name a table with the columns id and name, a list with a name a line, or "
+            f"{KEY}: cannot read {path}: {error}. Name a table with the columns id and name, a list with one name per line, or "
             f"JSON {{id: name}}."
         ) from error
 
@@ -169,7 +169,7 @@ def _of_rows(rows: list[list[str]], has_header: bool) -> Table:
 
 
 def _of_lines(lines: list[str]) -> Table:
-    """Of text: a name a line, counted from 0, or a number before or after each."""
+    """Of text: one name per line, counted from 0, or a number before or after each."""
     if not lines:
         raise ValueError("it is empty")
     for form, number, name in ((NUMBER_FIRST, 1, 2), (NUMBER_LAST, 2, 1)):

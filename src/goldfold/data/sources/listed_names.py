@@ -1,4 +1,4 @@
-"""Text files that name images, one a line, with or without numbers of their classes after the name."""
+"""Text files that name images, one per line, with or without numbers of their classes after the name."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def _of_file(path: str, root: str, known: Mapping[str, str], key: str) -> list[s
     if not _n_there(found):
         raise DataError(
             f"{key}: none of the {len(lines)} images that {path} names is below {root}, first {lines[0]!r}. "
-            f"{nearest_name(NUMBERS.sub('', lines[0]), known)}Write paths relative to {root}, one a line."
+            f"{nearest_name(NUMBERS.sub('', lines[0]), known)}Write paths relative to {root}, one per line."
         )
     return [name for name, _ in found]
 
@@ -56,10 +56,10 @@ def _lines(path: str, key: str) -> list[str]:
         lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with an image a line."
+            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line."
         ) from error
     if not any(lines):
-        raise DataError(f"{key}: {path} names no images. Write one a line.")
+        raise DataError(f"{key}: {path} names no images. Write one per line.")
     return [line for line in lines if line]
 
 

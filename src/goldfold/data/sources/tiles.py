@@ -64,7 +64,7 @@ def read(
     """Tables of tiles; ids are relative paths without suffix, ``mask`` is a path or missing, ``group`` the tile.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled. What lies
-    below ``test``, ``test_answers`` or ``unlabeled`` is not learnt from.
+    below ``test``, ``test_answers`` or ``unlabeled`` is not trained on.
 
     Args:
         test_answers: tiles with the masks of the test images; they become the split ``answers`` (id, mask).
@@ -146,7 +146,7 @@ def _without_parts(root: str, found: _Found) -> _Found:
     if odd is not None:
         raise DataError(
             f"data.train: {Path(root) / odd} lies in a folder that is called as a test set. Set data.test to that folder, so "
-            f"that it is not learnt from, or rename it."
+            f"that it is not trained on, or rename it."
         )
     return found
 
