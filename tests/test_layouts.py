@@ -253,6 +253,8 @@ def test_tiles_are_split_whole_and_their_colours_are_classes() -> None:
         (["a/s/IMAGES/x.jpg", "a/s/Masks/x.png"], {}, ["a/s/IMAGES/x", "a/s"]),
         (["a/s/images/x.jpg", "a/s/masks/x.png"], {"group_level": 1}, ["a/s/images/x", "a"]),
         (["a/images/deep/x.jpg", "a/masks/deep/x.png"], {}, ["a/images/deep/x", "a"]),
+        (["images/s/x.jpg", "masks/s/x.png"], {}, ["images/s/x", "s"]),
+        (["images/train/s/x.jpg", "masks/train/s/x.png"], {}, ["images/train/s/x", "s"]),
         (["s/x_sat.jpg", "s/gt/mask_x.png"],
          {"image_folder": ".", "mask_folder": "gt", "image_pattern": "{id}_sat", "mask_pattern": "mask_{id}"}, ["s/x_sat", "s"]),
         (["images/x.jpg", "masks/x.png"], {}, ["images/x", "."]),
@@ -290,6 +292,10 @@ def test_test_tiles_below_train_are_not_trained_on_and_their_masks_are_answers()
             r"1 mask has no image, first raw/s/masks/7\.png\. The nearest image is .*007",
         ),
         (["s/images/x.png", "s/masks/x.png", "s/masks/x.gif"], r"image 's/images/x\.png' has two masks"),
+        (
+            ["s/images/x.png", "s/images/y.png"],
+            r"all 2 images are of one tile, 's', .* Set data\.group_level: 0 for no groups",
+        ),
         (["s/pictures/x.png", "s/masks/x.png"], r"no images of tiles below raw; the first file is s/masks/x\.png"),
     ],
 )
