@@ -1,6 +1,7 @@
 """Tables that are no CSV with a header: JSON, lists without one, names of classes; and the nearest name of what is missing."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,18 @@ def test_columns_and_names_that_do_not_fit_are_refused_before_any_job(settings: 
     with pytest.raises(ConfigError) as caught:
         parse({"name": "t", "data": {"source": "csv", "train": "t.txt", "images": "img", **settings}, "models": MODELS})
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"columns": ["id", "label"]}, {"train": "pipe.json"}, {"class_names": "pipe.txt"}]
+)
+def test_what_is_no_file_is_refused_and_not_waited_for(settings: Any) -> None:
+    downloads.save(Path("img/1.png"), PICTURE)
+    for name in ("pipe.txt", "pipe.json"):
+        os.mkfifo(name)
+    given = {"train": "pipe.txt" if "columns" in settings else write("t.csv", "id,label\n1,x\n"), **settings}
+    with pytest.raises(DataError, match=r"cannot read pipe\.\w+.*: not a regular file\."):
+        read("csv", images="img", **given)
 
 
 def test_changed_lists_and_names_are_changed_inputs() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold.data.files import text_of
 from goldfold.data.label_sets import from_text, to_text
 from goldfold.runtime.errors import DataError, nearest
 
@@ -110,7 +111,7 @@ def _table(path: str, has_header: bool) -> Table:
     """
     suffix = Path(path).suffix.lower()
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = text_of(path)
         if suffix == ".json":
             return _of_content(json.loads(text, parse_int=str, parse_float=str))
         if suffix in (".yaml", ".yml"):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from goldfold.data.files import SUFFIXES, images_below, inside, without_suffix
+from goldfold.data.files import SUFFIXES, images_below, inside, text_of, without_suffix
 from goldfold.data.nearest import nearest_name
 from goldfold.data.stacks import MISSING
 from goldfold.runtime.errors import DataError
@@ -53,7 +53,7 @@ def _n_there(found: Sequence[tuple[str, bool]]) -> int:
 
 def _lines(path: str, key: str) -> list[str]:
     try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in text_of(path).splitlines()]
     except (OSError, ValueError) as error:
         raise DataError(
             f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line."
