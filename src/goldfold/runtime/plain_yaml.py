@@ -88,6 +88,15 @@ class PlainLoader(Bounded, yaml.SafeLoader):
         return super().construct_mapping(node, deep)  # type: ignore[arg-type]
 
 
+class TextLoader(Bounded, yaml.BaseLoader):
+    """Every value as the text that is written, and no key twice: names such as ``no`` and ``01`` stay what they are."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Mapping of a node, each of whose keys stands once."""
+        refuse_repeated_keys(self, node)
+        return super().construct_mapping(node, deep)
+
+
 def refuse_repeated_keys(loader: Any, node: yaml.MappingNode) -> None:
     """Refuse a section with a key that stands twice.
 

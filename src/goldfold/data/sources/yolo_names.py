@@ -9,20 +9,12 @@ from typing import Any
 import yaml
 
 from goldfold.runtime.errors import DataError, shown
-from goldfold.runtime.plain_yaml import MOST_BYTES, Bounded, explained, load_yaml, refuse_repeated_keys
+from goldfold.runtime.plain_yaml import MOST_BYTES, TextLoader, explained, load_yaml
 from goldfold.runtime.regular import read_text
 
 KEY = "data.names"
 QUOTE = "'"
 NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
-
-
-class _Text(Bounded, yaml.BaseLoader):
-    """Every value as the text that is written, and no key twice: names such as ``no`` and ``01`` stay what they are."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        refuse_repeated_keys(self, node)
-        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: str) -> dict[str, Any] | None:
@@ -34,7 +26,7 @@ def read_yaml(path: str) -> dict[str, Any] | None:
     if Path(path).suffix.lower() not in (".yaml", ".yml"):
         return None
     try:
-        content = load_yaml(read_text(path, MOST_BYTES), _Text)
+        content = load_yaml(read_text(path, MOST_BYTES), TextLoader)
     except yaml.YAMLError as error:
         raise DataError(f"{KEY}: {path}: {explained(error)}. Correct the file.") from error
     except (OSError, ValueError) as error:
@@ -59,7 +51,7 @@ def read_names(path: str) -> dict[int, str]:
     try:
         text = read_text(path, MOST_BYTES)
         is_yaml = Path(path).suffix.lower() in (".yaml", ".yml")
-        named = _of_yaml(load_yaml(text, _Text), path) if is_yaml else dict(enumerate(text.rstrip().splitlines()))
+        named = _of_yaml(load_yaml(text, TextLoader), path) if is_yaml else dict(enumerate(text.rstrip().splitlines()))
     except OSError as error:
         raise DataError(
             f"{KEY}: cannot read {path}: {error}. Name data.yaml, or a text file with a name a line."
