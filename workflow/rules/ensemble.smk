@@ -10,7 +10,7 @@ rule ensemble:
             n_folds=len(FOLDS),
             rounds=len(CONFIG.rounds),
             has_test=bool(SUBMISSION),
-            weights=CONFIG.ensemble.weights,
+            weights=slices.weights(CONFIG),
             settings=slices.fusing(CONFIG),
         ),
         oof=runs(f"{RESULTS}/predict/{RUN}/oof.npz", CONFIG.rounds),

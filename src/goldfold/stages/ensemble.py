@@ -11,6 +11,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.scored import scored
+from goldfold.ensembling.voters import voters
 from goldfold.metrics import Evidence, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
@@ -60,10 +61,10 @@ def run(
     names = [(model, seed) for model in models for seed in seeds]
     plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
     members = Members(chosen_task, Path(predictions), names, n_folds, plain)
-    shares = _shares([weights.get(model, 1.0) for model, _ in members.names])
+    own_weights = [weights.get(model, 1.0) for model, _ in names]
 
     def fuse(parts: list[Arrays]) -> Arrays:
-        return chosen_task.fuse(parts, shares, workers, **settings)
+        return chosen_task.fuse(*voters(parts, own_weights), workers, **settings)
 
     rows, evidence = _scored_rounds(members, truth, metric, rounds, fuse, Path(folder))
     if has_test:
@@ -74,7 +75,7 @@ def run(
             Path(folder),
             [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
         )
-    named = dict(zip([f"{model}-seed{seed}" for model, seed in members.names], shares, strict=True))
+    named = dict(zip([f"{model}-seed{seed}" for model, seed in names], _shares(own_weights), strict=True))
     write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
     scores = pd.DataFrame(rows)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
