@@ -13,6 +13,7 @@ from goldfold.config import Config, load, slices
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
+from goldfold.tasks import find
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -100,6 +101,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
+    if "test" in tables:
+        found.doubts += doubts.about_formulas(
+            [*tables["test"]["id"], *(names if find(config.task).kinds[0] == "class" else [])]
+        )
 
 
 def as_text(found: Check) -> str:

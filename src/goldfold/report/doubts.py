@@ -32,7 +32,15 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_copies(_rows(clusters), policy),
         *doubts.about_groups(results.test_groups),
         *doubts.about_classes(by_class),
+        *doubts.about_formulas(_submitted(results)),
     ]
+
+
+def _submitted(results: Results) -> list[str]:
+    """Names that the submission may hold; ranges of numbers are no names."""
+    if "test" not in results.tables:
+        return []
+    return [*results.tables["test"]["id"], *(results.classes if results.task.kinds[0] == "class" else [])]
 
 
 def _paths(results: Results) -> list[str]:
