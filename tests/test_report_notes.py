@@ -23,7 +23,6 @@ from goldfold.report import (
     overlays,
     segmentation,
     shift,
-    test_score,
     training,
 )
 from goldfold.report.results import Results
@@ -57,7 +56,7 @@ def results(test: float, labels: str = "aabb", groups: dict[str, int] | None = N
 
 
 def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() -> None:
-    found = test_score.note(results(0.4, labels="bbbb"), [], {"test": shift_of(0.8)})
+    found = answers.note(results(0.4, labels="bbbb"), [], {"test": shift_of(0.8)})
     assert found is not None
     assert (found.level, found.title) == ("warn", "The test score is worse than the out-of-fold interval says")
     for said in (
@@ -69,13 +68,13 @@ def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() 
     ):
         assert said in found.text
     shared = {"groups": 4, "images": 10, "new": 1, "new_images": 2, "shared": 0}
-    better = test_score.note(results(0.93, groups=shared), [], {"test": shift_of(0.45)})
+    better = answers.note(results(0.93, groups=shared), [], {"test": shift_of(0.45)})
     assert better is not None
     assert "better than the out-of-fold interval" in better.title
     assert "3 of 4 groups of test images are in training too (80% of the images)." in better.text
     assert "do not look different from training images (AUC 0.500" in better.text
     assert "The two intervals overlap" in better.text
-    assert test_score.note(results(0.85), [], {}) is None
+    assert answers.note(results(0.85), [], {}) is None
 
 
 def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:

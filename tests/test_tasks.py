@@ -317,7 +317,9 @@ def test_a_planted_label_of_a_validation_image_does_not_reach_its_own_fold(tmp_p
 def test_a_file_of_another_fold_is_refused(tmp_path: Path, position: int) -> None:
     files = [pool_file(tmp_path, 0, {"u1": "cat"})]
     files.insert(position, pool_file(tmp_path, 1, {"u0": "dog"}))
-    said = r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own models only"
+    said = (
+        r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own"
+    )
     with pytest.raises(DataError, match=said):
         make_pseudo(tmp_path, files, fold=0)
     assert not (tmp_path / "pseudo0.csv").exists()
@@ -429,6 +431,29 @@ def test_metrics_json_has_the_keys_of_the_design(predicted: Path, tiny: Tiny, tm
         assert entry["low"] <= entry["value"] <= entry["high"]
     oof = pd.read_csv(tmp_path / "ensemble/oof.csv", dtype=str)
     assert made["oof"]["accuracy"]["value"] == pytest.approx((oof["prediction"] == oof["label"]).mean())
+
+
+def test_the_test_score_stands_in_metrics_json_and_the_headline_is_a_handful_of_numbers(
+    predicted: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    test = pd.read_csv(tiny.folds / "test.csv", dtype=str)
+    run_ensemble(predicted, tiny, tmp_path)
+    assert set(json.loads((tmp_path / "headline.json").read_text())) == {"task", "metric", "oof"}
+    said = pd.read_csv(tmp_path / "ensemble/test.csv", dtype=str)[["id", "prediction"]].rename(
+        columns={"prediction": "label"}
+    )
+    classes = json.loads((tiny.folds / "classes.json").read_text())
+    said.loc[0, "label"] = classes[1 - classes.index(said.loc[0, "label"])]
+    said.to_csv(tmp_path / "answers.csv", index=False)
+    test.assign(group="one").to_csv(tmp_path / "test.csv", index=False)
+    grouped = {"answers": str(tmp_path / "answers.csv"), "test": str(tmp_path / "test.csv")}
+    made = run_ensemble(predicted, tiny, tmp_path, **grouped)
+    assert made["test"]["accuracy"]["value"] == pytest.approx(1 - 1 / len(said))
+    assert made["test"]["accuracy"]["low"] == made["test"]["accuracy"]["high"], "one group alone can be drawn"
+    assert set(made["test"]) == set(made["oof"])
+    headline = json.loads((tmp_path / "headline.json").read_text())
+    parts = {name: {"accuracy": made[name]["accuracy"]} for name in ("oof", "test")}
+    assert headline == {"task": "classification", "metric": "accuracy", **parts}
 
 
 def test_an_image_without_out_of_fold_prediction_is_refused(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ def _calibration(evidence: MultiLabelled) -> Section:
     figure, gap, n_bins = reliability(sure, is_right)
     intro = (
         f"Does a probability of 0.9 come true nine times in ten? Over all pairs of image and class predictions are "
-        f"{percent(float(sure.mean()))} sure of their yes or no and {percent(float(is_right.mean()))} right. Expected calibration "
-        f"error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the pairs in each)."
+        f"{percent(float(sure.mean()))} sure of their yes or no and {percent(float(is_right.mean()))} right. Expected "
+        f"calibration error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the pairs in each)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(sure, is_right)])
 

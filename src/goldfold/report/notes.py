@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from goldfold.report import quarantine, shift, test_score, training
+from goldfold.report import answers, quarantine, shift, training
 from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
@@ -26,7 +26,7 @@ def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> 
         *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results), *training.still_rising(results),
         *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
-    first = test_score.note(results, clusters, shifts)
+    first = answers.note(results, clusters, shifts)
     rest = sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
     return [first, *rest] if first else rest
 

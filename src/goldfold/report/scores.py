@@ -140,8 +140,8 @@ def rounds_in_words(results: Results) -> str:
     if not any(len(table) for table in results.pseudo.values()):
         return (
             f"No image was sure enough to get a pseudo label: nothing was added in any round, and what differs between rounds "
-            f"is the chance of training. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round 0 and "
-            f"{score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
+            f"is the chance of training. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round 0 "
+            f"and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
         )
     rounds = f"From round 0 to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
     if not difference:

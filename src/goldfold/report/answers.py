@@ -111,7 +111,8 @@ def _classes(results: Results) -> Iterator[str]:
     shares = train / train.sum(), test / test.sum()
     far = (shares[1] - shares[0]).abs().sort_values(ascending=False, kind="stable")
     named = [
-        f"“{shortened(str(name), 30)}” is {percent(shares[0][name])} of the training and {percent(shares[1][name])} of the test {results.task.unit}"
+        f"“{shortened(str(name), 30)}” is {percent(shares[0][name])} of the training and {percent(shares[1][name])} of the test "
+        f"{results.task.unit}"
         for name in far[far >= LARGE_SHARE].index
     ]
     if named:
