@@ -25,6 +25,7 @@ from goldfold.report import (
     shift,
     training,
 )
+from goldfold.report.answers import note
 from goldfold.report.results import Results
 from goldfold.report.tables import order_in_words, worst_first
 from goldfold.tasks.classification import Classification
@@ -56,7 +57,7 @@ def results(test: float, labels: str = "aabb", groups: dict[str, int] | None = N
 
 
 def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() -> None:
-    found = answers.note(results(0.4, labels="bbbb"), [], {"test": shift_of(0.8)})
+    found = note(results(0.4, labels="bbbb"), [], {"test": shift_of(0.8)})
     assert found is not None
     assert (found.level, found.title) == ("warn", "The test score is worse than the out-of-fold interval says")
     for said in (
@@ -68,13 +69,13 @@ def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() 
     ):
         assert said in found.text
     shared = {"groups": 4, "images": 10, "new": 1, "new_images": 2, "shared": 0}
-    better = answers.note(results(0.93, groups=shared), [], {"test": shift_of(0.45)})
+    better = note(results(0.93, groups=shared), [], {"test": shift_of(0.45)})
     assert better is not None
     assert "better than the out-of-fold interval" in better.title
     assert "3 of 4 groups of test images are in training too (80% of the images)." in better.text
     assert "do not look different from training images (AUC 0.500" in better.text
     assert "The two intervals overlap" in better.text
-    assert answers.note(results(0.85), [], {}) is None
+    assert note(results(0.85), [], {}) is None
 
 
 def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
@@ -83,9 +84,9 @@ def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
     evidence = task.evidence(
         {"ids": truth["id"].to_numpy(str), "classes": np.array(list("abc")), "probabilities": probabilities}, truth
     )
-    (note,) = notes._never_found(SimpleNamespace(task=task, evidence=evidence, truth=truth))  # type: ignore[arg-type]
-    assert note.title == "1 class never found"
-    assert note.text.startswith("F1 is 0 for b (3), with the number of images"), "c has no image to be found"
+    (found,) = notes._never_found(SimpleNamespace(task=task, evidence=evidence, truth=truth))  # type: ignore[arg-type]
+    assert found.title == "1 class never found"
+    assert found.text.startswith("F1 is 0 for b (3), with the number of images"), "c has no image to be found"
 
 
 def history(*scores: float) -> pd.DataFrame:

@@ -152,7 +152,7 @@ def _drawn_curves(curves: Mapping[float, Sequence[tuple[Any, Any]]], scored: lis
             right.plot(IOUS, [np.mean([curves[iou][index][1].mean() for index in scored]) for iou in IOUS], **mean)
         left.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", title="precision at IoU 0.5")
         right.set(ylim=(0, 1.03), xlabel="IoU that a box must reach", title="average precision")
-        left.legend(loc="lower left")
+        left.legend(loc="best")
         caption = "" if is_few else f"A thin line for each of {len(scored)} classes. "
         caption += "Right: how fast AP falls as boxes must fit better says how well they are placed."
         return canvas.block("precision_recall", caption, "Precision against recall, and AP against the IoU threshold")

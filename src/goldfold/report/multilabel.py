@@ -107,7 +107,8 @@ def _calibration(evidence: MultiLabelled) -> Section:
     intro = (
         f"Does a probability of 0.9 come true nine times in ten? Over all pairs of image and class predictions are "
         f"{percent(float(sure.mean()))} sure of their yes or no and {percent(float(is_right.mean()))} right. Expected "
-        f"calibration error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the pairs in each)."
+        f"calibration error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the "
+        f"pairs in each)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(sure, is_right)])
 
