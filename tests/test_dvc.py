@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from goldfold.config.members import refuse_other_members
+from goldfold.runtime.errors import ConfigError
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent
@@ -94,6 +96,15 @@ def is_settled(folder: Path) -> bool:
     """Whether DVC sees no change but that folds are always looked at."""
     status = json.loads(run(folder, "dvc", "status", "--json"))
     return dict(status) == {"folds": ["always changed"]}
+
+
+def test_stages_are_named_after_the_models_of_the_config() -> None:
+    shipped, config = (yaml.safe_load((ROOT / name).read_text()) for name in ("dvc.yaml", "config.yaml"))
+    refuse_other_members(shipped, config)
+    config["models"].append({"name": "third"})
+    said = r"dvc\.yaml: members are \[resnet10t, small_resnet\], .* below vars: members: \[resnet10t, small_resnet, third\]"
+    with pytest.raises(ConfigError, match=said):
+        refuse_other_members(shipped, config)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> No
     Raises:
         ConfigError: they differ; a model without a stage would have no version.
     """
-    listed = next(
+    listed: list[str] = next(
         (part["members"] for part in pipeline.get("vars", []) if isinstance(part, dict) and "members" in part), []
     )
     names = [str(model["name"]) for model in config["models"]]
