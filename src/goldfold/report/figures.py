@@ -58,7 +58,7 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
         )
         if len(lines) > MOST_ROWS:
             caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
-        return canvas.block("leaderboard", caption, "Scores of the members and the ensemble with their intervals")
+        return canvas.block("leaderboard", caption, "Scores with their intervals")
 
 
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
