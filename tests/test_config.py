@@ -277,6 +277,16 @@ WRONG_FOR_TASK = [
         {"data": {**CSV, "target_column": "y", "test": "t.csv"}, "pseudo_labels": {"rounds": 1}},
         ["pseudo_labels.rounds", "there is one of each; add a seed, a model or a view to tta, or set rounds: 0"],
     ),
+    (
+        "regression",
+        {
+            "data": {**CSV, "target_column": "y", "test": "t.csv"},
+            "models": [*BASE["models"], {**BASE["models"][0], "name": "mute"}],
+            "ensemble": {"weights": {"mute": 0}},
+            "pseudo_labels": {"rounds": 1},
+        },
+        ["pseudo_labels.rounds", "there is one of each; add a seed, a model or a view to tta, or set rounds: 0"],
+    ),
     ("classification", {"metric": "dice"}, ["metric = 'dice'", "allowed with classification: accuracy, balanced"]),
     ("segmentation", {"metric": "ap50"}, ["metric = 'ap50'", "allowed with segmentation: dice, iou"]),
     ("detection", {"metric": "ap5"}, ["metric = 'ap5'", "nearest is 'ap", "allowed with detection: ap, ap50"]),
@@ -707,6 +717,14 @@ def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
     listed = set(list_optimizers())
     assert len(listed) > 50
     assert listed - names.timm_optimizers() == names.SECOND_ORDER
+
+
+def test_the_teacher_depends_on_weights_and_method_and_not_on_a_weight_that_is_the_default() -> None:
+    plain, tuned = parse({**BASE, "data": CSV}), parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 1}}})
+    assert slices.teaching(plain) == {"weights": {}, "settings": {"method": "probability"}}
+    assert slices.teaching(tuned) == slices.teaching(plain)
+    other = parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 0.5}, "method": "rank"}})
+    assert slices.teaching(other) == {"weights": {"a": 0.5}, "settings": {"method": "rank"}}
 
 
 def test_slices_name_only_what_their_stage_depends_on() -> None:

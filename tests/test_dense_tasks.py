@@ -519,7 +519,8 @@ def test_pseudo_labelled_images_are_learnt_from(name: str, tiny_of: dict[str, Ti
     tiny.train(tmp_path / "r0", model=model)
     tiny.predict(tmp_path / "r0", tmp_path / "r0/model.safetensors", "test")
     classes, out = str(tiny.folds / "classes.json"), str(tmp_path / "pseudo.csv")
-    pseudo_label.run({"test": [str(tmp_path / "r0/test.npz")]}, classes, out, tiny.task, threshold=0.05, fold=0)
+    teach = {"threshold": 0.05, "fold": 0, "weights": {}, "settings": {}, "workers": 1}
+    pseudo_label.run({"test": [str(tmp_path / "r0/test.npz")]}, classes, out, tiny.task, **teach)
     pseudo = pd.read_csv(out, dtype=str)
     assert 0 < len(pseudo) <= 4
     assert set(pseudo["source"]) == {"test"}

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from goldfold.config.members import refuse_other_members
+from goldfold.runtime.errors import ConfigError
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent
@@ -52,11 +54,20 @@ def make_project(folder: Path, **changes: Any) -> Path:
     train = {**TINY["train"], "epochs": 2}  # type: ignore[dict-item]
     config = {**TINY, "data": data, "train": train, "pseudo_labels": {"rounds": 0}, **changes}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    write_members(folder, config["models"])
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "add", "data/mine")
     run(folder, "dvc", "remote", "add", "-d", "store", str(folder.with_name("remote")))
     commit(folder)
     return folder
+
+
+def write_members(folder: Path, models: list[dict[str, Any]]) -> None:
+    """Name the stages after the models."""
+    pipeline, names = folder / "dvc.yaml", ", ".join(model["name"] for model in models)
+    text, n = re.subn(r"- members: \[.*?\]", f"- members: [{names}]", pipeline.read_text())
+    assert n == 1
+    pipeline.write_text(text)
 
 
 def commit(folder: Path) -> None:
@@ -67,6 +78,7 @@ def commit(folder: Path) -> None:
 def edit(folder: Path, **changes: Any) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
     (folder / "config.yaml").write_text(yaml.safe_dump({**config, **changes}, sort_keys=False))
+    write_members(folder, {**config, **changes}["models"])
 
 
 def made(folder: Path) -> Made:
@@ -84,6 +96,15 @@ def is_settled(folder: Path) -> bool:
     """Whether DVC sees no change but that folds are always looked at."""
     status = json.loads(run(folder, "dvc", "status", "--json"))
     return dict(status) == {"folds": ["always changed"]}
+
+
+def test_stages_are_named_after_the_models_of_the_config() -> None:
+    shipped, config = (yaml.safe_load((ROOT / name).read_text()) for name in ("dvc.yaml", "config.yaml"))
+    refuse_other_members(shipped, config)
+    config["models"].append({"name": "third"})
+    said = r"dvc\.yaml: members are \[resnet10t, small_resnet\], .* below vars: members: \[resnet10t, small_resnet, third\]"
+    with pytest.raises(ConfigError, match=said):
+        refuse_other_members(shipped, config)
 
 
 @pytest.fixture(scope="module")
@@ -107,15 +128,17 @@ def clone(project: Path) -> Path:
 
 def test_repro_makes_results_and_score(project: Path) -> None:
     assert len(pd.read_csv(project / RESULTS / "submission.csv")) == 10
-    shown = run(project, "dvc", "metrics", "show", "--md")
-    assert "oof.accuracy.value" in shown
-    assert f"{RESULTS}/metrics.json" in shown
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))[""]["data"]
+    (score,) = (shown[f"{RESULTS}/headline.json"]["data"],)
+    assert list(shown) == [f"{RESULTS}/headline.json"]
+    assert score["oof"]["accuracy"] == json.loads((project / RESULTS / "metrics.json").read_text())["oof"]["accuracy"]
+    assert set(score) == {"task", "metric", "oof"}, "a handful of numbers"
 
 
 def test_all_that_is_made_has_a_version(project: Path) -> None:
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     kept = {project / out["path"] for stage in lock["stages"].values() for out in stage["outs"]}
-    assert len(kept) == 2 + 2 * 2 + 4 + 4  # folds, a member each, ensemble, result
+    assert len(kept) == 2 + 2 * 2 + 5 + 4  # folds, a member each, ensemble, result
     files = [path for path in (project / RESULTS).rglob("*") if path.is_file()]
     left = {path.relative_to(project / RESULTS).parts[0] for path in files if not kept & {path, *path.parents}}
     assert left <= NOT_KEPT
@@ -126,7 +149,7 @@ def test_untouched_tree_has_nothing_to_do(project: Path) -> None:
     before = made(project)
     said = run(project, "dvc", "repro")
     assert said.count("Nothing to be done") == 1  # Snakemake looked at the raw data
-    for stage in ("member@model0", "member@model1", "ensemble", "result"):
+    for stage in ("member@wide", "member@slim", "ensemble", "result"):
         assert f"Stage '{stage}' didn't change, skipping" in said
     assert jobs_since(before, project) == {}
 
@@ -138,7 +161,7 @@ def test_comment_and_touch_run_nothing(project: Path) -> None:
     for path in touched:
         os.utime(path)
     said = run(project, "dvc", "repro")
-    assert "Stage 'member@model0' didn't change, skipping" in said
+    assert "Stage 'member@wide' didn't change, skipping" in said
     assert jobs_since(before, project) == {}
     assert is_settled(project)
 
@@ -179,7 +202,7 @@ def test_corrected_label_trains_all_and_decodes_nothing(project: Path) -> None:
     assert is_settled(project)
 
 
-MEMBERS, BELOW = {"member@model0", "member@model1"}, {"ensemble", "result"}
+MEMBERS, BELOW = {"member@wide", "member@slim"}, {"ensemble", "result"}
 ALL_STAGES = MEMBERS | BELOW
 
 
@@ -194,7 +217,7 @@ ALL_STAGES = MEMBERS | BELOW
         pytest.param("src/goldfold/ensembling/average.py", "", "\nADDED = 1\n", ALL_STAGES, id="code of ensembling"),
         pytest.param("workflow/scripts/predict.py", "", "\nADDED = 1\n", ALL_STAGES, id="a script"),
         pytest.param(f"{RESULTS}/train/slim/round0/fold1/seed0/model.safetensors", None, None,
-                     {"member@model1", "result"}, id="a deleted model"),
+                     {"member@slim", "result"}, id="a deleted model"),
         pytest.param(f"{RESULTS}/leaderboard.csv", None, None, {"ensemble"}, id="a deleted file of the ensemble"),
         pytest.param(f"{RESULTS}/folds/fold1.csv", None, None, ALL_STAGES, id="a deleted list"),
     ],
@@ -262,7 +285,7 @@ def test_results_of_an_earlier_commit_come_back(clone: Path) -> None:
 @pytest.mark.slow
 def test_rounds_are_trained_once_whichever_member_is_asked_for_first(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project", pseudo_labels={"rounds": 1, "threshold": 0.0})
-    run(folder, "dvc", "repro", "member@model1")  # its second round learns from the first of both
+    run(folder, "dvc", "repro", "member@slim")  # its second round learns from the first of both
     before = made(folder)
     assert Counter(rule for rule, _ in before.values())["train"] == 6
     run(folder, "dvc", "repro")

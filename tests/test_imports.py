@@ -155,7 +155,8 @@ def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:
         )
     test_of_fold = str(root / "predict/net/round0/fold0/seed0/test.npz")
     made["pseudo_label"] = {
-        "predictions": {"test": [test_of_fold]}, "out": str(root / "pseudo.csv"), "threshold": 0.5, "fold": 0, **common,
+        "predictions": {"test": [test_of_fold]}, "out": str(root / "pseudo.csv"), "threshold": 0.5, "fold": 0,
+        "weights": {}, "settings": fusing_of(tiny.task["name"]), "workers": 1, **common,
     }  # fmt: skip
     made["ensemble"] = {
         "predictions": str(root / "predict"), "train": str(tiny.folds / "train.csv"), "folder": str(root / "ensemble"),

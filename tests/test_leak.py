@@ -32,7 +32,8 @@ def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str
         pseudo = str(out / "pseudo.csv")
         files = {name: [str(out / f"{name}.npz")] for name in pools}
         classes = str(tiny.folds / "classes.json")
-        pseudo_label.run(files, classes=classes, out=pseudo, task=tiny.task, threshold=0.0, fold=0)
+        teach = {"threshold": 0.0, "fold": 0, "weights": {}, "settings": {}, "workers": 1}
+        pseudo_label.run(files, classes=classes, out=pseudo, task=tiny.task, **teach)
         assert len(pd.read_csv(pseudo)) > 0, "the second round learns from something"
     made = [path for path in sorted(folder.rglob("*")) if path.suffix in (".npz", ".csv", ".safetensors")]
     kept = [path for path in made if path.name not in ("history.csv", "best.safetensors")]  # these know the scores

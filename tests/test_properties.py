@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from conftest import FORM, TASK
 from goldfold.data.cache import shard_of
@@ -213,6 +214,15 @@ def test_rows_of_geometric_and_logit_averages_sum_to_one(method: Any, made: tupl
     fused = method(*made)
     assert fused.sum(axis=1) == pytest.approx(1, abs=1e-9)
     assert (fused >= 0).all()
+
+
+def test_the_mean_of_logits_is_the_geometric_mean_and_logit_is_that_of_log_odds() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (3, 50, 4))
+    mean_of_logits = softmax(np.average(logits, axis=0, weights=[1, 2, 3]), axis=1)
+    assert geometric(softmax(logits, axis=2), [1, 2, 3]) == pytest.approx(mean_of_logits, abs=1e-9)
+    assert np.abs(logit(softmax(logits, axis=2), [1, 2, 3]) - mean_of_logits).max() > 0.01, "of more than two classes"
+    two = softmax(logits[..., :2], axis=2)
+    assert logit(two, [1, 2, 3]) == pytest.approx(geometric(two, [1, 2, 3]), abs=1e-9)
 
 
 @given(stacks())

@@ -439,12 +439,6 @@ def test_boxes_are_drawn_in_their_colours_and_on_the_picture() -> None:
         assert (drawn == part.colour).all(axis=2).any()
 
 
-def test_names_on_pictures() -> None:
-    assert overlays.writable(["cat", "犬", "Ärger", "a very long name of a class"]) == [
-        "cat", "#2", "Ärger", "a very lo…lass",
-    ]  # fmt: skip
-
-
 @given(n=st.integers(0, 60), most=st.integers(0, 30))
 def test_galleries_show_no_image_twice(n: int, most: int) -> None:
     order = np.random.default_rng(n).permutation(n)

@@ -242,8 +242,12 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
             runs(rounds=[0]) | BELOW_ROUND_0,
             id="rule for 16 bits",
         ),
-        pytest.param({"ensemble": {"method": "rank"}}, LATE, id="ensemble method"),
-        pytest.param({"ensemble": {"weights": {"wide": 2}}}, LATE, id="ensemble weights"),
+        pytest.param(
+            {"ensemble": {"method": "rank", "weights": {"wide": 2}}, **ROUND_0}, LATE, id="ensemble without rounds"
+        ),
+        # the ensemble of round 0 teaches round 1
+        pytest.param({"ensemble": {"method": "rank"}}, BELOW_ROUND_0, id="ensemble method"),
+        pytest.param({"ensemble": {"weights": {"wide": 2}}}, BELOW_ROUND_0, id="ensemble weights"),
         pytest.param({"report": {"gallery": 5}}, {"report"}, id="report option"),
         pytest.param({"runtime": {"loader_workers": 2}}, {"report"}, id="loader workers"),
         pytest.param({"runtime": {"save_minutes": 1}}, {"report"}, id="save minutes"),

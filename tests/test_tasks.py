@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
 from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
 from goldfold import tasks
 from goldfold.data.predictions import load, save
 from goldfold.ensembling.average import METHODS
+from goldfold.ensembling.voters import voters
 from goldfold.inference import views
 from goldfold.metrics import Metric, Score, score
 from goldfold.metrics.classification import METRICS, Labelled
-from goldfold.runtime.errors import DataError
+from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import ensemble, predict, pseudo_label
 from goldfold.submission.form import Form
 from goldfold.tasks.classification import Classification
@@ -276,21 +277,29 @@ def test_prediction_gives_in_small_batches_what_it_gives_in_one(predicted: Path,
 POOL = [f"u{number}" for number in range(6)]
 
 
-def pool_file(path: Path, fold: int, sure: dict[str, str], member: int = 0) -> str:
+def pool_file(path: Path, fold: int, sure: dict[str, str], member: int = 0, certainty: float = 12.0) -> str:
     """Predictions of the pool by a model of a fold: certain of ``sure``, undecided of the others."""
     logits = np.zeros((len(POOL), 2))
     for id, label in sure.items():
-        logits[POOL.index(id), ["cat", "dog"].index(label)] = 12.0
+        logits[POOL.index(id), ["cat", "dog"].index(label)] = certainty
     made = arrays(Classification(["cat", "dog"]), POOL, logits)
-    target = path / f"member{member}-fold{fold}.npz"
+    target = path / f"member{member}/round0/fold{fold}/seed0/test.npz"
+    target.parent.mkdir(parents=True)
     save(target, (made | {"fold": np.array(fold), "round": np.array(0), "seed": np.array(0)}).items())
     return str(target)
 
 
-def make_pseudo(folder: Path, files: list[str], fold: int, threshold: float = 0.9) -> pd.DataFrame:
-    (folder / "classes.json").write_text(json.dumps(["cat", "dog"]))
-    out = folder / f"pseudo{fold}.csv"
-    pseudo_label.run({"unlabeled": files}, str(folder / "classes.json"), str(out), TASK, threshold, fold)
+def make_pseudo(
+    folder: Path,
+    files: list[str],
+    fold: int,
+    threshold: float = 0.9,
+    weights: dict[str, float] | None = None,
+    method: str = "probability",
+) -> pd.DataFrame:
+    classes, out, how = folder / "classes.json", folder / f"pseudo{fold}.csv", {"method": method}
+    classes.write_text(json.dumps(["cat", "dog"]))
+    pseudo_label.run({"unlabeled": files}, str(classes), str(out), TASK, threshold, fold, weights or {}, how, 1)
     return pd.read_csv(out, dtype=str)
 
 
@@ -308,7 +317,9 @@ def test_a_planted_label_of_a_validation_image_does_not_reach_its_own_fold(tmp_p
 def test_a_file_of_another_fold_is_refused(tmp_path: Path, position: int) -> None:
     files = [pool_file(tmp_path, 0, {"u1": "cat"})]
     files.insert(position, pool_file(tmp_path, 1, {"u0": "dog"}))
-    said = r"member0-fold1\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own models only"
+    said = (
+        r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own"
+    )
     with pytest.raises(DataError, match=said):
         make_pseudo(tmp_path, files, fold=0)
     assert not (tmp_path / "pseudo0.csv").exists()
@@ -321,6 +332,24 @@ def test_members_are_averaged_before_the_threshold(tmp_path: Path) -> None:
     assert made["id"].tolist() == ["u1", "u2"]
     assert [float(value) for value in made["confidence"]] == pytest.approx([1.0, 0.75], abs=1e-4)
     assert set(made["source"]) == {"unlabeled"}
+
+
+def test_the_teacher_is_the_ensemble_with_its_weights_and_its_method(tmp_path: Path) -> None:
+    files = [pool_file(tmp_path, 0, {"u1": "cat"}, 0, 3.0), pool_file(tmp_path, 0, {"u1": "dog", "u2": "dog"}, 1, 6.0)]
+    one, two = expit(3.0), expit(6.0)
+
+    def said(**how: Any) -> dict[str, tuple[str, float]]:
+        made = make_pseudo(tmp_path, files, 0, 0.6, **how)
+        return {row["id"]: (row["label"], float(row["confidence"])) for row in made.to_dict("records")}
+
+    assert said()["u2"] == ("dog", pytest.approx((0.5 + two) / 2, abs=1e-5))
+    assert "u1" not in said(), "equal votes differ"
+    assert said(weights={"member0": 3})["u1"] == ("cat", pytest.approx((3 * one + 1 - two) / 4, abs=1e-5))
+    assert said(method="logit")["u1"] == ("dog", pytest.approx(expit(1.5), abs=1e-5))
+    alone = {"u1": ("cat", pytest.approx(one, abs=1e-5))}
+    assert said(weights={"member1": 0}) == alone, "a member of weight 0 has no say"
+    Path(files[1]).write_bytes(b"no predictions")
+    assert said(weights={"member1": 0}) == alone, "nor is it read"
 
 
 def test_where_nothing_is_sure_the_file_holds_its_head_alone(tmp_path: Path) -> None:
@@ -394,7 +423,7 @@ def test_metrics_json_has_the_keys_of_the_design(predicted: Path, tiny: Tiny, tm
     made = run_ensemble(predicted, tiny, tmp_path)
     assert {"task", "metric", "oof", "members"} <= set(made)
     assert (made["task"], made["metric"]) == ("classification", "accuracy")
-    assert set(made["oof"]) == set(METRICS)
+    assert set(made["oof"]) == set(METRICS) - {"quadratic_kappa"}, "cats and dogs are no grades"
     assert next(iter(made["oof"])) == "accuracy"
     assert set(made["members"]) == {"net-seed0"}
     for entry in [*made["oof"].values(), made["members"]["net-seed0"]["accuracy"]]:
@@ -402,6 +431,29 @@ def test_metrics_json_has_the_keys_of_the_design(predicted: Path, tiny: Tiny, tm
         assert entry["low"] <= entry["value"] <= entry["high"]
     oof = pd.read_csv(tmp_path / "ensemble/oof.csv", dtype=str)
     assert made["oof"]["accuracy"]["value"] == pytest.approx((oof["prediction"] == oof["label"]).mean())
+
+
+def test_the_test_score_stands_in_metrics_json_and_the_headline_is_a_handful_of_numbers(
+    predicted: Path, tiny: Tiny, tmp_path: Path
+) -> None:
+    test = pd.read_csv(tiny.folds / "test.csv", dtype=str)
+    run_ensemble(predicted, tiny, tmp_path)
+    assert set(json.loads((tmp_path / "headline.json").read_text())) == {"task", "metric", "oof"}
+    said = pd.read_csv(tmp_path / "ensemble/test.csv", dtype=str)[["id", "prediction"]].rename(
+        columns={"prediction": "label"}
+    )
+    classes = json.loads((tiny.folds / "classes.json").read_text())
+    said.loc[0, "label"] = classes[1 - classes.index(said.loc[0, "label"])]
+    said.to_csv(tmp_path / "answers.csv", index=False)
+    test.assign(group="one").to_csv(tmp_path / "test.csv", index=False)
+    grouped = {"answers": str(tmp_path / "answers.csv"), "test": str(tmp_path / "test.csv")}
+    made = run_ensemble(predicted, tiny, tmp_path, **grouped)
+    assert made["test"]["accuracy"]["value"] == pytest.approx(1 - 1 / len(said))
+    assert made["test"]["accuracy"]["low"] == made["test"]["accuracy"]["high"], "one group alone can be drawn"
+    assert set(made["test"]) == set(made["oof"])
+    headline = json.loads((tmp_path / "headline.json").read_text())
+    parts = {name: {"accuracy": made[name]["accuracy"]} for name in ("oof", "test")}
+    assert headline == {"task": "classification", "metric": "accuracy", **parts}
 
 
 def test_an_image_without_out_of_fold_prediction_is_refused(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
@@ -507,3 +559,9 @@ def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:
     named = {**FORM, "id_column": "Id", "label_column": "y"}
     assert tasks.build(TASK, ["a", "b"]).form(None, "", named, "accuracy").columns == ["Id", "y"]
     assert task().form(None, "", named, "log_loss").columns == ["Id", "a", "b", "c"]
+
+
+def test_a_member_of_weight_zero_is_left_out_before_anything_is_fused() -> None:
+    assert voters(["a", "b", "c"], [3, 0, 1]) == (["a", "c"], [0.75, 0.25])
+    with pytest.raises(ConfigError, match=r"all are 0\. At least one member must count\."):
+        voters(["a"], [0])

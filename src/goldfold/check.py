@@ -14,6 +14,7 @@ from goldfold.data.files import passed_over, tools_in_words
 from goldfold.runtime.errors import GoldfoldError, shortened
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
+from goldfold.tasks import find
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -126,6 +127,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_classes(found.classes)
     found.doubts += doubts.about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
+    if "test" in tables:
+        found.doubts += doubts.about_formulas(
+            [*tables["test"]["id"], *(names if find(config.task).kinds[0] == "class" else [])]
+        )
 
 
 def as_text(found: Check) -> str:

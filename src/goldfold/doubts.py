@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goldfold.data.files import SUFFIXES as SUFFIXES_OF_IMAGES
 from goldfold.data.files import UNREAD, files_below
 from goldfold.runtime.words import count, noun
+from goldfold.submission.formulas import formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -339,3 +340,14 @@ def about_parted(n_groups: int) -> Iterator[str]:
     if n_groups:
         groups = f"{count(n_groups, 'group')} of copies over several folds"
         yield f"{groups}: a fold does not learn from copies of what it is scored on"
+
+
+def about_formulas(cells: Iterable[str]) -> Iterator[str]:
+    """Ids and names of classes that go into the submission and that a spreadsheet program would evaluate."""
+    if found := formulas(cells):
+        begin = noun(len(found), "begins", "begin")
+        yield (
+            f"{count(len(found), 'name')} of the submission (ids of test images, classes) {begin} like a formula, first "
+            f"{found[0][:60]!r}: the file keeps them as they are, as competitions compare ids; do not open it in a spreadsheet "
+            f"program, which would evaluate them"
+        )

@@ -10,13 +10,15 @@ rule ensemble:
             n_folds=len(FOLDS),
             rounds=len(CONFIG.rounds),
             has_test=bool(SUBMISSION),
-            weights=CONFIG.ensemble.weights,
+            weights=slices.weights(CONFIG),
             settings=slices.fusing(CONFIG),
         ),
         oof=runs(f"{RESULTS}/predict/{RUN}/oof.npz", CONFIG.rounds),
         test=runs(f"{RESULTS}/predict/{RUN}/test.npz", LAST_ROUND) if SUBMISSION else [],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
+        answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
+        images=folds_file("test.csv") if "answers" in CONFIG.tables else [],
     output:
         ensemble=expand(
             f"{RESULTS}/ensemble/{{part}}.{{suffix}}",
@@ -27,6 +29,7 @@ rule ensemble:
         rounds=f"{RESULTS}/ensemble/rounds.csv",
         leaderboard=f"{RESULTS}/leaderboard.csv",
         metrics=f"{RESULTS}/metrics.json",
+        headline=f"{RESULTS}/headline.json",
         record=f"{RESULTS}/ensemble/run.json",
     log:
         f"{RESULTS}/logs/ensemble.log",

@@ -11,6 +11,7 @@ rule pseudo_label:
             },
             task=slices.task(CONFIG),
             threshold=CONFIG.pseudo_labels.threshold,
+            **slices.teaching(CONFIG),
         ),
         classes=folds_file("classes.json"),
     output:

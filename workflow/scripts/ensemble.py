@@ -15,5 +15,8 @@ with job(snakemake) as made:
         leaderboard=snakemake.output.leaderboard,
         metrics=snakemake.output.metrics,
         workers=snakemake.threads,
+        headline=snakemake.output.headline,
+        answers=str(snakemake.input.answers) if snakemake.input.answers else None,
+        test=str(snakemake.input.images) if snakemake.input.images else None,
         **made.settings,
     )

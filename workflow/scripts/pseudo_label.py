@@ -10,5 +10,6 @@ with job(snakemake) as made:
         classes=snakemake.input.classes,
         out=snakemake.output.table,
         fold=int(snakemake.wildcards.fold),
+        workers=snakemake.threads,
         **made.settings,
     )

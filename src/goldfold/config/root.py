@@ -28,9 +28,12 @@ class Ensemble(Section):
 
     method: str | None = None
     """How members are fused: one of the task's ways; without it, its first. The folds of a member, and the views of an
-    image, are always averaged (boxes: by WBF)."""
+    image, are always averaged (boxes: by WBF). Pseudo labels of a fold are made by its models fused in the same way.
+    `geometric` of class probabilities is the mean of the networks' logits before softmax; `logit` is the mean of log odds, each
+    class against all others (the same for two classes, and for several labels an image)."""
     weights: dict[str, Number] = {}
-    """Weight of a model by name; 1 where not named."""
+    """Weight of a model by name; 1 where not named. A model of weight 0 is trained and scored, and has no part in the
+    ensemble or in pseudo labels."""
     iou_threshold: Number = Field(0.55, gt=0, lt=1)
     """Boxes of members, and of the folds of one, that overlap by more are one object (views of an image: 0.55)."""
     skip_threshold: Number = Field(0.0, ge=0, lt=1)

@@ -81,6 +81,16 @@ def fusing(config: Config) -> dict[str, Any]:
     }
 
 
+def teaching(config: Config) -> dict[str, Any]:
+    """How the models of a fold become the teacher of its next round: as members become the ensemble."""
+    return {"weights": weights(config), "settings": fusing(config)}
+
+
+def weights(config: Config) -> dict[str, float]:
+    """Weights of the models by name, without those of 1, the default."""
+    return {name: float(weight) for name, weight in config.ensemble.weights.items() if weight != 1}
+
+
 def cache_files(config: Config) -> list[str]:
     """What a piece of the cache holds."""
     return ["images.npy", "ids.csv", *find(config.task).cache_files]

@@ -28,7 +28,11 @@ def geometric(stack: Array, weights: Sequence[float]) -> Array:
 
 
 def logit(stack: Array, weights: Sequence[float]) -> Array:
-    """Weighted mean of log p/(1-p), each class for itself, then scaled so that rows sum to one."""
+    """Weighted mean of log p/(1-p), each class against all others, then scaled so that rows sum to one.
+
+    Not the mean of the networks' logits before softmax: that is `geometric`, since softmax of a mean of logits is the
+    product of the probabilities, scaled. For two classes the two are the same.
+    """
     clipped = np.clip(stack, TINY, 1 - TINY)
     mean = expit(np.average(np.log(clipped / (1 - clipped)), axis=0, weights=weights))
     return mean / mean.sum(axis=1, keepdims=True)

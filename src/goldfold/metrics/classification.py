@@ -74,6 +74,6 @@ METRICS: dict[str, Metric] = {
     "balanced_accuracy": Metric("balanced_accuracy", _of_rows(balanced_accuracy), of_labels=True),
     "f1_macro": Metric("f1_macro", _of_rows(f1_macro), of_labels=True),
     "log_loss": Metric("log_loss", _of_rows(log_loss), greater_is_better=False),
-    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_labels=True),
+    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_labels=True, of_grades=True),
     "roc_auc": Metric("roc_auc", _of_rows(roc_auc)),
 }

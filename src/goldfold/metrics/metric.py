@@ -31,6 +31,8 @@ class Metric:
     greater_is_better: bool = True
     of_labels: bool = False
     """Whether it looks at the short form of a prediction only, so that a submission holds labels."""
+    of_grades: bool = False
+    """Whether it takes classes, or numbers, for grades in an order: of others it says nothing."""
 
 
 def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000) -> Score:

@@ -58,5 +58,5 @@ METRICS: dict[str, Metric] = {
     "rmse": Metric("rmse", _of_rows(rmse), greater_is_better=False),
     "mae": Metric("mae", _of_rows(mae), greater_is_better=False),
     "r2": Metric("r2", _of_rows(r2)),
-    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa)),
+    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_grades=True),
 }

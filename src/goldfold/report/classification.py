@@ -10,6 +10,7 @@ from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
+from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import percent, shortened
 from goldfold.runtime.words import count
 
@@ -110,13 +111,13 @@ def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
         [
             f"{outcome.classes[a]} ↔ {outcome.classes[b]}",
             Cell(f"{both[a, b]:,}", both[a, b] / both[rows, columns].max()),
-            f"{counts[a, b]:,}", f"{counts[b, a]:,}",
             percent(both[a, b] / max(1, of_both[a] + of_both[b]), 2),
+            f"{counts[a, b]:,}", f"{counts[b, a]:,}",
         ]
         for a, b in zip(rows[order], columns[order], strict=True)
         if both[a, b]
     ]  # fmt: skip
-    header = ["pair A ↔ B", "confused", "A taken for B", "B taken for A", "share of both"]
+    header = ["pair A ↔ B", "confused", "share of both", "A taken for B", "B taken for A"]
     return [Text("", heading="Most confused pairs"), Table(header, lines, text_columns=header[:1])]
 
 
@@ -127,16 +128,17 @@ def _classes(outcome: Outcome) -> Section:
         precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
     rows = [
         [
-            name, f"{n_true[c]:,}", _share(precision[c]), _share(recall[c]), _share(f1[c]),
+            outcome.classes[c], _share(f1[c]), _share(precision[c]), _share(recall[c]), f"{n_true[c]:,}",
             f"{n_predicted[c] - hits[c]:,}", f"{n_true[c] - hits[c]:,}",
         ]
-        for c, name in enumerate(outcome.classes)
+        for c in worst_first(pd.DataFrame({"f1": f1}), "f1").index
     ]  # fmt: skip
     intro = (
         "Precision: of the images predicted to be of the class, the share that is. Recall: of the images of the class, "
         "the share that is found. F1: their harmonic mean. A class with few images has scores that rest on little."
     )
-    columns = ["class", "images", "precision", "recall", "F1", "false positives", "false negatives"]
+    intro += order_in_words(len(rows), "F1")
+    columns = ["class", "F1", "precision", "recall", "images", "false positives", "false negatives"]
     return Section("classes", "Class by class", intro, [Table(columns, rows, text_columns=["class"])], "Classes")
 
 
@@ -150,10 +152,10 @@ def _calibration(outcome: Outcome) -> Section:
     mean, right = float(outcome.confidence.mean()), float(is_right.mean())
     lean = "too sure" if mean > right else "not sure enough"
     if abs(mean - right) < 0.01:
-        lean = "about as sure as it is right"
+        lean = "about as sure as they are right"
     intro = (
-        f"Does a probability of 0.9 come true nine times in ten? On average the ensemble is {percent(mean)} sure and "
-        f"{percent(right)} right, so on the whole it is {lean}. Expected calibration error: {gap:.4f} (mean distance "
+        f"Does a probability of 0.9 come true nine times in ten? On average predictions are {percent(mean)} sure and "
+        f"{percent(right)} right, so on the whole they are {lean}. Expected calibration error: {gap:.4f} (mean distance "
         f"between the two over {n_bins} bins of equal width, weighted by the images in each)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(outcome.confidence, is_right)])
@@ -171,11 +173,11 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
     if len(wrong):
         shown = wrong[:gallery]
         which = "All errors" if len(shown) == len(wrong) else f"{len(shown)} of {len(wrong):,} errors"
-        caption = f"{which}, those the ensemble was surest of first: true class → predicted class."
+        caption = f"{which}, the surest first: true class → predicted class."
         blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
     else:
         blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
-    caption = "The images the ensemble was least sure of, right or wrong."
+    caption = "The images with the least sure predictions, right or wrong."
     blocks.append(Gallery(_pictures(outcome, unsure), caption, heading="Least confident images"))
     return Section("errors", "Errors in pictures", intro, blocks, "Errors")
 

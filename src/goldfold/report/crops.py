@@ -9,7 +9,7 @@ import pandas as pd
 from goldfold.data.geometry import roi_of
 from goldfold.data.roi.counts import counts, shares
 from goldfold.report.blocks import Block, Figure, Section, Table, Text
-from goldfold.report.overlays import Box, Pixels, boxed, opened
+from goldfold.report.overlays import LINE_PX, Box, Pixels, boxed, opened
 from goldfold.report.results import Results
 from goldfold.report.words import shortened
 from goldfold.runtime.words import count
@@ -106,7 +106,7 @@ def _drawn(image: Pixels, roi: tuple[int, int, int, int] | None) -> Pixels:
     x1, y1, x2, y2 = roi
     dimmed = (image * DIMMED).astype(np.uint8)
     dimmed[y1:y2, x1:x2] = image[y1:y2, x1:x2]
-    return boxed(dimmed, [Box(roi, LINE)], CELL_PX)
+    return boxed(dimmed, [Box(roi, LINE)], CELL_PX, LINE_PX)
 
 
 def _written(canvas: Pixels, words: str) -> Pixels:

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from goldfold.data.mask_coding import Coding
 from goldfold.data.together import COLUMN
-from goldfold.report import copies, folds, quarantine
+from goldfold.report import copies, folds, mask_colours, quarantine
 from goldfold.report.blocks import Block, Gallery, Lines, Section, Text
 from goldfold.report.copies import Cluster
 from goldfold.report.figures import bars, sizes
-from goldfold.report.overlays import CLASS_COLOURS, class_legend
+from goldfold.report.overlays import CLASS_COLOURS, Colour, class_legend
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import listed
@@ -98,6 +99,14 @@ def _samples(results: Results) -> list[Block]:
     heading = "Examples of each class"
     if not draws:
         return [Gallery(pictures, caption, heading, is_compact=True)]
-    legend = class_legend(results.classes) if len(results.classes) <= len(CLASS_COLOURS) else []
+    legend = class_legend(results.classes, _colours(results)) if len(results.classes) <= len(CLASS_COLOURS) else []
     caption += " Their targets are drawn on them, of all classes an image has."
     return [Gallery(pictures, caption, heading, column_px=SAMPLE_PX, legend=legend)]
+
+
+def _colours(results: Results) -> list[Colour]:
+    """Colours of the classes in masks; none where the task has no masks of its own."""
+    coding, table = getattr(results.task, "coding", None), results.tables["train"]
+    return (
+        mask_colours.of_classes(coding, table["mask"].iloc[0]) if isinstance(coding, Coding) and "mask" in table else []
+    )

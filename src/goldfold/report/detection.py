@@ -18,8 +18,9 @@ from goldfold.report.blocks import Block, Cell, Figure, Picture, Section, Table,
 from goldfold.report.box_errors import KINDS, Checked
 from goldfold.report.drawing import GOLD, MUTED, SERIES, Canvas
 from goldfold.report.figures import WIDTH_PX
-from goldfold.report.overlays import ERROR_LEGEND, FALSE, FOUND, MISSED, Box, Pixels, boxed, colour_of, opened, writable
+from goldfold.report.overlays import ERROR_LEGEND, FALSE, FOUND, MISSED, Box, Pixels, boxed, colour_of, opened
 from goldfold.report.pictures import galleries, picture
+from goldfold.report.tables import LONG, order_in_words, worst_first
 from goldfold.report.words import percent, score, shortened
 from goldfold.runtime.words import count
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 MOST_PAIRS = 20
-MOST_WORDS = 12
-"""So many boxes found in one picture are named; where there are more, only the errors are."""
+MOST_ERRORS, MOST_BOXES = 12, 30
+"""At most so many errors of a picture are drawn and numbered, and so many boxes altogether: more would cover it."""
 COLUMN_PX = 300
 APS = ("ap", "ap50", "ap75")
 
@@ -91,14 +92,15 @@ def _classes(task: Detection, evidence: Evidence) -> Section:
     table = task.by_class(evidence)
     rows: list[list[str | Cell]] = [
         [
-            str(name), f"{row['objects']:,.0f}", f"{row['detections']:,.0f}", *(_bar(row[column]) for column in APS),
+            str(name), *(_bar(row[column]) for column in APS),
             *(score(row[column]) for column in ("precision", "recall", "threshold")),
+            f"{row['objects']:,.0f}", f"{row['detections']:,.0f}",
         ]
-        for name, row in table.iterrows()
+        for name, row in worst_first(table, "ap50").iterrows()
     ]  # fmt: skip
     if len(rows) > 1:
         totals = [f"{table[column].sum():,.0f}" for column in ("objects", "detections")]
-        rows.append(["(all; mean AP)", *totals, *(_bar(float(table[column].mean())) for column in APS), "", "", ""])
+        rows.append(["(all; mean AP)", *(_bar(float(table[column].mean())) for column in APS), "", "", "", *totals])
     intro = (
         "AP, average precision, is the mean of the precision over all levels of recall: 1 where all objects are found, "
         "in the right place, before any false box. AP50 lets a box count that overlaps its object by half (IoU 0.5), AP75 "
@@ -106,7 +108,8 @@ def _classes(task: Detection, evidence: Evidence) -> Section:
         "recall (of the objects, the share that is found) are at the score from which on the F1 of the class is best, at "
         "IoU 0.5."
     )
-    columns = ["class", "objects", "boxes", "AP", "AP50", "AP75", "precision", "recall", "score from"]
+    intro += order_in_words(len(table), "AP50")
+    columns = ["class", "AP", "AP50", "AP75", "precision", "recall", "score from", "objects", "boxes"]
     mark = len(rows) - 1 if len(rows) > 1 else None
     return Section("classes", "Class by class", intro, [Table(columns, rows, ["class"], mark=mark)], "Classes")
 
@@ -149,7 +152,7 @@ def _drawn_curves(curves: Mapping[float, Sequence[tuple[Any, Any]]], scored: lis
             right.plot(IOUS, [np.mean([curves[iou][index][1].mean() for index in scored]) for iou in IOUS], **mean)
         left.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", title="precision at IoU 0.5")
         right.set(ylim=(0, 1.03), xlabel="IoU that a box must reach", title="average precision")
-        left.legend(loc="lower left")
+        left.legend(loc="best")
         caption = "" if is_few else f"A thin line for each of {len(scored)} classes. "
         caption += "Right: how fast AP falls as boxes must fit better says how well they are placed."
         return canvas.block("precision_recall", caption, "Precision against recall, and AP against the IoU threshold")
@@ -157,8 +160,9 @@ def _drawn_curves(curves: Mapping[float, Sequence[tuple[Any, Any]]], scored: lis
 
 def _errors(task: Detection, images: list[Image], threshold: float) -> Section:
     tables = _counts(images, len(task.classes))
-    names = [*task.classes, "(all)"] if len(task.classes) > 1 else task.classes
-    counts = np.vstack([tables, tables.sum(axis=0)]) if len(task.classes) > 1 else tables
+    order = np.argsort(-tables[:, 2], kind="stable") if len(task.classes) > LONG else np.arange(len(task.classes))
+    names = [task.classes[index] for index in order] + ["(all)"] * (len(task.classes) > 1)
+    counts = np.vstack([tables[order], tables.sum(axis=0)]) if len(task.classes) > 1 else tables
     rows = [[name, *(f"{value:,}" for value in row)] for name, row in zip(names, counts, strict=True)]
     columns = ["class", "objects", "found", "missed", "boxes", *KINDS[1:]]
     mark = len(rows) - 1 if len(rows) > 1 else None
@@ -213,8 +217,8 @@ def _pictures(task: Detection, images: list[Image], gallery: int) -> Section:
         f"the boxes that count in the numbers above."
     )
     how = (
-        f"Missed objects are dashed. A false box is named with its class and score, a missed object with its class; "
-        f"where an image has at most {MOST_WORDS} boxes, those found are named too."
+        f"Missed objects are dashed. Errors are numbered, and named below the picture: a false box with its class and score, a "
+        f"missed object with its class. At most {MOST_ERRORS} errors and {MOST_BOXES} boxes are drawn, the surest first."
     )
     shown = galleries(
         lambda rows: [_picture(task, images[row]) for row in rows],
@@ -227,23 +231,50 @@ def _picture(task: Detection, image: Image) -> Picture:
     n_false = int((image.checked.kind != box_errors.FOUND).sum())
     n_missed, pixels = int(image.checked.is_missed.sum()), opened(image.path)
     verdict = " · ".join([f"{n_missed:,} missed"] * (n_missed > 0) + [f"{n_false:,} false"] * (n_false > 0))
-    lines = [f"{count(len(image.objects), 'object')}, {count(len(image.boxes), 'box', 'boxes')}", image.id]
-    return picture("", verdict or "no errors", lines, None if pixels is None else _compared(task, image, pixels))
+    missed, false = chosen_errors(image)
+    counts = f"{count(len(image.objects), 'object')}, {count(len(image.boxes), 'box', 'boxes')}"
+    lines = [counts, *_legend(task, image, missed, false), image.id]
+    drawing = None if pixels is None else boxed(pixels, boxes_of(image, missed, false))
+    return picture("", verdict or "no errors", lines, drawing)
 
 
-def _compared(task: Detection, image: Image, pixels: Pixels) -> Pixels:
-    """Boxes that are right, objects that are missed, and boxes that are false, the last on top."""
-    names = writable(task.classes)
-    is_found = image.checked.kind == box_errors.FOUND
-    said = [f"{names[label]} {value:.2f}" for label, value in zip(image.labels, image.scores, strict=True)]
-    names_found = len(image.boxes) <= MOST_WORDS
-    drawn = [Box(image.boxes[row], FOUND, said[row] if names_found else "") for row in np.flatnonzero(is_found)]
+def chosen_errors(image: Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Objects that are missed, the largest first, and false boxes, the surest first, of which at most so many are drawn."""
+    sides = image.objects.reshape(-1, 4)[:, 2:] - image.objects.reshape(-1, 4)[:, :2]
+    missed = np.flatnonzero(image.checked.is_missed)
+    missed = missed[np.argsort(-sides.prod(axis=1)[missed], kind="stable")]
+    false = np.flatnonzero(image.checked.kind != box_errors.FOUND)
+    n_missed = min(len(missed), max(MOST_ERRORS // 2, MOST_ERRORS - len(false)))
+    return missed[:n_missed], false[: MOST_ERRORS - n_missed]
+
+
+def boxes_of(image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[Box]:
+    """Boxes that are right, objects that are missed, and boxes that are false, the last on top; errors with their number."""
+    found = np.flatnonzero(image.checked.kind == box_errors.FOUND)[: MOST_BOXES - len(missed) - len(false)]
+    drawn = [Box(image.boxes[row], FOUND) for row in found]
     drawn += [
-        Box(image.objects[row], MISSED, names[image.classes[row]], is_dashed=True)
-        for row in np.flatnonzero(image.checked.is_missed)
+        Box(image.objects[row], MISSED, str(number), is_dashed=True) for number, row in enumerate(missed, start=1)
     ]
-    drawn += [Box(image.boxes[row], FALSE, said[row]) for row in np.flatnonzero(~is_found)]
-    return boxed(pixels, drawn)
+    return drawn + [
+        Box(image.boxes[row], FALSE, str(number)) for number, row in enumerate(false, start=1 + len(missed))
+    ]
+
+
+def _legend(task: Detection, image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[str]:
+    """What the numbers in a picture stand for."""
+    names = [shortened(name, 16) for name in task.classes]
+    of_missed = [f"{number} {names[image.classes[row]]}" for number, row in enumerate(missed, start=1)]
+    of_false = [
+        f"{number} {names[image.labels[row]]} {image.scores[row]:.2f}"
+        for number, row in enumerate(false, start=1 + len(missed))
+    ]
+    n_false, n_missed = int((image.checked.kind != box_errors.FOUND).sum()), int(image.checked.is_missed.sum())
+    parts = (("Missed", of_missed, n_missed), ("False", of_false, n_false))
+    return [
+        f"{word}: {', '.join(said)}" + (f", and {n - len(said):,} more" if n > len(said) else "")
+        for word, said, n in parts
+        if n
+    ]
 
 
 def drawn(task: Detection, row: Mapping[str, Any]) -> Pixels | None:

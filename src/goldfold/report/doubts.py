@@ -34,7 +34,15 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_groups(results.test_groups),
         *doubts.about_classes(by_class),
         *doubts.about_rare_boxes(results.tables["train"], results.classes, len(summary)),
+        *doubts.about_formulas(_submitted(results)),
     ]
+
+
+def _submitted(results: Results) -> list[str]:
+    """Names that the submission may hold; ranges of numbers are no names."""
+    if "test" not in results.tables:
+        return []
+    return [*results.tables["test"]["id"], *(results.classes if results.task.kinds[0] == "class" else [])]
 
 
 def _paths(results: Results) -> list[str]:

@@ -16,7 +16,10 @@ from goldfold.runtime.words import count
 MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",
     "geometric": "the weighted geometric mean of the members' probabilities",
-    "logit": "the weighted mean of the members' log odds",
+    "logit": (
+        "the weighted mean of the members' log odds, log(p / (1 - p)), each class on its own, scaled so that an image's "
+        "probabilities sum to one; a class that one member all but rules out falls, one that it is all but certain of rises"
+    ),
     "rank": "the weighted mean of the ranks the members give the images",
     "wbf": "boxes of one class that overlap become their mean, weighted by score (weighted boxes fusion)",
     "nms": "of boxes of one class that overlap, the surest is kept (non-maximum suppression)",
@@ -28,8 +31,10 @@ MOST_IMAGES, FEWEST_IMAGES = 400, 10
 """Images that members are compared on one by one."""
 
 
-def section(results: Results) -> Section:
-    """Method, weights and agreement."""
+def section(results: Results) -> Section | None:
+    """Method, weights and agreement; no section of one model."""
+    if len(results.ensemble["weights"]) < 2:
+        return None
     method, weights = results.ensemble["method"], results.ensemble["weights"]
     meaning = f": {MEANINGS[method]}" if method in MEANINGS else ""
     largest = max(weights.values(), default=1.0) or 1.0

@@ -58,16 +58,19 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
         )
         if len(lines) > MOST_ROWS:
             caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
-        return canvas.block("leaderboard", caption, "Scores of the members and the ensemble with their intervals")
+        return canvas.block("leaderboard", caption, "Scores with their intervals")
 
 
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
-    """Training loss and validation score by epoch; a thin line a run, coloured by round."""
+    """Validation score and training loss by epoch, one thin line per run, coloured by round.
+
+    The score comes first: a narrow screen shows the left part of a figure.
+    """
     from matplotlib.ticker import MaxNLocator
 
     with Canvas(WIDTH_PX, 270) as canvas:
         for axes, column, title in zip(
-            canvas.axes(1, 2), ("train_loss", metric), ("training loss", f"validation {metric}"), strict=True
+            canvas.axes(1, 2), (metric, "train_loss"), (f"validation {metric}", "training loss"), strict=True
         ):
             for number, history in histories:
                 colour = SERIES[number % len(SERIES)]

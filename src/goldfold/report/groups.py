@@ -46,10 +46,10 @@ def section(results: Results) -> Section | None:
     ]  # all right, or all wrong, has no width
     n_apart = sum(own.low > others or own.high < others for own, others in wide)
     intro = (
-        f"The ensemble's out-of-fold {results.metric} on the images of one group at a time{_chosen(len(sizes), len(large))}, "
-        f"beside that on as many images of other groups with the same classes. Of {count(len(wide), 'interval')}, "
-        f"{n_apart} {noun(n_apart, 'does', 'do')} not hold the others' score; if groups did not differ, about one in twenty "
-        f"would not. Of a group that is not here this says nothing."
+        f"The {results.whole}'s out-of-fold {results.metric} on the images of one group at a time"
+        f"{_chosen(len(sizes), len(large))}, beside that on as many images of other groups with the same classes. Of "
+        f"{count(len(wide), 'interval')}, {n_apart} {noun(n_apart, 'does', 'do')} not hold the others' score; if groups did not "
+        f"differ, about one in twenty would not. Of a group that is not here this says nothing."
     )
     return Section("groups", "Scores by group", intro, [Table(columns, rows, text_columns=["group"])])
 

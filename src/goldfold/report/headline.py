@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from goldfold.metrics import score as bootstrapped
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
 from goldfold.report.words import interval, score
@@ -59,12 +58,11 @@ def _tile(number: int, one: str, many: str | None = None) -> tuple[str, str]:
 
 def _test(results: Results) -> Headline | None:
     """Score on the test images where their labels are known."""
-    if results.answers is None or results.test is None:
+    found = results.test_score
+    if found is None or results.answers is None:
         return None
-    evidence = results.task.evidence(results.test, results.answers)
-    found = bootstrapped(results.chosen_metric, evidence)
     sentence = (
-        f"The ensemble's prediction of {count(len(results.answers), 'test image')} whose truth is known. It is "
+        f"The {results.whole}'s prediction of {count(len(results.answers), 'test image')} whose truth is known. It is "
         f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
     )
     return Headline(score(found.value), f"{results.metric}, test images", interval(found.low, found.high), sentence)

@@ -9,6 +9,7 @@ from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
+from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import listed, percent, shortened
 from goldfold.runtime.words import count
 
@@ -42,18 +43,22 @@ def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame
         f"{percent(float(whole.all(axis=1).mean()))} of the {count(n, 'image')}; an image has {evidence.truth.sum() / n:.2f} "
         f"labels on average, and {n_none:,} have none."
     )
-    best = [_best_threshold(evidence, place) for place in range(len(classes))]
+    best = {name: _best_threshold(evidence, place) for place, name in enumerate(classes)}
+    scores = {
+        "f1": "F1", "precision": "precision", "recall": "recall", "roc_auc": "AUC", "average_precision": "average precision",
+    }  # fmt: skip
     rows = [
         [
-            name,
+            str(name),
+            *(_share(row[key]) for key in scores),
             f"{int(row['images']):,}",
-            *(_share(row[key]) for key in list(by_class.columns)[1:]),
-            f"{at:g}",
-            _share(f1),
+            f"{best[str(name)][0]:g}",
+            _share(best[str(name)][1]),
         ]
-        for (name, row), (at, f1) in zip(by_class.iterrows(), best, strict=True)
+        for name, row in worst_first(by_class, "f1").iterrows()
     ]
-    columns = ["class", "images", "precision", "recall", "F1", "AUC", "average precision", "best threshold", "F1 there"]
+    intro += order_in_words(len(rows), "F1")
+    columns = ["class", *scores.values(), "images", "best threshold", "F1 there"]
     caption = (
         "The best threshold is the one with the highest F1 on these very predictions, so its F1 flatters a little; where "
         "it is far from the one in use for many classes, task_params.threshold is worth a change."
@@ -100,9 +105,10 @@ def _calibration(evidence: MultiLabelled) -> Section:
     sure, is_right = np.maximum(p, 1 - p), (p >= 0.5) == true
     figure, gap, n_bins = reliability(sure, is_right)
     intro = (
-        f"Does a probability of 0.9 come true nine times in ten? Over all pairs of image and class the ensemble is "
-        f"{percent(float(sure.mean()))} sure of its yes or no and {percent(float(is_right.mean()))} right. Expected calibration "
-        f"error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the pairs in each)."
+        f"Does a probability of 0.9 come true nine times in ten? Over all pairs of image and class predictions are "
+        f"{percent(float(sure.mean()))} sure of their yes or no and {percent(float(is_right.mean()))} right. Expected "
+        f"calibration error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the "
+        f"pairs in each)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(sure, is_right)])
 
@@ -122,8 +128,7 @@ def _errors(evidence: MultiLabelled, classes: list[str], truth: pd.DataFrame, ga
     shown = worst[:gallery]
     which = "All images" if len(shown) == len(worst) else f"{len(shown)} of {len(worst):,} images"
     caption = (
-        f"{which} with a wrong label, those the ensemble was surest of first: + is there and was not found, − was found "
-        f"and is not there."
+        f"{which} with a wrong label, the surest first: + is there and was not found, − was found and is not there."
     )
     pictures = [_picture(evidence, classes, truth, wrong, row) for row in shown]
     blocks: list[Block] = [Gallery(pictures, caption, heading="Most confident errors")]

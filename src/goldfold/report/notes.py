@@ -5,32 +5,37 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from goldfold.report import quarantine, shift
+from goldfold.report import answers, quarantine, shift, training
 from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
-from goldfold.report.words import change, interval, listed, score
+from goldfold.report.words import change, interval, listed, score, shortened
 from goldfold.runtime.words import count
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000
 SMALL_CLASS = 20
+SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
+"""Columns of a task's scores by class that say whether anything of a class was found, with their names."""
 
 
 def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
-    """All notes, warnings first."""
+    """All notes, warnings first; before all others a test score that the out-of-fold score did not foretell."""
     found = [
         *_gain(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts), *_left_out(results),
-        *_parts_left_out(results), *_small(results), *_unsure(results), *_one_seed(results), *_metric_of_rows(results),
+        *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results), *training.still_rising(results),
+        *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
-    return sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
+    first = answers.note(results, clusters, shifts)
+    rest = sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
+    return [first, *rest] if first else rest
 
 
 def _gain(results: Results) -> Iterator[Note]:
     """Whether the ensemble is better than its best member."""
     members = results.leaderboard[results.leaderboard["member"] != "ensemble"]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
-    if len(members) < 2:
+    if len(members) < 2 or not results.is_ensemble:
         return
     best = members.iloc[0]
     gain = whole[results.metric] - best[results.metric]
@@ -135,12 +140,30 @@ def _parts_left_out(results: Results) -> Iterator[Note]:
         yield Note("info", f"{count(n_parts, 'box', 'boxes')} in quarantine", text)
 
 
+def _never_found(results: Results) -> Iterator[Note]:
+    """Classes of which nothing is found: their score is 0, and a mean over the classes hides it."""
+    table = results.task.by_class(results.evidence)
+    key = next((name for name in SCORES_OF_CLASSES if name in table), None)
+    if key is None:
+        return
+    there = (results.task.content(results.truth) > 0).sum().reindex(table.index).fillna(0)
+    lost = [str(name) for name in table.index if there[name] > 0 and not table[key].fillna(0)[name] > 0]
+    if lost:
+        named = listed([f"{shortened(name, 40)} ({int(there[name]):,})" for name in lost])
+        text = (
+            f"{SCORES_OF_CLASSES[key]} is 0 for {named}, with the number of images that have it: not one was found out of fold. "
+            f"More images of it, more epochs, a larger weight in the loss, or one class less? A mean over the classes counts "
+            f"it as much as any other."
+        )
+        yield Note("warn", f"{count(len(lost), 'class', 'classes')} never found", text)
+
+
 def _small(results: Results) -> Iterator[Note]:
     counts = (results.task.content(results.truth) > 0).sum().sort_values(kind="stable")
     small = counts[counts < SMALL_CLASS]
     if len(small):
         named = listed([f"{name} ({number})" for name, number in small.items()])
-        text = f"{named}: fewer than {SMALL_CLASS} images each. What is said of them further down rests on very little."
+        text = f"{named}: fewer than {SMALL_CLASS} images each. Their scores below are unreliable."
         yield Note("warn", f"{count(len(small), 'very small class', 'very small classes')}", text)
 
 
@@ -165,6 +188,6 @@ def _metric_of_rows(results: Results) -> Iterator[Note]:
     if n_members > 5:
         text = (
             f"The best of {n_members} members looks better than it is, since it was picked by the score that is "
-            f"shown. The ensemble's score was not picked so."
+            f"shown. The {results.whole}'s score was not picked so."
         )
         yield Note("info", "Many members were compared", text)

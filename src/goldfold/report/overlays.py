@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from goldfold.data.decode import Undecodable
 from goldfold.data.viewing import shown
 from goldfold.report.pictures import TINY_PX
-from goldfold.report.words import shortened
 
 Pixels = NDArray[np.uint8]
 """(height, width, 3), RGB."""
@@ -21,7 +20,9 @@ Colour = tuple[int, int, int]
 SIDE_PX = 480
 """Longest side of a drawing; the page shows it at half to two thirds of that, so that it is sharp on a fine screen."""
 LINE_PX = 2
-TEXT_PX = 14
+BOX_PX = 1
+"""Lines of boxes: many lie over each other, and what they frame must still be seen."""
+TEXT_PX = 13
 FOUND, MISSED, FALSE = (20, 205, 155), (255, 214, 10), (255, 45, 120)
 """In the truth and the prediction, in the truth alone, in the prediction alone."""
 UNKNOWN = (128, 128, 128)
@@ -43,9 +44,10 @@ def css(colour: Colour) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def class_legend(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Name and colour of each class, for a gallery."""
-    return [(name, css(colour_of(index))) for index, name in enumerate(classes)]
+def class_legend(classes: Sequence[str], colours: Sequence[Colour] = ()) -> list[tuple[str, str]]:
+    """Name and colour of each class, for a gallery; the colours of every page where none are given."""
+    own = colours or [colour_of(index) for index in range(len(classes))]
+    return [(name, css(colour)) for name, colour in zip(classes, own, strict=True)]
 
 
 ERROR_LEGEND = [("found", css(FOUND)), ("missed", css(MISSED)), ("false", css(FALSE))]
@@ -125,7 +127,7 @@ class Box:
     is_dashed: bool = False
 
 
-def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX) -> Pixels:
+def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX, line_px: int = BOX_PX) -> Pixels:
     """Enlarged image with boxes on it; those that come later lie on top, and all words above all lines."""
     from PIL import Image, ImageDraw
 
@@ -135,20 +137,20 @@ def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX) -> Pixels
     pen = ImageDraw.Draw(canvas)
     placed = [np.asarray(box.corners, dtype=float) * ratio for box in boxes]
     for box, corners in zip(boxes, placed, strict=True):
-        _frame(pen, corners, box.colour, box.is_dashed)
+        _frame(pen, corners, box.colour, box.is_dashed, line_px)
     for box, corners in zip(boxes, placed, strict=True):
         _words(pen, corners, box, canvas.size)
     return np.asarray(canvas)
 
 
-def _frame(pen: Any, corners: NDArray[np.float64], colour: Colour, is_dashed: bool) -> None:
+def _frame(pen: Any, corners: NDArray[np.float64], colour: Colour, is_dashed: bool, line_px: int) -> None:
     x1, y1, x2, y2 = corners.round().tolist()
     if not is_dashed:
-        pen.rectangle((x1, y1, x2, y2), outline=colour, width=LINE_PX)
+        pen.rectangle((x1, y1, x2, y2), outline=colour, width=line_px)
         return
     for start, end in (((x1, y1), (x2, y1)), ((x1, y2), (x2, y2)), ((x1, y1), (x1, y2)), ((x2, y1), (x2, y2))):
         for part in _dashes(np.array(start), np.array(end)):
-            pen.line(part, fill=colour, width=LINE_PX)
+            pen.line(part, fill=colour, width=line_px)
 
 
 def _dashes(start: NDArray[np.float64], end: NDArray[np.float64], dash_px: float = 5.0) -> Iterator[Any]:
@@ -160,15 +162,13 @@ def _dashes(start: NDArray[np.float64], end: NDArray[np.float64], dash_px: float
 
 
 def _words(pen: Any, corners: NDArray[np.float64], box: Box, size: tuple[int, int]) -> None:
-    """On a ground of the box's colour, above it where there is room, else inside."""
+    """In the box's upper left corner, in its colour with a dark edge; no ground, which would cover the picture."""
     if not box.words:
         return
-    left, top, right, bottom = pen.textbbox((0, 0), box.words, font=_font())
-    width, height = right - left + 4, bottom - top + 4
-    x = min(max(0, round(corners[0])), max(0, size[0] - width))
-    y = round(corners[1]) - height if corners[1] >= height else round(corners[1])
-    pen.rectangle((x, y, x + width - 1, y + height - 1), fill=box.colour)
-    pen.text((x + 2 - left, y + 2 - top), box.words, fill=(0, 0, 0), font=_font())
+    left, top, right, bottom = pen.textbbox((0, 0), box.words, font=_font(), stroke_width=1)
+    x = min(max(0, round(corners[0]) + 2), max(0, size[0] - (right - left)))
+    y = min(max(0, round(corners[1]) + 2), max(0, size[1] - (bottom - top)))
+    pen.text((x - left, y - top), box.words, fill=box.colour, font=_font(), stroke_width=1, stroke_fill=(0, 0, 0))
 
 
 @cache
@@ -183,14 +183,3 @@ def font_file() -> str:
     import matplotlib
 
     return f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
-
-
-def writable(classes: Sequence[str]) -> list[str]:
-    """Names as they are written on pictures: short, and by number where the font lacks a character."""
-    from matplotlib.ft2font import FT2Font
-
-    known = FT2Font(font_file()).get_charmap()
-    return [
-        shortened(name, 14) if all(ord(character) in known for character in name) else f"#{number}"
-        for number, name in enumerate(classes, start=1)
-    ]

@@ -74,9 +74,9 @@ def _bins(by_bin: pd.DataFrame) -> Section:
     rows: list[list[str | Cell]] = []
     for name, (n, rmse, mean) in zip(by_bin.index, by_bin.to_numpy(), strict=True):
         scores = [Cell(f"{rmse:.4g}", float(rmse) / largest), change(float(mean))] if n else ["–", "–"]
-        rows.append([str(name), f"{int(n):,}", *scores])
+        rows.append([str(name), *scores, f"{int(n):,}"])
     intro = "Images by their true number. A mean error above 0: predictions are too high there."
-    columns = ["true number", "images", "RMSE", "mean error"]
+    columns = ["true number", "RMSE", "mean error", "images"]
     return Section("bins", "By size of the target", intro, [Table(columns, rows, text_columns=columns[:1])], "By size")
 
 

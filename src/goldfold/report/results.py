@@ -10,11 +10,14 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
-from goldfold.data.scored import scored
+from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.data.splits.checks import read_summary
-from goldfold.metrics import Evidence, Metric
+from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
+
+ENSEMBLE = "ensemble"
+"""Name of the fused prediction in the files of scores."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,39 @@ class Results:
     def member_evidence(self) -> dict[str, Evidence]:
         """The same of each member whose predictions are on disk."""
         return {name: self.task.evidence(self.joined(name), self.truth) for name in self.members}
+
+    @cached_property
+    def test_score(self) -> Score | None:
+        """Score of the test images whose truth is known, as in metrics.json; None where there are none."""
+        if self.answers is None or self.test is None:
+            return None
+        truth = with_groups(self.answers, self.tables.get("test"))
+        return score(self.chosen_metric, self.task.evidence(self.test, truth), groups_of(truth))
+
+    @property
+    def voters(self) -> list[str]:
+        """Members of a weight above 0."""
+        return [name for name, weight in self.ensemble["weights"].items() if weight > 0]
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several members are fused; one alone is its model."""
+        return len(self.voters) > 1
+
+    @property
+    def whole(self) -> str:
+        """Word for the prediction that is scored and submitted."""
+        return "ensemble" if self.is_ensemble else "model"
+
+    @property
+    def whole_name(self) -> str:
+        """Its name among the members."""
+        return ENSEMBLE if self.is_ensemble or not self.voters else self.voters[0]
+
+    def named(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Rows of members and ensemble, where there is one; the ensemble of one member stands under that member's name."""
+        rows = scores[(scores["member"] != self.whole_name) | (self.whole_name == ENSEMBLE)]
+        return rows.replace({"member": {ENSEMBLE: self.whole_name}}).reset_index(drop=True)
 
     @property
     def left_out(self) -> pd.DataFrame:

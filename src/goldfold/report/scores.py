@@ -7,19 +7,21 @@ import pandas as pd
 
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import ScoreLine, forest
-from goldfold.report.results import Results
+from goldfold.report.results import ENSEMBLE, Results
+from goldfold.report.tables import LONG
 from goldfold.report.words import change, interval, percent, score
 from goldfold.runtime.words import count
 
+TINY = 1e-6
 FoldScores = dict[str, dict[int, float]]
 """Score by member and fold."""
 
 
 def fold_scores(results: Results) -> FoldScores:
-    """Score of each member, and of the ensemble, on each fold's validation images."""
+    """Score of each member, and of the ensemble where there is one, on each fold's validation images."""
     folds, value = results.truth["fold"].astype(int).to_numpy(), results.chosen_metric.value
     rows = {int(fold): np.flatnonzero(folds == fold) for fold in np.unique(folds)}
-    found = {"ensemble": results.evidence, **results.member_evidence}
+    found = {**results.member_evidence, results.whole_name: results.evidence}
     return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found.items()}
 
 
@@ -28,9 +30,9 @@ def leaderboard(results: Results, folds: FoldScores) -> Section:
     lines = [
         ScoreLine(
             row["member"], row[results.metric], row["low"], row["high"],
-            list(folds.get(row["member"], {}).values()), row["member"] == "ensemble",
+            list(folds.get(row["member"], {}).values()), row["member"] == results.whole_name,
         )
-        for row in results.leaderboard.to_dict("records")
+        for row in results.named(results.leaderboard).to_dict("records")
     ]  # fmt: skip
     weights = results.ensemble["weights"]
     table = Table(
@@ -43,9 +45,16 @@ def leaderboard(results: Results, folds: FoldScores) -> Section:
         mark=next((row for row, line in enumerate(lines) if line.stands_out), None),
     )
     direction = "larger" if results.greater_is_better else "smaller"
-    intro = f"Out-of-fold scores of the last round; {direction} is better. A member is one model with one seed."
+    intro = f"Out-of-fold scores of the last round; {direction} is better. {_what_a_row_is(results)}"
     blocks: list[Block] = [forest(lines, results.metric), table, *_by_fold(results, folds), *_other_metrics(results)]
     return Section("leaderboard", "Leaderboard", intro, blocks)
+
+
+def _what_a_row_is(results: Results) -> str:
+    if results.is_ensemble or len(results.ensemble["weights"]) > 1:
+        return "A member is one model with one seed."
+    fused = " Test images are predicted by its models of all folds together." if results.test is not None else ""
+    return f"There is one member, so there is nothing to compare it with.{fused}"
 
 
 def _weight(weight: float | None) -> str:
@@ -53,22 +62,22 @@ def _weight(weight: float | None) -> str:
 
 
 def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
-    names = [name for name in results.leaderboard["member"] if name in folds]
-    numbers = sorted(folds["ensemble"])
+    names = [name for name in results.named(results.leaderboard)["member"] if name in folds]
+    numbers = sorted(folds[results.whole_name])
     rows = []
     for name in names:
         values = [folds[name][number] for number in numbers]
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-        rows.append([name, *map(score, values), score(float(np.mean(values))), score(spread)])
-    columns = ["member", *(f"fold {number}" for number in numbers), "mean", "sd"]
-    mark = names.index("ensemble") if "ensemble" in names else None
+        rows.append([name, score(float(np.mean(values))), score(spread), *map(score, values)])
+    columns = ["member", "mean", "sd", *(f"fold {number}" for number in numbers)]
+    mark = names.index(results.whole_name) if results.whole_name in names else None
     table = Table(columns, rows, text_columns=["member"], mark=mark)
     return [Text(_spread_in_words(results, folds), heading="Fold by fold"), table]
 
 
 def _spread_in_words(results: Results, folds: FoldScores) -> str:
     """How much the luck of the fold weighs beside the luck of the seed."""
-    members = [name for name in folds if name != "ensemble"]
+    members = [name for name in folds if name != ENSEMBLE]
     if not members:
         return "The members' own predictions are no longer on disk, so only the ensemble is split by fold."
     between_folds = float(np.mean([np.std(list(folds[name].values()), ddof=1) for name in members]))
@@ -90,8 +99,10 @@ def _other_metrics(results: Results) -> list[Block]:
         for name, entry in results.metrics["oof"].items()
     ]
     return [
-        Text("The same out-of-fold predictions of the ensemble, by every metric of its task.", "Other metrics"),
-        Table(["metric", "ensemble", "95 % interval"], rows, text_columns=["metric"], mark=0),
+        Text(
+            f"The same out-of-fold predictions of the {results.whole}, by other metrics of its task.", "Other metrics"
+        ),
+        Table(["metric", results.whole, "95 % interval"], rows, text_columns=["metric"], mark=0),
     ]
 
 
@@ -99,15 +110,15 @@ def pseudo_labels(results: Results) -> Section | None:
     """What the rounds of pseudo labels brought; no section where there were none."""
     if not results.n_rounds:
         return None
-    wide = results.rounds.pivot(index="member", columns="round", values=results.metric)
+    wide = results.named(results.rounds).pivot(index="member", columns="round", values=results.metric)
     numbers = sorted(wide.columns)
-    order = [name for name in results.leaderboard["member"] if name in wide.index]
+    order = [name for name in results.named(results.leaderboard)["member"] if name in wide.index]
     rows = []
     for name in order:
         values = [float(wide.loc[name, number]) for number in numbers]
-        rows.append([name, *map(score, values), change(values[-1] - values[0])])
-    columns = ["member", *(f"round {number}" for number in numbers), "last − first"]
-    table = Table(columns, rows, text_columns=["member"], mark=order.index("ensemble"))
+        rows.append([name, change(values[-1] - values[0]), *map(score, values)])
+    columns = ["member", "last − first", *(f"round {number}" for number in numbers)]
+    table = Table(columns, rows, text_columns=["member"], mark=order.index(results.whole_name))
     threshold = results.settings["pseudo_labels"]["threshold"]
     intro = (
         f"Round 0 learns from the labels alone; each later round also learns from what the models of the round before "
@@ -121,7 +132,7 @@ def pseudo_labels(results: Results) -> Section | None:
 
 def rounds_in_words(results: Results) -> str:
     """Whether the last round is better than the first, and whether that is more than noise or chance of training."""
-    whole = results.rounds[results.rounds["member"] == "ensemble"].set_index("round")
+    whole = results.rounds[results.rounds["member"] == ENSEMBLE].set_index("round")
     first, last = whole.iloc[0], whole.iloc[-1]
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
@@ -129,10 +140,10 @@ def rounds_in_words(results: Results) -> str:
     if not any(len(table) for table in results.pseudo.values()):
         return (
             f"No image was sure enough to get a pseudo label: nothing was added in any round, and what differs between rounds "
-            f"is the chance of training. The ensemble's {results.metric} was {score(first[results.metric])} in round 0 and "
-            f"{score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
+            f"is the chance of training. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round 0 "
+            f"and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
         )
-    rounds = f"From round 0 to round {int(whole.index[-1])} the ensemble's {results.metric}"
+    rounds = f"From round 0 to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
     if not difference:
         return f"{rounds} did not change."
     return (
@@ -150,12 +161,12 @@ def _counts(results: Results) -> Sequence[Block]:
         for source, taken in sorted(by_source.items()):
             share = taken / pools[str(source)] if pools.get(str(source)) else float("nan")
             bar = 0.0 if share != share else share
-            rows.append([f"round {number}", f"fold {fold}", str(source), f"{taken:,}", Cell(percent(share), bar)])
+            rows.append([f"round {number} fold {fold} {source}", f"{taken:,}", Cell(percent(share), bar)])
     if not rows:
         return []
     heading = Text(f"Images that got a label, of {_pools(pools)}.", heading="How many")
-    columns = ["round", "fold", "from", "labelled", "share of them"]
-    return [heading, Table(columns, rows, text_columns=["round", "fold", "from"])]
+    columns = ["round, fold, images", "labelled", "share of them"]
+    return [heading, Table(columns, rows, text_columns=columns[:1])]
 
 
 def _pools(pools: dict[str, int]) -> str:
@@ -174,15 +185,23 @@ def _shares(results: Results) -> Sequence[Block]:
     learnt = task.content(results.tables["train"]).sum()
     pseudo, train = found / found.sum(), learnt / learnt.sum()
     rows: list[list[str | Cell]] = [
-        [name, percent(train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), _ratio(pseudo[name], train[name])]
-        for name in results.classes
+        [name, _ratio(pseudo[name], train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), percent(train[name])]
+        for name in _furthest_first(results.classes, pseudo, train)
     ]  # fmt: skip
     text = (
         f"Shares of the {task.unit}; pseudo labels of the last round, all folds together. A class with a ratio far from 1 "
         f"is one the models are sure of more often, or less often, than it occurs."
     )
-    columns = ["class", "share in training", "share of pseudo labels", "ratio"]
+    columns = ["class", "ratio", "share of pseudo labels", "share in training"]
     return [Text(text, heading="Of which classes"), Table(columns, rows, text_columns=["class"])]
+
+
+def _furthest_first(classes: Sequence[str], pseudo: "pd.Series[float]", train: "pd.Series[float]") -> Sequence[str]:
+    """Of many classes, those whose ratio is furthest from 1 come first."""
+    if len(classes) <= LONG:
+        return classes
+    far = {name: abs(float(np.log((pseudo[name] + TINY) / (train[name] + TINY)))) for name in classes}
+    return sorted(classes, key=lambda name: -far[name])
 
 
 def _ratio(part: float, whole: float) -> str:

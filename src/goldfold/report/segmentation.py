@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from goldfold.data.mask_coding import IGNORE
 from goldfold.metrics.segmentation import Overlap, by_image, dice
-from goldfold.report import overlays
+from goldfold.report import mask_colours, overlays
 from goldfold.report.blocks import Block, Cell, Figure, Picture, Section, Table, Text
 from goldfold.report.drawing import BLUE, GOLD, Canvas
 from goldfold.report.figures import WIDTH_PX, matrix
 from goldfold.report.overlays import Pixels
 from goldfold.report.pictures import galleries, picture
+from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import change, listed, percent, shortened
 from goldfold.runtime.words import count
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from goldfold.data.predictions import Arrays
     from goldfold.tasks.segmentation import Segmentation
@@ -37,7 +39,9 @@ ERRORS = {1: (overlays.FOUND, 0.4), 2: (overlays.MISSED, 0.9), 3: (overlays.FALS
 """Errors stand out from what is right."""
 COLUMN_PX, WIDE_COLUMN_PX = 230, 440
 CERTAIN_TREND = 0.3
-"""Rank correlation from which on a trend is called one."""
+"""Rank correlation from which on a trend is called one,"""
+CHANCE = 0.01
+"""where images without a trend would give such a correlation less often than this."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Outcome:
     def names(self) -> list[str]:
         """Names of the channels."""
         return ["(background)"] * self.task.first + self.task.classes
+
+    @cached_property
+    def colours(self) -> list[overlays.Colour]:
+        """One per class."""
+        return mask_colours.of_classes(self.task.coding, self.truth["mask"].iloc[0] if len(self.truth) else "")
 
     @cached_property
     def dice(self) -> NDArray[np.float64]:
@@ -106,22 +115,23 @@ def _classes(outcome: Outcome) -> Section:
     table["alone"] = [float(own[np.isfinite(own)].mean()) if np.isfinite(own).any() else np.nan for own in alone.T]
     rows: list[list[str | Cell]] = [
         [
-            str(name), f"{row['images']:,.0f}", f"{row['pixels']:,.0f}", percent(row["pixels"] / n_all, 2),
-            *(_bar(row[column]) for column in ("dice", "iou", "alone")),
+            str(name), *(_bar(row[column]) for column in ("dice", "iou", "alone")),
+            f"{row['images']:,.0f}", f"{row['pixels']:,.0f}", percent(row["pixels"] / n_all, 2),
         ]
-        for name, row in table.iterrows()
+        for name, row in worst_first(table, "dice").iterrows()
     ]  # fmt: skip
     if len(rows) > 1:
         means = [_bar(float(table[column].mean())) for column in ("dice", "iou", "alone")]
-        rows.append(["(mean of the classes)", "", "", "", *means])
+        rows.append(["(mean of the classes)", *means, "", "", ""])
     intro = (
         "Dice is twice the pixels shared by prediction and truth over the pixels of both together, IoU the pixels shared "
         "over those that either has. Over the set: the pixels of all images are put together first, so large objects "
         "count most. Per image: one Dice for each image that has the class or is given it, then their mean, so that an "
         "image with a small object counts as much as one with a large one."
     )
-    columns = ["class", "images", "pixels", "share", "Dice over the set", "IoU over the set", "Dice per image"]
+    columns = ["class", "Dice over the set", "IoU over the set", "Dice per image", "images", "pixels", "share"]
     mark = len(rows) - 1 if len(rows) > 1 else None
+    intro += order_in_words(len(table), "Dice")
     return Section("classes", "Class by class", intro, [Table(columns, rows, ["class"], mark=mark)], "Classes")
 
 
@@ -184,12 +194,14 @@ def _images(outcome: Outcome, gallery: int) -> Section:
     several = len(outcome.task.classes) > 1
     if several:
         how = "Each picture: the image, its true mask and the predicted one; below it, Dice of its classes, the lowest first."
-        legend, column = overlays.class_legend(outcome.task.classes), WIDE_COLUMN_PX
+        legend = overlays.class_legend(outcome.task.classes, outcome.colours)
+        column = WIDE_COLUMN_PX
     else:
         how = "Drawn on each image: what prediction and truth share, what was missed, and what is false."
         legend, column = overlays.ERROR_LEGEND, COLUMN_PX
     shown = galleries(lambda rows: _pictures(outcome, rows), worst_first, gallery, "by Dice", how, column, legend)
-    blocks = [_spread(outcome), *_trend(outcome), *shown]
+    rank = trend(outcome)
+    blocks = [_spread(outcome, rank), *_trend_in_words(rank), *shown]
     return Section("images", "Image by image", _in_words(outcome), blocks, "Images")
 
 
@@ -211,39 +223,53 @@ def _in_words(outcome: Outcome) -> str:
     return text
 
 
-def _spread(outcome: Outcome) -> Figure:
-    """How the images' Dice is spread, alone and by how much of an image is of a class."""
-    shown = np.flatnonzero(outcome.n_true > 0)
-    shown = shown[np.unique(np.linspace(0, len(shown) - 1, min(MOST_DOTS, len(shown))).astype(int))]
-    with Canvas(WIDTH_PX, 290) as canvas:
-        bars, dots = canvas.axes(1, 2, gridspec_kw={"width_ratios": [1, 1.25]})
+def _spread(outcome: Outcome, rank: float | None) -> Figure:
+    """How the images' Dice is spread; beside it, where size matters, by how much of an image is of a class."""
+    with Canvas(WIDTH_PX if rank is not None else WIDTH_PX // 2, 290) as canvas:
+        if rank is None:
+            (bars,) = canvas.axes()
+            caption = ""
+        else:
+            bars, dots = canvas.axes(1, 2, gridspec_kw={"width_ratios": [1, 1.25]})
+            caption = _draw_sizes(dots, outcome)
         bars.hist(outcome.dice, np.linspace(0, 1, 26).tolist(), color=GOLD, rwidth=0.9)
         bars.set(xlim=(0, 1), xlabel="Dice of an image", title="images by Dice")
-        area = 100 * outcome.n_true[shown] / np.maximum(outcome.counted[shown], 1)
-        dots.scatter(area, outcome.dice[shown], 22, color=BLUE, alpha=0.45, linewidths=0)
-        if len(shown):
-            dots.set_xscale("log")
-            dots.set_xticks([tick for tick in TICKS if area.min() / 3 <= tick <= 3 * area.max()])
-            dots.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            dots.minorticks_off()
-        dots.set(ylim=(-0.02, 1.02), xlabel="share of the image that is of a class, %", title="Dice by size")
-        caption = "Right: a dot an image that has a class; the scale of sizes is logarithmic."
-        if len(shown) < (outcome.n_true > 0).sum():
-            caption += f" {len(shown):,} of {int((outcome.n_true > 0).sum()):,} images are drawn."
-        return canvas.block("dice_of_images", caption, "Histogram of the images' Dice, and Dice against size")
+        against = ", and Dice against size" if rank is not None else ""
+        return canvas.block("dice_of_images", caption, f"Histogram of the images' Dice{against}")
 
 
-def _trend(outcome: Outcome) -> list[Block]:
-    """Whether images with less to find score otherwise."""
+def _draw_sizes(dots: Axes, outcome: Outcome) -> str:
+    """Dice against the share of the image that is of a class; the caption."""
+    n_there = int((outcome.n_true > 0).sum())
+    shown = np.flatnonzero(outcome.n_true > 0)
+    shown = shown[np.unique(np.linspace(0, n_there - 1, min(MOST_DOTS, n_there)).astype(int))]
+    area = 100 * outcome.n_true[shown] / np.maximum(outcome.counted[shown], 1)
+    dots.scatter(area, outcome.dice[shown], 22, color=BLUE, alpha=0.45, linewidths=0)
+    dots.set_xscale("log")
+    dots.set_xticks([tick for tick in TICKS if area.min() / 3 <= tick <= 3 * area.max()])
+    dots.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    dots.minorticks_off()
+    dots.set(ylim=(-0.02, 1.02), xlabel="share of the image that is of a class, %", title="Dice by size")
+    caption = "Right: one dot per image that has a class; the scale of sizes is logarithmic."
+    return caption + (f" {len(shown):,} of {n_there:,} images are drawn." if len(shown) < n_there else "")
+
+
+def trend(outcome: Outcome) -> float | None:
+    """Rank correlation of Dice with how much of an image is of a class; None where it is weak or may be chance."""
     from scipy.stats import spearmanr
 
     there = outcome.n_true > 0
     area, score = outcome.n_true[there] / outcome.counted[there], outcome.dice[there]
     if len(set(area)) < 3 or len(set(score)) < 3:
+        return None
+    found = spearmanr(area, score)
+    is_certain = abs(found.statistic) >= CERTAIN_TREND and found.pvalue < CHANCE
+    return float(found.statistic) if is_certain else None
+
+
+def _trend_in_words(rank: float | None) -> list[Block]:
+    if rank is None:
         return []
-    rank = float(spearmanr(area, score).statistic)
-    if abs(rank) < CERTAIN_TREND:
-        return [Text(f"Dice hardly goes with how much of an image is of a class (rank correlation {change(rank, 2)}).")]
     way = "lower" if rank > 0 else "higher"
     return [Text(f"Images with less of the classes tend to have a {way} Dice (rank correlation {change(rank, 2)}).")]
 
@@ -253,7 +279,7 @@ def _pictures(outcome: Outcome, rows: NDArray[np.intp]) -> list[Picture]:
     found = []
     for row, of, mask in zip(rows, table, task.masks(outcome.predictions, [of["id"] for of in table]), strict=True):
         image = overlays.opened(of.get("path", ""))
-        drawn = None if image is None else _compared(task, image, task.true_mask(of["mask"]), mask)
+        drawn = None if image is None else _compared(task, image, task.true_mask(of["mask"]), mask, outcome.colours)
         lines = [of["id"], *_of_classes(outcome, int(row))]
         found.append(picture("", f"Dice {outcome.dice[row]:.3f}", lines, drawn))
     return found
@@ -268,20 +294,28 @@ def _of_classes(outcome: Outcome, row: int) -> list[str]:
     return [listed([f"{shortened(outcome.task.classes[index], 16)}: {values[index]:.2f}" for index in order], 4)]
 
 
-def _compared(task: Segmentation, image: Pixels, true: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> Pixels:
+def _compared(
+    task: Segmentation,
+    image: Pixels,
+    true: NDArray[np.uint8],
+    predicted: NDArray[np.uint8],
+    colours: Sequence[overlays.Colour] = (),
+) -> Pixels:
     """One class: shared, missed and false pixels; several: image, truth and prediction side by side."""
     several = len(task.classes) > 1
     small, (truth, mask) = overlays.reduced(image, [true, predicted], 2 * (PANEL_PX if several else overlays.SIDE_PX))
     if several:
-        masks = [overlays.tinted(overlays.grey(small), part, _inks(task, 0.8)) for part in (truth, mask)]
+        masks = [overlays.tinted(overlays.grey(small), part, _inks(task, colours, 0.8)) for part in (truth, mask)]
         return overlays.panels([overlays.enlarged(part, PANEL_PX) for part in (small, *masks)])
     there, given = truth == task.first, mask == task.first
     codes = np.select([there & given, there, given & (truth != IGNORE)], [1, 2, 3], 0).astype(np.uint8)
     return overlays.enlarged(overlays.tinted(small, codes, ERRORS))
 
 
-def _inks(task: Segmentation, share: float) -> dict[int, tuple[tuple[int, int, int], float]]:
-    inks = {task.first + index: (overlays.colour_of(index), share) for index in range(len(task.classes))}
+def _inks(
+    task: Segmentation, colours: Sequence[overlays.Colour], share: float
+) -> dict[int, tuple[overlays.Colour, float]]:
+    inks = {task.first + index: (colour, share) for index, colour in enumerate(colours)}
     return inks | {IGNORE: (overlays.UNKNOWN, share)}
 
 
@@ -291,8 +325,9 @@ def drawn(task: Segmentation, row: Mapping[str, Any]) -> Pixels | None:
     if image is None:
         return None
     small, (mask,) = overlays.reduced(image, [task.true_mask(row["mask"])], 2 * overlays.SIDE_PX)
-    shown = overlays.enlarged(overlays.tinted(small, mask, _inks(task, 0.35)))
-    for index in range(len(task.classes)):
+    colours = mask_colours.of_classes(task.coding, row["mask"])
+    shown = overlays.enlarged(overlays.tinted(small, mask, _inks(task, colours, 0.35)))
+    for index, colour in enumerate(colours):
         if (own := mask == task.first + index).any():
-            overlays.outlined(shown, own, overlays.colour_of(index))
+            overlays.outlined(shown, own, colour)
     return shown

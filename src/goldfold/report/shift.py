@@ -20,6 +20,8 @@ CLEAR = 0.7
 TELLING_DROP = 0.01
 FEWEST_BEYOND = 0.005
 """Share of the other set, 1 % when rounded, that an image must look more like than to be shown."""
+TELLING_ALONE = 0.55
+"""AUC of a single feature from which on it is evidence."""
 MOST_FEATURES = 10
 MOST_NAMED = 3
 
@@ -107,12 +109,28 @@ def is_open(auc: Auc) -> bool:
 
 def _what(split: str, shift: Shift) -> str:
     kinds = [kind for kind, drop in shift.drops.items() if drop >= TELLING_DROP][:MOST_NAMED]
-    best = [next(row for row in shift.features if row.kind == kind) for kind in kinds] or shift.features[:1]
-    named = [
-        f"{row.kind} ({row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images)"
-        for row in best
-    ]
+    best = [telling(shift.features, kind) for kind in kinds or [row.kind for row in shift.features[:1]]]
+    named = [f"{row.kind} ({evidence(row, split)})" for row in best]
     return f"What gives them away: {listed(named)}. {_pixels(shift.of_pixels)}"
+
+
+def telling(features: Sequence[Feature], kind: str) -> Feature:
+    """Of a kind, the most telling feature whose medians differ as they are written, else the most telling one."""
+    of_kind = [row for row in features if row.kind == kind]
+    return next((row for row in of_kind if row.alone >= TELLING_ALONE and _differs(row)), of_kind[0])
+
+
+def evidence(row: Feature, split: str) -> str:
+    """Medians of a feature where they differ; equal ones are no evidence, so then its AUC alone, where that says something."""
+    if row.alone >= TELLING_ALONE and _differs(row):
+        return f"{row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images"
+    if row.alone >= TELLING_ALONE:
+        return f"{row.name}: AUC alone {row.alone:.3f}, with equal medians"
+    return "no single feature, but several together"
+
+
+def _differs(row: Feature) -> bool:
+    return _number(row.first) != _number(row.second)
 
 
 def _pixels(auc: Auc) -> str:
@@ -171,13 +189,14 @@ def _kinds(shift: Shift) -> Table:
     return Table(["kind of feature", "loss of AUC"], rows, text_columns=["kind of feature"], caption=caption)
 
 
-def _features(split: str, features: list[Feature]) -> Table:
-    rows = [
-        [row.name, row.kind, f"{row.alone:.3f}", _number(row.first), _number(row.second)]
-        for row in features[:MOST_FEATURES]
-    ]
-    columns = ["feature", "kind", "AUC alone", "median, train", f"median, {split}"]
-    caption = f"The {len(rows)} features that tell most alone. Grey levels and colours run from 0 to 255."
+def _features(split: str, features: list[Feature]) -> Block:
+    """Those that tell something alone."""
+    shown = [row for row in features if row.alone >= TELLING_ALONE][:MOST_FEATURES]
+    if not shown:
+        return Text(f"No feature alone tells them apart (AUC below {TELLING_ALONE:g}); it takes several together.")
+    rows = [[row.name, f"{row.alone:.3f}", _number(row.first), _number(row.second), row.kind] for row in shown]
+    columns = ["feature", "AUC alone", "median, train", f"median, {split}", "kind"]
+    caption = f"The {count(len(rows), 'feature')} that tell most alone. Grey levels and colours run from 0 to 255."
     return Table(columns, rows, text_columns=["feature", "kind"], caption=caption)
 
 

@@ -1,13 +1,58 @@
 """Section on the training runs: their learning curves."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from goldfold.report.blocks import Section, Text
+from goldfold.report.blocks import Note, Section, Text
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
+from goldfold.report.words import listed, score
 from goldfold.runtime.words import count
+
+LATE_SHARE = 0.2
+"""The last part of the epochs, in which a training that is done no longer gains."""
+LARGE_GAIN = 0.03
+"""Share of the whole gain that is more than the wavering of a score that stands still."""
+
+
+def still_rising(results: Results) -> Iterator[Note]:
+    """Models whose validation score was best, and still gaining, in the last epoch of most runs."""
+    rising = {}
+    for model in results.models:
+        runs = [run.history for run in results.runs if run.model == model and results.metric in run.history]
+        found = late_gain([history.dropna(subset=[results.metric]) for history in runs], results)
+        if found is not None:
+            rising[model] = found
+    if rising:
+        said = [
+            f"{model}: {score(before)} in epoch {epoch}, {score(last)} in epoch {n}"
+            for model, (epoch, before, n, last) in rising.items()
+        ]
+        text = f"{listed(said)} (mean of its runs). More epochs (train.epochs) are likely to give more."
+        yield Note("info", "The score was still rising in the last epoch", text)
+
+
+def late_gain(histories: list[pd.DataFrame], results: Results) -> tuple[int, float, int, float] | None:
+    """Epoch and mean score at the beginning of the last part of the training, and at its end, where it still gained.
+
+    None where fewer than three quarters of the runs ended with their best score, or the gain is small.
+    """
+    sign = 1 if results.greater_is_better else -1
+    runs = [history for history in histories if len(history) > 1]
+    if not runs or len({tuple(history["epoch"]) for history in runs}) > 1:
+        return None
+    values = np.array([sign * history[results.metric].to_numpy(dtype=float) for history in runs])
+    place = int((1 - LATE_SHARE) * (values.shape[1] - 1))
+    is_best = values[:, -1] > values[:, :-1].max(axis=1)
+    mean = values.mean(axis=0)
+    gain, whole = mean[-1] - mean[place], mean[-1] - mean.min()
+    if is_best.mean() < 0.75 or gain <= LARGE_GAIN * whole:
+        return None
+    epochs = runs[0]["epoch"].to_numpy(dtype=int) + 1
+    return int(epochs[place]), sign * float(mean[place]), int(epochs[-1]), sign * float(mean[-1])
 
 
 def curves(results: Results) -> Section:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load, save
-from goldfold.data.scored import scored
+from goldfold.data.scored import groups_of, scored, with_groups
+from goldfold.ensembling.voters import voters
 from goldfold.metrics import Evidence, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
@@ -39,8 +41,11 @@ def run(
     weights: dict[str, float],
     settings: dict[str, Any],
     workers: int,
+    headline: str | None = None,
+    answers: str | None = None,
+    test: str | None = None,
 ) -> None:
-    """Write ``oof.*``, ``test.*``, ``weights.json`` and ``rounds.csv`` into ``folder``, and the two score files.
+    """Write ``oof.*``, ``test.*``, ``weights.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
     once, its test prediction the mean over its folds. The ensemble is made of the members of the last round.
@@ -51,39 +56,49 @@ def run(
         weights: weight of a model by name, 1 where not named.
         settings: how the task fuses: ``method`` and its parameters.
         workers: processes that fuse.
+        headline: JSON of the ensemble's score by the metric that counts, for `dvc metrics show`; beside ``metrics``
+            where it is not named.
+        answers: CSV of id and target of test images whose truth is known; they are scored, and decide nothing.
+        test: CSV of id and, where there are groups, group of the test images.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
     """
     chosen_task = tasks.build(task, read_json(classes))
-    truth = scored(pd.read_csv(train, dtype=str, keep_default_na=False))
+    truth = scored(_text(train))
     names = [(model, seed) for model in models for seed in seeds]
     plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
     members = Members(chosen_task, Path(predictions), names, n_folds, plain)
-    shares = _shares([weights.get(model, 1.0) for model, _ in members.names])
+    own_weights = [weights.get(model, 1.0) for model, _ in names]
 
     def fuse(parts: list[Arrays]) -> Arrays:
-        return chosen_task.fuse(parts, shares, workers, **settings)
+        return chosen_task.fuse(*voters(parts, own_weights), workers, **settings)
 
     rows, evidence = _scored_rounds(members, truth, metric, rounds, fuse, Path(folder))
+    fused_test = None
     if has_test:
         tests = [members.test(model, rounds - 1, seed) for model, seed in members.names]
-        _keep(chosen_task, Path(folder), "test", fuse(tests))
+        fused_test = _keep(chosen_task, Path(folder), "test", fuse(tests))
     else:  # of an earlier run that had test images
         _remove_stale(
             Path(folder),
             [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
         )
-    named = dict(zip([f"{model}-seed{seed}" for model, seed in members.names], shares, strict=True))
+    named = dict(zip([f"{model}-seed{seed}" for model, seed in names], _shares(own_weights), strict=True))
     write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
     scores = pd.DataFrame(rows)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == rounds - 1]
     best_first = last.sort_values(metric, ascending=not chosen_task.metric(metric).greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    write_json(
-        metrics, {"task": task["name"], "metric": metric, **_summary(chosen_task, evidence, truth, last, metric)}
-    )
+    whole = {"oof": _every_metric(chosen_task, evidence, truth, metric)}
+    if fused_test is not None and answers is not None:
+        known = with_groups(_text(answers), _text(test) if test else None)
+        whole["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, metric)
+    about, by_class = {"task": task["name"], "metric": metric}, chosen_task.by_class(evidence).to_dict("index")
+    write_json(metrics, {**about, **whole, "members": _of_members(last, metric), "classes": by_class})
+    short = {part: {metric: entries[metric]} for part, entries in whole.items()}
+    write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
     print(best_first.to_string(index=False), flush=True)
 
 
@@ -140,8 +155,7 @@ def _scored_rounds(
 def _score(
     task: Task, evidence: Evidence, truth: pd.DataFrame, metric: str, n_resamples: int = 1000
 ) -> dict[str, float]:
-    groups = list(truth["group"]) if "group" in truth else None
-    return score(task.metric(metric), evidence, groups, n_resamples).as_dict()
+    return score(task.metric(metric), evidence, groups_of(truth), n_resamples).as_dict()
 
 
 def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
@@ -155,21 +169,29 @@ def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.Da
     return kept
 
 
-def _summary(task: Task, evidence: Evidence, truth: pd.DataFrame, last: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Scores of the ensemble by every metric, of the members, and by class."""
-    others = [name for name in task.metrics if name != metric]
-    members = {
+def _every_metric(task: Task, evidence: Evidence, truth: pd.DataFrame, metric: str) -> dict[str, dict[str, float]]:
+    """Scores of the ensemble, the metric that counts first.
+
+    A metric of grades is left out unless it is the one that counts, which is how a config says that classes are grades;
+    numbers are grades where they are whole.
+    """
+    names = [name for name in task.metrics if name != metric and not _needs_grades(task, evidence, name)]
+    return {
+        metric: _score(task, evidence, truth, metric),
+        **{name: _score(task, evidence, truth, name, RESAMPLES_ASIDE) for name in names},
+    }
+
+
+def _needs_grades(task: Task, evidence: Evidence, name: str) -> bool:
+    one = task.metric(name)
+    return one.of_grades and (task.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence)))))
+
+
+def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
+    return {
         row["member"]: {metric: {"value": row[metric], "low": row["low"], "high": row["high"]}}
         for row in last.to_dict("records")
         if row["member"] != "ensemble"
-    }
-    return {
-        "oof": {
-            metric: _score(task, evidence, truth, metric),
-            **{name: _score(task, evidence, truth, name, RESAMPLES_ASIDE) for name in others},
-        },
-        "members": members,
-        "classes": task.by_class(evidence).to_dict("index"),
     }
 
 
@@ -179,6 +201,10 @@ def _remove_stale(folder: Path, submitted: list[Path]) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
+
+
+def _text(path: str) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _shares(weights: list[float]) -> list[float]:

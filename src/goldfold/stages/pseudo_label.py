@@ -7,20 +7,34 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
+from goldfold.ensembling.voters import voters
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 
 
 def run(
-    predictions: dict[str, list[str]], classes: str, out: str, task: dict[str, Any], threshold: float, fold: int
+    predictions: dict[str, list[str]],
+    classes: str,
+    out: str,
+    task: dict[str, Any],
+    threshold: float,
+    fold: int,
+    weights: dict[str, float],
+    settings: dict[str, Any],
+    workers: int,
 ) -> None:
-    """Write the images that the fold's models, averaged, are sure of: id, target, confidence, source.
+    """Write the images that the fold's ensemble is sure of: id, target, confidence, source.
 
-    Labels for fold k come from models of fold k alone. A model of another fold has learnt from fold k's validation
-    images; what it says of other images carries their labels into training, and the next out-of-fold score is a lie.
+    The teacher is the ensemble that is scored and submitted, of this fold's models alone: the same method and weights.
+    Labels for fold k come from models of fold k. A model of another fold was trained on fold k's validation images; its
+    predictions of other images carry their labels into training, and the next out-of-fold score is a lie.
 
     Args:
-        predictions: source (test, unlabeled) -> prediction files of the round before.
+        predictions: source (test, unlabeled) -> prediction files .../<model>/round<r>/fold<k>/seed<s>/<source>.npz of
+            the round before.
+        weights: weight of a model by name, 1 where not named; a model of weight 0 is not asked.
+        settings: how the task fuses: ``method`` and its parameters.
+        workers: processes that fuse.
 
     Raises:
         DataError: a file is of another fold.
@@ -28,11 +42,20 @@ def run(
     chosen_task = tasks.build(task, read_json(classes))
     tables = []
     for source, paths in predictions.items():
-        members = [_of_fold(path, fold) for path in paths]
-        fused = chosen_task.fuse(members, [1.0] * len(members))
+        teachers, shares = voters(paths, [weights.get(model_of(path), 1.0) for path in paths])
+        fused = chosen_task.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
         tables.append(chosen_task.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))
+
+
+def model_of(path: str) -> str:
+    """Name of the model that made a prediction file.
+
+    >>> model_of("results/x/predict/unet/round0/fold1/seed0/test.npz")
+    'unet'
+    """
+    return Path(path).parents[3].name
 
 
 def _of_fold(path: str, fold: int) -> Arrays:

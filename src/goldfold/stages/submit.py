@@ -11,6 +11,7 @@ from goldfold.data.reading import read_csv, without_index
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 from goldfold.submission.form import Form
+from goldfold.submission.formulas import formulas
 
 
 def run(
@@ -48,6 +49,11 @@ def run(
     write_text(out, ordered.to_csv(index=False))
     chosen_task.write_extras(found, images, str(Path(out).parent), read_json(class_ids))
     print(f"{len(ordered)} rows: {', '.join(form.columns)}", flush=True)
+    if odd := formulas(str(cell) for column in ordered for cell in ordered[column]):
+        print(
+            f"{len(odd)} cells begin like a formula of a spreadsheet, first {odd[0][:60]!r}; kept as they are",
+            flush=True,
+        )
 
 
 def _ordered(filled: pd.DataFrame, form: Form, ids: list[str], sample: str) -> pd.DataFrame:

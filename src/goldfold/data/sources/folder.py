@@ -1,5 +1,6 @@
 """Folders of classes, flat or within one another."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 

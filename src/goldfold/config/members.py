@@ -1,0 +1,38 @@
+"""Check that the stages of dvc.yaml are named after the models of config.yaml: ``python -m goldfold.config.members``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldfold.runtime.errors import ConfigError
+
+
+def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> None:
+    """Compare ``vars: members`` of dvc.yaml with the names of the config's models, in any order.
+
+    Raises:
+        ConfigError: they differ; a model without a stage would have no version.
+    """
+    listed: list[str] = next(
+        (part["members"] for part in pipeline.get("vars", []) if isinstance(part, dict) and "members" in part), []
+    )
+    names = [str(model["name"]) for model in config["models"]]
+    if sorted(map(str, listed)) != sorted(names):
+        raise ConfigError(
+            f"dvc.yaml: members are [{', '.join(map(str, listed))}], but the models of config.yaml are [{', '.join(names)}]. "
+            f"Write in dvc.yaml, below vars: members: [{', '.join(names)}]"
+        )
+
+
+def main() -> None:
+    """Exit with status 1 and the reason where they differ."""
+    try:
+        refuse_other_members(*(yaml.safe_load(Path(name).read_text("utf-8")) for name in ("dvc.yaml", "config.yaml")))
+    except ConfigError as error:
+        sys.exit(f"goldfold: {error}")
+
+
+if __name__ == "__main__":
+    main()

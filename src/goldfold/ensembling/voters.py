@@ -1,0 +1,26 @@
+"""Members that count in a fusion."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from goldfold.runtime.errors import ConfigError
+
+Member = TypeVar("Member")
+
+
+def voters(members: Sequence[Member], weights: Sequence[float]) -> tuple[list[Member], list[float]]:
+    """Members of a weight above 0, and their shares, which sum to one.
+
+    A member of weight 0 is left out before anything is fused, so that neither its size nor its presence matters.
+
+    >>> voters(["a", "b", "c"], [3.0, 0.0, 1.0])
+    (['a', 'c'], [0.75, 0.25])
+
+    Raises:
+        ConfigError: no member has a weight.
+    """
+    total = sum(weights)
+    if not total:
+        raise ConfigError("ensemble.weights: all are 0. At least one member must count.")
+    kept = [(member, weight / total) for member, weight in zip(members, weights, strict=True) if weight]
+    return [member for member, _ in kept], [share for _, share in kept]
