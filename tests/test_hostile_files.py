@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from conftest import save_picture
@@ -142,6 +143,22 @@ def test_a_tile_or_many_channels_count_as_pixels_too() -> None:
     Path("b.tif").write_bytes(tiff([*range(1, 40), -1], 8000, 8000))
     with pytest.raises(Undecodable, match=r"has 8,000 x 8,000 pixels of 40 channels, more than data\.max_pixels"):
         headers.of("b.tif", most_pixels=MOST_PIXELS)
+
+
+def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused() -> None:
+    pages = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+    tifffile.imwrite("a.tif", pages, compression="zlib", photometric="minisblack")
+    assert (decode("a.tif", 2) == np.moveaxis(pages, 0, 2)).all()
+    packed, content = zlib.compress(bytes(10**6)), Path("a.tif").read_bytes()
+    with tifffile.TiffFile("a.tif") as file:
+        start, n = (file.pages[0].tags[name] for name in ("StripOffsets", "StripByteCounts"))
+        changed = bytearray(content + packed)
+        for tag, value in ((start, len(content)), (n, len(packed))):
+            kind = {3: "<H", 4: "<I"}[int(tag.dtype)]
+            struct.pack_into(kind, changed, tag.valueoffset, value)
+    Path("a.tif").write_bytes(changed)
+    with pytest.raises(Undecodable, match="unpacks to more than its pixels"):
+        decode("a.tif", 2)
 
 
 def test_the_config_says_how_many_pixels_and_pillow_has_no_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

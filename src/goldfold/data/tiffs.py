@@ -1,6 +1,9 @@
 """TIFF: what OpenCV would read wrong or not at all is read by tifffile."""
 
 import io
+import math
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +18,8 @@ REDUCED_OR_MASK = 0b101
 """Bits of the tag NewSubfileType: a smaller copy of another page, or its mask."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK = 0, 1, 2, 3, 5
 """Of the tag PhotometricInterpretation."""
+DEFLATE = frozenset({8, 32946})
+"""Of the tag Compression."""
 PLANES = 2
 """Of the tag PlanarConfiguration."""
 ALPHA = frozenset({1, 2})
@@ -123,6 +128,7 @@ def _page(page: Any, content: bytes) -> NDArray[Any]:
     """Pixels of one page, upright: (height, width, bands)."""
     import tifffile
 
+    _refuse_overfull(page, content)
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             pixels = np.asarray(file.pages[page.index].asarray())
@@ -139,6 +145,19 @@ def _page(page: Any, content: bytes) -> NDArray[Any]:
         pixels = np.iinfo(pixels.dtype).max - pixels
     tag = page.tags.get(ORIENTATION)
     return upright(pixels, 1 if tag is None else int(tag.value))
+
+
+def _refuse_overfull(page: Any, content: bytes) -> None:
+    """Refuse a strip or tile that unpacks to more than its pixels take: tifffile would unpack all of it."""
+    if int(page.compression) not in DEFLATE or page.dtype is None:
+        return
+    most = 2 * math.prod(page.chunks) * page.dtype.itemsize
+    for start, n in zip(page.dataoffsets, page.databytecounts, strict=False):
+        unpacking = zlib.decompressobj()
+        with suppress(zlib.error):  # tifffile says what is wrong with it
+            unpacking.decompress(content[start : start + n], most)
+        if unpacking.unconsumed_tail:
+            raise Undecodable("cannot be decoded: a strip or tile unpacks to more than its pixels")
 
 
 def _by_pillow(page: Any, content: bytes) -> NDArray[Any]:
