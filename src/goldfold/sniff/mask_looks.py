@@ -130,7 +130,7 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     values = sorted(set().union(*contents) - {0}) if contents else []
     n = count(len(contents), "mask")
     if (smears := find(summed(one.counts for one in seen))) is not None:
-        return _smeared(seen, smears, doubts)
+        return _smeared(seen, smears, bool(lossy), doubts)
     if values and values[-1] >= colours.FIRST:
         return _of_colours(seen, doubts)
     if lossy and len(values) > 2:
@@ -158,11 +158,12 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     return _indices(contents, values, n, doubts)
 
 
-def _smeared(seen: list[Seen], smears: Smears, doubts: list[Doubt]) -> Looks:
+def _smeared(seen: list[Seen], smears: Smears, is_jpeg: bool, doubts: list[Doubt]) -> Looks:
     """Clean values are the classes, and others the nearest of them."""
+    first = "masks are JPEG, whose compression smears values: they" if is_jpeg else "the masks"
     doubts.append(
         Doubt(
-            f"the masks hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
+            f"{first} hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
             f"the masks with these alone, without loss."
         )
     )
