@@ -31,7 +31,6 @@ from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.inference import views
 from goldfold.inference.predict import predict
-from goldfold.models.pretrained import summary
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import ConfigError, TrainingError
@@ -199,6 +198,8 @@ def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | 
     with seeded(*key, "weights"):
         network = task.model(model["network"], tuple(model["size"]), channels, **params)
     if isinstance(model["pretrained"], str):
+        from goldfold.models.pretrained import summary
+
         print(summary(model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
     return network
 
