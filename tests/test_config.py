@@ -40,7 +40,11 @@ WRONG = [
         {"metrik": "x"},
         ["metrik: unknown key", "nearest is 'metric'", "allowed: batch_norm, cache, data, ensemble, folds"],
     ),
-    ("nested key", {"folds": {"n_fold": 3}}, ["folds.n_fold: unknown key", "nearest is 'n_folds'", "n_folds, seed"]),
+    (
+        "nested key",
+        {"folds": {"n_fold": 3}},
+        ["folds.n_fold: unknown key", "nearest is 'n_folds'", "n_folds, rare_classes, seed"],
+    ),
     ("shared train key", {"train": {"epoch": 3}}, ["train.epoch: unknown key", "nearest is 'epochs'", "accumulate"]),
     (
         "model's train key",

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from goldfold.data.splits import SPLITTERS, split, training
 from goldfold.data.splits.checks import deviations, worst
 from goldfold.data.splits.even import evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
-from goldfold.data.splits.groups import compare_groups, in_words
+from goldfold.data.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
 from goldfold.data.splits.ordered import in_blocks
-from goldfold.doubts import about_groups
+from goldfold.doubts import about_copies, about_groups
+from goldfold.report.data import _groups
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json
 from goldfold.stages import folds
@@ -596,6 +598,32 @@ def test_no_fold_learns_from_a_copy_of_what_it_is_scored_on() -> None:
     table = pd.DataFrame({"id": list("abcdef"), "fold": list("001122"), "copies": ["x", "", "x", "", "", ""]})
     learnt = training(table, table["fold"].to_numpy(np.int64), 3, "predefined")
     assert learnt.astype(int).tolist() == [[0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 0, 0]]
+
+
+# --- what is said of groups and copies
+
+
+def test_sizes_of_groups_and_of_copies_are_said() -> None:
+    table = table_of(12, group=["a"] * 7 + list("bcdef"))
+    assert groups_in_words(sizes_of(table)) == "6, of 1 to 7 images, the largest 'a'"
+    assert groups_in_words(sizes_of(table.assign(group=list("aabbccddeeff")))) == "6, of 2 images each"
+    assert sizes_of(table_of(3)) == {}
+    plain, copied = table_of(12), table_of(12, copies=["i000"] * 5 + [""] * 7)
+    words = [_groups(SimpleNamespace(tables={"train": own})) for own in (plain, copied)]  # type: ignore[arg-type]
+    assert words[0] == "images are taken as independent of each other (no groups)"
+    assert words[1] == "no groups, but 1 set of copies, the largest of 5 images, none of which is split over folds"
+
+
+def test_a_group_of_near_copies_that_holds_much_of_the_data_is_named_with_the_key() -> None:
+    rows = [
+        {"cluster": 0, "split": "train", "id": f"i{n}", "label": "", "kind": "near", "n_labels": 0} for n in range(101)
+    ]
+    policy = {"within": "group", "across": "report", "two_labels": "keep"}
+    first, second = about_copies(rows, policy, 404)
+    assert first.endswith("; the largest has 101 images")
+    assert "101 of 404 training images (25%) are one group of near copies" in second
+    assert "set data.duplicates_distance: null" in second
+    assert len(list(about_copies(rows, policy, 40_000))) == 1
 
 
 # --- classes of too few images

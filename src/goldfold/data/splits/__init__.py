@@ -19,6 +19,7 @@ from goldfold.data.splits.stratified import (
     refuse_small_classes,
     stratified,
     stratified_group,
+    unevenness_of,
 )
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
@@ -48,6 +49,8 @@ UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
 
 SLACK = 2.5
 """Images by which folds of labels may be off after copies were reunited before others move too."""
+LOST = 0.02
+"""By how much more uneven folds may be after copies were reunited before others move too."""
 
 
 def split(
@@ -116,6 +119,9 @@ def _with_copies(
         return numbers
     amounts = {"group": content.iloc[:, :0], "stratified": content, "stratified_group": content}
     shares = amounts.get(splitter, (content > 0).astype(int))
+    before, after = (unevenness_of(shares, own, n_folds) for own in (numbers, whole))
+    if after <= before + LOST:
+        return whole
     slack = SLACK if splitter == "stratified" and is_labels(content) else 1.0
     return evened_units(shares, joined(table)["group"], whole, n_folds, seed, slack)
 

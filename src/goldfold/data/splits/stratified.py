@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.splits.even import EVEN, evened
+from goldfold.data.splits.even import EVEN, evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.runtime.errors import DataError
 
@@ -56,12 +56,22 @@ def evened_units(
         slack: how many such images they may be off by, or times half a per cent.
     """
     number, names = pd.factorize(units, sort=True)
-    of_image = content.assign(**{NOTHING: ~(content > 0).any(axis=1), IMAGE: 1}).to_numpy(dtype=float)
+    of_image = _with_images(content)
     amounts = sums(of_image, number, len(names))
     grain = np.where(of_image > 0, of_image, np.inf).min(axis=0, initial=np.inf)
     of_unit = np.empty(len(names), dtype=np.int64)
     of_unit[number] = folds
     return evened(amounts, of_unit, n_folds, seed, slack * grain, slack * EVEN)[number]
+
+
+def unevenness_of(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) -> float:
+    """See `goldfold.data.splits.even.unevenness`; of images."""
+    return unevenness(_with_images(content), folds, n_folds)
+
+
+def _with_images(content: pd.DataFrame) -> NDArray[np.float64]:
+    """(images, columns) of ``content``, whether there is nothing in an image, and 1 for the image."""
+    return content.assign(**{NOTHING: ~(content > 0).any(axis=1), IMAGE: 1}).to_numpy(dtype=float)
 
 
 def sums(content: NDArray[np.float64], number: NDArray[np.int64], n_units: int) -> NDArray[np.float64]:
