@@ -58,6 +58,8 @@ class Layout:
     """Columns of probabilities in the sample submission."""
     test: list[str] = field(default_factory=list)
     """Test images, relative to the root."""
+    roles: dict[str, str] = field(default_factory=dict)
+    """Role of files that it explains beside those of ``train``, ``test`` and ``data`` (see `goldfold.sniff.roles`)."""
     facts: dict[str, str] = field(default_factory=dict)
     """More lines of the report, by heading."""
     doubts: list[Doubt] = field(default_factory=list)

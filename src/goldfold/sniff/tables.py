@@ -3,17 +3,20 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count
 from goldfold.sniff.found import Doubt, some, spread
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+MOST_TABLES = 200
+"""Text files in one folder from which they are one per image, and no tables."""
 LARGEST = 1_000_000_000
 """Bytes of a file that is still read."""
 N_TRIED, N_MATCHED = 60, 2000
@@ -72,17 +75,22 @@ class Table:
 
 
 def tables_of(tree: Tree) -> list[Table]:
-    """All tables with a column that names images."""
-    found = []
+    """All tables, those of which no column names images included (``match`` is None)."""
+    return list(_tables(tree))
+
+
+def _tables(tree: Tree) -> Iterator[Table]:
+    crowded = {name for name, folder in tree.folders.items() if len(folder.others) > MOST_TABLES}
     for name in tree.files(*SUFFIXES):
+        if name.lower().endswith(".txt") and (parent(name) in crowded or without_ending(name) in tree.stems):
+            continue
         table = _read(tree.root / name, name)
         if table is None:
             continue
         table.match = _matched(table, tree)
         if table.match is not None:
             _doubt_form(table, tree)
-            found.append(table)
-    return found
+        yield table
 
 
 def without_ending(name: str) -> str:

@@ -1,0 +1,115 @@
+"""Layouts that a folder nearly has: what speaks for each, and the one thing that is wrong."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldfold.runtime.words import count, noun
+from goldfold.sniff import foreign
+from goldfold.sniff.alike import Spelling, affixes, spelling_of
+from goldfold.sniff.columns import columns_of
+from goldfold.sniff.found import by_count, some, spread
+from goldfold.sniff.report_text import printable
+from goldfold.sniff.tables import Table
+from goldfold.sniff.walk import Tree, base, parent
+from goldfold.sniff.words import is_masks, plain
+
+LOOKED_FOR = (
+    "class folders (<class>/*.jpg, also nested, or in train/, val/, test/); a CSV, a JSON or a list with images' names and "
+    "labels; images/ and masks/ of the same names, also inside each tile; <id>/images/ and <id>/masks/; a CSV of run "
+    "lengths; COCO's JSON; Pascal VOC's Annotations/*.xml; YOLO's labels/*.txt"
+)
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
+N_TRIED = 200
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A layout that is nearly there."""
+
+    layout: str
+    because: str
+    but: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return f"{self.layout}, because {self.because}, but {self.but}"
+
+
+def misses(tree: Tree, tables: Sequence[Table], unexplained: Collection[str] | None = None) -> list[Miss]:
+    """Layouts that files hint at which no reading explains.
+
+    Args:
+        unexplained: files that the best reading does not explain; None where there is no reading.
+    """
+    def is_open(name: str) -> bool:
+        return unexplained is None or name in names
+
+    names = set(unexplained or ())
+    found = [miss for table in tables if is_open(table.name) for miss in _of_table(tree, table, unexplained is None)]
+    found += [Miss(*miss) for name, *miss in foreign.files(tree) if is_open(name)]
+    found += [miss for folder, miss in _of_masks(tree) if any(is_open(name) for name in tree.images(folder))]
+    return found
+
+
+def nothing(tree: Tree, found: Sequence[Miss]) -> str:
+    """Error where no reading is possible: what was looked for, what is there, and what it is nearest to."""
+    suffixes: Counter[str] = Counter()
+    for folder in tree.folders.values():
+        suffixes.update(Path(name).suffix.lower() or "(no suffix)" for name in [*folder.images, *folder.others])
+    seen = ", ".join(f"{n:,} {suffix}" for suffix, n in by_count(suffixes)[:8]) or "no files"
+    tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
+    near = "".join(f"\nnearest layout: {miss}" for miss in found[:3])
+    packed = any(suffix in ARCHIVES for suffix in suffixes)
+    hint = " Unpack the archives first." if packed else " Write the config by hand: config.yaml and examples/ show how."
+    if not packed and not near and tree.known_images and not tree.known_files:
+        hint = " There are images and no labels: goldfold learns from labels, masks or boxes." + hint
+    return printable(
+        f"{tree.root}: no layout that goldfold knows. Looked for {LOOKED_FOR}. Seen: {seen}; folders: {tops}.{hint}{near}"
+    )
+
+
+def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
+    """Names of a table that no image has but for their spelling, or a table without labels."""
+    where = tree.path(table.name)
+    if table.match is not None:
+        if is_alone and not columns_of(table).has_target and not table.is_sample:
+            of = f"column {table.match.column!r} of {where} names {count(len(table.match.images), 'image')}"
+            columns = ", ".join(table.columns[:8])
+            yield Miss(
+                "csv", of, f"no column holds labels (there {noun(len(table.columns), 'is', 'are')} {columns}). Add one, "
+                "and name it as data.label_column.",
+            )  # fmt: skip
+        return
+    spelling = max(
+        (found for column in table.columns if (found := spelling_of(table.values(column), tree, column))),
+        key=lambda found: found.share, default=None,
+    )  # fmt: skip
+    if spelling is not None:
+        yield Miss(_source(table), f"column {spelling.column!r} of {where} looks like names of images", _but(spelling))
+
+
+def _source(table: Table) -> str:
+    return "rle" if any("rle" in plain(c) or "encodedpixels" in plain(c) for c in table.columns) else "csv"
+
+
+def _but(spelling: Spelling) -> str:
+    return f"{spelling.what}: {spelling.example[0]!r} against {spelling.example[1]!r}. {spelling.way}"
+
+
+def _of_masks(tree: Tree) -> Iterator[tuple[str, Miss]]:
+    """Folders of masks whose names no images have."""
+    for folder in tree.folders:
+        if not folder or not is_masks(base(folder)) or not tree.folders[folder].images:
+            continue
+        beside = [name for name in tree.children(parent(folder)) if name != folder and not is_masks(base(name))]
+        stems = [name.rpartition(".")[0] for name in tree.folders[folder].images]
+        own = {name.rpartition(".")[0] for other in beside for name in tree.folders[other].images}
+        if not own or any(stem in own for stem in spread(stems, N_TRIED)):
+            continue
+        because = f"{tree.path(folder)} ({count(len(stems), 'image')}) lies beside {some(beside)}"
+        ends = affixes(spread(stems, N_TRIED), own)
+        way = "Give a mask its image's name, or say what differs as data.mask_suffix."
+        told = f"; their names differ by {ends}" if ends else ""
+        yield folder, Miss("masks", because, f"no mask has an image's name, first {stems[0]!r}{told}. {way}")
