@@ -1,7 +1,7 @@
 """All that is doubtful about a folder and the best reading of it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.words import count, noun
@@ -16,18 +16,18 @@ POLICY = re.compile(r"data\.(\w+: \w+)")
 
 def all_doubts(tree: Tree, best: Reading) -> list[Doubt]:
     """All doubts, what ``goldfold check`` refuses first, each once."""
-    doubts = list(_refused(best))
-    doubts += [*best.layout.doubts, *class_doubts.doubts(best.layout)]
+    doubts = [*best.layout.doubts, *class_doubts.doubts(best.layout)]
     doubts += pictures.doubts(best.looked) if best.looked is not None else []
     doubts += [*_splits(best.layout), *_names(tree)]
+    doubts += _refused(best, {doubt.text for doubt in doubts if doubt.stops})
     return list(dict.fromkeys(doubts))
 
 
-def _refused(best: Reading) -> Iterator[Doubt]:
-    """The error of ``goldfold check``, with the line to paste where it proposes one."""
-    if best.refusal is None:
+def _refused(best: Reading, known: Collection[str]) -> Iterator[Doubt]:
+    """The error of ``goldfold check`` where it is not known, with the line to paste where it proposes one."""
+    text = " ".join((best.refusal or "").split())
+    if not text or text in known:
         return
-    text = " ".join(best.refusal.split())
     found = POLICY.search(text)
     paste = f" The line to paste below data: `{found.group(1)}`." if found else ""
     yield Doubt(f"goldfold check refuses it: {text}{paste}", stops=True)

@@ -66,8 +66,13 @@ class Layout:
 
     @property
     def images_of(self) -> dict[str, int]:
-        """Images that have each class, where that is known: no more folds than these are possible."""
+        """Images that have each class, where that is known."""
         return self.in_images or (self.classes if self.task in WHOLE else {})
+
+    @property
+    def limits_folds(self) -> bool:
+        """Whether each fold must have each class; rare classes of boxes are split as far as they go."""
+        return self.task != "detection"
 
     def doubt(self, text: str, stops: bool = False) -> None:
         """Add a doubt."""
