@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from goldfold.config.base import Number, Section
-from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle
+from goldfold.config.base import Number, Section, Unique
+from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
 
@@ -67,6 +67,17 @@ class Folder(Stacked):
     source: Literal["folder"]
     train: str
     """Folder with one sub-folder a class."""
+    class_level: Literal["leaf"] | Annotated[int, Field(ge=1)] = "leaf"
+    """Which folders below `train` are classes, where they lie in one another: `leaf`, those that images lie in, each a
+    class named by its path (`Fruit/Apple`); or the outermost (1), those within them (2), and so on."""
+    group_level: Annotated[int, Field(ge=1)] | None = None
+    """How many folders of an image's path below `train` name its group, which is never split over folds: 2 for
+    `class/patient/1.jpg`, with `class_level: 1`."""
+    train_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Text files that name the training images, one a line (`Fruit/1.jpg`, or with class numbers after it, which are not
+    read): paths below `train`, from there or from where the list lies. Without it, all images of the class folders."""
+    test_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """The same for the test images, below `test`, or below `train` where there is no `test`."""
     extra_train: str | None = None
     """Another such folder, whose images are learnt from in every fold and never validated: external data."""
     test: str | None = None
@@ -74,10 +85,35 @@ class Folder(Stacked):
     test_answers: str | None = None
     """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None
-    """Folder of images without labels, searched with all sub-folders."""
+    """Folder of images without labels, searched with all sub-folders; those of other splits are left out, so it may be
+    `train` where lists name a part of it."""
     groups: str | None = None
     """CSV (id, group) of the images of `train` that says which belong together; a group is never split over folds. An id
     is the path below the folder without suffix, as in `oof.csv`; images of `extra_train` are groups of their own."""
+
+    @property
+    def has_test(self) -> bool:
+        """Test images may be a folder, or listed."""
+        return self.test is not None or self.test_list is not None
+
+    @property
+    def has_groups(self) -> bool:
+        """Groups come from a table or from folders."""
+        return self.group_level is not None or super().has_groups
+
+    @property
+    def listed_folders(self) -> list[str]:
+        """Folders of which lists name a part."""
+        test = [self.test or self.train] if self.test_list else []
+        return [*([self.train] if self.train_list else []), *test]
+
+    @model_validator(mode="after")
+    def _one_way_each(self) -> "Folder":
+        if self.group_level is not None and self.groups is not None:
+            raise ValueError("group_level and groups both say which images belong together; remove one")
+        if self.stack is not None and (self.train_list or self.test_list):
+            raise ValueError("train_list and test_list name single files and do not go with stack; use source: csv")
+        return self
 
 
 class Coco(DataBase):
@@ -195,6 +231,7 @@ Data = Annotated[
     | Folder
     | Csv
     | Masks
+    | Tiles
     | Instances
     | Rle
     | Coco

@@ -26,14 +26,14 @@ def check_folds(config: Config) -> Iterator[str]:
 
 def _groups(config: Config) -> Iterator[str]:
     splitter, data = config.folds.splitter, config.data
-    grouped = getattr(data, "group_column", None) or getattr(data, "groups", None) or data.source.startswith("scenes_")
+    grouped = data.has_groups or data.source.startswith("scenes_")
     if splitter in BY_GROUP and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv) or data.groups"
+        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv), data.groups or data.group_level"
     if splitter in ("stratified", "multilabel_stratified") and grouped:
         other = f"{splitter}_group"
         yield (
-            f"there are groups (data.group_column or data.groups) but folds.splitter is {splitter!r}, which would split "
-            f"groups over folds: use {other} or group, or remove the groups"
+            f"there are groups (data.group_column, data.groups or data.group_level) but folds.splitter is {splitter!r}, "
+            f"which would split groups over folds: use {other} or group, or remove the groups"
         )
 
 

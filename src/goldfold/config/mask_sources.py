@@ -100,6 +100,64 @@ class Masks(MaskBase):
     """CSV (id, group) that says which images belong together; a group is never split over folds."""
 
 
+class Tiles(MaskBase):
+    """Folders of tiles, sites or patients, each with a folder of images and one of masks: `Tile 1/images/*.jpg`."""
+
+    source: Literal["tiles"]
+    train: str
+    """Folder of the tiles, at any depth; `train/` and `val/` in it are pooled, and `test/` beside them is left out."""
+    image_folder: str = "images"
+    """Name of the folder of images in a tile, in upper or lower case; `.` where they lie in the tile's own folder."""
+    mask_folder: str = "masks"
+    """The same of the masks."""
+    image_pattern: str = "{id}"
+    """How an image is called, without suffix; `{id}_sat` where the mask of `1_sat.jpg` is `1_mask.png`."""
+    mask_pattern: str = "{id}"
+    """The same of its mask, which may have another suffix: `{id}_mask`."""
+    group_level: Annotated[int, Field(ge=0)] | None = None
+    """How many folders of a tile's path name the group, which is never split over folds; without it all of them, so that
+    the group is the tile; 0: there are no groups."""
+    test: str | None = None
+    """Folder of the tiles of test images, or of the images alone; may lie below `train`, and is not learnt from."""
+    test_answers: str | None = None
+    """The same with the test images' true masks, where known; used for nothing but a score in the report."""
+    unlabeled: str | None = None
+    """Folder of tiles, or of images, without masks."""
+    groups: str | None = None
+    """CSV (id, group) that says which images belong together, in place of the tiles."""
+
+    @property
+    def has_groups(self) -> bool:
+        """The tiles are the groups."""
+        return self.groups is not None or self.group_level != 0
+
+    @field_validator("image_pattern", "mask_pattern")
+    @classmethod
+    def _pattern_names_id(cls, pattern: str) -> str:
+        if pattern.count("{id}") != 1 or "/" in pattern:
+            raise ValueError("must have {id} once, and no '/'")
+        return pattern
+
+    @field_validator("image_folder", "mask_folder")
+    @classmethod
+    def _is_one_folder(cls, folder: str) -> str:
+        if not folder or "/" in folder or folder == "..":
+            raise ValueError("must be the name of one folder, or '.'")
+        return folder
+
+    @model_validator(mode="after")
+    def _images_are_no_masks(self) -> "Tiles":
+        alike = self.image_folder.casefold() == self.mask_folder.casefold()
+        if alike and self.image_pattern == self.mask_pattern:
+            raise ValueError(
+                "images and masks lie in one folder and are called alike; set mask_pattern to how masks are called, e.g. "
+                '"{id}_mask"'
+            )
+        if self.groups is not None and self.group_level is not None:
+            raise ValueError("group_level and groups both say which images belong together; remove one")
+        return self
+
+
 class Instances(DataBase):
     """A folder an image: `<id>/images/<name>.png`, and `<id>/masks/*.png`, a file an object, which become one mask."""
 

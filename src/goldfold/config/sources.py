@@ -22,6 +22,8 @@ RAW = (
     "groups",
     "extra_train",
     "extra_images",
+    "train_list",
+    "test_list",
 )
 """Keys of sources that name the user's files and folders."""
 
@@ -128,6 +130,16 @@ class DataBase(Section):
     def has_unlabeled(self) -> bool:
         """Whether there are images without labels to learn from."""
         return getattr(self, "unlabeled", None) is not None
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether it says which images belong together."""
+        return bool(getattr(self, "group_column", None) or getattr(self, "groups", None))
+
+    @property
+    def listed_folders(self) -> list[str]:
+        """Folders of which tables or lists may name a part of the images."""
+        return []
 
     def owned(self, path: str | None) -> list[str]:
         """``path`` where it is the user's file, nothing where it is not given or is generated."""

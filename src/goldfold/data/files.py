@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
 
 SUFFIXES = frozenset(
     {".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -15,6 +17,15 @@ UNREAD = frozenset(
     {".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
 )
 """Suffixes of pictures that goldfold does not read, and passes over where it looks for images."""
+
+TOOLS = frozenset(
+    {
+        "$recycle.bin", "#recycle", "#snapshot", "@eadir", "@recently-snapshot", "@recycle", "@tmp", "__macosx", "__pycache__",
+        "desktop.ini", "ehthumbs.db", "icon\r", "lost+found", "network trash folder", "system volume information",
+        "temporary items", "thumbs.db",
+    }
+)  # fmt: skip
+"""Names, in lower case, of files and folders that network storage, desktops and archivers leave among the data."""
 
 STACK = '["'
 """How a path of several files begins (`goldfold.data.stacks`): a name must not pass for one."""
@@ -89,19 +100,40 @@ def inside(name: str, where: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is a tool's own (``.git``, ``.ipynb_checkpoints``, ``__MACOSX``, ``._x.jpg``)."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether a file or folder is a tool's own (``.git``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir``, ``._x.jpg``)."""
+    return name.startswith((".", "~$")) or name.casefold() in TOOLS
+
+
+def passed_over(roots: Iterable[str | Path]) -> Counter[str]:
+    """Files and folders below ``roots`` that are hidden, by name; what lies in such a folder is not counted."""
+    found: dict[str, str] = {}
+    for root in roots:
+        for folder, folders, names in _walk(Path(root)):
+            found |= {os.path.join(folder, name): name for name in (*folders, *names) if is_hidden(name)}
+    return Counter("._*" if name.startswith("._") else name for name in found.values())
+
+
+def tools_in_words(hidden: Mapping[str, int]) -> str:
+    """``passed over 3 files and folders of other tools: 2 .DS_Store, 1 @eaDir``; see `passed_over`."""
+    names = ", ".join(f"{number:,} {name}" for name, number in sorted(hidden.items()))
+    return f"passed over {count(sum(hidden.values()), 'file or folder', 'files and folders')} of other tools: {names}"
 
 
 def _visible(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Folders below ``root`` with their files; links to folders are followed once, hidden ones are passed over."""
+    for folder, _, names in _walk(root):
+        yield Path(folder), [name for name in names if not is_hidden(name)]
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Folders below ``root`` with all their folders and files, each once; no hidden one is entered."""
     seen: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not is_hidden(name))
+        real, every = os.path.realpath(folder), list(folders)
+        folders[:] = [] if real in seen else sorted(name for name in every if not is_hidden(name))
         if real not in seen:
             seen.add(real)
-            yield Path(folder), [name for name in names if not is_hidden(name)]
+            yield folder, every, names
 
 
 def without_suffix(name: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from goldfold.data.files import files_below
+from goldfold.data.files import files_below, passed_over, tools_in_words
 from goldfold.data.links import refuse_outside
-from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, voc, yolo
+from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, tiles, voc, yolo
 from goldfold.runtime.errors import DataError, unknown
 
 SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
@@ -19,6 +19,7 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "folder": folder.read,
     "csv": table.read,
     "masks": masks.read,
+    "tiles": tiles.read,
     "instances": instances.read,
     "rle": rle.read,
     "coco": coco.read,
@@ -29,6 +30,13 @@ SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
 }
 
 
+FOLDERS = frozenset(
+    {
+        "annotations", "directory", "extra_images", "extra_train", "images", "labels", "masks", "test", "test_answers",
+        "test_images", "train", "unlabeled",
+    }
+)  # fmt: skip
+"""Settings that may name a folder of the data; links may lead anywhere in these."""
 FILES = ("path", "mask")
 """Columns that name files and folders."""
 LABEL_FILES = {"voc": {".xml"}, "yolo": {".txt"}}
@@ -52,12 +60,14 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     """
     if source not in SOURCES:
         raise unknown("data source", source, SOURCES)
-    roots = _texts(settings.values())
+    roots = _texts(value for key, value in settings.items() if key in FOLDERS)
     if outside_links == "fail" and source in LABEL_FILES:
         folders = [Path(root) for root in roots if os.path.isdir(root)]
         files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
         refuse_outside(files, roots)
     tables = SOURCES[source](**settings)
+    if hidden := passed_over(root for root in roots if os.path.isdir(root)):
+        print(tools_in_words(hidden), flush=True)
     _refuse_line_ends(tables)
     if outside_links == "fail":
         columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]

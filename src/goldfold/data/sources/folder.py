@@ -1,19 +1,32 @@
-"""One folder a class."""
+"""Folders of classes, flat or within one another."""
 
-from collections.abc import Collection
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from goldfold.data.files import images_below, is_hidden
+from goldfold.data.files import below, images_below, without_suffix
+from goldfold.data.sources import class_folders, listed_names
+from goldfold.data.sources.class_folders import TRAIN_NAMES, VALIDATION_NAMES, Level, parts_to_pool
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.placed import with_extra
 from goldfold.data.sources.stacked import images
 from goldfold.data.sources.table import answers
+from goldfold.data.sources.unlisted import pool_beside, report_unlisted
+from goldfold.data.stacks import MISSING
 from goldfold.runtime.errors import DataError
 
-TRAIN_NAMES = frozenset({"train"})
-VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
+__all__ = ["TRAIN_NAMES", "VALIDATION_NAMES", "parts_to_pool", "read"]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a folder of classes is read; see `goldfold.config.data.Folder`."""
+
+    class_level: Level
+    group_level: int | None
+    stack: list[str] | None
+    pattern: str
 
 
 def read(
@@ -25,70 +38,88 @@ def read(
     stack_pattern: str = "{id}_{channel}",
     extra_train: str | None = None,
     groups: str | None = None,
+    class_level: Level = "leaf",
+    group_level: int | None = None,
+    train_list: str | list[str] | None = None,
+    test_list: str | list[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of an image folder; ids are relative paths without suffix, of a stack without its channels.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
     take the place of the fixed split. ``groups`` is a CSV with the columns id and group.
+
+    Args:
+        train_list, test_list: text files that name the images; those of a test without a folder lie below ``train``.
     """
-    tables = {"train": with_groups(_of_folder(Path(train), stack, stack_pattern, "data.train"), groups)}
+    how = _Reading(class_level, group_level, stack, stack_pattern)
+    held_out = _test(train, test, test_list, how)
+    rows = _listed(train, train_list, how) if train_list else _of_folder(train, how, "data.train", held_out)
+    tables = {"train": with_groups(rows, groups)}
     if extra_train is not None:
-        more = _of_folder(Path(extra_train), stack, stack_pattern, "data.extra_train")
-        tables["train"] = with_extra(tables["train"], more)
-    for split, root in (("test", test), ("unlabeled", unlabeled)):
-        if root is not None:
-            pool = images(root, f"data.{split}", stack, stack_pattern)
-            tables[split] = pd.DataFrame(pool, columns=["id", "path"])
+        tables["train"] = with_extra(tables["train"], _of_folder(extra_train, how, "data.extra_train"))
+    if held_out is not None:
+        tables["test"] = held_out
+        _refuse_both(tables if train_list or test_list else {})
+    if unlabeled is not None:
+        tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
+    if train_list or test_list:
+        report_unlisted([train if train_list else None, test if test_list else None], tables, stack, stack_pattern)
     return tables | answers(test_answers)
 
 
-def _parts(root: Path) -> list[str]:
-    """Sub-folders that hold class folders: ``train`` and ``val`` of a fixed split, or the root itself."""
-    names = {path.name for path in _folders(root)} if root.is_dir() else set()
-    return parts_to_pool(names, root) or [""]
-
-
-def parts_to_pool(names: Collection[str], root: str | Path) -> list[str] | None:
-    """Names of the folders below ``root`` that belong to a fixed split, without its test set; None where there is none.
-
-    Raises:
-        DataError: other names stand beside them.
-    """
-    names = set(names)
-    is_train_alone = bool(names & TRAIN_NAMES) and names <= TRAIN_NAMES | {"test"}
-    if not is_train_alone and not (names & TRAIN_NAMES and names & VALIDATION_NAMES):
+def _test(train: str, test: str | None, lists: str | list[str] | None, how: _Reading) -> pd.DataFrame | None:
+    """id and path of the test images."""
+    if lists is not None:
+        root = train if test is None else test
+        rows = [
+            (without_suffix(name), below(root) + name) for name in listed_names.listed(lists, root, "data.test_list")
+        ]
+    elif test is not None:
+        rows = images(test, "data.test", how.stack, how.pattern)
+    else:
         return None
-    if odd := sorted(names - TRAIN_NAMES - VALIDATION_NAMES - {"test"}):
+    return pd.DataFrame(rows, columns=["id", "path"])
+
+
+def _refuse_both(tables: dict[str, pd.DataFrame]) -> None:
+    both = sorted(set.intersection(*(set(table["path"]) for table in tables.values()))) if tables else []
+    if both:
         raise DataError(
-            f"data.train: {root} holds train and validation folders beside {odd[0]!r}, so it is unclear what to "
-            f"learn from. Move {odd[0]!r} away, or point data.train at one of them."
+            f"data.train_list: {len(both)} training images are test images too, first {both[0]}. Name each in one list."
         )
-    return sorted(names - {"test"})
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
+def _of_folder(root: str, how: _Reading, key: str, held_out: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Images of all class folders, but for test images."""
+    parts = parts_to_pool(class_folders.folders_in(Path(root)), root) if Path(root).is_dir() else None
+    listed: list[tuple[str, str, str]] = []
+    for part in parts or [""]:
+        names = images_below(Path(root) / part, key)
+        class_folders.refuse_empty(Path(root) / part, names, how.class_level, key)
+        listed += [(id, path, part) for id, path in images(Path(root) / part, key, how.stack, how.pattern)]
+    taken = set() if held_out is None else set(held_out["path"])
+    return _labelled([row for row in listed if row[1] not in taken], root, how, key)
 
 
-def _of_folder(root: Path, stack: list[str] | None, pattern: str, key: str) -> pd.DataFrame:
-    return pd.DataFrame([row for part in _parts(root) for row in _labelled(root, part, stack, pattern, key)])
+def _listed(root: str, lists: str | list[str], how: _Reading) -> pd.DataFrame:
+    """The images that lists name; where all of them lie in folders of a fixed split, these are no part of a class."""
+    names = listed_names.listed(lists, root, "data.train_list")
+    tops = [name.partition("/")[0] for name in names]
+    is_parted = all(class_folders.is_part(top) for top in tops) and any(name.count("/") > 1 for name in names)
+    rows = []
+    for name, top in zip(names, tops, strict=True):
+        id = without_suffix(name).removesuffix(MISSING)
+        rows.append((id.removeprefix(f"{top}/") if is_parted else id, below(root) + name, top if is_parted else ""))
+    return _labelled(rows, root, how, "data.train_list")
 
 
-def _labelled(root: Path, part: str, stack: list[str] | None, pattern: str, key: str) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = []
-    names = images_below(root / part, key)
-    for folder in _folders(root / part):
-        if not any(name.startswith(f"{folder.name}/") for name in names):
-            raise DataError(
-                f"{key}: class folder {folder} holds no image that goldfold reads. Add images, convert them, or "
-                f"remove the folder."
-            )
-    for id, path in images(root / part, key, stack, pattern):
-        folders = Path(id).parts[:-1]
-        if not folders:
-            raise DataError(
-                f"{key}: {path} lies outside the class folders. Move it into a folder named after "
-                f"its class, or use source: csv."
-            )
-        rows.append({"id": f"{part}/{id}".lstrip("/"), "path": path, "label": folders[0]})
-    return rows
+def _labelled(rows: list[tuple[str, str, str]], root: str, how: _Reading, key: str) -> pd.DataFrame:
+    """id, path, label and, where it is asked for, group of images (id within the part, path, part)."""
+    table = pd.DataFrame([(f"{part}/{id}".lstrip("/"), path) for id, path, part in rows], columns=["id", "path"])
+    folders = [(PurePosixPath(id).parts[:-1], path) for id, path, _ in rows]
+    table["label"] = [class_folders.class_of(own, how.class_level, path, key) for own, path in folders]
+    if how.class_level == "leaf":
+        class_folders.check_leaves(set(table["label"]), root, key)
+    if how.group_level is not None:
+        table["group"] = [class_folders.group_of(own, how.group_level, path, key) for own, path in folders]
+    return table
