@@ -70,7 +70,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     from goldfold.stages import folds, manifest
 
     settings = slices.manifest(config)
-    manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
+    found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {
         name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
         for name in (*config.tables, "quarantine")
@@ -79,6 +79,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.images = {name: len(table) for name, table in tables.items()}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
     found.doubts += doubts.about_emptied(found.left_out, tables["train"])
+    found.doubts += doubts.about_repeated(tables["train"])
     found.doubts += doubts.about_files(
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )

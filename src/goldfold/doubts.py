@@ -63,6 +63,29 @@ def about_emptied(left_out: Iterable[Mapping[str, str]], train: pd.DataFrame) ->
         )
 
 
+def about_repeated(train: pd.DataFrame) -> Iterator[str]:
+    """Boxes that a training image has twice, with one label or with two."""
+    if "boxes" not in train:
+        return
+    from goldfold.data.boxes import from_text, repeated
+
+    same, two = Counter[str](), Counter[str]()
+    for id, text in zip(train["id"], train["boxes"], strict=True):
+        labels, corners = from_text(text)
+        same[id] = sum(first is not None for first in repeated(labels, corners))
+        two[id] = sum(first is not None for first in repeated([""] * len(labels), corners)) - same[id]
+    same, two = +same, +two
+    if same:
+        n, are = count(same.total(), "box", "boxes"), noun(same.total(), "is", "are")
+        yield (
+            f"{n} of {count(len(same), 'training image')} {are} listed twice, first in {next(iter(same))!r}: each model is "
+            f"scored as if it missed one of the two; data.on_bad_label: drop leaves the second out"
+        )
+    if two:
+        n, are = count(two.total(), "box", "boxes"), noun(two.total(), "is", "are")
+        yield f"{n} of {count(len(two), 'training image')} {are} listed with two classes, first in {next(iter(two))!r}"
+
+
 def about_unread(folders: Iterable[str]) -> Iterator[str]:
     """Pictures below these folders of the data that are passed over, since goldfold does not read their format."""
     unread = sorted({f"{folder}/{name}" for folder in folders for name in files_below(Path(folder), UNREAD)})

@@ -16,6 +16,8 @@ Boxes = NDArray[np.float64]
 ROUNDING_PX = 1.0
 """A box may reach so far outside its image: tools count pixels from 0 or from 1."""
 REACHES_OUTSIDE = "reaches outside the image"
+SAME_PX, SAME_IOU = 0.5, 0.95
+"""How far corners of one box may be apart, and how much both must overlap: files round numbers."""
 
 
 def to_text(labels: Sequence[str], boxes: NDArray[np.floating[Any]]) -> str:
@@ -55,6 +57,34 @@ def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
     return [reasons[worst] for worst in np.select(list(found.values()), range(len(found)), len(found)).tolist()]
 
 
+def repeated(labels: Sequence[str], boxes: Boxes) -> list[int | None]:
+    """For each box the first one of the same label and place, None where it is the first: the same object, listed twice."""
+    from scipy.spatial import cKDTree
+
+    corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    seen: dict[tuple[Any, ...], int] = {}
+    same = [seen.setdefault((label, *corner), row) for row, (label, corner) in enumerate(zip(labels, corners.tolist(), strict=True))]
+    firsts = [first if first != row else None for row, first in enumerate(same)]
+    rest = np.array([row for row in seen.values() if np.isfinite(corners[row]).all()], dtype=np.int64)
+    if len(rest) < 2:
+        return firsts
+    pairs = np.sort(rest[cKDTree(corners[rest]).query_pairs(SAME_PX, p=np.inf, output_type="ndarray")], axis=1)
+    alike = pairs[_overlap(corners[pairs[:, 0]], corners[pairs[:, 1]]) >= SAME_IOU]
+    for one, other in sorted(map(tuple, alike.tolist())):
+        if labels[one] == labels[other] and firsts[one] is None and firsts[other] is None:
+            firsts[other] = one
+    return firsts
+
+
+def _overlap(one: Boxes, other: Boxes) -> NDArray[np.float64]:
+    """IoU of boxes in pairs."""
+    low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
+    common = (high - low).clip(0).prod(axis=1)
+    areas = [(box[:, 2:] - box[:, :2]).prod(axis=1) for box in (one, other)]
+    union = areas[0] + areas[1] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
 def in_pixels(text: str, width: int, height: int) -> str:
     """Boxes in shares of an image as boxes in its pixels, to a thousandth: that is more than six decimals of a share hold."""
     labels, shares = from_text(text)
@@ -70,6 +100,10 @@ class Checked:
     flaws: list[str]
     cut: list[bool]
     """Of each flaw whether its box was cut and stays, not left out."""
+    twice: list[str]
+    """Sound boxes that are listed before; they are in the text."""
+    once: str
+    """The text without these."""
 
 
 def check(text: str, width: int, height: int, classes: Sequence[str] | None = None) -> Checked:
@@ -87,7 +121,17 @@ def check(text: str, width: int, height: int, classes: Sequence[str] | None = No
     cut = clipped(boxes[keep], width, height)
     named = [f"box {row + 1} ({labels[row]}) {flaw}" for row, flaw in enumerate(found) if flaw]
     kept = [labels[row] for row in keep]
-    return Checked(kept, to_text(kept, cut), named, [flaw == REACHES_OUTSIDE for flaw in found if flaw])
+    firsts = repeated(kept, boxes[keep])
+    twice = [
+        f"box {keep[row] + 1} ({kept[row]}) is the same as box {keep[first] + 1}"
+        for row, first in enumerate(firsts)
+        if first is not None
+    ]
+    once = [row for row, first in enumerate(firsts) if first is None]
+    return Checked(
+        kept, to_text(kept, cut), named, [flaw == REACHES_OUTSIDE for flaw in found if flaw],
+        twice, to_text([kept[row] for row in once], cut[once]),
+    )  # fmt: skip
 
 
 def clipped(boxes: Boxes, width: int, height: int) -> Boxes:

@@ -27,6 +27,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
     return [
         *doubts.about_left_out(lost, n_images),
         *doubts.about_emptied(parts, results.tables["train"]),
+        *doubts.about_repeated(results.tables["train"]),
         *(doubts.about_files(paths, data["scale_16bit"]) if (paths := _paths(results)) else ()),
         *doubts.about_crops(counts(results.tables)),
         *doubts.about_copies(_rows(clusters), policy),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.data import copies, quarantine, sources
+from goldfold.data.declared import Settled, settle
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
 from goldfold.data.reading import read_csv
@@ -48,9 +49,9 @@ def run(
     roi: dict[str, Any] | None = None,
     duplicates: Mapping[str, Any] = MappingProxyType({}),
     most_rows: int | None = None,
-) -> None:
+) -> list[str]:
     """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``duplicates.csv``, and ``classes.json`` and
-    ``class_ids.json`` into ``folder``.
+    ``class_ids.json`` into ``folder``; return doubts about the annotations.
 
     Args:
         source: settings of the data source, its name under ``source``.
@@ -70,14 +71,18 @@ def run(
         DataError: the data cannot be used; the text says which, where and what to do.
     """
     tables, policy = sources.read(**source), Policies(**policies)
-    answers, categories = tables.pop("answers", None), tables.pop("categories", None)
+    answers, categories, said, notes = (tables.pop(name, None) for name in ("answers", "categories", "sizes", "notes"))
+    doubts = [] if notes is None else notes["note"].tolist()
     lost: list[pd.DataFrame] = []
     tables = tables if most_rows is None else {split: _thinned(table, most_rows) for split, table in tables.items()}
     tell_apart(tables)
     scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels)
     for split, table in tables.items():
         tables[split] = _sound(split, table, scanned, lost, policy)
-    tables["train"], names, dropped = _targets("train", tables["train"], task, classes, policy, workers)
+    sized = {split: settle(table, said, split, _leaves_out(split, policy)) for split, table in tables.items()}
+    tables |= {split: of.table for split, of in sized.items()}
+    doubts += [note for of in sized.values() for note in of.notes]
+    tables["train"], names, dropped = _targets("train", sized["train"], task, classes, policy, workers)
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_empty(tables, lost)
@@ -86,7 +91,7 @@ def run(
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, chosen_task, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
-        tables["answers"] = _answers(answers, tables["test"], own_ids, task, names, policy, workers)
+        tables["answers"] = _answers(answers, said, tables["test"], own_ids, task, names, policy, workers)
     tables = with_rois(tables, roi, workers)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
@@ -94,6 +99,14 @@ def run(
     _write(Path(folder), tables, lost, chosen_task)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)
+    for doubt in doubts:
+        print(doubt, flush=True)
+    return doubts
+
+
+def _leaves_out(split: str, policies: Policies) -> bool:
+    """Whether single images with a flawed target may be left out."""
+    return split != "test" and policies.on_bad_label == "quarantine"
 
 
 def _thinned(table: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -124,19 +137,20 @@ def _sound(
 
 def _targets(
     split: str,
-    table: pd.DataFrame,
+    sized: Settled,
     task: dict[str, Any],
     classes: list[str] | None,
     policies: Policies,
     workers: int,
 ) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame]]:
     """Rows whose target can be learnt from, the names of the classes, and what is left out; or the job ends."""
-    table = with_sizes(table)
+    table = with_sizes(sized.table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
     found = tasks.find(task["name"]).examine(table, classes, split, drops, workers, **settings)
     lost: list[pd.DataFrame] = []
     missing, flaws = (pd.Series(reasons, index=table.index, dtype=str) for reasons in (found.missing, found.flaws))
+    flaws = flaws.mask(sized.reasons != "", sized.reasons)
     for reasons, policy, key in (
         (missing, policies.on_missing_label, "on_missing_label"),
         (flaws, policies.on_bad_label, "on_bad_label"),
@@ -160,6 +174,7 @@ def _targets(
 
 def _answers(
     answers: pd.DataFrame,
+    said: pd.DataFrame | None,
     test: pd.DataFrame,
     own_ids: "pd.Series[str]",
     task: dict[str, Any],
@@ -178,7 +193,8 @@ def _answers(
     images = test[list(COLUMNS)].merge(known, on="id")
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
-    table, _, lost = _targets(where, images, task, classes, replace(policies, on_missing_label="quarantine"), workers)
+    sized = settle(images, said, where, _leaves_out(where, policies))
+    table, _, lost = _targets(where, sized, task, classes, replace(policies, on_missing_label="quarantine"), workers)
     rows = _listed(lost).to_dict("records")
     for row in rows:
         print(f"{where}: {row['outcome']} {row['id']!r}: {row['reason']}", flush=True)

@@ -107,10 +107,11 @@ class Detection:
                 continue
             checked = boxes.check(row["boxes"], int(row["width"]), int(row["height"]), classes)
             found |= set(checked.labels) if drops or not checked.flaws else set()
-            texts.append(checked.text)
+            texts.append(checked.once if drops else checked.text)
             flaws.append("" if drops else "; ".join(checked.flaws))
             for what, is_cut in zip(checked.flaws, checked.cut, strict=True) if drops else ():
                 (cut if is_cut else dropped).append((row["id"], what))
+            dropped += [(row["id"], what) for what in checked.twice if drops]
         names = list(classes) if classes is not None else natural_order(found)
         if not names:
             raise DataError(f"{where}: there is not one box, so there is nothing to learn. Look at the annotations.")

@@ -1,24 +1,24 @@
-"""Boxes in COCO's JSON beside a folder of images."""
+"""Boxes in COCO's JSON beside folders of images."""
 
-import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from goldfold.data.box_forms import TOP_LEFT, refuse_other_form, to_corners
 from goldfold.data.boxes import to_text
-from goldfold.data.files import inside, pool_of, without_suffix
+from goldfold.data.files import pool_of
+from goldfold.data.sources.coco_files import KEYS, Entry, File, categories_of, listed, load, load_all, size_of, sizes
+from goldfold.data.sources.coco_ids import Ambiguous, Ids, as_text
 from goldfold.data.sources.groups import with_groups
 from goldfold.runtime.errors import DataError
-
-KEYS = ("images", "annotations", "categories")
+from goldfold.runtime.words import count, noun
 
 
 def read(
-    train: str,
-    images: str,
+    train: str | Sequence[str],
+    images: str | Sequence[str] | None = None,
     test: str | None = None,
     test_images: str | None = None,
     test_answers: str | None = None,
@@ -27,36 +27,46 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of COCO files; ids are file names without suffix, ``boxes`` is text as `goldfold.data.boxes` writes it.
 
-    ``coco_id`` is the file's own id of the image, ``categories`` has those of the classes (name, id). An image without
-    annotations has the boxes ``[]``; where there are crowds alone, they are missing.
+    ``coco_id`` is the file's own id of the image, ``categories`` has those of the classes (name, id), ``sizes`` (path,
+    width, height) those that the files say images have. An image without annotations has the boxes ``[]``; where there are
+    crowds alone, they are missing. Ids of images in several folders begin with these.
 
     Args:
-        train: COCO file with images, annotations and categories.
-        images: folder that its file names start from.
+        train: COCO files with images, annotations and categories; several are one training set.
+        images: folder that their file names start from, or one for each of them; without it, images lie beside their file.
         test: COCO file of which only the images are read; without it all images below ``test_images`` are the test set.
-        test_images: folder of the test images; ``images`` where it is missing.
+        test_images: folder of the test images; without it ``images`` where that is one folder, or that of ``test``.
         test_answers: COCO file of the test images; they become the split ``answers`` (id, boxes).
         groups: CSV with the columns id and group.
 
     Raises:
         DataError: a file is no COCO file, or contradicts itself or another.
     """
-    labelled, categories = _boxed(train, images, "data.train")
+    files = load_all(train, images, "data.train")
+    labelled, categories, said, notes = _joined(files)
     tables = {"train": with_groups(labelled, groups), "categories": categories}
     if test is not None:
-        tables["test"] = _listed(_load(test, "data.test", KEYS[:1]), test, test_images or images)
-        both = sorted(set(tables["train"]["path"]) & set(tables["test"]["path"]))
-        if both:
-            raise DataError(f"data.test: {len(both)} images of {test} are in {train} too, first {both[0]}. Part them.")
+        file = load(test, _folder_of(test, images, test_images), "data.test", KEYS[:1])
+        tables["test"] = listed(file)
+        said += sizes(file, tables["test"])
+        _refuse_both(tables["train"], tables["test"], files, test)
     elif test_images is not None:
         tables["test"] = pd.DataFrame(pool_of(test_images, "data.test_images"), columns=["id", "path"])
     if test_answers is not None:
-        tables["answers"] = answers_of(
-            tables.get("test"), _boxed(test_answers, "", "data.test_answers")[0], test_answers
-        )
+        truth = load(test_answers, _folder_of(test_answers, images, test_images), "data.test_answers")
+        answers, _, true_sizes, _ = _joined([truth])
+        tables["answers"] = answers_of(tables.get("test"), answers, test_answers)
+        said += true_sizes
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    return tables
+    if said:
+        tables["sizes"] = pd.DataFrame(said, columns=["path", "width", "height"]).drop_duplicates()
+    return tables | ({"notes": pd.DataFrame({"note": notes})} if notes else {})
+
+
+def _folder_of(file: str, images: str | Sequence[str] | None, test_images: str | None) -> str:
+    """Where the names of a file of test images start."""
+    return test_images or (images if isinstance(images, str) else str(Path(file).parent))
 
 
 def answers_of(test: pd.DataFrame | None, answers: pd.DataFrame, path: str) -> pd.DataFrame:
@@ -78,96 +88,101 @@ def answers_of(test: pd.DataFrame | None, answers: pd.DataFrame, path: str) -> p
     return test[["id"]].merge(answers[["id", "boxes"]], on="id", how="left", validate="many_to_one")
 
 
-def _load(path: str, key: str, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The lists of a COCO file, of objects all of them."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{key}: cannot read {path}: {error}. Correct the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{key}: {path} is not JSON: {error}. A COCO file is needed.") from error
-    for name in keys:
-        if not isinstance(content, dict) or name not in content:
-            raise DataError(f"{key}: {path} has no key {name!r}; a COCO file has {', '.join(keys)}.")
-        if not isinstance(content[name], list) or not all(isinstance(entry, dict) for entry in content[name]):
-            raise DataError(f"{key}: {path}: {name!r} is not a list of objects, as it is in a COCO file.")
-    return {name: content[name] for name in keys}
+def _refuse_both(train: pd.DataFrame, test: pd.DataFrame, files: Sequence[File], path: str) -> None:
+    """No image is in training and test set."""
+    both = sorted(set(train["path"]) & set(test["path"]))
+    if both:
+        names = ", ".join(file.path for file in files)
+        raise DataError(f"data.test: {len(both)} images of {path} are in {names} too, first {both[0]}. Part them.")
 
 
-def _listed(content: dict[str, list[dict[str, Any]]], path: str, images: str) -> pd.DataFrame:
-    """id, path and coco_id of the images."""
-    entries = content["images"]
-    if not entries:
-        raise DataError(f"{path} lists no images. Name a COCO file with images.")
-    numbers = _distinct(entries, "id", "images", path)
-    plain = [{"file_name": _plain(entry.get("file_name"), path)} for entry in entries]
-    names = [str(name) for name in _distinct(plain, "file_name", "images", path)]
-    return pd.DataFrame(
-        {
-            "id": [without_suffix(name) for name in names],
-            "path": [str(Path(images) / name) for name in names],
-            "coco_id": [str(number) for number in numbers],
-        }
-    )
+def _joined(
+    files: Sequence[File],
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, int, int]], list[str]]:
+    """Images of all files with their boxes; name and id of the categories; sizes; what is to be said of the categories."""
+    kept = categories_of(files)
+    tables = [_boxed(file, own) for file, own in zip(files, kept, strict=True)]
+    table = pd.concat(tables, ignore_index=True)
+    if len(twice := table["path"][table["path"].duplicated()]):
+        raise DataError(
+            f"data.train: {count(twice.nunique(), 'image')} in two of {', '.join(file.path for file in files)}, first "
+            f"{twice.iloc[0]}. Keep each in one."
+        )
+    numbers, notes = _numbered(files, kept)
+    said = [size for file, own in zip(files, tables, strict=True) for size in sizes(file, own)]
+    return table, pd.DataFrame({"name": list(numbers), "id": pd.Series(list(numbers.values()), dtype=object)}), said, notes
 
 
-def _plain(name: Any, path: str) -> Any:
-    """A file name with ``/`` between its parts and no ``./`` in front."""
-    return inside(name, path) if isinstance(name, str) and name else name
+def _numbered(files: Sequence[File], kept: Sequence[Sequence[Entry]]) -> tuple[dict[str, Any], list[str]]:
+    """Id of each category by name, and what is to be said of those that differ or are left out."""
+    numbers, notes = dict[str, Any](), list[str]()
+    for file, own in zip(files, kept, strict=True):
+        if dropped := [entry for entry in file.lists["categories"] if not any(entry is other for other in own)]:
+            are = noun(len(dropped), "is the supercategory", "are supercategories")
+            notes.append(
+                f"{file.path}: {count(len(dropped), 'category', 'categories')} without a box, first "
+                f"{dropped[0].get('name')!r} (id {dropped[0].get('id')}), {are} of others: no class"
+            )
+        for entry in own:
+            name, number = as_text(entry["name"]) or "", _number(entry["id"])
+            if numbers.setdefault(name, number) != number:
+                notes.append(
+                    f"{file.path}: category {name!r} has the id {number}, and {numbers[name]} in {files[0].path}: joined by "
+                    f"name, and submission.json has {numbers[name]}"
+                )
+    return numbers, notes
 
 
-def _boxed(path: str, images: str, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """id, path, coco_id and boxes of the images; name and id of the categories."""
-    content = _load(path, key, KEYS)
-    table = _listed(content, path, images)
-    categories = _distinct(content["categories"], "id", "categories", path)
-    names = dict(zip(categories, _distinct(content["categories"], "name", "categories", path), strict=True))
-    labels: dict[Hashable, list[str]] = {entry["id"]: [] for entry in content["images"]}
-    corners: dict[Hashable, list[list[float]]] = {number: [] for number in labels}
-    crowds: list[Any] = []
-    for number, entry in enumerate(content["annotations"]):
-        if entry.get("iscrowd"):
-            crowds.append(entry.get("image_id"))
-            continue
+def _number(id: Any) -> Any:
+    """An id as submissions have it: whole numbers without a point."""
+    return int(id) if isinstance(id, float) else id
+
+
+def _boxed(file: File, categories: Sequence[Entry]) -> pd.DataFrame:
+    """id, path, coco_id and boxes of the images."""
+    path, table = file.path, listed(file)
+    images, kinds = (Ids(entry["id"] for entry in entries) for entries in (file.lists["images"], categories))
+    names = {as_text(entry["id"]): as_text(entry["name"]) for entry in categories}
+    size = {as_text(entry["id"]): size_of(entry) for entry in file.lists["images"]}
+    rows: dict[str | None, list[tuple[str, list[float]]]] = {number: [] for number in size}
+    crowds: list[str | None] = []
+    for number, entry in enumerate(file.lists["annotations"]):
         where = f"{path}: annotation {entry.get('id', f'number {number + 1}')}"
-        image = _known(entry, "image_id", labels, "images", where)
-        labels[image].append(str(names[_known(entry, "category_id", names, "categories", where)]))
-        corners[image].append(_corners(entry, where))
-    alone = {number for number in crowds if isinstance(number, Hashable) and labels.get(number) == []}
+        if entry.get("iscrowd"):
+            crowds.append(as_text(entry.get("image_id")))
+            continue
+        image = _known(entry, "image_id", images, "images", where)
+        label = names[_known(entry, "category_id", kinds, "categories", where)]
+        rows[image].append((str(label), _numbers(entry, where)))
+    flat = [(box, size[image]) for image, own in rows.items() for _, box in own]
+    refuse_other_form([box for box, _ in flat], [of for _, of in flat], TOP_LEFT, path)
+    alone = {image for image in crowds if rows.get(image) == []}
     if crowds:
         print(
             f"{path}: {len(crowds)} crowd annotations (iscrowd) are left out; {len(alone)} images have no others",
             flush=True,
         )
-    boxes = [None if number in alone else to_text(labels[number], np.array(corners[number])) for number in labels]
-    numbers = pd.DataFrame({"name": list(map(str, names.values())), "id": list(names)})
-    return table.assign(boxes=boxes), numbers
+    texts = [
+        None if image in alone else to_text([name for name, _ in own], to_corners([box for _, box in own], TOP_LEFT))
+        for image, own in rows.items()
+    ]
+    return table.assign(boxes=texts)
 
 
-def _corners(entry: dict[str, Any], where: str) -> list[float]:
-    """x1, y1, x2, y2; what the numbers are is the manifest's to check."""
+def _numbers(entry: Entry, where: str) -> list[float]:
+    """x, y, width and height; what the numbers are is the manifest's to check."""
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(number, int | float) for number in box):
         raise DataError(f"{where} has the bbox {box!r}. Write four numbers, [x, y, width, height].")
-    x, y, width, height = box
-    return [x, y, x + width, y + height]
+    return box
 
 
-def _known(entry: dict[str, Any], field: str, known: dict[Hashable, Any], among: str, where: str) -> Hashable:
+def _known(entry: Entry, field: str, known: Ids, among: str, where: str) -> str:
     value = entry.get(field)
-    if not isinstance(value, Hashable) or value not in known:
+    try:
+        found = known.find(value)
+    except Ambiguous as error:
+        raise DataError(f"{where} has the {field} {value!r}, which {error} in {among!r}. Write it as there.") from error
+    if found is None:
         raise DataError(f"{where} has the {field} {value!r}, which is not in {among!r}. Correct or remove it.")
-    return value
-
-
-def _distinct(entries: list[dict[str, Any]], field: str, among: str, path: str) -> list[Hashable]:
-    """Values of a field, each of them there and there once."""
-    seen: dict[Hashable, None] = {}
-    for number, entry in enumerate(entries):
-        value = entry.get(field)
-        if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-            raise DataError(f"{path}: entry {number + 1} of {among!r} has the {field} {value!r}. Give it one.")
-        if value in seen:
-            raise DataError(f"{path}: two entries of {among!r} have the {field} {value!r}. Give each its own.")
-        seen[value] = None
-    return list(seen)
+    return found

@@ -1,0 +1,89 @@
+"""Forms in which four numbers give a box, and signs that numbers are in another form than they are read as."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.data.boxes import ROUNDING_PX
+from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
+
+Numbers = NDArray[np.float64]
+"""(n, 4) as a file has them."""
+
+CORNERS, TOP_LEFT, CENTRE = "[x1, y1, x2, y2]", "[x, y, width, height]", "[centre x, centre y, width, height]"
+FEWEST = 5
+"""Boxes that a sign needs."""
+SHARE = 0.1
+"""Share of the boxes that must not fit their images as they are read, where all fit in another form."""
+ROUNDING_SHARE = 0.01
+SMALL_PX = 8
+"""Side of an image in which boxes of less than a pixel prove nothing."""
+
+
+def _top_left(numbers: Numbers) -> Numbers:
+    return np.hstack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
+
+
+def _centre(numbers: Numbers) -> Numbers:
+    return np.hstack([numbers[:, :2] - numbers[:, 2:] / 2, numbers[:, :2] + numbers[:, 2:] / 2])
+
+
+FORMS: dict[str, Callable[[Numbers], Numbers]] = {CORNERS: lambda numbers: numbers, TOP_LEFT: _top_left, CENTRE: _centre}
+"""Numbers of each form -> x1, y1, x2, y2."""
+
+
+def to_corners(numbers: Sequence[Sequence[float]] | Numbers, form: str) -> Numbers:
+    """(n, 4) x1, y1, x2, y2 of numbers in a form; the rest is the manifest's to check."""
+    return FORMS[form](np.array(numbers, dtype=np.float64).reshape(-1, 4))
+
+
+def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], form: str, where: str) -> None:
+    """Raise DataError where many boxes do not fit their images, and all would in another form, or as shares.
+
+    Args:
+        numbers: four of each box, as the files have them.
+        sizes: (width, height) of the image of each box in the unit of the numbers, None where it is not known.
+        form: as what they are read.
+    """
+    known = [row for row, size in enumerate(sizes) if size is not None]
+    if len(known) < FEWEST:
+        return
+    given = np.array([numbers[row] for row in known], dtype=np.float64).reshape(-1, 4)
+    of = np.array([sizes[row] for row in known], dtype=np.float64)
+    if form != CENTRE:
+        _refuse_shares(given, of, where)
+    wrong = _misfits(FORMS[form](given), of)
+    if wrong.mean() < SHARE:
+        return
+    for other in FORMS:
+        n_other = int(_misfits(FORMS[other](given), of).sum())
+        if other != form and (n_other == 0 or (wrong.mean() > 0.5 and n_other < 0.02 * len(known))):
+            first = given[int(wrong.argmax())].tolist()
+            raise DataError(
+                f"{where}: {int(wrong.sum()):,} of {count(len(known), 'box', 'boxes')} do not fit their images as {form}, "
+                f"which is how they are read, first {first}; as {other} {'all' if n_other == 0 else 'nearly all'} would. "
+                f"Convert them to {form}."
+            )
+
+
+def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
+    """Mask of the boxes without an area, or reaching out of their images by more than rounding."""
+    limits = np.tile(sizes, 2)
+    far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
+    low, high = corners[:, :2], corners[:, 2:]
+    within = (corners >= -far).all(axis=1) & (corners <= limits + far).all(axis=1)  # numbers that are none are not
+    return ~(within & (high > low).all(axis=1))
+
+
+def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:
+    """Boxes that all lie within the first pixel are shares of the image's width and height."""
+    inside = (np.abs(given) <= 1).all(axis=1) & (sizes.min(axis=1) > SMALL_PX)
+    if inside.mean() > 0.5:
+        first = given[int(inside.argmax())].tolist()
+        raise DataError(
+            f"{where}: {int(inside.sum()):,} of {count(len(given), 'box', 'boxes')} lie between 0 and 1, first {first}: "
+            f"shares of the image's width and height, and pixels are needed. Multiply them by width and height."
+        )
