@@ -10,7 +10,8 @@ from goldfold.sniff.found import spread
 from goldfold.sniff.walk import Tree, base
 
 N_TRIED, N_AFFIXED = 200, 12
-ENOUGH = 0.5
+ENOUGH, FEWEST_NAMES = 0.5, 0.3
+"""Share of the values that must be alike, and of the images that they must be as many as where they are parts of names."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | No
             if what == CHANGES[0][0] and (is_path or not has_suffix):
                 what, way = "the folders differ", "Write paths relative to the folder that is named as data.images."
             return Spelling(column, len(hits) / len(tried), what, hits[0], way)
-    return _affixed(tried, tree, column) or (_lost(tried, column, tree) if has_suffix else None)
+    return _affixed(list(dict.fromkeys(values)), tree, column) or (_lost(tried, column, tree) if has_suffix else None)
 
 
-def _affixed(tried: Sequence[str], tree: Tree, column: str) -> Spelling | None:
+def _affixed(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:
     """Values that are parts of the names of images, always with the same around them."""
-    stems = [_stem(value) for value in tried]
-    if len(set(stems)) < 2 or all(len(stem) < 2 for stem in stems):
+    stems = [_stem(value) for value in values if value]
+    if len(set(stems)) < max(2, FEWEST_NAMES * len(tree.known_images)) or all(len(stem) < 2 for stem in stems):
         return None
     ends = affixes(spread(stems, N_AFFIXED), tree.stems)
     if not ends:

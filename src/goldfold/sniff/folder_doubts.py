@@ -12,6 +12,8 @@ from goldfold.sniff.walk import Tree, base
 
 POLICY = re.compile(r"data\.(\w+: \w+)")
 """A setting that an error proposes."""
+SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
+"""How many cannot be used; where it is all of them, leaving them out is no way."""
 
 
 def all_doubts(tree: Tree, best: Reading) -> list[Doubt]:
@@ -28,7 +30,8 @@ def _refused(best: Reading, known: Collection[str]) -> Iterator[Doubt]:
     text = " ".join((best.refusal or "").split())
     if not text or text in known:
         return
-    found = POLICY.search(text)
+    share = SHARE.search(text)
+    found = None if share and share.group(1) == share.group(2) else POLICY.search(text)
     paste = f" The line to paste below data: `{found.group(1)}`." if found else ""
     yield Doubt(f"goldfold check refuses it: {text}{paste}", stops=True)
 

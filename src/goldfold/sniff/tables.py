@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldfold.data.files import SUFFIXES as IMAGE_SUFFIXES
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count
-from goldfold.sniff.found import Doubt, some, spread
+from goldfold.sniff import json_tables
+from goldfold.sniff.found import Doubt, spread
 from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+BLANK = " "
+OF_LISTS = (",", ";", "\t", BLANK)
+"""What may part the fields of a file without a header."""
 MOST_TABLES = 200
 """Text files in one folder from which they are one per image, and no tables."""
 LARGEST = 1_000_000_000
@@ -52,6 +57,10 @@ class Table:
     odd: int = 0
     """Rows with more or fewer values than there are columns."""
     has_header: bool = True
+    files: list[str] = field(default_factory=list)
+    """Files that are pooled, where they are several."""
+    separator: str = ""
+    """What several labels of a JSON are parted by."""
     doubts: list[Doubt] = field(default_factory=list)
 
     def values(self, column: str) -> list[str]:
@@ -81,13 +90,15 @@ def tables_of(tree: Tree) -> list[Table]:
 
 def _tables(tree: Tree) -> Iterator[Table]:
     crowded = {name for name, folder in tree.folders.items() if len(folder.others) > MOST_TABLES}
-    for name in tree.files(*SUFFIXES):
-        if name.lower().endswith(".txt") and (parent(name) in crowded or without_ending(name) in tree.stems):
+    for name in tree.files(*SUFFIXES, *json_tables.SUFFIXES):
+        if not name.lower().endswith(".csv") and (parent(name) in crowded or without_ending(name) in tree.stems):
             continue
         table = _read(tree.root / name, name)
         if table is None:
             continue
         table.match = _matched(table, tree)
+        if len(set(table.columns)) < len(table.columns):
+            continue
         if table.match is not None:
             _doubt_form(table, tree)
         yield table
@@ -99,6 +110,9 @@ def without_ending(name: str) -> str:
 
 
 def _read(path: Path, name: str) -> Table | None:
+    if name.lower().endswith(json_tables.SUFFIXES):
+        found = json_tables.read_rows(path)
+        return None if found is None else Table(name, found[0], found[1], separator=found[2])
     try:
         if path.stat().st_size > LARGEST:
             return None
@@ -109,20 +123,40 @@ def _read(path: Path, name: str) -> Table | None:
     head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=head.count)
     if name.lower().endswith(".txt") and not head.count(delimiter):
-        return None
-    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-    except csv.Error:
-        return None
-    finally:
-        csv.field_size_limit(limit)
-    if len(rows) < 2 or len(set(rows[0])) < len(rows[0]):
+        if len(head.split()) < 2:
+            return None
+        delimiter = BLANK
+    rows = _rows(text, delimiter)
+    if len(rows) < 2:
         return None
     n = len(rows[0])
     whole = [[value.strip() for value in (row + [""] * n)[:n]] for row in rows]
     odd = sum(len(row) != n for row in rows)
+    if delimiter == BLANK and odd:
+        return None
     return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd)
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    """Fields of each line that is not empty; none where it is no table."""
+    if delimiter == BLANK:
+        return [line.split() for line in text.splitlines() if line.strip()]
+    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        return [row for row in reader if any(row)]
+    except csv.Error:
+        return []
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _without_header(table: Table, place: int) -> None:
+    """Make the first line of a table a row, and name its columns: ``image``, ``label``, ``label_2``, ..."""
+    table.has_header = False
+    table.rows.insert(0, table.columns)
+    others = ["label", *(f"label_{n}" for n in range(2, len(table.columns)))]
+    table.columns = ["image" if n == place else others.pop(0) for n in range(len(table.columns))]
 
 
 def _decoded(content: bytes) -> tuple[str, str, bool]:
@@ -137,15 +171,19 @@ def _decoded(content: bytes) -> tuple[str, str, bool]:
 
 def _matched(table: Table, tree: Tree) -> Match | None:
     """The column of which most values name images."""
-    shares = {}
-    for column in table.columns:
-        tried = spread([value for value in table.values(column) if value], N_TRIED)
+    shares = []
+    columns = list(zip(*table.rows, strict=True))
+    for values in columns:
+        tried = spread([value for value in values if value], N_TRIED)
         hits = sum(bool(_candidates(value, tree)) for value in tried)
-        shares[column] = hits / len(tried) if tried else 0.0
-    best = max(shares, key=lambda column: (shares[column] >= ENOUGH, len(set(table.values(column))), shares[column]))
-    if _candidates(table.columns[0], tree) and shares[best] >= ENOUGH:
-        table.has_header = False
-    return _placed(table, best, tree) if shares[best] >= ENOUGH else None
+        shares.append(hits / len(tried) if tried else 0.0)
+    best = max(range(len(shares)), key=lambda n: (shares[n] >= ENOUGH, len(set(columns[n])), shares[n]))
+    if shares[best] < ENOUGH:
+        return None
+    head = table.columns[best]
+    if _candidates(head, tree) or f".{head.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES:
+        _without_header(table, best)
+    return _placed(table, table.columns[best], tree)
 
 
 def _candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
@@ -200,12 +238,10 @@ def _doubt_form(table: Table, tree: Tree) -> None:
         )
     if table.encoding != "utf-8":
         table.doubts.append(Doubt(f"{path} is {table.encoding}, not UTF-8. Save it as UTF-8.", stops=True))
-    if table.delimiter != ",":
+    if table.delimiter != "," and (table.has_header or table.delimiter not in OF_LISTS):
+        parted = DELIMITERS.get(table.delimiter, "blanks")
         table.doubts.append(
-            Doubt(
-                f"{path} is parted by {DELIMITERS[table.delimiter]}, goldfold reads commas. Save it with commas.",
-                stops=True,
-            )
+            Doubt(f"{path} is parted by {parted}, goldfold reads commas. Save it with commas.", stops=True)
         )
     if table.odd:
         table.doubts.append(
@@ -214,8 +250,3 @@ def _doubt_form(table: Table, tree: Tree) -> None:
                 stops=True,
             )
         )
-    if not table.has_header:
-        text = (
-            f"{path} has no header: its first line, {some(table.columns[:1])}, names an image. Add one, e.g. id,label."
-        )
-        table.doubts.append(Doubt(text, stops=True))
