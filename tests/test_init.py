@@ -994,8 +994,8 @@ def test_nothing_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     Path("raw/notes/a.xml").write_text("<gpx/>")
     assert main(["init", "raw"]) == 2
     told = capsys.readouterr().err
-    assert "raw: no layout that goldfold knows. Looked for class folders" in told
-    assert "Seen: 3 .jpg, 1 .xml; folders: notes/." in told
+    assert "raw: no layout that goldfold knows. Seen: 3 .jpg, 1 .xml; folders: notes/." in told
+    assert "Looked for class folders" in told
     Path("raw/train.zip").touch()
     assert main(["init", "raw"]) == 2
     assert "Unpack the archives first." in capsys.readouterr().err

@@ -44,8 +44,16 @@ def _integral(name: str) -> str:
     return _unzeroed(re.sub(r"\.0+$", "", name.strip()))
 
 
+OF_STEMS = "the suffix differs"
+
+
+def _lower(name: str) -> str:
+    return base(name.replace("\\", "/")).lower()
+
+
 CHANGES: tuple[tuple[str, Callable[[str], str], str], ...] = (
-    ("the suffix differs", _stem, "Correct the suffixes in the table, or leave them out."),
+    ("only the case differs", _lower, "Write the names as the files are called."),
+    (OF_STEMS, _stem, "Correct the suffixes in the table, or leave them out."),
     ("only the case differs", lambda name: _stem(name).lower(), "Write the names as the files are called."),
     ("leading zeros are lost", _unzeroed, "Save the column as text, with its zeros (a spreadsheet removes them)."),
     ("numbers were saved as fractions", _integral, "Save the column as text, without '.0'."),
@@ -67,7 +75,7 @@ def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | No
             files.setdefault(change(image), image)
         hits = [(value, files[changed]) for value in tried if (changed := change(value)) in files]
         if len(hits) >= ENOUGH * len(tried) and (len(tried) > 1 or has_suffix):
-            if what == CHANGES[0][0] and (is_path or not has_suffix):
+            if what == OF_STEMS and (is_path or not has_suffix):
                 what, way = "the folders differ", "Write paths relative to the folder that is named as data.images."
             return Spelling(column, len(hits) / len(tried), what, hits[0], way)
     return _affixed(list(dict.fromkeys(values)), tree, column) or (_lost(tried, column, tree) if has_suffix else None)

@@ -36,8 +36,8 @@ def _jsons(tree: Tree) -> Iterator[Found]:
     for _, names in _by_folder(tree, ".json"):
         for name in spread(names, N_TRIED):
             told = _json(tree, name, len(names))
-            if told is not None and told[1] not in kinds:
-                kinds.add(told[1])
+            if told is not None and told[2] not in kinds:
+                kinds.add(told[2])
                 yield name, *told
 
 

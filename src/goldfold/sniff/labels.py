@@ -172,7 +172,10 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
             mark = table.separator or separator_of(table.values(str(columns.label)))
             layout.data["label_separator"] = Setting(mark, "several labels stand in one cell")
     known = {"numeric": columns.numeric, "categorical": columns.categorical}
-    if any(known.values()):
+    others = [name for name in columns.numeric + columns.categorical if name.startswith("label_")]
+    if not table.has_header and others:
+        layout.doubt(f"the field after the name is what is learnt; {some(others)} are others: see data.label_column.")
+    elif any(known.values()):
         layout.data["metadata"] = Setting(
             {kind: names for kind, names in known.items() if names},
             "kept beside the images; no network learns from it yet",

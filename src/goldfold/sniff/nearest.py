@@ -12,8 +12,9 @@ from goldfold.sniff.columns import columns_of
 from goldfold.sniff.found import by_count, some, spread
 from goldfold.sniff.report_text import printable
 from goldfold.sniff.tables import Table
+from goldfold.sniff.tiles import by_affixes
 from goldfold.sniff.walk import Tree, base, parent
-from goldfold.sniff.words import is_masks, plain
+from goldfold.sniff.words import MASK_END, is_masks, plain
 
 LOOKED_FOR = (
     "class folders (<class>/*.jpg, also nested, or in train/, val/, test/); a CSV, a JSON or a list with images' names and "
@@ -60,14 +61,13 @@ def nothing(tree: Tree, found: Sequence[Miss]) -> str:
         suffixes.update(Path(name).suffix.lower() or "(no suffix)" for name in [*folder.images, *folder.others])
     seen = ", ".join(f"{n:,} {suffix}" for suffix, n in by_count(suffixes)[:8]) or "no files"
     tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
-    near = "".join(f"\nnearest layout: {miss}" for miss in found[:3])
     packed = any(suffix in ARCHIVES for suffix in suffixes)
-    hint = " Unpack the archives first." if packed else " Write the config by hand: config.yaml and examples/ show how."
-    if not packed and not near and tree.known_images and not tree.known_files:
-        hint = " There are images and no labels: goldfold learns from labels, masks or boxes." + hint
-    return printable(
-        f"{tree.root}: no layout that goldfold knows. Looked for {LOOKED_FOR}. Seen: {seen}; folders: {tops}.{hint}{near}"
-    )
+    hint = "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how."
+    if not packed and not found and tree.known_images and not tree.known_files:
+        hint = f"There are images and no labels: goldfold learns from labels, masks or boxes. {hint}"
+    lines = [f"{tree.root}: no layout that goldfold knows. Seen: {seen}; folders: {tops}."]
+    lines += [f"nearest layout: {miss}" for miss in found[:3]]
+    return printable("\n".join([*lines, hint if found else f"Looked for {LOOKED_FOR}. {hint}"]))
 
 
 def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
@@ -81,6 +81,8 @@ def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
                 "csv", of, f"no column holds labels (there {noun(len(table.columns), 'is', 'are')} {columns}). Add one, "
                 "and name it as data.label_column.",
             )  # fmt: skip
+        return
+    if table.separator:
         return
     spelling = max(
         (found for column in table.columns if (found := spelling_of(table.values(column), tree, column))),
@@ -106,10 +108,21 @@ def _of_masks(tree: Tree) -> Iterator[tuple[str, Miss]]:
         beside = [name for name in tree.children(parent(folder)) if name != folder and not is_masks(base(name))]
         stems = [name.rpartition(".")[0] for name in tree.folders[folder].images]
         own = {name.rpartition(".")[0] for other in beside for name in tree.folders[other].images}
-        if not own or any(stem in own for stem in spread(stems, N_TRIED)):
+        tried = spread(stems, N_TRIED)
+        ended = [match.group(1) for stem in tried if (match := MASK_END.match(stem))]
+        if not own or any(stem in own for stem in (*tried, *ended)):
             continue
         because = f"{tree.path(folder)} ({count(len(stems), 'image')}) lies beside {some(beside)}"
-        ends = affixes(spread(stems, N_TRIED), own)
-        way = "Give a mask its image's name, or say what differs as data.mask_suffix."
-        told = f"; their names differ by {ends}" if ends else ""
-        yield folder, Miss("masks", because, f"no mask has an image's name, first {stems[0]!r}{told}. {way}")
+        yield folder, Miss("masks", because, f"no mask has an image's name, {_difference(stems, sorted(own))}")
+
+
+def _difference(masks: list[str], images: list[str]) -> str:
+    """How the names of masks and images differ, and what to do."""
+    first = f"first {masks[0]!r} beside {images[0]!r}"
+    patterns = by_affixes(images, masks)
+    if patterns is not None:
+        ways = f"images are called {patterns[0]!r}, masks {patterns[1]!r}"
+        return f"{first}: {ways}. Rename the masks like the images."
+    ends = affixes(spread(masks, N_TRIED), images)
+    told = f"; their names differ by {ends}" if ends else ""
+    return f"{first}{told}. Give each mask its image's name, or say what stands at its end as data.mask_suffix."

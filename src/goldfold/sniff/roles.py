@@ -7,7 +7,7 @@ from typing import Any
 from goldfold.data.files import without_suffix
 from goldfold.sniff.found import Layout
 from goldfold.sniff.walk import Tree, base, join, parent
-from goldfold.sniff.words import is_masks
+from goldfold.sniff.words import is_masks, split_in
 
 IMAGE, LABELS, MASK, LIST, DOCUMENTATION = "image", "labels", "mask", "list", "documentation"
 Roles = dict[str, str]
@@ -20,14 +20,17 @@ DOCUMENTS = re.compile(
 OF_MASKS = ("masks", "test_answers")
 OF_IMAGES = ("test", "test_images", "unlabeled", "extra_images")
 """Keys of ``data`` whose folders hold nothing but images."""
-OF_LISTS = ("names", "groups", "class_names", "lists", "test", "sample")
+OF_LISTS = ("names", "groups", "class_names", "train_list", "test_list", "test")
+CLASS_FILES = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".pbtxt")
+CLASS_WORDS = ("class", "label", "categor", "names", "legend", "colou", "color")
+SMALL, MOST_CLASSES = 1_000_000, 2000
 LABEL_FILES = (".xml", ".txt", ".json", ".csv")
 """Suffixes of files of targets, one per image."""
 
 
 def roles(tree: Tree, layout: Layout) -> Roles:
     """Role of every file that a layout explains."""
-    found = dict(documents(tree)) | layout.roles
+    found = dict(documents(tree)) | dict(_class_lists(tree, layout)) | layout.roles
     for key, setting in layout.data.items():
         for name in _paths(tree, setting.value):
             found |= dict(_of_path(tree, layout, key, name))
@@ -35,6 +38,7 @@ def roles(tree: Tree, layout: Layout) -> Roles:
     known = {name: IMAGE for name in images if name in tree.known_images}
     if layout.source == "instances":
         found |= dict(_beside(tree, known))
+    found |= dict(_other_lists(tree, found))
     return {**found, **known}
 
 
@@ -44,6 +48,28 @@ def documents(tree: Tree) -> Iterator[tuple[str, str]]:
         for name in held.others:
             if DOCUMENTS.match(name):
                 yield join(folder, name), DOCUMENTATION
+
+
+def _class_lists(tree: Tree, layout: Layout) -> Iterator[tuple[str, str]]:
+    """Small files that are called lists of classes and have the name of each class."""
+    names = {name.rpartition("/")[2] for name in layout.classes}
+    if not names or len(names) > MOST_CLASSES or all(map(str.isdigit, names)):
+        return
+    for file in tree.files(*CLASS_FILES):
+        path = tree.root / file
+        if any(word in base(file).lower() for word in CLASS_WORDS) and path.stat().st_size <= SMALL:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if all(name in text for name in names):
+                yield file, LIST
+
+
+def _other_lists(tree: Tree, found: Roles) -> Iterator[tuple[str, str]]:
+    """Lists of other splits beside one that is used: ``train.txt`` beside ``trainval.txt``."""
+    used = [(parent(name), base(name).rpartition(".")[2]) for name, role in found.items() if role in (LIST, LABELS)]
+    places = {place for place in used if place[1] == "txt"}
+    for name in tree.files(".txt"):
+        if (parent(name), "txt") in places and name not in found and split_in(base(name).rpartition(".")[0]):
+            yield name, LIST
 
 
 def _paths(tree: Tree, value: Any) -> Iterator[str]:

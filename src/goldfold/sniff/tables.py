@@ -205,8 +205,11 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
     folders = Counter(folder for value in spread(values, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
     told = split_in(base(table.name))
     best = max(
-        sorted(folders), key=lambda name: (folders[name], bool(told) and split_of_path(name) == told, -len(name))
-    )
+        sorted(folders),
+        key=lambda name: (
+            folders[name], bool(told) and split_of_path(name) == told, name == parent(table.name), -len(name)
+        ),
+    )  # fmt: skip
     images: dict[int, str] = {}
     missing = []
     for row, value in enumerate(values):

@@ -40,8 +40,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         if not learnt or all(split_of(base(tile.name)) for tile in learnt):
             continue
         patterns = _patterns(learnt[0])
-        is_plain = patterns is not None and patterns[0] == "{id}" and patterns[1].startswith("{id}")
-        if patterns is None or (len(learnt) < LEAST_TILES and is_plain):
+        if patterns is None or len(learnt) < LEAST_TILES:
             continue
         layout = _layout(tree, learnt, [tile for tile in tiles if tile not in learnt], patterns)
         if layout is not None:
@@ -87,10 +86,10 @@ def _patterns(tile: Tile) -> Patterns | None:
     ends = Counter(match.group(2) for stem in masks if (match := MASK_END.match(stem)) and match.group(1) in images)
     if sum(ends.values()) >= LEAST_PAIRED * len(masks):
         return "{id}", f"{{id}}{ends.most_common(1)[0][0]}"
-    return _by_affixes(images, masks)
+    return by_affixes(images, masks)
 
 
-def _by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
+def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
     """Patterns of names that all begin and end alike: ``image_1``, ``mask_1``."""
     if len(images) < 2 or len(masks) < 2:
         return None
@@ -134,7 +133,7 @@ def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Pattern
         strays += [masks[id] for id in masks if id not in own]
     if not mask_of:
         return None
-    root = _root(learnt)
+    root = common(f"{tile.name}/x" if tile.name else "x" for tile in learnt)
     parts, n_images = learnt[0].parts, count(len(mask_of) + len(lacking), "image")
     looks = look_at(tree.root, mask_of)
     where = "side by side" if parts == (HERE, HERE) else f"in {parts[0]}/ and {parts[1]}/"
@@ -154,11 +153,6 @@ def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Pattern
     return _with_pools(tree, layout, tests, patterns, root)
 
 
-def _root(learnt: Sequence[Tile]) -> str:
-    """The folder of all tiles, or that of a single one."""
-    return learnt[0].name if len(learnt) == 1 else common(f"{tile.name}/x" if tile.name else "x" for tile in learnt)
-
-
 def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> None:
     """Keys that differ from what the source takes them to be."""
     for key, value, usual in (("image_folder", parts[0], "images"), ("mask_folder", parts[1], "masks")):
@@ -171,8 +165,6 @@ def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> N
 
 def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
     """The tile as the group."""
-    if len(learnt) < LEAST_TILES:
-        return
     layout.n_groups = len(learnt)
     largest = max(learnt, key=lambda tile: len(tile.images))
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
