@@ -164,7 +164,7 @@ def test_a_missing_test_image_ends_the_job_whatever_the_policy(raw: Raw) -> None
 
 
 def test_an_image_without_a_label_goes_to_quarantine(raw: Raw) -> None:
-    made = raw.manifest(rows=raw.rows(a0="", b5=None))
+    made = raw.manifest(rows=raw.rows(a0="", b5=""))
     found = made["quarantine"][["split", "id", "reason"]].to_dict("records")
     assert found == [
         {"split": "train", "id": "a0", "reason": "image has no label"},
@@ -178,7 +178,17 @@ def test_an_image_without_a_label_ends_the_job_where_the_policy_is_fail(raw: Raw
         r"Correct it, or set data\.on_missing_label: quarantine\."
     )
     with pytest.raises(DataError, match=said):
-        raw.manifest(rows=raw.rows(b5=None), on_missing_label="fail")
+        raw.manifest(rows=raw.rows(b5=""), on_missing_label="fail")
+
+
+def test_a_table_that_names_a_part_of_its_folder_fills_no_quarantine(
+    raw: Raw, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = raw.manifest(rows=raw.rows(a0=None, b5=None), on_missing_label="fail")
+    assert (len(made["train"]), len(made["quarantine"])) == (10, 0)
+    assert "2 images below train are in no table, first train/a0.png: left out" in capsys.readouterr().out
+    made = raw.manifest(rows=raw.rows(a0=None, b5=None), unlabeled="train")
+    assert list(made["unlabeled"]["id"]) == ["a0", "b5"]
 
 
 def test_one_class_only(raw: Raw) -> None:

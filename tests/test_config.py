@@ -675,7 +675,7 @@ TASK_OF_TARGET = {find(name).target: name for name in TASKS}
 
 
 def test_every_source_is_asked_for_its_settings() -> None:
-    assert len(SOURCE_KINDS) == 13
+    assert len(SOURCE_KINDS) == 14
     assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
 
 

@@ -194,10 +194,26 @@ def test_csv_ids_stay_text_and_dots_in_ids_are_no_suffix(write_picture: Any) -> 
     assert list(table["path"]) == ["images/007.png", "images/1.5.png"]
 
 
-def test_csv_empty_label_is_missing_and_images_not_named_have_none(write_picture: Any) -> None:
-    table = csv_source("id,label\na,x\nb,\n", ["a.png", "b.png", "c.png"], write_picture)
-    assert list(table["id"]) == ["a", "b", "c"]
-    assert list(table["label"].isna()) == [False, True, True]
+def test_csv_empty_label_is_missing_and_images_not_named_are_counted_and_left_out(
+    write_picture: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = csv_source("id,label\na,x\nb,\n", ["a.png", "b.png", "c.png", "d.png"], write_picture)
+    assert list(table["id"]) == ["a", "b"]
+    assert list(table["label"].isna()) == [False, True]
+    assert capsys.readouterr().out == (
+        "2 images below images are in no table, first images/c.png: left out (data.unlabeled: images takes them as images "
+        "without labels)\n"
+    )
+
+
+def test_csv_takes_what_no_table_names_as_unlabeled(write_picture: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b", "sub/c"):
+        write_picture(Path(f"images/{name}.png"), GREY)
+    Path("train.csv").write_text("id,label\na,x\n")
+    Path("test.csv").write_text("id\nb\n")
+    tables = read("csv", train="train.csv", images="images", test="test.csv", unlabeled="./images/")
+    assert [list(tables[split]["id"]) for split in ("train", "test", "unlabeled")] == [["a"], ["b"], ["sub/c"]]
+    assert capsys.readouterr().out == ""
 
 
 def test_csv_row_without_image_keeps_its_row_for_the_message(write_picture: Any) -> None:
@@ -222,7 +238,13 @@ def test_csv_group_and_fold_columns_are_carried_over(write_picture: Any) -> None
         (
             "image_id,label\na,x\n",
             {},
-            r"train\.csv has no column 'id': .*it has: image_id, label\. Set data\.id_column",
+            r"no column 'id': nearest is 'image_id'; it has: image_id, label\. Set data\.id_column: image_id\.",
+        ),
+        ("FileName,Class\na,x\n", {}, r"no column 'id': nearest is 'FileName'.* Set data\.id_column: FileName\.$"),
+        (
+            "a.png,x\nb.png,y\n",
+            {},
+            r"no column 'id': it has: a\.png, x\. .*no header, name its columns in data\.columns",
         ),
         ("id,label\na,x\n", {"image_column": "file"}, r"no column 'file': it has: id, label\. Set data\.image_column"),
         ("id,label\na,x\n", {"group_column": "who"}, r"no column 'who': .*Set data\.group_column"),

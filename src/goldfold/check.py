@@ -10,6 +10,7 @@ from typing import Any
 
 from goldfold import doubts
 from goldfold.config import Config, load, slices
+from goldfold.data.files import passed_over, tools_in_words
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
@@ -44,6 +45,8 @@ class Check:
     """Rows of images that have a copy; see `goldfold.data.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How many images are cut, by split; see `goldfold.data.roi.counts`. Empty where all are taken whole."""
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Files and folders of other tools below the folders of the data, by name."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -84,6 +87,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         [path for table in tables.values() for path in table["path"]], config.data.scale_16bit
     )
     found.doubts += doubts.about_unread(config.data.raw_paths())
+    listed = [path for name, table in tables.items() if name != "answers" for path in table["path"]]
+    listed += [row["path"] for row in found.left_out]
+    found.doubts += doubts.about_unlisted(config.data.listed_folders, listed)
+    found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
@@ -126,6 +133,7 @@ def as_text(found: Check) -> str:
     for row in found.left_out[:SHOWN]:
         lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
+    lines += [tools_in_words(found.passed_over)] if found.passed_over else []
     lines.append("doubts:" if found.doubts else "doubts: none")
     return "\n".join([*lines, *(f"  {doubt}" for doubt in found.doubts)])
 

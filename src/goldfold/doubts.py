@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldfold.data.files import SUFFIXES as SUFFIXES_OF_IMAGES
 from goldfold.data.files import UNREAD, files_below
 from goldfold.runtime.words import count, noun
 
@@ -92,6 +93,17 @@ def about_unread(folders: Iterable[str]) -> Iterator[str]:
     if unread:
         n = count(len(unread), "picture is", "pictures are")
         yield f"{n} of a format that goldfold does not read, first {unread[0]}: convert {noun(len(unread), 'it', 'them')}"
+
+
+def about_unlisted(folders: Iterable[str], listed: Iterable[str]) -> Iterator[str]:
+    """Images below folders of which tables name a part; ``listed`` are the paths that the splits and the quarantine have."""
+    from goldfold.data.sources.unlisted import absolute, in_words
+
+    known = {file for path in listed for file in absolute(path)}
+    for folder in dict.fromkeys(folders):
+        names = [f"{folder}/{name}" for name in files_below(Path(folder), SUFFIXES_OF_IMAGES)]
+        if rest := [name for name in names if known.isdisjoint(absolute(name))]:
+            yield in_words(len(rest), folder, rest[0])
 
 
 def about_files(paths: list[str], scale_16bit: Any = "percentile") -> Iterator[str]:

@@ -113,6 +113,16 @@ class Config(Section):
         ]
         return {**values, "models": models}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tiles_are_not_split(cls, values: Any) -> Any:
+        """Where the source brings groups by itself, the default is a splitter that keeps them together."""
+        data, folds = (values.get(key) for key in ("data", "folds")) if isinstance(values, dict) else (None, None)
+        is_grouped = isinstance(data, dict) and data.get("source") == "tiles" and data.get("group_level") != 0
+        if is_grouped and (folds is None or (isinstance(folds, dict) and "splitter" not in folds)):
+            return {**values, "folds": {**(folds or {}), "splitter": "stratified_group"}}
+        return values
+
     @property
     def results(self) -> str:
         """Folder of this experiment's results."""

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from goldfold.config.base import Section, Unique
 from goldfold.config.sources import Stacked
+from goldfold.runtime.errors import nearest
 
 
 class Metadata(Section):
@@ -23,14 +24,26 @@ class Metadata(Section):
         return self
 
 
+class ClassNames(Section):
+    """Names of classes that the labels are numbers or codes of."""
+
+    file: str
+    """Table (CSV, JSON, YAML) of the classes."""
+    id: str
+    """Column with the numbers or codes, as they stand in the labels."""
+    name: str
+    """Column with the names."""
+
+
 class Csv(Stacked):
     """A CSV table of ids and targets beside a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
     handed: ClassVar[frozenset[str]] = frozenset({"label_separator"})
     source: Literal["csv"]
-    train: str
-    """CSV with a row an image."""
+    train: str | Annotated[list[str], Field(min_length=1), Unique]
+    """CSV with a row an image, or several of them, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path:
+    label}, {id: {path: ..., label: ...}}, or a list of records; the keys are the column `id_column`."""
     images: str
     """Folder that the image names are relative to."""
     test: str | None = None
@@ -40,7 +53,11 @@ class Csv(Stacked):
     test_answers: str | None = None
     """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None
-    """Folder of images without labels, searched with all sub-folders."""
+    """Folder of images without labels, searched with all sub-folders; those of other splits are left out, so it may be
+    `images` where the tables name a part of it."""
+    columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Names of the columns of tables without a header (`a/1.jpg, 3, 0` a line, parted by commas, tabs or blanks); a list of
+    test images may have the first of them alone."""
     id_column: str = "id"
     image_column: str | None = None
     """Column with file names; without it the id is the file name, with or without its suffix."""
@@ -55,6 +72,9 @@ class Csv(Stacked):
     empty_label: Literal["missing", "no_class"] | None = None
     """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
     `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
+    class_names: str | ClassNames | None = None
+    """File with the names of classes that the tables know by numbers: CSV, JSON ({id: name}), YAML, or text with a name a
+    line, from 0; `{file: classes.csv, id: "Class ID", name: "Class Name"}` says which columns are meant."""
     target_column: str | None = None
     """Column with a number to predict, for `task: regression`, in place of `label_column`."""
     metadata: Metadata | None = None
@@ -109,6 +129,34 @@ class Csv(Stacked):
     def named_classes(self) -> list[str] | None:
         """The columns of classes are named in their order."""
         return self.classes if self.classes is not None or self.label_columns is None else list(self.label_columns)
+
+    @property
+    def listed_folders(self) -> list[str]:
+        """Folders of which the tables may name a part; which files of `image_columns` belong together nobody knows."""
+        folders = [self.images, self.test_images if self.test else None, self.extra_images]
+        return [] if self.image_columns else [folder for folder in folders if folder is not None]
+
+    def raw_paths(self) -> list[str]:
+        """As for every source, and the file of the classes' names."""
+        names = self.class_names
+        return super().raw_paths() + self.owned(names.file if isinstance(names, ClassNames) else names)
+
+    @model_validator(mode="after")
+    def _columns_have_all(self) -> "Csv":
+        wanted = [self.id_column, *(self.image_columns or []), *(self.label_columns or [])]
+        wanted += [name for name in (self.image_column, self.target_column) if name]
+        wanted += [self.label_column] if self.brings == "label" or self.label_separator else []
+        for name in wanted if self.columns is not None else []:
+            if name not in (self.columns or []):
+                raise ValueError(
+                    f"columns has no {name!r}: {nearest(name, self.columns or [])}it has: {', '.join(self.columns or [])}. Name "
+                    f"the columns that hold the image and the label in id_column (or image_column) and label_column"
+                )
+        if self.class_names is not None and self.brings == "value":
+            raise ValueError("class_names names labels, and target_column has numbers; remove one")
+        if self.class_names is not None and self.label_columns is not None:
+            raise ValueError("class_names names labels, and label_columns are names themselves; remove it")
+        return self
 
     @model_validator(mode="after")
     def _one_target(self) -> "Csv":

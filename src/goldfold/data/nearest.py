@@ -8,6 +8,8 @@ from pathlib import Path
 
 from goldfold.data.files import SUFFIXES, files_below, without_suffix
 
+ANY = ".*"
+"""Suffix of a missing file that was named without one; see `goldfold.data.stacks`."""
 MANY = 20_000
 """Of more names, slips are not looked for, which takes seconds for as many."""
 
@@ -45,8 +47,9 @@ def nearest_of(name: str, names: Iterable[str]) -> str | None:
     if len(choices) > MANY:
         return None
     numbers = _numbers(name)
-    alike = [choice for choice in choices if _numbers(choice) == numbers]
-    return next(iter(get_close_matches(name, alike, n=1, cutoff=0.6)), None)
+    alike = {_same_case(choice): choice for choice in reversed(choices) if _numbers(choice) == numbers}
+    close = get_close_matches(_same_case(name), alike, n=1, cutoff=0.6)
+    return alike[close[0]] if close else None
 
 
 def _numbers(name: str) -> list[int]:
@@ -59,11 +62,14 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
     return "" if found is None else f"nearest is {found!r}; "
 
 
-def nearest_file(path: str) -> str | None:
-    """The image file that the path of a missing one (``.*`` for no suffix) most likely means."""
+def nearest_file(path: str) -> str:
+    """Hint such as ``nearest is img/a.PNG: write 'a.PNG'`` for the path of a missing image (``.*`` for no suffix)."""
     folder = Path(os.path.dirname(path) or ".")
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
-    name = os.path.relpath(path, folder)
-    found = nearest_of(name.removesuffix(".*"), files_below(folder, SUFFIXES))
-    return None if found is None else str(folder / found)
+    wanted = Path(os.path.relpath(path, folder)).as_posix()
+    found = nearest_of(wanted.removesuffix(ANY), files_below(folder, SUFFIXES))
+    if found is None:
+        return ""
+    written = without_suffix(found) if wanted.endswith(ANY) else found
+    return f"nearest is {folder / found}: write {written!r}" + (f" below {folder}" if "/" in wanted + written else "")

@@ -1,12 +1,22 @@
 """CSV files as tables of text."""
 
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
-from goldfold.runtime.errors import DataError, nearest
+from goldfold.data.files import SUFFIXES
+from goldfold.runtime.errors import DataError
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+ALIKE = {
+    "id": {"id", "image", "img", "file", "filename", "name", "path"},
+    "label": {"label", "labels", "class", "target", "category", "species", "diagnosis"},
+}
+"""What people call the columns that have these names unless the config says otherwise."""
 
 
 def read_csv(path: str | Path, key: str) -> pd.DataFrame:
@@ -61,6 +71,12 @@ def _refuse_separator(head: str, path: str | Path, key: str) -> None:
             raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
 
 
+def line_of(table: pd.DataFrame, row: int) -> str:
+    """Where the row of a table that was read stands in its file: ``line 2`` is the first below a header."""
+    what, numbers = table.attrs.get("rows", ("line", None))
+    return f"{what} {row + 2 if numbers is None else numbers[row]}"
+
+
 def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> pd.Series:
     """A column by name.
 
@@ -69,7 +85,33 @@ def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> p
     """
     if column not in table:
         names = [str(name) for name in table.columns]
-        raise DataError(
-            f"{path} has no column {column!r}: {nearest(column, names)}it has: {', '.join(names)}. Set {key}."
-        )
+        close = _nearest_column(column, names)
+        hint = f"nearest is {close!r}; " if close else ""
+        setting = f"Set {key}: {close}" if close and key.endswith("_column") else f"Set {key}"
+        bare = ". Where it has no header, name its columns in data.columns" if _is_image(names[0]) else ""
+        raise DataError(f"{path} has no column {column!r}: {hint}it has: {', '.join(names)}. {setting}{bare}.")
     return table[column]
+
+
+def _nearest_column(column: str, names: Sequence[str]) -> str | None:
+    """The column that is most likely meant: alike but for case, marks and a word more, or for a slip."""
+    wanted = _plain(column)
+    for name in names:
+        if _plain(name) == wanted:
+            return name
+    close = next(iter(get_close_matches(column, names, n=1, cutoff=0.5)), None)
+    meant = ALIKE.get(column, {column.casefold()})
+    return close or next((name for name in names if meant & set(_words(name))), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _words(name: str) -> list[str]:
+    """``image``, ``id`` of ``image_id`` and of ``ImageId``."""
+    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES

@@ -13,14 +13,18 @@ from goldfold.data import copies, quarantine, sources
 from goldfold.data.declared import Settled, settle
 from goldfold.data.ids import match_sample, tell_apart
 from goldfold.data.integrity import scan
+from goldfold.data.nearest import nearest_file
 from goldfold.data.reading import read_csv
 from goldfold.data.roi.find import with_rois
 from goldfold.data.sized import with_sizes
+from goldfold.data.stacks import files_of
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json, write_text
 from goldfold.runtime.words import count
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
+MISSING_FILE = "file is missing"
+"""Reason of `goldfold.data.integrity` for a path at which there is no file."""
 PARTS = (("dropped", quarantine.LEFT_OUT), ("cut", quarantine.CUT))
 """Fields of `goldfold.tasks.protocol.Examined` that list parts of targets, and what became of these."""
 
@@ -120,19 +124,25 @@ def _sound(
 ) -> pd.DataFrame:
     """Rows of readable images with what the scan found; the others go to quarantine, or the job ends."""
     merged = table.merge(scanned[[*COLUMNS[1:], "reason"]], on="path", how="left", validate="many_to_one")
-    is_missing, is_bad = merged["reason"] == "file is missing", merged["reason"] != ""
+    is_missing, is_bad = merged["reason"] == MISSING_FILE, merged["reason"] != ""
     for rows, policy, key in (
         (is_missing, policies.on_missing_image, "on_missing_image"),
         (is_bad & ~is_missing, policies.on_bad_image, "on_bad_image"),
     ):
         if rows.any() and (policy == "fail" or split == "test"):
             way_out = "Restore the files" if split == "test" else f"Restore the files, or set data.{key}: quarantine"
-            names = ", ".join(f"{row.id!r} ({row.path}: {row.reason})" for row in merged[rows].head(3).itertuples())
+            names = ", ".join(f"{row.id!r} ({row.path}: {_told(row)})" for row in merged[rows].head(3).itertuples())
             raise DataError(
                 f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}."
             )
     lost.append(merged[is_bad].assign(split=split))
     return merged[~is_bad].drop(columns="reason").reset_index(drop=True)
+
+
+def _told(row: Any) -> str:
+    """Why an image cannot be used; of a missing one with the file that its name most likely means."""
+    hint = nearest_file(files_of(row.path)[0]) if row.reason == MISSING_FILE else ""
+    return f"{row.reason}; {hint}" if hint else str(row.reason)
 
 
 def _targets(

@@ -8,9 +8,8 @@ from unicodedata import normalize
 import pandas as pd
 
 from goldfold.data.files import SUFFIXES, below, images_below, inside, without_suffix
-from goldfold.data.reading import column_of, read_csv
-from goldfold.data.sources.stacked import images as images_of
-from goldfold.data.stacks import MISSING, files_of, joined, named
+from goldfold.data.reading import column_of, line_of
+from goldfold.data.stacks import MISSING, joined, named
 from goldfold.runtime.errors import DataError
 
 
@@ -28,19 +27,19 @@ class Naming:
     roi_columns: Sequence[str] = field(default=())
 
 
-def listed(csv: str, images: str, key: str, how: Naming) -> pd.DataFrame:
-    """id and path of each row of ``csv``, and ``roi``, the text of its box, where there are columns of one.
+def listed(table: pd.DataFrame, csv: str, images: str, how: Naming) -> pd.DataFrame:
+    """id and path of each row of the table ``csv``, and ``roi``, the text of its box, where there are columns of one.
 
     Raises:
         DataError: a column or a value is missing, or a name leads out of the folder ``images``.
     """
-    table = read_csv(csv, key)
     ids = column_of(table, how.id_column, csv, "data.id_column")
     names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
     must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
     for column, values in zip([how.id_column, *how.columns], must, strict=False):
         if values.isna().any():
-            raise DataError(f"{csv}: column {column!r} is empty in line {int(values.isna().idxmax()) + 2}. Fill it in.")
+            place = line_of(table, int(values.isna().to_numpy().argmax()))
+            raise DataError(f"{csv}: column {column!r} is empty in {place}. Fill it in.")
     paths = _stacked(names, csv, images, how)
     boxes = [column_of(table, column, csv, "data.roi.columns") for column in how.roi_columns]
     texts = {"roi": pd.concat(boxes, axis=1).apply(_side_by_side, axis=1)} if boxes else {}
@@ -83,14 +82,3 @@ def _found(name: str, written: Mapping[str, str], composed: Mapping[str, str]) -
     """The file that is meant, or the name that a missing one would have, for the message that it is missing."""
     file = written.get(name) or (composed.get(normalize("NFC", name)) if composed else None)
     return file or (name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}")
-
-
-def unnamed(images: str, tables: dict[str, pd.DataFrame], how: Naming) -> pd.DataFrame:
-    """Images that no table names: they have no target."""
-    known = {file for table in tables.values() for path in table["path"] for file in files_of(path)}
-    every = images_of(images, "data.images", how.stack, how.pattern)
-    rest = [(id, path) for id, path in every if known.isdisjoint(files_of(path))]
-    taken = {id for table in tables.values() for id in table["id"]}
-    names = {path: str(Path(path).relative_to(images)) for _, path in rest} if how.stack is None else {}
-    ids = [names.get(path, f"images/{id}") if id in taken else id for id, path in rest]
-    return pd.DataFrame({"id": ids, "path": [path for _, path in rest]})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from goldfold.data.reading import column_of, read_csv
+from goldfold.data.reading import column_of
 from goldfold.runtime.errors import DataError
 
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
@@ -54,12 +54,9 @@ def present(columns: Mapping[str, str | None], table: pd.DataFrame) -> dict[str,
     return {name: column for name, column in columns.items() if column in table and name != "train_only"}
 
 
-def groups_of_test(test: pd.DataFrame, csv: str, group_column: str | None) -> pd.DataFrame:
-    """The test images with their groups, where the CSV says all of them; nothing but a remark is made of them."""
-    if group_column is None:
-        return test
-    table = read_csv(csv, "data.test")
-    known = group_column in table and table[group_column].notna().all()
+def groups_of_test(test: pd.DataFrame, table: pd.DataFrame, group_column: str | None) -> pd.DataFrame:
+    """The test images with their groups, where their table says all of them; nothing but a remark is made of them."""
+    known = group_column is not None and group_column in table and table[group_column].notna().all()
     return test.assign(group=table[group_column].to_numpy()) if known else test
 
 

@@ -1,21 +1,45 @@
 """A CSV table of ids and targets beside a folder of images."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
+from goldfold.data.headerless import read_headerless
 from goldfold.data.reading import read_csv
+from goldfold.data.records import Columns, is_json, read_records
 from goldfold.data.sources import placed
-from goldfold.data.sources.naming import Naming, listed, unnamed
-from goldfold.data.sources.stacked import images as images_of
+from goldfold.data.sources.class_names import named as class_names_of
+from goldfold.data.sources.naming import Naming, listed
 from goldfold.data.sources.targets import Target, metadata_of
+from goldfold.data.sources.unlisted import pool_beside, report_unlisted
 from goldfold.runtime.errors import DataError
 
-ONE_LABEL = Target()
+
+@dataclass(frozen=True)
+class Form:
+    """How the files of tables are written."""
+
+    header: Sequence[str] | None = None
+    """Names of the columns of files without a header."""
+    columns: Columns = field(default_factory=Columns)
+
+    def read(self, path: str, key: str, may_be_short: bool = False) -> pd.DataFrame:
+        """A table of text, from CSV, JSON or lines without a header; see `goldfold.data.headerless` for the arguments."""
+        if self.header is None:
+            return read_records(path, key, self.columns) if is_json(path) else read_csv(path, key)
+        if is_json(path):
+            raise DataError(
+                f"{key}: data.columns names the columns of files without a header, and {path} is JSON. Remove it."
+            )
+        return read_headerless(path, key, self.header, may_be_short)
+
+
+ONE_LABEL, ANY_FORM = Target(), Form()
 
 
 def read(
-    train: str,
+    train: str | list[str],
     images: str,
     test: str | None = None,
     test_images: str | None = None,
@@ -39,51 +63,82 @@ def read(
     train_only_column: str | None = None,
     extra_train: str | None = None,
     extra_images: str | None = None,
+    columns: Sequence[str] | None = None,
+    class_names: str | Mapping[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
     ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
-    Images below ``images`` that no table names come back as rows of train without a target, but not with
-    ``image_columns``: nobody knows which belong together.
+    Images below the folders that no table names are counted and left out, but for those below ``unlabeled``.
     """
     key = "image_columns" if image_columns else "image_column"
     how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
     target = Target(label_column, label_columns, label_separator, empty_label, target_column)
     places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
     known = metadata or {"numeric": (), "categorical": ()}
-    tables = {"train": _learnt(train, images, "train", how, target, places, known)}
+    form = Form(columns, Columns(id_column, label_column, label_separator))
+
+    def learnt(csv: str, folder: str, split: str) -> pd.DataFrame:
+        own = places if split == "train" else placed.present(places, form.read(csv, f"data.{split}"))
+        return _learnt(form.read(csv, f"data.{split}"), csv, folder, split, how, target, own, known)
+
+    several = [train] if isinstance(train, str) else train
+    tables = {"train": _together([learnt(csv, images, "train") for csv in several], several)}
     if extra_train is not None:
-        extra = _learnt(extra_train, extra_images or images, "extra_train", how, target, places, known)
-        tables["train"] = placed.with_extra(tables["train"], extra)
+        tables["train"] = placed.with_extra(tables["train"], learnt(extra_train, extra_images or images, "extra_train"))
     if test is not None:
-        tables["test"] = listed(test, test_images or images, "data.test", how)
-        tables["test"] = placed.groups_of_test(tables["test"], test, group_column)
-        tables["test"] = tables["test"].join(metadata_of(test, "test", **known))
+        table = form.read(test, "data.test", may_be_short=True)
+        tables["test"] = listed(table, test, test_images or images, how)
+        tables["test"] = placed.groups_of_test(tables["test"], table, group_column)
+        tables["test"] = tables["test"].join(metadata_of(table, test, "test", **known))
     if unlabeled is not None:
-        pool = images_of(unlabeled, "data.unlabeled", stack, stack_pattern)
-        tables["unlabeled"] = pd.DataFrame(pool, columns=["id", "path"])
+        tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
     if image_columns is None:
-        tables["train"] = pd.concat([tables["train"], unnamed(images, tables, how)], ignore_index=True)
-    return tables | answers(test_answers, target)
+        report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
+    tables |= answers(test_answers, target, form)
+    return tables if class_names is None else _named(tables, target.name, class_names)
 
 
 def _learnt(
-    csv: str, images: str, split: str, how: Naming, target: Target,
+    table: pd.DataFrame, csv: str, images: str, split: str, how: Naming, target: Target,
     places: Mapping[str, str | None], known: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:  # fmt: skip
-    """Images of a table of training images, with target, metadata and places; a table of extra ones may lack places."""
-    table = read_csv(csv, f"data.{split}")
-    rows = listed(csv, images, f"data.{split}", how)
+    """Images of a table of training images, with target, metadata and places."""
+    rows = listed(table, csv, images, how)
     rows[target.name] = target.of(table, csv)
-    rows = rows.join(metadata_of(csv, split, **known))
-    return placed.with_places(rows, table, csv, places if split == "train" else placed.present(places, table))
+    rows = rows.join(metadata_of(table, csv, split, **known))
+    return placed.with_places(rows, table, csv, places)
 
 
-def answers(path: str | None, target: Target = ONE_LABEL) -> dict[str, pd.DataFrame]:
+def _together(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """The rows of all training tables.
+
+    Raises:
+        DataError: an id is in two of them.
+    """
+    seen: dict[str, str] = {}
+    for table, name in zip(tables, names, strict=True):
+        for id in table["id"]:
+            if seen.setdefault(id, name) != name:
+                raise DataError(f"data.train: id {id!r} is in {seen[id]} and in {name}. Keep it in one of them.")
+    return pd.concat(tables, ignore_index=True)
+
+
+def _named(
+    tables: dict[str, pd.DataFrame], column: str, class_names: str | Mapping[str, str]
+) -> dict[str, pd.DataFrame]:
+    """The tables with the labels by the names that a file gives them."""
+    return {
+        split: table.assign(**{column: class_names_of(table[column], class_names)}) if column in table else table
+        for split, table in tables.items()
+    }
+
+
+def answers(path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM) -> dict[str, pd.DataFrame]:
     """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
     if path is None:
         return {}
-    table, column = read_csv(path, "data.test_answers"), target.column
+    table, column = form.read(path, "data.test_answers"), target.column
     if target.label_columns:
         table = table.rename(columns={} if "id" in table else {table.columns[0]: "id"})
     elif (known := next((name for name in (column, "label") if {"id", name} <= set(table)), None)) is not None:

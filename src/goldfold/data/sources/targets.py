@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from goldfold.data.label_sets import to_text
-from goldfold.data.reading import column_of, read_csv
+from goldfold.data.reading import column_of, line_of
 from goldfold.runtime.errors import DataError
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
@@ -59,7 +59,7 @@ class Target:
             wrong = cells[name].notna() & ~cells[name].isin(list(BINARY))
             if wrong.any():
                 raise DataError(
-                    f"{path}: column {name!r} has {cells[name][wrong].iloc[0]!r} in line {_line(wrong)} "
+                    f"{path}: column {name!r} has {cells[name][wrong].iloc[0]!r} in {_line(table, wrong)} "
                     f"({int(wrong.sum())} such rows). Write 1 where the image is of the class, 0 where it is not."
                 )
         rows = [
@@ -76,7 +76,9 @@ def _parted(cell: str, separator: str) -> str:
     return to_text(parts)
 
 
-def metadata_of(path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
+def metadata_of(
+    table: pd.DataFrame, path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]
+) -> pd.DataFrame:
     """Columns ``meta_<name>`` as text, and a line about each on the terminal: how often it is missing.
 
     Columns that a table of test images, or of external ones, lacks are left out.
@@ -84,30 +86,31 @@ def metadata_of(path: str, split: str, numeric: Sequence[str], categorical: Sequ
     Raises:
         DataError: a training table lacks a column, or a numeric one holds something else.
     """
-    table, found = read_csv(path, f"data.{split}"), {}
+    found = {}
     for name in (*numeric, *categorical):
         if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
             continue
         values = column_of(table, name, path, "data.metadata")
         if name in numeric:
-            _refuse_text(values, name, path)
+            _refuse_text(table, name, path)
         print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
         found[f"{METADATA}{name}"] = values
     return pd.DataFrame(found, index=table.index)
 
 
-def _refuse_text(values: "pd.Series[str]", name: str, path: str) -> None:
+def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:
+    values = table[name]
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values.notna() & ~numbers.between(float("-inf"), float("inf"), inclusive="neither")
     if wrong.any():
         raise DataError(
-            f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in line {_line(wrong)} "
+            f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in {_line(table, wrong)} "
             f"({int(wrong.sum())} such rows), which is no finite number. Leave a missing one empty, or list the column "
             f"under categorical."
         )
 
 
-def _line(rows: "pd.Series[bool]") -> int:
-    """Line in the file of the first row that is true."""
-    return int(rows.reset_index(drop=True).idxmax()) + 2
+def _line(table: pd.DataFrame, rows: "pd.Series[bool]") -> str:
+    """Where the first row that is true stands in the file."""
+    return line_of(table, int(rows.to_numpy().argmax()))

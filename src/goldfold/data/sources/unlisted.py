@@ -21,7 +21,7 @@ def pool_beside(
     """
     known = named(tables)
     pool = [
-        (id, path) for id, path in images(root, "data.unlabeled", stack, pattern) if known.isdisjoint(_absolute(path))
+        (id, path) for id, path in images(root, "data.unlabeled", stack, pattern) if known.isdisjoint(absolute(path))
     ]
     if not pool:
         raise DataError(f"data.unlabeled: every image below {root} is in another split. Remove data.unlabeled.")
@@ -34,9 +34,9 @@ def report_unlisted(
     """A line for each folder that holds images which no table names."""
     known = named(tables)
     for root in dict.fromkeys(root for root in roots if root is not None):
-        rest = [path for _, path in images(root, "data.images", stack, pattern) if known.isdisjoint(_absolute(path))]
+        rest = [path for _, path in images(root, "data.images", stack, pattern) if known.isdisjoint(absolute(path))]
         if rest:
-            print(in_words(len(rest), root, rest[0]), flush=True)
+            print(in_words(len(rest), root, files_of(rest[0])[0]), flush=True)
 
 
 def in_words(number: int, root: str, first: str) -> str:
@@ -51,8 +51,9 @@ def in_words(number: int, root: str, first: str) -> str:
 
 def named(tables: Mapping[str, pd.DataFrame]) -> set[str]:
     """Absolute paths of all files of all tables."""
-    return {file for table in tables.values() if "path" in table for path in table["path"] for file in _absolute(path)}
+    return {file for table in tables.values() if "path" in table for path in table["path"] for file in absolute(path)}
 
 
-def _absolute(path: str) -> Sequence[str]:
+def absolute(path: str) -> Sequence[str]:
+    """Absolute paths of the files of an image."""
     return [os.path.abspath(file) for file in files_of(path)]
