@@ -107,6 +107,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.deviation, found.furthest = abs(far), {"class": name, "fold": int(summary.index[row]), "deviation": far}
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
     found.doubts += doubts.about_classes(found.classes)
+    found.doubts += doubts.about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
 
 

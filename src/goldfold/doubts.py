@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -85,6 +86,32 @@ def about_repeated(train: pd.DataFrame) -> Iterator[str]:
     if two:
         n, are = count(two.total(), "box", "boxes"), noun(two.total(), "is", "are")
         yield f"{n} of {count(len(two), 'training image')} {are} listed with two classes, first in {next(iter(two))!r}"
+
+
+def about_rare_boxes(train: pd.DataFrame, classes: Iterable[str], n_folds: int) -> Iterator[str]:
+    """Classes with boxes in fewer training images than there are folds, and what to write to leave them out."""
+    if "boxes" not in train:
+        return
+    from goldfold.data.boxes import from_text
+
+    images = Counter(label for text in train["boxes"] for label in set(from_text(text)[0]))
+    rare = [name for name in classes if images[name] < n_folds]
+    if rare:
+        n = count(len(rare), "class has", "classes have")
+        yield (
+            f"{n} boxes in fewer images than the {n_folds} folds, first {rare[0]!r} in {count(images[rare[0]], 'image')}: some "
+            f"folds are scored on {noun(len(rare), 'it', 'them')} unlearnt, or not at all"
+            + leaving_out(rare, classes)
+        )
+
+
+def leaving_out(rare: Iterable[str], classes: Iterable[str]) -> str:
+    """What to write into the config so that boxes of some classes are left out; empty where none would stay."""
+    import yaml
+
+    left = [name for name in classes if name not in set(rare)]
+    listed = yaml.safe_dump(left, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
+    return f". To leave them out, write under data: classes: {listed} and on_bad_label: drop" if left else ""
 
 
 def about_unread(folders: Iterable[str]) -> Iterator[str]:

@@ -33,6 +33,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_copies(_rows(clusters), policy),
         *doubts.about_groups(results.test_groups),
         *doubts.about_classes(by_class),
+        *doubts.about_rare_boxes(results.tables["train"], results.classes, len(summary)),
     ]
 
 

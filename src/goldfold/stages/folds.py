@@ -50,7 +50,8 @@ def run(
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance)
+    spares_rare = chosen_task.target == "boxes"
+    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, spares_rare=spares_rare)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from goldfold.data.box_forms import CORNERS, refuse_other_form
 from goldfold.data.boxes import to_text
 from goldfold.data.files import images_below, inside, pool_of, without_suffix
 from goldfold.data.sources.groups import with_groups
+from goldfold.data.sources.voc_files import Annotation, parse
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
 
-SIDES = ("xmin", "ymin", "xmax", "ymax")
+FEWEST = 3
+"""Boxes at the first and the last pixel that tell where pixels are counted from."""
 
 
 def read(
@@ -24,6 +28,7 @@ def read(
     unlabeled: str | None = None,
     one_based: bool = False,
     groups: str | None = None,
+    difficult: Literal["keep", "drop"] = "keep",
 ) -> dict[str, pd.DataFrame]:
     """Tables of Pascal VOC files; ids are their names, ``boxes`` is text as `goldfold.data.boxes` writes it.
 
@@ -37,6 +42,7 @@ def read(
         test_answers: folder of the test images' XML; they become the split ``answers`` (id, boxes).
         one_based: whether the files count pixels from 1, so that xmin and ymin lose one.
         groups: CSV with the columns id and group.
+        difficult: whether objects marked so are learnt from, or left out; an image of such alone has no target then.
 
     Raises:
         DataError: a list or a file is missing or broken, or a name is in both lists.
@@ -46,16 +52,22 @@ def read(
     both = sorted(set(train_names) & set(test_names))
     if both:
         raise DataError(f"data.train: {len(both)} names are in data.test too, first {both[0]!r}. Part the lists.")
-    tables = {"train": _listed(train_names, images)}
-    tables["train"]["boxes"] = _boxes(train_names, annotations, one_based)
+    tables, found = {"train": _listed(train_names, images)}, _parsed(train_names, annotations)
+    tables["train"]["boxes"] = _boxes(found, one_based, difficult)
+    said, notes = _sizes(tables["train"], found), _notes(found, one_based, difficult)
     tables["train"] = with_groups(tables["train"], groups)
     if test is not None:
         tables["test"] = _listed(test_names, images)
     if test_answers is not None:
-        tables["answers"] = _answers(test_names, test_answers, one_based)
+        truth = _parsed(test_names, test_answers)
+        _refuse_lacking(test_names, test_answers, truth)
+        tables["answers"] = pd.DataFrame({"id": test_names, "boxes": _boxes(truth, one_based, difficult)})
+        said = pd.concat([said, _sizes(tables["test"], truth)])
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
-    return tables
+    if len(said):
+        tables["sizes"] = said.drop_duplicates()
+    return tables | ({"notes": pd.DataFrame({"note": notes})} if notes else {})
 
 
 def _names(path: str, key: str) -> list[str]:
@@ -90,56 +102,68 @@ def _listed(names: Sequence[str], images: str) -> pd.DataFrame:
     return pd.DataFrame({"id": list(names), "path": paths})
 
 
-def _answers(names: Sequence[str], folder: str, one_based: bool) -> pd.DataFrame:
+def _refuse_lacking(names: Sequence[str], folder: str, found: Sequence[Annotation | None]) -> None:
+    """Every test image must have an XML file of its true boxes."""
     if not names:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
-    table = pd.DataFrame({"id": list(names), "boxes": _boxes(names, folder, one_based)})
-    lacks = table["boxes"].isna()
-    if lacks.any():
+    lacks = [name for name, of in zip(names, found, strict=True) if of is None]
+    if lacks:
         raise DataError(
-            f"data.test_answers: {int(lacks.sum())} of {len(table)} test images have no .xml below {folder}, first "
-            f"{table['id'][lacks].iloc[0]!r}. Add them, or remove data.test_answers."
+            f"data.test_answers: {len(lacks)} of {len(names)} test images have no .xml below {folder}, first {lacks[0]!r}. "
+            f"Add them, or remove data.test_answers."
         )
-    return table
 
 
-def _boxes(names: Sequence[str], folder: str, one_based: bool) -> list[str | None]:
+def _parsed(names: Sequence[str], folder: str) -> list[Annotation | None]:
+    """The XML of each name, None where there is none."""
     paths = [Path(folder) / f"{name}.xml" for name in names]
-    return [_parsed(path, one_based) if path.is_file() else None for path in paths]
+    return [parse(path) if path.is_file() else None for path in paths]
 
 
-def _parsed(path: Path, one_based: bool) -> str:
-    """Boxes of an XML file as text."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, ValueError) as error:
-        raise DataError(f"{path} is not XML: {error}. Restore the file, or remove it.") from error
-    if root.tag != "annotation":
-        raise DataError(
-            f"{path} holds <{root.tag}>, not the <annotation> of Pascal VOC. Restore the file, or remove it."
+def _boxes(found: Sequence[Annotation | None], one_based: bool, difficult: str) -> list[str | None]:
+    """Boxes of each annotation as text; None also where difficult objects are left out and there is no other."""
+    numbers = [(thing.corners, of.size) for of in found if of is not None for thing in of.objects]
+    refuse_other_form([corners for corners, _ in numbers], [size for _, size in numbers], CORNERS, "data.annotations")
+    shift = np.array([1.0, 1.0, 0.0, 0.0]) if one_based else np.zeros(4)
+    texts: list[str | None] = []
+    for of in found:
+        things = [] if of is None else [thing for thing in of.objects if difficult == "keep" or not thing.is_difficult]
+        corners = np.array([thing.corners for thing in things]).reshape(-1, 4) - shift
+        is_unknown = of is None or (bool(of.objects) and not things)
+        texts.append(None if is_unknown else to_text([thing.label for thing in things], corners))
+    return texts
+
+
+def _sizes(table: pd.DataFrame, found: Sequence[Annotation | None]) -> pd.DataFrame:
+    """path, width and height of the images as the annotations say them, where they do."""
+    rows = [(path, *of.size) for path, of in zip(table["path"], found, strict=True) if of is not None and of.size]
+    return pd.DataFrame(rows, columns=["path", "width", "height"])
+
+
+def _notes(found: Sequence[Annotation | None], one_based: bool, difficult: str) -> list[str]:
+    """Doubts about difficult objects, and about where pixels are counted from."""
+    there = [of for of in found if of is not None]
+    n_hard = sum(thing.is_difficult for of in there for thing in of.objects)
+    notes = []
+    if n_hard and difficult == "keep":
+        notes.append(
+            f"{count(n_hard, 'object is', 'objects are')} marked difficult and learnt from as others are; data.difficult: drop "
+            f"leaves them out"
         )
-    labels, corners = [], []
-    for number, thing in enumerate(root.findall("object"), start=1):
-        where = f"{path}: object {number}"
-        name = (thing.findtext("name") or "").strip()
-        if not name:
-            raise DataError(f"{where} has no <name>. Correct the file.")
-        labels.append(name)
-        corners.append(_corners(thing, f"{where} ({name})", one_based))
-    return to_text(labels, np.array(corners))
-
-
-def _corners(thing: ElementTree.Element, where: str, one_based: bool) -> list[float]:
-    """x1, y1, x2, y2; what the numbers are is the manifest's to check."""
-    box = thing.find("bndbox")
-    if box is None:
-        raise DataError(f"{where} has no <bndbox>. Correct the file.")
-    numbers = []
-    for side in SIDES:
-        text = box.findtext(side)
-        try:
-            numbers.append(float(text or ""))
-        except ValueError as error:
-            raise DataError(f"{where} has the <{side}> {text!r}, not a number. Correct the file.") from error
-    shift = 1.0 if one_based else 0.0
-    return [numbers[0] - shift, numbers[1] - shift, *numbers[2:]]
+    elif n_hard:
+        n_alone = sum(bool(of.objects) and all(thing.is_difficult for thing in of.objects) for of in there)
+        notes.append(f"{count(n_hard, 'difficult object')} left out; {count(n_alone, 'image')} had no others")
+    starts = np.array([min(thing.corners[:2]) for of in there for thing in of.objects])
+    n_zero, n_one = int((starts == 0).sum()), int((starts == 1).sum())
+    ends = sum(
+        thing.corners[2] == of.size[0] or thing.corners[3] == of.size[1]
+        for of in there if of.size is not None for thing in of.objects
+    )  # fmt: skip
+    if one_based and n_zero:
+        notes.append(f"{count(n_zero, 'box begins', 'boxes begin')} at 0, and data.one_based says that pixels count from 1: set it to false")
+    if not one_based and not n_zero and n_one >= FEWEST and ends >= FEWEST:
+        notes.append(
+            f"no box begins at 0, {n_one} begin at 1 and {ends} end at the last pixel: these files seem to count pixels from 1; "
+            f"set data.one_based: true"
+        )
+    return notes

@@ -1,24 +1,21 @@
 """Boxes in YOLO's text files, one an image, beside the images."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
-from goldfold.data.boxes import to_text
 from goldfold.data.files import files_below, images_below, without_suffix
 from goldfold.data.sources.folder import parts_to_pool
 from goldfold.data.sources.groups import with_groups
-from goldfold.data.sources.yolo_names import read_names
+from goldfold.data.sources.yolo_names import n_pose, read_names, read_yaml
+from goldfold.data.sources.yolo_rows import Reading, Refuse, boxes_of, has_boxes
+from goldfold.data.sources.yolo_splits import Named, learnt, tested
 from goldfold.runtime.errors import DataError
 
-FIELDS = "class, centre x, centre y, width, height"
 NO_LABELS = "classes.txt"
 """Labelling tools put the names beside the labels."""
-Refuse = Callable[[DataError], None]
-"""Takes what is wrong with a line or a file of boxes; where it returns, that line or file is passed over."""
 
 
 def end(error: DataError) -> None:
@@ -40,11 +37,13 @@ def read(
 
     An image and its label have one relative path but for the suffix and the folders ``images`` and ``labels``; without
     these folders and the suffix it is the id. An empty file gives the boxes ``[]``; where there is none, they are missing.
-    Folders ``train`` and ``val`` are pooled, a folder ``test`` beside them is left out, as are the images of ``test``
-    and ``unlabeled``.
+    Where ``names`` is ``data.yaml`` and names images by ``train`` and ``val``, those of them below ``train`` are learnt
+    from. Else folders ``train`` and ``val`` are pooled, and a folder ``test`` beside them is left out. The images of
+    ``test`` and ``unlabeled`` always are.
 
     Args:
         names: ``data.yaml`` with ``names``, or a text file with a name a line.
+        test: folder of the test images, a text file with a path a line, or a ``data.yaml`` whose ``test`` names them.
         labels: folder of the labels, where they do not lie below ``train``.
         test_answers: folder of the labels of the test images; they become the split ``answers`` (id, shares).
         groups: CSV with the columns id and group.
@@ -54,20 +53,43 @@ def read(
         DataError: a file is missing or broken, or most numbers are no shares.
     """
     known = read_names(names)
+    how = Reading(known, names, n_pose(read_yaml(names) or {}))
     pools = {
-        split: pd.DataFrame(_images(root, f"data.{split}"), columns=["id", "path"])
-        for split, root in (("test", test), ("unlabeled", unlabeled))
-        if root is not None
+        split: pd.DataFrame(rows, columns=["id", "path"])
+        for split, rows in (
+            ("test", None if test is None else _tests(test, train)),
+            ("unlabeled", None if unlabeled is None else _images(unlabeled, "data.unlabeled")),
+        )
+        if rows is not None
     }
-    images, files = _parted(train, labels, names)
+    chosen = learnt(names, train)
+    images, files = _parted(train, labels, names, chosen.named)
     taken = {os.path.abspath(path) for table in pools.values() for path in table["path"]}
     table = _joined([(id, path) for id, path in images if os.path.abspath(path) not in taken], images, files)
-    table["shares"] = _boxes([files.get(id) for id in table["id"]], known, names, refuse)
+    table["shares"] = boxes_of([files.get(id) for id in table["id"]], how, refuse)
     categories = pd.DataFrame({"name": list(known.values()), "id": list(known)})
     tables = {"train": with_groups(table, groups), **pools, "categories": categories}
     if test_answers is not None:
-        tables["answers"] = _answers(pools.get("test"), test_answers, known, names, refuse)
-    return tables
+        tables["answers"] = _answers(pools.get("test"), test_answers, how, refuse)
+    return tables | ({"notes": pd.DataFrame({"note": chosen.notes})} if chosen.notes else {})
+
+
+def _tests(test: str, train: str) -> list[tuple[str, str]]:
+    """(id, path) of the images of a folder, of a list, or of what ``data.yaml`` calls ``test``."""
+    if not Path(test).is_file():
+        return _images(test, "data.test")
+    found = tested(test, train)
+    if isinstance(found, str):
+        return _images(found, "data.test")
+    root = os.path.abspath(train)
+    names = [(os.path.relpath(path, root) if _is_below(path, root) else os.path.basename(path)) for path in found]
+    return [
+        (_without(without_suffix(Path(name).as_posix()), "images"), path) for name, path in zip(names, found, strict=True)
+    ]
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.abspath(path).startswith(root + os.sep)
 
 
 def _images(root: str, key: str) -> list[tuple[str, str]]:
@@ -82,12 +104,15 @@ def _without(name: str, folder: str) -> str:
     return "/".join(part for place, part in enumerate(parts) if place not in places[-1:])
 
 
-def _parted(train: str, labels: str | None, names: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+def _parted(
+    train: str, labels: str | None, names: str, named: Named | None
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """Images (id, path), and label files by id, of the folders to learn from."""
     images = _images(train, "data.train")
     files = _label_files(train if labels is None else labels, labels is not None, {id for id, _ in images}, names)
-    pooled = parts_to_pool({id.split("/")[0] for id, _ in images}, train)
-    if pooled is not None:
+    if named is not None:
+        images, files = _chosen(images, files, named, train)
+    elif (pooled := parts_to_pool({id.split("/")[0] for id, _ in images}, train)) is not None:
         images = [(id, path) for id, path in images if id.split("/")[0] in pooled]
         files = {id: path for id, path in files.items() if id.split("/")[0] in pooled}
     if not files:
@@ -97,8 +122,28 @@ def _parted(train: str, labels: str | None, names: str) -> tuple[list[tuple[str,
     return images, files
 
 
+def _chosen(
+    images: list[tuple[str, str]], files: dict[str, str], named: Named, train: str
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The images that ``data.yaml`` names, with those of its lists that are missing, and their labels.
+
+    A label without an image is kept where it lies beside labels of a folder that is named.
+    """
+    every = {id for id, _ in images}
+    own = [(id, path) for id, path in images if os.path.abspath(path) in named.images]
+    lost = [os.path.relpath(path, train) if _is_below(path, os.path.abspath(train)) else path for path in named.missing]
+    own += [(_without(without_suffix(Path(name).as_posix()), "images"), path) for name, path in zip(lost, named.missing, strict=True)]
+    ids = {id for id, _ in own}
+    folders = set() if named.lists else {str(PurePosixPath(id).parent) for id in ids}
+    orphans = {id for id in files if id not in every and str(PurePosixPath(id).parent) in folders}
+    return own, {id: path for id, path in files.items() if id in ids | orphans}
+
+
 def _label_files(root: str, are_all: bool, ids: set[str], names: str) -> dict[str, str]:
-    """Label files by id: all of ``root``, or those in a folder ``labels`` or beside an image (a README is none)."""
+    """Label files by id: all of ``root``, or those in a folder ``labels`` or beside an image.
+
+    A file without an image is one only where it has boxes: a README, a list of images or notes are none.
+    """
     if not Path(root).is_dir():
         raise DataError(f"data.labels: {root} is not a folder. Correct the path.")
     holds_images = {str(PurePosixPath(id).parent) for id in ids}
@@ -107,7 +152,7 @@ def _label_files(root: str, are_all: bool, ids: set[str], names: str) -> dict[st
         path, id = Path(root) / name, _without(name[: -len(".txt")], "labels")
         is_near = "labels" in name.split("/")[:-1] or str(PurePosixPath(id).parent) in holds_images
         is_other = path.name == NO_LABELS or os.path.abspath(path) == os.path.abspath(names)
-        if is_other or not (are_all or is_near):
+        if is_other or not (are_all or is_near) or (id not in ids and not has_boxes(path)):
             continue
         if id in found:
             raise DataError(f"data.labels: image {id!r} has two labels, {found[id]} and {path}. Remove one.")
@@ -131,80 +176,14 @@ def _image_of(label: str) -> str:
     return str(Path(*parts))
 
 
-def _answers(
-    test: pd.DataFrame | None, folder: str, known: Mapping[int, str], names: str, refuse: Refuse
-) -> pd.DataFrame:
+def _answers(test: pd.DataFrame | None, folder: str, how: Reading, refuse: Refuse) -> pd.DataFrame:
     if test is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
-    files = _label_files(folder, True, set(test["id"]), names)
+    files = _label_files(folder, True, set(test["id"]), how.names)
     lacks = ~test["id"].isin(files)
     if lacks.any():
         raise DataError(
             f"data.test_answers: {int(lacks.sum())} of {len(test)} test images have no .txt below {folder}, first "
             f"{test['id'][lacks].iloc[0]!r}. Add them (empty for an image without objects), or remove data.test_answers."
         )
-    return pd.DataFrame({"id": test["id"], "shares": _boxes([files[id] for id in test["id"]], known, names, refuse)})
-
-
-def _boxes(files: Sequence[str | None], known: Mapping[int, str], names: str, refuse: Refuse) -> list[str | None]:
-    """Boxes of each file as text, None where there is no file."""
-    rows = [None if file is None else _rows(file, known, names, refuse) for file in files]
-    numbers = [number for row in rows for _, *number in row or []]
-    beyond = [bool(np.max(np.abs(number)) > 1) for number in numbers]
-    if sum(beyond) > len(beyond) / 2:
-        raise DataError(
-            f"data.labels: {sum(beyond)} of {len(beyond)} boxes have a number above 1, first "
-            f"{numbers[beyond.index(True)]}. YOLO's boxes are shares of the image's width and height, from 0 to 1; divide "
-            f"pixels by them."
-        )
-    return [None if row is None else to_text([label for label, *_ in row], _corners(row)) for row in rows]
-
-
-Row = tuple[str, float, float, float, float]
-"""Label, and centre x, centre y, width and height as shares."""
-
-
-def _corners(rows: Sequence[Row]) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    """x1, y1, x2, y2; what the numbers are is the manifest's to check."""
-    numbers = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 4)
-    return np.hstack([numbers[:, :2] - numbers[:, 2:] / 2, numbers[:, :2] + numbers[:, 2:] / 2])
-
-
-def _rows(path: str, known: Mapping[int, str], names: str, refuse: Refuse) -> list[Row]:
-    """Boxes of a file, without the lines that ``refuse`` passes over."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        refuse(DataError(f"{path}: cannot be read: {error}. Restore the file, or remove it."))
-        return []
-    rows = []
-    for n, line in enumerate(lines, 1):
-        try:
-            rows += [_row(line.split(), f"{path}: line {n}", known, names)] if line.strip() else []
-        except DataError as error:
-            refuse(error)
-    return rows
-
-
-def _row(words: list[str], where: str, known: Mapping[int, str], names: str) -> Row:
-    if len(words) > 6:
-        raise DataError(
-            f"{where} has {len(words)} fields, a polygon or points, and source yolo reads boxes alone ({FIELDS}). "
-            f"Convert them to boxes, or write masks and use source: masks."
-        )
-    if len(words) != 5:
-        raise DataError(f"{where} has {len(words)} fields, not 5 ({FIELDS}). Correct the file.")
-    if not words[0].isascii() or not words[0].isdigit():
-        raise DataError(f"{where} has the class {words[0]!r}, not a whole number. Correct the file.")
-    if int(words[0]) not in known:
-        some = ", ".join(f"{number} {name}" for number, name in list(known.items())[:10])
-        raise DataError(f"{where} has the class {words[0]}, and {names} names {some}. Correct one of them.")
-    x, y, width, height = (_number(word, where) for word in words[1:])
-    return known[int(words[0])], x, y, width, height
-
-
-def _number(word: str, where: str) -> float:
-    try:
-        return float(word.replace("_", "?"))
-    except ValueError as error:
-        raise DataError(f"{where} has {word!r}, not a number. Write {FIELDS}, with a point in fractions.") from error
+    return pd.DataFrame({"id": test["id"], "shares": boxes_of([files[id] for id in test["id"]], how, refuse)})

@@ -1,5 +1,6 @@
 """Names of YOLO's class numbers, from ``data.yaml`` or a list."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,29 @@ class _Text(yaml.BaseLoader):
             if keys.count(key) > 1:
                 raise ValueError(f"key {key!r} is given twice")
         return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: str) -> dict[str, Any] | None:
+    """The mapping in ``data.yaml``, every value as text; None for a file that is none, such as a list of names.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if Path(path).suffix.lower() not in (".yaml", ".yml"):
+        return None
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8-sig"), _Text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(f"{KEY}: {path}: {error}. Correct the file.") from error
+    return content if isinstance(content, dict) else None
+
+
+def n_pose(content: dict[str, Any]) -> int | None:
+    """Fields of a line with keypoints, by ``kpt_shape`` (how many, and numbers of each) of ``data.yaml``; None without it."""
+    shape = content.get("kpt_shape")
+    if not isinstance(shape, list) or not all(isinstance(part, str) and part.isdigit() for part in shape):
+        return None
+    return 5 + math.prod(map(int, shape)) if len(shape) == 2 else None
 
 
 def read_names(path: str) -> dict[int, str]:

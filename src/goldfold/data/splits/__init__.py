@@ -11,7 +11,7 @@ from goldfold.data.splits.checks import check, check_tolerance
 from goldfold.data.splits.multilabel import multilabel_stratified, multilabel_stratified_group
 from goldfold.data.splits.ordered import ordered, ordered_blocks
 from goldfold.data.splits.predefined import listed, predefined
-from goldfold.data.splits.stratified import group, stratified, stratified_group
+from goldfold.data.splits.stratified import group, rare_classes, stratified, stratified_group
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
 from goldfold.data.together import joined, reunited
@@ -46,6 +46,7 @@ def split(
     known: Mapping[str, int] = MappingProxyType({}),
     gap: float = 0.0,
     tolerance: float | None = None,
+    spares_rare: bool = False,
 ) -> NDArray[np.int64]:
     """Validation fold (0 .. n_folds-1) of each row of ``table``; every fold has images, and every class in training.
 
@@ -57,12 +58,16 @@ def split(
         known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
         gap: see `training`.
         tolerance: see `check_tolerance`; None accepts any.
+        spares_rare: whether classes with fewer images than folds are left to chance rather than refused, which suits tasks
+            whose images have several classes each.
 
     Raises:
         DataError: the data cannot be split so.
     """
     if splitter not in SPLITTERS:
         raise unknown("splitter", splitter, SPLITTERS)
+    if spares_rare:
+        content = content.drop(columns=rare_classes(content, n_folds))
     mine = np.flatnonzero(~is_train_only(table))
     if not len(mine):
         raise DataError(

@@ -84,6 +84,13 @@ def numbered(parts: Iterable[tuple[Any, Any]], n: int) -> NDArray[np.int64]:
     return folds
 
 
+def rare_classes(content: pd.DataFrame, n_folds: int) -> list[str]:
+    """Classes with fewer images than there are folds; none where all are such."""
+    counts = (content > 0).sum()
+    rare = counts.index[counts < n_folds].tolist()
+    return rare if len(rare) < len(counts) else []
+
+
 def refuse_small_classes(content: pd.DataFrame, n_folds: int) -> None:
     """Raise DataError where a class has fewer images than there are folds."""
     counts = (content > 0).sum()
