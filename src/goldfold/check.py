@@ -91,6 +91,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     listed += [row["path"] for row in found.left_out]
     found.doubts += doubts.about_unlisted(config.data.listed_folders, listed)
     found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
+    found.doubts += doubts.about_masks(tables["train"], settings["task"])
     found.crops = roi.counts(tables)
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")

@@ -114,6 +114,47 @@ def leaving_out(rare: Iterable[str], classes: Iterable[str]) -> str:
     return f". To leave them out, write under data: classes: {listed} and on_bad_label: drop" if left else ""
 
 
+def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
+    """Masks that are smeared where any value is sound, and black that is the background of colours unasked.
+
+    Args:
+        train: the manifest's table.
+        task: settings of the task, see `goldfold.config.slices.task`.
+    """
+    if "mask" not in train:
+        return
+    from goldfold.data.mask_table import smears_of
+
+    rule = task["mask_values"]
+    if (rule == "nonzero" or task.get("unlisted_values") == "nearest") and (found := smears_of(train["mask"])) is not None:
+        done = (
+            "data.mask_values: nonzero takes smears for foreground; save them with the clean values alone, or name these and "
+            "set data.unlisted_values: nearest (source: masks)"
+            if rule == "nonzero"
+            else "each is taken for the nearest value of data.mask_values"
+        )
+        yield f"the masks hold {found.in_words}; {done}"
+    yield from _about_black(train, rule, task["ignore_value"])
+
+
+def _about_black(train: pd.DataFrame, rule: Any, ignore: Any) -> Iterator[str]:
+    """Black in masks of colours where the config does not say what it is."""
+    from goldfold.data import colours
+    from goldfold.data.mask_values import ignored, parsed
+
+    named = set(rule.values()) if isinstance(rule, dict) else set()
+    if not any(value >= colours.FIRST for value in named) or 0 in named | set(ignored(ignore)):
+        return
+    contents = [parsed(text) for text in train["mask_values"]]
+    n_black, n = sum(content.get(0, 0) for content in contents), sum(sum(content.values()) for content in contents)
+    if n_black:
+        masks = count(sum(0 in content for content in contents), "mask")
+        yield (
+            f"black, {n_black / n:.2%} of the pixels, in {masks}, is no class of data.mask_values, so it is the background; "
+            f'if it is what nobody labelled, set data.ignore_value: "#000000", and if it is a class, name it'
+        )
+
+
 def about_unread(folders: Iterable[str]) -> Iterator[str]:
     """Pictures below these folders of the data that are passed over, since goldfold does not read their format."""
     unread = sorted({f"{folder}/{name}" for folder in folders for name in files_below(Path(folder), UNREAD)})

@@ -227,5 +227,3 @@ def _copies(config: Config) -> Iterator[str]:
             yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
-    if data.on_two_labels != "keep" and data.target != "label":
-        yield f"data.on_two_labels = {data.on_two_labels!r}: source {data.source!r} has no labels to compare; remove it"

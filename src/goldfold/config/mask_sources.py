@@ -22,13 +22,59 @@ def _pixel_value(value: Any) -> Any:
 
 PixelValue = Annotated[int | str | list[int], BeforeValidator(_pixel_value)]
 """Value of a mask's pixel, or its colour."""
+Written = int | str | list[int]
 
 
-def _number(value: int | str | list[int]) -> int:
+def _ignored(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _pixel_value(value)
+    if not value:
+        raise ValueError("is an empty list; name values, or remove it")
+    if len(value) != 3 or any(type(part) is not int for part in value):
+        return [_pixel_value(part) for part in value]
+    return value
+
+
+Ignored = Annotated[int | str | list[int] | list[int | str | list[int]], BeforeValidator(_ignored)]
+"""Value of a mask's pixel, or its colour, or several."""
+
+
+def _number(value: Written) -> int:
     """The number that a pixel value or colour has inside goldfold."""
     if isinstance(value, int):
         return value
     return colours.number_of(*(bytes.fromhex(value[1:]) if isinstance(value, str) else value))
+
+
+def numbers_of(mask_values: Any) -> Any:
+    """``mask_values`` with the number that each value has inside goldfold."""
+    return {name: _number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
+
+
+def _is_colour(value: Written) -> bool:
+    return not isinstance(value, int)
+
+
+def _rule(mask_values: Any, classes: list[str] | None) -> dict[str, Written]:
+    """Value of each class, as far as they are written."""
+    if isinstance(mask_values, dict):
+        return mask_values
+    return {name: 1 + place for place, name in enumerate(classes or [])} if mask_values == "index" else {}
+
+
+def _ignored_values(value: Any, mask_values: Any) -> list[Written]:
+    """The values of ``ignore_value`` one by one.
+
+    Three numbers are a colour where colours can be meant: not beside classes that are numbers, unless two of the three are
+    the same.
+    """
+    if not isinstance(value, list):
+        return [] if value is None else [value]
+    if len(value) != 3 or any(type(part) is not int for part in value):
+        return value
+    named = mask_values.values() if isinstance(mask_values, dict) else []
+    are_values = mask_values == "index" or (named and not any(map(_is_colour, named)))
+    return value if (are_values and len(set(value)) == 3) or max(value) > 255 else [value]
 
 
 class MaskBase(DataBase):
@@ -39,13 +85,34 @@ class MaskBase(DataBase):
     """Which pixel value is which class: `index`: 1 is the first of `classes`, 2 the second, 0 the background (without
     `classes`, each value found is a class of that name); `nonzero`: all but 0 is the one class (255, numbered objects);
     or {name: value}, where 0 may be a class of its own, and a value a colour too, [r, g, b] or "#rrggbb" (in quotes)."""
-    ignore_value: PixelValue | None = None
-    """Pixel value that counts for nothing, neither in training nor in scores."""
+    ignore_value: Ignored | None = None
+    """Pixel value that counts for nothing, neither in training nor in scores; a value, a colour, or a list of them. Beside
+    classes that are numbers, a list of three different numbers is three values; else it is a colour."""
+    mask_palette: Literal["auto", "index", "colour"] = "auto"
+    """What the value of a pixel is in a file with a palette: its `index`, or its `colour`. With `auto` it is the colour where
+    all palettes are grey or `mask_values` names colours; else the index, where all files share one palette, or an error."""
+    unlisted_values: Literal["flaw", "nearest"] = "flaw"
+    """What a value is that `mask_values` does not name: a flaw of its mask (`on_bad_label`), or the `nearest` of those that
+    it names, of 0 and of `ignore_value`: for masks smeared by JPEG compression or interpolation. A value that fills regions
+    of its own stays a flaw."""
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "MaskBase":
         if isinstance(self.mask_values, dict) and not any(map(_number, self.mask_values.values())):
             raise ValueError("mask_values names no value but 0, so every pixel would be of one class; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _readings_agree(self) -> "MaskBase":
+        named = self.mask_values.values() if isinstance(self.mask_values, dict) else []
+        if self.mask_palette == "index" and any(map(_is_colour, named)):
+            raise ValueError("mask_palette: index reads no colours, but mask_values names some; use colour, or numbers")
+        names_values = isinstance(self.mask_values, dict) or (self.mask_values == "index" and self.classes is not None)
+        if self.unlisted_values == "nearest" and not names_values:
+            raise ValueError("unlisted_values: nearest needs the clean values, mask_values: {name: value}")
+        n_classes = 1 if self.mask_values == "nonzero" else len(_rule(self.mask_values, self.classes))
+        if 0 in self._ignored_numbers and n_classes == 1:
+            raise ValueError("ignore_value names 0, so one class would have nothing to be told from; remove 0")
         return self
 
     @field_validator("mask_values")
@@ -64,20 +131,31 @@ class MaskBase(DataBase):
     @field_validator("ignore_value")
     @classmethod
     def _ignores_no_class(cls, value: Any, info: ValidationInfo) -> Any:
-        rule, classes = info.data.get("mask_values"), info.data.get("classes") or []
-        values = rule if isinstance(rule, dict) else {name: 1 + n for n, name in enumerate(classes) if rule == "index"}
-        for name, own in values.items():
-            if value is not None and _number(own) == _number(value):
+        rule = info.data.get("mask_values")
+        ignored = set(map(_number, _ignored_values(value, rule)))
+        for name, own in _rule(rule, info.data.get("classes")).items():
+            if _number(own) in ignored:
                 raise ValueError(f"is the value of class {name!r}; what is ignored must be no class")
         return value
 
     @property
+    def _ignored_numbers(self) -> list[int]:
+        return list(map(_number, _ignored_values(self.ignore_value, self.mask_values)))
+
+    @property
     def target_settings(self) -> dict[str, Any]:
         """The rule for pixel values; classes that are found are named as their values."""
-        rule: Any = "names" if self.mask_values == "index" and self.classes is None else self.mask_values
-        if isinstance(rule, dict):
-            rule = {name: _number(value) for name, value in rule.items()}
-        return {"mask_values": rule, "ignore_value": None if self.ignore_value is None else _number(self.ignore_value)}
+        named = list(self.mask_values.values()) if isinstance(self.mask_values, dict) else []
+        names_none = self.mask_values == "index" and self.classes is None
+        rule: Any = "names" if names_none else numbers_of(self.mask_values)
+        ignored = self._ignored_numbers
+        if rule == "nonzero":
+            named += _ignored_values(self.ignore_value, rule)
+        palette = "colour" if any(map(_is_colour, named)) else "auto"
+        palette = palette if self.mask_palette == "auto" else self.mask_palette
+        settings = {"mask_values": rule, "ignore_value": ignored[0] if len(ignored) == 1 else ignored or None}
+        rest = {"mask_palette": (palette, "auto"), "unlisted_values": (self.unlisted_values, "flaw")}
+        return settings | {key: value for key, (value, default) in rest.items() if value != default}
 
 
 class Masks(MaskBase):

@@ -6,6 +6,7 @@ config asks here too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ def number_of(red: int, green: int, blue: int) -> int:
 def written(number: int) -> str:
     """``#ff0080`` for a colour, the level for a grey."""
     return str(number) if number < FIRST else f"#{number - FIRST:06x}"
+
+
+def all_written(numbers: Sequence[int]) -> list[str | int]:
+    """Numbers as the config has them: the greys among colours as colours too."""
+    if not any(number >= FIRST for number in numbers):
+        return list(numbers)
+    return [as_colour(number) for number in numbers]
+
+
+def as_colour(number: int) -> str:
+    """``#808080`` also for a grey of 8 bits."""
+    return written(number) if number >= FIRST else f"#{number * 0x010101:06x}"
 
 
 def numbers_of(pixels: NDArray[Any]) -> NDArray[np.uint32]:

@@ -5,12 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldfold.data import colours, run_masks
+from goldfold.data.smears import Edges, Smears
 from goldfold.runtime.errors import DataError
 
 Contents = Mapping[int, int]
 """Number of pixels by value."""
+Ignored = int | Sequence[int] | None
+"""One value that counts for nothing, or several."""
 MOST = 254
 """Classes that fit beside the background and the pixels that count for nothing."""
+MOST_NAMED = 8
+"""Values that an error names."""
+GREY_PALETTE = "; its palette is read by colour, data.mask_palette: index reads the entries' numbers"
 MOST_UNNAMED = 32
 """Values that are taken for classes without being named: more are likely to be numbers of objects."""
 
@@ -29,13 +35,22 @@ def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int
     return [int(name) for name in classes] if rule == "names" else list(range(1, len(classes) + 1))
 
 
+def ignored(value: Ignored) -> list[int]:
+    """Values that count for nothing."""
+    return [] if value is None else [value] if isinstance(value, int) else list(value)
+
+
 def classes_of(
-    contents: Sequence[Contents], named: Sequence[str] | None, rule: str | Mapping[str, int], ignore: int | None
+    contents: Sequence[Contents],
+    named: Sequence[str] | None,
+    rule: str | Mapping[str, int],
+    ignore: Ignored,
+    smears: Smears | None = None,
 ) -> list[str]:
     """Names of the classes.
 
     Raises:
-        DataError: names and rule do not go together, or no mask holds anything.
+        DataError: names and rule do not go together, the values to be named are smeared, or no mask holds anything.
     """
     if isinstance(rule, Mapping):
         if named is not None and set(named) != set(rule):
@@ -49,7 +64,9 @@ def classes_of(
     if named is not None:
         names = list(named)
     else:
-        found = {value for content in contents for value in content} - {0, ignore}
+        found = {value for content in contents for value in content} - {0, *ignored(ignore)}
+        if smears is not None:
+            raise DataError(f"data.masks: the masks hold {smears.in_words}. {clean_by(smears)}")
         names = [str(value) for value in sorted(found)]
         if len(names) > MOST_UNNAMED:
             raise DataError(
@@ -86,33 +103,65 @@ def _limited(names: list[str]) -> list[str]:
     return names
 
 
-def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: int | None) -> set[int] | None:
+def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored) -> set[int] | None:
     """The values a mask may hold; None for any."""
-    return None if rule == "nonzero" else {0, *values_of(classes, rule), *([] if ignore is None else [ignore])}
+    return None if rule == "nonzero" else {0, *values_of(classes, rule), *ignored(ignore)}
 
 
-def flaw(found: Mapping[str, Any], content: Contents, size: tuple[int, int], allowed: set[int] | None) -> str:
+def clean_by(smears: Smears) -> str:
+    """What to do about smeared masks."""
+    names = [value for value in smears.clean if value]
+    written = [f'"{value}"' if isinstance(value, str) else value for value in colours.all_written(names)]
+    rule = ", ".join(f"class_{place}: {value}" for place, value in enumerate(written[:MOST_NAMED], 1))
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return (
+        f"Save the masks with these values alone, without loss and resized to the nearest; or set data.mask_values: "
+        f"{{{rule}{more}}} and data.unlisted_values: nearest."
+    )
+
+
+def flaw(
+    found: Mapping[str, Any],
+    content: Contents,
+    size: tuple[int, int],
+    allowed: set[int] | None,
+    smears: Smears | None = None,
+    smears_may: bool = False,
+    colours_may: bool = False,
+) -> str:
     """What is wrong with a mask, empty where nothing is.
 
     Args:
         found: what the scan says of it.
         size: height and width of its image.
+        smears: what smears were found in all masks.
+        smears_may: whether a value that is not ``allowed`` is sound.
+        colours_may: whether a palette's colours are values even where none is named.
     """
     called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
-    if found["reason"]:
-        return f"{called}: {found['reason']}"
+    if found["reason"] and not (smears_may and found["n_colours"]):
+        edges = f"; {_edges_of(smears)}" if found["n_colours"] and smears is not None else ""
+        return f"{called}: {found['reason']}{edges}"
     if (int(found["height"]), int(found["width"])) != size:
         return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
-    if max(content) >= colours.FIRST and not any(value >= colours.FIRST for value in allowed or ()):
+    are_named = any(value >= colours.FIRST for value in allowed or ()) or (colours_may and bool(found["palette"]))
+    if max(content) >= colours.FIRST and not are_named:
         return (
             f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
             f"make it single-channel"
         )
-    odd = sorted(set(content) - allowed) if allowed is not None else []
+    odd = sorted(set(content) - allowed) if allowed is not None and not smears_may else []
     if odd:
         values = ", ".join(map(colours.written, odd[:5])) + (", ..." if len(odd) > 5 else "")
-        return f"{called} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+        text = f"{called} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+        if smears is not None and set(odd) & set(smears.values):
+            return f"{text}; {_edges_of(smears)}"
+        return text + GREY_PALETTE * bool(found.get("palette"))
     return ""
+
+
+def _edges_of(smears: Smears) -> str:
+    return f"the masks hold {smears.in_words} (see data.unlisted_values)"
 
 
 def depth(content: Contents) -> int:
@@ -124,3 +173,8 @@ def depth(content: Contents) -> int:
 def parsed(text: Any) -> dict[int, int]:
     """Number of pixels by value from its JSON; nothing for an image without a mask."""
     return {int(value): int(n) for value, n in json.loads(text).items()} if isinstance(text, str) and text else {}
+
+
+def parsed_edges(text: Any) -> Edges:
+    """The same of `goldfold.data.smears.Edges`."""
+    return {int(value): tuple(counts) for value, counts in json.loads(text).items()} if isinstance(text, str) else {}

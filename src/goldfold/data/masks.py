@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from goldfold.data import colours, run_masks
+from goldfold.data import colours, palettes, run_masks, smears
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import Roi, place
 from goldfold.data.looking import Seen, look_at, of_files
+from goldfold.data.palettes import Palette
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import atomic
 
@@ -28,8 +29,14 @@ COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 MOST_COLOURS = 1024
 """A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
+BY_COLOUR = "colour:"
 SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
+
+
+def by_colour(path: str) -> str:
+    """What `decode_mask` takes for a file with a palette whose colours are the values."""
+    return BY_COLOUR + path
 
 
 def decode_mask(path: str | Path) -> Mask:
@@ -37,7 +44,8 @@ def decode_mask(path: str | Path) -> Mask:
     EXIF entry.
 
     Args:
-        path: a file; a folder of files, one an object, which are laid over one another as 255; or run lengths as text.
+        path: a file, or one as `by_colour` names it; a folder of files, one an object, which are laid over one another as
+            255; or run lengths as text.
 
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
@@ -45,7 +53,13 @@ def decode_mask(path: str | Path) -> Mask:
     if run_masks.is_text(str(path)):
         return _decode_runs(str(path))
     if Path(path).is_dir():
-        return _laid_over(Path(path))
+        return _laid_over(_objects(Path(path)))
+    mask, palette = _decode_file(str(path).removeprefix(BY_COLOUR))
+    return _coloured(mask, palette) if palette is not None and str(path).startswith(BY_COLOUR) else mask
+
+
+def _decode_file(path: str | Path) -> tuple[Mask, Palette | None]:
+    """Pixel values, of a palette the indices, and the palette."""
     content = Path(path).read_bytes()
     if not content:
         raise Undecodable("file is empty")
@@ -58,13 +72,19 @@ def decode_mask(path: str | Path) -> Mask:
             step = SPREAD.get(_raw_mode(image), 1)
             upright = ImageOps.exif_transpose(image)
             mask = _single_channel(np.asarray(upright), upright.mode)
-            return mask if step == 1 else mask // np.uint8(step)
+            return (mask if step == 1 else mask // np.uint8(step)), palettes.of_image(image)
     except UnidentifiedImageError as error:
         raise Undecodable("cannot be decoded as an image") from error
     except Undecodable:
         raise
     except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
         raise Undecodable(f"cannot be decoded: {error}") from error
+
+
+def _coloured(indices: Mask, palette: Palette) -> Mask:
+    """Numbers of the colours of a palette, in the fewest bits that hold them."""
+    numbers = palettes.numbers(palette)[indices]
+    return numbers if numbers.max(initial=0) >= colours.FIRST else numbers.astype(np.uint8)
 
 
 def _decode_runs(text: str) -> Mask:
@@ -74,20 +94,41 @@ def _decode_runs(text: str) -> Mask:
         raise Undecodable(str(error).rstrip(".")) from error
 
 
-def _laid_over(folder: Path) -> Mask:
-    """255 where any file of a folder is not 0."""
+def _laid_over(parts: Iterable[Mask]) -> Mask:
+    """255 where any part is not 0."""
     union: NDArray[np.bool_] | None = None
-    for name in _parts(folder):
-        try:
-            part = decode_mask(name) != 0
-        except Undecodable as error:
-            raise Undecodable(f"{Path(name).name} {error}") from error
-        if union is not None and part.shape != union.shape:
-            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
-        union = part if union is None else union | part
+    for part in parts:
+        union = part != 0 if union is None else union | (part != 0)
     if union is None:
         raise Undecodable("the folder holds no picture")
     return union.astype(np.uint8) * np.uint8(255)
+
+
+def _objects(folder: Path) -> Iterator[Mask]:
+    """The masks of a folder, a file an object, all of one size."""
+    shape: tuple[int, ...] = ()
+    for name in _parts(folder):
+        try:
+            part = _object(name)
+        except Undecodable as error:
+            raise Undecodable(f"{Path(name).name} {error}") from error
+        if shape and part.shape != shape:
+            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+        shape = part.shape
+        yield part
+
+
+def _object(path: str) -> Mask:
+    """The mask of one object, of a palette by colour."""
+    mask, palette = _decode_file(path)
+    if palette is None:
+        return mask
+    coloured = _coloured(mask, palette)
+    is_grey = max(map(int, palettes.numbers(palette))) < colours.FIRST
+    differs = ((mask != 0) != (coloured != 0)).any()
+    if differs if not is_grey else mask.any() and not coloured.any():
+        raise Undecodable("has a palette whose background is not both entry 0 and black; save it as grey, 0 and 255")
+    return coloured
 
 
 def _parts(path: str | Path) -> list[str]:
@@ -134,42 +175,86 @@ def values_in(mask: Mask) -> dict[int, int]:
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     values, numbers = np.unique(mask, return_counts=True)
     if len(values) > MOST_COLOURS:
-        raise Undecodable(f"holds {len(values)} colours; a mask has one a class, in a format without loss")
+        raise Undecodable(_too_many(len(values)))
     return dict(zip(values.tolist(), numbers.tolist(), strict=True))
+
+
+def _too_many(n: int) -> str:
+    return f"holds {n} colours; a mask has one a class, in a format without loss"
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
     """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
 
-    ``values`` is JSON, value -> number of its pixels.
+    ``values`` is JSON, value -> number of its pixels, of a palette by index.
 
     Args:
         paths: what `decode_mask` takes.
         workers: processes that decode.
     """
+    return _seen(paths, workers)[["path", "sha256", "height", "width", "values", "reason"]]
+
+
+def scan_edges(paths: Iterable[str], workers: int) -> pd.DataFrame:
+    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
+
+    ``edges`` is JSON of `goldfold.data.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
+    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
+    together in ``edges`` and ``values``, and the reason says it.
+    """
+    return _seen(paths, workers)[["path", "edges", "palette", "n_colours"]]
+
+
+def _seen(paths: Iterable[str], workers: int) -> pd.DataFrame:
     names = sorted(set(paths))
     seen = look_at(names, look, workers, digests_of=_digests)
-    missing = ("", [0, 0, "{}", "file is missing"])
+    missing = ("", [0, 0, "{}", "{}", "", 0, "file is missing"])
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
-    return pd.DataFrame(rows, columns=["path", "sha256", "height", "width", "values", "reason"])
+    columns = ["path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def look(path: str) -> Seen:
-    """Height, width, values and what is wrong with one mask."""
+    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
     try:
-        mask = decode_mask(path)
-        return [mask.shape[0], mask.shape[1], json.dumps(values_in(mask), separators=(",", ":")), ""]
+        if Path(path).is_dir() and not run_masks.is_text(path):
+            return _look_at_objects(Path(path))
+        mask, palette = (_decode_runs(path), None) if run_masks.is_text(path) else _decode_file(path)
     except Undecodable as error:
-        return [0, 0, "{}", str(error)]
+        return [0, 0, "{}", "{}", "", 0, str(error)]
+    picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
+    edges, reason, n = smears.edges_of(mask, picture), "", 0
+    if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
+        n, reason = len(edges), _too_many(len(edges))
+        edges = smears.binned(edges)
+    values = {value: counts[0] for value, counts in edges.items()}
+    return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
+
+
+def _look_at_objects(folder: Path) -> Seen:
+    """The same of a folder, a file an object."""
+    edges: list[smears.Edges] = []
+
+    def watched() -> Iterator[Mask]:
+        for part in _objects(folder):
+            edges.append(smears.edges_of(part))
+            yield part
+
+    mask = _laid_over(watched())
+    return [*mask.shape, _json(values_in(mask)), _json(smears.summed(edges)), "", 0, ""]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
-    """sha256 of the bytes of a file, of a text, and of the names and digests of a folder's files."""
+    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
     parts = {name: _parts(name) for name in names if run_masks.is_text(name) or Path(name).exists()}
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
-        lines = ["text", name] if run_masks.is_text(name) else [f"{Path(part).name} {of_part[part]}" for part in found]
+        lines = ["text", name] if run_masks.is_text(name) else sorted(of_part[part] for part in found)
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
 
@@ -186,6 +271,12 @@ def _refuse_deep_colour(image: Image.Image, content: bytes) -> None:
         raise Undecodable("a 16-bit picture with colour or alpha, single-channel masks are needed")
 
 
+def _refuse_alpha_alone(channels: NDArray[Any], alpha: NDArray[Any]) -> None:
+    """Alpha counts for nothing, so a mask that it alone holds would be read as empty."""
+    if (alpha != alpha.flat[0]).any() and (channels == channels[0, 0]).all():
+        raise Undecodable("is of one colour, and its alpha alone differs; save the alpha as a grey picture")
+
+
 def _raw_mode(image: Image.Image) -> str:
     """How the pixels of the file are packed."""
     tiles: Any = getattr(image, "tile", [])
@@ -197,6 +288,8 @@ def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
     """The one channel of decoded pixels of a Pillow mode."""
     if mode in COLOUR:
         channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
+        if mode in ("LA", "RGBA"):
+            _refuse_alpha_alone(channels, pixels[..., -1])
         differ = (channels != channels[..., :1]).any()
         return colours.numbers_of(channels) if differ else channels[..., 0]
     if mode in ("1", "L", "P"):

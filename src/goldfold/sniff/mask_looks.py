@@ -1,25 +1,37 @@
-"""A look at the values of a sample of masks."""
+"""A look at the values of masks: of a sample, or of all where any has colours or a palette."""
 
+import json
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from goldfold.data import colours
 from goldfold.data.mask_values import MOST_UNNAMED
+from goldfold.data.smears import Smears, find, listed, summed
 from goldfold.runtime.words import count, noun
+from goldfold.sniff import mask_colours
 from goldfold.sniff.found import Doubt, Setting, some, spread
+from goldfold.sniff.mask_colours import Seen
 
 N_MASKS = 60
 IGNORE = 255
 FEW_INDICES = 50
 """Where all indices but 255 are smaller, 255 is taken for what is to be ignored."""
+FEW_FILES = 200
+"""So many masks are looked at by one process."""
+PLAIN = {"1", "L", "I", "I;16", "I;16B", "F"}
+"""Modes of pictures that have neither colours nor a palette."""
 
 
 @dataclass
 class Looks:
-    """What the sample says."""
+    """What the masks say."""
 
     settings: dict[str, Setting]
     fact: str
@@ -28,33 +40,56 @@ class Looks:
     doubts: list[Doubt] = field(default_factory=list)
     n: int = 0
     """Masks that could be read."""
+    colours: str = ""
+    """Colours and their shares, where masks have some."""
 
 
 def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
-    """Values, sizes and flaws of a sample of masks.
+    """Values, sizes and flaws of a sample of masks, of all where any may have colours.
 
     Args:
         mask_of: mask of each image, relative to ``root``.
     """
-    from goldfold.data.decode import Undecodable
-    from goldfold.data.masks import decode_mask, values_in
-
-    contents: list[set[int]] = []
+    images = sorted(mask_of)
+    chosen = images if any(_may_have_colours(root / mask_of[image]) for image in images) else spread(images, N_MASKS)
+    seen: list[Seen] = []
     broken, unlike = dict[str, str](), list[str]()
-    chosen = spread(sorted(mask_of), N_MASKS)
-    for image in chosen:
-        try:
-            mask = decode_mask(root / mask_of[image])
-            if mask.dtype.itemsize > 2:
-                raise Undecodable("a colour picture; name its colours in data.mask_values")
-        except (Undecodable, OSError) as error:
-            broken[mask_of[image]] = str(error)
+    for image, found in zip(chosen, _looked([str(root / mask_of[image]) for image in chosen]), strict=True):
+        height, width, _, edges, palette, n_colours, reason = found
+        if reason and not n_colours:
+            broken[mask_of[image]] = reason
             continue
-        contents.append(set(values_in(mask)))
-        if not _same_size(root / image, (mask.shape[1], mask.shape[0])):
+        counts = {int(value): tuple(of) for value, of in json.loads(edges).items()}
+        seen.append(Seen(mask_of[image], counts, json.loads(palette) if palette else None, n_colours))
+        if not _same_size(root / image, (width, height)):
             unlike.append(image)
+    settings, doubts = mask_colours.settle(seen)
+    odd = mask_colours.odd_ones(seen)
+    broken |= dict.fromkeys((one.name for one in odd), "a colour picture; name its colours in data.mask_values")
+    kept = [one for one in seen if one not in odd]
     lossy = [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))]
-    return replace(_judged(contents, lossy, _flaws(len(chosen), broken, unlike)), n=len(contents))
+    doubts = [*_flaws(len(chosen), broken, unlike), *doubts]
+    looks = _judged(kept, lossy, doubts)
+    return replace(looks, settings=settings | looks.settings, n=len(kept))
+
+
+def _may_have_colours(path: Path) -> bool:
+    """Whether the header says so; false where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.mode not in PLAIN
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _looked(paths: Sequence[str]) -> list[Any]:
+    """What `goldfold.data.masks.look` gives for each, in the order of the paths."""
+    from goldfold.data.masks import look
+
+    if len(paths) <= FEW_FILES:
+        return [look(path) for path in paths]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look, paths, chunksize=16))
 
 
 def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
@@ -80,10 +115,15 @@ def _same_size(path: Path, size: tuple[int, int]) -> bool:
         return True
 
 
-def _judged(contents: list[set[int]], lossy: list[str], doubts: list[Doubt]) -> Looks:
+def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     """The rule for pixel values."""
+    contents = [set(one.counts) for one in seen]
     values = sorted(set().union(*contents) - {0}) if contents else []
     n = count(len(contents), "mask")
+    if (smears := find(summed(one.counts for one in seen))) is not None:
+        return _smeared(seen, smears, doubts)
+    if values and values[-1] >= colours.FIRST:
+        return _of_colours(seen, doubts)
     if lossy and len(values) > 2:
         doubts.append(
             Doubt(
@@ -107,6 +147,42 @@ def _judged(contents: list[set[int]], lossy: list[str], doubts: list[Doubt]) -> 
         )
         return _binary(contents, told, doubts)
     return _indices(contents, values, n, doubts)
+
+
+def _smeared(seen: list[Seen], smears: Smears, doubts: list[Doubt]) -> Looks:
+    """Clean values are the classes, and others the nearest of them."""
+    doubts.append(
+        Doubt(
+            f"the masks hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
+            f"the masks with these alone, without loss."
+        )
+    )
+    own = [value for value in smears.clean if value]
+    rule = {name: value for name, value in zip(_names(len(own)), own, strict=True)}
+    settings = {
+        "mask_values": Setting(mask_colours.written(rule), "the values that fill regions; name them"),
+        "unlisted_values": Setting("nearest", "the others are smears at the regions' edges"),
+    }
+    n_of = {name: sum(value in one.counts for one in seen) for name, value in rule.items()}
+    told = f"{listed(smears.clean)}, and {count(len(smears.values), 'value')} smeared at their edges"
+    return Looks(settings, told, n_of, doubts)
+
+
+def _of_colours(seen: list[Seen], doubts: list[Doubt]) -> Looks:
+    """A colour a class."""
+    shares = mask_colours.shares(seen)
+    own = [number for number in shares if number]
+    rule = {name: number for name, number in zip(_names(len(own)), own, strict=True)}
+    doubts += mask_colours.doubts(seen, shares)
+    settings = {"mask_values": Setting(mask_colours.written(rule), "all colours that were found; name them")}
+    n_of = {name: sum(number in one.counts for one in seen) for name, number in rule.items()}
+    told = f"{count(len(shares), 'colour')} in {count(len(seen), 'mask')}"
+    return Looks(settings, told, n_of, doubts, colours=mask_colours.in_words(seen, shares))
+
+
+def _names(n: int) -> list[str]:
+    """Names to be replaced by the user's."""
+    return ["foreground"] if n == 1 else [f"class_{place}" for place in range(1, n + 1)]
 
 
 def _are_numbers(contents: list[set[int]]) -> bool:

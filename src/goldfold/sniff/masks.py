@@ -81,6 +81,8 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
         layout.data["mask_suffix"] = Setting(pair.suffix, "what a mask's name has after its image's")
     layout.data |= looks.settings
     layout.facts["masks"] = looks.fact
+    if looks.colours:
+        layout.facts["colours"] = looks.colours
     layout.doubts += looks.doubts
     if pair.lacking:
         layout.data["on_missing_label"] = Setting("quarantine", f"{count(len(pair.lacking), 'image')} without a mask")

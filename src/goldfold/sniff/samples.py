@@ -3,6 +3,7 @@
 from typing import Any
 
 from goldfold import tasks
+from goldfold.config.mask_sources import numbers_of
 from goldfold.data.files import without_suffix
 from goldfold.data.reading import read_csv
 from goldfold.runtime.errors import DataError
@@ -62,7 +63,7 @@ def _form(tree: Tree, layout: Layout, sample: Table) -> None:
     """Refuse what the first job would refuse; say which of two classes is the positive one, where that counts."""
     path = str(tree.root / sample.name)
     settings: dict[str, Any] = {
-        key: layout.data[key].value for key in ("mask_values", "ignore_value") if key in layout.data
+        key: numbers_of(layout.data[key].value) for key in ("mask_values", "ignore_value") if key in layout.data
     }
     classes = sorted(layout.classes)
     form_settings = {"format": "auto", "id_column": "id", "label_column": "label"}

@@ -86,7 +86,7 @@ def run(
     sized = {split: settle(table, said, split, _leaves_out(split, policy)) for split, table in tables.items()}
     tables |= {split: of.table for split, of in sized.items()}
     doubts += [note for of in sized.values() for note in of.notes]
-    tables["train"], names, dropped = _targets("train", sized["train"], task, classes, policy, workers)
+    tables["train"], names, dropped, settled = _targets("train", sized["train"], task, classes, policy, workers)
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_empty(tables, lost)
@@ -95,7 +95,7 @@ def run(
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, chosen_task, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
-        tables["answers"] = _answers(answers, said, tables["test"], own_ids, task, names, policy, workers)
+        tables["answers"] = _answers(answers, said, tables["test"], own_ids, task | settled, names, policy, workers)
     tables = with_rois(tables, roi, workers)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
@@ -152,8 +152,9 @@ def _targets(
     classes: list[str] | None,
     policies: Policies,
     workers: int,
-) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame]]:
-    """Rows whose target can be learnt from, the names of the classes, and what is left out; or the job ends."""
+) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame], dict[str, Any]]:
+    """Rows whose target can be learnt from, the names of the classes, what is left out, and settings for other targets; or
+    the job ends."""
     table = with_sizes(sized.table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
@@ -179,7 +180,8 @@ def _targets(
     if rows:
         parts = table[["id", "path"]].merge(pd.DataFrame(rows, columns=["id", "reason", "outcome"]), on="id")
         lost.append(parts.assign(split=split, part=found.part))
-    return found.table[(missing == "") & (flaws == "")].reset_index(drop=True), found.classes, lost
+    rest = found.table[(missing == "") & (flaws == "")].reset_index(drop=True)
+    return rest, found.classes, lost, found.settled
 
 
 def _answers(
@@ -204,7 +206,7 @@ def _answers(
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
     sized = settle(images, said, where, _leaves_out(where, policies))
-    table, _, lost = _targets(where, sized, task, classes, replace(policies, on_missing_label="quarantine"), workers)
+    table, _, lost, _ = _targets(where, sized, task, classes, replace(policies, on_missing_label="quarantine"), workers)
     rows = _listed(lost).to_dict("records")
     for row in rows:
         print(f"{where}: {row['outcome']} {row['id']!r}: {row['reason']}", flush=True)

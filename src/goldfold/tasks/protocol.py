@@ -38,6 +38,8 @@ class Examined:
     """What a part of a target is called (``box``), where targets have parts that can be left out."""
     cut: list[tuple[str, str]] = field(default_factory=list)
     """(id, what) of parts of targets that were cut to what is sound of them, and stay."""
+    settled: dict[str, Any] = field(default_factory=dict)
+    """Settings of `Task.examine` that the training targets settled for those of the test images."""
 
 
 class Task(Protocol):

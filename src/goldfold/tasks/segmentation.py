@@ -99,13 +99,15 @@ class Segmentation:
         self,
         classes: Sequence[str],
         mask_values: str | Mapping[str, int] = "index",
-        ignore_value: int | None = None,
+        ignore_value: int | Sequence[int] | None = None,
         threshold: float = 0.5,
+        mask_palette: str = "auto",
+        unlisted_values: str = "flaw",
     ) -> None:
         from goldfold.data.mask_coding import Coding
 
         self.classes, self.threshold = list(classes), threshold
-        self.coding = Coding(classes, mask_values, ignore_value)
+        self.coding = Coding(classes, mask_values, ignore_value, unlisted_values == "nearest")
         self.first, self.n_channels = self.coding.first, self.coding.n_channels
 
     # --- raw data
@@ -118,32 +120,29 @@ class Segmentation:
         drops: bool,
         workers: int,
         mask_values: str | Mapping[str, int] = "index",
-        ignore_value: int | None = None,
+        ignore_value: int | Sequence[int] | None = None,
+        mask_palette: str | Sequence[int] = "auto",
+        unlisted_values: str = "flaw",
     ) -> Examined:
         """Masks can be read, have their image's size, and hold no value that is no class."""
         from goldfold.data import mask_values as values
-        from goldfold.data.masks import scan
+        from goldfold.data.mask_table import Masks, Rule, values_json
 
-        has = table["mask"].notna()
-        found = table[["mask"]].merge(
-            scan(list(table["mask"][has]), workers).set_index("path"), how="left", left_on="mask", right_index=True
-        )
-        contents = [values.parsed(text) for text in found["values"]]
-        sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
-
-        def flaws(known: set[int] | None) -> list[str]:
-            looks = zip(found.to_dict("records"), contents, sizes, has, strict=True)
-            return [values.flaw(mask, content, size, known) if there else "" for mask, content, size, there in looks]
-
-        sound = values.sound_of(contents, flaws(None), must_name=classes is None and mask_values == "names")
-        names = values.classes_of(sound, classes, mask_values, ignore_value)
-        missing = ["" if there else "image has no mask" for there in has]
+        palette = mask_palette if isinstance(mask_palette, str) else list(mask_palette)
+        to_nearest = unlisted_values == "nearest"
+        masks = Masks(table, Rule(mask_values, ignore_value, palette), workers)
+        sound = values.sound_of(masks.contents, masks.flaws(None), classes is None and mask_values == "names")
+        names = values.classes_of(sound, classes, mask_values, ignore_value, masks.smears)
         examined = table.assign(
-            mask_sha256=found["sha256"].to_numpy(),
-            mask_depth=[values.depth(content) for content in contents],
-            mask_values=[json.dumps(content) for content in contents],
+            mask=masks.names,
+            mask_sha256=masks.digests,
+            mask_depth=[values.depth(content) for content in masks.contents],
+            mask_values=values_json(masks.contents),
         )
-        return Examined(examined, names, missing, flaws(values.known(names, mask_values, ignore_value)))
+        missing = ["" if there else "image has no mask" for there in masks.has]
+        flaws = masks.flaws(values.known(names, mask_values, ignore_value), to_nearest)
+        settled = {} if masks.shared is None else {"mask_palette": masks.shared}
+        return Examined(examined, names, missing, flaws, settled=settled)
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
         """Pixels of each class."""

@@ -1,0 +1,148 @@
+"""The masks of a table of images: what they hold, and how their pixels are read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from goldfold.data import colours, mask_values, palettes
+from goldfold.data.mask_values import Contents, Ignored, ignored
+from goldfold.data.masks import BY_COLOUR, by_colour, scan, scan_edges
+from goldfold.data.palettes import Palette
+from goldfold.data.smears import Edges, Smears, find, of_their_own, summed
+from goldfold.runtime.errors import DataError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which pixel value is which class, as the task's settings have it."""
+
+    values: str | Mapping[str, int]
+    """See `goldfold.data.mask_values.values_of`."""
+    ignore: Ignored = None
+    palette: str | Palette = "auto"
+    """``auto``, ``index`` or ``colour``, or the palette that the training masks share: by index, where these have it too."""
+
+
+class Masks:
+    """The scanned masks of a table with the columns mask, height and width.
+
+    Raises:
+        DataError: the palettes' pixels cannot be read safely.
+    """
+
+    def __init__(self, table: pd.DataFrame, rule: Rule, workers: int) -> None:
+        self.rule = rule
+        self.has = table["mask"].notna()
+        paths = list(table["mask"][self.has])
+        looks = scan(paths, workers).merge(scan_edges(paths, workers), on="path").set_index("path")
+        self.found = table[["mask"]].merge(looks, how="left", left_on="mask", right_index=True)
+        self.sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
+        self.stored = [mask_values.parsed(text) for text in self.found["values"]]
+        self.palettes = [_palette(text) for text in self.found["palette"]]
+        self.by_index = self._read_by_index()
+
+    @cached_property
+    def files(self) -> list[palettes.Used]:
+        """Masks that have a palette."""
+        triples = zip(self.found["mask"], self.palettes, self.stored, strict=True)
+        return [palettes.Used(path, own, sorted(counts)) for path, own, counts in triples if own is not None]
+
+    @property
+    def names(self) -> list[Any]:
+        """What `goldfold.data.masks.decode_mask` takes for each mask, missing where there is none."""
+        pairs = zip(self.found["mask"], self.palettes, strict=True)
+        return [path if self.by_index or own is None else by_colour(path) for path, own in pairs]
+
+    @property
+    def digests(self) -> list[Any]:
+        """Digest of each mask's bytes, and that they are read by colour, where they are."""
+        pairs = zip(self.found["sha256"], self.palettes, strict=True)
+        return [sha256 if self.by_index or own is None else f"{sha256}-colour" for sha256, own in pairs]
+
+    @property
+    def shared(self) -> Palette | None:
+        """The palette by whose indices all are read; None where that is not so."""
+        return max((file.palette for file in self.files), key=len) if self.by_index and self.files else None
+
+    @cached_property
+    def contents(self) -> list[dict[int, int]]:
+        """Number of pixels by value, as they are read."""
+        pairs = zip(self.stored, self.palettes, strict=True)
+        return [counts if own is None or self.by_index else palettes.by_colour(counts, own) for counts, own in pairs]
+
+    @cached_property
+    def smears(self) -> Smears | None:
+        """Smears in all of them."""
+        return find(self.edges)
+
+    @cached_property
+    def edges(self) -> Edges:
+        """Counts of all of them together, as they are read."""
+        pairs = zip(map(mask_values.parsed_edges, self.found["edges"]), self.palettes, strict=True)
+        return summed(
+            own if palette is None or self.by_index else palettes.edges_by_colour(own, palette) for own, palette in pairs
+        )
+
+    def flaws(self, allowed: set[int] | None, to_nearest: bool = False) -> list[str]:
+        """What is wrong with each mask, see `goldfold.data.mask_values.flaw`."""
+        own = set(of_their_own(self.edges, allowed or {0})) if to_nearest and self.edges else set()
+        records = zip(self.found.to_dict("records"), self.contents, self.sizes, self.has, strict=True)
+        return [
+            mask_values.flaw(
+                mask, content, size, allowed, self.smears, to_nearest and not own & set(content), self.rule.values == "nonzero"
+            )
+            if there
+            else ""
+            for mask, content, size, there in records
+        ]
+
+    def _read_by_index(self) -> bool:
+        rule = self.rule
+        levels = [value for value in ignored(rule.ignore) if value < colours.FIRST]
+        asked = rule.palette if isinstance(rule.palette, str) else "auto"
+        files = list(self.files)
+        if files and not isinstance(rule.palette, str):
+            files.insert(0, palettes.Used("the training masks", rule.palette, range(len(rule.palette))))
+        by_index = palettes.are_indices(files, asked, rule.values, bool(levels), self._plain(levels))
+        if by_index and files:
+            _refuse_colours(files, rule)
+        return by_index
+
+    def _plain(self, levels: Sequence[int]) -> str:
+        """A mask without a palette that holds more than the values 0 and ``levels``."""
+        triples = zip(self.found["mask"], self.palettes, self.stored, strict=True)
+        return next((path for path, own, counts in triples if own is None and set(counts) - {0, *levels}), "")
+
+
+def _refuse_colours(files: Sequence[palettes.Used], rule: Rule) -> None:
+    """Colours to be ignored in masks whose classes are indices."""
+    for value in ignored(rule.ignore):
+        if value >= colours.FIRST and rule.values != "nonzero":
+            index = palettes.index_of(files, value)
+            instead = f"write {index}, its entry in the palette" if index is not None else "no palette has it; remove it"
+            raise DataError(
+                f"data.ignore_value: {colours.written(value)} is a colour, and data.mask_values are numbers, which in these "
+                f"masks are entries of a palette: {instead}."
+            )
+
+
+def values_json(contents: Sequence[Contents]) -> list[str]:
+    """The column ``mask_values`` of the manifest."""
+    return [json.dumps(content) for content in contents]
+
+
+
+def smears_of(names: Sequence[str]) -> Smears | None:
+    """Smears in masks that `Masks.names` names, which were all scanned."""
+    looks = scan_edges([name.removeprefix(BY_COLOUR) for name in names], 1)
+    parts = zip(map(mask_values.parsed_edges, looks["edges"]), map(_palette, looks["palette"]), strict=True)
+    return find(summed(own if palette is None else palettes.edges_by_colour(own, palette) for own, palette in parts))
+
+
+def _palette(text: Any) -> Palette | None:
+    """Palette from its JSON."""
+    return json.loads(text) if isinstance(text, str) and text else None
