@@ -622,9 +622,10 @@ def test_coco_file_in_each_split_folder() -> None:
         Path(f"raw/{split}/_annotations.coco.json").write_text(json.dumps(coco_of(scenes)))
     found = init()
     data = found["values"]["data"]
-    assert (data["train"], data["images"]) == ("raw/train/_annotations.coco.json", "raw/train")
+    assert data["train"] == ["raw/train/_annotations.coco.json", "raw/valid/_annotations.coco.json"]
+    assert data["images"] == ["raw/train", "raw/valid"]
     assert data["test"] == data["test_answers"] == "raw/test/_annotations.coco.json"
-    assert "raw/valid/_annotations.coco.json (3 images) is not used" in texts(found)
+    assert found["images"] == {"train": 11, "test": 3}
     _, made = first_jobs()
     assert (len(made["train"]), len(made["answers"])) == (8, 3)
 

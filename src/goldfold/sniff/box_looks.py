@@ -34,6 +34,9 @@ class Counts:
     n_empty: int = 0
     flawed: Counter[str] = field(default_factory=Counter)
     first_flawed: dict[str, str] = field(default_factory=dict)
+    n_twice: int = 0
+    """Boxes that their images have twice."""
+    first_twice: str = ""
     sides: list[float] = field(default_factory=list)
     """Square roots of the boxes' areas as shares of those of their images."""
 
@@ -51,6 +54,9 @@ def tally(listed: Iterable[BoxesOf]) -> Counts:
         for flaw in filter(None, geometry.flaws(corners, width, height)):
             found.flawed[flaw] += 1
             found.first_flawed.setdefault(flaw, entry.name)
+        if n_twice := sum(first is not None for first in geometry.repeated(entry.labels, corners)):
+            found.n_twice += n_twice
+            found.first_twice = found.first_twice or entry.name
         if all(entry.size):
             areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]) / (width * height)
             found.sides += np.sqrt(areas.clip(0, 1)).tolist()
@@ -68,6 +74,12 @@ def describe(layout: Layout, counts: Counts) -> None:
         layout.doubt("there is not one box to learn from. Look at the annotations.", stops=True)
     if counts.flawed:
         layout.data["on_bad_label"] = Setting("drop", "flawed boxes are left out alone, their images stay")
+    if counts.n_twice:
+        layout.data["on_bad_label"] = Setting("drop", "flawed boxes, and those listed twice, are left out alone")
+        layout.doubt(
+            f"{count(counts.n_twice, 'box is', 'boxes are')} listed twice, first in {some([counts.first_twice])}: the second is "
+            f"left out."
+        )
     for flaw, of in counts.flawed.most_common():
         verb = flaw if of == 1 else flaw.replace("has ", "have ", 1).replace("is ", "are ", 1)
         verb = verb if of == 1 else verb.replace("lies ", "lie ", 1).replace("reaches ", "reach ", 1)

@@ -165,6 +165,10 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     if len(read) < len(listed):
         layout.unit = f"boxes in {len(read):,} of {len(listed):,} files"
         layout.in_images = {}
+    roots = filter(None, (_root(tree, join(notes, f"{name}.xml")) for name in read))
+    hard = sum((mark.text or "").strip() == "1" for root in roots for mark in root.findall("object/difficult"))
+    if hard:
+        layout.data["difficult"] = Setting("keep", f"{count(hard, 'object')} marked difficult; drop leaves them out")
     first = _root(tree, join(notes, f"{listed[0]}.xml")) if listed else None
     database = "" if first is None else (first.findtext("source/database") or "")
     if "VOC20" in database.replace(" ", ""):

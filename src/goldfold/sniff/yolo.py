@@ -1,11 +1,14 @@
 """Boxes in YOLO's text files, one an image."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from goldfold.data.boxes import from_text
+from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.sources.yolo import NO_LABELS, read
-from goldfold.data.sources.yolo_names import read_names
+from goldfold.data.sources.yolo_names import read_names, read_yaml
+from goldfold.data.sources.yolo_splits import tested
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, describe, tally
@@ -38,7 +41,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         layout.train = [image for name in notes for image in tree.stems[base(name)[:-4]]]
         return layout
     layout.data["names"] = Setting(tree.path(names), "names of the class numbers")
-    _with_test(tree, layout, root)
+    _with_test(tree, layout, root, names)
     _read(tree, layout, notes)
     return layout
 
@@ -47,9 +50,10 @@ def _is_label(path: Path) -> bool:
     """Whether a file is empty, or begins with a class number and four more."""
     try:
         words = path.read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
-        return not words or (len(words) >= 5 and words[0].isdigit() and all(float(word) >= 0 for word in words))
+        numbers = [float(word) for word in words]
     except (OSError, ValueError):
         return False
+    return not numbers or (len(numbers) >= 5 and numbers[0].is_integer() and min(numbers) >= 0)
 
 
 def _names(tree: Tree) -> Iterator[str]:
@@ -62,8 +66,8 @@ def _names(tree: Tree) -> Iterator[str]:
         yield name
 
 
-def _with_test(tree: Tree, layout: Layout, root: str) -> None:
-    """Test images beside the training images, and their boxes where all have some."""
+def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
+    """Test images beside the training images, and their boxes where all have some; or those that the YAML names."""
     for images, labels in (("images/test", "labels/test"), ("test/images", "test/labels"), ("test", "test")):
         folder, notes = join(root, images), join(root, labels)
         if not tree.n_images.get(folder):
@@ -77,15 +81,27 @@ def _with_test(tree: Tree, layout: Layout, root: str) -> None:
                 tree.path(notes), "the test images' boxes: for a score in the report alone"
             )
         return
+    try:
+        found = tested(tree.path(names), tree.path(root)) if (read_yaml(tree.path(names)) or {}).get("test") else []
+    except DataError:
+        return
+    listed = [f"{found}/{name}" for name in files_below(Path(found), SUFFIXES)] if isinstance(found, str) else found
+    if listed:
+        layout.data["test"] = Setting(found if isinstance(found, str) else tree.path(names), "images that its test: names")
+        layout.test = [os.path.relpath(path, tree.root) for path in listed]
+        layout.splits["test"] = len(listed)
 
 
 def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
     """Images and boxes as the source has them, and what it says against them."""
     refused: list[DataError] = []
     try:
-        table = read(**{key: setting.value for key, setting in layout.data.items()}, refuse=refused.append)["train"]
+        tables = read(**{key: setting.value for key, setting in layout.data.items()}, refuse=refused.append)
     except DataError as error:
-        refused, table = [error], None
+        refused, tables = [error], {}
+    table = tables.get("train")
+    for note in tables["notes"]["note"] if "notes" in tables else ():
+        layout.doubt(f"{note}.")
     if refused:
         many = f"{count(len(refused), 'line')} of the label files cannot be read, the first: "
         layout.doubt(f"{many if len(refused) > 1 else ''}{refused[0]}", stops=True)

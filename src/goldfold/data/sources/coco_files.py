@@ -153,14 +153,14 @@ def categories_of(files: Sequence[File]) -> list[list[Entry]]:
     kept = []
     for file in files:
         entries = file.lists["categories"]
-        own = [entry for entry in entries if _key(entry) in used or not _gathers(entry, entries)]
+        own = [entry for entry in entries if _key(entry) in used or not gathers(entry, entries)]
         distinct([entry.get("id") for entry in own], "id", "categories", file.path)
         distinct([entry.get("name") for entry in own], "name", "categories", file.path)
         kept.append(own)
     return kept
 
 
-def _gathers(category: Entry, entries: Sequence[Entry]) -> bool:
+def gathers(category: Entry, entries: Sequence[Entry]) -> bool:
     """Whether another category names this one as what it belongs to."""
     name = category.get("name")
     return any(other is not category and name and other.get("supercategory") == name for other in entries)
