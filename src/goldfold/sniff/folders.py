@@ -1,7 +1,8 @@
 """Class folders, flat or in splits."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,10 @@ LIKELIHOOD, UNLIKELIER = 0.6, 0.54
 """What there is to read beside images is likelier to hold the labels."""
 OF_DIGITS = 0.6
 """Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
+FEWEST_GROUPS = 10
+"""Fewer such folders are views rather than patients."""
+PART = re.compile(r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE)
+"""Name of a folder of some of the images."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
     classes = [child for child in tree.children(root) if child not in splits.values()]
     if len(classes) < 2 or all(_is_part(base(name)) for name in classes) or any(_has_masks(tree, c) for c in classes):
         return
+    if all(PART.fullmatch(base(name)) for name in classes) and len(classes) > 1:
+        return  # images_001/, images_002/: pieces of a large archive
     pooled = _pooled(tree, top, splits, start == root)
     roots = [root, splits["val"]] if pooled else [root]
     for place, level in enumerate(_levels(tree, root, classes)):
@@ -111,10 +118,31 @@ def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
         return [Level(1, f"{first}, since some hold images and folders of images")]
     leaves = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
     leaf, above = Level("leaf", leaves), Level(1, f"{first}, not the innermost")
-    if sum(any(map(str.isdigit, name)) for name in names) >= OF_DIGITS * len(names) and len(nested) == len(paths):
-        why = f"{first}; the folders in them ({some('/'.join(path) for path in paths)}) are taken for patients, films, ..."
-        return [Level(1, why, group=2), leaf]
+    numbered = _numbered(paths)
+    if numbered is not None:
+        level, group = numbered
+        classes_of = sorted({"/".join(path[:level]) for path in paths})
+        why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
+        return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
     return [leaf, above] if len(tops) > 1 else [leaf]
+
+
+def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
+    """Level of the classes and level of groups, where the folders below the classes are numbered; None where they are not."""
+    depth = len(paths[0])
+    if any(len(path) != depth for path in paths):
+        return None
+    level = depth
+    while level > 1 and _have_digits([path[level - 1] for path in {tuple(path[:level]) for path in paths}]):
+        level -= 1
+    if level == depth:
+        return None
+    n_groups = len({tuple(path[: level + 1]) for path in paths})
+    return level, level + 1 if n_groups >= FEWEST_GROUPS else None
+
+
+def _have_digits(names: Sequence[str]) -> bool:
+    return sum(any(map(str.isdigit, name)) for name in names) >= OF_DIGITS * len(names)
 
 
 def _is_mixed(tree: Tree, folders: list[str]) -> bool:

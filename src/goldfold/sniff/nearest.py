@@ -1,5 +1,6 @@
 """Layouts that a folder nearly has: what speaks for each, and the one thing that is wrong."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ LOOKED_FOR = (
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 N_TRIED = 200
+NUMBERED = re.compile(r"([A-Za-z][A-Za-z _-]*?)[ ._-]*\(?\d+\)?")
+"""A word and a number, as in ``cat.1`` and ``Abyssinian_100``."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def misses(tree: Tree, tables: Sequence[Table], unexplained: Collection[str] | N
     names = set(unexplained or ())
     found = [miss for table in tables if is_open(table.name) for miss in _of_table(tree, table, unexplained is None)]
     found += [Miss(*miss) for name, *miss in foreign.files(tree) if is_open(name)]
+    if unexplained is None and not found:
+        found += _of_names(tree)
     found += [miss for folder, miss in _of_masks(tree) if any(is_open(name) for name in tree.images(folder))]
     return found
 
@@ -74,7 +79,12 @@ def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
     """Names of a table that no image has but for their spelling, or a table without labels."""
     where = tree.path(table.name)
     if table.match is not None:
-        if is_alone and not columns_of(table).has_target and not table.is_sample:
+        columns_found = columns_of(table)
+        if is_alone and columns_found.has_boxes:
+            of = f"{where} has boxes of {count(len(set(table.match.images.values())), 'image')} in its columns"
+            way = "goldfold reads boxes as COCO's JSON, Pascal VOC's XML or YOLO's text files. Convert the table to one of them."
+            yield Miss("coco", of, way)
+        elif is_alone and not columns_found.has_target and not table.is_sample:
             of = f"column {table.match.column!r} of {where} names {count(len(table.match.images), 'image')}"
             columns = ", ".join(table.columns[:8])
             yield Miss(
@@ -98,6 +108,18 @@ def _source(table: Table) -> str:
 
 def _but(spelling: Spelling) -> str:
     return f"{spelling.what}: {spelling.example[0]!r} against {spelling.example[1]!r}. {spelling.way}"
+
+
+def _of_names(tree: Tree) -> Iterator[Miss]:
+    """Images whose names begin with a word of few: ``cat.1.jpg``, ``dog_2.jpg``."""
+    stems = [base(name).rpartition(".")[0] for name in tree.known_images]
+    words = Counter(match.group(1) for stem in stems if (match := NUMBERED.fullmatch(stem)))
+    if len(words) > 1 and words.total() > 0.9 * len(stems) and min(words.values()) > 1:
+        listed = sorted(words)
+        yield Miss(
+            "folder", f"names of images begin with {count(len(listed), 'word')} ({some(listed)})",
+            "goldfold takes no class from a file's name. Move the images into a folder per class, or write a CSV (id, label).",
+        )  # fmt: skip
 
 
 def _of_masks(tree: Tree) -> Iterator[tuple[str, Miss]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from goldfold.sniff import coco, folders, instances, labels, masks, rle, stacks, tiles, voc, yolo
+from goldfold.sniff import coco, colour_names, folders, instances, labels, masks, rle, stacks, tiles, voc, yolo
 from goldfold.sniff.choices import Values
 from goldfold.sniff.found import Layout
 from goldfold.sniff.pictures import Pictures
@@ -90,7 +90,7 @@ def _proposed(tree: Tree, stack: stacks.Stacks | None) -> tuple[list[Table], lis
     tables = tables_of(tree)
     named = [table for table in tables if table.match is not None]
     layouts = [layout for name in PROPOSERS for layout in _layouts(PROPOSERS[name](tree, named))]
-    readings = [Reading(layout, tree, named, stack) for layout in layouts]
+    readings = [Reading(colour_names.apply(tree, layout), tree, named, stack) for layout in layouts]
     return tables, sorted(readings, key=lambda reading: reading.rank, reverse=True)
 
 

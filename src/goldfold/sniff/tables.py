@@ -12,7 +12,7 @@ from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count
 from goldfold.sniff import json_tables
 from goldfold.sniff.found import Doubt, spread
-from goldfold.sniff.walk import Tree, base, parent
+from goldfold.sniff.walk import Tree, base, common, parent
 from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -219,6 +219,8 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
         else:
             images[row] = image
     others = [value for value in missing if _candidates(value, tree)]
+    if others and (scattered := _scattered(column, values, tree)) is not None:
+        return scattered
     if others:
         rest = Counter(folder for value in spread(others, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
         where = tree.path(rest.most_common(1)[0][0])
@@ -230,6 +232,18 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
             )
         )
     return Match(column, best, images, missing) if len(images) + len(others) >= ENOUGH * len(values) else None
+
+
+def _scattered(column: str, values: list[str], tree: Tree) -> Match | None:
+    """Images in several folders that are named without a folder, where each name is of one image alone."""
+    images: dict[int, str] = {}
+    for row, value in enumerate(values):
+        found = {image for _, image in _candidates(value, tree)} if value else set()
+        if "/" in value.replace("\\", "/") or len(found) > 1:
+            return None
+        images.update({row: image for image in found})
+    missing = [value for row, value in enumerate(values) if row not in images]
+    return Match(column, common(images.values()), images, missing)
 
 
 def _doubt_form(table: Table, tree: Tree) -> None:

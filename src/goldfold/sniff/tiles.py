@@ -147,6 +147,8 @@ def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Pattern
     _name_parts(layout, parts, patterns)
     layout.data |= looks.settings
     layout.facts["masks"] = looks.fact
+    if looks.colours:
+        layout.facts["colours"] = looks.colours
     layout.doubts += looks.doubts
     _group(layout, learnt)
     _doubt_pairs(layout, lacking, strays)
