@@ -13,7 +13,7 @@ from goldfold.sniff import lists
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base
-from goldfold.sniff.words import IMAGES, is_masks, plain, split_of
+from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
 LIKELIHOOD, UNLIKELIER = 0.6, 0.54
 """What there is to read beside images is likelier to hold the labels."""
@@ -66,6 +66,9 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
 def _has_masks(tree: Tree, folder: str) -> bool:
     """Whether a folder is a tile, with images and their masks in it, and no class."""
     names = [base(child) for child in tree.children(folder)]
+    stems = {without_suffix(image) for image in tree.folders[folder].images}
+    if sum((end := MASK_END.match(stem)) is not None and end.group(1) in stems for stem in stems) * 3 > len(stems) > 0:
+        return True
     return any(map(is_masks, names)) and any(plain(name) in IMAGES for name in names)
 
 
