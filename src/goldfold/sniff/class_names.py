@@ -40,8 +40,6 @@ def find(tree: Tree, labels: Iterable[str], *used: str) -> tuple[str, dict[str, 
 
 def _candidates(tree: Tree) -> Iterator[str]:
     """Files that are called like lists of classes, the highest and shortest name first."""
-    called = [
-        name for name in tree.files(*SUFFIXES) if any(word in plain(Path(base(name)).stem) for word in WORDS)
-    ]
+    called = [name for name in tree.files(*SUFFIXES) if any(word in plain(Path(base(name)).stem) for word in WORDS)]
     small = [name for name in called if (tree.root / name).stat().st_size <= LARGEST]
     yield from sorted(small, key=lambda name: (name.count("/"), len(name), name))

@@ -21,7 +21,9 @@ OF_DIGITS = 0.6
 """Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
 FEWEST_GROUPS = 10
 """Fewer such folders are views rather than patients."""
-PART = re.compile(r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE)
+PART = re.compile(
+    r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE
+)
 """Name of a folder of some of the images."""
 
 

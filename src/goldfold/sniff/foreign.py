@@ -46,7 +46,9 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
     text = _head(tree, name)
     where = f"{tree.path(name)} has"
     if '"shapes"' in text and '"imagePath"' in text:
-        way = f"{count(n, 'such file')} of LabelMe's are not read. Convert them, e.g. with labelme2coco, or labelme2yolo."
+        way = (
+            f"{count(n, 'such file')} of LabelMe's are not read. Convert them, e.g. with labelme2coco, or labelme2yolo."
+        )
         return "coco", f"{where} LabelMe's 'shapes' and 'imagePath'", way
     if '"_via_img_metadata"' in text or '"shape_attributes"' in text:
         return "coco", f"{where} VIA's regions", "VIA's JSON is not read. Export as COCO from VIA (Annotation, Export)."
@@ -57,7 +59,11 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
     except (OSError, ValueError) as error:
         if "JSON" not in type(error).__name__:
             return None
-        return "coco", f"{tree.path(name)} begins like COCO's JSON", f"it is no valid JSON ({error}). Download it again."
+        return (
+            "coco",
+            f"{tree.path(name)} begins like COCO's JSON",
+            f"it is no valid JSON ({error}). Download it again.",
+        )
     return _coco(tree, where, content) if isinstance(content, dict) else None
 
 
@@ -73,7 +79,11 @@ def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, st
     lost = [name for name in names if base(name.replace("\\", "/")).rpartition(".")[0] not in tree.stems]
     if not lost:
         return None
-    return "coco", because, f"{len(lost):,} of its {count(len(names), 'image')} are not here, first {lost[0]!r}. Add them."
+    return (
+        "coco",
+        because,
+        f"{len(lost):,} of its {count(len(names), 'image')} are not here, first {lost[0]!r}. Add them.",
+    )
 
 
 def _xmls(tree: Tree) -> Iterator[Found]:

@@ -81,7 +81,9 @@ def name_lists(tree: Tree, root: str) -> Iterator[NameList]:
         if (tree.root / name).stat().st_size > LARGEST:
             continue
         lines = (tree.root / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        images = _images(tree, [line.strip() for line in lines if line.strip()], stems, (root, parent(name), parent(root)))
+        images = _images(
+            tree, [line.strip() for line in lines if line.strip()], stems, (root, parent(name), parent(root))
+        )
         if images:
             found.append(NameList(name, split, tuple(images)))
     yield from sorted(found, key=lambda entry: (ORDER.index(entry.split), entry.name))

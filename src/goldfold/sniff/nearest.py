@@ -47,6 +47,7 @@ def misses(tree: Tree, tables: Sequence[Table], unexplained: Collection[str] | N
     Args:
         unexplained: files that the best reading does not explain; None where there is no reading.
     """
+
     def is_open(name: str) -> bool:
         return unexplained is None or name in names
 

@@ -23,7 +23,9 @@ OF_IMAGES = ("test", "test_images", "unlabeled", "extra_images")
 OF_LISTS = ("names", "groups", "class_names", "train_list", "test_list", "test")
 CLASS_FILES = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".pbtxt")
 CLASS_WORDS = ("class", "label", "categor", "names", "legend", "colou", "color")
-SMALL, MOST_CLASSES, LINES_PER_CLASS = 1_000_000, 2000, 6
+SMALL, MOST_CLASSES = 1_000_000, 2000
+LINES_PER_CLASS = {"json": 8, "yaml": 8, "yml": 8, "pbtxt": 6}
+"""Lines that a list of classes may have per class, by suffix; 2 of any other."""
 LABEL_FILES = (".xml", ".txt", ".json", ".csv")
 """Suffixes of files of targets, one per image."""
 
@@ -59,7 +61,8 @@ def _class_lists(tree: Tree, layout: Layout) -> Iterator[tuple[str, str]]:
         path = tree.root / file
         if any(word in base(file).lower() for word in CLASS_WORDS) and path.stat().st_size <= SMALL:
             text = path.read_text(encoding="utf-8", errors="replace")
-            if len(text.split("\n")) <= LINES_PER_CLASS * len(names) + 5 and all(name in text for name in names):
+            per_class = LINES_PER_CLASS.get(base(file).rpartition(".")[2].lower(), 2)
+            if len(text.split("\n")) <= per_class * len(names) + 5 and all(name in text for name in names):
                 yield file, LIST
 
 

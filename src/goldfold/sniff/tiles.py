@@ -1,6 +1,5 @@
 """Tiles, sites or patients: a folder of images and one of masks inside each."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -94,10 +93,6 @@ def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
     if len(images) < 2 or len(masks) < 2:
         return None
     (fore_i, aft_i), (fore_m, aft_m) = _ends(images), _ends(masks)
-    fore = os.path.commonprefix([fore_i[::-1], fore_m[::-1]])
-    aft = os.path.commonprefix([aft_i, aft_m])
-    fore_i, fore_m = fore_i.removesuffix(fore[::-1]), fore_m.removesuffix(fore[::-1])
-    aft_i, aft_m = aft_i.removeprefix(aft), aft_m.removeprefix(aft)
     own = {name.removeprefix(fore_i).removesuffix(aft_i) for name in images}
     theirs = {name.removeprefix(fore_m).removesuffix(aft_m) for name in masks}
     if len(own & theirs) < LEAST_PAIRED * len(masks):
@@ -107,9 +102,15 @@ def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
 
 def _ends(names: Sequence[str]) -> tuple[str, str]:
     """What all names begin and end with, digits left out."""
-    fore = os.path.commonprefix(list(names)).rstrip("0123456789")
-    aft = os.path.commonprefix([name.removeprefix(fore)[::-1] for name in names])[::-1].lstrip("0123456789")
+    fore = _shared(names).rstrip("0123456789")
+    aft = _shared([name.removeprefix(fore)[::-1] for name in names])[::-1].lstrip("0123456789")
     return fore, aft
+
+
+def _shared(texts: Sequence[str]) -> str:
+    """The signs that all texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _ids(names: Sequence[str], pattern: str) -> dict[str, str]:
@@ -172,7 +173,9 @@ def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
     layout.facts["groups"] = f"{count(len(learnt), 'group')}, the tiles; {size}"
     if any("/" in tile.name.removeprefix(f"{layout.folder}/") for tile in learnt):
-        layout.doubt("tiles lie in folders of their own: where these belong together, data.group_level: 1 keeps them so.")
+        layout.doubt(
+            "tiles lie in folders of their own: where these belong together, data.group_level: 1 keeps them so."
+        )
 
 
 def _doubt_pairs(layout: Layout, lacking: Sequence[str], strays: Sequence[str]) -> None:
