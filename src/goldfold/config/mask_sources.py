@@ -276,8 +276,9 @@ class Rle(DataBase):
     """Whether pixels are counted along the rows; mostly they are counted down the columns."""
     first_pixel: Annotated[int, Field(ge=0, le=1)] = 1
     """Number of the first pixel."""
-    unlisted: Literal["missing", "empty"] = "missing"
-    """What an image without a row is: one whose mask is missing (`on_missing_label`), or one without an object."""
+    unlisted: Literal["missing", "empty", "left_out"] = "missing"
+    """What an image without a row is: one whose mask is missing (`on_missing_label`), one without an object, or one that is
+    left out on purpose, which `unlabeled` may take."""
     test: str | None = None
     """Folder of test images."""
     test_answers: str | None = None

@@ -7,6 +7,7 @@ from unicodedata import normalize
 import pandas as pd
 
 from goldfold.data.files import without_suffix
+from goldfold.data.nearest import nearest_name
 from goldfold.runtime.errors import DataError
 
 
@@ -58,11 +59,12 @@ def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFram
         found = written.map(lambda name: of_composed.get(normalize("NFC", name)))
         if set(found) == ids and found.is_unique:
             return test.assign(id=found)
-    for what, odd in (
-        ("not among the test images", ids - set(test["id"])),
-        ("missing in it", set(test["id"]) - ids),
+    for what, odd, others in (
+        ("not among the test images", ids - set(test["id"]), set(test["id"])),
+        ("missing in it", set(test["id"]) - ids, ids),
     ):
         if odd:
             first = min(odd, key=str)
-            raise DataError(f"{sample}: {len(odd)} ids are {what}, first {first!r}. Both must name the same.")
+            hint = nearest_name(first, sorted(map(str, others)), "the nearest is")
+            raise DataError(f"{sample}: {len(odd)} ids are {what}, first {first!r}. {hint}Both must name the same.")
     raise AssertionError("unreachable: the sets differ")

@@ -56,10 +56,10 @@ def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", without_suffix(name))]
 
 
-def nearest_name(name: str, names: Iterable[str]) -> str:
-    """Hint such as ``nearest is 'a/007.png'; ``, empty where nothing is near."""
+def nearest_name(name: str, names: Iterable[str], says: str = "nearest is") -> str:
+    """Sentence such as ``The nearest image is 'a/007'. ``, empty where nothing is near."""
     found = nearest_of(name, names)
-    return "" if found is None else f"nearest is {found!r}; "
+    return "" if found is None else f"{says[0].upper()}{says[1:]} {found!r}. "
 
 
 def nearest_file(path: str) -> str:

@@ -55,7 +55,7 @@ def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
     _refuse_separator(",".join(names), path, key)
     for number, name in enumerate(names):
         if name and name in names[:number]:
-            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one.")
+            raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one{_bare(names)}.")
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]
 
 
@@ -88,8 +88,7 @@ def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> p
         close = _nearest_column(column, names)
         hint = f"nearest is {close!r}; " if close else ""
         setting = f"Set {key}: {close}" if close and key.endswith("_column") else f"Set {key}"
-        bare = ". Where it has no header, name its columns in data.columns" if _is_image(names[0]) else ""
-        raise DataError(f"{path} has no column {column!r}: {hint}it has: {', '.join(names)}. {setting}{bare}.")
+        raise DataError(f"{path} has no column {column!r}: {hint}it has: {', '.join(names)}. {setting}{_bare(names)}.")
     return table[column]
 
 
@@ -113,5 +112,7 @@ def _words(name: str) -> list[str]:
     return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES
+def _bare(names: Sequence[str]) -> str:
+    """The way out where the first line seems to be an image."""
+    is_image = Path(names[0]).suffix.lower() in SUFFIXES
+    return "; where the file has no header, name its columns in data.columns" if is_image else ""

@@ -83,10 +83,12 @@ def _records(content: Any, path: str, key: str, columns: Columns) -> list[Record
             return [{name: content[name][row] for name in content} for row in values[0]]
         taken = any(columns.id in value for value in values)
         return [{"key" if taken else columns.id: id, **value} for id, value in content.items()]
-    if values and not any(isinstance(value, (dict, list)) for value in values):
-        return [{columns.id: id, columns.label: label} for id, label in content.items()]
     if values and all(_are_scalars(value) for value in values):
         return _of_lists(content, columns)
+    if values and not any(
+        isinstance(value, dict) or (isinstance(value, list) and not _are_scalars(value)) for value in values
+    ):
+        return [{columns.id: id, columns.label: label} for id, label in content.items()]
     inner = [value for value in values if _are(value, dict)]
     if len(inner) == 1:
         return list(inner[0])

@@ -15,7 +15,7 @@ from goldfold.runtime.errors import DataError, nearest
 
 KEY = "data.class_names"
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s,;:=]\s*(\S.*)")
-NUMBER_LAST = re.compile(r"(.*\S)\s*[\s,;:=]\s*(\d+)")
+NUMBER_LAST = re.compile(r"(.*[^\s,;:=])\s*[\s,;:=]\s*(\d+)")
 NAME_WORDS = ("name", "class", "label", "title", "category")
 LISTS = ("names", "classes", "categories", "labels")
 """Keys below which JSON and YAML files keep their classes."""
@@ -77,13 +77,19 @@ def _chosen(table: Table, labels: Sequence[str], path: str, id: str | None, name
             )
     if id is not None and name is not None:
         return id, name
+    wanted = set(labels)
+    numbers = [column for column, values in table.items() if _are_numbers(values)]
+    if len(table) == 2 and len(numbers) == 1 and wanted & set(table[numbers[0]]):
+        return numbers[0], next(column for column in table if column != numbers[0])
+    known = [column for column, values in table.items() if wanted <= set(values)]
     single = [column for column, values in table.items() if len(set(values)) == len(values)]
-    ids = max(single, key=lambda column: len(set(labels) & set(table[column])), default="")
-    is_plain = bool(ids) and (_are_numbers(table[ids]) or single == [ids, *single[1:2]])  # codes stand before names
+    most = max(single, key=lambda column: len(wanted & set(table[column])), default="")
+    ids = known[0] if len(known) == 1 else "" if known else most
+    is_plain = ids in single and (_are_numbers(table[ids]) or single == [ids, *single[1:2]])  # codes stand before names
     others = [column for column in single if column != ids and not _are_numbers(table[column])]
     telling = [column for word in NAME_WORDS for column in others if word in column.lower()]
     chosen = others if len(others) == 1 else telling
-    if not is_plain or not chosen or not set(labels) & set(table[ids]):
+    if not is_plain or not chosen or not wanted & set(table[ids]):
         raise DataError(
             f"{KEY}: which columns of {path} are the ids (such as {', '.join(labels[:3])}) and their names? It has: "
             f"{', '.join(table)}. Write data.class_names: {{file: {path}, id: ..., name: ...}}, or remove it where the labels "

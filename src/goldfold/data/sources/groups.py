@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from goldfold.data.nearest import nearest_name
 from goldfold.data.reading import column_of, read_csv
 from goldfold.runtime.errors import DataError
 
@@ -24,8 +25,9 @@ def with_groups(table: pd.DataFrame, groups: str | None) -> pd.DataFrame:
     of_id = dict(zip(ids, names, strict=True))
     column = table["id"].map(of_id)
     if column.isna().any():
+        first = table["id"][column.isna()].iloc[0]
         raise DataError(
-            f"{groups}: {int(column.isna().sum())} of {len(table)} training images have no group, first "
-            f"{table['id'][column.isna()].iloc[0]!r}. Add them (the id is the image's path without suffix)."
+            f"{groups}: {int(column.isna().sum())} of {len(table)} training images have no group, first {first!r}. "
+            f"{nearest_name(first, ids.dropna(), 'the nearest id is')}Add them (the id is the image's path without suffix)."
         )
     return table.assign(group=column)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from goldfold.data.files import SUFFIXES, images_below, inside, without_suffix
+from goldfold.data.nearest import nearest_name
 from goldfold.data.stacks import MISSING
 from goldfold.runtime.errors import DataError
 
@@ -35,8 +36,8 @@ def _of_file(path: str, root: str, known: Mapping[str, str], key: str) -> list[s
     found = max(([_found(line, start, path, known) for line in lines] for start in starts), key=_n_there)
     if not _n_there(found):
         raise DataError(
-            f"{key}: none of the {len(lines)} images that {path} names is below {root}, first {lines[0]!r}. Write paths "
-            f"relative to {root}, a line each."
+            f"{key}: none of the {len(lines)} images that {path} names is below {root}, first {lines[0]!r}. "
+            f"{nearest_name(NUMBERS.sub('', lines[0]), known)}Write paths relative to {root}, one a line."
         )
     return [name for name, _ in found]
 

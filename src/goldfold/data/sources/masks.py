@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.data.files import images_below, pool_of, without_suffix
+from goldfold.data.nearest import nearest_name
 from goldfold.data.sources.groups import with_groups
 from goldfold.runtime.errors import DataError
 
@@ -55,8 +56,9 @@ def _paired(images: str, masks: str, suffix: str, images_key: str, masks_key: st
     strays = sorted(set(of_id) - set(table["id"]))
     if strays:
         raise DataError(
-            f"{masks_key}: {len(strays)} masks have no image below {images}, first {of_id[strays[0]]}. Add the images, "
-            f"remove the masks, or correct data.mask_suffix: {suffix!r}."
+            f"{masks_key}: {len(strays)} masks have no image below {images}, first {of_id[strays[0]]}. "
+            f"{nearest_name(strays[0], table['id'], 'the nearest image is')}Add the images, remove the masks, or correct "
+            f"data.mask_suffix: {suffix!r}."
         )
     return table.assign(mask=[of_id.get(id) for id in table["id"]])
 

@@ -9,6 +9,7 @@ from goldfold.data.reading import column_of, read_csv
 from goldfold.data.run_masks import runs_of
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.naming import paths_of
+from goldfold.data.sources.unlisted import pool_beside, report_unlisted
 from goldfold.runtime.errors import DataError
 
 NO_MASK = frozenset({"-1", "nan"})
@@ -50,7 +51,7 @@ def read(
     nothing = runs_of({}, row_major, first_pixel) if unlisted == "empty" else None
     runs = listed(train, "data.train")
     held_out = [] if test is None else pool_of(test, "data.test")
-    table = _with_unlisted(list(runs), train, images, {path for _, path in held_out})
+    table = _with_unlisted(list(runs), train, images, {path for _, path in held_out}, unlisted == "left_out")
     tables = {"train": with_groups(table.assign(runs=[runs.get(id, nothing) for id in table["id"]]), groups)}
     if test is not None:
         tables["test"] = pd.DataFrame(held_out, columns=["id", "path"])
@@ -59,7 +60,9 @@ def read(
             tables.get("test"), listed(test_answers, "data.test_answers"), test_answers, nothing
         )
     if unlabeled is not None:
-        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
+        tables["unlabeled"] = pool_beside(unlabeled, tables)
+    if unlisted == "left_out":
+        report_unlisted([images], tables)
     return tables
 
 
@@ -86,8 +89,8 @@ def _by_image(
     return found
 
 
-def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str]) -> pd.DataFrame:
-    """id and path of the images that the table names, and of those below the folder that it does not name."""
+def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
+    """id and path of the images that the table names and, unless it leaves them out, of those below the folder."""
     paths = paths_of(ids, csv, images)
     first: dict[str, str] = {}
     for id, path in zip(ids, paths, strict=True):
@@ -95,7 +98,8 @@ def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str]) ->
             raise DataError(f"{csv}: ids {first[path]!r} and {id!r} are both {path}. Write its id in one way.")
     named = {*paths, *held_out}
     rest = [(without_suffix(name), str(Path(images) / name)) for name in images_below(images, "data.images")]
-    rows = [*zip(ids, paths, strict=True), *((id, path) for id, path in rest if path not in named)]
+    unnamed = [(id, path) for id, path in rest if path not in named]
+    rows = [*zip(ids, paths, strict=True), *([] if leaves_out else unnamed)]
     return pd.DataFrame(rows, columns=["id", "path"])
 
 

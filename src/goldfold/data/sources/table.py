@@ -139,12 +139,13 @@ def answers(path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM)
     if path is None:
         return {}
     table, column = form.read(path, "data.test_answers"), target.column
+    id = next((name for name in ("id", form.columns.id) if name in table), None)
     if target.label_columns:
-        table = table.rename(columns={} if "id" in table else {table.columns[0]: "id"})
-    elif (known := next((name for name in (column, "label") if {"id", name} <= set(table)), None)) is not None:
-        table = pd.DataFrame({"id": table["id"], column: table[known]})
+        id = table.columns[0] if id is None else id
+    elif id is not None and (known := next((name for name in (column, "label") if name in table), None)) is not None:
+        table = pd.DataFrame({id: table[id], column: table[known]})
     elif len(table.columns) < 2:
         raise DataError(f"data.test_answers: {path} needs two columns, id and {column}.")
     else:
-        table = table.set_axis(["id", column, *table.columns[2:]], axis=1)
-    return {"answers": pd.DataFrame({"id": table["id"], target.name: target.of(table, path)})}
+        id, table = "id", table.iloc[:, :2].set_axis(["id", column], axis=1)
+    return {"answers": pd.DataFrame({"id": table[id], target.name: target.of(table, path)})}

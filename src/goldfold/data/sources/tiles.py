@@ -178,7 +178,7 @@ def _paired(root: str, found: _Found, key: str) -> pd.DataFrame:
     if strays:
         raise DataError(
             f"{key}: {count(len(strays), 'mask has', 'masks have')} no image, first {Path(root) / strays[0]}. "
-            f"{nearest_name(strays[0], images.values())}Add the {noun(len(strays), 'image')}, remove the "
+            f"{nearest_name(strays[0], images.values(), 'the nearest image is')}Add the {noun(len(strays), 'image')}, remove the "
             f"{noun(len(strays), 'mask')}, or correct data.image_pattern and mask_pattern."
         )
     rows = [
