@@ -142,12 +142,13 @@ def test_layouts_that_do_not_fit_are_refused(files: list[str], settings: dict[st
         ("1 0.5 0.5 0.2 0.2 0.9", r"has 6 fields, not 5"),
         ("1,0.5,0.5,0.2,0.2", r"has 1 fields, not 5"),
         (
-            "1 0.1 0.1 0.9 0.1 0.5 0.9",
-            r"has 7 fields, a polygon or points, and source yolo reads boxes alone \(.*\)\. Convert them to boxes, or",
+            "1 0.1 0.1 0.9 0.1 0.5 0.9 1",
+            r"has 8 fields, not 5 \(.*\)\. Correct the file\. An outline has a class, and x and y",
         ),
         ("2 0.5 0.5 0.2 0.2", r"has the class 2, and raw/data\.yaml names 0 cat, 1 dog\. Correct one of them\."),
         ("-1 0.5 0.5 0.2 0.2", r"has the class '-1', not a whole number"),
-        ("1.0 0.5 0.5 0.2 0.2", r"has the class '1\.0', not a whole number"),
+        ("1.5 0.5 0.5 0.2 0.2", r"has the class '1\.5', not a whole number"),
+        ("inf 0.5 0.5 0.2 0.2", r"has the class 'inf', not a whole number"),
         ("dog 0.5 0.5 0.2 0.2", r"has the class 'dog', not a whole number"),
         ("1 0,5 0.5 0.2 0.2", r"has '0,5', not a number\. Write class, .*, with a point in fractions\."),
         ("1 0_5 0.5 0.2 0.2", r"has '0_5', not a number"),
@@ -178,6 +179,109 @@ def test_boxes_in_pixels_are_told_once_for_the_whole_data_set() -> None:
         tables()
     write("raw/b.txt", BOX)
     assert len(tables()["train"]) == 2, "single ones are the policy's"
+
+
+@pytest.mark.parametrize("word", ["1", "1.0", "1.", "1.000000", "1.000000e+00", "+1"])
+def test_a_class_is_a_number_however_it_is_written(word: str) -> None:
+    put("raw/a.jpg")
+    write("raw/a.txt", f"{word} 0.5 0.5 0.25 0.5")
+    assert tables()["train"]["shares"].tolist() == [SHARES]
+
+
+def test_outlines_give_the_boxes_around_them_beside_boxes() -> None:
+    put("raw/a.jpg")
+    write("raw/a.txt", f"{BOX}\n1.000000 0.375 0.5 0.5 0.25 0.625 0.4 0.5 0.75\n")
+    assert tables()["train"]["shares"].tolist() == [f"{SHARES[:-1]},{SHARES[1:]}"]
+
+
+def test_keypoints_are_read_where_their_shape_is_given_and_are_no_outlines() -> None:
+    put("raw/a.jpg")
+    write("raw/a.txt", f"{BOX} 0.4 0.4 2 0.6 0.6 2\n" * 3)
+    with pytest.raises(
+        DataError, match=r"^data\.labels: 3 lines of 11 fields are boxes with 2 points .*kpt_shape: \[2, 3\]"
+    ):
+        tables()
+    write("raw/pose.yaml", "names: [cat, dog]\nkpt_shape: [2, 3]\n")
+    assert tables(names="raw/pose.yaml")["train"]["shares"].tolist() == [f"[{','.join([SHARES[1:-1]] * 3)}]"]
+
+
+def test_a_text_file_without_an_image_and_without_boxes_is_no_label() -> None:
+    put("raw/images/train/a.jpg", "raw/images/val/b.jpg")
+    write("raw/labels/train/a.txt", BOX), write("raw/labels/val/b.txt")
+    for name, text in (
+        ("README", "1 2 3 4 five"),
+        ("notes", "so it is\n"),
+        ("empty", ""),
+        ("train", "images/train/a.jpg"),
+    ):
+        write(f"raw/labels/train/{name}.txt", text)
+    assert tables()["train"]["id"].tolist() == ["train/a", "val/b"]
+    assert tables(labels="raw/labels", train="raw/images")["train"]["id"].tolist() == ["train/a", "val/b"]
+
+
+# --- splits of data.yaml
+
+SPLITS = {
+    "folders": "train: images/a\nval: images/b\ntest: images/t\n",
+    "lists of folders": "train: [images/a, images/b]\nval: images/b\ntest: [images/t]\n",
+    "files of lists": "train: train.txt\nval: [lists/val.txt]\ntest: test.txt\n",
+    "a path": "path: .\ntrain: images/a\nval: images/b\ntest: images/t\n",
+    "a path of another machine": "path: /content/fish\ntrain: images/a/\nval: ./images/b\ntest: images/t\n",
+    "folders of another machine": "train: /content/fish/images/a\nval: C:\\data\\images\\b\ntest: /content/fish/images/t\n",
+    "as Roboflow writes them": "train: ../images/a\nval: ../images/b\ntest: ../images/t\n",
+    "no test images": "train: images/a\nval: images/b\n",
+    "one of train and val": "train: [images/a, images/b]\n",
+}
+
+
+@pytest.mark.parametrize("case", SPLITS)
+def test_the_images_that_data_yaml_names_are_learnt_from(case: str) -> None:
+    for name in ("a/1", "b/2", "c/3", "t/4"):
+        put(f"raw/images/{name}.jpg")
+        write(f"raw/labels/{name}.txt", BOX)
+    write("raw/train.txt", "./images/a/1.jpg\n\n"), write("raw/lists/val.txt", "/content/fish/images/b/2.jpg\n")
+    write("raw/test.txt", "images\\t\\4.jpg\n")
+    write("raw/splits.yaml", f"names: [cat, dog]\n{SPLITS[case]}")
+    found = read("yolo", train="raw", names="raw/splits.yaml")
+    assert found["train"][["id", "path"]].to_numpy().tolist() == [
+        ["a/1", "raw/images/a/1.jpg"],
+        ["b/2", "raw/images/b/2.jpg"],
+    ]
+    n, first = ("1 image", "c/3") if "test:" in SPLITS[case] else ("2 images", "c/3")
+    assert found["notes"]["note"].tolist() == [
+        f"{n} below raw not among train, val and test of raw/splits.yaml: not learnt from, first 'images/{first}.jpg'"
+    ]
+    if "test:" in SPLITS[case]:
+        tests = read("yolo", train="raw", names="raw/splits.yaml", test="raw/splits.yaml")["test"]
+        assert [Path(path).as_posix() for path in tests["path"]] == ["raw/images/t/4.jpg"]
+
+
+def test_what_data_yaml_names_and_is_not_there() -> None:
+    put("raw/train/1.jpg", "raw/val/2.jpg")
+    write("raw/train/1.txt", BOX), write("raw/val/2.txt", BOX)
+    write("s.yaml", "names: [cat, dog]\ntrain: /no/a\nval: /no/b\n")
+    found = read("yolo", train="raw", names="s.yaml")
+    assert found["train"]["id"].tolist() == ["train/1", "val/2"]
+    assert found["notes"]["note"].tolist() == ["s.yaml: train: '/no/a' is not there; all of raw is read in its place"]
+    write("raw/s.yaml", "names: [cat, dog]\ntrain: train\nval: vall\n")
+    with pytest.raises(
+        DataError, match=r"^data\.names: raw/s\.yaml: val: 'vall' is not there \(1 of 2 such\)\. Correct the path"
+    ):
+        read("yolo", train="raw", names="raw/s.yaml")
+    write("raw/s.yaml", "names: [cat, dog]\ntrain: [train, [val]]\n")
+    with pytest.raises(
+        DataError, match=r"train is \['train', \['val'\]\]\. Write a folder, a file with a path a line, or a list"
+    ):
+        read("yolo", train="raw", names="raw/s.yaml")
+    write("raw/t.txt", "train/1.jpg\ntrain/gone.jpg\n"), write("raw/s.yaml", "names: [cat, dog]\ntrain: t.txt\n")
+    assert read("yolo", train="raw", names="raw/s.yaml")["train"]["path"].tolist() == [
+        "raw/train/1.jpg",
+        "raw/train/gone.jpg",
+    ]
+    with pytest.raises(
+        DataError, match=r"^data\.test: raw/t\.txt: 1 images are not there, first .*gone\.jpg\. Restore them"
+    ):
+        read("yolo", train="raw", names="raw/s.yaml", test="raw/t.txt")
 
 
 # --- names

@@ -88,7 +88,7 @@ def about_repeated(train: pd.DataFrame) -> Iterator[str]:
         yield f"{n} of {count(len(two), 'training image')} {are} listed with two classes, first in {next(iter(two))!r}"
 
 
-def about_rare_boxes(train: pd.DataFrame, classes: Iterable[str], n_folds: int) -> Iterator[str]:
+def about_rare_boxes(train: pd.DataFrame, classes: list[str], n_folds: int) -> Iterator[str]:
     """Classes with boxes in fewer training images than there are folds, and what to write to leave them out."""
     if "boxes" not in train:
         return
@@ -100,18 +100,18 @@ def about_rare_boxes(train: pd.DataFrame, classes: Iterable[str], n_folds: int) 
         n = count(len(rare), "class has", "classes have")
         yield (
             f"{n} boxes in fewer images than the {n_folds} folds, first {rare[0]!r} in {count(images[rare[0]], 'image')}: some "
-            f"folds are scored on {noun(len(rare), 'it', 'them')} unlearnt, or not at all"
-            + leaving_out(rare, classes)
+            f"folds are scored on {noun(len(rare), 'it', 'them')} unlearnt, or not at all" + leaving_out(rare, classes)
         )
 
 
-def leaving_out(rare: Iterable[str], classes: Iterable[str]) -> str:
+def leaving_out(rare: list[str], classes: list[str]) -> str:
     """What to write into the config so that boxes of some classes are left out; empty where none would stay."""
     import yaml
 
-    left = [name for name in classes if name not in set(rare)]
+    left = [name for name in classes if name not in rare]
     listed = yaml.safe_dump(left, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
-    return f". To leave them out, write under data: classes: {listed} and on_bad_label: drop" if left else ""
+    them = noun(len(rare), "it", "them")
+    return f". To leave {them} out, write under data: classes: {listed} and on_bad_label: drop" if left else ""
 
 
 def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:

@@ -163,7 +163,9 @@ class Coco(DataBase):
     def _a_folder_each(self) -> "Coco":
         n = 1 if isinstance(self.train, str) else len(self.train)
         if not isinstance(self.images, str) and len(self.images) != n:
-            raise ValueError(f"images has {len(self.images)} folders and train {n} files: name one for each, or one for all")
+            raise ValueError(
+                f"images has {len(self.images)} folders and train {n} files: name one for each, or one for all"
+            )
         return self
 
     @property

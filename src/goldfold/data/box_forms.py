@@ -31,7 +31,11 @@ def _centre(numbers: Numbers) -> Numbers:
     return np.hstack([numbers[:, :2] - numbers[:, 2:] / 2, numbers[:, :2] + numbers[:, 2:] / 2])
 
 
-FORMS: dict[str, Callable[[Numbers], Numbers]] = {CORNERS: lambda numbers: numbers, TOP_LEFT: _top_left, CENTRE: _centre}
+FORMS: dict[str, Callable[[Numbers], Numbers]] = {
+    CORNERS: lambda numbers: numbers,
+    TOP_LEFT: _top_left,
+    CENTRE: _centre,
+}
 """Numbers of each form -> x1, y1, x2, y2."""
 
 
@@ -58,15 +62,14 @@ def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], 
     wrong = _misfits(FORMS[form](given), of)
     if wrong.mean() < SHARE:
         return
-    for other in FORMS:
-        n_other = int(_misfits(FORMS[other](given), of).sum())
-        if other != form and (n_other == 0 or (wrong.mean() > 0.5 and n_other < 0.02 * len(known))):
-            first = given[int(wrong.argmax())].tolist()
-            raise DataError(
-                f"{where}: {int(wrong.sum()):,} of {count(len(known), 'box', 'boxes')} do not fit their images as {form}, "
-                f"which is how they are read, first {first}; as {other} {'all' if n_other == 0 else 'nearly all'} would. "
-                f"Convert them to {form}."
-            )
+    n_of = {other: int(_misfits(FORMS[other](given), of).sum()) for other in FORMS if other != form}
+    fits = [other for other, n in n_of.items() if n == 0 or (wrong.mean() > 0.5 and n < 0.02 * len(known))]
+    if fits:
+        raise DataError(
+            f"{where}: {int(wrong.sum()):,} of {count(len(known), 'box', 'boxes')} do not fit their images as {form}, which is "
+            f"how they are read, first {given[int(wrong.argmax())].tolist()}; as {' or '.join(fits)} they would. Convert them "
+            f"to {form}."
+        )
 
 
 def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
@@ -75,7 +78,8 @@ def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
     far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
     low, high = corners[:, :2], corners[:, 2:]
     within = (corners >= -far).all(axis=1) & (corners <= limits + far).all(axis=1)  # numbers that are none are not
-    return ~(within & (high > low).all(axis=1))
+    sound: NDArray[np.bool_] = within & (high > low).all(axis=1)
+    return np.logical_not(sound)
 
 
 def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:

@@ -63,7 +63,10 @@ def repeated(labels: Sequence[str], boxes: Boxes) -> list[int | None]:
 
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     seen: dict[tuple[Any, ...], int] = {}
-    same = [seen.setdefault((label, *corner), row) for row, (label, corner) in enumerate(zip(labels, corners.tolist(), strict=True))]
+    same = [
+        seen.setdefault((label, *corner), row)
+        for row, (label, corner) in enumerate(zip(labels, corners.tolist(), strict=True))
+    ]
     firsts = [first if first != row else None for row, first in enumerate(same)]
     rest = np.array([row for row in seen.values() if np.isfinite(corners[row]).all()], dtype=np.int64)
     if len(rest) < 2:

@@ -45,7 +45,7 @@ def settle(table: pd.DataFrame, said: pd.DataFrame | None, split: str, leaves_ou
     for _, own in said.groupby(said.groupby("path").cumcount()):
         sizes = table[["path"]].merge(own, on="path", how="left")[["width", "height"]].to_numpy(dtype=float)
         table, notes, wrong = _settled(table, sizes, split, leaves_out)
-        reasons[wrong] = [f"has not the size of its annotation, {w:.0f} x {h:.0f} pixels" for w, h in sizes[wrong]]
+        reasons[wrong] = [f"differs from the size in its annotation, {w:.0f} x {h:.0f} pixels" for w, h in sizes[wrong]]
         if notes:
             return Settled(table, reasons, notes)
     return Settled(table, reasons)
@@ -59,8 +59,8 @@ def _settled(
     known = np.isfinite(sizes).all(axis=1)
     wrong = known & (np.abs(sizes - true) > ROUNDING_PX).any(axis=1)
     swapped = wrong & (np.abs(sizes - true[:, ::-1]) <= ROUNDING_PX).all(axis=1)
-    turns = {row: orientation(table["path"].iloc[row]) for row in np.flatnonzero(swapped)}
-    stored = np.array([turns.get(row, 1) >= 5 for row in range(len(table))], dtype=bool)
+    turns = {int(row): orientation(table["path"].iloc[row]) for row in np.flatnonzero(swapped)}
+    stored = np.array([turns.get(row, 1) >= 5 for row in range(len(table))], dtype=np.bool_)
     wrong &= ~stored
     if wrong.any() and not (leaves_out and wrong.sum() <= known.sum() / 2):
         _refuse(table, sizes, true, wrong, int(known.sum()), split)
@@ -158,9 +158,9 @@ def _refuse(
     (width, height), (w, h) = true[row], sizes[row]
     n = int(wrong.sum())
     raise DataError(
-        f"{split}: {n:,} of {count(n_known, 'image')} {noun(n, 'has', 'have')} not the width and height that "
-        f"{noun(n, 'its annotation says', 'their annotations say')}, first {table['id'].iloc[row]!r} "
-        f"({table['path'].iloc[row]}: {width} x {height} pixels, said {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}"
+        f"{split}: {n:,} of {count(n_known, 'image')} {noun(n, 'differs', 'differ')} from the width and height in "
+        f"{noun(n, 'its annotation', 'their annotations')}, first {table['id'].iloc[row]!r} ({table['path'].iloc[row]}: "
+        f"{width} x {height} pixels, annotated as {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}"
     )
 
 
@@ -173,6 +173,8 @@ def in_words(said: NDArray[np.float64], true: Sizes) -> str:
         return f"{what}: correct them where the boxes fit the images; where the images were turned without their boxes, {ways}."
     if (factor := _factor(said, true)) is not None:
         by, it = f"the factor {factor:g}", "it"
+    elif len(said) == 1:
+        return f"Correct width and height where the boxes fit the image (0 is for a size that is not known), or {ways}."
     elif (wide := _factor(said[:, :1], true[:, :1])) and (high := _factor(said[:, 1:], true[:, 1:])):
         by, it = f"the factors {wide:g} in width and {high:g} in height", "these"
     elif len({*map(tuple, true.tolist())}) == 1:
@@ -181,8 +183,8 @@ def in_words(said: NDArray[np.float64], true: Sizes) -> str:
         by, it = "factors of their own", "these"
     else:
         return (
-            f"{every} by no factor: {ways}, or correct width and height where the boxes fit the images (0 is for a size that "
-            f"is not known)."
+            f"They have no factor in common: {ways}, or correct width and height where the boxes fit the images (0 is for a "
+            f"size that is not known)."
         )
     return f"{every} by {by}: the images were resized without their boxes. Multiply boxes, width and height by {it}, or {ways}."
 
@@ -191,4 +193,6 @@ def _factor(said: NDArray[np.float64], true: Sizes) -> float | None:
     """The number by which all of ``true`` are larger than ``said``, to a pixel, as short as it can be; None if there is none."""
     middle = float(np.median(true / said))
     rounded = (round(middle, digits) for digits in (0, 1, 2, 3, 4, 6))
-    return next((found for found in rounded if bool((np.abs(said * found - true) <= ROUNDING_PX).all()) and found), None)
+    return next(
+        (found for found in rounded if bool((np.abs(said * found - true) <= ROUNDING_PX).all()) and found), None
+    )

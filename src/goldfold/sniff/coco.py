@@ -121,7 +121,8 @@ def _read(tree: Tree, name: str) -> File | None:
 def _are_entries(listed: Any, ids: tuple[str, ...]) -> bool:
     """Whether it is a list of objects whose ids are numbers or text."""
     return isinstance(listed, list) and all(
-        isinstance(entry, dict) and all(isinstance(entry.get(id), int | float | str | None) for id in ids) for entry in listed
+        isinstance(entry, dict) and all(isinstance(entry.get(id), int | float | str | None) for id in ids)
+        for entry in listed
     )
 
 
@@ -228,7 +229,9 @@ def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
     over = [str(entry.get("name")) for entry in entries if not any(entry is other for other in own)]
     if over:
         n = count(len(over), "category", "categories")
-        layout.doubt(f"{n} without a box ({some(over)}), only named as the supercategory of others: no class of the model.")
+        layout.doubt(
+            f"{n} without a box ({some(over)}), only named as the supercategory of others: no class of the model."
+        )
     names = Counter(str(entry.get("name")) for entry in own)
     if twice := [name for name, n in names.items() if n > 1]:
         layout.doubt(f"two categories have one name: {some(twice)}. Rename one.", stops=True)

@@ -87,7 +87,9 @@ def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
         return
     listed = [f"{found}/{name}" for name in files_below(Path(found), SUFFIXES)] if isinstance(found, str) else found
     if listed:
-        layout.data["test"] = Setting(found if isinstance(found, str) else tree.path(names), "images that its test: names")
+        layout.data["test"] = Setting(
+            found if isinstance(found, str) else tree.path(names), "images that its test: names"
+        )
         layout.test = [os.path.relpath(path, tree.root) for path in listed]
         layout.splits["test"] = len(listed)
 

@@ -110,7 +110,12 @@ def _joined(
         )
     numbers, notes = _numbered(files, kept)
     said = [size for file, own in zip(files, tables, strict=True) for size in sizes(file, own)]
-    return table, pd.DataFrame({"name": list(numbers), "id": pd.Series(list(numbers.values()), dtype=object)}), said, notes
+    return (
+        table,
+        pd.DataFrame({"name": list(numbers), "id": pd.Series(list(numbers.values()), dtype=object)}),
+        said,
+        notes,
+    )
 
 
 def _numbered(files: Sequence[File], kept: Sequence[Sequence[Entry]]) -> tuple[dict[str, Any], list[str]]:

@@ -106,11 +106,12 @@ def listed(file: File) -> pd.DataFrame:
     if not entries:
         raise DataError(f"{file.path} lists no images. Name a COCO file with images.")
     numbers = distinct([entry.get("id") for entry in entries], "id", "images", file.path)
-    written = [entry.get("file_name") for entry in entries]
-    for number, name in enumerate(written):
+    written = list[str]()
+    for number, name in enumerate(entry.get("file_name") for entry in entries):
         if not isinstance(name, str) or not name.strip():
             raise DataError(f"{file.path}: entry {number + 1} of 'images' has the file_name {name!r}. Give it one.")
-    names = located([name.strip() for name in written], file.images, file.path)
+        written.append(name.strip())
+    names = located(written, file.images, file.path)
     distinct(names, "file_name", "images", file.path)
     return pd.DataFrame(
         {

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from goldfold.data.files import SUFFIXES, files_below, inside, without_suffix
 
-ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*/|[A-Za-z]:[\\/]|[\\/]")
+ORIGIN = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*/|[A-Za-z]:[\\/]|[\\/])")
 """What an absolute path or an address begins with."""
 
 

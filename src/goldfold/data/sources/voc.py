@@ -1,6 +1,6 @@
 """Boxes in Pascal VOC's XML beside a folder of images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -143,27 +143,28 @@ def _sizes(table: pd.DataFrame, found: Sequence[Annotation | None]) -> pd.DataFr
 def _notes(found: Sequence[Annotation | None], one_based: bool, difficult: str) -> list[str]:
     """Doubts about difficult objects, and about where pixels are counted from."""
     there = [of for of in found if of is not None]
-    n_hard = sum(thing.is_difficult for of in there for thing in of.objects)
-    notes = []
-    if n_hard and difficult == "keep":
-        notes.append(
-            f"{count(n_hard, 'object is', 'objects are')} marked difficult and learnt from as others are; data.difficult: drop "
-            f"leaves them out"
-        )
-    elif n_hard:
-        n_alone = sum(bool(of.objects) and all(thing.is_difficult for thing in of.objects) for of in there)
-        notes.append(f"{count(n_hard, 'difficult object')} left out; {count(n_alone, 'image')} had no others")
-    starts = np.array([min(thing.corners[:2]) for of in there for thing in of.objects])
-    n_zero, n_one = int((starts == 0).sum()), int((starts == 1).sum())
-    ends = sum(
-        thing.corners[2] == of.size[0] or thing.corners[3] == of.size[1]
-        for of in there if of.size is not None for thing in of.objects
-    )  # fmt: skip
+    return [*_about_difficult(there, difficult), *_about_first_pixel(there, one_based)]
+
+
+def _about_difficult(found: Sequence[Annotation], difficult: str) -> Iterator[str]:
+    n = sum(thing.is_difficult for of in found for thing in of.objects)
+    if n and difficult == "keep":
+        are = count(n, "object is", "objects are")
+        yield f"{are} marked difficult and learnt from as others are; data.difficult: drop leaves them out"
+    elif n:
+        n_alone = sum(bool(of.objects) and all(thing.is_difficult for thing in of.objects) for of in found)
+        yield f"{count(n, 'difficult object')} left out; {count(n_alone, 'image')} had no others"
+
+
+def _about_first_pixel(found: Sequence[Annotation], one_based: bool) -> Iterator[str]:
+    boxes = [(thing.corners, of.size) for of in found for thing in of.objects]
+    n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
+    n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)
     if one_based and n_zero:
-        notes.append(f"{count(n_zero, 'box begins', 'boxes begin')} at 0, and data.one_based says that pixels count from 1: set it to false")
-    if not one_based and not n_zero and n_one >= FEWEST and ends >= FEWEST:
-        notes.append(
-            f"no box begins at 0, {n_one} begin at 1 and {ends} end at the last pixel: these files seem to count pixels from 1; "
-            f"set data.one_based: true"
+        begin = count(n_zero, "box begins", "boxes begin")
+        yield f"{begin} at 0, and data.one_based says that pixels count from 1: set it to false"
+    if not one_based and not n_zero and min(n_one, n_last) >= FEWEST:
+        yield (
+            f"no box begins at 0, {n_one} begin at 1 and {n_last} end at the last pixel: these files seem to count pixels from "
+            f"1; set data.one_based: true"
         )
-    return notes

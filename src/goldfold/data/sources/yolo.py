@@ -84,7 +84,8 @@ def _tests(test: str, train: str) -> list[tuple[str, str]]:
     root = os.path.abspath(train)
     names = [(os.path.relpath(path, root) if _is_below(path, root) else os.path.basename(path)) for path in found]
     return [
-        (_without(without_suffix(Path(name).as_posix()), "images"), path) for name, path in zip(names, found, strict=True)
+        (_without(without_suffix(Path(name).as_posix()), "images"), path)
+        for name, path in zip(names, found, strict=True)
     ]
 
 
@@ -132,7 +133,10 @@ def _chosen(
     every = {id for id, _ in images}
     own = [(id, path) for id, path in images if os.path.abspath(path) in named.images]
     lost = [os.path.relpath(path, train) if _is_below(path, os.path.abspath(train)) else path for path in named.missing]
-    own += [(_without(without_suffix(Path(name).as_posix()), "images"), path) for name, path in zip(lost, named.missing, strict=True)]
+    own += [
+        (_without(without_suffix(Path(name).as_posix()), "images"), path)
+        for name, path in zip(lost, named.missing, strict=True)
+    ]
     ids = {id for id, _ in own}
     folders = set() if named.lists else {str(PurePosixPath(id).parent) for id in ids}
     orphans = {id for id in files if id not in every and str(PurePosixPath(id).parent) in folders}

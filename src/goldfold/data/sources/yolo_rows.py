@@ -50,6 +50,7 @@ def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[
     """
     rows = [None if file is None else _rows(file, how, refuse) for file in files]
     flat = [row for own in rows for row in own or []]
+    _refuse_keypoints([row.numbers for row in flat if row.is_outline])
     beyond = [bool(np.max(np.abs(row.numbers)) > 1) for row in flat]
     if sum(beyond) > len(beyond) / 2:
         raise DataError(
@@ -57,7 +58,6 @@ def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[
             f"{flat[beyond.index(True)].numbers}. YOLO's boxes are shares of the image's width and height, from 0 to 1; divide "
             f"pixels by them."
         )
-    _refuse_keypoints([row.numbers for row in flat if row.is_outline and len(row.numbers) + 1 != how.n_pose])
     plain = [row.numbers for row in flat if not row.is_outline]
     refuse_other_form(plain, [(1, 1)] * len(plain), CENTRE, "data.labels")
     return [

@@ -58,7 +58,9 @@ def learnt(names: str, train: str) -> Learnt:
     found = {(key, entry): _place(entry, bases) for key, own in entries.items() for entry in own}
     lost = [(key, entry) for (key, entry), place in found.items() if place is None]
     if len(lost) == len(found):
-        return Learnt(notes=[f"{names}: {lost[0][0]}: {lost[0][1]!r} is not there; all of {train} is read in its place"])
+        return Learnt(
+            notes=[f"{names}: {lost[0][0]}: {lost[0][1]!r} is not there; all of {train} is read in its place"]
+        )
     if lost:
         raise DataError(
             f"data.names: {names}: {lost[0][0]}: {lost[0][1]!r} is not there ({len(lost)} of {len(found)} such). Correct the "
@@ -81,9 +83,12 @@ def _below(every: Named, names: str, train: str, content: dict[str, Any], bases:
         if (place := _place(entry, bases)) is not None:
             tests.add(_named(place, bases))
     rest = {root + name for name in files_below(Path(train), SUFFIXES)} - set(every.images) - set(tests.images)
-    n = count(len(rest), "image")
-    notes = [f"{n} below {train} not among train, val and test of {names}: not learnt from, first {min(rest)[len(root):]!r}"]
-    return Learnt(every, notes if rest else [])
+    if not rest:
+        return Learnt(every)
+    n, first = count(len(rest), "image"), min(rest)[len(root) :]
+    return Learnt(
+        every, [f"{n} below {train} not among train, val and test of {names}: not learnt from, first {first!r}"]
+    )
 
 
 def tested(path: str, train: str) -> list[str] | str:
@@ -106,7 +111,9 @@ def tested(path: str, train: str) -> list[str] | str:
             raise DataError(f"data.test: {path}: test: {entry!r} is not there. Correct the path.")
         found.add(_named(place, bases))
     if found.missing:
-        raise DataError(f"data.test: {path}: {len(found.missing)} images are not there, first {found.missing[0]}. Restore them.")
+        raise DataError(
+            f"data.test: {path}: {len(found.missing)} images are not there, first {found.missing[0]}. Restore them."
+        )
     if not found.images:
         raise DataError(f"data.test: {path} names no test images. Name a folder, or a file with a path a line.")
     return list(found.images.values())
@@ -116,7 +123,9 @@ def _entries(value: Any, names: str, key: str) -> list[str]:
     """The paths of a key: a text, or a list of texts."""
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(entry, str) and entry.strip() for entry in listed):
-        raise DataError(f"data.names: {names}: {key} is {value!r}. Write a folder, a file with a path a line, or a list of these.")
+        raise DataError(
+            f"data.names: {names}: {key} is {value!r}. Write a folder, a file with a path a line, or a list of these."
+        )
     return [entry.strip() for entry in listed]
 
 
@@ -139,7 +148,12 @@ def _place(entry: str, bases: Sequence[Path]) -> Path | None:
     n_up = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
     starts = range(len(parts)) if is_elsewhere else range(n_up + 1)
     return next(
-        (place for start in starts for base in bases if parts[start:] and (place := base.joinpath(*parts[start:])).exists()),
+        (
+            place
+            for start in starts
+            for base in bases
+            if parts[start:] and (place := base.joinpath(*parts[start:])).exists()
+        ),
         None,
     )
 
