@@ -536,6 +536,16 @@ def test_a_fold_s_list_holds_all_that_its_training_depends_on(task: str, data: d
     assert tests[cached].isna().all().all(), "test images have no masks"
 
 
+@pytest.mark.parametrize(("task", "data", "name"), [("detection", COCO, "boxes"), ("segmentation", MASKS, "mask")])
+def test_copies_with_two_targets_are_left_out_or_refused(task: str, data: dict[str, Any], name: str) -> None:
+    Path("raw/images/im05.png").write_bytes(Path("raw/images/im01.png").read_bytes())
+    with pytest.raises(DataError, match=rf"1 group of copies with more than one label: train 'im01' is '{name} 1'"):
+        made(task, {**data, "on_two_labels": "fail"})
+    lost = made(task, {**data, "on_two_labels": "quarantine"})["quarantine"]
+    reason = "its copies have 2 labels, see cluster 0 of duplicates.csv"
+    assert dict(zip(lost["id"], lost["reason"], strict=True)) == dict.fromkeys(("im01", "im05"), reason)
+
+
 # --- pseudo masks of another image
 
 

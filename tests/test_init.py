@@ -571,6 +571,66 @@ def test_flawed_masks() -> None:
     assert "masks are JPEG, whose compression smears values" in texts(init())
 
 
+def painted(picture: np.ndarray, *colours: tuple[int, int, int]) -> np.ndarray:
+    """The mask with a colour for each value."""
+    return np.array(colours, np.uint8)[picture]
+
+
+def test_colours_of_all_masks_are_listed_to_be_named() -> None:
+    images("images", numbered("im", 70))
+    for number in range(70):
+        values = mask(0, 1, 2) if number == 68 else mask(0, 1)
+        write_mask(f"masks/im{number:02d}.png", painted(values, (0, 0, 0), (255, 0, 0), (9, 9, 9)))
+    found = init()
+    assert found["values"]["data"]["mask_values"] == {"class_1": "#ff0000", "class_2": "#090909"}
+    assert found["classes"] == {"class_1": 70, "class_2": 1}, "also the colour of a mask that no sample has"
+    assert found["facts"]["colours"] == (
+        "#000000 49.76% in 70 masks, #ff0000 49.76% in 70 masks, #090909 0.48% in 1 mask"
+    )
+    assert "2 colours are classes: name them in data.mask_values." in texts(found)
+    assert "black, 49.76% of the pixels, is no class of data.mask_values, so it is the background" in texts(found)
+
+
+@pytest.mark.parametrize(
+    ("palettes", "data", "said"),
+    [
+        ([(255, 255, 255, 0, 0, 0)], {"mask_values": "nonzero"}, ""),
+        ([(0, 0, 0, 255, 0, 0, 0, 0, 255)], {"mask_values": "nonzero"}, "all masks share one palette"),
+        ([(0, 0, 0, 255, 0, 0), (0, 0, 0, 0, 0, 255)],
+         {"mask_values": {"class_1": "#0000ff", "class_2": "#ff0000"}, "mask_palette": "colour"},
+         "the palettes of the masks differ: entry 1 is #ff0000 in masks/im00.png and #0000ff in masks/im01.png; the masks are "
+         "read by colour."),
+    ],
+)  # fmt: skip
+def test_palettes_of_masks(palettes: list[tuple[int, ...]], data: dict[str, Any], said: str) -> None:
+    images("images", numbered("im", 8))
+    for number in range(8):
+        write_mask(f"masks/im{number:02d}.png", mask(0, 1))
+        picture = Image.frombytes("P", (32, 24), mask(0, 1).tobytes())
+        picture.putpalette(palettes[number % len(palettes)])
+        picture.save(f"raw/masks/im{number:02d}.png")
+    found = init()
+    chosen = {key: found["values"]["data"].get(key) for key in ("mask_values", "mask_palette")}
+    assert chosen == {"mask_palette": None, **data}
+    assert said in texts(found)
+    first_jobs()
+
+
+def test_smeared_masks_of_a_format_without_loss() -> None:
+    images("images", numbered("im", 8))
+    clean = Image.fromarray(np.kron(np.array([[0, 0, 0], [0, 255, 0]], np.uint8), np.ones((12, 11), np.uint8))[:, :32])
+    for number in range(8):
+        write_mask(
+            f"masks/im{number:02d}.png", np.asarray(clean.resize((20, 15)).resize((32, 24), Image.Resampling.BICUBIC))
+        )
+    found = init()
+    data = found["values"]["data"]
+    assert (data["mask_values"], data["unlisted_values"]) == ({"foreground": 255}, "nearest")
+    assert "they are smeared, most likely by" in texts(found)
+    assert "Nearest clean values: 0, 255. data.unlisted_values: nearest takes" in texts(found)
+    first_jobs()
+
+
 def groups_table(name: str, ids: Sequence[str], *columns: str) -> None:
     table(name, [("id", *columns), *((id, *(f"g{n // 3}" for _ in columns)) for n, id in enumerate(ids))])
 

@@ -17,7 +17,7 @@ from goldfold.data import colours
 from goldfold.data.cache import CachedImages, build
 from goldfold.data.decode import Undecodable
 from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import decode_mask, resize_mask, values_in, write_mask
+from goldfold.data.masks import by_colour, decode_mask, resize_mask, values_in, write_mask
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
 
@@ -49,12 +49,13 @@ def test_a_colour_mask_is_decoded_to_numbers(suffix: str, mode: str) -> None:
     assert values_in(mask) == dict.fromkeys(sorted(mask.ravel().tolist()), 1)
 
 
-def test_a_palette_is_read_by_its_index_even_where_its_colours_are_classes() -> None:
+def test_a_palette_is_decoded_to_its_index_and_to_its_colours_where_these_are_asked_for() -> None:
     picture = Image.new("P", (2, 1))
     picture.putpalette([255, 0, 0, 0, 0, 255])
     picture.putdata([1, 0])
     picture.save("m.png")
     assert decode_mask("m.png").tolist() == [[1, 0]]
+    assert decode_mask(by_colour("m.png")).tolist() == [[BLUE, RED]]
 
 
 def test_a_photograph_is_no_mask() -> None:

@@ -126,7 +126,9 @@ def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
     from goldfold.data.mask_table import smears_of
 
     rule = task["mask_values"]
-    if (rule == "nonzero" or task.get("unlisted_values") == "nearest") and (found := smears_of(train["mask"])) is not None:
+    if (rule == "nonzero" or task.get("unlisted_values") == "nearest") and (
+        found := smears_of(train["mask"])
+    ) is not None:
         done = (
             "data.mask_values: nonzero takes smears for foreground; save them with the clean values alone, or name these and "
             "set data.unlisted_values: nearest (source: masks)"

@@ -48,7 +48,9 @@ def _number(value: Written) -> int:
 
 def numbers_of(mask_values: Any) -> Any:
     """``mask_values`` with the number that each value has inside goldfold."""
-    return {name: _number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
+    return (
+        {name: _number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
+    )
 
 
 def _is_colour(value: Written) -> bool:

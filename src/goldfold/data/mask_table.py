@@ -84,7 +84,8 @@ class Masks:
         """Counts of all of them together, as they are read."""
         pairs = zip(map(mask_values.parsed_edges, self.found["edges"]), self.palettes, strict=True)
         return summed(
-            own if palette is None or self.by_index else palettes.edges_by_colour(own, palette) for own, palette in pairs
+            own if palette is None or self.by_index else palettes.edges_by_colour(own, palette)
+            for own, palette in pairs
         )
 
     def flaws(self, allowed: set[int] | None, to_nearest: bool = False) -> list[str]:
@@ -93,7 +94,13 @@ class Masks:
         records = zip(self.found.to_dict("records"), self.contents, self.sizes, self.has, strict=True)
         return [
             mask_values.flaw(
-                mask, content, size, allowed, self.smears, to_nearest and not own & set(content), self.rule.values == "nonzero"
+                mask,
+                content,
+                size,
+                allowed,
+                self.smears,
+                to_nearest and not own & set(content),
+                self.rule.values == "nonzero",
             )
             if there
             else ""
@@ -123,7 +130,9 @@ def _refuse_colours(files: Sequence[palettes.Used], rule: Rule) -> None:
     for value in ignored(rule.ignore):
         if value >= colours.FIRST and rule.values != "nonzero":
             index = palettes.index_of(files, value)
-            instead = f"write {index}, its entry in the palette" if index is not None else "no palette has it; remove it"
+            instead = (
+                f"write {index}, its entry in the palette" if index is not None else "no palette has it; remove it"
+            )
             raise DataError(
                 f"data.ignore_value: {colours.written(value)} is a colour, and data.mask_values are numbers, which in these "
                 f"masks are entries of a palette: {instead}."
@@ -133,7 +142,6 @@ def _refuse_colours(files: Sequence[palettes.Used], rule: Rule) -> None:
 def values_json(contents: Sequence[Contents]) -> list[str]:
     """The column ``mask_values`` of the manifest."""
     return [json.dumps(content) for content in contents]
-
 
 
 def smears_of(names: Sequence[str]) -> Smears | None:

@@ -6,7 +6,6 @@ its grey values. By index it has the index, which means the same in all files on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,4 +173,3 @@ def _ways_out(files: Sequence[Used]) -> str:
 
 def _hex(colour: int) -> str:
     return f"#{colour:06x}"
-

@@ -48,7 +48,9 @@ def settle(seen: Sequence[Seen]) -> tuple[dict[str, Setting], list[Doubt]]:
         settings["mask_palette"] = Setting("index" if by_index else "colour", "see the doubts")
     else:
         if by_index:
-            doubts.append(Doubt("all masks share one palette, so their values are its entries' numbers, not its colours."))
+            doubts.append(
+                Doubt("all masks share one palette, so their values are its entries' numbers, not its colours.")
+            )
     for one in seen:
         if one.palette is not None and not by_index:
             one.counts = edges_by_colour(one.counts, one.palette)
@@ -84,7 +86,11 @@ def in_words(seen: Sequence[Seen], of: Mapping[int, float]) -> str:
 def doubts(seen: Sequence[Seen], of: Mapping[int, float]) -> list[Doubt]:
     """That colours have no names yet, that they are many, and that black is taken for the background."""
     n = len(of) - (0 in of)
-    found = [Doubt(f"{count(n, 'colour')} {noun(n, 'is a class', 'are classes')}: name {noun(n, 'it', 'them')} in data.mask_values.")]
+    found = [
+        Doubt(
+            f"{count(n, 'colour')} {noun(n, 'is a class', 'are classes')}: name {noun(n, 'it', 'them')} in data.mask_values."
+        )
+    ]
     if n > MOST_UNNAMED or any(one.n_colours for one in seen):
         text = f"{count(n, 'colour')} in {count(len(seen), 'mask')}: a mask has one a class. Are these photographs?"
         found.append(Doubt(text, stops=any(one.n_colours for one in seen)))

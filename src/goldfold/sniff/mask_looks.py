@@ -158,7 +158,7 @@ def _smeared(seen: list[Seen], smears: Smears, doubts: list[Doubt]) -> Looks:
         )
     )
     own = [value for value in smears.clean if value]
-    rule = {name: value for name, value in zip(_names(len(own)), own, strict=True)}
+    rule = dict(zip(_names(len(own)), own, strict=True))
     settings = {
         "mask_values": Setting(mask_colours.written(rule), "the values that fill regions; name them"),
         "unlisted_values": Setting("nearest", "the others are smears at the regions' edges"),
@@ -172,7 +172,7 @@ def _of_colours(seen: list[Seen], doubts: list[Doubt]) -> Looks:
     """A colour a class."""
     shares = mask_colours.shares(seen)
     own = [number for number in shares if number]
-    rule = {name: number for name, number in zip(_names(len(own)), own, strict=True)}
+    rule = dict(zip(_names(len(own)), own, strict=True))
     doubts += mask_colours.doubts(seen, shares)
     settings = {"mask_values": Setting(mask_colours.written(rule), "all colours that were found; name them")}
     n_of = {name: sum(number in one.counts for one in seen) for name, number in rule.items()}
