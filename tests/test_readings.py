@@ -194,7 +194,7 @@ def test_levels_of_nested_class_folders(paths: list[str], level: int | str, grou
     assert (found.data["group_level"].value if "group_level" in found.data else None) == group
 
 
-def test_pieces_of_an_archive_and_tiles_are_no_classes() -> None:
+def test_pieces_of_an_archive_are_no_classes() -> None:
     tree = touch("images_001/a.jpg", "images_001/b.jpg", "images_002/c.jpg")
     assert list(folders.sniff(tree, [])) == []
 

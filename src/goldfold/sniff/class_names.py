@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from goldfold.data.files import SUFFIXES as IMAGES
 from goldfold.runtime.errors import DataError
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import plain
 
 CODE = re.compile(r"\d+|n\d{8}")
-WORDS = ("class", "label", "categor", "name", "breed", "species", "synset", "mapping", "index")
+WORDS = ("class", "label", "categor", "name", "breed", "species", "synset", "mapping")
 SUFFIXES = (".csv", ".tsv", ".json", ".yaml", ".yml", ".txt", ".names")
 LARGEST = 10_000_000
 
@@ -34,6 +35,8 @@ def find(tree: Tree, labels: Iterable[str], *used: str) -> tuple[str, dict[str, 
             names = named(pd.Series(listed, dtype=str, name="label"), str(tree.root / name))
         except (DataError, ValueError):
             continue
+        if any(suffix in called.lower() for called in names for suffix in IMAGES):
+            continue  # a list of images
         return name, dict(zip(listed, names.tolist(), strict=True))
     return None
 

@@ -12,11 +12,11 @@ from goldfold.sniff.columns import Columns, columns_of, separator_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.label_counts import tally
 from goldfold.sniff.tables import Match, Table, without_ending
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import plain, split_in, split_of
 
-LIKELIHOOD, OF_NUMBERS = 0.7, 0.58
-"""Where a table has numbers that no file names, class folders say more."""
+LIKELIHOOD, OF_FOLDERS = 0.7, 0.4
+"""Where a table has but numbers for the folders that the images lie in, class folders say more."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
@@ -102,8 +102,16 @@ def _name_classes(tree: Tree, table: Table, layout: Layout) -> None:
         name, names = found
         layout.data["class_names"] = Setting(tree.path(name), "names for the numbers")
         layout.classes = {names[label]: n for label, n in layout.classes.items()}
-    elif not table.has_header and all(map(str.isdigit, layout.classes)):
-        layout.likelihood = OF_NUMBERS
+    elif all(map(str.isdigit, layout.classes)) and _are_folders(table, str(layout.data["label_column"].value)):
+        layout.likelihood = OF_FOLDERS
+
+
+def _are_folders(table: Table, column: str) -> bool:
+    """Whether there is one folder of images for each label, and one label for each folder."""
+    assert table.match is not None
+    labels = table.values(column)
+    pairs = {(labels[row], base(parent(image))) for row, image in table.match.images.items()}
+    return len({label for label, _ in pairs}) == len({folder for _, folder in pairs}) == len(pairs) > 1
 
 
 def _named(table: Table) -> str:

@@ -27,6 +27,7 @@ class NameList:
     name: str
     split: str
     images: tuple[str, ...]
+    """Empty where lines name images without their folders."""
 
 
 def applied(tree: Tree, layout: Layout, root: str, label_of: Callable[[str], str]) -> Layout:
@@ -42,8 +43,8 @@ def applied(tree: Tree, layout: Layout, root: str, label_of: Callable[[str], str
     layout.roles |= {entry.name: LIST for entry in found}
     if "test" in layout.splits or len(layout.data["train"].why.split("pooled")) > 1:
         return layout
-    train = [entry for entry in found if entry.split in ("train", "val")]
-    test = [entry for entry in found if entry.split == "test"]
+    train = [entry for entry in found if entry.split in ("train", "val") and entry.images]
+    test = [entry for entry in found if entry.split == "test" and entry.images]
     named = {image for entry in train for image in entry.images}
     if not train or not named < set(layout.train):
         return layout
@@ -84,9 +85,16 @@ def name_lists(tree: Tree, root: str) -> Iterator[NameList]:
         images = _images(
             tree, [line.strip() for line in lines if line.strip()], stems, (root, parent(name), parent(root))
         )
-        if images:
+        if images or _name_bare(tree, lines):
             found.append(NameList(name, split, tuple(images)))
     yield from sorted(found, key=lambda entry: (ORDER.index(entry.split), entry.name))
+
+
+def _name_bare(tree: Tree, lines: list[str]) -> bool:
+    """Whether most lines begin with the name of an image, without its folder."""
+    tried = spread([line for line in lines if line.strip()], N_TRIED)
+    named = sum(without_suffix(re.split(r"[,;\s]", line.strip())[0]) in tree.stems for line in tried)
+    return bool(tried) and named > ENOUGH * len(tried)
 
 
 def _images(tree: Tree, lines: list[str], stems: dict[str, str], folders: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from goldfold.sniff.roles import DOCUMENTATION, Roles, documents, roles
 from goldfold.sniff.tables import Table, tables_of
 from goldfold.sniff.walk import Tree
 
-Proposer = Callable[[Tree, list[Table]], Layout | None | Iterable[Layout]]
+Proposer = Callable[[Tree, list[Table]], Layout | Iterable[Layout] | None]
 PROPOSERS: dict[str, Proposer] = {
     "coco": coco.sniff,
     "voc": voc.sniff,
@@ -94,7 +94,7 @@ def _proposed(tree: Tree, stack: stacks.Stacks | None) -> tuple[list[Table], lis
     return tables, sorted(readings, key=lambda reading: reading.rank, reverse=True)
 
 
-def _layouts(proposed: Layout | None | Iterable[Layout]) -> Iterator[Layout]:
+def _layouts(proposed: Layout | Iterable[Layout] | None) -> Iterator[Layout]:
     if isinstance(proposed, Layout):
         yield proposed
     elif proposed is not None:

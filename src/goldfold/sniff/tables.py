@@ -241,7 +241,8 @@ def _scattered(column: str, values: list[str], tree: Tree) -> Match | None:
         found = {image for _, image in _candidates(value, tree)} if value else set()
         if "/" in value.replace("\\", "/") or len(found) > 1:
             return None
-        images.update({row: image for image in found})
+        if found:
+            images[row] = next(iter(found))
     missing = [value for row, value in enumerate(values) if row not in images]
     return Match(column, common(images.values()), images, missing)
 
