@@ -132,7 +132,7 @@ def _folds(layout: Layout) -> tuple[int, Values]:
         column = layout.data["fold_column"].value
         why = f"the values of column {column!r}"
         return layout.n_folds, {"splitter": Setting("predefined", why), "n_folds": Setting(layout.n_folds, why)}
-    counts = layout.images_of
+    counts = layout.images_of if layout.limits_folds else {}
     smallest = min(counts, key=lambda name: counts[name]) if counts else ""
     limits = [(N_FOLDS, "each model learns from four fifths; 3 take little more than half the time")]
     limits += [(counts[smallest], f"class {smallest!r} has {count(counts[smallest], 'image')}")] if counts else []

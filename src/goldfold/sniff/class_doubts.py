@@ -1,13 +1,14 @@
 """What is odd about the classes of labels or boxes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from unicodedata import normalize
 
 from goldfold.data.classes import one_number
-from goldfold.runtime.words import count
+from goldfold.runtime.words import count, noun
 from goldfold.sniff.choices import IMBALANCED, N_FOLDS, metric
-from goldfold.sniff.found import Doubt, Layout, by_count, some
+from goldfold.sniff.found import MANY, Doubt, Layout, by_count, some
 from goldfold.sniff.words import NO_LABELS, plain
+from goldfold.sniff.written import inline
 
 MOST_GRADES = 7
 """More numbers than these are no grades."""
@@ -85,6 +86,9 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
 def _small(layout: Layout) -> Iterator[Doubt]:
     """Classes with fewer images than folds."""
     counts = layout.images_of
+    if not layout.limits_folds:
+        yield from _rare(counts)
+        return
     single = [name for name, n in counts.items() if n == 1]
     if single:
         yield Doubt(
@@ -97,6 +101,19 @@ def _small(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(
             f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
             f"all: add images, or merge or remove the class."
+        )
+
+
+def _rare(counts: Mapping[str, int]) -> Iterator[Doubt]:
+    """Classes of boxes that are in fewer images than there are folds, with the lines that leave them out."""
+    rare = [name for name, n in by_count(counts)[::-1] if n < N_FOLDS]
+    kept = sorted(set(counts) - set(rare))
+    if rare:
+        way = f"to leave {noun(len(rare), 'it', 'them')} out, paste below data: `classes: {inline(kept)}`, `on_bad_label: drop`"
+        numbers = ", ".join(f"{name} {counts[name]}" for name in rare[:MANY])
+        yield Doubt(
+            f"{count(len(rare), 'class', 'classes')} in fewer than {N_FOLDS} images ({numbers}): scores of such say little"
+            f"{f'; {way}' if kept else ''}."
         )
 
 

@@ -17,6 +17,8 @@ FEW_GROUPS = 5
 """As many as there are folds, mostly."""
 FEW = 20
 """Labels there may always be, however few the rows."""
+FEW_ROWS = 5
+"""In more rows, values of which each is there once are no labels."""
 MANY_WORDS = 1000
 """Labels of which it is looked at whether they are several in one."""
 MOST_KINDS = 100
@@ -191,7 +193,9 @@ def _may_be_label(table: Table, column: str) -> bool:
     kinds = set(values)
     if (mark := separator_of(values)) is not None:
         return not _are_numbers(kinds) and len({part for kind in kinds for part in kind.split(mark)}) < len(values)
-    if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW) or len(kinds) == len(values) > FEW:
+    if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW):
+        return False
+    if len(kinds) == len(values) > (FEW if plain(column) in LABELS else FEW_ROWS):
         return False
     if sum(RUN_LENGTHS.fullmatch(value) is not None for value in kinds) > len(kinds) / 2:
         return False

@@ -1,46 +1,158 @@
 """Class folders, flat or in splits."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from goldfold.data.files import without_suffix
 from goldfold.data.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 from goldfold.runtime.words import count
+from goldfold.sniff import lists
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base
-from goldfold.sniff.words import IMAGES, is_masks, plain, split_of
+from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
-LIKELIHOOD = 0.6
+LIKELIHOOD, UNLIKELIER = 0.6, 0.54
 """What there is to read beside images is likelier to hold the labels."""
+OF_DIGITS = 0.6
+"""Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
+FEWEST_GROUPS = 10
+"""Fewer such folders are views rather than patients."""
+PART = re.compile(
+    r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE
+)
+"""Name of a folder of some of the images."""
 
 
-def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """One folder a class."""
+@dataclass(frozen=True)
+class Level:
+    """Which folders are the classes, and which are groups."""
+
+    value: int | str
+    why: str
+    group: int | None = None
+
+
+def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
+    """One folder per class; where folders are nested, the likeliest level and the next."""
     top = tree.inmost()
     splits = _splits(tree, top)
     start = _start(tree, top, splits)
     root = tree.inmost(start)
     classes = [child for child in tree.children(root) if child not in splits.values()]
-    if len(classes) < 2 or all(_is_part(base(name)) for name in classes):
-        return None
+    if len(classes) < 2 or all(_is_part(base(name)) for name in classes) or any(_has_masks(tree, c) for c in classes):
+        return
+    if all(PART.fullmatch(base(name)) for name in classes) and len(classes) > 1:
+        return  # images_001/, images_002/: pieces of a large archive
     pooled = _pooled(tree, top, splits, start == root)
-    train = [image for name in classes for image in tree.images(name)]
-    counts = Counter({base(name): tree.n_images[name] for name in classes})
+    roots = [root, splits["val"]] if pooled else [root]
+    for place, level in enumerate(_levels(tree, root, classes)):
+        layout = _layout(tree, top if pooled else root, roots, classes, level)
+        layout.likelihood = UNLIKELIER if place else LIKELIHOOD
+        if pooled:
+            _say_pooled(tree, layout, splits["val"])
+        elif "val" in splits:
+            layout.doubt(
+                f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools "
+                f"folders called train and val where nothing but test lies beside them. Rename or move, and name their folder "
+                f"as data.train."
+            )
+        _doubt_strays(tree, layout, root, splits)
+        label_of = partial(_label, root=root, level=level)
+        yield lists.applied(tree, _with_pools(tree, layout, splits), root, label_of)
+
+
+def _has_masks(tree: Tree, folder: str) -> bool:
+    """Whether a folder is a tile, with images and their masks in it, and no class."""
+    names = [base(child) for child in tree.children(folder)]
+    stems = {without_suffix(image) for image in tree.folders[folder].images}
+    if sum((end := MASK_END.match(stem)) is not None and end.group(1) in stems for stem in stems) * 3 > len(stems) > 0:
+        return True
+    return any(map(is_masks, names)) and any(plain(name) in IMAGES for name in names)
+
+
+def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level: Level) -> Layout:
+    """The images of class folders, at a level."""
+    own: dict[str, list[str]] = {root: tree.images(root) for root in roots[1:]}
+    own[roots[0]] = sorted(image for name in classes for image in tree.images(name))
+    labels = [_label(image, root, level) for root, images in own.items() for image in images]
+    n_parts = max((name.count("/") + 1 for name in labels), default=1)
+    what = "one folder per class" if n_parts == 1 else f"one folder per class, {n_parts} levels deep"
     layout = Layout(
-        source="folder", task="classification", title="one folder a class", likelihood=LIKELIHOOD,
-        data={"train": Setting(tree.path(root), "one sub-folder a class")},
-        train=train, splits={}, classes=counts,
+        source="folder", task="classification", title=what, likelihood=LIKELIHOOD,
+        data={"train": Setting(tree.path(train), "one sub-folder per class")},
+        train=[image for images in own.values() for image in images], splits={}, classes=dict(Counter(labels)),
     )  # fmt: skip
-    if pooled:
-        _pool(tree, layout, top, splits)
-    elif "val" in splits:
-        layout.doubt(
-            f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools folders "
-            f"called train and val where nothing but test lies beside them. Rename or move, and name their folder as data.train."
-        )
     layout.splits = {"train": len(layout.train)}
-    _doubt_strays(tree, layout, root, splits)
-    return _with_pools(tree, layout, splits)
+    if level.value != "leaf" or n_parts > 1:
+        layout.data["class_level"] = Setting(level.value, level.why)
+        layout.doubt(level.why + ": see data.class_level.")
+    if level.group is not None:
+        groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
+        layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
+        layout.n_groups = len(groups)
+        layout.facts["groups"] = f"{count(len(groups), 'group')}, the folders at level {level.group}"
+    return layout
+
+
+def _folders(image: str, root: str) -> list[str]:
+    """Folders of an image below a root."""
+    return (image.removeprefix(f"{root}/") if root else image).split("/")[:-1]
+
+
+def _label(image: str, root: str, level: Level) -> str:
+    parts = _folders(image, root)
+    return "/".join(parts if level.value == "leaf" else parts[: int(level.value)])
+
+
+def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
+    """Levels that the classes may be at, the likeliest first."""
+    inner = [folder for name in classes for folder in tree.below(name) if tree.folders[folder].images]
+    paths = [_folders(f"{folder}/x", root) for folder in inner]
+    nested = [path for path in paths if len(path) > 1]
+    if not nested:
+        return [Level("leaf", "one sub-folder per class")]
+    tops, names = sorted({path[0] for path in paths}), [path[-1] for path in nested]
+    first = f"the first folders are the classes ({some(tops)})"
+    if all(split_of(name) or plain(name) in IMAGES for name in names):
+        return [Level(1, f"{first}; those in them part their images")]
+    if _is_mixed(tree, inner):
+        return [Level(1, f"{first}, since some hold images and folders of images")]
+    leaves = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
+    leaf, above = Level("leaf", leaves), Level(1, f"{first}, not the innermost")
+    numbered = _numbered(paths)
+    if numbered is not None:
+        level, group = numbered
+        classes_of = sorted({"/".join(path[:level]) for path in paths})
+        why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
+        return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
+    return [leaf, above] if len(tops) > 1 else [leaf]
+
+
+def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
+    """Level of the classes and level of groups, where the folders below the classes are numbered; None where they are not."""
+    depth = len(paths[0])
+    if any(len(path) != depth for path in paths):
+        return None
+    level = depth
+    while level > 1 and _have_digits([path[level - 1] for path in {tuple(path[:level]) for path in paths}]):
+        level -= 1
+    if level == depth:
+        return None
+    n_groups = len({tuple(path[: level + 1]) for path in paths})
+    return level, level + 1 if n_groups >= FEWEST_GROUPS else None
+
+
+def _have_digits(names: Sequence[str]) -> bool:
+    return sum(any(map(str.isdigit, name)) for name in names) >= OF_DIGITS * len(names)
+
+
+def _is_mixed(tree: Tree, folders: list[str]) -> bool:
+    """Whether a folder of images has folders of images in it."""
+    return any(tree.children(folder) for folder in folders)
 
 
 def _splits(tree: Tree, top: str) -> dict[str, str]:
@@ -72,15 +184,12 @@ def _pooled(tree: Tree, top: str, splits: dict[str, str], is_direct: bool) -> bo
     return bool(is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits)
 
 
-def _pool(tree: Tree, layout: Layout, top: str, splits: dict[str, str]) -> None:
-    folder = splits["val"]
+def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
+    """That train and validation folders are pooled."""
     layout.data["train"] = Setting(
-        tree.path(top), f"train/ and {base(folder)}/ are pooled: the folds take the split's place"
+        layout.data["train"].value, f"train/ and {base(folder)}/ are pooled: the folds take the split's place"
     )
-    inner = tree.children(folder)
-    layout.classes = dict(Counter(layout.classes) + Counter({base(name): tree.n_images[name] for name in inner}))
-    layout.train += tree.images(folder)
-    layout.title = f"one folder a class, in train/ and {base(folder)}/"
+    layout.title += f", in train/ and {base(folder)}/"
     n = tree.n_images[folder]
     layout.doubt(
         f"{tree.path(folder)} ({count(n, 'image')}) is pooled with the training images and split into folds again. If it "
@@ -129,7 +238,7 @@ def _with_pools(tree: Tree, layout: Layout, splits: dict[str, str]) -> Layout:
     if "test" in splits:
         layout.test = tree.images(splits["test"])
         inner = {base(name) for name in tree.children(splits["test"])}
-        if inner & set(layout.classes):
+        if inner & {name.split("/")[0] for name in layout.classes}:
             layout.doubt(
                 f"{tree.path(splits['test'])} has class folders: its labels are known. A CSV (id, label) of them as "
                 f"data.test_answers gives a score in the report; the id is the path below that folder without suffix."

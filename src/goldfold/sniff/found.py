@@ -58,14 +58,21 @@ class Layout:
     """Columns of probabilities in the sample submission."""
     test: list[str] = field(default_factory=list)
     """Test images, relative to the root."""
+    roles: dict[str, str] = field(default_factory=dict)
+    """Role of files that it explains beside those of ``train``, ``test`` and ``data`` (see `goldfold.sniff.roles`)."""
     facts: dict[str, str] = field(default_factory=dict)
     """More lines of the report, by heading."""
     doubts: list[Doubt] = field(default_factory=list)
 
     @property
     def images_of(self) -> dict[str, int]:
-        """Images that have each class, where that is known: no more folds than these are possible."""
+        """Images that have each class, where that is known."""
         return self.in_images or (self.classes if self.task in WHOLE else {})
+
+    @property
+    def limits_folds(self) -> bool:
+        """Whether each fold must have each class; rare classes of boxes are split as far as they go."""
+        return self.task != "detection"
 
     def doubt(self, text: str, stops: bool = False) -> None:
         """Add a doubt."""

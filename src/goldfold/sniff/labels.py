@@ -2,48 +2,116 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from goldfold.data.files import SUFFIXES
 from goldfold.runtime.words import count, noun
-from goldfold.sniff.columns import FEW, Columns, columns_of, separator_of
+from goldfold.sniff import class_names
+from goldfold.sniff.columns import Columns, columns_of, separator_of
 from goldfold.sniff.found import Layout, Setting, some
-from goldfold.sniff.tables import Match, Table
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.label_counts import tally
+from goldfold.sniff.tables import Match, Table, without_ending
+from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import plain, split_in, split_of
 
-LIKELIHOOD = 0.7
+LIKELIHOOD, OF_FOLDERS = 0.7, 0.4
+"""Where a table has but numbers for the folders that the images lie in, class folders say more."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """A CSV with a row an image, and what is in its columns."""
+    """A table with a row per image, and what is in its columns."""
     samples = [table for table in tables if table.is_sample]
     asked = next(([column for column in table.columns if column != _named(table)] for table in samples), [])
-    able = [(table, columns_of(table, asked)) for table in tables if not table.is_test and table.match is not None]
-    able = [(table, columns) for table, columns in able if columns.has_target and not columns.has_boxes]
-    if not able:
+    able = [table for table in tables if not table.is_test and table.match is not None]
+    learnt = [(table, columns_of(table, asked)) for table in pooled(able)]
+    learnt = [(table, columns) for table, columns in learnt if columns.has_target and not columns.has_boxes]
+    if not learnt:
         return None
-    table, columns = max(able, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
-    match = table.match
-    assert match is not None
-    images = tree.path(match.folder)
-    layout = Layout(
-        source="csv", task=_task(table, columns), title=f"{base(table.name)} beside {count(len(match.images), 'image')}",
-        likelihood=LIKELIHOOD * max(len(set(match.images.values())) / max(tree.n_images[""], 1), 0.9),
-        data={"train": Setting(tree.path(table.name), f"{count(len(table.rows), 'row')}"),
-              "images": Setting(images, f"the names of column {match.column!r} start here")},
-        train=sorted(set(match.images.values())), splits={"train": len(match.images)},
-    )  # fmt: skip
-    layout.doubts += [*table.doubts, *columns.doubts]
-    for other, _ in able:
+    table, columns = max(learnt, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
+    layout, match = _layout(tree, table, columns)
+    for other, _ in learnt:
         if other is not table:
             layout.doubt(
-                f"{tree.path(other.name)} has labels of images too and is not used: one CSV is read as data.train."
+                f"{tree.path(other.name)} has labels of images too and is not used: its names start elsewhere, or its "
+                f"columns differ from those of {base(table.name)}."
             )
     test = _test(tree, tables, table, layout)
     _name_columns(table, match, columns, test, layout)
-    _count(table, match, columns, layout)
+    tally(table, match, columns, layout)
+    _name_classes(tree, table, layout)
     _doubt_images(tree, table, match, test, layout)
     return _with_test(tree, match, columns, test, tables, layout)
+
+
+def _layout(tree: Tree, table: Table, columns: Columns) -> tuple[Layout, Match]:
+    """The layout of a table, without what its columns say."""
+    match = table.match
+    assert match is not None
+    paths = [tree.path(name) for name in table.files or [table.name]]
+    called = " and ".join(base(path) for path in paths)
+    layout = Layout(
+        source="csv", task=_task(table, columns), title=f"{called} beside {count(len(match.images), 'image')}",
+        likelihood=LIKELIHOOD * max(len(set(match.images.values())) / max(tree.n_images[""], 1), 0.9),
+        data={"train": Setting(paths if len(paths) > 1 else paths[0], f"{count(len(table.rows), 'row')}"),
+              "images": Setting(tree.path(match.folder), f"the names of column {match.column!r} start here")},
+        train=sorted(set(match.images.values())), splits={"train": len(match.images)},
+    )  # fmt: skip
+    if not table.has_header:
+        layout.data["columns"] = Setting(table.columns, "the file has no header: names for its columns")
+    layout.doubts += [*table.doubts, *columns.doubts]
+    return layout, match
+
+
+def pooled(tables: Sequence[Table]) -> list[Table]:
+    """Tables of training and validation images with the same columns as one."""
+    alike: dict[tuple[object, ...], list[Table]] = {}
+    for table in tables:
+        match, split = table.match, split_in(without_ending(table.name))
+        assert match is not None
+        key = (tuple(table.columns), match.folder, match.column, table.has_header)
+        alike.setdefault(key if split in ("train", "val") else (table.name,), []).append(table)
+    return [_together(own) if len(own) > 1 else own[0] for own in alike.values()]
+
+
+def _together(tables: Sequence[Table]) -> Table:
+    """Rows of several tables, the training images first."""
+    first, *others = sorted(tables, key=lambda table: (split_in(without_ending(table.name)) != "train", table.name))
+    assert first.match is not None
+    rows, images, missing = list(first.rows), dict(first.match.images), list(first.match.missing)
+    for other in others:
+        assert other.match is not None
+        known = set(images.values())
+        if known & set(other.match.images.values()):
+            continue
+        images |= {row + len(rows): image for row, image in other.match.images.items()}
+        rows += other.rows
+        missing += other.match.missing
+        first.files = [*(first.files or [first.name]), other.name]
+        first.doubts += other.doubts
+    match = Match(first.match.column, first.match.folder, images, missing)
+    return replace(first, rows=rows, match=match)
+
+
+def _name_classes(tree: Tree, table: Table, layout: Layout) -> None:
+    """Names of classes that the table knows by numbers."""
+    if layout.task != "classification":
+        return
+    found = class_names.find(tree, layout.classes, table.name, *table.files)
+    if found is not None:
+        name, names = found
+        layout.data["class_names"] = Setting(tree.path(name), "names for the numbers")
+        layout.classes = {names[label]: n for label, n in layout.classes.items()}
+    elif all(map(str.isdigit, layout.classes)) and _are_folders(table, str(layout.data["label_column"].value)):
+        layout.likelihood = OF_FOLDERS
+
+
+def _are_folders(table: Table, column: str) -> bool:
+    """Whether there is one folder of images for each label, and one label for each folder."""
+    assert table.match is not None
+    labels = table.values(column)
+    pairs = {(labels[row], base(parent(image))) for row, image in table.match.images.items()}
+    return len({label for label, _ in pairs}) == len({folder for _, folder in pairs}) == len(pairs) > 1
 
 
 def _named(table: Table) -> str:
@@ -97,7 +165,7 @@ def _name_columns(table: Table, match: Match, columns: Columns, test: Table | No
 def _task(table: Table, columns: Columns) -> str:
     if columns.target:
         return "regression"
-    several = bool(columns.one_hot) or separator_of(table.values(str(columns.label))) is not None
+    several = bool(columns.one_hot or table.separator) or separator_of(table.values(str(columns.label))) is not None
     return "multilabel" if several else "classification"
 
 
@@ -110,10 +178,13 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
     else:
         layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
         if layout.task == "multilabel":
-            mark = separator_of(table.values(str(columns.label)))
+            mark = table.separator or separator_of(table.values(str(columns.label)))
             layout.data["label_separator"] = Setting(mark, "several labels stand in one cell")
     known = {"numeric": columns.numeric, "categorical": columns.categorical}
-    if any(known.values()):
+    others = [name for name in columns.numeric + columns.categorical if name.startswith("label_")]
+    if not table.has_header and others:
+        layout.doubt(f"the field after the name is what is learnt; {some(others)} are others: see data.label_column.")
+    elif any(known.values()):
         layout.data["metadata"] = Setting(
             {kind: names for kind, names in known.items() if names},
             "kept beside the images; no network learns from it yet",
@@ -127,86 +198,6 @@ def _how(names: list[str]) -> str:
     return f"names of images, {'with' if has_suffix else 'without'} suffix"
 
 
-def _count(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
-    """Classes, or the range of a number, and groups of the rows that have an image."""
-    if columns.group:
-        groups = Counter(table.values(columns.group)[row] for row in match.images)
-        name, most = groups.most_common(1)[0]
-        layout.n_groups = len(groups)
-        size = f"the largest has {count(most, 'image')} ({name})"
-        layout.facts["groups"] = f"{count(len(groups), 'group')} by {columns.group}, {size}"
-    if columns.one_hot:
-        _count_one_hot(table, match, columns.one_hot, layout)
-        return
-    cells = table.values(str(columns.target or columns.label))
-    filled = [cells[row] for row in match.images if cells[row]]
-    if columns.target:
-        numbers = [float(cell) for cell in filled]
-        mean = sum(numbers) / len(numbers)
-        layout.facts["target"] = f"{columns.target}: {min(numbers):g} to {max(numbers):g}, mean {mean:.4g}"
-    elif layout.task == "multilabel":
-        _count_several(filled, str(layout.data["label_separator"].value), layout)
-    else:
-        layout.classes = dict(Counter(filled))
-        _doubt_numbers(filled, columns, layout)
-    if blank := len(match.images) - len(filled):
-        none = ", unless data.empty_label: no_class says that they are of none" if layout.task == "multilabel" else ""
-        what = "number" if columns.target else "label"
-        go = noun(blank, "this image goes", "these images go")
-        layout.doubt(f"{count(blank, 'row')} of {table.name} without a {what}: {go} to quarantine{none}.")
-
-
-def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
-    """Images of each class; whether each has exactly one."""
-    rows = [[float(table.rows[row][table.columns.index(name)]) > 0 for name in names] for row in match.images]
-    layout.classes = {name: sum(row[place] for row in rows) for place, name in enumerate(names)}
-    for name in [name for name, n in layout.classes.items() if not n]:
-        layout.doubt(
-            f"column {name!r} of {table.name} is 0 for every image: remove it from data.label_columns.", stops=True
-        )
-    n_none = sum(not any(row) for row in rows)
-    if n_none:
-        layout.doubt(
-            f"{count(n_none, 'image')} of no class in {table.name}: learnt from as such; data.empty_label: missing leaves them "
-            f"out."
-        )
-    if all(sum(row) == 1 for row in rows):
-        layout.doubt(
-            f"every image of {table.name} is of exactly one of {count(len(names), 'column')} ({some(names)}): task: "
-            f"classification then knows more. It reads one column, which pandas makes: table['label'] = "
-            f"table[names].idxmax(axis=1)."
-        )
-
-
-def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
-    """Images of each label of cells that hold several."""
-    parts = [list(filter(None, (part.strip() for part in cell.split(mark)))) for cell in cells]
-    layout.classes = dict(Counter(name for part in parts for name in dict.fromkeys(part)))
-    first = max(cells, key=lambda cell: cell.count(mark))
-    layout.doubt(
-        f"labels such as {first!r} are read as several, parted by {mark!r}; if each is one name, remove data.label_separator "
-        f"and set task: classification."
-    )
-    torn = [
-        cell for cell, part in zip(cells, parts, strict=True) if len(cell.split(mark)) != len(part) and mark.strip()
-    ]
-    twice = [cell for cell, part in zip(cells, parts, strict=True) if len(set(part)) < len(part)]
-    for odd, what in ((torn, "an empty label"), (twice, "a label twice")):
-        if odd:
-            layout.data["on_bad_label"] = Setting("drop", f"{count(len(odd), 'cell')} with {what}")
-            layout.doubt(f"{count(len(odd), 'cell')} with {what}, first {odd[0]!r}: it is left out.")
-
-
-def _doubt_numbers(labels: list[str], columns: Columns, layout: Layout) -> None:
-    """Labels that may be a number to predict."""
-    kinds = set(labels)
-    if len(kinds) > FEW and all(label.isdigit() for label in kinds):
-        layout.doubt(
-            f"labels are {len(kinds)} different numbers: names, or a number to predict? For the latter, task: regression, and "
-            f"data.target_column: {columns.label} in place of data.label_column."
-        )
-
-
 def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:
     if match.missing:
         layout.data["on_missing_image"] = Setting("quarantine", f"{count(len(match.missing), 'row')} without an image")
@@ -218,11 +209,9 @@ def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, la
     unnamed = [name for name in tree.images(match.folder) if name not in named and not _is_pool(name)]
     if unnamed:
         layout.facts["unnamed"] = f"{count(len(unnamed), 'image')} in no table"
-        they, their = noun(len(unnamed), "it", "they"), noun(len(unnamed), "its", "their")
         layout.doubt(
-            f"{count(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: no labels, so "
-            f"{they} {noun(len(unnamed), 'goes', 'go')} to quarantine. Moved into a folder of {their} own and named as "
-            f"data.unlabeled, {they} can be pseudo-labelled."
+            f"{count(len(unnamed), 'image')} below {tree.path(match.folder)} in no table, first {unnamed[0]!r}: left out. "
+            f"`unlabeled: {tree.path(match.folder)}` below data: has them pseudo-labelled."
         )
 
 

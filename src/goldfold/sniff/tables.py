@@ -3,20 +3,28 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldfold.data.files import SUFFIXES as IMAGE_SUFFIXES
 from goldfold.data.files import without_suffix
 from goldfold.data.index_column import is_index
 from goldfold.runtime.numbers import number_of
 from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count
-from goldfold.sniff.found import Doubt, some, spread
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff import json_tables
+from goldfold.sniff.found import Doubt, spread
+from goldfold.sniff.walk import Tree, base, common, parent
 from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+BLANK = " "
+OF_LISTS = (",", ";", "\t", BLANK)
+"""What may part the fields of a file without a header."""
+MOST_TABLES = 200
+"""Text files in one folder from which they are one per image, and no tables."""
 LARGEST = 1_000_000_000
 """Bytes of a file that is still read."""
 N_TRIED, N_MATCHED = 60, 2000
@@ -54,6 +62,10 @@ class Table:
     twice: list[str] = field(default_factory=list)
     """Names that an earlier column has too."""
     has_header: bool = True
+    files: list[str] = field(default_factory=list)
+    """Files that are pooled, where they are several."""
+    separator: str = ""
+    """What several labels of a JSON are parted by."""
     doubts: list[Doubt] = field(default_factory=list)
 
     def values(self, column: str) -> list[str]:
@@ -77,18 +89,25 @@ class Table:
 
 
 def tables_of(tree: Tree) -> list[Table]:
-    """All tables with a column that names images."""
-    found = []
-    for name in tree.files(*SUFFIXES):
+    """All tables, those of which no column names images included (``match`` is None)."""
+    return list(_tables(tree))
+
+
+def _tables(tree: Tree) -> Iterator[Table]:
+    crowded = {name for name, folder in tree.folders.items() if len(folder.others) > MOST_TABLES}
+    for name in tree.files(*SUFFIXES, *json_tables.SUFFIXES):
+        if not name.lower().endswith(".csv") and (parent(name) in crowded or without_ending(name) in tree.stems):
+            continue
         table = _read(tree.root / name, name)
         if table is None:
             continue
         table.match = _matched(table, tree)
+        if any(number_of(column) is not None for column in table.twice):
+            continue  # values, not names of columns
         if table.match is not None:
             _pass_over_index(table, table.match.column)
             _doubt_form(table, tree)
-            found.append(table)
-    return found
+        yield table
 
 
 def without_ending(name: str) -> str:
@@ -97,6 +116,9 @@ def without_ending(name: str) -> str:
 
 
 def _read(path: Path, name: str) -> Table | None:
+    if name.lower().endswith(json_tables.SUFFIXES):
+        found = json_tables.read_rows(path)
+        return None if found is None else Table(name, found[0], found[1], separator=found[2])
     try:
         content = read_bytes(path, LARGEST)
     except OSError:
@@ -105,25 +127,40 @@ def _read(path: Path, name: str) -> Table | None:
     head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=head.count)
     if name.lower().endswith(".txt") and not head.count(delimiter):
-        return None
-    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-    except csv.Error:
-        return None
-    finally:
-        csv.field_size_limit(limit)
+        if len(head.split()) < 2:
+            return None
+        delimiter = BLANK
+    rows = _rows(text, delimiter)
     if len(rows) < 2:
         return None
     n = len(rows[0])
-    names = _called([name.strip() for name in rows[0]])
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if any(number_of(name) is not None for name in twice):
-        return None  # values, not names of columns
-    rows[0] = [f"{name} (column {k + 1})" if name in names[:k] else name for k, name in enumerate(names)]
     whole = [[value.strip() for value in (row + [""] * n)[:n]] for row in rows]
     odd = sum(len(row) != n for row in rows)
-    return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd, twice=twice)
+    if delimiter == BLANK and odd:
+        return None
+    return Table(name, whole[0], whole[1:], delimiter, encoding, has_bom, odd=odd)
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    """Fields of each line that is not empty; none where it is no table."""
+    if delimiter == BLANK:
+        return [line.split() for line in text.splitlines() if line.strip()]
+    limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        return [row for row in reader if any(row)]
+    except csv.Error:
+        return []
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _without_header(table: Table, place: int) -> None:
+    """Make the first line of a table a row, and name its columns: ``image``, ``label``, ``label_2``, ..."""
+    table.has_header = False
+    table.rows.insert(0, table.columns)
+    others = ["label", *(f"label_{n}" for n in range(2, len(table.columns)))]
+    table.columns = ["image" if n == place else others.pop(0) for n in range(len(table.columns))]
 
 
 def _decoded(content: bytes) -> tuple[str, str, bool]:
@@ -136,9 +173,11 @@ def _decoded(content: bytes) -> tuple[str, str, bool]:
         return content.decode("cp1252", errors="replace"), "cp1252", False
 
 
-def _called(names: list[str]) -> list[str]:
-    """The columns as the reader calls them, which names one without a name after its place."""
-    return [name or f"column {number}" for number, name in enumerate(names, start=1)]
+def _name_columns(table: Table) -> None:
+    """Name each column as the reader does, one without a name after its place, and tell those of one name apart."""
+    names = [name or f"column {number}" for number, name in enumerate(table.columns, start=1)]
+    table.twice = [name for place, name in enumerate(names) if name in names[:place]]
+    table.columns = [f"{name} (column {k + 1})" if name in names[:k] else name for k, name in enumerate(names)]
 
 
 def _pass_over_index(table: Table, kept: str) -> None:
@@ -150,18 +189,28 @@ def _pass_over_index(table: Table, kept: str) -> None:
 
 
 def _matched(table: Table, tree: Tree) -> Match | None:
-    """The column of which most values name images."""
-    shares = {}
-    for column in table.columns:
-        tried = spread([value for value in table.values(column) if value], N_TRIED)
+    """The column of which most values name images; the first line becomes a row where it is no header."""
+    best = _column_of_images(table, tree)
+    head = "" if best is None else table.columns[best]
+    if best is not None and (_candidates(head, tree) or f".{head.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES):
+        _without_header(table, best)
+    else:
+        _name_columns(table)
+    return None if best is None else _placed(table, table.columns[best], tree)
+
+
+def _column_of_images(table: Table, tree: Tree) -> int | None:
+    """Place of the column of which most values name images, of two the one that does not merely number the rows."""
+    shares, columns = [], list(zip(*table.rows, strict=True))
+    for values in columns:
+        tried = spread([value for value in values if value], N_TRIED)
         hits = sum(bool(_candidates(value, tree)) for value in tried)
-        shares[column] = hits / len(tried) if tried else 0.0
-    kinds = {column: len(set(table.values(column))) for column in table.columns}
-    sure = {c for c in table.columns if kinds[c] > len(table.rows) / 2 and not is_index(c, table.values(c))}
-    best = max(shares, key=lambda c: (shares[c] >= ENOUGH, c in sure, kinds[c], shares[c]))
-    if _candidates(table.columns[0], tree) and shares[best] >= ENOUGH:
-        table.has_header = False
-    return _placed(table, best, tree) if shares[best] >= ENOUGH else None
+        shares.append(hits / len(tried) if tried else 0.0)
+    kinds = [len(set(values)) for values in columns]
+    named = zip(table.columns, columns, kinds, strict=True)
+    sure = [n_kinds > len(table.rows) / 2 and not is_index(name, list(values)) for name, values, n_kinds in named]
+    best = max(range(len(shares)), key=lambda n: (shares[n] >= ENOUGH, sure[n], kinds[n], shares[n]))
+    return best if shares[best] >= ENOUGH else None
 
 
 def _candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
@@ -183,8 +232,11 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
     folders = Counter(folder for value in spread(values, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
     told = split_in(base(table.name))
     best = max(
-        sorted(folders), key=lambda name: (folders[name], bool(told) and split_of_path(name) == told, -len(name))
-    )
+        sorted(folders),
+        key=lambda name: (
+            folders[name], bool(told) and split_of_path(name) == told, name == parent(table.name), -len(name)
+        ),
+    )  # fmt: skip
     images: dict[int, str] = {}
     missing = []
     for row, value in enumerate(values):
@@ -194,6 +246,8 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
         else:
             images[row] = image
     others = [value for value in missing if _candidates(value, tree)]
+    if others and (scattered := _scattered(column, values, tree)) is not None:
+        return scattered
     if others:
         rest = Counter(folder for value in spread(others, N_MATCHED) for folder, _ in set(_candidates(value, tree)))
         where = tree.path(rest.most_common(1)[0][0])
@@ -207,6 +261,19 @@ def _placed(table: Table, column: str, tree: Tree) -> Match | None:
     return Match(column, best, images, missing) if len(images) + len(others) >= ENOUGH * len(values) else None
 
 
+def _scattered(column: str, values: list[str], tree: Tree) -> Match | None:
+    """Images in several folders that are named without a folder, where each name is of one image alone."""
+    images: dict[int, str] = {}
+    for row, value in enumerate(values):
+        found = {image for _, image in _candidates(value, tree)} if value else set()
+        if "/" in value.replace("\\", "/") or len(found) > 1:
+            return None
+        if found:
+            images[row] = next(iter(found))
+    missing = [value for row, value in enumerate(values) if row not in images]
+    return Match(column, common(images.values()), images, missing)
+
+
 def _doubt_form(table: Table, tree: Tree) -> None:
     """What keeps goldfold, or others, from reading the file as it is."""
     path = tree.path(table.name)
@@ -216,12 +283,10 @@ def _doubt_form(table: Table, tree: Tree) -> None:
         )
     if table.encoding != "utf-8":
         table.doubts.append(Doubt(f"{path} is {table.encoding}, not UTF-8. Save it as UTF-8.", stops=True))
-    if table.delimiter != ",":
+    if table.delimiter != "," and (table.has_header or table.delimiter not in OF_LISTS):
+        parted = DELIMITERS.get(table.delimiter, "blanks")
         table.doubts.append(
-            Doubt(
-                f"{path} is parted by {DELIMITERS[table.delimiter]}, goldfold reads commas. Save it with commas.",
-                stops=True,
-            )
+            Doubt(f"{path} is parted by {parted}, goldfold reads commas. Save it with commas.", stops=True)
         )
     if table.twice:
         text = f"{path} has two columns called {table.twice[0]!r}. Rename or remove one."
@@ -233,8 +298,3 @@ def _doubt_form(table: Table, tree: Tree) -> None:
                 stops=True,
             )
         )
-    if not table.has_header:
-        text = (
-            f"{path} has no header: its first line, {some(table.columns[:1])}, names an image. Add one, e.g. id,label."
-        )
-        table.doubts.append(Doubt(text, stops=True))

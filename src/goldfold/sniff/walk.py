@@ -20,7 +20,7 @@ class Folder:
     folders: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False)
 class Tree:
     """All folders below a root, by their names relative to it (``""`` is the root itself)."""
 
@@ -47,6 +47,16 @@ class Tree:
         for image in self.images():
             found.setdefault(without_suffix(base(image)), []).append(image)
         return found
+
+    @cached_property
+    def known_images(self) -> frozenset[str]:
+        """All images, relative to the root."""
+        return frozenset(self.images())
+
+    @cached_property
+    def known_files(self) -> frozenset[str]:
+        """All files that are no images, relative to the root."""
+        return frozenset(self.files(""))
 
     def below(self, name: str = "") -> Iterator[str]:
         """``name`` and all folders below it."""

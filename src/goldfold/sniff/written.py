@@ -26,7 +26,7 @@ def as_yaml(values: Values, head: list[str]) -> str:
 
 def _lines(key: str, value: Any, indent: str) -> list[str]:
     if isinstance(value, Setting):
-        return [f"{indent}{key}: {_inline(value.value)} # {_one_line(value.why)}"]
+        return [f"{indent}{key}: {inline(value.value)} # {_one_line(value.why)}"]
     if isinstance(value, list):
         listed = [line for entry in value for line in _entry(entry, indent + "  ")]
         return [f"{indent}{key}:", *listed]
@@ -38,7 +38,7 @@ def _entry(entry: Values, indent: str) -> list[str]:
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value on one line, quoted where YAML needs it."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf, sort_keys=False)
     return text.removesuffix("...\n").strip()

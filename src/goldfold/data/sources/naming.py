@@ -1,5 +1,6 @@
 """Which files the rows of a table mean."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,16 +67,25 @@ def _side_by_side(values: "pd.Series[str]") -> str | None:
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
     """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
 
-    An accented letter may be one sign in the table and two in the file's name, or the other way round.
+    A name without a folder may be that of an image in a sub-folder, where no other image is called so. An accented letter may
+    be one sign in the table and two in the file's name, or the other way round.
 
     Raises:
         DataError: a name leads out of the folder.
     """
     found = images_below(images, "data.images")
     written = {without_suffix(name): name for name in reversed(found)} | {name: name for name in found}
+    written = _once(found) | written
     composed = {normalize("NFC", known): name for known, name in written.items() if not known.isascii()}
     before = below(images)
     return [before + _found(inside(name, csv), written, composed) for name in names]
+
+
+def _once(found: Iterable[str]) -> dict[str, str]:
+    """Images in sub-folders by their names without folder, with and without suffix, where these are of one image alone."""
+    inner = [(name.rpartition("/")[2], name) for name in found if "/" in name]
+    counts = Counter(called for base, _ in inner for called in {base, without_suffix(base)})
+    return {called: name for base, name in inner for called in (base, without_suffix(base)) if counts[called] == 1}
 
 
 def _found(name: str, written: Mapping[str, str], composed: Mapping[str, str]) -> str:
