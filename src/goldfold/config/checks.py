@@ -153,7 +153,7 @@ def _training(model: Model) -> Iterator[str]:
 
 def _images(model: Model, views: Sequence[str]) -> Iterator[str]:
     if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
-        yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path to a file, true or false"
+        yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
     size = model.image_size_px
     if size is None and model.backbone is None:
         yield "image_size_px: missing; only a timm backbone brings its own"
