@@ -17,6 +17,7 @@ from conftest import SCENE_PX, Tiny, scene
 from goldfold import tasks
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
+from goldfold.config.slices import TOLD_BY_TASK
 from goldfold.data.boxes import from_text, to_text
 from goldfold.data.cache import CachedImages, build
 from goldfold.data.geometry import MODES
@@ -154,9 +155,7 @@ def test_settings_of_a_task_are_what_it_is_made_with(name: str) -> None:
     own = [field.name for field in fields(kind.settings)]
     assert set(kind.late) <= set(own)
     taken = set(signature(kind.__init__).parameters) - {"self", "classes"}
-    assert set(own) == taken - {"mask_values", "ignore_value", "label_separator"}, (
-        "besides what a data source says of its targets"
-    )
+    assert set(own) == taken - set(TOLD_BY_TASK), "besides what a data source says of its targets"
     examined = set(signature(kind.examine).parameters)
     assert taken - set(kind.late) <= examined, "what is not late reaches the manifest"
     defaults = kind.settings()
