@@ -618,6 +618,7 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
         "coco": {key: value for key, value in COCO.items() if key not in own} | {"unlabeled": "pool"},
         "voc": {"annotations": "raw/xml", "images": "raw/images", "test": "te.txt"},
         "instances": {"train": "parts", "test": "whole"},
+        "tiles": {"train": "tiles", "test": "pool"},
         "rle": {"train": "runs.csv", "images": "labelled", "test": "pool"},
         "yolo": {"train": "yolo", "names": "names.txt", "test": "pool"},
         "scenes_masks": {"directory": scenes_folder},
@@ -626,6 +627,8 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
     Path("te.txt").write_text("im00\nim03\n")
     for place in ("parts/a/images/a", "parts/a/masks/1", "parts/b/images/b", "parts/b/masks/1", "whole/c/images/c"):
         write_picture(Path(f"{place}.png"), np.zeros((4, 4, 3), np.uint8))
+    for place in ("a/images/1", "a/masks/1", "b/images/1", "b/masks/1"):
+        write_picture(Path(f"tiles/{place}.png"), np.zeros((4, 4, 3), np.uint8))
     Path("runs.csv").write_text("id,rle\na/one,1 1\nb/one,2 1\n")
     Path("names.txt").write_text("cat\n")
     for number in (1, 2):

@@ -7,7 +7,6 @@ import pandas as pd
 
 from goldfold.data.sources.stacked import images
 from goldfold.data.stacks import files_of
-from goldfold.runtime.errors import DataError
 from goldfold.runtime.words import count, noun
 
 
@@ -16,16 +15,12 @@ def pool_beside(
 ) -> pd.DataFrame:
     """id and path of the images below ``root`` that are in none of the tables: those of `data.unlabeled`.
 
-    Raises:
-        DataError: there are none.
+    Where all of them are in a table, as of a folder of test images, all are given: the manifest leaves copies out.
     """
     known = named(tables)
-    pool = [
-        (id, path) for id, path in images(root, "data.unlabeled", stack, pattern) if known.isdisjoint(absolute(path))
-    ]
-    if not pool:
-        raise DataError(f"data.unlabeled: every image below {root} is in another split. Remove data.unlabeled.")
-    return pd.DataFrame(pool, columns=["id", "path"])
+    every = images(root, "data.unlabeled", stack, pattern)
+    rest = [(id, path) for id, path in every if known.isdisjoint(absolute(path))]
+    return pd.DataFrame(rest or every, columns=["id", "path"])
 
 
 def report_unlisted(
