@@ -86,7 +86,7 @@ def test_folder_gives_a_class_a_folder_and_ids_without_suffix(write_picture: Any
     for name in ("cat/1.jpg", "cat/deep/2.png", "dog/1.PNG".replace("PNG", "png"), "dog/.hidden.png"):
         write_picture(Path("raw") / name, GREY)
     Path("raw/notes.txt").write_text("no image")
-    table = read("folder", train="raw", class_level=1)["train"]
+    table = read("folder", train="raw")["train"]
     assert table.to_dict("records") == [
         {"id": "cat/1", "path": "raw/cat/1.jpg", "label": "cat"},
         {"id": "cat/deep/2", "path": "raw/cat/deep/2.png", "label": "cat"},

@@ -70,7 +70,7 @@ def test_pooled_parts_are_no_part_of_a_class() -> None:
     ("names", "settings", "said"),
     [
         (
-            ["Fruit/cover.png", "Fruit/Apple/1.png", "Milk/2.png"],
+            ["Fruit/cover.png", "Fruit/Apple/1.png", "Fruit/Kiwi/a/2.png", "Milk/2.png"],
             {},
             r"raw/Fruit holds images beside folders of images, first 'Fruit/Apple', so which are the classes\? Set "
             r"data\.class_level: 1 for 'Fruit' to be one class",
@@ -101,6 +101,12 @@ def test_folders_that_may_be_no_classes_are_refused(names: list[str], settings: 
     put(*(f"raw/{name}" for name in names))
     with pytest.raises(DataError, match=said):
         read("folder", train="raw", **settings)
+
+
+def test_a_single_folder_within_a_class_belongs_to_it(capsys: pytest.CaptureFixture[str]) -> None:
+    put("raw/cat/1.png", "raw/cat/more/2.png", "raw/dog/3.png")
+    assert labels(train="raw") == {"cat/1": "cat", "cat/more/2": "cat", "dog/3": "dog"}
+    assert capsys.readouterr().out == "data.train: raw/cat holds images, and those of 'cat/more': one class, 'cat'\n"
 
 
 def test_an_empty_folder_within_a_class_is_no_class_and_an_empty_class_is_refused() -> None:
@@ -247,6 +253,8 @@ def test_tiles_are_split_whole_and_their_colours_are_classes() -> None:
         (["a/s/IMAGES/x.jpg", "a/s/Masks/x.png"], {}, ["a/s/IMAGES/x", "a/s"]),
         (["a/s/images/x.jpg", "a/s/masks/x.png"], {"group_level": 1}, ["a/s/images/x", "a"]),
         (["a/images/deep/x.jpg", "a/masks/deep/x.png"], {}, ["a/images/deep/x", "a"]),
+        (["images/s/x.jpg", "masks/s/x.png"], {}, ["images/s/x", "s"]),
+        (["images/train/s/x.jpg", "masks/train/s/x.png"], {}, ["images/train/s/x", "s"]),
         (["s/x_sat.jpg", "s/gt/mask_x.png"],
          {"image_folder": ".", "mask_folder": "gt", "image_pattern": "{id}_sat", "mask_pattern": "mask_{id}"}, ["s/x_sat", "s"]),
         (["images/x.jpg", "masks/x.png"], {}, ["images/x", "."]),
@@ -261,7 +269,7 @@ def test_images_and_masks_are_paired_within_a_tile(names: list[str], settings: A
     assert [row["path"], row["mask"]] == [f"raw/{name}" for name in names[:2]]
 
 
-def test_test_tiles_below_train_are_not_learnt_from_and_their_masks_are_answers() -> None:
+def test_test_tiles_below_train_are_not_trained_on_and_their_masks_are_answers() -> None:
     downloads.tiles(Path("raw"), n_tiles=2, n_parts=1)
     put("raw/test/Tile 9/images/z.jpg", "raw/test/Tile 9/masks/z.png", "flat/q.jpg", "raw/Tile 3/images/bare.png")
     with pytest.raises(
@@ -284,6 +292,10 @@ def test_test_tiles_below_train_are_not_learnt_from_and_their_masks_are_answers(
             r"1 mask has no image, first raw/s/masks/7\.png\. The nearest image is .*007",
         ),
         (["s/images/x.png", "s/masks/x.png", "s/masks/x.gif"], r"image 's/images/x\.png' has two masks"),
+        (
+            ["s/images/x.png", "s/images/y.png"],
+            r"all 2 images are of one tile, 's', .* Set data\.group_level: 0 for no groups",
+        ),
         (["s/pictures/x.png", "s/masks/x.png"], r"no images of tiles below raw; the first file is s/masks/x\.png"),
     ],
 )

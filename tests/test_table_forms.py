@@ -1,6 +1,7 @@
 """Tables that are no CSV with a header: JSON, lists without one, names of classes; and the nearest name of what is missing."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ def test_columns_and_names_that_do_not_fit_are_refused_before_any_job(settings: 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"columns": ["id", "label"]}, {"train": "pipe.json"}, {"class_names": "pipe.txt"}]
+)
+def test_what_is_no_file_is_refused_and_not_waited_for(settings: Any) -> None:
+    downloads.save(Path("img/1.png"), PICTURE)
+    for name in ("pipe.txt", "pipe.json"):
+        os.mkfifo(name)
+    given = {"train": "pipe.txt" if "columns" in settings else write("t.csv", "id,label\n1,x\n"), **settings}
+    with pytest.raises(DataError, match=r"cannot read pipe\.\w+.*: not a regular file\."):
+        read("csv", images="img", **given)
+
+
 def test_changed_lists_and_names_are_changed_inputs() -> None:
     names = {"file": "c.csv", "id": "a", "name": "b"}
     for given, path in (("c.json", "c.json"), (names, "c.csv")):
@@ -264,7 +277,7 @@ def test_the_nearest_name_differs_by_case_suffix_zeros_folder_or_a_slip(name: st
     assert nearest_of(name, ["007.png", "070.png", "Cat 1.png", "a.PNG", "b.jpg", "sub/d.png"]) == meant
 
 
-def test_a_missing_image_is_told_with_the_nearest_and_what_to_write() -> None:
+def test_a_missing_image_is_reported_with_the_nearest_and_what_to_write() -> None:
     for name in ("img/007.PNG", "img/008.png", "img/s/9.png"):
         downloads.save(Path(name), PICTURE)
     for wanted, hint in (
@@ -285,7 +298,7 @@ def test_a_missing_image_is_told_with_the_nearest_and_what_to_write() -> None:
         manifest.run(folder="out", workers=1, **slices.manifest(config))
 
 
-def test_ids_of_groups_and_samples_are_told_with_the_nearest() -> None:
+def test_ids_of_groups_and_samples_are_reported_with_the_nearest() -> None:
     for name in ("raw/a/07.png", "raw/b/2.png"):
         downloads.save(Path(name), PICTURE)
     write("groups.csv", "id,group\na/7,g\nb/2,h\n")

@@ -74,7 +74,7 @@ class Folder(Stacked):
     """How many folders of an image's path below `train` name its group, which is never split over folds: 2 for
     `class/patient/1.jpg`, with `class_level: 1`."""
     train_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Text files that name the training images, one a line (`Fruit/1.jpg`, or with class numbers after it, which are not
+    """Text files that name the training images, one per line (`Fruit/1.jpg`, or with class numbers after it, which are not
     read): paths below `train`, from there or from where the list lies. Without it, all images of the class folders."""
     test_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
     """The same for the test images, below `test`, or below `train` where there is no `test`."""

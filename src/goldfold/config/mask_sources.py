@@ -198,7 +198,7 @@ class Tiles(MaskBase):
     """How many folders of a tile's path name the group, which is never split over folds; without it all of them, so that
     the group is the tile; 0: there are no groups."""
     test: str | None = None
-    """Folder of the tiles of test images, or of the images alone; may lie below `train`, and is not learnt from."""
+    """Folder of the tiles of test images, or of the images alone; may lie below `train`, and is not trained on."""
     test_answers: str | None = None
     """The same with the test images' true masks, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None

@@ -56,7 +56,7 @@ class Csv(Stacked):
     """Folder of images without labels, searched with all sub-folders; those of other splits are left out, so it may be
     `images` where the tables name a part of it."""
     columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Names of the columns of tables without a header (`a/1.jpg, 3, 0` a line, parted by commas, tabs or blanks); a list of
+    """Names of the columns of tables without a header (`a/1.jpg, 3, 0` on each line, parted by commas, tabs or blanks); a list of
     test images may have the first of them alone."""
     id_column: str = "id"
     image_column: str | None = None
@@ -73,7 +73,7 @@ class Csv(Stacked):
     """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
     `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
     class_names: str | ClassNames | None = None
-    """File with the names of classes that the tables know by numbers: CSV, JSON ({id: name}), YAML, or text with a name a
+    """File with the names of classes that the tables know by numbers: CSV, JSON ({id: name}), YAML, or text with one name per
     line, from 0; `{file: classes.csv, id: "Class ID", name: "Class Name"}` says which columns are meant."""
     target_column: str | None = None
     """Column with a number to predict, for `task: regression`, in place of `label_column`."""

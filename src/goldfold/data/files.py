@@ -71,6 +71,18 @@ def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
     return found
 
 
+def text_of(path: str | Path) -> str:
+    """Text of a file of the user, without a byte-order mark.
+
+    Raises:
+        OSError: there is none, or it is no regular file, which might have no end.
+        ValueError: it is not UTF-8.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError("not a regular file")
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
 def is_text(name: str) -> bool:
     """Whether a name is UTF-8; bytes of it that are not come as what no text may hold."""
     try:

@@ -1,4 +1,4 @@
-"""Tables without a header: ``path, class id, coarse id`` a line, parted by commas, semicolons, tabs or blanks."""
+"""Tables without a header: ``path, class id, coarse id`` on each line, parted by commas, semicolons, tabs or blanks."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES
+from goldfold.data.files import SUFFIXES, text_of
 from goldfold.runtime.errors import DataError
 
 MARKS = (",", "\t", ";")
@@ -23,10 +23,10 @@ def read_headerless(path: str | Path, key: str, columns: Sequence[str], may_be_s
         DataError: the file is missing, not UTF-8, has a line with another number of fields, or a header.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = text_of(path)
         lines = list(_fields(text, len(columns), may_be_short))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{key}: cannot read {path}: {error}. Write UTF-8, a line each image.") from error
+        raise DataError(f"{key}: cannot read {path}: {error}. Write UTF-8, one image per line.") from error
     if not lines:
         raise DataError(f"{key}: {path} has no rows.")
     n = len(lines[0][1]) if may_be_short else len(columns)

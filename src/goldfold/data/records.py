@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.data.files import SUFFIXES
+from goldfold.data.files import SUFFIXES, text_of
 from goldfold.runtime.errors import DataError
 
 LINES = (".jsonl", ".ndjson")
@@ -56,7 +56,7 @@ def _content(path: Path, key: str) -> Any:
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_object)
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
         if path.suffix.lower() in LINES:
             return [parsed(line) for line in text.splitlines() if line.strip()]
         return parsed(text)

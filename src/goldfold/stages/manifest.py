@@ -131,7 +131,7 @@ def _sound(
     ):
         if rows.any() and (policy == "fail" or split == "test"):
             way_out = "Restore the files" if split == "test" else f"Restore the files, or set data.{key}: quarantine"
-            names = ", ".join(f"{row.id!r} ({row.path}: {_told(row)})" for row in merged[rows].head(3).itertuples())
+            names = ", ".join(f"{row.id!r} ({row.path}: {_reason(row)})" for row in merged[rows].head(3).itertuples())
             raise DataError(
                 f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}."
             )
@@ -139,7 +139,7 @@ def _sound(
     return merged[~is_bad].drop(columns="reason").reset_index(drop=True)
 
 
-def _told(row: Any) -> str:
+def _reason(row: Any) -> str:
     """Why an image cannot be used; of a missing one with the file that its name most likely means."""
     hint = nearest_file(files_of(row.path)[0]) if row.reason == MISSING_FILE else ""
     return f"{row.reason}; {hint}" if hint else str(row.reason)

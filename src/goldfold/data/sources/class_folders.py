@@ -87,31 +87,42 @@ def group_of(folders: Folders, level: int, path: str, key: str) -> str:
     return "/".join(folders[:level])
 
 
-def check_leaves(classes: Collection[str], root: str, key: str) -> None:
-    """Refuse innermost folders that are no classes; report where they are not the outermost too.
+def leaves(classes: Collection[str], root: str, key: str) -> dict[str, str]:
+    """Class of each innermost folder: itself, or the folder above that has images of its own beside this one alone.
+
+    Where the classes are not the outermost folders, their number is reported.
 
     Raises:
-        DataError: a folder holds images beside class folders, or all folders within one are parts of a fixed split.
+        DataError: a folder holds images beside several class folders, or all folders within one are parts of a fixed split.
     """
+    above = {name: next((own for own in _parents(name)[1:] if own in classes), name) for name in sorted(classes)}
+    for name, parent in above.items():
+        _refuse_mixed(parent, [own for own, of in above.items() if of == parent != own], root, key)
+        if name != parent:
+            print(f"{key}: {root}/{parent} holds images, and those of {name!r}: one class, {parent!r}", flush=True)
     inner: dict[str, set[str]] = defaultdict(set)
-    for name in sorted(classes):
-        for parent in _parents(name)[1:]:
-            if parent in classes:
-                raise DataError(
-                    f"{key}: {root}/{parent} holds images beside folders of images, first {name!r}, so which are the "
-                    f"classes? Set data.class_level: {parent.count('/') + 1} for {parent!r} to be one class with all in it, "
-                    f"or move its own images into a folder."
-                )
+    for name in above.values():
         for parent, child in itertools.pairwise([*_parents(name), name]):
             inner[parent].add(child.rpartition("/")[2])
     for parent, names in inner.items():
         _refuse_parts(parent, names, root, key)
     if len(inner) > 1:
-        deepest = max(name.count("/") for name in classes) + 1
+        deepest = max(name.count("/") for name in above.values()) + 1
         print(
-            f"{key}: the innermost folders are the classes: {len(classes)}, up to {deepest} deep; with data.class_level: 1 "
-            f"there are {len(inner[''])}",
+            f"{key}: the innermost folders are the classes: {len(set(above.values()))}, up to {deepest} deep; with "
+            f"data.class_level: 1 there are {len(inner[''])}",
             flush=True,
+        )
+    return above
+
+
+def _refuse_mixed(parent: str, inner: Sequence[str], root: str, key: str) -> None:
+    """Refuse ``Fruit/1.jpg`` beside ``Fruit/Apple`` and ``Fruit/Kiwi``."""
+    if len(inner) > 1:
+        raise DataError(
+            f"{key}: {root}/{parent} holds images beside folders of images, first {inner[0]!r}, so which are the classes? Set "
+            f"data.class_level: {parent.count('/') + 1} for {parent!r} to be one class with all in it, or move its own images "
+            f"into a folder."
         )
 
 

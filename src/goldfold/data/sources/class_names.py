@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold.data.files import text_of
 from goldfold.data.label_sets import from_text, to_text
 from goldfold.runtime.errors import DataError, nearest
 
@@ -110,7 +111,7 @@ def _table(path: str, has_header: bool) -> Table:
     """
     suffix = Path(path).suffix.lower()
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = text_of(path)
         if suffix == ".json":
             return _of_content(json.loads(text, parse_int=str, parse_float=str))
         if suffix in (".yaml", ".yml"):
@@ -122,7 +123,7 @@ def _table(path: str, has_header: bool) -> Table:
         return _of_lines([line.strip() for line in text.splitlines() if line.strip()])
     except (OSError, ValueError, RecursionError, yaml.YAMLError, csv.Error) as error:
         raise DataError(
-            f"{KEY}: cannot read {path}: {error}. Name a table with the columns id and name, a list with a name a line, or "
+            f"{KEY}: cannot read {path}: {error}. Name a table with the columns id and name, a list with one name per line, or "
             f"JSON {{id: name}}."
         ) from error
 
@@ -169,7 +170,7 @@ def _of_rows(rows: list[list[str]], has_header: bool) -> Table:
 
 
 def _of_lines(lines: list[str]) -> Table:
-    """Of text: a name a line, counted from 0, or a number before or after each."""
+    """Of text: one name per line, counted from 0, or a number before or after each."""
     if not lines:
         raise ValueError("it is empty")
     for form, number, name in ((NUMBER_FIRST, 1, 2), (NUMBER_LAST, 2, 1)):

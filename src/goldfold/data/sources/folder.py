@@ -119,7 +119,7 @@ def _labelled(rows: list[tuple[str, str, str]], root: str, how: _Reading, key: s
     folders = [(PurePosixPath(id).parts[:-1], path) for id, path, _ in rows]
     table["label"] = [class_folders.class_of(own, how.class_level, path, key) for own, path in folders]
     if how.class_level == "leaf":
-        class_folders.check_leaves(set(table["label"]), root, key)
+        table["label"] = table["label"].map(class_folders.leaves(set(table["label"]), root, key))
     if how.group_level is not None:
         table["group"] = [class_folders.group_of(own, how.group_level, path, key) for own, path in folders]
     return table

@@ -1,11 +1,11 @@
-"""Text files that name images, one a line, with or without numbers of their classes after the name."""
+"""Text files that name images, one per line, with or without numbers of their classes after the name."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from goldfold.data.files import SUFFIXES, images_below, inside, without_suffix
+from goldfold.data.files import SUFFIXES, images_below, inside, text_of, without_suffix
 from goldfold.data.nearest import nearest_name
 from goldfold.data.stacks import MISSING
 from goldfold.runtime.errors import DataError
@@ -37,7 +37,7 @@ def _of_file(path: str, root: str, known: Mapping[str, str], key: str) -> list[s
     if not _n_there(found):
         raise DataError(
             f"{key}: none of the {len(lines)} images that {path} names is below {root}, first {lines[0]!r}. "
-            f"{nearest_name(NUMBERS.sub('', lines[0]), known)}Write paths relative to {root}, one a line."
+            f"{nearest_name(NUMBERS.sub('', lines[0]), known)}Write paths relative to {root}, one per line."
         )
     return [name for name, _ in found]
 
@@ -53,13 +53,13 @@ def _n_there(found: Sequence[tuple[str, bool]]) -> int:
 
 def _lines(path: str, key: str) -> list[str]:
     try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in text_of(path).splitlines()]
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with an image a line."
+            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line."
         ) from error
     if not any(lines):
-        raise DataError(f"{key}: {path} names no images. Write one a line.")
+        raise DataError(f"{key}: {path} names no images. Write one per line.")
     return [line for line in lines if line]
 
 

@@ -78,14 +78,16 @@ def read(
     known = metadata or {"numeric": (), "categorical": ()}
     form = Form(columns, Columns(id_column, label_column, label_separator))
 
-    def learnt(csv: str, folder: str, split: str) -> pd.DataFrame:
+    def rows_of(csv: str, folder: str, split: str) -> pd.DataFrame:
         own = places if split == "train" else placed.present(places, form.read(csv, f"data.{split}"))
         return _learnt(form.read(csv, f"data.{split}"), csv, folder, split, how, target, own, known)
 
     several = [train] if isinstance(train, str) else train
-    tables = {"train": _together([learnt(csv, images, "train") for csv in several], several)}
+    tables = {"train": _together([rows_of(csv, images, "train") for csv in several], several)}
     if extra_train is not None:
-        tables["train"] = placed.with_extra(tables["train"], learnt(extra_train, extra_images or images, "extra_train"))
+        tables["train"] = placed.with_extra(
+            tables["train"], rows_of(extra_train, extra_images or images, "extra_train")
+        )
     if test is not None:
         table = form.read(test, "data.test", may_be_short=True)
         tables["test"] = listed(table, test, test_images or images, how)

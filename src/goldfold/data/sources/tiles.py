@@ -9,7 +9,7 @@ import pandas as pd
 
 from goldfold.data.files import below, images_below, pool_of, without_suffix
 from goldfold.data.nearest import nearest_name
-from goldfold.data.sources.class_folders import is_test, parts_to_pool
+from goldfold.data.sources.class_folders import is_part, is_test, parts_to_pool
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.masks import complete
 from goldfold.data.sources.unlisted import pool_beside
@@ -64,7 +64,7 @@ def read(
     """Tables of tiles; ids are relative paths without suffix, ``mask`` is a path or missing, ``group`` the tile.
 
     Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled. What lies
-    below ``test``, ``test_answers`` or ``unlabeled`` is not learnt from.
+    below ``test``, ``test_answers`` or ``unlabeled`` is not trained on.
 
     Args:
         test_answers: tiles with the masks of the test images; they become the split ``answers`` (id, mask).
@@ -125,7 +125,8 @@ def _file(name: str, folder: str, pattern: str, other: str) -> _File | None:
     if not places:
         return None
     tile, inner = folders[: places[-1]], folders[places[-1] + 1 :]
-    return _File(name, "/".join(tile) or ".", (*tile, *inner, matches[1]))
+    site = tile or [part for part in inner if not is_part(part)]  # images/site 1/ beside masks/site 1/
+    return _File(name, "/".join(site) or ".", (*tile, *inner, matches[1]))
 
 
 def _without_parts(root: str, found: _Found) -> _Found:
@@ -141,18 +142,20 @@ def _without_parts(root: str, found: _Found) -> _Found:
         images, masks = (
             [file for file in files if file.name.startswith(start)] for files in (found.images, found.masks)
         )
-        found = _Found([_File(file.name, _below_part(file.tile), file.partner) for file in images], masks, found.others)
+        found = _Found([_File(file.name, _below_part(file), file.partner) for file in images], masks, found.others)
     odd = next((file.name for file in found.images if any(map(is_test, PurePosixPath(file.name).parts[:-1]))), None)
     if odd is not None:
         raise DataError(
             f"data.train: {Path(root) / odd} lies in a folder that is called as a test set. Set data.test to that folder, so "
-            f"that it is not learnt from, or rename it."
+            f"that it is not trained on, or rename it."
         )
     return found
 
 
-def _below_part(tile: str) -> str:
-    return tile.partition("/")[2] or "."
+def _below_part(file: _File) -> str:
+    """The tile without the folder of its part."""
+    part, _, rest = file.tile.partition("/")
+    return rest or "." if file.name.startswith(f"{part}/") else file.tile
 
 
 def _paired(root: str, found: _Found, key: str) -> pd.DataFrame:
@@ -196,7 +199,13 @@ def _with_tiles(table: pd.DataFrame, found: _Found, level: int | None, groups: s
     """The training table with the groups of a CSV, or with the tile, or its first folders, as group."""
     if groups is not None or level == 0:
         return with_groups(table, groups)
-    return table.assign(group=["/".join(file.tile.split("/")[:level]) for file in found.images])
+    tiles = ["/".join(file.tile.split("/")[:level]) for file in found.images]
+    if len(table) > 1 and len(set(tiles)) == 1:
+        raise DataError(
+            f"data.train: all {len(table)} images are of one tile, {tiles[0]!r}, so they cannot be split by tile. Set "
+            f"data.group_level: 0 for no groups, or data.groups."
+        )
+    return table.assign(group=tiles)
 
 
 def _pool(root: str, how: _Layout, key: str) -> pd.DataFrame:
