@@ -344,6 +344,8 @@ def test_boxes_in_another_form_are_refused() -> None:
         refuse_other_form(corners, sizes, TOP_LEFT, "a")
     refuse_other_form(corners, sizes, CORNERS, "a")
     refuse_other_form(corners, [None] * 5, TOP_LEFT, "a")
+    with pytest.raises(DataError, match="5 of 5 boxes lie between 0 and 1"):
+        refuse_other_form([[0.1, 0.1, 0.5, 0.6]] * 5, [None] * 5, CORNERS, "a")
     refuse_other_form(corners[:4], sizes[:4], TOP_LEFT, "a")
     outside = [[30, 20, 20, 20], [35, 5, 10, 3], [1, 1, 5, 5], [2, 2, 5, 5], [3, 3, 5, 5]]
     refuse_other_form(outside, sizes, TOP_LEFT, "a")  # which no other form puts right, and the policy looks after

@@ -19,6 +19,8 @@ FEWEST = 5
 SHARE = 0.1
 """Share of the boxes that must not fit their images as they are read, where all fit in another form."""
 ROUNDING_SHARE = 0.01
+UNKNOWN = (1_000_000, 1_000_000)
+"""Stands for a size that is not known."""
 SMALL_PX = 8
 """Side of an image in which boxes of less than a pixel prove nothing."""
 
@@ -52,13 +54,14 @@ def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], 
         sizes: (width, height) of the image of each box in the unit of the numbers, None where it is not known.
         form: as what they are read.
     """
+    if form != CENTRE and len(numbers) >= FEWEST:
+        of_all = np.array([size or UNKNOWN for size in sizes], dtype=np.float64)
+        _refuse_shares(np.array(numbers, dtype=np.float64).reshape(-1, 4), of_all, where)
     known = [row for row, size in enumerate(sizes) if size is not None]
     if len(known) < FEWEST:
         return
     given = np.array([numbers[row] for row in known], dtype=np.float64).reshape(-1, 4)
     of = np.array([sizes[row] for row in known], dtype=np.float64)
-    if form != CENTRE:
-        _refuse_shares(given, of, where)
     wrong = _misfits(FORMS[form](given), of)
     if wrong.mean() < SHARE:
         return
@@ -77,9 +80,8 @@ def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
     limits = np.tile(sizes, 2)
     far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
     low, high = corners[:, :2], corners[:, 2:]
-    within = (corners >= -far).all(axis=1) & (corners <= limits + far).all(axis=1)  # numbers that are none are not
-    sound: NDArray[np.bool_] = within & (high > low).all(axis=1)
-    return np.logical_not(sound)
+    sound = np.hstack([corners >= -far, corners <= limits + far, high > low])  # nothing is true of NaN
+    return np.asarray(~sound.all(axis=1), dtype=np.bool_)
 
 
 def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:

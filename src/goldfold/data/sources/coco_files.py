@@ -108,7 +108,7 @@ def listed(file: File) -> pd.DataFrame:
     numbers = distinct([entry.get("id") for entry in entries], "id", "images", file.path)
     written = list[str]()
     for number, name in enumerate(entry.get("file_name") for entry in entries):
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not name.strip("./\\ ") or "\0" in name:
             raise DataError(f"{file.path}: entry {number + 1} of 'images' has the file_name {name!r}. Give it one.")
         written.append(name.strip())
     names = located(written, file.images, file.path)

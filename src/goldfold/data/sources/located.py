@@ -67,7 +67,8 @@ def located(names: Sequence[str], root: str, where: str) -> list[str]:
 
 def _rest(name: str) -> str:
     """An absolute path or address after where it begins, with ``/`` between its parts."""
-    return ORIGIN.sub("", name, count=1).replace("\\", "/").strip("/")
+    plain = re.split(r"[?#]", name)[0] if "://" in name else name
+    return ORIGIN.sub("", plain, count=1).replace("\\", "/").strip("/")
 
 
 def _without_common(written: dict[str, str], folder: Folder) -> dict[str, str | None]:
