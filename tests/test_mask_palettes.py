@@ -228,6 +228,12 @@ def test_a_palette_of_colours_that_all_share_is_read_by_index() -> None:
         counted(classes=["a", "b"], ignore_value="#e0e0c0")
 
 
+def test_a_value_of_no_class_is_named_by_its_index_where_a_palette_is_read_by_index() -> None:
+    put(with_palette(INDICES, 0, RED, BLUE))
+    with pytest.raises(DataError, match=r"masks/0\.png has the value 2, no class \(see data\.mask_values\)$"):
+        counted(classes=["a"])
+
+
 def test_a_palette_without_colours_of_its_own_is_read_by_index_where_that_is_asked_for() -> None:
     put(with_palette(INDICES, 0, 0, 0), suffix="tif")
     with pytest.raises(DataError, match=r"entries 0 and 1 of the palette of masks/0\.tif are the same colour"):
@@ -255,6 +261,17 @@ def test_masks_of_test_images_must_have_the_palette_of_the_training_masks() -> N
     with_palette(INDICES, 0, RED).save("truth/t.png")
     first_jobs(classes=["a", "b"], test="test", test_answers="truth")
     assert list(pd.read_csv("out/answers.csv")["mask"]) == ["truth/t.png"]
+
+
+def test_entries_that_no_pixel_has_are_no_hindrance_for_the_masks_of_test_images() -> None:
+    put(with_palette(INDICES, 0, RED, BLUE), suffix="tif")
+    config = config_of(mask_values="nonzero")
+    settings = {key: value for key, value in slices.task(config).items() if key != "name"}
+    table = masks.read("images", "masks")["train"].assign(height=4, width=6)
+    found = Segmentation.examine(table, None, "train", False, 1, **settings)
+    assert found.settled["mask_palette"]["indices"] == [0, 1, 2], "of 256 entries, most of them black"
+    again = Segmentation.examine(table, None, "data.test_answers", False, 1, **settings, **found.settled)
+    assert again.flaws == [""] * 4
 
 
 def test_a_mask_that_alpha_alone_holds_is_refused_not_empty() -> None:

@@ -15,7 +15,7 @@ from goldfold.config import parse, slices
 from goldfold.data import rle, run_masks
 from goldfold.data.cache import CachedImages, build
 from goldfold.data.decode import Undecodable
-from goldfold.data.masks import decode_mask
+from goldfold.data.masks import decode_mask, scan
 from goldfold.data.sources import read
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
@@ -246,3 +246,11 @@ def test_one_class_needs_no_name(coded: Any) -> None:
 def test_settings_that_do_not_go_together_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config_of({**RLE, **changes})
+
+
+def test_run_lengths_longer_than_a_path_may_be_are_scanned() -> None:
+    runs = " ".join(f"{start} 1" for start in range(1, 10_001, 2))
+    text = run_masks.to_text(run_masks.runs_of({1: [runs]}, row_major=False, first_pixel=1), 100, 100)
+    assert len(text) > 2**14
+    found = scan([text], 1).iloc[0]
+    assert (found["values"], found["reason"]) == ('{"0":5000,"1":5000}', "")

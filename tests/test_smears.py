@@ -102,7 +102,8 @@ def test_objects_and_thin_classes_are_no_smears(mask: np.ndarray) -> None:
 
 def test_edges_count_pixels_inside_and_between() -> None:
     mask = np.array([[0, 0, 0, 5, 9]] * 5, np.uint8)
-    assert smears.edges_of(mask) == {0: (15, 10, 0, 10), 5: (5, 0, 5, 0), 9: (5, 0, 0, 0)}
+    mask[:, 4] = 99
+    assert smears.edges_of(mask) == {0: (15, 10, 0, 15), 5: (5, 0, 5, 0), 99: (5, 0, 0, 0)}
 
 
 def test_the_nearest_value_is_by_level_or_by_colour() -> None:

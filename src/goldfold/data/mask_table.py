@@ -23,8 +23,8 @@ class Rule:
     values: str | Mapping[str, int]
     """See `goldfold.data.mask_values.values_of`."""
     ignore: Ignored = None
-    palette: str | Palette = "auto"
-    """``auto``, ``index`` or ``colour``, or the palette that the training masks share: by index, where these have it too."""
+    palette: str | Mapping[str, Sequence[int]] = "auto"
+    """``auto``, ``index`` or ``colour``; or, for other masks than the training masks, what `Masks.shared` is of those."""
 
 
 class Masks:
@@ -44,6 +44,8 @@ class Masks:
         self.stored = [mask_values.parsed(text) for text in self.found["values"]]
         self.palettes = [_palette(text) for text in self.found["palette"]]
         self.by_index = self._read_by_index()
+        if self.by_index:
+            self.found["palette"] = ""  # no flaw is one of the palette
 
     @cached_property
     def files(self) -> list[palettes.Used]:
@@ -64,9 +66,12 @@ class Masks:
         return [sha256 if self.by_index or own is None else f"{sha256}-colour" for sha256, own in pairs]
 
     @property
-    def shared(self) -> Palette | None:
-        """The palette by whose indices all are read; None where that is not so."""
-        return max((file.palette for file in self.files), key=len) if self.by_index and self.files else None
+    def shared(self) -> dict[str, Sequence[int]] | None:
+        """The palette by whose indices all are read, unasked, and the indices that pixels have; None where it is not so."""
+        if not self.by_index or not self.files or self.rule.palette == "index":
+            return None
+        indices = sorted({index for file in self.files for index in file.indices})
+        return {"palette": max((file.palette for file in self.files), key=len), "indices": indices}
 
     @cached_property
     def contents(self) -> list[dict[int, int]]:
@@ -91,29 +96,21 @@ class Masks:
     def flaws(self, allowed: set[int] | None, to_nearest: bool = False) -> list[str]:
         """What is wrong with each mask, see `goldfold.data.mask_values.flaw`."""
         own = set(of_their_own(self.edges, allowed or {0})) if to_nearest and self.edges else set()
-        records = zip(self.found.to_dict("records"), self.contents, self.sizes, self.has, strict=True)
+        may = [to_nearest and not own & set(content) for content in self.contents]
+        rows = zip(self.found.to_dict("records"), self.contents, self.sizes, may, self.has, strict=True)
+        any_colour = self.rule.values == "nonzero"
         return [
-            mask_values.flaw(
-                mask,
-                content,
-                size,
-                allowed,
-                self.smears,
-                to_nearest and not own & set(content),
-                self.rule.values == "nonzero",
-            )
-            if there
-            else ""
-            for mask, content, size, there in records
+            mask_values.flaw(mask, content, size, allowed, self.smears, smears_may, any_colour) if there else ""
+            for mask, content, size, smears_may, there in rows
         ]
 
     def _read_by_index(self) -> bool:
         rule = self.rule
         levels = [value for value in ignored(rule.ignore) if value < colours.FIRST]
-        asked = rule.palette if isinstance(rule.palette, str) else "auto"
-        files = list(self.files)
-        if files and not isinstance(rule.palette, str):
-            files.insert(0, palettes.Used("the training masks", rule.palette, range(len(rule.palette))))
+        files, asked = list(self.files), rule.palette
+        if not isinstance(asked, str):
+            own = palettes.Used("the training masks", list(asked["palette"]), asked["indices"])
+            files, asked = [own, *files] if files else [], "auto"
         by_index = palettes.are_indices(files, asked, rule.values, bool(levels), self._plain(levels))
         if by_index and files:
             _refuse_colours(files, rule)
@@ -130,9 +127,7 @@ def _refuse_colours(files: Sequence[palettes.Used], rule: Rule) -> None:
     for value in ignored(rule.ignore):
         if value >= colours.FIRST and rule.values != "nonzero":
             index = palettes.index_of(files, value)
-            instead = (
-                f"write {index}, its entry in the palette" if index is not None else "no palette has it; remove it"
-            )
+            instead = "no palette has it; remove it" if index is None else f"write {index}, its entry in the palette"
             raise DataError(
                 f"data.ignore_value: {colours.written(value)} is a colour, and data.mask_values are numbers, which in these "
                 f"masks are entries of a palette: {instead}."

@@ -29,6 +29,7 @@ COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 MOST_COLOURS = 1024
 """A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
+TOO_MANY = "holds {} colours; a mask has one a class, in a format without loss"
 BY_COLOUR = "colour:"
 SPREAD = {"L;2": 85, "L;4": 17}
 """Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
@@ -83,8 +84,8 @@ def _decode_file(path: str | Path) -> tuple[Mask, Palette | None]:
 
 def _coloured(indices: Mask, palette: Palette) -> Mask:
     """Numbers of the colours of a palette, in the fewest bits that hold them."""
-    numbers = palettes.numbers(palette)[indices]
-    return numbers if numbers.max(initial=0) >= colours.FIRST else numbers.astype(np.uint8)
+    mask = palettes.numbers(palette)[indices]
+    return mask if mask.max(initial=0) >= colours.FIRST else mask.astype(np.uint8)
 
 
 def _decode_runs(text: str) -> Mask:
@@ -124,9 +125,11 @@ def _object(path: str) -> Mask:
     if palette is None:
         return mask
     coloured = _coloured(mask, palette)
-    is_grey = max(map(int, palettes.numbers(palette))) < colours.FIRST
-    differs = ((mask != 0) != (coloured != 0)).any()
-    if differs if not is_grey else mask.any() and not coloured.any():
+    if palettes.numbers(palette).max() < colours.FIRST:
+        is_doubtful = mask.any() and not coloured.any()
+    else:
+        is_doubtful = ((mask != 0) != (coloured != 0)).any()
+    if is_doubtful:
         raise Undecodable("has a palette whose background is not both entry 0 and black; save it as grey, 0 and 255")
     return coloured
 
@@ -175,12 +178,8 @@ def values_in(mask: Mask) -> dict[int, int]:
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     values, numbers = np.unique(mask, return_counts=True)
     if len(values) > MOST_COLOURS:
-        raise Undecodable(_too_many(len(values)))
+        raise Undecodable(TOO_MANY.format(len(values)))
     return dict(zip(values.tolist(), numbers.tolist(), strict=True))
-
-
-def _too_many(n: int) -> str:
-    return f"holds {n} colours; a mask has one a class, in a format without loss"
 
 
 def scan(paths: Iterable[str], workers: int) -> pd.DataFrame:
@@ -210,22 +209,22 @@ def _seen(paths: Iterable[str], workers: int) -> pd.DataFrame:
     seen = look_at(names, look, workers, digests_of=_digests)
     missing = ("", [0, 0, "{}", "{}", "", 0, "file is missing"])
     rows = [(name, digest, *found) for name in names for digest, found in [seen.get(name, missing)]]
-    columns = ["path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason"]
+    columns = ("path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason")
     return pd.DataFrame(rows, columns=columns)
 
 
 def look(path: str) -> Seen:
     """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
     try:
-        if Path(path).is_dir() and not run_masks.is_text(path):
+        if not run_masks.is_text(path) and Path(path).is_dir():
             return _look_at_objects(Path(path))
         mask, palette = (_decode_runs(path), None) if run_masks.is_text(path) else _decode_file(path)
     except Undecodable as error:
         return [0, 0, "{}", "{}", "", 0, str(error)]
     picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
-    edges, reason, n = smears.edges_of(mask, picture), "", 0
+    edges, n, reason = smears.edges_of(mask, picture), 0, ""
     if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
-        n, reason = len(edges), _too_many(len(edges))
+        n, reason = len(edges), TOO_MANY.format(len(edges))
         edges = smears.binned(edges)
     values = {value: counts[0] for value, counts in edges.items()}
     return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]

@@ -148,14 +148,14 @@ def _refuse_unshared(files: Sequence[Used]) -> None:
     longest = max((file.palette for file in files), key=len)
     is_one = all(file.palette == longest[: len(file.palette)] for file in files)
     colour_of: dict[int, tuple[int, str]] = {}
-    index_of: dict[int, tuple[int, str]] = {}
+    entry_of: dict[int, tuple[int, str]] = {}
     for file in files:
         for index, colour in file.entries():
             other, path = colour_of.setdefault(index, (colour, file.path))
             if other != colour:
                 what = f"entry {index} is {_hex(other)} in {path} and {_hex(colour)} in {file.path}"
                 raise DataError(f"data.masks: the palettes of the masks differ: {what}. {_ways_out(files)}")
-            entry, path = index_of.setdefault(colour, (index, file.path))
+            entry, path = entry_of.setdefault(colour, (index, file.path))
             if entry != index and not is_one:
                 what = f"{_hex(colour)} is entry {entry} in {path} and entry {index} in {file.path}"
                 raise DataError(f"data.masks: the palettes of the masks differ: {what}. {_ways_out(files)}")

@@ -18,7 +18,7 @@ from goldfold.runtime.words import count
 Counts = tuple[int, int, int, int]
 Edges = Mapping[int, Counts]
 """By value: number of pixels; of those inside a region of the value; of those between a lower and a higher neighbour; of
-those inside a region of nearly one colour."""
+those inside a region of nearly one level or colour."""
 INNER = 0.25
 """Least share of a value's pixels that lie inside, where it is a value of its own."""
 BETWEEN, INTERPOLATED = 0.25, 0.9
@@ -32,7 +32,9 @@ OWN = 0.005
 """Share of all pixels from which a value with an inside is certainly no smear."""
 SHOWN = 8
 NEAR, RADIUS, EXACT = 32, 40, 8
-"""Levels by which the colours of such a region differ at most; colours that are shades of one; and those that fill regions."""
+"""Levels by which the pixels of such a region differ at most; shades of one colour; and those that fill regions."""
+DARK, WHITE = 64, 255
+"""Levels up to the first are too near each other for shades."""
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -73,9 +75,9 @@ def edges_of(mask: NDArray[Any], picture: NDArray[Any] | None = None) -> dict[in
         picture = colours.pixels_of(mask) if mask.dtype == np.uint32 else mask
     low, high = cv2.erode(picture, NEIGHBOURS), cv2.dilate(picture, NEIGHBOURS)
     inside, between = low == high, (low < picture) & (picture < high)
-    near = inside
+    near = high - low <= NEAR
     if picture.ndim == 3:
-        inside, between, near = inside.all(axis=2), between.any(axis=2), (high - low <= NEAR).all(axis=2)
+        inside, between, near = inside.all(axis=2), between.any(axis=2), near.all(axis=2)
     if mask.dtype == np.uint32:
         values, places = np.unique(mask, return_inverse=True)
     else:
@@ -103,35 +105,43 @@ def find(edges: Edges) -> Smears | None:
     n_others = sum(edges[value][0] for value in others)
     if len(others) < max(LEAST, len(clean)) or sum(edges[value][2] for value in others) < BETWEEN * n_others:
         return None
-    if max(edges) >= colours.FIRST:
+    highest = max(edges)
+    are_numbers = len(edges) == highest + 1 < WHITE  # 0, 1, 2, ... without a gap
+    is_whole = len(clean) > 1 and max(others) <= OVERSHOOT * clean[-1]
+    if highest >= colours.FIRST or (DARK < highest <= WHITE and not is_whole and not are_numbers):
+        clean = _centres(edges, edges)
+    elif is_whole:
         clean = _centres(edges, clean)
-        others -= set(clean)
-    elif not clean or max(others) > OVERSHOOT * clean[-1]:
+    else:
         return None
+    others = set(edges) - set(clean)
     if len(clean) < 2:
         return None
     n, between = (sum(edges[value][place] for value in others) for place in (0, 2))
     return Smears(clean, sorted(others), n / sum(counts[0] for counts in edges.values()), between >= INTERPOLATED * n)
 
 
-def _centres(edges: Edges, clean: Sequence[int]) -> list[int]:
-    """The most frequent shade of each colour that fills regions, smallest number first: of JPEG no colour may be exact."""
-    order = sorted(edges, key=lambda value: -edges[value][0])
-    pixels = dict(zip(order, colours.pixels_of(np.array(order, np.uint32)).astype(int), strict=True))
-    exact, centres = set(clean), np.empty((0, 3), int)
-    numbers: list[int] = []
-    counts: list[list[int]] = []
-    for value in order:
-        far = np.abs(centres - pixels[value]).max(axis=1)
+def _centres(edges: Edges, among: Collection[int]) -> list[int]:
+    """The most frequent shade of each colour or grey that fills regions, smallest number first: of JPEG none may be exact.
+
+    Args:
+        among: values that may be one.
+    """
+    exact = {value for value in among if edges[value][1] >= INNER * edges[value][0]}
+    order = sorted(among, key=lambda value: -edges[value][0])
+    centres, shades = np.empty((0, 3), np.int64), list[list[int]]()
+    for value, pixel in zip(order, _pixels(order), strict=True):
+        far = np.abs(centres - pixel).max(axis=1)
         if not len(far) or far.min() > (EXACT if value in exact else RADIUS):
-            centres, far = np.vstack([centres, pixels[value]]), np.append(far, 0)
-            numbers.append(value)
-            counts.append([0, 0])
-        own = counts[int(far.argmin())]
-        own[0] += edges[value][0]
-        own[1] += edges[value][3]
-    total = sum(n for n, _ in counts)
-    return sorted(v for v, (n, near) in zip(numbers, counts, strict=True) if near >= INNER * n and n >= OWN * total)
+            centres, far = np.vstack([centres, pixel]), np.append(far, 0)
+            shades.append([])
+        shades[int(far.argmin())].append(value)
+    total, found = sum(edges[value][0] for value in among), []
+    for own in shades:
+        n, near = (sum(edges[value][place] for value in own) for place in (0, 3))
+        if near >= INNER * n and (n >= OWN * total or own[0] in exact):
+            found.append(own[0])
+    return sorted(found)
 
 
 def of_their_own(edges: Edges, allowed: Collection[int]) -> list[int]:

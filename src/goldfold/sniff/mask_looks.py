@@ -83,13 +83,20 @@ def _may_have_colours(path: Path) -> bool:
 
 
 def _looked(paths: Sequence[str]) -> list[Any]:
-    """What `goldfold.data.masks.look` gives for each, in the order of the paths."""
+    """What `goldfold.data.masks.look` gives for each."""
+    if len(paths) <= FEW_FILES:
+        return [_look(path) for path in paths]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_look, paths, chunksize=16))
+
+
+def _look(path: str) -> Any:
     from goldfold.data.masks import look
 
-    if len(paths) <= FEW_FILES:
-        return [look(path) for path in paths]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(look, paths, chunksize=16))
+    try:
+        return look(path)
+    except OSError as error:
+        return [0, 0, "{}", "{}", "", 0, str(error)]
 
 
 def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
@@ -121,7 +128,7 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     values = sorted(set().union(*contents) - {0}) if contents else []
     n = count(len(contents), "mask")
     if (smears := find(summed(one.counts for one in seen))) is not None:
-        return _smeared(seen, smears, doubts)
+        return _smeared(seen, smears, bool(lossy), doubts)
     if values and values[-1] >= colours.FIRST:
         return _of_colours(seen, doubts)
     if lossy and len(values) > 2:
@@ -149,11 +156,12 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     return _indices(contents, values, n, doubts)
 
 
-def _smeared(seen: list[Seen], smears: Smears, doubts: list[Doubt]) -> Looks:
+def _smeared(seen: list[Seen], smears: Smears, is_jpeg: bool, doubts: list[Doubt]) -> Looks:
     """Clean values are the classes, and others the nearest of them."""
+    first = "masks are JPEG, whose compression smears values: they" if is_jpeg else "the masks"
     doubts.append(
         Doubt(
-            f"the masks hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
+            f"{first} hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
             f"the masks with these alone, without loss."
         )
     )

@@ -120,16 +120,15 @@ class Segmentation:
         workers: int,
         mask_values: str | Mapping[str, int] = "index",
         ignore_value: int | Sequence[int] | None = None,
-        mask_palette: str | Sequence[int] = "auto",
+        mask_palette: str | Mapping[str, Sequence[int]] = "auto",
         unlisted_values: str = "flaw",
     ) -> Examined:
         """Masks can be read, have their image's size, and hold no value that is no class."""
         from goldfold.data import mask_values as values
         from goldfold.data.mask_table import Masks, Rule, values_json
 
-        palette = mask_palette if isinstance(mask_palette, str) else list(mask_palette)
         to_nearest = unlisted_values == "nearest"
-        masks = Masks(table, Rule(mask_values, ignore_value, palette), workers)
+        masks = Masks(table, Rule(mask_values, ignore_value, mask_palette), workers)
         sound = values.sound_of(masks.contents, masks.flaws(None), classes is None and mask_values == "names")
         names = values.classes_of(sound, classes, mask_values, ignore_value, masks.smears)
         examined = table.assign(
