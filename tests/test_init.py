@@ -525,7 +525,7 @@ def test_masks_of_indices_with_what_is_to_be_ignored_in_splits() -> None:
     assert "value 255 is taken for pixels to ignore" in texts(found)
     assert "values are not 1, 2, ...: 1, 3" in texts(found)
     _, made = first_jobs()
-    assert (len(made["train"]), len(made["answers"])) == (11, 3)
+    assert (len(made["train"]), len(made["answers"])) == (8, 3)
 
 
 def test_splits_within_the_folders_of_images_and_masks() -> None:
