@@ -281,7 +281,7 @@ def test_numbers_beyond_all_bounds_are_infinite(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("\ud800", "half a surrogate pair"), ("a\0", "a NUL character"), ("a\r", "a carriage return")]
+    ("name", "said"), [("\ud800", "half a surrogate pair"), ("a\0", "a NUL character"), ("a\rb", "a carriage return")]
 )
 def test_text_that_no_table_can_hold_is_refused(name: str, said: str) -> None:
     with pytest.raises(DataError, match=f"^categories: name .* has {said}"):

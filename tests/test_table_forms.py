@@ -177,7 +177,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(settings: Any) -> None:
     for name in ("pipe.txt", "pipe.json"):
         os.mkfifo(name)
     given = {"train": "pipe.txt" if "columns" in settings else write("t.csv", "id,label\n1,x\n"), **settings}
-    with pytest.raises(DataError, match=r"cannot read pipe\.\w+.*: not a regular file\."):
+    with pytest.raises(DataError, match=r"cannot read pipe\.\w+.*: not a regular file \(a named pipe\)\."):
         read("csv", images="img", **given)
 
 

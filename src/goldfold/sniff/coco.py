@@ -110,7 +110,7 @@ def _read(tree: Tree, name: str) -> File | None:
             if not any(key in head for key in (b'"images"', b'"annotations"', b'"categories"')):
                 return None
         content = read_json(path, "", "")
-    except (OSError, ValueError):
+    except (OSError, ValueError, DataError):
         return None
     if not isinstance(content.get("images"), list) or not content["images"]:
         return None

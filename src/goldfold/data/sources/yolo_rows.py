@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from goldfold.data.box_forms import CENTRE, refuse_other_form, to_corners
 from goldfold.data.boxes import to_text
-from goldfold.runtime.errors import DataError
+from goldfold.runtime.errors import DataError, shown
 from goldfold.runtime.regular import read_text
 from goldfold.runtime.words import count
 
@@ -124,8 +124,8 @@ def _label(word: str, where: str, how: Reading) -> str:
         number = float(word.replace("_", "?")) if word.isascii() else -1.0
     except ValueError:
         number = -1.0
-    if number < 0 or not number.is_integer():
-        raise DataError(f"{where} has the class {word!r}, not a whole number. Correct the file.")
+    if number < 0 or not (number.is_integer() or word.isdigit()):  # of thousands of digits, it is infinite
+        raise DataError(f"{where} has the class {shown(word)}, not a whole number. Correct the file.")
     if number not in how.known:
         some = ", ".join(f"{number} {name}" for number, name in list(how.known.items())[:10])
         raise DataError(f"{where} has the class {word}, and {how.names} names {some}. Correct one of them.")
