@@ -41,7 +41,7 @@ def loaded_after(code: str, cwd: Path, *words: str) -> list[str]:
         [sys.executable, "-c", text, *words],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
