@@ -34,6 +34,7 @@ def settings_of(
         "data": {
             "channels": 3,
             "scale_16bit": "percentile",
+            "max_pixels": 200_000_000,
             "duplicates": "group",
             "duplicates_across": "report",
             "on_two_labels": "keep",

@@ -65,8 +65,11 @@ def verify(results: str | Path) -> tuple[int, list[Finding]]:
     for record in known.values():
         for path in (*record["outputs"], *record["files"], *record["inputs"]):
             if path not in digests:
-                digests[path] = contents.digest(path) if os.path.exists(path) else None
+                digests[path] = contents.digest(path) if contents.stamp(path) else None
     torn = [Finding(path, "changed", READABLE, contents.digest(path), path) for path in paths if path not in known]
+    overview = Path(results, OVERVIEW)
+    if overview.exists() and _asked_for(overview) is None:
+        torn.append(Finding(os.fspath(overview), "changed", READABLE, None, os.fspath(overview)))
     gone = _gone(results, paths, known)
     findings = [*torn, *gone, *_findings(known, digests)]
     return sum(digest is not None for digest in digests.values()), list(_marked(findings))
@@ -74,14 +77,20 @@ def verify(results: str | Path) -> tuple[int, list[Finding]]:
 
 def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:
     """Paths in records that all point elsewhere would make all of them missing, or compare the files of another run."""
-    here = os.path.realpath(results)
     outputs = [path for record in known.values() for path in record["outputs"]]
-    if outputs and not any(_place(path).startswith(f"{here}{os.sep}") for path in outputs):
+    if outputs and not any(_is_below(path, results) for path in outputs):
         raise DataError(
             f"{results}: its records are of files elsewhere, such as {outputs[0]}, looked for in {os.getcwd()}. Paths in "
             "records are relative to the folder where snakemake was started: run goldfold verify there, with the "
             "results where they were made."
         )
+
+
+def _is_below(path: str, results: str | Path) -> bool:
+    """Whether a path leads below the results, as it is written, or with all links followed."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(results)) or Path(_place(path)).is_relative_to(
+        os.path.realpath(results)
+    )
 
 
 def _place(path: str) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -32,6 +33,20 @@ from goldfold.runtime.words import count
 INSTALLED = provenance.versions(provenance.SHAPING)
 RECIPES = {}
 PLACE = ("model", "round", "fold", "seed")
+FOLD_LISTS = [
+    f"{RESULTS}/folds/{name}"
+    for name in (
+        *(f"fold{fold}.csv" for fold in FOLDS),
+        *(f"{table}.csv" for table in CONFIG.tables),
+        *(
+            f"shards/{split}-{piece}.csv"
+            for split in CONFIG.splits
+            for piece in range(CONFIG.data.shards)
+        ),
+        *("summary.csv", "quarantine.csv", "duplicates.csv"),
+        *("split.json", "classes.json", "class_ids.json", "test_groups.json"),
+    )
+]
 ASKED = set()
 """Records of all jobs of this run, those that are up to date included."""
 
@@ -68,13 +83,20 @@ def recipe(record, code, data=None, **settings):
         refuse_unusable_folder()
         path = record.format(**wildcards)
         versions = INSTALLED if CONFIG.strict_versions else None
+        expected = expected_of(made_by["code"]["of"][0], wildcards)
         if path not in ASKED:
-            report_damage(recipes.state(path, made_by, versions), path)
+            report_damage(recipes.state(path, made_by, versions, expected), path)
         ASKED.add(path)
-        return recipes.keep(path, made_by, versions)
+        return recipes.keep(path, made_by, versions, expected)
 
     RECIPES[record] = get
     return get
+
+
+def expected_of(stage, wildcards):
+    """Outputs that the record of a job must know; of the folds the lists too, which the checkpoint does not declare."""
+    outputs = [str(path).format(**wildcards) for path in getattr(rules, stage).output]
+    return outputs + (FOLD_LISTS if stage == "folds" else [])
 
 
 def report_damage(state, record):
@@ -229,6 +251,7 @@ def begin():
 
 def put_back():
     """Where the run ends without success, earlier results of jobs that did not finish stand where they stood."""
+    adopt(records.read_all(RESULTS))
     returned = keeping.put_back(RESULTS)
     if returned:
         print(
@@ -240,17 +263,10 @@ def end():
     """Say where the results are; leave a manifest of the whole run."""
     keeping.forget(RESULTS)
     whole = {"name": CONFIG.name, "config": CONFIG.model_dump(mode="json")}
-    write_json(
-        f"{RESULTS}/provenance.json",
-        whole
-        | records.overview(
-            {
-                path: record
-                for path, record in records.read_all(RESULTS).items()
-                if path in ASKED
-            }
-        ),
-    )
+    made = {p: r for p, r in records.read_all(RESULTS).items() if p in ASKED}
+    adopt(made)
+    if f"{RESULTS}/report/run.json" in ASKED:  # of a part, it would miss the rest
+        write_json(f"{RESULTS}/provenance.json", whole | records.overview(made))
     recipes.forget(RESULTS)
     # Predictions have taken away the others' states; these are of trainings that gave the same bytes as before.
     for state in Path(RESULTS, "train").rglob("state.pt"):
@@ -267,6 +283,14 @@ def end():
             print(f"{what}: {RESULTS}/{path}")
 
 
+def adopt(made):
+    """Note the times that Snakemake gave to what this run's jobs wrote, so that the next start need not read it."""
+    for record in made.values():
+        if record["finished"] >= BEGUN:
+            contents.memory().adopt(record)
+    contents.memory().save()
+
+
 def preflight():
     """Try every network and optimizer and fetch weights, in a process of its own: this one loads no torch."""
     command = [
@@ -279,7 +303,9 @@ def preflight():
         sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
 
 
+BEGUN = time.time()
 if workflow.is_main_process:
+    atexit.register(contents.memory().save)
     logger.addFilter(Quiet())
     try:
         bring_up_to_date()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from goldfold.runtime.files import write_text
@@ -32,13 +33,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def stamp(path: str | Path) -> tuple[int, int] | None:
-    """Size in bytes and time in ns of a file, or the sum and the latest of a folder's files; None where nothing is there."""
+    """Size in bytes and time in ns of a file, or the sum and the latest of a folder's files; None where neither is there."""
     try:
         if not os.path.isdir(path):
             found = os.stat(path)
-            return found.st_size, found.st_mtime_ns
+            return (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else None
         stats = [os.stat(file) for file in _files(Path(path))]
-    except OSError:
+    except (OSError, ValueError):
         return None
     return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 
@@ -52,7 +53,11 @@ class Memory:
             known = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             known = {}
-        self.known: dict[str, Any] = known if isinstance(known, dict) else {}
+        self.known: dict[str, Any] = {
+            name: entry
+            for name, entry in (known.items() if isinstance(known, dict) else ())
+            if isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+        }
 
     def digest(self, path: str, written: tuple[int, int, str] | None = None) -> str | None:
         """Digest of what is at ``path`` now; None where nothing is.
@@ -68,6 +73,12 @@ class Memory:
         elif self.known.get(path, [])[:2] != [*now]:
             self._remember(path, now, digest(path))
         return str(self.known[path][2])
+
+    def adopt(self, record: Mapping[str, Any]) -> None:
+        """Take what a job of this very run wrote for what its record says: Snakemake dates outputs after the record."""
+        for path, found in written(record).items():
+            if (now := stamp(path)) is not None and now[0] == record.get("sizes", {}).get(path):
+                self._remember(path, now, found)
 
     def redate(self, path: str, time_ns: int) -> None:
         """Give a file another time; its digest stays known."""

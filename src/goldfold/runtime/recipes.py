@@ -3,13 +3,14 @@
 import json
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from goldfold.runtime import contents, dates, records
-from goldfold.runtime.files import read_json, write_text
+from goldfold.runtime.files import read_json, write_if_changed
 
 FOLDER = Path(".goldfold/recipes")
 DAY_SECONDS = 86400
@@ -17,7 +18,9 @@ DAY_SECONDS = 86400
 Recipe = dict[str, Any]
 
 
-def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = None) -> str:
+def keep(
+    record: str, recipe: Recipe, versions: dict[str, str | None] | None = None, expected: Collection[str] = ()
+) -> str:
     """Write the recipe of the job that writes ``record``; return the file's path.
 
     Its time is long ago where the record says that the outputs were made by this very recipe, and later than theirs where
@@ -26,13 +29,13 @@ def keep(record: str, recipe: Recipe, versions: dict[str, str | None] | None = N
     Args:
         recipe: settings, digests of code and of raw data, as plain builtins.
         versions: libraries that must be the same as well.
+        expected: see `state`.
     """
     text = json.dumps(recipe, sort_keys=True, indent=1)
     # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
     path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
-    if not path.exists():
-        write_text(path, text)
-    when = _time(record, os.stat(path).st_mtime_ns, state(record, recipe, versions))
+    write_if_changed(path, text)  # one that is torn too
+    when = _time(record, os.stat(path).st_mtime_ns, state(record, recipe, versions, expected))
     if os.stat(path).st_mtime_ns != when:
         os.utime(path, ns=(when, when))
     return os.fspath(path)
@@ -68,12 +71,18 @@ class State:
         return self.is_recorded and self.is_readable and self.is_same and not self.damage
 
 
-def state(record: str, recipe: Recipe, versions: dict[str, str | None] | None = None) -> State:
-    """How the outputs of the job that writes ``record`` stand to the present recipe."""
+def state(
+    record: str, recipe: Recipe, versions: dict[str, str | None] | None = None, expected: Collection[str] = ()
+) -> State:
+    """How the outputs of the job that writes ``record`` stand to the present recipe.
+
+    Args:
+        expected: outputs, and lists beside them, that the record must know.
+    """
     if not os.path.lexists(record):
         return State(is_recorded=False)
     made = records.read(record)
-    if made is None:
+    if made is None or not {*expected} - {record} <= {*made["outputs"], *made["files"]}:
         return State(is_readable=False)
     is_same = same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
     return State(is_same=is_same, damage=contents.damage(made) if is_same else {})
@@ -109,6 +118,6 @@ def differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any
 
 def _by_name(value: Any) -> Any:
     """A list of things with names (models) as a dict, so that what differs is told by name, not by place."""
-    if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+    if isinstance(value, list) and value and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in value):
         return {entry["name"]: {key: part for key, part in entry.items() if key != "name"} for entry in value}
     return value

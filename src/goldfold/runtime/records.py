@@ -4,6 +4,7 @@ Records say what is up to date; times of files do not (`goldfold.runtime.dates`)
 """
 
 import functools
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "started": (int, float), "finished": (int, float), "seconds": (int, float),
     **dict.fromkeys(TEXT_BY_NAME, dict),
 }  # fmt: skip
+NOTED_NS = 60 * 10**9
+"""Snakemake dates a job's outputs once it has seen the job's end, up to so long after the record was written."""
 OPTIONAL: dict[str, type] = {"sizes": dict, "times": dict, "images": dict}
 """Parts that not every job writes: sizes in bytes and times in ns of outputs, images by split (folds), or a number (cache)."""
 
@@ -47,6 +50,8 @@ def _is_sound(record: Any) -> bool:
     """Whether all parts of a record that goldfold reads are there and of their kind."""
     if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
         return False
+    if not all(map(math.isfinite, (record["started"], record["finished"], record["seconds"]))):
+        return False
     recipe, optional = record["recipe"], {name: kind for name, kind in OPTIONAL.items() if name in record}
     if record["rule"] == "cache":
         optional.pop("images", None)
@@ -54,9 +59,18 @@ def _is_sound(record: Any) -> bool:
         all(isinstance(value, str) for name in TEXT_BY_NAME for value in record[name].values())
         and all(isinstance(recipe.get(name), dict) for name in ("settings", "data", "code"))
         and all(isinstance(path, str) for path in record["logs"])
+        and all(_is_path(path) for name in ("inputs", "outputs", "files", "logs") for path in record[name])
         and all(isinstance(record[name], kind) for name, kind in optional.items())
         and all(isinstance(value, int) for name in optional for value in record[name].values())
     )
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file may be called so."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def read_all(results: str | Path) -> dict[str, Record]:
@@ -67,8 +81,12 @@ def read_all(results: str | Path) -> dict[str, Record]:
 
 def paths(results: str | Path) -> list[str]:
     """Files below a folder of results that are records by their names, those that cannot be read included."""
-    found = []
-    for folder, folders, names in os.walk(results):
+    found, seen = [], set[str]()
+    for folder, folders, names in os.walk(results, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            folders[:] = []  # a link back into what was walked
+            continue
+        seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
         found += [os.path.join(folder, name) for name in names if _is_record(name)]
     return sorted(found)
@@ -106,7 +124,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         made = maker(path)
         known = contents.as_written(made[1], path) if made and made[1]["rule"] == "cache" else None
-        found[path] = known[2] if known and contents.stamp(path) == known[:2] else contents.digest(path)
+        found[path] = known[2] if known and _is_as_left(path, known) else _digest(path)
         if made and found[path] != (expected := contents.written(made[1])[path]):
             Path(path).touch()  # seen by the next start, which looks at contents where a time is new
             raise DataError(
@@ -114,6 +132,20 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
                 "or damaged it. Run the same command again: the job that writes it runs first."
             )
     return found
+
+
+def _is_as_left(path: str, known: tuple[int, int, str]) -> bool:
+    """Whether size and time are those of the record, or the time is that at which Snakemake took note of the job's end."""
+    now = contents.stamp(path)
+    return now is not None and now[0] == known[0] and 0 <= now[1] - known[1] <= NOTED_NS
+
+
+def _digest(path: str) -> str:
+    if contents.stamp(path) is None:
+        raise DataError(
+            f"{path} is no file that can be read. Run the same command again: the job that writes it runs first."
+        )
+    return contents.digest(path)
 
 
 def changed_versions(records: dict[str, Record], installed: dict[str, str | None]) -> dict[tuple[str, str, str], int]:
