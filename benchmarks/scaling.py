@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.runtime import plan, provenance, records  # noqa: E402
+from goldfold.runtime import contents, plan, provenance  # noqa: E402
 from goldfold.runtime.files import read_json, write_json  # noqa: E402
 from goldfold.why import STAGES  # noqa: E402
 
@@ -77,7 +77,7 @@ def pretend() -> None:
     measured(command("folds_made"))
     jobs = sorted(planned(), key=lambda job: STAGES.index(job["rule"]))
     versions, start, made = provenance.versions(), time.time(), {output for job in jobs for output in job["outputs"]}
-    real = functools.cache(records.digest)  # lists of the folds
+    real = functools.cache(contents.digest)  # lists of the folds
     for job in jobs:
         outputs = [output for output in job["outputs"] if output != job["record"]]
         for output in outputs:

@@ -636,7 +636,7 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
         Path(f"yolo/{number}.txt").write_text(f"0 0.5 0.5 0.{number} 0.2\n")
     assert set(settings) == set(SOURCES)
     tables = sources.read(name, **settings[name])
-    assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled", "answers", "categories"}
+    assert {"train", "test"} <= set(tables) <= {"train", "test", "unlabeled", "answers", "categories", "sizes", "notes"}
     for split_name in {"train", "test", "unlabeled"} & set(tables):
         table = tables[split_name]
         assert len(table) > 0

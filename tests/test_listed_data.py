@@ -86,7 +86,10 @@ def test_a_table_is_read_as_it_is_meant(text: str | bytes, columns: dict[str, li
             "id,label\na,x,y\n",
             r"2 fields in line 2, saw 3\. Write UTF-8, with a header and as many fields in every row",
         ),
-        ("id,label\na,x\n".encode("utf-16"), r"cannot read t\.csv as CSV: 'utf-8' codec .*\. Write UTF-8"),
+        (
+            "id,label\na,x\n".encode("utf-16"),
+            r"cannot read t\.csv as CSV: it holds NUL bytes, so it is no UTF-8 text\. Write UTF-8",
+        ),
         ("id,label", r"^data\.train: t\.csv has no rows\."),
     ],
 )
@@ -241,7 +244,7 @@ def test_nested_beyond_reading_is_told_as_broken() -> None:
     put("data/a.png"), write("data/a.txt", "0 .5 .5 .2 .2")
     with pytest.raises(DataError, match=r"^data\.train: t\.json is not JSON: maximum recursion depth"):
         read("coco", train=write("t.json", "[" * 200_000), images="data")
-    with pytest.raises(DataError, match=r"^data\.names: n\.yaml: maximum recursion depth"):
+    with pytest.raises(DataError, match=r"^data\.names: n\.yaml: line 1: nested deeper than 50 levels"):
         read("yolo", train="data", names=write("n.yaml", "names: " + "[" * 2000))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from goldfold.data.splits import split
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.files import read_json, write_json
 from goldfold.stages import folds
 
@@ -105,7 +106,9 @@ def test_the_stage_keeps_folds_where_it_is_asked_to_and_the_rule_is_the_same(
     assert all(more[id] == fold for id, fold in before.items())
     assert "30 of 44 images keep their fold" in capsys.readouterr().out
     assert stage(44, sticky=True, seed=1) != more
-    assert read_json("folds/split.json") == {"splitter": "stratified", "n_folds": 2, "seed": 1}
+    written = read_json("folds/split.json")
+    assert written.pop("train_sha256") == sha256_of("folds/train.csv")
+    assert written == {"splitter": "stratified", "n_folds": 2, "seed": 1}
     assert set(stage(44, sticky=True, n_folds=3).values()) == {"0", "1", "2"}
 
 

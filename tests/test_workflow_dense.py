@@ -121,12 +121,15 @@ def test_an_untouched_tree_has_nothing_to_do(task: str, finished: dict[str, Path
         ("detection", {"ensemble": {"iou_threshold": 0.4}}),
     ],
 )
-def test_settings_that_matter_late_retrain_nothing(
+def test_settings_that_matter_late_retrain_nothing_but_what_they_teach(
     task: str, changes: dict[str, Any], finished: dict[str, Path]
 ) -> None:
     (finished[task] / "edited.yaml").write_text(yaml.safe_dump({**CONFIGS[task], **changes}))
     jobs = jobs_of(snakemake(finished[task], "-n", config="edited.yaml"))
-    assert jobs == {"ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 4}
+    late = {"ensemble": 1, "submit": 1, "report": 1, "all": 1}
+    # how members are fused is how they teach: a round of pseudo labels follows
+    taught = {"pseudo_label": 2, "train": 2, "predict": 2} if "ensemble" in changes else {}
+    assert {job: n for job, n in jobs.items() if job not in ("cache", "total")} == late | taught
 
 
 def jobs_after_folds(folder: Path) -> dict[str, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold import tasks
 from goldfold.data.cache import shard_of
-from goldfold.data.splits import UNKEPT, listed, split, training
+from goldfold.data.splits import SPREAD_FEW, UNKEPT, listed, split, training
 from goldfold.data.splits.checks import deviations, worst
 from goldfold.data.splits.groups import compare_groups, in_words
 from goldfold.data.together import parted
@@ -55,7 +55,7 @@ def run(
     content = chosen_task.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    policy = rare_classes or ("spread" if chosen_task.target == "boxes" else "fail")
+    policy = rare_classes or (SPREAD_FEW if chosen_task.target == "boxes" else "fail")
     numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:

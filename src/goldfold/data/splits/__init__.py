@@ -47,6 +47,8 @@ BY_CLASS = frozenset({"stratified", "stratified_group", "multilabel_stratified",
 UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
 """Splitters that do not go by an earlier split: the user, or the order, says where each image belongs."""
 
+SPREAD_FEW = "spread_few"
+"""Policy of images that hold several classes, where the config names none."""
 SLACK = 2.5
 """Images by which folds of labels may be off after copies were reunited before others move too."""
 LOST = 0.02
@@ -75,14 +77,15 @@ def split(
         gap: see `training`.
         tolerance: see `check_tolerance`; None accepts any.
         rare_classes: what to do with the classes of `rare`: ``fail``; ``train_only``, their images are learnt from and
-            never validated; ``spread``, their images are shared out as far as they go.
+            never validated; ``spread``, their images are shared out as far as they go; `SPREAD_FEW`, so are those of classes
+            with too few images, and one that is all in one group fails.
 
     Raises:
         DataError: the data cannot be split so.
     """
     if splitter not in SPLITTERS:
         raise unknown("splitter", splitter, SPLITTERS)
-    few = rare(table, content, n_folds)
+    few = rare(table, content, n_folds, by_group=rare_classes != SPREAD_FEW)
     if rare_classes == "fail" and splitter in BY_CLASS and not is_train_only(table).all():
         refuse_small_classes(content[~is_train_only(table)], n_folds)
     apart = rows_of(content, few) if rare_classes == "train_only" else np.zeros(len(table), dtype=bool)

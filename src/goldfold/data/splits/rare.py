@@ -10,17 +10,18 @@ from goldfold.data.splits.training import is_train_only
 from goldfold.data.together import joined
 
 
-def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int) -> list[str]:
+def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: bool = True) -> list[str]:
     """Classes of fewer images than folds, or all in one group; images that are train_only anyway do not count.
 
     Args:
         table: as for `goldfold.data.splits.split`; copies count as a group.
+        by_group: whether classes that are all in one group count, of however many images.
     """
     validated = ~is_train_only(table)
     has = (content[validated] > 0).to_numpy()
     counts, united = has.sum(axis=0), joined(table[validated])
     few = counts < n_folds
-    if "group" in united:
+    if by_group and "group" in united:
         groups = pd.factorize(united["group"])[0]
         few |= np.array([len(np.unique(groups[own])) < 2 for own in has.T], dtype=bool)
     return [str(name) for name in content.columns[few & (counts > 0)]]
