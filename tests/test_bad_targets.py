@@ -493,7 +493,7 @@ def rare_masks() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("task", "spoil"), [("detection", rare_boxes), ("segmentation", rare_masks)])
 def test_a_class_in_fewer_images_than_folds(task: str, spoil: Callable[[], dict[str, Any]]) -> None:
-    said = r"class 'rare' has 1 images, fewer than folds\.n_folds: 2 \(1 such classes\)\. Lower n_folds, add images, or"
+    said = r"class 'rare' has 1 image, fewer than folds\.n_folds: 2 \(1 such class\)\. Lower n_folds, add images, or"
     with pytest.raises(DataError, match=said):
         split(task, spoil())
 

@@ -404,7 +404,7 @@ def test_a_class_of_one_box_neither_ends_the_split_nor_lowers_the_folds() -> Non
     for splitter in ("stratified", "multilabel_stratified"):
         folds = split(table, content, splitter, 5, 0, rare_classes="spread")
         assert sorted(np.bincount(folds)) == [4] * 5
-    with pytest.raises(DataError, match="class 'rare' has 1 images, fewer than folds"):
+    with pytest.raises(DataError, match="class 'rare' has 1 image, fewer than folds"):
         split(table, content, "stratified", 5, 0)
 
 

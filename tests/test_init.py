@@ -328,7 +328,9 @@ def test_cells_of_several_labels_are_parted_before_groups_are_judged() -> None:
     table("train.csv", [("id", "labels", "patient"), (rows[0][0], "Hernia|Mass", "p0"), *rows[1:]])
     found = init()
     assert found["values"]["folds"] == {"splitter": "stratified_group", "n_folds": 5, "rare_classes": "spread"}
-    assert "1 class with fewer than 5 images ('Hernia'), 1 of them with 1 image, which is scored as missed" in texts(found)
+    assert "1 class with fewer than 5 images ('Hernia'), 1 of them with 1 image, which is scored as missed" in texts(
+        found
+    )
     _, made = first_jobs()
     assert made["train"].groupby("group")["fold"].nunique().max() == 1
 

@@ -158,7 +158,9 @@ def _folds(layout: Layout) -> tuple[int, Values]:
 def _rare(layout: Layout, n_folds: int) -> Values:
     """What is to be done with classes that cannot be in each fold; check accepts ``spread`` whatever the groups."""
     rare = layout.rare(n_folds)
-    why = f"{count(len(rare), 'class', 'classes')} of too few images or groups for each fold: validated as far as they go"
+    why = (
+        f"{count(len(rare), 'class', 'classes')} of too few images or groups for each fold: validated as far as they go"
+    )
     return {"rare_classes": Setting("spread", why)} if rare else {}
 
 

@@ -91,7 +91,9 @@ def _small(layout: Layout) -> Iterator[Doubt]:
         return
     if small := [name for name, n in by_count(counts)[::-1] if 0 < n < N_FOLDS]:
         single = sum(counts[name] == 1 for name in small)
-        unseen = f", {single:,} of them with 1 image, which {noun(single, 'is', 'are')} scored as missed" if single else ""
+        unseen = (
+            f", {single:,} of them with 1 image, which {noun(single, 'is', 'are')} scored as missed" if single else ""
+        )
         yield Doubt(
             f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: scores of such "
             f"say little. Where a fold lacks one, folds.rare_classes: spread lets it; train_only learns from "
