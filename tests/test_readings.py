@@ -13,7 +13,7 @@ from PIL import Image
 import downloads
 from conftest import write_scenes
 from goldfold.runtime.errors import DataError
-from goldfold.sniff import colour_names, command, folders, nearest, reading, rehearsal
+from goldfold.sniff import colour_names, command, folder_doubts, folders, nearest, reading, rehearsal
 from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.pictures import Picture, Pictures
 from goldfold.sniff.report import grouped
@@ -132,6 +132,18 @@ def test_what_check_refuses_is_said_with_the_line_to_paste() -> None:
     stops = [doubt["text"] for doubt in init()["doubts"] if doubt["stops"]]
     refused = next(text for text in stops if text.startswith("goldfold check refuses it: train: 1 of 9 images"))
     assert refused.endswith("The line to paste below data: `on_bad_label: quarantine`.")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "line"),
+    [("Correct it, or set data.on_bad_label: quarantine.", "on_bad_label: quarantine"),
+     ("Set data.class_level: 2 to pool them.", "class_level: 2"),
+     ("data.train: s/x.jpg is not there. Restore it.", None), ("set data.test: s/x holds none.", None),
+     ("data.test_answers is set: set data.test, or remove it.", None)],
+)  # fmt: skip
+def test_only_a_setting_that_an_error_proposes_is_a_line_to_paste(refusal: str, line: str | None) -> None:
+    found = folder_doubts.POLICY.search(refusal)
+    assert (found and found.group(1)) == line
 
 
 def test_large_sets_are_checked_on_a_sample() -> None:
