@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.runtime import contents, plan, provenance  # noqa: E402
+from goldfold.runtime import contents, plan, provenance, records  # noqa: E402
 from goldfold.runtime.files import read_json, write_json  # noqa: E402
 from goldfold.why import STAGES  # noqa: E402
 

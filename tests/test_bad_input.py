@@ -492,7 +492,7 @@ def test_the_same_folds_are_not_written_again_and_stale_ones_go(raw: Raw) -> Non
 def test_a_class_with_fewer_images_than_folds(raw: Raw) -> None:
     raw.manifest(rows=raw.rows(a0="rare", a1="rare"))
     said = (
-        r"class 'rare' has 2 images, fewer than folds\.n_folds: 3 \(1 such classes\)\. "
+        r"class 'rare' has 2 images, fewer than folds\.n_folds: 3 \(1 such class\)\. "
         r"Lower n_folds, add images, or merge or remove the class\."
     )
     with pytest.raises(DataError, match=said):

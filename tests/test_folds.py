@@ -641,7 +641,7 @@ def test_rare_classes_are_refused_learnt_from_alone_or_spread(splitter: str) -> 
     groups = {"group": [f"g{number:02d}" for number in range(33)]} if splitter == "stratified_group" else {}
     table, amounts = tailed(**groups)
     with pytest.raises(
-        DataError, match=r"class 'owl' has 1 images, fewer than folds.n_folds: 3 .* folds.rare_classes: train_only"
+        DataError, match=r"class 'owl' has 1 image, fewer than folds.n_folds: 3 .* folds.rare_classes: train_only"
     ):
         split(table, amounts, splitter, 3, 0)
     kept = split(table, amounts, splitter, 3, 0, rare_classes="train_only")

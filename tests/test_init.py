@@ -297,17 +297,42 @@ def test_fold_column() -> None:
     assert found["values"]["folds"] == {"splitter": "stratified", "n_folds": 5}
 
 
-def test_group_that_holds_a_whole_class_is_not_used() -> None:
+def test_groups_are_kept_where_one_holds_a_whole_class() -> None:
     rows = [(*row, "north" if row[1] == "cat" else f"south{n % 3}") for n, row in enumerate(labelled())]
     images("images", [row[0] for row in rows])
     table("train.csv", [("id", "label", "site"), *rows])
     found = init()
     assert "all images of 1 class ('cat') are of one 'site'" in texts(found)
-    assert "group_column" not in found["values"]["data"]
-    first_jobs()
+    assert found["values"]["data"]["group_column"] == "site"
+    assert found["values"]["folds"] == {"splitter": "stratified_group", "n_folds": 4, "rare_classes": "spread"}
+    _, made = first_jobs()
+    assert made["train"].groupby("group")["fold"].nunique().max() == 1
     rows = [(*row[:2], f"south{n % 4}") for n, row in enumerate(rows)]
     table("train.csv", [("id", "label", "site"), *rows])
     assert "2 classes with fewer than 5 groups of 'site' ('cat', 'dog')" in texts(init())
+    table("train.csv", [("id", "label", "site"), *((*row[:2], row[1]) for row in rows)])
+    found = init()
+    assert "each class is all in one 'site'" in texts(found)
+    assert "group_column" not in found["values"]["data"]
+
+
+def test_cells_of_several_labels_are_parted_before_groups_are_judged() -> None:
+    kinds = ("Effusion", "Mass", "Nodule", "Effusion|Mass", "Mass|Nodule", "Effusion|Mass|Nodule", "Effusion|Nodule")
+    rows = [(name, kinds[n % 7], f"p{n // 2}") for n, name in enumerate(numbered("im", 21))]
+    images("images", [row[0] for row in rows])
+    table("train.csv", [("id", "labels", "patient"), *rows, ("gone", "Hernia|Mass", "p0")])
+    found = init()
+    assert (found["values"]["task"], found["groups"]) == ("multilabel", 11)
+    assert found["values"]["folds"] == {"splitter": "stratified_group", "n_folds": 5}
+    assert "groups" not in texts(found)
+    table("train.csv", [("id", "labels", "patient"), (rows[0][0], "Hernia|Mass", "p0"), *rows[1:]])
+    found = init()
+    assert found["values"]["folds"] == {"splitter": "stratified_group", "n_folds": 5, "rare_classes": "spread"}
+    assert "1 class with fewer than 5 images ('Hernia'), 1 of them with 1 image, which is scored as missed" in texts(
+        found
+    )
+    _, made = first_jobs()
+    assert made["train"].groupby("group")["fold"].nunique().max() == 1
 
 
 def test_columns_of_0_and_1_are_several_labels_an_image() -> None:
@@ -398,11 +423,11 @@ def test_classes_small_rare_and_with_zeros() -> None:
     assert "labels such as '007' are numbers with leading zeros: kept as text, zeros included." in told
     assert "'007' and the same number without zeros: write them alike" in texts(found, stops=True)
     assert "classes are imbalanced, 40 '007' against 3 '7': f1_macro is chosen instead of accuracy" in told
-    assert (found["values"]["metric"], found["values"]["folds"]["n_folds"]) == ("f1_macro", 3)
+    assert (found["values"]["metric"], found["values"]["folds"]["n_folds"]) == ("f1_macro", 5)
     with pytest.raises(DataError, match="labels '007' and '7' are one number"):
         first_jobs()
     table("train.csv", [("id", "class"), *rows[:41], *rows[43:]])
-    assert "1 class with 1 image ('7')" in texts(init(), stops=True)
+    assert "1 class with fewer than 5 images ('7'), 1 of them with 1 image" in texts(init(), stops=False)
 
 
 def test_two_imbalanced_classes_are_scored_by_roc_auc() -> None:
@@ -806,14 +831,30 @@ def test_flawed_xml_is_to_be_put_right() -> None:
     assert "2 XML files of 8 read with an object without name or corners, or not of VOC: 'im01', 'im02'" in stops
 
 
-def test_few_images_of_a_class_are_few_folds() -> None:
+def test_a_class_of_few_images_leaves_the_folds_of_all_as_they_are() -> None:
     images("images", numbered("im", 8))
     for number, name in enumerate(numbered("im", 8)):
         write_mask(f"masks/{name}.png", mask(0, 1, 2) if number < 3 else mask(0, 1))
     found = init()
     assert "1 class with fewer than 5 images ('2')" in texts(found)
     config, _ = first_jobs()
-    assert config.folds.n_folds == 3
+    assert (config.folds.n_folds, config.folds.rare_classes) == (5, "spread")
+    for name in numbered("im", 8)[3:]:
+        Path(f"raw/images/{name}.jpg").unlink()
+        Path(f"raw/masks/{name}.png").unlink()
+    assert init()["values"]["folds"] == {"splitter": "stratified", "n_folds": 3}
+
+
+def test_a_long_tail_keeps_five_folds() -> None:
+    counts = {"cat": 12, "dog": 9, "owl": 3, "elk": 1, "yak": 1}
+    for label, n in counts.items():
+        images(label, numbered(label, n))
+    found = init()
+    assert found["values"]["folds"] == {"splitter": "stratified", "n_folds": 5, "rare_classes": "spread"}
+    assert "3 classes with fewer than 5 images ('yak', 'elk', 'owl'), 2 of them with 1 image" in texts(found)
+    assert texts(found, stops=True) == ""
+    _, made = first_jobs()
+    assert set(made["train"]["fold"]) == set("01234")
 
 
 # --- boxes of YOLO, a file an object

@@ -130,7 +130,7 @@ def test_one_image_and_a_class_folder_of_one() -> None:
         made(data)
     for number in range(1, 6):
         put(f"raw/b/{number}", number)
-    with pytest.raises(DataError, match=r"class 'a' has 1 images, fewer than folds\.n_folds: 2 \(1 such classes\)"):
+    with pytest.raises(DataError, match=r"class 'a' has 1 image, fewer than folds\.n_folds: 2 \(1 such class\)"):
         made(data)
 
 

@@ -1,8 +1,8 @@
 """A fourth task in one file of the user's, through the whole workflow: nothing of goldfold knows of it."""
 
-import re
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace

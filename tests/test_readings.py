@@ -13,7 +13,7 @@ from PIL import Image
 import downloads
 from conftest import write_scenes
 from goldfold.runtime.errors import DataError
-from goldfold.sniff import colour_names, command, folders, nearest, reading, rehearsal
+from goldfold.sniff import colour_names, command, folder_doubts, folders, lists, nearest, reading, rehearsal
 from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.pictures import Picture, Pictures
 from goldfold.sniff.report import grouped
@@ -132,6 +132,18 @@ def test_what_check_refuses_is_said_with_the_line_to_paste() -> None:
     stops = [doubt["text"] for doubt in init()["doubts"] if doubt["stops"]]
     refused = next(text for text in stops if text.startswith("goldfold check refuses it: train: 1 of 9 images"))
     assert refused.endswith("The line to paste below data: `on_bad_label: quarantine`.")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "line"),
+    [("Correct it, or set data.on_bad_label: quarantine.", "on_bad_label: quarantine"),
+     ("Set data.class_level: 2 to pool them.", "class_level: 2"),
+     ("data.train: s/x.jpg is not there. Restore it.", None), ("set data.test: s/x holds none.", None),
+     ("data.test_answers is set: set data.test, or remove it.", None)],
+)  # fmt: skip
+def test_only_a_setting_that_an_error_proposes_is_a_line_to_paste(refusal: str, line: str | None) -> None:
+    found = folder_doubts.POLICY.search(refusal)
+    assert (found and found.group(1)) == line
 
 
 def test_large_sets_are_checked_on_a_sample() -> None:
@@ -276,6 +288,26 @@ def test_patterns_of_images_and_masks() -> None:
     assert by_affixes(["a1", "a2"], ["b8", "b9"]) is None
 
 
+@pytest.mark.parametrize("folder", ["./images/", "./", ".\\images\\", "images//"])
+def test_names_may_begin_with_the_folder_that_they_start_from(folder: str) -> None:
+    write(
+        "l.csv",
+        "file,label\n" + "".join(f"{folder}{name}.png,{label}\n" for name, label in zip("abcd", "xyxy", strict=True)),
+    )
+    (table,) = tables_of(touch(*(f"images/{name}.png" for name in "abcd")))
+    assert table.match is not None
+    assert (table.match.folder, len(table.match.images)) == ("images" if folder == "./" else "", 4)
+
+
+def test_lists_may_name_images_from_their_folder_with_a_dot() -> None:
+    tree = touch(*(f"{label}/{n}.png" for label in ("cat", "dog") for n in range(3)), "train.txt")
+    write("train.txt", "./cat/0.png\n.\\cat\\1.png\n./dog/2.png\n")
+    (found,) = lists.name_lists(tree, "")
+    assert found.images == ("cat/0.png", "cat/1.png", "dog/2.png")
+    write("train.txt", "./0.png\n./1.png\n./2.png\n")
+    assert next(lists.name_lists(tree, "")).images == ()
+
+
 # --- what is nearly a layout
 
 
@@ -287,6 +319,10 @@ NEAR: list[tuple[str, Callable[[], object], str]] = [
     ("case", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\na.PNG,x\nb.PNG,y\n")),
      "csv, because column 'file' of raw/l.csv looks like names of images, but only the case differs: 'a.PNG' against "
      "'images/a.png'"),
+    ("folder", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\n/kaggle/input/a.png,x\n/kaggle/input/b.png,y\n")),
+     "but the folders differ: '/kaggle/input/a.png' against 'images/a.png'. Write paths relative to"),
+    ("folder and case", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\n/kaggle/A.PNG,x\n/kaggle/B.PNG,y\n")),
+     "but the folders and the case differ: '/kaggle/A.PNG' against 'images/a.png'. Write paths relative to"),
     ("suffix", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\na.jpg,x\nb.jpg,y\n")),
      "but the suffix differs: 'a.jpg' against 'images/a.png'"),
     ("zeros", lambda: (pictures("007.png", "008.png"), write("l.csv", "id,label\n7,x\n8,y\n")),

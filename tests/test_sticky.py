@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from goldfold.data.splits import split
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.files import read_json, write_json
+from goldfold.runtime.fingerprint import sha256_of
 from goldfold.stages import folds
 
 CLASSES = ["cat", "dog", "owl"]

@@ -157,10 +157,12 @@ def _refuse(
     row = int(wrong.argmax())
     (width, height), (w, h) = true[row], sizes[row]
     n = int(wrong.sum())
+    may_go = split != "test" and n <= n_known / 2
+    way = f" Or set data.on_bad_label: quarantine, which leaves {noun(n, 'it', 'them')} out." if may_go else ""
     raise DataError(
         f"{split}: {n:,} of {count(n_known, 'image')} {noun(n, 'differs', 'differ')} from the width and height in "
         f"{noun(n, 'its annotation', 'their annotations')}, first {table['id'].iloc[row]!r} ({table['path'].iloc[row]}: "
-        f"{width} x {height} pixels, annotated as {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}"
+        f"{width} x {height} pixels, annotated as {w:.0f} x {h:.0f}). {in_words(sizes[wrong], true[wrong])}{way}"
     )
 
 

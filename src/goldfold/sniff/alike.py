@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from goldfold.data.files import SUFFIXES, without_suffix
 from goldfold.sniff.found import spread
@@ -44,7 +45,8 @@ def _integral(name: str) -> str:
     return _unzeroed(re.sub(r"\.0+$", "", name.strip()))
 
 
-OF_STEMS = "the suffix differs"
+OF_STEMS, OF_CASE, OF_FOLDERS = "the suffix differs", "only the case differs", "the folders differ"
+RELATIVE = "Write paths relative to the folder that is named as data.images."
 
 
 def _lower(name: str) -> str:
@@ -52,9 +54,9 @@ def _lower(name: str) -> str:
 
 
 CHANGES: tuple[tuple[str, Callable[[str], str], str], ...] = (
-    ("only the case differs", _lower, "Write the names as the files are called."),
+    (OF_CASE, _lower, "Write the names as the files are called."),
     (OF_STEMS, _stem, "Correct the suffixes in the table, or leave them out."),
-    ("only the case differs", lambda name: _stem(name).lower(), "Write the names as the files are called."),
+    (OF_CASE, lambda name: _stem(name).lower(), "Write the names as the files are called."),
     ("leading zeros are lost", _unzeroed, "Save the column as text, with its zeros (a spreadsheet removes them)."),
     ("numbers were saved as fractions", _integral, "Save the column as text, without '.0'."),
     ("blanks and signs differ", _plain, "Write the names as the files are called."),
@@ -76,9 +78,18 @@ def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | No
         hits = [(value, files[changed]) for value in tried if (changed := change(value)) in files]
         if len(hits) >= ENOUGH * len(tried) and (len(tried) > 1 or has_suffix):
             if what == OF_STEMS and (is_path or not has_suffix):
-                what, way = "the folders differ", "Write paths relative to the folder that is named as data.images."
+                what, way = OF_FOLDERS, RELATIVE
+            elif what == OF_CASE and _is_elsewhere(*hits[0]):
+                is_same = base(hits[0][0].replace("\\", "/")) == base(hits[0][1])
+                what, way = OF_FOLDERS if is_same else "the folders and the case differ", RELATIVE
             return Spelling(column, len(hits) / len(tried), what, hits[0], way)
     return _affixed(list(dict.fromkeys(values)), tree, column) or (_lost(tried, column, tree) if has_suffix else None)
+
+
+def _is_elsewhere(value: str, file: str) -> bool:
+    """Whether a value is no end of the file's path, whatever its case and suffix."""
+    wanted = without_suffix(str(PurePosixPath(value.replace("\\", "/")))).lower()
+    return not f"/{without_suffix(file)}".lower().endswith(f"/{wanted}")
 
 
 def _affixed(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:

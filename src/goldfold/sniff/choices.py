@@ -131,11 +131,12 @@ def _folds(layout: Layout) -> tuple[int, Values]:
     if layout.n_folds is not None:
         column = layout.data["fold_column"].value
         why = f"the values of column {column!r}"
-        return layout.n_folds, {"splitter": Setting("predefined", why), "n_folds": Setting(layout.n_folds, why)}
+        found = {"splitter": Setting("predefined", why), "n_folds": Setting(layout.n_folds, why)}
+        return layout.n_folds, found | _rare(layout, layout.n_folds)
     counts = layout.images_of if layout.limits_folds else {}
-    smallest = min(counts, key=lambda name: counts[name]) if counts else ""
+    largest = max(counts.values(), default=0)
     limits = [(N_FOLDS, "each model learns from four fifths; 3 take little more than half the time")]
-    limits += [(counts[smallest], f"class {smallest!r} has {count(counts[smallest], 'image')}")] if counts else []
+    limits += [(largest, f"no class has more than {count(largest, 'image')}")] if counts else []
     limits += (
         [(layout.n_groups, f"there {noun(layout.n_groups, 'is', 'are')} {count(layout.n_groups, 'group')}")]
         if layout.n_groups is not None
@@ -150,7 +151,17 @@ def _folds(layout: Layout) -> tuple[int, Values]:
             "regression": "small and large numbers are balanced", "segmentation": "pixels of each class are balanced",
         }  # fmt: skip
         splitter = Setting("stratified", what.get(layout.task, "objects of each class are balanced"))
-    return max(n, 2), {"splitter": splitter, "n_folds": Setting(max(n, 2), why)}
+    n = max(n, 2)
+    return n, {"splitter": splitter, "n_folds": Setting(n, why)} | _rare(layout, n)
+
+
+def _rare(layout: Layout, n_folds: int) -> Values:
+    """What is to be done with classes that cannot be in each fold; check accepts ``spread`` whatever the groups."""
+    rare = layout.rare(n_folds)
+    why = (
+        f"{count(len(rare), 'class', 'classes')} of too few images or groups for each fold: validated as far as they go"
+    )
+    return {"rare_classes": Setting("spread", why)} if rare else {}
 
 
 def _flips(layout: Layout) -> Setting:

@@ -89,18 +89,15 @@ def _small(layout: Layout) -> Iterator[Doubt]:
     if not layout.limits_folds:
         yield from _rare(counts)
         return
-    single = [name for name, n in counts.items() if n == 1]
-    if single:
-        yield Doubt(
-            f"{count(len(single), 'class', 'classes')} with 1 image ({some(single)}), which cannot be in training and in "
-            f"validation. Add images, merge or remove the class, or set folds.rare_classes: train_only or spread.",
-            stops=True,
+    if small := [name for name, n in by_count(counts)[::-1] if 0 < n < N_FOLDS]:
+        single = sum(counts[name] == 1 for name in small)
+        unseen = (
+            f", {single:,} of them with 1 image, which {noun(single, 'is', 'are')} scored as missed" if single else ""
         )
-    small = [name for name, n in by_count(counts)[::-1] if 1 < n < N_FOLDS]
-    if small and layout.n_folds is None:
         yield Doubt(
-            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}), and so fewer folds for "
-            f"all: add images, or merge or remove the class."
+            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: scores of such "
+            f"say little. Where a fold lacks one, folds.rare_classes: spread lets it; train_only learns from "
+            f"{noun(len(small), 'it', 'them')} and scores nothing; or add images, merge or remove the class."
         )
 
 

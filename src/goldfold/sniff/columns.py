@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from goldfold.runtime.numbers import number_of
-from goldfold.runtime.words import count
+from goldfold.runtime.words import count, noun
 from goldfold.sniff.found import Doubt, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, TARGETS, group_rank, plain
@@ -40,6 +40,8 @@ class Columns:
     categorical: list[str] = field(default_factory=list)
     """What else is known of the images."""
     has_boxes: bool = False
+    of_one_group: list[str] = field(default_factory=list)
+    """Classes whose images are all in one group."""
     doubts: list[Doubt] = field(default_factory=list)
 
     @property
@@ -72,8 +74,10 @@ def columns_of(table: Table, asked: Sequence[str] = ()) -> Columns:
         found.target, found.label = (able[0], None) if _are_numbers(kinds) and len(kinds) > FEW else (None, able[0])
     else:
         _label(table, free, found)
-    if found.group and found.label:
+    if found.group and (found.label or found.one_hot):
         _doubt_group(table, found)
+    if found.group and found.fold:
+        _doubt_fold(table, found)
     _rest(table, free, found)
     return found
 
@@ -202,28 +206,51 @@ def _may_be_label(table: Table, column: str) -> bool:
     return not (len(kinds) > FEW and all(re.fullmatch(r"-?\d*\.\d+(e-?\d+)?", value) for value in kinds))
 
 
+def _labels(table: Table, found: Columns) -> list[list[str]]:
+    """Classes of each row, those of a cell that holds several apart."""
+    if found.one_hot:
+        cells = zip(*map(table.values, found.one_hot), strict=True)
+        return [[name for name, cell in zip(found.one_hot, row, strict=True) if float(cell) > 0] for row in cells]
+    values = table.values(str(found.label))
+    mark = table.separator or separator_of(values)
+    return [[part.strip() for part in value.split(mark)] if mark else [value] for value in values]
+
+
 def _doubt_group(table: Table, found: Columns) -> None:
-    """Groups that would take a whole class out of training."""
-    groups, labels = table.values(str(found.group)), table.values(str(found.label))
-    pairs = {(label, group) for label, group in zip(labels, groups, strict=True) if label}
-    n_groups = Counter(label for label, _ in pairs)
+    """Classes that few groups have; where each is all in one group, the column names no groups but kinds of classes."""
+    groups, rows = table.values(str(found.group)), range(len(table.rows)) if table.match is None else table.match.images
+    labels = _labels(table, found)
+    pairs = [(label, groups[row]) for row in rows for label in dict.fromkeys(labels[row]) if label]
+    n_images, n_groups = Counter(label for label, _ in pairs), Counter(label for label, _ in set(pairs))
     alone = sorted(label for label, n in n_groups.items() if n == 1)
-    few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS)
-    if few and not alone:
+    if not {label for label, n in n_images.items() if n > 1} - set(alone):
+        found.doubt(
+            f"each class is all in one {found.group!r}, so none could be in training and in validation; groups are not used. "
+            f"Check the column."
+        )
+        found.group = None
+        return
+    found.of_one_group = alone
+    large = [label for label in alone if n_images[label] >= FEW_GROUPS]
+    if large:
+        found.doubt(
+            f"all images of {count(len(large), 'class', 'classes')} ({some(large)}) are of one {found.group!r}: the fold that "
+            f"validates {noun(len(large), 'it', 'them')} never learns {noun(len(large), 'it', 'them')} (folds.rare_classes: "
+            f"spread). Check the column."
+        )
+    few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS <= n_images[label])
+    if few:
         found.doubt(
             f"{count(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
             f"all fall into one fold, the run says so and ends; lower folds.n_folds then."
         )
-    if alone:
+
+
+def _doubt_fold(table: Table, found: Columns) -> None:
+    """Folds that part groups are not used."""
+    groups, folds = table.values(str(found.group)), table.values(str(found.fold))
+    if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
         found.doubt(
-            f"all images of {count(len(alone), 'class', 'classes')} ({some(alone)}) are of one {found.group!r}, so no fold "
-            f"could have them in training and in validation; groups are not used. Check the column."
+            f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
         )
-        found.group = None
-    elif found.fold:
-        folds = table.values(found.fold)
-        if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
-            found.doubt(
-                f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
-            )
-            found.fold = None
+        found.fold = None

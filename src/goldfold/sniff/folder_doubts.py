@@ -10,7 +10,7 @@ from goldfold.sniff.found import Doubt, Layout, some
 from goldfold.sniff.reading import Reading
 from goldfold.sniff.walk import Tree, base
 
-POLICY = re.compile(r"data\.(\w+: \w+)")
+POLICY = re.compile(r"\b[Ss]et data\.(\w+: \w+)(?![\w/])")
 """A setting that an error proposes."""
 SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
 """How many cannot be used; where it is all of them, leaving them out is no way."""

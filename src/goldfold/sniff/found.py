@@ -52,6 +52,8 @@ class Layout:
     """Images in which each class is, where all of them were counted."""
     has_small_boxes: bool = False
     n_groups: int | None = None
+    of_one_group: list[str] = field(default_factory=list)
+    """Classes whose images are all in one group."""
     n_folds: int | None = None
     """Where a column says the folds."""
     n_probabilities: int = 0
@@ -73,6 +75,12 @@ class Layout:
     def limits_folds(self) -> bool:
         """Whether each fold must have each class; rare classes of boxes are split as far as they go."""
         return self.task != "detection"
+
+    def rare(self, n_folds: int) -> list[str]:
+        """Classes that cannot be in each of so many folds, the rarest first, where `limits_folds`."""
+        counts = self.images_of if self.limits_folds else {}
+        small = [name for name, n in by_count(counts)[::-1] if 0 < n < n_folds]
+        return list(dict.fromkeys(small + self.of_one_group))
 
     def doubt(self, text: str, stops: bool = False) -> None:
         """Add a doubt."""

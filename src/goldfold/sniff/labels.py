@@ -157,6 +157,7 @@ def _name_columns(table: Table, match: Match, columns: Columns, test: Table | No
     _name_target(table, columns, layout)
     if columns.group:
         layout.data["group_column"] = Setting(columns.group, "images that belong together are never split over folds")
+        layout.of_one_group = columns.of_one_group
     if columns.fold:
         layout.data["fold_column"] = Setting(columns.fold, "the folds are given")
         layout.n_folds = len(set(table.values(columns.fold)))

@@ -93,7 +93,7 @@ def name_lists(tree: Tree, root: str) -> Iterator[NameList]:
 def _name_bare(tree: Tree, lines: list[str]) -> bool:
     """Whether most lines begin with the name of an image, without its folder."""
     tried = spread([line for line in lines if line.strip()], N_TRIED)
-    named = sum(without_suffix(re.split(r"[,;\s]", line.strip())[0]) in tree.stems for line in tried)
+    named = sum(without_suffix(re.split(r"[,;\s]", line.strip())[0].removeprefix("./")) in tree.stems for line in tried)
     return bool(tried) and named > ENOUGH * len(tried)
 
 

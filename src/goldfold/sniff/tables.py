@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from goldfold.data.files import SUFFIXES as IMAGE_SUFFIXES
 from goldfold.data.files import without_suffix
@@ -215,7 +215,7 @@ def _column_of_images(table: Table, tree: Tree) -> int | None:
 
 def _candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
     """(folder that the name starts from, image) for every image that ``value`` may name."""
-    wanted = value.replace("\\", "/")
+    wanted = str(PurePosixPath(value.replace("\\", "/")))  # without ./, as the reader has it
     stem = without_suffix(wanted)
     found = []
     for image in tree.stems.get(base(stem), []) + (tree.stems.get(base(wanted), []) if stem != wanted else []):
@@ -266,7 +266,7 @@ def _scattered(column: str, values: list[str], tree: Tree) -> Match | None:
     images: dict[int, str] = {}
     for row, value in enumerate(values):
         found = {image for _, image in _candidates(value, tree)} if value else set()
-        if "/" in value.replace("\\", "/") or len(found) > 1:
+        if len(PurePosixPath(value.replace("\\", "/")).parts) > 1 or len(found) > 1:
             return None
         if found:
             images[row] = next(iter(found))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.data.together import COLUMN
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
 
 
 def check(
@@ -49,10 +50,10 @@ def check(
     scored = content[folds >= 0].sum()
     unscored = scored.index[scored == 0]
     if len(unscored):
+        n = count(len(unscored), "such class", "such classes")
         raise DataError(
             f"class {unscored[0]!r} is in no validation part: all its images are train_only or come first in the order, so "
-            f"it would be predicted and never scored ({len(unscored)} such classes). Merge or remove it, or let some of its "
-            f"images be validated."
+            f"it would be predicted and never scored ({n}). Merge or remove it, or let some of its images be validated."
         )
 
 
@@ -61,7 +62,7 @@ def _refuse_parted_groups(table: pd.DataFrame, folds: NDArray[np.int64]) -> None
     parts = pd.Series(folds[validated]).groupby(table["group"].to_numpy()[validated]).nunique()
     if (parts > 1).any():
         raise DataError(
-            f"group {parts.index[parts > 1][0]!r} lies in more than one fold ({int((parts > 1).sum())} such groups). "
+            f"group {parts.index[parts > 1][0]!r} lies in more than one fold ({count(int((parts > 1).sum()), 'such group')}). "
             f"Correct {table.attrs.get('folds', 'data.fold_column')}, or use splitter: stratified_group."
         )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from goldfold.data.splits.even import EVEN, evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.words import count
 
 NOTHING, IMAGE = "(nothing)", "(image)"
 PIECES = 4
@@ -122,8 +123,8 @@ def refuse_small_classes(content: pd.DataFrame, n_folds: int) -> None:
     small = counts[counts < n_folds].sort_values(kind="stable")
     if len(small):
         raise DataError(
-            f"class {small.index[0]!r} has {small.iloc[0]} images, fewer than folds.n_folds: {n_folds} "
-            f"({len(small)} such classes). Lower n_folds, add images, or merge or remove the class. "
+            f"class {small.index[0]!r} has {count(int(small.iloc[0]), 'image')}, fewer than folds.n_folds: {n_folds} "
+            f"({count(len(small), 'such class', 'such classes')}). Lower n_folds, add images, or merge or remove the class. "
             f"Or let them be: folds.rare_classes: train_only (their images are learnt from and never validated) or spread "
             f"(each is validated by one fold)."
         )
