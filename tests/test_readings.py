@@ -1,6 +1,7 @@
 """goldfold init on folders as people download them: which reading wins, what it explains, and what is nearly a layout."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -334,3 +335,29 @@ def test_files_that_are_read_are_no_near_misses() -> None:
     tree = pictures(*(f"{n}.png" for n in range(4)))
     best = proposed(tree)[0]
     assert nearest.misses(tree, tables_of(tree), best.unexplained) == []
+
+
+# --- masks by contents
+
+
+def test_a_tile_without_masks_is_left_out_and_all_others_are_read() -> None:
+    downloads.tiles(Path("raw"), n_tiles=5)
+    shutil.rmtree("raw/Tile 3/masks")
+    found = init()
+    data = assert_accepted(found)
+    assert (data["source"], data["train"], data["on_missing_label"]) == ("tiles", "raw", "quarantine")
+    assert (found["images"], found["unexplained"]) == ({"train": 15}, [])
+    texts = [doubt["text"] for doubt in found["doubts"]]
+    assert "1 tile without any mask: 'Tile 3'." in texts
+    assert "3 images without a mask, first 'Tile 3/images/image_part_001.jpg': they are left out." in texts
+
+
+def test_a_refusal_that_a_policy_mends_does_not_have_a_reading_of_few_files_win() -> None:
+    downloads.tiles(Path("raw"))
+    for tile in (2, 3):  # masks of another size
+        Image.fromarray(np.zeros((5, 7), np.uint8)).save(f"raw/Tile {tile}/masks/image_part_001.png")
+    found = init()
+    assert (found["source"], found["unexplained"]) == ("tiles", [])
+    assert "data.on_bad_label: quarantine" in found["readings"][0]["refusal"]
+    stops = [doubt["text"] for doubt in found["doubts"] if doubt["stops"]]
+    assert any(text.endswith("The line to paste below data: `on_bad_label: quarantine`.") for text in stops)

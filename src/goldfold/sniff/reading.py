@@ -39,6 +39,8 @@ class Reading:
     stack: stacks.Stacks | None = None
     refusal: str | None = None
     """Error of ``goldfold check``."""
+    is_mendable: bool = False
+    """Whether the setting that the error names would have it accepted."""
     is_checked: bool = False
     looked: Pictures | None = None
     values: Values = field(default_factory=dict)
@@ -71,8 +73,8 @@ class Reading:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What readings are sorted by: one that is refused never comes before one that is accepted."""
-        return self.refusal is None, self.score
+        """What readings are sorted by: accepted, if need be with the policy that the error names, before refused."""
+        return self.refusal is None or self.is_mendable, self.score
 
 
 def propose(tree: Tree) -> tuple[list[Table], list[Reading]]:
