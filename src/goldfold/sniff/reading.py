@@ -24,6 +24,7 @@ PROPOSERS: dict[str, Proposer] = {
     "csv": labels.sniff,
     "folder": folders.sniff,
 }
+OF_MASKS = ("tiles", "masks", "instances", "rle")
 SHARE_OF_IMAGES = 0.7
 """Weight of the images in the share of files that a reading explains; the rest is that of tables and files of labels."""
 
@@ -92,6 +93,8 @@ def _proposed(tree: Tree, stack: stacks.Stacks | None) -> tuple[list[Table], lis
     tables = tables_of(tree)
     named = [table for table in tables if table.match is not None]
     layouts = [layout for name in PROPOSERS for layout in _layouts(PROPOSERS[name](tree, named))]
+    if any(layout.source in OF_MASKS for layout in layouts):
+        layouts = [layout for layout in layouts if not layout.is_contradicted]
     readings = [Reading(colour_names.apply(tree, layout), tree, named, stack) for layout in layouts]
     return tables, sorted(readings, key=lambda reading: reading.rank, reverse=True)
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count, noun
+from goldfold.sniff.contents import ends_of, named_masks, pair_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.mask_looks import look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of, split_of_path
+from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
 
 LIKELIHOOD = 0.9
 LEAST_TILES = 2
@@ -51,8 +52,10 @@ def _with_folders(tree: Tree) -> Iterator[Tile]:
     found = []
     for name in tree.folders:
         children = tree.children(name)
-        masks = [child for child in children if is_masks(base(child))]
+        masks = [child for child in children if named_masks(tree, child)]
         images = [child for child in children if plain(base(child)) in IMAGES and child not in masks]
+        if not (len(masks) == len(images) == 1) and (pair := pair_of(tree, name)) is not None:
+            images, masks = [pair[0]], [pair[1]]
         if len(masks) == 1 and len(images) == 1 and not tree.children(images[0]) and not tree.children(masks[0]):
             parts = (base(images[0]), base(masks[0]))
             found.append(Tile(name, tuple(tree.images(images[0])), tuple(tree.images(masks[0])), parts))
@@ -119,19 +122,6 @@ def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
     if len(own & theirs) < LEAST_PAIRED * len(masks):
         return None
     return f"{fore_i}{{id}}{aft_i}", f"{fore_m}{{id}}{aft_m}"
-
-
-def ends_of(names: Sequence[str]) -> tuple[str, str]:
-    """What all names begin and end with, digits left out."""
-    fore = _shared(names).rstrip("0123456789")
-    aft = _shared([name.removeprefix(fore)[::-1] for name in names])[::-1].lstrip("0123456789")
-    return fore, aft
-
-
-def _shared(texts: Sequence[str]) -> str:
-    """The signs that all texts begin with."""
-    first, last = min(texts), max(texts)
-    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _ids(names: Sequence[str], pattern: str) -> dict[str, str]:
