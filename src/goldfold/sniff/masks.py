@@ -107,7 +107,7 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
 
 def _pairs(tree: Tree) -> Iterator[Pair]:
     """Folders that are called masks, each with the folder that holds most of its images."""
-    known = {pair[1]: pair[0] for name in tree.folders if (pair := contents.pair_of(tree, name)) is not None}
+    known = {both[1]: both[0] for name in tree.folders if (both := contents.pair_of(tree, name)) is not None}
     called = [
         name
         for name in tree.folders
