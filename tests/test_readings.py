@@ -1,6 +1,7 @@
 """goldfold init on folders as people download them: which reading wins, what it explains, and what is nearly a layout."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -370,3 +371,90 @@ def test_files_that_are_read_are_no_near_misses() -> None:
     tree = pictures(*(f"{n}.png" for n in range(4)))
     best = proposed(tree)[0]
     assert nearest.misses(tree, tables_of(tree), best.unexplained) == []
+
+
+# --- masks by contents
+
+
+def test_a_tile_without_masks_is_left_out_and_all_others_are_read() -> None:
+    downloads.tiles(Path("raw"), n_tiles=5)
+    shutil.rmtree("raw/Tile 3/masks")
+    found = init()
+    data = assert_accepted(found)
+    assert (data["source"], data["train"], data["on_missing_label"]) == ("tiles", "raw", "quarantine")
+    assert (found["images"], found["unexplained"]) == ({"train": 15}, [])
+    texts = [doubt["text"] for doubt in found["doubts"]]
+    assert "1 tile without any mask: 'Tile 3'." in texts
+    assert "3 images without a mask, first 'Tile 3/images/image_part_001.jpg': they are left out." in texts
+
+
+def test_a_refusal_that_a_policy_mends_does_not_have_a_reading_of_few_files_win() -> None:
+    downloads.tiles(Path("raw"))
+    for tile in (2, 3):  # masks of another size
+        Image.fromarray(np.zeros((5, 7), np.uint8)).save(f"raw/Tile {tile}/masks/image_part_001.png")
+    found = init()
+    assert (found["source"], found["unexplained"]) == ("tiles", [])
+    assert "data.on_bad_label: quarantine" in found["readings"][0]["refusal"]
+    stops = [doubt["text"] for doubt in found["doubts"] if doubt["stops"]]
+    assert any(text.endswith("The line to paste below data: `on_bad_label: quarantine`.") for text in stops)
+
+
+def masked(images: str, masks: str, start: int = 0) -> None:
+    """Six photographs and their masks of three values, below ``raw``; ``{}`` stands for a number."""
+    for number in range(start, start + 6):
+        downloads.save(Path("raw") / images.format(number), downloads.picture(number))
+        values = np.random.default_rng(number).integers(0, 3, (4, 4), np.uint8).repeat(4, 0).repeat(4, 1)
+        downloads.save(Path("raw") / masks.format(number), values)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("img/{}.jpg", "msk/{}.png"),
+        ("frames/{}.jpg", "labels/{}.png"),
+        ("a/{}.png", "b/{}.png"),
+        ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
+    ],
+)
+def test_folders_of_images_and_masks_are_known_by_their_contents(images: str, masks: str) -> None:
+    masked(images, masks)
+    masked(images, masks.replace("Class", "Object"))
+    best = proposed(walk("raw"))
+    assert [one.layout.source for one in best] == ["masks"]
+    data = best[0].layout.data
+    assert (data["train"].value, data["masks"].value) == (f"raw/{Path(images).parent}", f"raw/{Path(masks).parent}")
+
+
+def test_tiles_are_known_by_their_contents() -> None:
+    masked("Rural/images_png/{}.png", "Rural/masks_png/{}.png")
+    masked("Urban/images_png/{}.png", "Urban/masks_png/{}.png", 10)
+    best = proposed(walk("raw"))[0].layout
+    parts = best.data["image_folder"].value, best.data["mask_folder"].value
+    assert (best.source, best.data["train"].value, parts) == ("tiles", "raw", ("images_png", "masks_png"))
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "text"),
+    [
+        ("leftImg8bit/{0}/{0}_leftImg8bit.png", "gtFine/{0}/{0}_gtFine_labelIds.png", "raw/leftImg8bit and raw/gtFine look"),
+        ("photo/p_{}.png", "outline/o_{}.png", "raw/photo and raw/outline look like images and their masks"),
+        ("site{}/image.png", "site{}/mask.png", "the files in raw/site0 look like an image and its mask"),
+    ],
+)  # fmt: skip
+def test_images_and_masks_that_no_source_pairs_stop(images: str, masks: str, text: str) -> None:
+    masked(images, masks)
+    best = proposed(walk("raw"))[0].layout
+    assert best.source == "folder"
+    assert [doubt.text[: len(text)] for doubt in best.doubts if doubt.stops] == [text]
+
+
+@pytest.mark.parametrize("names", [("with_mask", "without_mask"), ("matte", "glossy"), ("cat", "dog")])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_photographs_are_classes_whatever_their_folders_are_called(names: tuple[str, str], suffix: str) -> None:
+    for place, name in enumerate(names):
+        for number in range(4):
+            downloads.save(Path(f"raw/data/{name}/{number}.{suffix}"), downloads.picture(10 * place + number))
+    readings = proposed(walk("raw"))
+    assert [one.layout.source for one in readings] == ["folder"]
+    assert readings[0].layout.classes == dict.fromkeys(names, 4)
+    assert not [doubt for doubt in readings[0].layout.doubts if doubt.stops]

@@ -59,6 +59,8 @@ def _complete(reading: Reading, name: str) -> None:
     sample = submission(tree, layout, reading.tables)
     reading.values = choose(layout, reading.looked, name, _n_gpus(), sample)
     reading.refusal, reading.is_checked = rehearsal.refusal(reading.values, reading.looked), True
+    if reading.refusal is not None:
+        reading.is_mendable = rehearsal.is_mendable(reading.values, reading.looked, reading.refusal)
 
 
 def _n_gpus() -> int:

@@ -1,20 +1,22 @@
 """All that is doubtful about a folder and the best reading of it."""
 
-import re
 from collections.abc import Collection, Iterator
 
 from goldfold.data.files import UNREAD, is_text, without_suffix
 from goldfold.runtime.words import count, noun
-from goldfold.sniff import class_doubts, pictures
+from goldfold.sniff import class_doubts, pictures, rehearsal
 from goldfold.sniff.found import Doubt, Layout, some
 from goldfold.sniff.reading import Reading
 from goldfold.sniff.walk import Tree, base
 
+<<<<<<< HEAD
 POLICY = re.compile(r"\b[Ss]et data\.(\w+: \w+)(?![\w/])")
 """A setting that an error proposes."""
 SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
 """How many cannot be used; where it is all of them, leaving them out is no way."""
 
+=======
+>>>>>>> f2
 
 def all_doubts(tree: Tree, best: Reading) -> list[Doubt]:
     """All doubts, what ``goldfold check`` refuses first, each once."""
@@ -30,9 +32,8 @@ def _refused(best: Reading, known: Collection[str]) -> Iterator[Doubt]:
     text = " ".join((best.refusal or "").split())
     if not text or text in known:
         return
-    share = SHARE.search(text)
-    found = None if share and share.group(1) == share.group(2) else POLICY.search(text)
-    paste = f" The line to paste below data: `{found.group(1)}`." if found else ""
+    found = rehearsal.policy(text)
+    paste = f" The line to paste below data: `{found[0]}: {found[1]}`." if found else ""
     yield Doubt(f"goldfold check refuses it: {text}{paste}", stops=True)
 
 

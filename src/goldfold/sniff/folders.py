@@ -9,13 +9,13 @@ from functools import partial
 from goldfold.data.files import without_suffix
 from goldfold.data.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 from goldfold.runtime.words import count
-from goldfold.sniff import lists
+from goldfold.sniff import contents, lists
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base
 from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
-LIKELIHOOD, UNLIKELIER = 0.6, 0.54
+LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
 """What there is to read beside images is likelier to hold the labels."""
 OF_DIGITS = 0.6
 """Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
@@ -43,7 +43,11 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
     start = _start(tree, top, splits)
     root = tree.inmost(start)
     classes = [child for child in tree.children(root) if child not in splits.values()]
-    if len(classes) < 2 or all(_is_part(base(name)) for name in classes) or any(_has_masks(tree, c) for c in classes):
+    if (
+        len(classes) < 2
+        or all(_is_no_class(tree, name) for name in classes)
+        or any(_has_masks(tree, c) for c in classes)
+    ):
         return
     if all(PART.fullmatch(base(name)) for name in classes) and len(classes) > 1:
         return  # images_001/, images_002/: pieces of a large archive
@@ -52,6 +56,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
     for place, level in enumerate(_levels(tree, root, classes)):
         layout = _layout(tree, top if pooled else root, roots, classes, level)
         layout.likelihood = UNLIKELIER if place else LIKELIHOOD
+        _doubt_masks(tree, layout, root, classes)
         if pooled:
             _say_pooled(tree, layout, splits["val"])
         elif "val" in splits:
@@ -170,6 +175,29 @@ def _start(tree: Tree, top: str, splits: dict[str, str]) -> str:
         return splits["train"]
     named = [child for child in tree.children(top) if plain(base(child)) in IMAGES and len(tree.children(child)) > 1]
     return named[0] if named else top
+
+
+def _is_no_class(tree: Tree, folder: str) -> bool:
+    """Whether a folder's name says that it is no class; one called masks that holds photographs may be one."""
+    is_part = split_of(base(folder)) or plain(base(folder)) in IMAGES
+    return bool(is_part) or contents.named_masks(tree, folder)
+
+
+def _doubt_masks(tree: Tree, layout: Layout, root: str, classes: Sequence[str]) -> None:
+    """That folders or files of one name look like images and their masks, so that they are no classes."""
+    pair = next((found for name in tree.below(root) if (found := contents.pair_of(tree, name)) is not None), None)
+    if pair is not None:
+        what = f"{tree.path(pair[0])} and {tree.path(pair[1])} look like images and their masks"
+    elif contents.side_by_side(tree, classes):
+        what = f"the files in {tree.path(classes[0])} look like an image and its mask, and so do those beside it"
+    else:
+        return
+    layout.likelihood, layout.is_contradicted = CONTRADICTED, True
+    layout.doubt(
+        f"{what}, not like classes. Call the mask of each image like it, in folders images/ and masks/, or write the config "
+        f"by hand: source: masks or tiles.",
+        stops=True,
+    )
 
 
 def _is_part(name: str) -> bool:

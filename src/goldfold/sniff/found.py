@@ -65,6 +65,8 @@ class Layout:
     facts: dict[str, str] = field(default_factory=dict)
     """More lines of the report, by heading."""
     doubts: list[Doubt] = field(default_factory=list)
+    is_contradicted: bool = False
+    """Whether what the files hold speaks against it: it is left out where a reading of masks is found."""
 
     @property
     def images_of(self) -> dict[str, int]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count, noun
+from goldfold.sniff import contents
 from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.mask_looks import Looks, look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import MASK_END, is_masks, split_of, split_of_path
+from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
 
 LIKELIHOOD, UNLIKELY = 0.8, 0.2
 N_TRIED = 200
@@ -106,14 +107,26 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
 
 def _pairs(tree: Tree) -> Iterator[Pair]:
     """Folders that are called masks, each with the folder that holds most of its images."""
-    called = [name for name in tree.folders if name and tree.n_images[name] and is_masks(base(name))]
+    known = {both[1]: both[0] for name in tree.folders if (both := contents.pair_of(tree, name)) is not None}
+    called = [
+        name
+        for name in tree.folders
+        if name and tree.n_images[name] and (name in known or contents.named_masks(tree, name))
+    ]
     outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
     for masks in outer:
         beside = [child for child in tree.children(parent(masks)) if child not in outer]
         near = [*beside, *(inner for child in beside for inner in tree.children(child)), parent(masks)]
+        near = [known[masks]] if masks in known else near
         found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
         if found:
-            yield max(found, key=lambda pair: (len(pair.of), -len(pair.lacking)))
+            yield max(found, key=lambda pair: _preference(tree, pair))
+
+
+def _preference(tree: Tree, pair: Pair) -> tuple[bool, int, bool, int]:
+    """What the folder of the images is chosen by: none of masks where there is another."""
+    of_masks = contents.hold_few_values(tree, pair.images)
+    return not of_masks, len(pair.of), plain(base(pair.images)) in IMAGES, -len(pair.lacking)
 
 
 def _pair(tree: Tree, images: str, masks: str, suffix: str | None = None) -> Pair | None:

@@ -24,6 +24,7 @@ PROPOSERS: dict[str, Proposer] = {
     "csv": labels.sniff,
     "folder": folders.sniff,
 }
+OF_MASKS = ("tiles", "masks", "instances", "rle")
 SHARE_OF_IMAGES = 0.7
 """Weight of the images in the share of files that a reading explains; the rest is that of tables and files of labels."""
 
@@ -39,6 +40,8 @@ class Reading:
     stack: stacks.Stacks | None = None
     refusal: str | None = None
     """Error of ``goldfold check``."""
+    is_mendable: bool = False
+    """Whether the setting that the error names would have it accepted."""
     is_checked: bool = False
     looked: Pictures | None = None
     values: Values = field(default_factory=dict)
@@ -71,8 +74,8 @@ class Reading:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What readings are sorted by: one that is refused never comes before one that is accepted."""
-        return self.refusal is None, self.score
+        """What readings are sorted by: accepted, if need be with the policy that the error names, before refused."""
+        return self.refusal is None or self.is_mendable, self.score
 
 
 def propose(tree: Tree) -> tuple[list[Table], list[Reading]]:
@@ -90,6 +93,8 @@ def _proposed(tree: Tree, stack: stacks.Stacks | None) -> tuple[list[Table], lis
     tables = tables_of(tree)
     named = [table for table in tables if table.match is not None]
     layouts = [layout for name in PROPOSERS for layout in _layouts(PROPOSERS[name](tree, named))]
+    if any(layout.source in OF_MASKS for layout in layouts):
+        layouts = [layout for layout in layouts if not layout.is_contradicted]
     readings = [Reading(colour_names.apply(tree, layout), tree, named, stack) for layout in layouts]
     return tables, sorted(readings, key=lambda reading: reading.rank, reverse=True)
 

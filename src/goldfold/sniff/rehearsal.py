@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,11 @@ MOST_MEGAPIXELS = 400
 FEWEST_ROWS, MOST_ROWS = 40, 1500
 UNSEEN = "has no training image"
 """Part of the error that a sample may cause."""
+POLICY = re.compile(r"data\.(\w+): (\w+)")
+"""A setting that an error proposes."""
+SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
+"""How many cannot be used; where it is all of them, leaving them out is no way."""
+MOST_POLICIES = 3
 
 
 def refusal(values: Values, looked: Pictures) -> str | None:
@@ -34,6 +40,26 @@ def refusal(values: Values, looked: Pictures) -> str | None:
     except GoldfoldError as error:
         return None if rows is not None and UNSEEN in str(error) else str(error)
     return None
+
+
+def policy(error: str) -> tuple[str, str] | None:
+    """Key of ``data`` and value that an error proposes."""
+    text = " ".join(error.split())
+    share = SHARE.search(text)
+    found = None if share and share.group(1) == share.group(2) else POLICY.search(text)
+    return (found[1], found[2]) if found else None
+
+
+def is_mendable(values: Values, looked: Pictures, error: str) -> bool:
+    """Whether the config is accepted with the settings that its errors propose, one after the other."""
+    for _ in range(MOST_POLICIES):
+        if (found := policy(error)) is None or found[0] in values["data"]:
+            return False
+        values = {**values, "data": {**values["data"], found[0]: found[1]}}
+        if (refused := refusal(values, looked)) is None:
+            return True
+        error = refused
+    return False
 
 
 def n_rows(looked: Pictures) -> int | None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count, noun
+from goldfold.sniff.contents import ends_of, named_masks, pair_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.mask_looks import look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of, split_of_path
+from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
 
 LIKELIHOOD = 0.9
 LEAST_TILES = 2
@@ -38,8 +39,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         learnt = [tile for tile in tiles if split_of_path(tile.name) != "test"]
         if not learnt or all(split_of(base(tile.name)) for tile in learnt):
             continue
-        patterns = _patterns(learnt[0])
-        if patterns is None or len(learnt) < LEAST_TILES:
+        with_masks = [tile for tile in learnt if tile.masks]
+        if len(with_masks) < LEAST_TILES or (patterns := _patterns(with_masks[0])) is None:
             continue
         layout = _layout(tree, learnt, [tile for tile in tiles if tile not in learnt], patterns)
         if layout is not None:
@@ -51,19 +52,42 @@ def _with_folders(tree: Tree) -> Iterator[Tile]:
     found = []
     for name in tree.folders:
         children = tree.children(name)
-        masks = [child for child in children if is_masks(base(child))]
+        masks = [child for child in children if named_masks(tree, child)]
         images = [child for child in children if plain(base(child)) in IMAGES and child not in masks]
+        if not (len(masks) == len(images) == 1) and (pair := pair_of(tree, name)) is not None:
+            images, masks = [pair[0]], [pair[1]]
         if len(masks) == 1 and len(images) == 1 and not tree.children(images[0]) and not tree.children(masks[0]):
             parts = (base(images[0]), base(masks[0]))
             found.append(Tile(name, tuple(tree.images(images[0])), tuple(tree.images(masks[0])), parts))
     if sum(len(tile.images) > 1 for tile in found) * 2 <= len(found) and len(found) > 1:
         return  # a folder per image: source instances
     usual = Counter((tile.parts[0].lower(), tile.parts[1].lower()) for tile in found).most_common(1)
-    yield from (tile for tile in found if (tile.parts[0].lower(), tile.parts[1].lower()) == usual[0][0])
+    kept = [tile for tile in found if (tile.parts[0].lower(), tile.parts[1].lower()) == usual[0][0]] if usual else []
+    yield from kept
+    yield from _without_masks(tree, kept)
+
+
+def _without_masks(tree: Tree, found: Sequence[Tile]) -> Iterator[Tile]:
+    """Tiles beside those found that have images and no masks, which the source counts as lacking."""
+    known = {tile.name for tile in found}
+    for name in sorted({child for tile in found if tile.name for child in tree.children(parent(tile.name))} - known):
+        parts = found[0].parts
+        children = {base(child).lower(): child for child in tree.children(name)}
+        images = name if parts == (HERE, HERE) else children.get(parts[0].lower())
+        own = tuple(join(images, image) for image in tree.folders[images].images) if images else ()
+        if own and not split_of_path(name) and (parts == (HERE, HERE) or parts[1].lower() not in children):
+            yield Tile(name, own, (), parts)
 
 
 def _mixed(tree: Tree) -> Iterator[Tile]:
     """Folders in which images and masks lie side by side, told apart by the ends of their names."""
+    found = list(_mixed_with_masks(tree))
+    yield from found
+    yield from _without_masks(tree, found)
+
+
+def _mixed_with_masks(tree: Tree) -> Iterator[Tile]:
+    """Those that have both."""
     for name, folder in tree.folders.items():
         stems = {without_suffix(image): image for image in folder.images}
         masks = [image for stem, image in stems.items() if (end := MASK_END.match(stem)) and end.group(1) in stems]
@@ -92,25 +116,12 @@ def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
     """Patterns of names that all begin and end alike: ``image_1``, ``mask_1``."""
     if len(images) < 2 or len(masks) < 2:
         return None
-    (fore_i, aft_i), (fore_m, aft_m) = _ends(images), _ends(masks)
+    (fore_i, aft_i), (fore_m, aft_m) = ends_of(images), ends_of(masks)
     own = {name.removeprefix(fore_i).removesuffix(aft_i) for name in images}
     theirs = {name.removeprefix(fore_m).removesuffix(aft_m) for name in masks}
     if len(own & theirs) < LEAST_PAIRED * len(masks):
         return None
     return f"{fore_i}{{id}}{aft_i}", f"{fore_m}{{id}}{aft_m}"
-
-
-def _ends(names: Sequence[str]) -> tuple[str, str]:
-    """What all names begin and end with, digits left out."""
-    fore = _shared(names).rstrip("0123456789")
-    aft = _shared([name.removeprefix(fore)[::-1] for name in names])[::-1].lstrip("0123456789")
-    return fore, aft
-
-
-def _shared(texts: Sequence[str]) -> str:
-    """The signs that all texts begin with."""
-    first, last = min(texts), max(texts)
-    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _ids(names: Sequence[str], pattern: str) -> dict[str, str]:
@@ -151,8 +162,8 @@ def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Pattern
     if looks.colours:
         layout.facts["colours"] = looks.colours
     layout.doubts += looks.doubts
-    _group(layout, learnt)
-    _doubt_pairs(layout, lacking, strays)
+    _group(layout, [tile for tile in learnt if any(image in mask_of for image in tile.images)])
+    _doubt_pairs(layout, lacking, strays, [tile.name for tile in learnt if not tile.masks])
     return _with_pools(tree, layout, tests, patterns, root)
 
 
@@ -167,7 +178,7 @@ def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> N
 
 
 def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
-    """The tile as the group."""
+    """The tile as the group, where it has a mask."""
     layout.n_groups = len(learnt)
     largest = max(learnt, key=lambda tile: len(tile.images))
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
@@ -178,7 +189,9 @@ def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
         )
 
 
-def _doubt_pairs(layout: Layout, lacking: Sequence[str], strays: Sequence[str]) -> None:
+def _doubt_pairs(layout: Layout, lacking: Sequence[str], strays: Sequence[str], without: Sequence[str]) -> None:
+    if without:
+        layout.doubt(f"{count(len(without), 'tile')} without any mask: {some(without)}.")
     if lacking:
         layout.data["on_missing_label"] = Setting("quarantine", f"{count(len(lacking), 'image')} without a mask")
         are = noun(len(lacking), "it is", "they are")

@@ -25,8 +25,8 @@ FORMS = (
 SPLITS = {form.format(word): split for split, words in BASES.items() for word in words for form in FORMS}
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "photos", "pictures", "jpgimages", "raw", "inputs"})
 MASK = re.compile(
-    r"(^|[^a-z])(masks?|labels?|lbls?|annotations?|gts?|ground[-_ ]?truths?|segs?|segmentations?|segmentationclass|mattes?"
-    r"|targets?|trimaps?|manual\d?)($|[^a-z])"
+    r"(^|[^a-z])(masks?|labels?|lbls?|annotations?|gts?|ground[-_ ]?truths?|segs?|segmentations?|mattes?"
+    r"|segmentation(?:class|object)(?:raw|aug|ext)?|targets?|trimaps?|manual\d?)($|[^a-z])"
 )
 MASK_END = re.compile(
     r"^(.+?)([-_. ]?(?:masks?|labels?|lbl|annotation|gt|ground[-_]?truth|seg|segmentation|matte|L))$", re.I
