@@ -9,14 +9,6 @@ from goldfold.sniff.found import Doubt, Layout, some
 from goldfold.sniff.reading import Reading
 from goldfold.sniff.walk import Tree, base
 
-<<<<<<< HEAD
-POLICY = re.compile(r"\b[Ss]et data\.(\w+: \w+)(?![\w/])")
-"""A setting that an error proposes."""
-SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
-"""How many cannot be used; where it is all of them, leaving them out is no way."""
-
-=======
->>>>>>> f2
 
 def all_doubts(tree: Tree, best: Reading) -> list[Doubt]:
     """All doubts, what ``goldfold check`` refuses first, each once."""

@@ -18,7 +18,7 @@ MOST_MEGAPIXELS = 400
 FEWEST_ROWS, MOST_ROWS = 40, 1500
 UNSEEN = "has no training image"
 """Part of the error that a sample may cause."""
-POLICY = re.compile(r"data\.(\w+): (\w+)")
+POLICY = re.compile(r"\b[Ss]et data\.(\w+): (\w+)(?![\w/])")
 """A setting that an error proposes."""
 SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
 """How many cannot be used; where it is all of them, leaving them out is no way."""
