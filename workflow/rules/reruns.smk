@@ -246,7 +246,19 @@ def begin():
     status.forget_dead(RESULTS)
     preflight()
     keeping.keep(RESULTS)
-    atexit.register(put_back)
+    at_exit(put_back)
+
+
+def at_exit(do):
+    """Do it as the process ends, in the folder of the run: Snakemake has left it by then where --directory names one."""
+    home = os.getcwd()
+
+    def there():
+        if os.path.isdir(home):
+            os.chdir(home)
+            do()
+
+    atexit.register(there)
 
 
 def put_back():
@@ -305,7 +317,7 @@ def preflight():
 
 BEGUN = time.time()
 if workflow.is_main_process:
-    atexit.register(contents.memory().save)
+    at_exit(contents.memory().save)
     logger.addFilter(Quiet())
     try:
         bring_up_to_date()
