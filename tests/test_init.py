@@ -845,6 +845,17 @@ def test_a_class_of_few_images_leaves_the_folds_of_all_as_they_are() -> None:
     assert init()["values"]["folds"] == {"splitter": "stratified", "n_folds": 3}
 
 
+def test_a_class_of_one_folder_of_patients_is_spread() -> None:
+    for label, patients in (("ill", 11), ("well", 1)):
+        for number in range(patients):
+            images(f"{label}/patient {number}", numbered(f"{label}{number}", 5))
+    found = init()
+    assert found["values"]["data"]["group_level"] == 2
+    assert found["values"]["folds"] == {"splitter": "stratified_group", "n_folds": 5, "rare_classes": "spread"}
+    _, made = first_jobs()
+    assert made["train"].groupby("group")["fold"].nunique().max() == 1
+
+
 def test_a_long_tail_keeps_five_folds() -> None:
     counts = {"cat": 12, "dog": 9, "owl": 3, "elk": 1, "yak": 1}
     for label, n in counts.items():

@@ -99,6 +99,8 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
         groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
         layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
         layout.n_groups = len(groups)
+        n_groups = Counter("/".join(group[1 : level.group]) for group in groups)
+        layout.of_one_group = sorted(name for name, n in n_groups.items() if n == 1)
         layout.facts["groups"] = f"{count(len(groups), 'group')}, the folders at level {level.group}"
     return layout
 
