@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from goldfold.data import sources
 from goldfold.data.scored import scored
 from goldfold.data.splits import SPLITTERS, split, training
-from goldfold.data.splits.checks import deviations, worst
+from goldfold.data.splits.checks import deviations, read_summary, worst
 from goldfold.data.splits.even import evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.data.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
@@ -680,3 +680,9 @@ def test_objects_of_a_rare_class_take_their_image_out_of_validation() -> None:
     assert split(table, amounts, "stratified", 4, 0, rare_classes="train_only")[0] == -1
     spread = split(table, amounts, "stratified", 4, 0, rare_classes="spread")
     assert sorted(np.bincount(spread)) == [5, 5, 5, 5]
+
+
+def test_a_summary_with_a_very_long_name_of_a_class_is_read(tmp_path: Path) -> None:
+    long = "y" * 200_000
+    (tmp_path / "summary.csv").write_text(f"fold,fold,{long},(all)\n0,1,2,3\n")
+    assert list(read_summary(tmp_path / "summary.csv")) == ["fold", long, "(all)"]

@@ -20,7 +20,7 @@ from goldfold.config import parse, slices
 from goldfold.data import headers, sources
 from goldfold.data.decode import Undecodable, decode
 from goldfold.data.integrity import scan
-from goldfold.data.limits import MOST_PIXELS, at_most
+from goldfold.data.limits import MOST_PIXELS, at_most, content_of
 from goldfold.data.masks import decode_mask
 from goldfold.data.masks import scan as scan_masks
 from goldfold.data.reading import read_csv, read_json, read_xml
@@ -133,6 +133,14 @@ def test_pixels_are_limited_by_the_header_before_anything_is_decoded(content: by
         f"^({MANY}|cannot be decoded|file is truncated)", looked_at(Path("a"), ["a.png"]).sample[0].problem
     )
     assert scan_masks(["a/a.png"], 1)["reason"][0] != ""
+
+
+def test_an_icon_is_refused_before_pillow_decodes_what_is_in_it() -> None:
+    stream = io.BytesIO()
+    Image.new("L", (256, 256)).save(stream, format="ICO")
+    Path("a.png").write_bytes(stream.getvalue())
+    with pytest.raises(Undecodable, match="is an icon"):
+        content_of("a.png")
 
 
 def test_a_tile_or_many_channels_count_as_pixels_too() -> None:

@@ -87,7 +87,12 @@ def recipe(record, code, data=None, **settings):
         if path not in ASKED:
             report_damage(recipes.state(path, made_by, versions, expected), path)
         ASKED.add(path)
-        return recipes.keep(path, made_by, versions, expected)
+        try:
+            return recipes.keep(path, made_by, versions, expected)
+        except OSError as error:
+            sys.exit(
+                f"goldfold: cannot write {recipes.FOLDER} in {os.getcwd()}: {error.strerror}. Start in another folder."
+            )
 
     RECIPES[record] = get
     return get

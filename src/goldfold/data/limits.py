@@ -12,6 +12,8 @@ from goldfold.data import dicom, tiff_chain, tiffs
 from goldfold.data.pixels import Undecodable
 from goldfold.runtime.regular import Unreadable, read_bytes
 
+ICONS = (b"\0\0\1\0", b"icns")
+"""Begin files of icons, which Pillow decodes when it opens them, before their size is known."""
 MOST_PIXELS = 200_000_000
 """Default of the config's ``data.max_pixels``: photographs of the largest phone cameras have as many."""
 CHANNELS = 4
@@ -29,9 +31,12 @@ def content_of(path: str | Path) -> bytes:
         OSError: it is missing, or cannot be read.
     """
     try:
-        return read_bytes(path)
+        content = read_bytes(path)
     except Unreadable as error:
         raise Undecodable(str(error)) from error
+    if content.startswith(ICONS):
+        raise Undecodable("is an icon, which goldfold does not read")
+    return content
 
 
 def refuse_many_pixels(path: str | Path, content: bytes, most: int) -> None:

@@ -1,6 +1,5 @@
 """Splits that must not be: empty parts, parted groups, classes that are never learnt or scored, or unevenly."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,9 +92,8 @@ def shares(amounts: pd.DataFrame, sizes: "pd.Series[int]") -> pd.DataFrame:
 
 def read_summary(path: str | Path) -> pd.DataFrame:
     """``folds/summary.csv``: a row a fold; a class may be called ``fold`` too, which pandas would rename."""
-    with open(path, encoding="utf-8", newline="") as stream:
-        names = next(csv.reader(stream))
-    return pd.read_csv(path, index_col=0).set_axis(names[1:], axis=1)
+    names = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    return pd.read_csv(path, index_col=0).set_axis(names[1:].tolist(), axis=1)
 
 
 def worst(table: pd.DataFrame) -> tuple[str, int, float]:
