@@ -14,7 +14,7 @@ from PIL import Image
 import downloads
 from conftest import write_scenes
 from goldfold.runtime.errors import DataError
-from goldfold.sniff import colour_names, command, folder_doubts, folders, lists, nearest, reading, rehearsal
+from goldfold.sniff import colour_names, command, folders, lists, nearest, reading, rehearsal
 from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.pictures import Picture, Pictures
 from goldfold.sniff.report import grouped
@@ -143,8 +143,8 @@ def test_what_check_refuses_is_said_with_the_line_to_paste() -> None:
      ("data.test_answers is set: set data.test, or remove it.", None)],
 )  # fmt: skip
 def test_only_a_setting_that_an_error_proposes_is_a_line_to_paste(refusal: str, line: str | None) -> None:
-    found = folder_doubts.POLICY.search(refusal)
-    assert (found and found.group(1)) == line
+    found = rehearsal.policy(refusal)
+    assert (found and f"{found[0]}: {found[1]}") == line
 
 
 def test_large_sets_are_checked_on_a_sample() -> None:
