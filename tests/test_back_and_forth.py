@@ -171,7 +171,7 @@ def test_why_on_a_real_plan(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     table.write_text(before.replace("00,light", "00,dark", 1))
     cli.main(["why", *words])
     said = capsys.readouterr().out
-    assert said.startswith("About ")
+    assert said.startswith("2 jobs would run, none of them trainings: ")
     assert "raw/train.csv changed" in said
     made = {path: path.stat().st_mtime_ns for path in (run / RESULTS / "train").rglob("model.safetensors")}
     cli.main(["why", "--look", *words])
