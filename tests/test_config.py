@@ -13,7 +13,8 @@ from goldfold.config.learning import Train
 from goldfold.config.root import View
 from goldfold.config.schema import schema
 from goldfold.runtime.errors import ConfigError
-from goldfold.tasks import TASKS, find
+from goldfold.catalog import TASKS
+from goldfold.tasks import find
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}
 BASE: dict[str, Any] = {"name": "t", "data": {"source": "digits"}, "models": [SMALL]}

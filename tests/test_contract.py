@@ -34,7 +34,8 @@ from goldfold.models.detectors import DETECTORS
 from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
-from goldfold.tasks import TASKS, find
+from goldfold.catalog import TASKS
+from goldfold.tasks import find
 from goldfold.tasks.classification import Classification
 from test_bad_targets import write_voc
 

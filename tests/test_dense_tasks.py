@@ -30,7 +30,8 @@ from goldfold.inference.views import VIEWS
 from goldfold.metrics import score
 from goldfold.models import MODELS
 from goldfold.runtime.errors import ConfigError, DataError
-from goldfold.tasks import TASKS, Task, find
+from goldfold.catalog import TASKS
+from goldfold.tasks import Task, find
 from goldfold.tasks.detection import Detection
 from goldfold.tasks.regression import Regression
 from goldfold.tasks.segmentation import MaskBatch, Segmentation

@@ -11,7 +11,8 @@ import pytest
 from conftest import FORM, PLACE, POLICIES, REPO, RUNTIME, Tiny
 from goldfold.runtime.provenance import UNREACHED
 from goldfold.stages import ensemble
-from goldfold.tasks import TASKS, find
+from goldfold.catalog import TASKS
+from goldfold.tasks import find
 
 HEAVY = [
     "torch",

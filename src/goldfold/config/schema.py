@@ -27,7 +27,8 @@ from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.table import Csv, Metadata
-from goldfold.tasks import TASKS, find
+from goldfold.catalog import TASKS
+from goldfold.tasks import find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 REFERENCE = Path("docs/config.md")

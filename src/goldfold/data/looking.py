@@ -83,8 +83,7 @@ def _name(look: Callable[[str], Seen]) -> str:
 def _version(look: Callable[[str], Seen]) -> str:
     """Digest of all that decides what a look gives but the bytes."""
     function, values = _parts(look)
-    files = source.closure(Path(str(sys.modules[function.__module__].__file__)))
-    code = [source.code_digest(file) for file in sorted(files)]
+    code = source.digest(source.reach([(Path(str(sys.modules[function.__module__].__file__)), function.__name__)]))
     told = json.dumps([function.__name__, code, [_release(name) for name in LIBRARIES], *([values] if values else [])])
     return hashlib.sha256(told.encode()).hexdigest()
 

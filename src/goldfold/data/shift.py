@@ -99,8 +99,8 @@ def _chosen(table: pd.DataFrame, most: int) -> pd.DataFrame:
 
 def _version() -> list[str]:
     """What decides the outcome besides the images."""
-    files = source.closure(Path(__file__))
-    return [*(source.code_digest(file) for file in sorted(files)), version("scikit-learn"), version("numpy")]
+    code = source.digest(source.reach([source.whole(Path(__file__))]))
+    return [code, version("scikit-learn"), version("numpy")]
 
 
 def _remembered(path: Path) -> dict[str, Any] | None:

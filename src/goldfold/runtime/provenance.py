@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from goldfold.catalog import TASKS
 from goldfold.models import MODELS
-from goldfold.runtime.source import PACKAGE, closure, code_digest, files_of, own_files
-from goldfold.tasks import TASKS
+from goldfold.runtime import source
+from goldfold.runtime.source import PACKAGE, code_digest, own_files
 
 ROOT = PACKAGE.parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -31,11 +32,12 @@ FRAME = (
     *(
         f"goldfold.runtime.{name}"
         for name in (
-            "job", "status", "gpu_slots", "run_lock", "records", "contents", "dates", "keeping", "recipes", "provenance",
+            "job", "status", "definitions", "gpu_slots", "run_lock", "records", "contents", "dates", "keeping", "recipes", "provenance",
             "source", "processes",
         )
     ),
     "goldfold.data.looking",
+    "goldfold.catalog",
 )  # fmt: skip
 """What stands around a stage's work and has no part in what it computes."""
 UNREACHED: dict[str, tuple[str, ...]] = {
@@ -56,28 +58,41 @@ UNREACHED: dict[str, tuple[str, ...]] = {
 
 @cache
 def source_digest(stage: str, task: str = "", network: str = "") -> str:
-    """Digest of the code that a stage's script reaches, whatever its comments and layout."""
-    table = code_table(stage, task, network)
-    return hashlib.sha256("".join(table.values()).encode()).hexdigest()[:16]
+    """Digest of the code that a stage's job reaches, definition by definition, wherever it stands."""
+    reached, own, pages = _code(stage, task, network)
+    parts = [source.digest(reached), *own.values(), *(code_digest(page) for page in pages)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 @cache
 def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
-    """Digest of each file that a stage's script reaches inside goldfold, by path in the repository, in order.
+    """Digest of what a stage's job reaches in each file of goldfold, by path in the repository, in order.
 
     Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts; where they are the
-    user's own, their modules, and those of the user's that these import, stand last under their dotted names. Comments
-    and white space do not count, so tidying a file retrains nothing; a changed statement does.
+    user's own, their modules, and those of the user's that these import, stand last under their dotted names. Comments,
+    docstrings and white space do not count, so tidying a file retrains nothing; a changed statement does.
     """
-    unreached, own = (*FRAME, *UNREACHED.get(stage, ())), dict[str, str]()
-    files = closure(SCRIPTS / f"{stage}.py", unreached)
-    for module in (place.split(":")[0] for place in (TASKS.get(task, task), MODELS.get(network, network))):
-        reached = {} if module.startswith("goldfold.") else own_files(module)
-        own |= {name: code_digest(file)[:16] for name, file in reached.items()}
-        for file in reached.values() or files_of(module):
-            files |= closure(file, unreached) - set(reached.values())  # the user's own code may lie anywhere
-    pages = {page for file in files for page in file.parent.iterdir() if page.suffix in PAGE_SUFFIXES}
-    return {str(file.relative_to(ROOT)): code_digest(file)[:16] for file in sorted(files | pages)} | own
+    reached, own, pages = _code(stage, task, network)
+    files = source.by_file(reached) | {page: code_digest(page) for page in pages}
+    return {str(file.relative_to(ROOT)): files[file][:16] for file in sorted(files)} | own
+
+
+@cache
+def _code(stage: str, task: str, network: str) -> tuple[dict[source.Unit, str], dict[str, str], list[Path]]:
+    """Definitions of goldfold's that are reached, digests of the user's own modules, pages beside the code."""
+    roots, own = [source.whole(SCRIPTS / f"{stage}.py")], dict[str, Path]()
+    for place in (TASKS.get(task, task), MODELS.get(network, network)):
+        module, _, name = place.partition(":")
+        if module.startswith("goldfold."):
+            roots += source.targets(f"{module}:{name}")
+        else:
+            own |= own_files(module)
+    unreached = (*FRAME, *UNREACHED.get(stage, ()))
+    reached = source.reach([*roots, *map(source.whole, own.values())], unreached)
+    reached = {unit: digest for unit, digest in reached.items() if unit[0] not in own.values()}
+    folders = {file.parent for file, _ in reached}
+    pages = {page for folder in folders for page in folder.iterdir() if page.suffix in PAGE_SUFFIXES}
+    return reached, {name: code_digest(file)[:16] for name, file in own.items()}, sorted(pages)
 
 
 def code_of(recipe: dict[str, Any]) -> dict[str, str]:

@@ -7,18 +7,12 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from goldfold.catalog import TASKS
 from goldfold.runtime.errors import ConfigError, unknown
 from goldfold.tasks.protocol import Task
 
 __all__ = ["TASKS", "Task", "build", "find"]
 
-TASKS: dict[str, str] = {
-    "classification": "goldfold.tasks.classification:Classification",
-    "multilabel": "goldfold.tasks.multilabel:MultiLabel",
-    "regression": "goldfold.tasks.regression:Regression",
-    "segmentation": "goldfold.tasks.segmentation:Segmentation",
-    "detection": "goldfold.tasks.detection:Detection",
-}
 ASKED = sorted(key for key in {*vars(Task), *Task.__annotations__} if not key.startswith("_") and key != "classes")
 """All that a task's class must have."""
 
