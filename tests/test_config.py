@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
+from goldfold.catalog import TASKS
 from goldfold.config import load, names, parse, slices, typed
 from goldfold.config.data import Data, Folds
 from goldfold.config.learning import Train
 from goldfold.config.root import View
 from goldfold.config.schema import schema
 from goldfold.runtime.errors import ConfigError
-from goldfold.catalog import TASKS
 from goldfold.tasks import find
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}

@@ -17,6 +17,7 @@ from sklearn import metrics as sk
 
 from conftest import COCO, MASKS, write_scenes
 from goldfold import losses, models, tasks
+from goldfold.catalog import TASKS
 from goldfold.data import sources
 from goldfold.data.sources import SOURCES
 from goldfold.data.splits import SPLITTERS, UNKEPT, split
@@ -34,7 +35,6 @@ from goldfold.models.detectors import DETECTORS
 from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
-from goldfold.catalog import TASKS
 from goldfold.tasks import find
 from goldfold.tasks.classification import Classification
 from test_bad_targets import write_voc

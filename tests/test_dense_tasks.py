@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import SCENE_PX, Tiny, scene
 from goldfold import tasks
+from goldfold.catalog import TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
 from goldfold.config.slices import TOLD_BY_TASK
@@ -30,7 +31,6 @@ from goldfold.inference.views import VIEWS
 from goldfold.metrics import score
 from goldfold.models import MODELS
 from goldfold.runtime.errors import ConfigError, DataError
-from goldfold.catalog import TASKS
 from goldfold.tasks import Task, find
 from goldfold.tasks.detection import Detection
 from goldfold.tasks.regression import Regression

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from conftest import FORM, PLACE, POLICIES, REPO, RUNTIME, Tiny
+from goldfold.catalog import TASKS
 from goldfold.runtime.provenance import UNREACHED
 from goldfold.stages import ensemble
-from goldfold.catalog import TASKS
 from goldfold.tasks import find
 
 HEAVY = [

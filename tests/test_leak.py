@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from conftest import Tiny
+from goldfold.catalog import TASKS
 from goldfold.data.boxes import from_text, to_text
 from goldfold.data.label_sets import from_text as from_labels
 from goldfold.data.label_sets import to_text as to_labels
 from goldfold.stages import pseudo_label
-from goldfold.catalog import TASKS
 
 POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] for name in TASKS}
 

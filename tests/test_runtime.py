@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from goldfold import cli
-from goldfold.runtime import fingerprint as fingerprinting
+from goldfold.catalog import TASKS
 from goldfold.runtime import definitions, provenance, records, source, status
+from goldfold.runtime import fingerprint as fingerprinting
 from goldfold.runtime.errors import GoldfoldError, nearest, unknown
 from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
 from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
 from goldfold.runtime.job import job
 from goldfold.runtime.provenance import source_digest
-from goldfold.catalog import TASKS
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 

@@ -1,14 +1,200 @@
-"""Every name that a config can use, and where it is defined: name -> ``package.module:function``.
+"""Every name that a config can use, and where it is defined: name -> ``package.module:name``.
 
 This is the only list of names: choices, error messages, the JSON schema, the reference page and the contract tests are
-derived from it. Definitions are named as text, so that nothing is loaded, and no job depends on an entry that it did not
-choose. Each is also written in a config as ``package.module:function`` of the user's own.
+derived from it, and the first of each is the default. Definitions are named as text, so that nothing is loaded, and no job
+depends on an entry that it did not choose. A config may also name a function of the user's own, ``package.module:function``.
 """
 
-TASKS: dict[str, str] = {
+Entries = dict[str, str]
+
+TASKS: Entries = {
     "classification": "goldfold.tasks.classification:Classification",
     "multilabel": "goldfold.tasks.multilabel:MultiLabel",
     "regression": "goldfold.tasks.regression:Regression",
     "segmentation": "goldfold.tasks.segmentation:Segmentation",
     "detection": "goldfold.tasks.detection:Detection",
+}
+
+# --- by what a network gives: values of an image, maps of classes, boxes
+
+NETWORKS: dict[str, Entries] = {
+    "values": {
+        "timm": "goldfold.models.timm_models:build",
+        "small_resnet": "goldfold.models.small_resnet:build",
+    },
+    "maps": {
+        "unet": "goldfold.models.smp_models:unet",
+        "unetplusplus": "goldfold.models.smp_models:unetplusplus",
+        "fpn": "goldfold.models.smp_models:fpn",
+        "linknet": "goldfold.models.smp_models:linknet",
+        "manet": "goldfold.models.smp_models:manet",
+        "pan": "goldfold.models.smp_models:pan",
+        "pspnet": "goldfold.models.smp_models:pspnet",
+        "deeplabv3": "goldfold.models.smp_models:deeplabv3",
+        "deeplabv3plus": "goldfold.models.smp_models:deeplabv3plus",
+        "segformer": "goldfold.models.smp_models:segformer",
+        "upernet": "goldfold.models.smp_models:upernet",
+        "dpt": "goldfold.models.smp_models:dpt",
+    },
+    "boxes": {
+        "fcos": "goldfold.models.detectors:fcos",
+        "retinanet": "goldfold.models.detectors:retinanet",
+        "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
+    },
+}
+LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
+    NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
+)
+"""Parameters of networks that matter after training only: changing them retrains nothing."""
+
+# --- by the target that is learned: label, labels, value, mask, boxes
+
+LOSSES: dict[str, Entries] = {
+    "label": {
+        "cross_entropy": "goldfold.losses.classification:cross_entropy",
+        "focal": "goldfold.losses.classification:focal",
+    },
+    "labels": {
+        "bce": "goldfold.losses.multilabel:bce",
+        "focal": "goldfold.losses.multilabel:focal",
+    },
+    "value": {
+        "mse": "goldfold.losses.regression:mse",
+        "smooth_l1": "goldfold.losses.regression:smooth_l1",
+        "l1": "goldfold.losses.regression:l1",
+    },
+    "mask": {
+        "ce": "goldfold.losses.segmentation:ce",
+        "dice": "goldfold.losses.segmentation:dice",
+        "jaccard": "goldfold.losses.segmentation:jaccard",
+        "tversky": "goldfold.losses.segmentation:tversky",
+        "focal": "goldfold.losses.segmentation:focal",
+        "lovasz": "goldfold.losses.segmentation:lovasz",
+    },
+    "boxes": {},
+}
+METRICS: dict[str, Entries] = {
+    "label": {
+        "accuracy": "goldfold.metrics.classification:ACCURACY",
+        "balanced_accuracy": "goldfold.metrics.classification:BALANCED_ACCURACY",
+        "f1_macro": "goldfold.metrics.classification:F1_MACRO",
+        "log_loss": "goldfold.metrics.classification:LOG_LOSS",
+        "quadratic_kappa": "goldfold.metrics.classification:QUADRATIC_KAPPA",
+        "roc_auc": "goldfold.metrics.classification:roc_auc",
+    },
+    "labels": {
+        "f1_macro": "goldfold.metrics.multilabel:F1_MACRO",
+        "f1_micro": "goldfold.metrics.multilabel:F1_MICRO",
+        "roc_auc": "goldfold.metrics.multilabel:roc_auc",
+        "map": "goldfold.metrics.multilabel:mean_average_precision",
+        "log_loss": "goldfold.metrics.multilabel:LOG_LOSS",
+    },
+    "value": {
+        "rmse": "goldfold.metrics.regression:RMSE",
+        "mae": "goldfold.metrics.regression:MAE",
+        "r2": "goldfold.metrics.regression:r2",
+        "quadratic_kappa": "goldfold.metrics.regression:QUADRATIC_KAPPA",
+    },
+    "mask": {
+        "dice": "goldfold.metrics.segmentation:dice_of_set",
+        "iou": "goldfold.metrics.segmentation:iou_of_set",
+        "dice_per_image": "goldfold.metrics.segmentation:dice_per_image",
+        "iou_per_image": "goldfold.metrics.segmentation:iou_per_image",
+    },
+    "boxes": {
+        "ap": "goldfold.metrics.detection:average_precision",
+        "ap50": "goldfold.metrics.detection:AP50",
+        "ap75": "goldfold.metrics.detection:AP75",
+        "ap_small": "goldfold.metrics.detection:AP_SMALL",
+        "ap_medium": "goldfold.metrics.detection:AP_MEDIUM",
+        "ap_large": "goldfold.metrics.detection:AP_LARGE",
+        "ar100": "goldfold.metrics.detection:average_recall",
+        "f1": "goldfold.metrics.detection:f1",
+    },
+}
+_AVERAGES: Entries = {
+    "probability": "goldfold.ensembling.average:probability",
+    "geometric": "goldfold.ensembling.average:geometric",
+    "logit": "goldfold.ensembling.average:logit",
+    "rank": "goldfold.ensembling.average:rank",
+}
+ENSEMBLES: dict[str, Entries] = {
+    "label": _AVERAGES,
+    "labels": {name: _AVERAGES[name] for name in ("probability", "logit", "rank")},
+    "value": {
+        "mean": "goldfold.ensembling.values:mean",
+        "median": "goldfold.ensembling.values:median",
+    },
+    "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit")},
+    "boxes": {
+        "wbf": "goldfold.ensembling.boxes:wbf",
+        "nms": "goldfold.ensembling.boxes:nms",
+        "soft_nms": "goldfold.ensembling.boxes:soft_nms",
+        "nmw": "goldfold.ensembling.boxes:nmw",
+    },
+}
+"""Ways to make one prediction of several members'."""
+
+# --- for all tasks
+
+SCHEDULES: Entries = {
+    "constant": "goldfold.optim.schedules:constant",
+    "cosine": "goldfold.optim.schedules:cosine",
+    "one_cycle": "goldfold.optim.schedules:one_cycle",
+    "poly": "goldfold.optim.schedules:poly",
+    "step": "goldfold.optim.schedules:step",
+}
+"""Optimizers are those of timm, see `goldfold.config.libraries`."""
+AUGMENTATIONS: Entries = {
+    "none": "goldfold.data.transforms:none",
+    "light": "goldfold.data.transforms:light",
+    "medium": "goldfold.data.transforms:medium",
+    "heavy": "goldfold.data.transforms:heavy",
+}
+"""Presets; transforms of albumentations have their own names."""
+TURNS: Entries = {
+    "identity": "goldfold.inference.views:IDENTITY",
+    "hflip": "goldfold.inference.views:HFLIP",
+    "vflip": "goldfold.inference.views:VFLIP",
+    "rot90": "goldfold.inference.views:ROT90",
+    "rot180": "goldfold.inference.views:ROT180",
+    "rot270": "goldfold.inference.views:ROT270",
+    "transpose": "goldfold.inference.views:TRANSPOSE",
+    "antitranspose": "goldfold.inference.views:ANTITRANSPOSE",
+}
+"""Views after which maps and boxes can be turned back."""
+VIEWS: Entries = {
+    **TURNS,
+    "shift_left": "goldfold.inference.views:shift_left",
+    "shift_right": "goldfold.inference.views:shift_right",
+    "shift_up": "goldfold.inference.views:shift_up",
+    "shift_down": "goldfold.inference.views:shift_down",
+    "zoom_in": "goldfold.inference.views:zoom_in",
+    "zoom_out": "goldfold.inference.views:zoom_out",
+}
+SPLITTERS: Entries = {
+    "stratified": "goldfold.data.splits.stratified:stratified",
+    "group": "goldfold.data.splits.stratified:group",
+    "stratified_group": "goldfold.data.splits.stratified:stratified_group",
+    "multilabel_stratified": "goldfold.data.splits.multilabel:multilabel_stratified",
+    "multilabel_stratified_group": "goldfold.data.splits.multilabel:multilabel_stratified_group",
+    "ordered": "goldfold.data.splits.ordered:ordered",
+    "ordered_blocks": "goldfold.data.splits.ordered:ordered_blocks",
+    "predefined": "goldfold.data.splits.predefined:predefined",
+}
+SOURCES: Entries = {
+    "digits": "goldfold.data.sources.digits:read",
+    "digits_labels": "goldfold.data.sources.digits:read_labels",
+    "digits_ink": "goldfold.data.sources.digits:read_ink",
+    "folder": "goldfold.data.sources.folder:read",
+    "csv": "goldfold.data.sources.table:read",
+    "masks": "goldfold.data.sources.masks:read",
+    "tiles": "goldfold.data.sources.tiles:read",
+    "instances": "goldfold.data.sources.instances:read",
+    "rle": "goldfold.data.sources.rle:read",
+    "coco": "goldfold.data.sources.coco:read",
+    "voc": "goldfold.data.sources.voc:read",
+    "yolo": "goldfold.data.sources.yolo:read",
+    "scenes_masks": "goldfold.data.sources.scenes:read_masks",
+    "scenes_boxes": "goldfold.data.sources.scenes:read_boxes",
 }

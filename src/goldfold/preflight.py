@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from goldfold import optim
-from goldfold.models import MODELS, SMP, batch_norm, build, trial
+from goldfold import catalog, optim
+from goldfold.components import parse
+from goldfold.models import batch_norm, build, trial
 from goldfold.models.timm_models import input_size, offline
 from goldfold.runtime.errors import ConfigError, GoldfoldError, cause
 
@@ -64,8 +65,8 @@ def _at_size(network: str, params: Mapping[str, Any], size: tuple[int, int]) -> 
 def _gives(model: Mapping[str, Any]) -> Any:
     """Output that the task needs; of a user's own task only the output of our own networks is known."""
     network, task = model["network"], model.get("task")
-    of_ours = "maps" if network in SMP else "values" if network in ("timm", "small_resnet") else "boxes"
-    return GIVES.get(str(task), of_ours if network in MODELS else "anything")
+    of_ours = next((gives for gives, entries in catalog.NETWORKS.items() if network in entries), "anything")
+    return GIVES.get(str(task), of_ours)
 
 
 def _named(model: Mapping[str, Any]) -> str:
@@ -129,7 +130,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"])
     except Exception as error:
         raise ConfigError(
-            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(name)}"
+            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(parse(name)[0])}"
         ) from error
     try:
         schedule = optim.build_schedule(train["schedule"], optimizer, STEPS, WARMUP_STEPS)

@@ -2,7 +2,7 @@ rule cache:
     input:
         recipe=recipe(
             f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json",
-            code=code("cache", task=""),
+            code=code("cache"),
             channels=CONFIG.data.channels,
         ),
         data=ancient(CONFIG.data.generated),

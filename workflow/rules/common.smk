@@ -6,7 +6,7 @@ import sys
 # The code beside this Snakefile, whatever other goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from goldfold.config import merged, slices
+from goldfold.config import chosen, merged, slices
 from goldfold.config import parse as parse_config
 from goldfold.runtime import provenance
 from goldfold.runtime.errors import GoldfoldError

@@ -51,16 +51,16 @@ ASKED = set()
 """Records of all jobs of this run, those that are up to date included."""
 
 
-def code(stage, task=CONFIG.task, network=""):
-    """What code a stage runs: that of other tasks and networks does not count."""
-    of = [stage, task, network]
+def code(stage, model=""):
+    """What code a stage runs: that of components which the config does not name does not count."""
+    of = [stage, *chosen.places(CONFIG, stage, model)]
     return {"of": of, "digest": provenance.source_digest(*of)}
 
 
 def run_code(stage):
     """The same for a model's own network; cached images are part of what it learns from."""
     return lambda wildcards: {
-        **code(stage, network=MODELS[wildcards.model].network),
+        **code(stage, wildcards.model),
         "cache": provenance.source_digest("cache"),
     }
 

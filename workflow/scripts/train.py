@@ -13,5 +13,6 @@ with job(snakemake) as made:
         classes=snakemake.input.classes,
         caches=snakemake.params.caches,
         pseudo=snakemake.input.get("pseudo") or None,
+        code=made.recipe["code"]["digest"],
         **{**made.settings, "runtime": {**made.settings["runtime"], **snakemake.params.how}},
     )

@@ -2,20 +2,27 @@
 
 import json
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from goldfold.catalog import AUGMENTATIONS, SCHEDULES
+from goldfold.components import Kind, parse, problems
+from goldfold.config import kinds
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
-from goldfold.config.names import NETWORKS, timm_backbones, timm_optimizers
+from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
+from goldfold.config.written import name_of
 from goldfold.runtime.errors import ConfigError, nearest, shown
+from goldfold.signatures import read
 from goldfold.tasks import Task, find
 
+ANY = Kind("component")
+"""Of tasks of the user's own with a target of their own."""
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
@@ -54,19 +61,26 @@ def _task(config: Config, task: type[Task]) -> Iterator[str]:
     if brings != task.target:
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
         yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
-    choices: list[tuple[str, str | None, Sequence[str]]] = [
-        ("metric", config.metric, task.metrics),
-        ("ensemble.method", config.ensemble.method, task.methods),
-        *(("tta", view, task.views) for view in config.tta),
-    ]
-    for key, value, allowed in choices:
-        if value is not None and value not in allowed:
-            yield f"{key} = {value!r}: {nearest(value, allowed)}allowed with {config.task}: {', '.join(allowed)}"
+    target = str(task.target)
+    for key, written, kind, entries in (
+        ("metric", config.metric, kinds.METRICS.get(target, ANY), task.metrics),
+        ("ensemble.method", config.ensemble.method, kinds.METHODS.get(target, ANY), task.methods),
+        *(("tta", view, kinds.VIEW, task.views) for view in config.tta),
+    ):
+        if written is not None:
+            yield from _component(key, written, kind, entries, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
         if key not in task.fuses_by and getattr(config.ensemble, key) != Ensemble.model_fields[key].default:
             yield f"ensemble.{key}: task {config.task!r} has no boxes to fuse; remove it"
     yield from _task_params(config, task)
+
+
+def _component(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
+    """What is wrong with a key that names a component."""
+    for problem in problems(written, kind, entries):
+        of = f"allowed with {task}: " if task else "allowed: "
+        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
 
 
 def _unused(config: Config, task: type[Task]) -> Iterator[str]:
@@ -82,7 +96,8 @@ def _unused(config: Config, task: type[Task]) -> Iterator[str]:
             allowed = ", ".join(task.resizes)
             yield f"models[{index}] ({model.name}).resize = {model.resize!r}: allowed with {config.task}: {allowed}"
     if (
-        config.ensemble.method == "soft_nms"
+        config.ensemble.method is not None
+        and name_of(config.ensemble.method) == "soft_nms"
         and config.ensemble.iou_threshold != Ensemble.model_fields["iou_threshold"].default
     ):
         yield "ensemble.iou_threshold: soft_nms of ensemble-boxes has none; remove it"
@@ -108,30 +123,38 @@ def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
     for key in OF_TASKS:
         if key not in task.learns_with and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
-    wanted = [settings.loss] if isinstance(settings.loss, str) else list(settings.loss or {})
-    for loss in wanted if "loss" in task.learns_with else []:
-        if loss not in task.losses:
-            yield f"train.loss = {loss!r}: {nearest(loss, task.losses)}allowed with {name}: {', '.join(task.losses)}"
+    for part in losses_of(settings.loss) if "loss" in task.learns_with else []:
+        kind = kinds.LOSSES.get(task.target, ANY)
+        yield from _component("train.loss", part, kind, task.losses, name)
+
+
+def losses_of(wanted: Any) -> Iterator[Any]:
+    """Losses of a weighted sum, without their weights."""
+    if isinstance(wanted, list):
+        for one in wanted:
+            yield from losses_of(one)
+    elif isinstance(wanted, dict):
+        for name, value in wanted.items():
+            params = {key: part for key, part in value.items() if key != "weight"} if isinstance(value, dict) else {}
+            yield {name: params} if params else name
+    elif wanted is not None:
+        yield wanted
 
 
 def _network(model: Model, task: type[Task]) -> Iterator[str]:
-    if ":" in model.network:
-        if not re.fullmatch(r"[\w.]+:\w+", model.network):
-            yield f"network = {model.network!r}: write your own as package.module:function"
+    network = name_of(model.network)
+    yield from _component("network", {network: model.params} if model.params else network, kinds.NETWORK, task.networks)
+    if network not in task.networks:
         return
-    facts = NETWORKS.get(model.network)
-    if facts is None or model.network not in task.networks:
-        hint = nearest(model.network, task.networks)
-        yield f"network = {model.network!r}: {hint}allowed: {', '.join(sorted(task.networks))}, package.module:function"
-        return
-    if facts.has_backbone:
-        yield from _backbone(model.network, model.backbone)
+    takes = {parameter.name for parameter in read(task.networks[network]).parameters}
+    if "backbone" in takes:
+        yield from _backbone(network, model.backbone)
     elif model.backbone is not None:
-        yield f"backbone = {model.backbone!r}: network {model.network!r} takes none; remove it"
-    if model.drop_path and not facts.has_drop_path:
-        yield f"drop_path = {model.drop_path:g}: network {model.network!r} has none; remove it"
-    if model.pretrained is True and not facts.has_published_weights:
-        yield f"pretrained = true: network {model.network!r} has no published weights; give a path or false"
+        yield f"backbone = {model.backbone!r}: network {network!r} takes none; remove it"
+    if model.drop_path and "drop_path" not in takes:
+        yield f"drop_path = {model.drop_path:g}: network {network!r} has none; remove it"
+    if model.pretrained is True and "pretrained" not in takes:
+        yield f"pretrained = true: network {network!r} has no published weights; give a path or false"
 
 
 def _backbone(network: str, backbone: str | None) -> Iterator[str]:
@@ -144,14 +167,28 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
 
 def _training(model: Model) -> Iterator[str]:
     settings = model.train
-    if settings.optimizer not in timm_optimizers():
-        hint = nearest(settings.optimizer, timm_optimizers())
-        yield f"train.optimizer = {settings.optimizer!r}: {hint}allowed: {', '.join(sorted(timm_optimizers()))}"
+    yield from _component("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
+    yield from _component("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
+    yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
 
 
-def _images(model: Model, views: Sequence[str]) -> Iterator[str]:
+def _augmentations(wanted: Any) -> Iterator[str]:
+    """Presets, transforms of albumentations, and those within others."""
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        name, params = parse(one)
+        if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
+            yield from _component("train.augment", one, kinds.AUGMENTATION, AUGMENTATIONS)
+        else:
+            yield from _component(
+                "train.augment", one, kinds.TRANSFORM, {**AUGMENTATIONS, **albumentations_transforms()}
+            )
+            if isinstance(params.get("transforms"), list):
+                yield from _augmentations(params["transforms"])
+
+
+def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
     if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
         yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
     size = model.image_size_px
@@ -159,7 +196,7 @@ def _images(model: Model, views: Sequence[str]) -> Iterator[str]:
         yield "image_size_px: missing; only a timm backbone brings its own"
     if isinstance(size, int) and not 4 <= size <= 8192:
         yield f"image_size_px = {size}: must lie between 4 and 8192"
-    turned = [view for view in views if view in TURNS]
+    turned = [name for view in views if (name := name_of(view)) in TURNS]
     if isinstance(size, list) and size[0] != size[1] and turned:
         yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"
 

@@ -8,5 +8,7 @@ def with_choices(config: Config) -> Config:
     """The config with a metric, a way to fuse and policies, where the user names none."""
     task = find(config.task)
     data = config.data.model_copy(update={"on_missing_label": config.data.on_missing_label or task.on_missing_label})
-    ensemble = config.ensemble.model_copy(update={"method": config.ensemble.method or task.methods[0]})
-    return config.model_copy(update={"data": data, "ensemble": ensemble, "metric": config.metric or task.metrics[0]})
+    ensemble = config.ensemble.model_copy(update={"method": config.ensemble.method or next(iter(task.methods))})
+    return config.model_copy(
+        update={"data": data, "ensemble": ensemble, "metric": config.metric or next(iter(task.metrics))}
+    )

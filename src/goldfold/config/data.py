@@ -9,6 +9,7 @@ from goldfold.config.base import Number, Section, Unique
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
+from goldfold.config.written import Splitter
 
 
 class _Digits(DataBase):
@@ -281,12 +282,6 @@ Data = Annotated[
     | DigitsInk,
     Field(discriminator="source"),
 ]
-
-
-Splitter = Literal[
-    "stratified", "group", "stratified_group", "multilabel_stratified", "multilabel_stratified_group", "ordered",
-    "ordered_blocks", "predefined",
-]  # fmt: skip
 
 
 class Folds(Section):

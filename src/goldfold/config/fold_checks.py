@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
+from goldfold.catalog import SPLITTERS
+from goldfold.components import problems
+from goldfold.config.kinds import SPLITTER
 from goldfold.config.root import Config
+from goldfold.config.written import name_of
 from goldfold.runtime.errors import shown
 from goldfold.runtime.regular import MISSING, fault
 
@@ -14,11 +18,14 @@ def check_folds(config: Config) -> Iterator[str]:
     """A line a problem."""
     yield from _groups(config)
     yield from _given(config)
-    folds = config.folds
-    if folds.gap and folds.splitter not in ORDERED:
+    folds, splitter = config.folds, name_of(config.folds.splitter)
+    yield from (
+        f"folds.splitter = {shown(folds.splitter)}: {what}" for what in problems(folds.splitter, SPLITTER, SPLITTERS)
+    )
+    if folds.gap and splitter not in ORDERED:
         yield f"folds.gap = {folds.gap:g}: only splitters ordered and ordered_blocks have one; remove it"
-    if folds.sticky and folds.splitter in ORDERED:
-        yield f"folds.sticky: splitter {folds.splitter!r} goes by the order alone, which new images shift; remove it"
+    if folds.sticky and splitter in ORDERED:
+        yield f"folds.sticky: splitter {splitter!r} goes by the order alone, which new images shift; remove it"
     if folds.file is not None and (reason := no_file(folds.file)):
         yield f"folds.file = {shown(folds.file)}: {reason}; correct it, or remove it"
     if getattr(config.data, "extra_images", None) and not getattr(config.data, "extra_train", None):
@@ -26,7 +33,7 @@ def check_folds(config: Config) -> Iterator[str]:
 
 
 def _groups(config: Config) -> Iterator[str]:
-    splitter, data = config.folds.splitter, config.data
+    splitter, data = name_of(config.folds.splitter), config.data
     grouped = data.has_groups or data.source.startswith("scenes_")
     if splitter in BY_GROUP and not grouped:
         yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv), data.groups or data.group_level"
@@ -40,7 +47,7 @@ def _groups(config: Config) -> Iterator[str]:
 
 def _given(config: Config) -> Iterator[str]:
     """Folds or an order that the user gives, where the splitter goes by them and nowhere else."""
-    splitter, file = config.folds.splitter, config.folds.file
+    splitter, file = name_of(config.folds.splitter), config.folds.file
     for column, wanted, told in (
         ("fold", ("predefined",), "predefined"),
         ("order", ORDERED, "ordered or ordered_blocks"),

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from goldfold.config.base import Name, Number, Section, Unique
 from goldfold.config.plain import json_value
+from goldfold.config.written import Augmentation, Loss, Network, Optimizer, Schedule, name_of
 
 
 class Train(Section):
@@ -15,18 +16,21 @@ class Train(Section):
     batch_size: int = Field(64, ge=2)
     accumulate: int = Field(1, ge=1)
     """Batches a step: gradients equal those of one batch `accumulate` times as large."""
-    optimizer: str = "adamw"
-    """Any optimizer of timm (`adamw`, `sgd`, `lamb`, `lion`, ...); norms and biases get no weight decay."""
+    optimizer: Optimizer = "adamw"
+    """Any optimizer of timm (`adamw`, `lamb`, `{sgd: {momentum: 0.8}}`, `{adamw: {betas: [0.9, 0.95]}}`, ...); norms and
+    biases get no weight decay."""
     lr: Number = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: Number = Field(0.05, ge=0)
-    schedule: Literal["constant", "cosine", "one_cycle", "poly", "step"] = "cosine"
+    schedule: Schedule = "cosine"
+    """Of the learning rate: `cosine`, `{cosine: {min_lr: 1e-6}}`, ..."""
     warmup_epochs: Number = Field(1.0, ge=0)
     """Epochs of linear warm-up from lr/100 (`one_cycle` brings its own)."""
     clip_norm: Number | None = Field(None, gt=0)
     """Largest norm of the gradient."""
-    loss: str | Annotated[dict[str, Annotated[Number, Field(gt=0)]], Field(min_length=1)] | None = None
-    """One of the task's losses, or a weighted sum {name: weight}; without it, the task's own choice."""
+    loss: Loss | None = None
+    """One of the task's losses (`focal`, `{focal: {gamma: 3}}`), or a weighted sum: `{dice: 0.5, ce: 0.5}`,
+    `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; without it, the task's own choice."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     mixup_alpha: Number = Field(0.0, ge=0)
     cutmix_alpha: Number = Field(0.0, ge=0)
@@ -34,9 +38,10 @@ class Train(Section):
     """Share of the batches that are mixed, where mixup or cutmix is on."""
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     """Average weights and buffers exponentially with this decay (warmed up), and validate the average."""
-    augment: Literal["none", "light", "medium", "heavy"] = "light"
+    augment: Augmentation = "light"
     """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. Where
-    there are boxes nothing is rotated or sheared."""
+    there are boxes these rotate and shear nothing. Or a list of presets, transforms of albumentations and your own:
+    `[{Rotate: {limit: 30}}, {OneOf: {transforms: [Blur, MedianBlur], p: 0.2}}]`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) where there is no up."""
     validate_every: int = Field(1, ge=1)
@@ -49,7 +54,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> "Train":
-        if self.warmup_epochs >= self.epochs and self.schedule not in ("one_cycle", "constant"):
+        if self.warmup_epochs >= self.epochs and name_of(self.schedule) not in ("one_cycle", "constant"):
             raise ValueError(
                 f"warmup_epochs {self.warmup_epochs:g} must be less than epochs {self.epochs}: set train.warmup_epochs: 0, or "
                 f"more epochs"
@@ -64,8 +69,9 @@ class Model(Section):
     """One member of the ensemble."""
 
     name: Name
-    network: str = "timm"
-    """One of the task's networks, or your own as `package.module:function`."""
+    network: Network = "timm"
+    """One of the task's networks, or your own as `package.module:function`; `{unet: {decoder_channels: [64, 32, 16, 8,
+    4]}}` is short for `params`."""
     backbone: str | None = None
     """Name of a timm model, for networks that take one."""
     params: Annotated[dict[str, Any], AfterValidator(json_value)] = {}
@@ -85,6 +91,17 @@ class Model(Section):
     """Overrides of the top-level `train`."""
     gpus: int = Field(1, ge=1)
     """GPUs that train one member together; each takes `batch_size` images a step, so two see twice the batch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _params_of_network(cls, values: Any) -> Any:
+        """``network: {name: {parameter: value}}`` is short for ``params``."""
+        network = values.get("network") if isinstance(values, dict) else None
+        if isinstance(network, dict) and len(network) == 1 and isinstance(inner := next(iter(network.values())), dict):
+            if values.get("params"):
+                raise ValueError("network has parameters, and there are params too; write them in one place")
+            return {**values, "network": next(iter(network)), "params": inner}
+        return values
 
     @model_validator(mode="after")
     def _shrinks_alone(self) -> "Model":

@@ -8,11 +8,7 @@ from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
-
-View = Literal[
-    "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
-    "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
-]  # fmt: skip
+from goldfold.config.written import Method, Metric, View
 
 
 class Cache(Section):
@@ -26,7 +22,7 @@ class Cache(Section):
 class Ensemble(Section):
     """How members become one prediction."""
 
-    method: str | None = None
+    method: Method | None = None
     """How members are fused: one of the task's ways; without it, its first. The folds of a member, and the views of an
     image, are always averaged (boxes: by WBF). Pseudo labels of a fold are made by its models fused in the same way.
     `geometric` of class probabilities is the mean of the networks' logits before softmax; `logit` is the mean of log odds, each
@@ -80,7 +76,7 @@ class Config(Section):
     """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]] = {}
     """Settings of the task."""
-    metric: str | None = None
+    metric: Metric | None = None
     """The score that counts: one of the task's metrics; without it, the first."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), Unique] = [0]
     """Every model is trained once a fold with each of these."""

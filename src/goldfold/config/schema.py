@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from goldfold.catalog import TASKS
 from goldfold.config.data import (
     Coco,
     Digits,
@@ -27,7 +28,6 @@ from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.table import Csv, Metadata
-from goldfold.catalog import TASKS
 from goldfold.tasks import find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")

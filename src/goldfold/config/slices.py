@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from goldfold import catalog
 from goldfold.config import roi
-from goldfold.config.names import NETWORKS
 from goldfold.config.root import Config
+from goldfold.config.written import name_of
 from goldfold.tasks import find
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -35,7 +36,8 @@ def manifest(config: Config) -> dict[str, Any]:
     }
     source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
-    metric = config.metric if sample is not None or config.metric == "quadratic_kappa" else None
+    needs_metric = sample is not None or (config.metric is not None and name_of(config.metric) == "quadratic_kappa")
+    metric = config.metric if needs_metric else None
     return {
         "source": source,
         "task": task(config),
@@ -109,7 +111,7 @@ def submission_folders(config: Config) -> list[str]:
 def learning(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its training depends on."""
     model = _model(config, name)
-    late = NETWORKS[model.network].late_params if model.network in NETWORKS else frozenset()
+    late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     return {**model.model_dump(exclude={"image_size_px", "resize"}), "params": params, "size": list(model.size)}
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 from unicodedata import normalize
 
 import pandas as pd
@@ -64,7 +65,7 @@ def natural_order(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=_natural)
 
 
-def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric: str, one_probability: bool) -> None:
+def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric: Any, one_probability: bool) -> None:
     """Refuse to guess an order of classes where the score hangs on it.
 
     Args:

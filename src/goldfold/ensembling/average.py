@@ -3,15 +3,13 @@
 Each takes a stack (members, images, classes) of probabilities and weights (members,), and gives (images, classes).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
-
-from goldfold.runtime.errors import unknown
 
 Array = NDArray[np.floating[Any]]
 TINY = 1e-12
@@ -56,20 +54,3 @@ def rank(stack: Array, weights: Sequence[float]) -> Array:
     return np.stack(
         [np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1
     )
-
-
-METHODS: dict[str, Callable[[Array, Sequence[float]], Array]] = {
-    "probability": probability,
-    "geometric": geometric,
-    "logit": logit,
-    "rank": rank,
-}
-PIXELWISE = ("probability", "geometric", "logit")
-"""Methods that look at one row alone, so that rows can be fused piece by piece."""
-
-
-def build(name: str) -> Callable[[Array, Sequence[float]], Array]:
-    """Method by name."""
-    if name not in METHODS:
-        raise unknown("ensemble method", name, METHODS)
-    return METHODS[name]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.runtime.errors import ConfigError, DataError, unknown
+from goldfold.runtime.errors import ConfigError, DataError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,14 +32,21 @@ IMAGES_A_POOL_IS_WORTH = 256
 """Each process of a pool spends seconds on compiling ensemble-boxes."""
 
 
-def wbf(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
+def wbf(
+    members: Lists, weights: list[float] | None, iou: float, conf_type: str = "avg", allows_overflow: bool = False
+) -> tuple[Any, Any, Any]:
     """Weighted boxes fusion (Solovyev et al. 2021): boxes of a cluster are averaged by score.
 
     A cluster's score is the mean of its members', scaled down where members are missing from it.
+
+    Args:
+        conf_type, allows_overflow: as of ensemble-boxes (``avg``, ``max``, ``box_and_model_avg``, ``absent_model_aware_avg``).
     """
     from ensemble_boxes import weighted_boxes_fusion
 
-    return weighted_boxes_fusion(*members, weights=weights, iou_thr=iou)
+    return weighted_boxes_fusion(
+        *members, weights=weights, iou_thr=iou, conf_type=conf_type, allows_overflow=allows_overflow
+    )
 
 
 def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
@@ -52,15 +59,17 @@ def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, A
     return library_nms(*members, weights=weights, iou_thr=iou)
 
 
-def soft_nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
-    """Gaussian soft-NMS (Bodla et al. 2017), sigma 0.5, which does not look at ``iou``.
+def soft_nms(
+    members: Lists, weights: list[float] | None, iou: float, sigma: float = 0.5, threshold: float = 0.001
+) -> tuple[Any, Any, Any]:
+    """Gaussian soft-NMS (Bodla et al. 2017), which does not look at ``iou``.
 
-    As in ensemble-boxes 1.0.9, a box goes where its decayed score falls to 0.001, but those left keep the score that
+    As in ensemble-boxes 1.0.9, a box goes where its decayed score falls to ``threshold``, but those left keep the score that
     they came with, weighted as in `nms`.
     """
     from ensemble_boxes import soft_nms as library_soft_nms
 
-    return library_soft_nms(*members, weights=weights, iou_thr=iou)
+    return library_soft_nms(*members, weights=weights, iou_thr=iou, sigma=sigma, thresh=threshold)
 
 
 def nmw(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
@@ -73,11 +82,8 @@ def nmw(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, A
     return non_maximum_weighted(*members, weights=weights, iou_thr=iou)
 
 
-METHODS: dict[str, Method] = {"wbf": wbf, "nms": nms, "soft_nms": soft_nms, "nmw": nmw}
-
-
 def fuse(
-    method: str,
+    method: Method,
     boxes_list: Sequence[ArrayLike],
     scores_list: Sequence[ArrayLike],
     labels_list: Sequence[ArrayLike],
@@ -99,10 +105,10 @@ def fuse(
         skip_threshold: boxes whose score, before weighting, is below this are left out.
 
     Raises:
-        ConfigError: the method is unknown, or weights or thresholds cannot be used.
+        ConfigError: weights or thresholds cannot be used.
         DataError: boxes, scores or labels are not as above.
     """
-    shares = _checked_settings(method, len(boxes_list), weights, iou_threshold, skip_threshold)
+    shares = _checked_settings(len(boxes_list), weights, iou_threshold, skip_threshold)
     if not len(boxes_list) == len(scores_list) == len(labels_list):
         counts = f"{len(boxes_list)}, {len(scores_list)} and {len(labels_list)}"
         raise DataError(f"boxes, scores and labels are of {counts} members. Give one entry a member to each.")
@@ -113,11 +119,11 @@ def fuse(
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64)
     lists = [member[0] for member in kept], [member[1] for member in kept], [member[2] for member in kept]
     given = None if weights is None else [share for share in shares if share > 0]
-    return _in_order(*METHODS[method](lists, given, iou_threshold))
+    return _in_order(*method(lists, given, iou_threshold))
 
 
 def fuse_images(
-    method: str,
+    method: Method,
     images: Sequence[Members],
     weights: Sequence[float] | None = None,
     iou_threshold: float = 0.55,
@@ -144,7 +150,7 @@ def fuse_images(
 
 
 def _fuse_numbered(
-    method: str,
+    method: Method,
     weights: Sequence[float] | None,
     iou_threshold: float,
     skip_threshold: float,
@@ -166,10 +172,8 @@ def _in_order(boxes: Any, scores: Any, labels: Any) -> Detections:
 
 
 def _checked_settings(
-    method: str, n_members: int, weights: Sequence[float] | None, iou_threshold: float, skip_threshold: float
+    n_members: int, weights: Sequence[float] | None, iou_threshold: float, skip_threshold: float
 ) -> list[float]:
-    if method not in METHODS:
-        raise unknown("fusion method", method, METHODS)
     for name, value in (("iou_threshold", iou_threshold), ("skip_threshold", skip_threshold)):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name}: {value}. It must lie in 0..1.")

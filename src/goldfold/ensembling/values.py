@@ -1,12 +1,10 @@
 """Averages of numbers. Each takes a stack (members, images) and weights (members,), and gives (images,)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from goldfold.runtime.errors import unknown
 
 Array = NDArray[np.floating[Any]]
 
@@ -25,13 +23,3 @@ def median(stack: Array, weights: Sequence[float]) -> Array:
     low, high = (heard >= 0.5 - tolerance).argmax(axis=0), (heard > 0.5 + tolerance).argmax(axis=0)
     columns = np.arange(stack.shape[1])
     return (values[low, columns] + values[high, columns]) / 2
-
-
-METHODS: dict[str, Callable[[Array, Sequence[float]], Array]] = {"mean": mean, "median": median}
-
-
-def build(name: str) -> Callable[[Array, Sequence[float]], Array]:
-    """Method by name."""
-    if name not in METHODS:
-        raise unknown("ensemble method", name, METHODS)
-    return METHODS[name]

@@ -1,13 +1,16 @@
 """Views for test-time augmentation, made on the device from one decoded batch, and turned back for maps and boxes."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goldfold.runtime.errors import unknown
+from goldfold import components
+from goldfold.catalog import VIEWS
 
 SHIFT = 1 / 16
 """Shift of the shift views, as a share of the side."""
@@ -57,10 +60,11 @@ class View:
     turn: Turn | None = None
 
 
-def _shifted(x: Tensor, dim: int, sign: int) -> Tensor:
-    """Moved by SHIFT, the border repeated."""
+def _shifted(x: Tensor, dim: int, share: float) -> Tensor:
+    """Moved by ``share`` of the side, at least a pixel, the border repeated."""
     side = x.shape[dim]
-    index = torch.arange(side, device=x.device) - sign * max(1, round(side * SHIFT))
+    pixels = int(math.copysign(max(1, round(side * abs(share))), share))
+    index = torch.arange(side, device=x.device) - pixels
     return x.index_select(dim, index.clamp(0, side - 1))
 
 
@@ -71,30 +75,51 @@ def _zoomed(x: Tensor, factor: float) -> Tensor:
     return functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
 
 
-TURNS: dict[str, Turn] = {
-    "identity": Turn(),
-    "hflip": Turn(flips_x=True),
-    "vflip": Turn(flips_y=True),
-    "rot90": Turn(swaps=True, flips_y=True),
-    "rot180": Turn(flips_y=True, flips_x=True),
-    "rot270": Turn(swaps=True, flips_x=True),
-    "transpose": Turn(swaps=True),
-    "antitranspose": Turn(swaps=True, flips_y=True, flips_x=True),
-}
-VIEWS: dict[str, View] = {
-    **{name: View(name, turn.forward, turn) for name, turn in TURNS.items()},
-    "shift_left": View("shift_left", lambda x: _shifted(x, -1, -1)),
-    "shift_right": View("shift_right", lambda x: _shifted(x, -1, 1)),
-    "shift_up": View("shift_up", lambda x: _shifted(x, -2, -1)),
-    "shift_down": View("shift_down", lambda x: _shifted(x, -2, 1)),
-    "zoom_in": View("zoom_in", lambda x: _zoomed(x, ZOOM)),
-    "zoom_out": View("zoom_out", lambda x: _zoomed(x, 1 / ZOOM)),
-}
+def _turned(name: str, turn: Turn) -> View:
+    return View(name, turn.forward, turn)
 
 
-def build(names: list[str]) -> list[View]:
-    """Views by name."""
-    for name in names:
-        if name not in VIEWS:
-            raise unknown("view", name, VIEWS)
-    return [VIEWS[name] for name in names]
+IDENTITY = _turned("identity", Turn())
+HFLIP = _turned("hflip", Turn(flips_x=True))
+VFLIP = _turned("vflip", Turn(flips_y=True))
+ROT90 = _turned("rot90", Turn(swaps=True, flips_y=True))
+ROT180 = _turned("rot180", Turn(flips_y=True, flips_x=True))
+ROT270 = _turned("rot270", Turn(swaps=True, flips_x=True))
+TRANSPOSE = _turned("transpose", Turn(swaps=True))
+ANTITRANSPOSE = _turned("antitranspose", Turn(swaps=True, flips_y=True, flips_x=True))
+
+
+def shift_left(share: float = SHIFT) -> View:
+    """Moved left by ``share`` of the width."""
+    return View("shift_left", partial(_shifted, dim=-1, share=-share))
+
+
+def shift_right(share: float = SHIFT) -> View:
+    """Moved right by ``share`` of the width."""
+    return View("shift_right", partial(_shifted, dim=-1, share=share))
+
+
+def shift_up(share: float = SHIFT) -> View:
+    """Moved up by ``share`` of the height."""
+    return View("shift_up", partial(_shifted, dim=-2, share=-share))
+
+
+def shift_down(share: float = SHIFT) -> View:
+    """Moved down by ``share`` of the height."""
+    return View("shift_down", partial(_shifted, dim=-2, share=share))
+
+
+def zoom_in(factor: float = ZOOM) -> View:
+    """Enlarged about the middle by ``factor``."""
+    return View("zoom_in", partial(_zoomed, factor=factor))
+
+
+def zoom_out(factor: float = ZOOM) -> View:
+    """Made smaller about the middle by ``factor``."""
+    return View("zoom_out", partial(_zoomed, factor=1 / factor))
+
+
+def build(wanted: Sequence[components.Written]) -> list[View]:
+    """Views as a config writes them: each a view, or a function that gives one for its parameters."""
+    loaded = [components.load(one, VIEWS, "view") for one in wanted]
+    return [found if isinstance(found, View) else found() for found in loaded]

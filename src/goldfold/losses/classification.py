@@ -1,7 +1,5 @@
 """Losses for one label an image."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,7 +23,3 @@ def focal(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
     """
     log_p = functional.log_softmax(logits.float(), dim=-1)
     return -(target * (1 - log_p.exp()) ** gamma * log_p).sum(dim=-1)
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "focal": focal}
-"""Each takes logits and soft or hard targets and gives one value a sample."""

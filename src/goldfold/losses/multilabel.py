@@ -1,7 +1,5 @@
 """Losses for several labels an image. Each gives one value a sample, the mean over its classes."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,6 +27,3 @@ def focal(logits: Tensor, target: Tensor, positive_weight: Tensor, gamma: float 
     positive = positive_weight * target * (1 - p) ** gamma * functional.logsigmoid(logits)
     negative = (1 - target) * p**gamma * functional.logsigmoid(-logits)
     return -(positive + negative).mean(dim=1)
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {"bce": bce, "focal": focal}

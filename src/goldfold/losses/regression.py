@@ -1,7 +1,5 @@
 """Losses for one number an image. Each gives one value a sample, (batch,); numbers are scaled to a spread of about 1."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,6 +17,3 @@ def smooth_l1(output: Tensor, target: Tensor) -> Tensor:
 def l1(output: Tensor, target: Tensor) -> Tensor:
     """Absolute error: aims at the median."""
     return functional.l1_loss(output.float(), target, reduction="none")
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {"mse": mse, "smooth_l1": smooth_l1, "l1": l1}

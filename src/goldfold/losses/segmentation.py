@@ -9,7 +9,6 @@ A batch without a pixel that counts gives 0. Overlaps (Dice, Jaccard, Tversky) a
 averaged over the classes that are there; classes that no pixel has add nothing, one channel without foreground gives 0.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -56,16 +55,6 @@ def lovasz(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor
         return logits.float().sum() * 0.0  # smp's softmax form gives no scalar
     loss: Tensor = LovaszLoss(_mode(logits), ignore_index=ignore_index)(logits.float(), target)
     return loss
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "ce": ce,
-    "dice": dice,
-    "jaccard": jaccard,
-    "tversky": tversky,
-    "focal": focal,
-    "lovasz": lovasz,
-}
 
 
 def _mode(logits: Tensor) -> str:

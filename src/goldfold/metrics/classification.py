@@ -1,6 +1,5 @@
 """Metrics of class probabilities, by scikit-learn."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,10 @@ class Labelled:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
+        """Probabilities and labels of some of the images."""
+        return self.probabilities[rows], self.labels[rows]
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
@@ -65,15 +68,8 @@ def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _of_rows(function: Callable[[Probabilities, Labels], float]) -> Callable[[Labelled, Rows], float]:
-    return lambda evidence, rows: function(evidence.probabilities[rows], evidence.labels[rows])
-
-
-METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", _of_rows(accuracy), of_labels=True),
-    "balanced_accuracy": Metric("balanced_accuracy", _of_rows(balanced_accuracy), of_labels=True),
-    "f1_macro": Metric("f1_macro", _of_rows(f1_macro), of_labels=True),
-    "log_loss": Metric("log_loss", _of_rows(log_loss), greater_is_better=False),
-    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_labels=True, of_grades=True),
-    "roc_auc": Metric("roc_auc", _of_rows(roc_auc)),
-}
+ACCURACY = Metric(accuracy, of_labels=True)
+BALANCED_ACCURACY = Metric(balanced_accuracy, of_labels=True)
+F1_MACRO = Metric(f1_macro, of_labels=True)
+LOG_LOSS = Metric(log_loss, greater_is_better=False)
+QUADRATIC_KAPPA = Metric(quadratic_kappa, of_labels=True, of_grades=True)

@@ -60,6 +60,10 @@ class Evidence:
         """Number of images."""
         return self.objects.shape[1]
 
+    def arguments(self, rows: Rows) -> tuple["Evidence", Rows]:
+        """Itself, and which images count."""
+        return self, rows
+
 
 def compare(truth: Sequence[Truth], predictions: Sequence[Prediction], n_classes: int) -> Evidence:
     """Evidence of all images: each class's detections matched with its objects as in COCO, no object being a crowd.
@@ -108,16 +112,11 @@ def f1(evidence: Evidence, rows: Rows) -> float:
     return _best(evidence.score, evidence.hit, weight, int(evidence.objects[:, rows].sum()))["f1"]
 
 
-METRICS: dict[str, Metric] = {
-    "ap": Metric("ap", average_precision),
-    "ap50": Metric("ap50", partial(average_precision, matches="iou50")),
-    "ap75": Metric("ap75", partial(average_precision, matches="iou75")),
-    "ap_small": Metric("ap_small", partial(average_precision, matches="small")),
-    "ap_medium": Metric("ap_medium", partial(average_precision, matches="medium")),
-    "ap_large": Metric("ap_large", partial(average_precision, matches="large")),
-    "ar100": Metric("ar100", average_recall),
-    "f1": Metric("f1", f1),
-}
+AP50 = Metric(partial(average_precision, matches="iou50"))
+AP75 = Metric(partial(average_precision, matches="iou75"))
+AP_SMALL = Metric(partial(average_precision, matches="small"))
+AP_MEDIUM = Metric(partial(average_precision, matches="medium"))
+AP_LARGE = Metric(partial(average_precision, matches="large"))
 
 
 def best_threshold(evidence: Evidence) -> float:

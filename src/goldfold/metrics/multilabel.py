@@ -27,6 +27,10 @@ class MultiLabelled:
         """Some of the images."""
         return MultiLabelled(self.probabilities[rows], self.truth[rows], self.threshold)
 
+    def arguments(self, rows: Rows) -> tuple["MultiLabelled"]:
+        """Itself, of some of the images."""
+        return (self.of(rows),)
+
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """By class: images of it that were found, images predicted to be of it, images of it."""
         predicted, true = self.probabilities >= self.threshold, self.truth == 1
@@ -68,14 +72,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-def _of_rows(function: Callable[[MultiLabelled], float]) -> Callable[[MultiLabelled, Rows], float]:
-    return lambda evidence, rows: function(evidence.of(rows))
-
-
-METRICS: dict[str, Metric] = {
-    "f1_macro": Metric("f1_macro", _of_rows(f1_macro), of_labels=True),
-    "f1_micro": Metric("f1_micro", _of_rows(f1_micro), of_labels=True),
-    "roc_auc": Metric("roc_auc", _of_rows(roc_auc)),
-    "map": Metric("map", _of_rows(mean_average_precision)),
-    "log_loss": Metric("log_loss", _of_rows(log_loss), greater_is_better=False),
-}
+F1_MACRO = Metric(f1_macro, of_labels=True)
+F1_MICRO = Metric(f1_micro, of_labels=True)
+LOG_LOSS = Metric(log_loss, greater_is_better=False)

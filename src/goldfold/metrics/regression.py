@@ -1,6 +1,5 @@
 """Metrics of one number an image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,10 @@ class Valued:
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    def arguments(self, rows: Rows) -> tuple[Numbers, Numbers]:
+        """Predicted and true numbers of some of the images."""
+        return self.predicted[rows], self.truth[rows]
 
 
 def rmse(predicted: Numbers, truth: Numbers) -> float:
@@ -50,13 +53,6 @@ def quadratic_kappa(predicted: Numbers, truth: Numbers) -> float:
     return 1 - float(np.mean((grades - truth) ** 2) / of_all_pairs) if of_all_pairs else float("nan")
 
 
-def _of_rows(function: Callable[[Numbers, Numbers], float]) -> Callable[[Valued, Rows], float]:
-    return lambda evidence, rows: function(evidence.predicted[rows], evidence.truth[rows])
-
-
-METRICS: dict[str, Metric] = {
-    "rmse": Metric("rmse", _of_rows(rmse), greater_is_better=False),
-    "mae": Metric("mae", _of_rows(mae), greater_is_better=False),
-    "r2": Metric("r2", _of_rows(r2)),
-    "quadratic_kappa": Metric("quadratic_kappa", _of_rows(quadratic_kappa), of_grades=True),
-}
+RMSE = Metric(rmse, greater_is_better=False)
+MAE = Metric(mae, greater_is_better=False)
+QUADRATIC_KAPPA = Metric(quadratic_kappa, of_grades=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics.metric import Metric, Rows
+from goldfold.metrics.metric import Rows
 
 Counts = NDArray[np.integer[Any]]
 
@@ -22,6 +22,10 @@ class Overlap:
 
     def __len__(self) -> int:
         return len(self.both)
+
+    def arguments(self, rows: Rows) -> tuple["Overlap"]:
+        """Itself, of some of the images."""
+        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows]),)
 
 
 def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], first: int, last: int, ignore: int
@@ -68,22 +72,25 @@ def by_image(evidence: Overlap, ratio: Ratio) -> NDArray[np.float64]:
     return np.where(present.any(axis=1), sums / np.maximum(present.sum(axis=1), 1), 1.0)
 
 
-def _of_set(ratio: Ratio) -> Callable[[Overlap, Rows], float]:
-    def value(evidence: Overlap, rows: Rows) -> float:
-        values = by_class(evidence, ratio, rows)
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-    return value
+def dice_of_set(overlap: Overlap) -> float:
+    """Dice over the pixels of all images, mean over the classes; the background is none of them."""
+    return _mean(by_class(overlap, dice))
 
 
-def _of_images(ratio: Ratio) -> Callable[[Overlap, Rows], float]:
-    return lambda evidence, rows: float(by_image(evidence, ratio)[rows].mean())
+def iou_of_set(overlap: Overlap) -> float:
+    """Intersection over union of the pixels of all images, mean over the classes; the background is none of them."""
+    return _mean(by_class(overlap, iou))
 
 
-METRICS: dict[str, Metric] = {
-    "dice": Metric("dice", _of_set(dice)),
-    "iou": Metric("iou", _of_set(iou)),
-    "dice_per_image": Metric("dice_per_image", _of_images(dice)),
-    "iou_per_image": Metric("iou_per_image", _of_images(iou)),
-}
-"""The first two over the pixels of the whole set, mean over classes; the others mean over images. No background."""
+def dice_per_image(overlap: Overlap) -> float:
+    """Mean over the images of their mean Dice over the classes that they have or are given."""
+    return float(by_image(overlap, dice).mean())
+
+
+def iou_per_image(overlap: Overlap) -> float:
+    """Mean over the images of their mean intersection over union over the classes that they have or are given."""
+    return float(by_image(overlap, iou).mean())
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

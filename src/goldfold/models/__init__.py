@@ -1,28 +1,20 @@
-"""Networks by name; each module here is a family, with its BUILDERS.
-
-Families are named as text, so that a job neither loads nor depends on the code of networks it does not use.
-"""
+"""Networks by name; each module here is a family."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from goldfold.runtime.errors import ConfigError, GoldfoldError, NotBuiltError, cause, unknown
+from goldfold import components
+from goldfold.catalog import NETWORKS
+from goldfold.runtime.errors import GoldfoldError, NotBuiltError, cause
 
 if TYPE_CHECKING:
     from torch import nn
 
-SMP = ("unet", "unetplusplus", "fpn", "linknet", "manet", "pan", "pspnet", "deeplabv3", "deeplabv3plus", "segformer",
-       "upernet", "dpt")  # fmt: skip
-MODELS: dict[str, str] = {
-    "timm": "goldfold.models.timm_models",
-    "small_resnet": "goldfold.models.small_resnet",
-    **dict.fromkeys(SMP, "goldfold.models.smp_models"),
-    **dict.fromkeys(("fcos", "retinanet", "faster_rcnn"), "goldfold.models.detectors"),
-}
+ALL = {name: place for entries in NETWORKS.values() for name, place in entries.items()}
 
 
 def build(network: str, pretrained: bool | str = False, partly_pretrained: bool = False, **params: Any) -> nn.Module:
@@ -43,7 +35,7 @@ def build(network: str, pretrained: bool | str = False, partly_pretrained: bool 
 
 
 def _built(network: str, **params: Any) -> nn.Module:
-    builder = _own(network) if ":" in network else _ours(network)
+    builder = components.load(network, ALL, "network")
     try:
         return builder(**params)
     except GoldfoldError:
@@ -64,19 +56,3 @@ def _refusal(network: str, params: Mapping[str, Any], error: Exception) -> str:
         f"network {network!r} does not take these parameters: {cause(error)}"
         f"{' (' * bool(asked)}{', '.join(asked)}{')' * bool(asked)}. Correct models[].params."
     )
-
-
-def _ours(name: str) -> Callable[..., nn.Module]:
-    if name not in MODELS:
-        raise unknown("network", name, MODELS)
-    found: Callable[..., nn.Module] = importlib.import_module(MODELS[name]).BUILDERS[name]
-    return found
-
-
-def _own(name: str) -> Callable[..., nn.Module]:
-    module, function = name.split(":", 1)
-    try:
-        found: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"network {name!r}: {error}. The module must be importable where the job runs.") from error
-    return found

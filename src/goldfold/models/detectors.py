@@ -260,4 +260,6 @@ def _to_float(module: nn.Module, inputs: Any, output: Any) -> Any:
     return type(output)(_to_float(module, inputs, value) for value in output)
 
 
-BUILDERS = {name: partial(build, name) for name in DETECTORS}
+fcos = partial(build, "fcos")
+retinanet = partial(build, "retinanet")
+faster_rcnn = partial(build, "faster_rcnn")

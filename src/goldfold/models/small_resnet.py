@@ -70,6 +70,3 @@ class _Block(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         result: Tensor = self.activation(self.body(images) + self.shortcut(images))
         return result
-
-
-BUILDERS = {"small_resnet": build}

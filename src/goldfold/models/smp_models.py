@@ -151,4 +151,15 @@ def _words(size: Sequence[int]) -> str:
     return f"{size[0]}x{size[1]} (height x width)"
 
 
-BUILDERS = {name: partial(build, name) for name in ARCHITECTURES}
+unet = partial(build, "unet")
+unetplusplus = partial(build, "unetplusplus")
+fpn = partial(build, "fpn")
+linknet = partial(build, "linknet")
+manet = partial(build, "manet")
+pan = partial(build, "pan")
+pspnet = partial(build, "pspnet")
+deeplabv3 = partial(build, "deeplabv3")
+deeplabv3plus = partial(build, "deeplabv3plus")
+segformer = partial(build, "segformer")
+upernet = partial(build, "upernet")
+dpt = partial(build, "dpt")

@@ -161,6 +161,3 @@ def input_size(backbone: str) -> tuple[int, int]:
         settings = timm.create_model(backbone, pretrained=False).pretrained_cfg  # a network without published weights
     size = settings["input_size"] if isinstance(settings, dict) else settings.input_size
     return int(size[1]), int(size[2])
-
-
-BUILDERS = {"timm": build}

@@ -1,12 +1,12 @@
 """Learning-rate schedules, counted in optimizer steps."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 
-from goldfold.runtime.errors import unknown
+from goldfold import components
+from goldfold.catalog import SCHEDULES
 
 
 class Schedule(Protocol):
@@ -30,10 +30,10 @@ class _Timm:
 
 
 class _OneCycle:
-    def __init__(self, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, steps: int, **params: Any) -> None:
         peaks = [group["lr"] for group in optimizer.param_groups]
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=peaks, total_steps=steps + 1, cycle_momentum=False
+            optimizer, max_lr=peaks, total_steps=steps + 1, cycle_momentum=False, **params
         )
 
     def step(self, update: int) -> None:
@@ -43,19 +43,24 @@ class _OneCycle:
                 self.scheduler.step()
 
 
-def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Linear warm-up, then half a cosine to zero (SGDR, Loshchilov & Hutter 2017, one cycle)."""
-    return _Timm(optimizer, steps, warmup_steps, sched="cosine", min_lr=0.0)
+def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, min_lr: float = 0.0) -> Schedule:
+    """Linear warm-up, then half a cosine to ``min_lr`` (SGDR, Loshchilov & Hutter 2017, one cycle)."""
+    return _Timm(optimizer, steps, warmup_steps, sched="cosine", min_lr=min_lr)
 
 
-def poly(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Linear warm-up, then a straight line to zero."""
-    return _Timm(optimizer, steps, warmup_steps, sched="poly", min_lr=0.0, decay_rate=1.0)
+def poly(
+    optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, power: float = 1.0, min_lr: float = 0.0
+) -> Schedule:
+    """Linear warm-up, then a polynomial to ``min_lr``; of power 1, a straight line."""
+    return _Timm(optimizer, steps, warmup_steps, sched="poly", min_lr=min_lr, decay_rate=power)
 
 
-def step(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Linear warm-up, then a tenth of the rate after each third of the steps."""
-    return _Timm(optimizer, steps, warmup_steps, sched="step", decay_epochs=max(1, steps // 3), decay_rate=0.1)
+def step(
+    optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, n_drops: int = 2, factor: float = 0.1
+) -> Schedule:
+    """Linear warm-up, then ``n_drops`` drops at equal distances: the rate times ``factor`` each time."""
+    return _Timm(optimizer, steps, warmup_steps, sched="step", decay_epochs=max(1, steps // (n_drops + 1)),
+                 decay_rate=factor)  # fmt: skip
 
 
 def constant(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
@@ -63,22 +68,25 @@ def constant(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) ->
     return _Timm(optimizer, steps, warmup_steps, sched="step", decay_epochs=steps + 1, decay_rate=1.0)
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Up from lr/25 over the first 30 %, down to almost nothing (Smith & Topin 2018); brings its own warm-up."""
-    return _OneCycle(optimizer, steps)
+def one_cycle(
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    warmup_steps: int,
+    rise: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> Schedule:
+    """Up over the share ``rise`` of the steps, then down to almost nothing (Smith & Topin 2018); no other warm-up.
+
+    Args:
+        div_factor: the first rate is lr / div_factor, the last that / final_div_factor.
+    """
+    return _OneCycle(optimizer, steps, pct_start=rise, div_factor=div_factor, final_div_factor=final_div_factor)
 
 
-SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Schedule]] = {
-    "constant": constant,
-    "cosine": cosine,
-    "one_cycle": one_cycle,
-    "poly": poly,
-    "step": step,
-}
-
-
-def build_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Schedule by name over ``steps`` optimizer steps, the first ``warmup_steps`` of them rising."""
-    if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES)
-    return SCHEDULES[name](optimizer, steps, warmup_steps)
+def build_schedule(
+    wanted: components.Written, optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int
+) -> Schedule:
+    """Schedule as a config writes it, over ``steps`` optimizer steps, the first ``warmup_steps`` of them rising."""
+    schedule: Schedule = components.load(wanted, SCHEDULES, "schedule")(optimizer, steps, warmup_steps)
+    return schedule

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from goldfold.metrics.regression import METRICS, Valued
+from goldfold.metrics import regression as metrics
+from goldfold.metrics.regression import Valued
 from goldfold.report.blocks import Block, Cell, Facts, Figure, Gallery, Section, Table
 from goldfold.report.drawing import BLUE, COLOURS, MUTED, Canvas
 from goldfold.report.figures import WIDTH_PX
@@ -28,10 +29,8 @@ def pages(evidence: Valued, by_bin: pd.DataFrame, truth: pd.DataFrame, gallery: 
 
 def _numbers(evidence: Valued) -> Section:
     errors = evidence.predicted - evidence.truth
-    guess = METRICS["rmse"].value(
-        Valued(np.full(len(errors), evidence.truth.mean()), evidence.truth), np.arange(len(errors))
-    )
-    own = METRICS["rmse"].value(evidence, np.arange(len(errors)))
+    guess = metrics.rmse(np.full(len(errors), evidence.truth.mean()), evidence.truth)
+    own = metrics.rmse(evidence.predicted, evidence.truth)
     lean = "high" if errors.mean() > 0 else "low"
     intro = (
         f"Root mean squared error {own:.4g}, against {guess:.4g} for always saying the mean of "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold import tasks
+from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.data.splits.checks import read_summary
@@ -40,6 +40,7 @@ class Results:
     settings: dict[str, Any]
     task: Task
     metric: str
+    """Its name, as tables have it."""
     classes: list[str]
     tables: dict[str, pd.DataFrame]
     """The manifest's tables with their folds, by split."""
@@ -60,6 +61,8 @@ class Results:
     """Out-of-fold predictions of the last round, by member and fold; empty where they are no longer on disk."""
     test_groups: dict[str, int] | None = None
     """What `goldfold.data.splits.groups.compare_groups` found, where test images have groups."""
+    wanted_metric: components.Written | None = None
+    """The metric as the config has it, where it has parameters or is the user's own."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
     """A row a job: stage, model (empty where it has none), seconds, mb."""
 
@@ -76,7 +79,7 @@ class Results:
     @property
     def chosen_metric(self) -> Metric:
         """The metric that counts."""
-        return self.task.metric(self.metric)
+        return self.task.metric(self.metric if self.wanted_metric is None else self.wanted_metric)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -141,7 +144,7 @@ class Results:
         return self.task.join(list(self.members[member].values()))
 
 
-def read(root: Path, task: dict[str, Any], metric: str, settings: dict[str, Any]) -> Results:
+def read(root: Path, task: dict[str, Any], metric: components.Written, settings: dict[str, Any]) -> Results:
     """Read the folder of results.
 
     Only what the settings name is read: a model that was taken out of the config may have left its files.
@@ -154,7 +157,8 @@ def read(root: Path, task: dict[str, Any], metric: str, settings: dict[str, Any]
         root=root,
         settings=settings,
         task=tasks.build(task, classes),
-        metric=metric,
+        metric=components.label(metric),
+        wanted_metric=metric,
         classes=classes,
         tables=tables,
         fold_summary=read_summary(folds / "summary.csv"),

@@ -16,6 +16,8 @@ ALWAYS = "(on import)"
 """Stands for the statements of a file that run when it is imported, besides definitions and imports."""
 DYNAMIC = "globals"
 """Function through which a file may reach any of its definitions by text."""
+BUILT_IN = frozenset({"property", "staticmethod", "classmethod"})
+"""Decorators that come with Python."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
 PLACE = re.compile(r"(goldfold(?:\.\w+)+):(\w+)")
@@ -71,9 +73,7 @@ def outline(text: bytes, package: str) -> Outline:
     nested = {name for statement in always for node in ast.walk(statement) for name in _defined(node)}
     local = {*found, *nested}
     definitions = {name: _definition(parts, bound, local, package) for name, parts in found.items()}
-    always += [
-        part for parts in found.values() for part in parts if any(_is_ours(d, bound) for d in _decorators(part))
-    ]
+    always += [part for parts in found.values() for part in parts if any(_is_ours(d, bound) for d in _decorators(part))]
     definitions[ALWAYS] = _definition(always, bound, local, package)
     definitions[ALWAYS].imports += modules
     for name in nested - set(found):  # defined in a branch: part of what always runs
@@ -90,7 +90,7 @@ def _defined(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Assign):
         parts = [part for target in node.targets for part in _flat(target)]
         return [part.id for part in parts if isinstance(part, ast.Name)] if _all_names(parts) else []
-    return [node.name.id] if isinstance(node, getattr(ast, "TypeAlias", ())) else []
+    return []
 
 
 def _flat(target: ast.expr) -> Iterator[ast.expr]:
@@ -113,7 +113,7 @@ def _is_ours(decorator: ast.expr, bound: dict[str, str]) -> bool:
     """Whether a decorator may register what it decorates: one of goldfold's own, or of the same file."""
     call = decorator.func if isinstance(decorator, ast.Call) else decorator
     root = (_chain(call) or "").split(".")[0]
-    return re.split("[.:]", bound.get(root, "goldfold"))[0] == "goldfold" and root not in ("property", "staticmethod", "classmethod")
+    return root not in BUILT_IN and re.split("[.:]", bound.get(root, "goldfold"))[0] == "goldfold"
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -138,7 +138,7 @@ def _definition(parts: list[ast.stmt], bound: dict[str, str], local: set[str], p
         elif root in local:
             uses[chain] = f".{chain}"
     for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (place := PLACE.fullmatch(node.value)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and PLACE.fullmatch(node.value):
             uses[node.value] = node.value
     text = "\n".join(_dump(part) for part in parts)
     return Definition(hashlib.sha256(text.encode()).hexdigest(), uses, modules)

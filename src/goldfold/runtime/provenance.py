@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from goldfold.catalog import TASKS
-from goldfold.models import MODELS
 from goldfold.runtime import source
 from goldfold.runtime.source import PACKAGE, code_digest, own_files
 
@@ -32,12 +30,13 @@ FRAME = (
     *(
         f"goldfold.runtime.{name}"
         for name in (
-            "job", "status", "definitions", "gpu_slots", "run_lock", "records", "contents", "dates", "keeping", "recipes", "provenance",
-            "source", "processes",
+            "job", "status", "definitions", "gpu_slots", "run_lock", "records", "contents", "dates", "keeping", "recipes",
+            "provenance", "source", "processes",
         )
     ),
     "goldfold.data.looking",
     "goldfold.catalog",
+    "goldfold.signatures",
 )  # fmt: skip
 """What stands around a stage's work and has no part in what it computes."""
 UNREACHED: dict[str, tuple[str, ...]] = {
@@ -57,34 +56,38 @@ UNREACHED: dict[str, tuple[str, ...]] = {
 
 
 @cache
-def source_digest(stage: str, task: str = "", network: str = "") -> str:
-    """Digest of the code that a stage's job reaches, definition by definition, wherever it stands."""
-    reached, own, pages = _code(stage, task, network)
+def source_digest(stage: str, *places: str) -> str:
+    """Digest of the code that a stage's job reaches, definition by definition, wherever it stands.
+
+    Args:
+        places: of the components that its config chose, as ``module:name``.
+    """
+    reached, own, pages = _code(stage, places)
     parts = [source.digest(reached), *own.values(), *(code_digest(page) for page in pages)]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 @cache
-def code_table(stage: str, task: str = "", network: str = "") -> dict[str, str]:
+def code_table(stage: str, *places: str) -> dict[str, str]:
     """Digest of what a stage's job reaches in each file of goldfold, by path in the repository, in order.
 
-    Tasks and networks are named as text, so only the code of ``task`` and ``network`` counts; where they are the
-    user's own, their modules, and those of the user's that these import, stand last under their dotted names. Comments,
-    docstrings and white space do not count, so tidying a file retrains nothing; a changed statement does.
+    Components are named as text, so only the code of ``places`` counts; where they are the user's own, their modules, and
+    those of the user's that these import, stand last under their dotted names. Comments, docstrings and white space do
+    not count, so tidying a file retrains nothing; a changed statement does.
     """
-    reached, own, pages = _code(stage, task, network)
+    reached, own, pages = _code(stage, places)
     files = source.by_file(reached) | {page: code_digest(page) for page in pages}
     return {str(file.relative_to(ROOT)): files[file][:16] for file in sorted(files)} | own
 
 
 @cache
-def _code(stage: str, task: str, network: str) -> tuple[dict[source.Unit, str], dict[str, str], list[Path]]:
+def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], dict[str, str], list[Path]]:
     """Definitions of goldfold's that are reached, digests of the user's own modules, pages beside the code."""
     roots, own = [source.whole(SCRIPTS / f"{stage}.py")], dict[str, Path]()
-    for place in (TASKS.get(task, task), MODELS.get(network, network)):
-        module, _, name = place.partition(":")
+    for place in places:
+        module = place.partition(":")[0]
         if module.startswith("goldfold."):
-            roots += source.targets(f"{module}:{name}")
+            roots += source.targets(place)
         else:
             own |= own_files(module)
     unreached = (*FRAME, *UNREACHED.get(stage, ()))

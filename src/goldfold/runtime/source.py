@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -46,7 +46,9 @@ def reach(roots: Iterable[Unit], unreached: tuple[str, ...] = ()) -> dict[Unit, 
             targets = _targets(file, place)
             todo += targets
             meant = [_outline(where).definitions[name].digest for where, name in targets] if len(targets) == 1 else []
-            meaning.append(f"{written} {meant[0] if meant else WHOLE if _is_goldfold(place) or place[0] == '.' else place}")
+            meaning.append(
+                f"{written} {meant[0] if meant else WHOLE if _is_goldfold(place) or place[0] == '.' else place}"
+            )
         todo += [(imported, ALWAYS) for name in definition.imports for imported in _imported_files(name)]
         todo += [(file, ALWAYS)]
         found[unit] = hashlib.sha256("\n".join([definition.digest, *meaning]).encode()).hexdigest()
@@ -103,7 +105,10 @@ def _targets(file: Path, place: str) -> list[Unit]:
         return []
     for name in filter(None, names.split(".")):
         known, module = _outline(found), f"{module}.{name}"
-        is_named = name in known.definitions or known.bound.get(name, f"{module}:") not in (f"{module}:", _as_name(module))
+        is_named = name in known.definitions or known.bound.get(name, f"{module}:") not in (
+            f"{module}:",
+            _as_name(module),
+        )
         below = None if is_named else _module_file(module)  # a package may hide a module of its own by a name
         if below is None:
             return _expanded((found, name))
@@ -230,7 +235,7 @@ def own_files(module: str) -> dict[str, Path]:
     They are found as Python would find them, but not imported. What lies below the working folder or the one in which
     ``module`` was found is the user's; what was installed is not. Nothing where there is no such module.
     """
-    first = _located(module).get(module)
+    first = located(module).get(module)
     if first is None:
         return {}
     is_package = first.name == "__init__.py"
@@ -240,7 +245,7 @@ def own_files(module: str) -> dict[str, Path]:
         name = todo.pop()
         package = name if seen[name].name == "__init__.py" else name.rpartition(".")[0]
         for imported in (name, *_imports(seen[name], package)):
-            for found, file in _located(imported).items():
+            for found, file in located(imported).items():
                 if found not in seen and _is_own(found, file, roots):
                     seen[found] = file
                     todo.append(found)
@@ -254,7 +259,7 @@ def _is_own(name: str, file: Path, roots: Iterable[Path]) -> bool:
     return not (installed or standard or _is_goldfold(name)) and any(file.is_relative_to(root) for root in roots)
 
 
-def _located(name: str) -> dict[str, Path]:
+def located(name: str) -> dict[str, Path]:
     """Files that importing a module runs, by dotted name: those of the packages above it, then its own."""
     found: dict[str, Path] = {}
     folders, parts = [Path(folder or ".").resolve() for folder in sys.path], name.split(".") if name else []

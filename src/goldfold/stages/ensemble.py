@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goldfold import tasks
+from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.ensembling.voters import voters
-from goldfold.metrics import Evidence, score
+from goldfold.metrics import Evidence, Metric, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
 from goldfold.tasks import Task
@@ -32,7 +32,7 @@ def run(
     leaderboard: str,
     metrics: str,
     task: dict[str, Any],
-    metric: str,
+    metric: components.Written,
     models: list[str],
     seeds: list[int],
     n_folds: int,
@@ -65,6 +65,7 @@ def run(
         DataError: out-of-fold predictions do not cover the validated images exactly once.
     """
     chosen_task = tasks.build(task, read_json(classes))
+    chosen = chosen_task.metric(metric)
     truth = scored(_text(train))
     names = [(model, seed) for model in models for seed in seeds]
     plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
@@ -74,7 +75,7 @@ def run(
     def fuse(parts: list[Arrays]) -> Arrays:
         return chosen_task.fuse(*voters(parts, own_weights), workers, **settings)
 
-    rows, evidence = _scored_rounds(members, truth, metric, rounds, fuse, Path(folder))
+    rows, evidence = _scored_rounds(members, truth, chosen, rounds, fuse, Path(folder))
     fused_test = None
     if has_test:
         tests = [members.test(model, rounds - 1, seed) for model, seed in members.names]
@@ -89,15 +90,15 @@ def run(
     scores = pd.DataFrame(rows)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == rounds - 1]
-    best_first = last.sort_values(metric, ascending=not chosen_task.metric(metric).greater_is_better, kind="stable")
+    best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    whole = {"oof": _every_metric(chosen_task, evidence, truth, metric)}
+    whole = {"oof": _every_metric(chosen_task, evidence, truth, chosen)}
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
-        whole["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, metric)
-    about, by_class = {"task": task["name"], "metric": metric}, chosen_task.by_class(evidence).to_dict("index")
-    write_json(metrics, {**about, **whole, "members": _of_members(last, metric), "classes": by_class})
-    short = {part: {metric: entries[metric]} for part, entries in whole.items()}
+        whole["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, chosen)
+    about, by_class = {"task": task["name"], "metric": chosen.name}, chosen_task.by_class(evidence).to_dict("index")
+    write_json(metrics, {**about, **whole, "members": _of_members(last, chosen.name), "classes": by_class})
+    short = {part: {chosen.name: entries[chosen.name]} for part, entries in whole.items()}
     write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
     print(best_first.to_string(index=False), flush=True)
 
@@ -133,7 +134,7 @@ class Members:
 
 
 def _scored_rounds(
-    members: Members, truth: pd.DataFrame, metric: str, rounds: int, fuse: Callable[..., Arrays], folder: Path
+    members: Members, truth: pd.DataFrame, metric: Metric, rounds: int, fuse: Callable[..., Arrays], folder: Path
 ) -> tuple[list[dict[str, Any]], Evidence]:
     """The score of every member and ensemble of every round; the last ensemble is kept, and its evidence returned."""
     task = members.task
@@ -146,16 +147,20 @@ def _scored_rounds(
             whole = _keep(task, folder, "oof", whole, truth)
         for name, part in [*parts.items(), ("ensemble", whole)]:
             evidence = task.evidence(part, truth)
-            found = _score(task, evidence, truth, metric)
-            row = {"member": name, "round": number, metric: found["value"], "low": found["low"], "high": found["high"]}
+            found = _score(evidence, truth, metric)
+            row = {
+                "member": name,
+                "round": number,
+                metric.name: found["value"],
+                "low": found["low"],
+                "high": found["high"],
+            }
             (wholes if name == "ensemble" else scores).append(row)
     return scores + wholes, evidence
 
 
-def _score(
-    task: Task, evidence: Evidence, truth: pd.DataFrame, metric: str, n_resamples: int = 1000
-) -> dict[str, float]:
-    return score(task.metric(metric), evidence, groups_of(truth), n_resamples).as_dict()
+def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples: int = 1000) -> dict[str, float]:
+    return score(metric, evidence, groups_of(truth), n_resamples).as_dict()
 
 
 def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
@@ -169,21 +174,24 @@ def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.Da
     return kept
 
 
-def _every_metric(task: Task, evidence: Evidence, truth: pd.DataFrame, metric: str) -> dict[str, dict[str, float]]:
+def _every_metric(task: Task, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
     """Scores of the ensemble, the metric that counts first.
 
     A metric of grades is left out unless it is the one that counts, which is how a config says that classes are grades;
     numbers are grades where they are whole.
     """
-    names = [name for name in task.metrics if name != metric and not _needs_grades(task, evidence, name)]
+    others = [task.metric(name) for name in task.reported if name != metric.name]
     return {
-        metric: _score(task, evidence, truth, metric),
-        **{name: _score(task, evidence, truth, name, RESAMPLES_ASIDE) for name in names},
+        metric.name: _score(evidence, truth, metric),
+        **{
+            one.name: _score(evidence, truth, one, RESAMPLES_ASIDE)
+            for one in others
+            if not _needs_grades(task, evidence, one)
+        },
     }
 
 
-def _needs_grades(task: Task, evidence: Evidence, name: str) -> bool:
-    one = task.metric(name)
+def _needs_grades(task: Task, evidence: Evidence, one: Metric) -> bool:
     return one.of_grades and (task.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence)))))
 
 

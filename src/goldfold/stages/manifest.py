@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold import tasks
+from goldfold import components, tasks
 from goldfold.data import copies, quarantine, sources
 from goldfold.data.declared import Settled, settle
 from goldfold.data.ids import match_sample, tell_apart
@@ -45,7 +45,7 @@ def run(
     source: dict[str, Any],
     task: dict[str, Any],
     policies: dict[str, str],
-    metric: str | None,
+    metric: components.Written | None,
     classes: list[str] | None,
     sample: str | None,
     submission: dict[str, str],
@@ -234,7 +234,7 @@ def _check_submission(
     tables: dict[str, pd.DataFrame],
     task: tasks.Task,
     named: list[str] | None,
-    metric: str | None,
+    metric: components.Written | None,
     sample: str | None,
     submission: dict[str, Any],
 ) -> None:
@@ -244,7 +244,7 @@ def _check_submission(
         form = task.form(without_index(read_csv(sample, "submission.sample")), sample, submission, metric)
         tables["test"] = match_sample(form.keys or [], sample, tables.get("test"))
     elif "test" in tables:
-        task.form(None, "", {**submission, "format": "probabilities"}, metric or task.metrics[0])
+        task.form(None, "", {**submission, "format": "probabilities"}, metric or next(iter(task.metrics)))
     task.refuse_doubts(named, metric or "", form)
 
 

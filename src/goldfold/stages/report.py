@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from goldfold import components
 from goldfold.data.viewing import shown_as
 from goldfold.report import (
     copies,
@@ -33,7 +34,7 @@ def run(
     gallery: int,
     name: str,
     task: dict[str, Any],
-    metric: str,
+    metric: components.Written,
     settings: dict[str, Any],
     shift: bool = True,
     shift_images: int = 1500,
@@ -53,7 +54,7 @@ def run(
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
         sections = _sections(found, same, shifts, gallery)
-    subtitle = f"{name} · {task['name']} · {metric}"
+    subtitle = f"{name} · {task['name']} · {found.metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
     _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))

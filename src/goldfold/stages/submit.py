@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold import tasks
+from goldfold import components, tasks
 from goldfold.data.predictions import load
 from goldfold.data.reading import read_csv, without_index
 from goldfold.runtime.errors import DataError
@@ -21,7 +21,7 @@ def run(
     class_ids: str,
     out: str,
     task: dict[str, Any],
-    metric: str,
+    metric: components.Written,
     sample: str | None,
     settings: dict[str, Any],
 ) -> None:

@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
-from goldfold import optim, tasks
+from goldfold import components, optim, tasks
 from goldfold.data.cache import CachedImages
 from goldfold.data.dataset import Loader, TrainingSet
 from goldfold.data.depth import DEFAULT, Rule
@@ -53,7 +53,7 @@ def run(
     caches: list[str],
     pseudo: str | None,
     task: dict[str, Any],
-    metric: str,
+    metric: components.Written,
     model: dict[str, Any],
     resize: str,
     channels: int,
@@ -61,6 +61,7 @@ def run(
     pseudo_weight: float,
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
+    code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
     """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
@@ -75,6 +76,7 @@ def run(
         model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
+        code: digest of the code that the run depends on: a state that other code saved is not gone on from.
         scale_16bit: how cached images of 16 bits become 8, see `goldfold.data.depth.to_8_bits`.
         progress: (total, unit) -> counts the steps.
 
@@ -155,7 +157,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
     parts = {
         "settings": settings,
         "data": [sha256_of(file) for file in files],
-        "code": provenance.source_digest("train", arguments["task"]["name"], model["network"]),
+        "code": arguments["code"],
         "libraries": provenance.versions(LIBRARIES),
         "first weights": weights_digest(network),
     }
@@ -239,10 +241,15 @@ def _loader(
 
 
 def _validation(
-    task: Task, rows: pd.DataFrame, images: CachedImages, resize: str, metric: str, accelerator: Accelerator
+    task: Task,
+    rows: pd.DataFrame,
+    images: CachedImages,
+    resize: str,
+    metric: components.Written,
+    accelerator: Accelerator,
 ) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
-    identity, chosen = views.build(["identity"]), task.metric(metric)
+    identity, chosen = [views.IDENTITY], task.metric(metric)
     targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
     def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
@@ -255,7 +262,7 @@ def _validation(
                 return task.evidence(in_order(task.pack(rows, parts, images.frame, resize)), rows, targets)
 
         evidence, size = as_memory_allows(work, size, 1, "validation")
-        return {metric: float(chosen.value(evidence, np.arange(len(rows))))}
+        return {chosen.name: float(chosen.value(evidence, np.arange(len(rows))))}
 
     return validate
 
@@ -266,7 +273,7 @@ def _fit(
     loader: Loader[Any],
     validate: Callable[[torch.nn.Module, Pause], dict[str, float]],
     settings: dict[str, Any],
-    metric: str,
+    metric: components.Written,
     key: tuple[int | str, ...],
     accelerator: Accelerator,
     state_file: StateFile,
@@ -278,6 +285,7 @@ def _fit(
         from timm.layers import convert_sync_batchnorm
 
         network = convert_sync_batchnorm(network)
+    monitor = task.metric(metric)
     optimizer = optim.build_optimizer(network, settings["optimizer"], settings["lr"], settings["weight_decay"])
     steps_per_epoch = math.ceil(len(loader) / settings["accumulate"])
     steps, warmup = settings["epochs"] * steps_per_epoch, round(settings["warmup_epochs"] * steps_per_epoch)
@@ -303,8 +311,8 @@ def _fit(
         return fit(
             prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
             validate_and_tell if is_first else lambda model, pause: {}, accelerator=accelerator,
-            epochs=settings["epochs"], validate_every=settings["validate_every"], key=key, monitor=metric,
-            greater_is_better=task.metric(metric).greater_is_better, accumulate=settings["accumulate"],
+            epochs=settings["epochs"], validate_every=settings["validate_every"], key=key, monitor=monitor.name,
+            greater_is_better=monitor.greater_is_better, accumulate=settings["accumulate"],
             clip_norm=settings["clip_norm"], ema=ema, least_micro_batch=_least_micro_batch(network, settings), resume=state,
             pause=Keeper(state_file, save_seconds, steps, asked, start) if is_first else lambda step, state: None,
             on_step=lambda step, loss: bar.advance(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold import catalog, components
 from goldfold.runtime.errors import DataError
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
@@ -42,11 +43,13 @@ class Classification:
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()
     shown = ("label",)
-    metrics = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc")
-    losses = ("cross_entropy", "focal")
-    methods = ("probability", "geometric", "logit", "rank")
-    networks = ("timm", "small_resnet")
-    views = of_logits.VIEWS
+    metrics = catalog.METRICS["label"]
+    reported = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc")
+    losses = catalog.LOSSES["label"]
+    default_loss: ClassVar[components.Written] = "cross_entropy"
+    methods = catalog.ENSEMBLES["label"]
+    networks = catalog.NETWORKS["values"]
+    views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
     settings = Settings
@@ -106,7 +109,7 @@ class Classification:
 
     def loss(
         self,
-        loss: str | Mapping[str, float] | None = None,
+        loss: components.Several | None = None,
         label_smoothing: float = 0.0,
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
@@ -117,10 +120,9 @@ class Classification:
         from torch.nn import functional
 
         from goldfold.losses import combined
-        from goldfold.losses.classification import LOSSES
 
         criterion, n, mixes = (
-            combined(LOSSES, loss or "cross_entropy"),
+            combined(self.losses, loss or self.default_loss),
             len(self.classes),
             bool(mixup_alpha or cutmix_alpha),
         )
@@ -160,12 +162,15 @@ class Classification:
         return of_logits.joined(parts, self.classes)
 
     def fuse(
-        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
     ) -> Arrays:
         """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
-        from goldfold.ensembling import average
-
-        return of_logits.fused(members, weights, self.classes, _softmax, average.build(method))
+        average = components.load(method, self.methods, "ensemble method")
+        return of_logits.fused(members, weights, self.classes, _softmax, average)
 
     def probabilities(self, predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
         """Probabilities (n, classes), in the order of ``ids`` where given.
@@ -183,11 +188,11 @@ class Classification:
         return Labelled(self.probabilities(predictions, list(truth["id"])), labels)
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        from goldfold.metrics.classification import METRICS
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
 
-        return of_logits.metric_of(METRICS, name)
+        return metrics.build(wanted, cls.metrics)
 
     def by_class(self, evidence: Labelled) -> pd.DataFrame:
         """Images, precision, recall and F1."""
@@ -211,13 +216,15 @@ class Classification:
         return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Columns: id and label; or id and every class; or, for two classes, id and one probability."""
         from goldfold.submission import labels
 
         return labels.form(self.classes, sample, where, settings, self.metric(metric).of_labels)
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """The order of the classes must be known where grades or a single probability are scored."""
         from goldfold.data.classes import refuse_unordered
 

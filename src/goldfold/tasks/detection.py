@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from goldfold import catalog, components
 from goldfold.runtime.errors import DataError
 from goldfold.tasks.protocol import Entries, Examined
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
     from goldfold.data.cache import CachedImages
     from goldfold.data.predictions import Arrays
+    from goldfold.ensembling.boxes import Method
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.detection import Evidence
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
+Found = tuple[Any, Any, Any]
+"""Boxes (n, 4), scores (n,) and labels (n,) of an image."""
 BoxField = Literal["label", "class_index", "score", "x1", "y1", "x2", "y2", "width", "height"]
 
 
@@ -67,11 +71,12 @@ class Detection:
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
-    metrics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100", "f1")
-    losses = ("detector",)
-    methods = ("wbf", "nms", "soft_nms", "nmw")
-    networks = ("fcos", "retinanet", "faster_rcnn")
-    views = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+    metrics = catalog.METRICS["boxes"]
+    reported = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100", "f1")
+    losses = catalog.LOSSES["boxes"]
+    methods = catalog.ENSEMBLES["boxes"]
+    networks = catalog.NETWORKS["boxes"]
+    views = catalog.TURNS
     fuses_by = ("iou_threshold", "skip_threshold")
     learns_with: tuple[str, ...] = ()
     settings = Settings
@@ -196,16 +201,18 @@ class Detection:
     def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
         """``found``: for each image boxes in pixels of the frame, scores, labels; views are turned back and fused."""
         height, width = images.shape[-2:]
-        found: list[list[tuple[Any, Any, Any]]] = [[] for _ in images]
+        found: list[list[Found]] = [[] for _ in images]
         for view in views:
             seen = view.forward(images)
             for own, output in zip(found, model(seen), strict=True):
                 boxes = view.turn.boxes_back(output["boxes"], tuple(seen.shape[-2:]))  # type: ignore[union-attr,arg-type]
                 own.append((_numpy(boxes), _numpy(output["scores"]), _numpy(output["labels"])))
+        from goldfold.ensembling.boxes import wbf
+
         if len(views) == 1:
             return {"found": [own[0] for own in found]}
         sizes = np.tile([[height, width]], (len(found), 1))
-        return {"found": _fused(found, sizes, [1.0] * len(views))}
+        return {"found": _fused(found, sizes, [1.0] * len(views), wbf)}
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
@@ -221,7 +228,7 @@ class Detection:
         ]
         return self._arrays(table["id"].to_numpy(dtype=str), sizes, turned).items()
 
-    def _arrays(self, ids: NDArray[np.str_], sizes: NDArray[Any], found: Sequence[tuple[Any, Any, Any]]) -> Arrays:
+    def _arrays(self, ids: NDArray[np.str_], sizes: NDArray[Any], found: Sequence[Found]) -> Arrays:
         """Boxes, scores and labels by image as the arrays of a file."""
         boxes, scores, labels = (
             np.concatenate([np.asarray(image[part], dtype=float).reshape(-1, width) for image in found] or [np.empty((0, width))])
@@ -238,7 +245,7 @@ class Detection:
         }
 
     # --- after predicting
-    def by_image(self, predictions: Arrays, ids: Sequence[str] | None = None) -> list[tuple[Any, Any, Any]]:
+    def by_image(self, predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
         """Boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` where given."""
         from goldfold.data.predictions import rows_of
 
@@ -261,7 +268,7 @@ class Detection:
         members: Sequence[Arrays],
         weights: Sequence[float],
         workers: int = 1,
-        method: str = "wbf",
+        method: components.Written = "wbf",
         iou_threshold: float = 0.55,
         skip_threshold: float = 0.0,
     ) -> Arrays:
@@ -270,11 +277,15 @@ class Detection:
 
         ids = common_ids(members, self.classes)
         sizes = members[0]["sizes"][rows_of(members[0], ids.tolist())]
-        found = [self.by_image(member, ids.tolist()) for member in members]
-        images = [list(image) for image in zip(*found, strict=True)]
+        of_members = [self.by_image(member, ids.tolist()) for member in members]
+        images = [list(image) for image in zip(*of_members, strict=True)]
         if len(members) == 1:
             return self._arrays(ids, sizes, [image[0] for image in images])
-        return self._arrays(ids, sizes, _fused(images, sizes, weights, method, iou_threshold, skip_threshold, workers))
+        fusion, shares = components.load(method, self.methods, "fusion method"), list(weights)
+        if components.parse(method)[0] in ("nms", "soft_nms"):
+            images, shares = _weighed(images, shares), []
+        found = _fused(images, sizes, shares or None, fusion, iou_threshold, skip_threshold, workers)
+        return self._arrays(ids, sizes, found)
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Evidence:
         """Which boxes are found, at COCO's thresholds of overlap, in pixels of the images."""
@@ -284,14 +295,11 @@ class Detection:
         return compare(true, self.by_image(predictions, list(truth["id"])), len(self.classes))
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        from goldfold.metrics.detection import METRICS
-        from goldfold.runtime.errors import unknown
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
 
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
-        return METRICS[name]
+        return metrics.build(wanted, cls.metrics)
 
     def by_class(self, evidence: Evidence) -> pd.DataFrame:
         """Objects, boxes found, AP, AP50, AP75, and precision and recall at the best threshold."""
@@ -319,13 +327,15 @@ class Detection:
         return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Columns: id and PredictionString."""
         from goldfold.submission import boxes
 
         return boxes.form(sample, where, settings)
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Nothing is in doubt."""
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
@@ -378,7 +388,7 @@ def _number(id: str) -> int | str:
     return int(id) if id.isdecimal() and str(int(id)) == id else id
 
 
-def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> tuple[Any, Any, Any]:
+def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> Found:
     there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return boxes[there], np.asarray(scores)[there], np.asarray(labels)[there]
 
@@ -388,29 +398,34 @@ def _numpy(values: Tensor) -> NDArray[Any]:
     return found
 
 
+def _weighed(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
+    """Scores times the weight of their member, the largest being 1.
+
+    ensemble-boxes would divide them by the number of members.
+    """
+    factors = np.asarray(weights) / max(weights)
+    return [
+        [(boxes, scores * factor, labels) for (boxes, scores, labels), factor in zip(image, factors, strict=True)]
+        for image in images
+    ]
+
+
 def _fused(
-    images: Sequence[Sequence[tuple[Any, Any, Any]]],
+    images: Sequence[Sequence[Found]],
     sizes: NDArray[Any],
-    weights: Sequence[float],
-    method: str = "wbf",
+    weights: Sequence[float] | None,
+    fusion: Method,
     iou_threshold: float = 0.55,
     skip_threshold: float = 0.0,
     workers: int = 1,
-) -> list[tuple[Any, Any, Any]]:
+) -> list[Found]:
     """Boxes of each image fused, in pixels as they came."""
     from goldfold.ensembling.boxes import fuse_images
 
-    shares: list[float] | None = list(weights)
-    if method in ("nms", "soft_nms"):  # ensemble-boxes would divide their scores by the number of members
-        factors, shares = np.asarray(weights) / max(weights), None
-        images = [
-            [(boxes, scores * factor, labels) for (boxes, scores, labels), factor in zip(image, factors, strict=True)]
-            for image in images
-        ]
     scales = [np.array([size[1], size[0]] * 2, dtype=np.float64) for size in sizes]
     scaled = [
         ([boxes / scale for boxes, _, _ in image], [scores for _, scores, _ in image], [labels for _, _, labels in image])
         for image, scale in zip(images, scales, strict=True)
     ]  # fmt: skip
-    found = fuse_images(method, scaled, shares, iou_threshold, skip_threshold, workers)
+    found = fuse_images(fusion, scaled, weights, iou_threshold, skip_threshold, workers)
     return [(boxes * scale, scores, labels) for (boxes, scores, labels), scale in zip(found, scales, strict=True)]

@@ -12,21 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.runtime.errors import unknown
-
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from goldfold.data.predictions import Arrays
-    from goldfold.metrics import Metric
     from goldfold.tasks.protocol import Entries
 
-VIEWS = (
-    "identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose",
-    "shift_left", "shift_right", "shift_up", "shift_down", "zoom_in", "zoom_out",
-)  # fmt: skip
-"""Whatever leaves the whole image what it is."""
 Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
 
@@ -105,17 +97,6 @@ def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None
     is_fused = "probabilities" in predictions
     values = predictions["probabilities"] if is_fused else squash(predictions["logits"].astype(np.float64))
     return values if ids is None else values[rows_of(predictions, ids)]
-
-
-def metric_of(metrics: Mapping[str, Metric], name: str) -> Metric:
-    """Metric by name.
-
-    Raises:
-        ConfigError: there is none; the text names those there are.
-    """
-    if name not in metrics:
-        raise unknown("metric", name, metrics)
-    return metrics[name]
 
 
 def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequence[str]) -> Entries:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold import catalog, components
 from goldfold.runtime.errors import ConfigError, DataError, nearest
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
@@ -47,11 +48,13 @@ class MultiLabel:
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()
     shown = ("labels",)
-    metrics = ("f1_macro", "f1_micro", "roc_auc", "map", "log_loss")
-    losses = ("bce", "focal")
-    methods = ("probability", "logit", "rank")
-    networks = ("timm", "small_resnet")
-    views = of_logits.VIEWS
+    metrics = catalog.METRICS["labels"]
+    reported = ("f1_macro", "f1_micro", "roc_auc", "map", "log_loss")
+    losses = catalog.LOSSES["labels"]
+    default_loss: ClassVar[components.Written] = "bce"
+    methods = catalog.ENSEMBLES["labels"]
+    networks = catalog.NETWORKS["values"]
+    views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss", "label_smoothing")
     settings = Settings
@@ -154,15 +157,14 @@ class MultiLabel:
         return of_logits.network(network, len(self.classes), image_size, channels, **params)
 
     def loss(
-        self, loss: str | Mapping[str, float] | None = None, label_smoothing: float = 0.0
+        self, loss: components.Several | None = None, label_smoothing: float = 0.0
     ) -> Callable[[nn.Module, LabelBatch], Tensor]:
         """Mean over the batch of weight x loss; smoothing draws each yes or no towards one half."""
         import torch
 
         from goldfold.losses import combined
-        from goldfold.losses.multilabel import LOSSES
 
-        criterion, weights = combined(LOSSES, loss or "bce"), torch.tensor(self.positive_weights)
+        criterion, weights = combined(self.losses, loss or self.default_loss), torch.tensor(self.positive_weights)
 
         def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
             target = batch.labels * (1 - label_smoothing) + label_smoothing / 2
@@ -196,12 +198,14 @@ class MultiLabel:
         return of_logits.joined(parts, self.classes)
 
     def fuse(
-        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
     ) -> Arrays:
         """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of each class for itself."""
-        from goldfold.ensembling import average
-
-        chosen = average.build(method)
+        chosen = components.load(method, self.methods, "ensemble method")
 
         def each_class(stack: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
             pairs = np.stack([1 - stack, stack], axis=-1)  # (members, images, classes, no and yes)
@@ -225,11 +229,11 @@ class MultiLabel:
         return MultiLabelled(self.probabilities(predictions, list(truth["id"])), self._truth(truth), self.threshold)
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        from goldfold.metrics.multilabel import METRICS
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
 
-        return of_logits.metric_of(METRICS, name)
+        return metrics.build(wanted, cls.metrics)
 
     def by_class(self, evidence: MultiLabelled) -> pd.DataFrame:
         """Images, precision, recall, F1, area under the ROC curve, average precision."""
@@ -262,13 +266,15 @@ class MultiLabel:
         return [name for name, there in zip(self.classes, is_there, strict=True) if there]
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Columns: id and labels; or id and every class."""
         from goldfold.submission import label_sets
 
         return label_sets.form(self.classes, self.separator, sample, where, settings, self.metric(metric).of_labels)
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Nothing is in doubt: no class comes before another."""
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:

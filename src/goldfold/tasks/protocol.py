@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from goldfold import components
+
 if TYPE_CHECKING:  # the Snakefile reads a task's facts, and loads neither torch nor pandas for it
     import pandas as pd
     from numpy.typing import NDArray
@@ -59,12 +61,14 @@ class Task(Protocol):
     cache_files: ClassVar[tuple[str, ...]]
     shown: ClassVar[tuple[str, ...]]
     """Columns of the truth that are worth reading beside a prediction."""
-    metrics: ClassVar[tuple[str, ...]]
-    """Names, the default first; so for losses and methods."""
-    losses: ClassVar[tuple[str, ...]]
-    methods: ClassVar[tuple[str, ...]]
-    networks: ClassVar[tuple[str, ...]]
-    views: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[Mapping[str, str]]
+    """Names, the default first, each with its place ``module:name``; so for losses, methods, networks and views."""
+    reported: ClassVar[tuple[str, ...]]
+    """Metrics that the ensemble is scored by besides the one that counts."""
+    losses: ClassVar[Mapping[str, str]]
+    methods: ClassVar[Mapping[str, str]]
+    networks: ClassVar[Mapping[str, str]]
+    views: ClassVar[Mapping[str, str]]
     fuses_by: ClassVar[tuple[str, ...]]
     """Keys of the config's ``ensemble``, besides method and weights, that `fuse` takes."""
     learns_with: ClassVar[tuple[str, ...]]
@@ -174,8 +178,8 @@ class Task(Protocol):
         """
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
 
     def by_class(self, evidence: Evidence) -> pd.DataFrame:
         """Scores of single classes: a row a class, a column a score."""
@@ -184,7 +188,9 @@ class Task(Protocol):
         """Rows (id, confidence and the target's columns) for the images the prediction is sure of."""
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Shape of the submission: that of the sample file, or the usual one.
 
         Args:
@@ -195,7 +201,7 @@ class Task(Protocol):
             DataError: the sample cannot be filled by this task with these classes.
         """
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Raise DataError where the score hangs on something the config does not say."""
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold import catalog, components
 from goldfold.runtime.errors import DataError
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
@@ -47,11 +48,13 @@ class Regression:
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()
     shown = ("value",)
-    metrics = ("rmse", "mae", "r2", "quadratic_kappa")
-    losses = ("mse", "smooth_l1", "l1")
-    methods = ("mean", "median")
-    networks = ("timm", "small_resnet")
-    views = of_logits.VIEWS
+    metrics = catalog.METRICS["value"]
+    reported = ("rmse", "mae", "r2", "quadratic_kappa")
+    losses = catalog.LOSSES["value"]
+    default_loss: ClassVar[components.Written] = "mse"
+    methods = catalog.ENSEMBLES["value"]
+    networks = catalog.NETWORKS["values"]
+    views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss",)
     settings = Settings
@@ -141,12 +144,11 @@ class Regression:
         """Network with one output, the number, scaled."""
         return of_logits.network(network, 1, image_size, channels, **params)
 
-    def loss(self, loss: str | Mapping[str, float] | None = None) -> Callable[[nn.Module, LabelBatch], Tensor]:
+    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, LabelBatch], Tensor]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
-        from goldfold.losses.regression import LOSSES
 
-        criterion = combined(LOSSES, loss or "mse")
+        criterion = combined(self.losses, loss or self.default_loss)
 
         def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
             return (batch.weights * criterion(model(batch.images.float())[:, 0], batch.labels)).mean()
@@ -186,11 +188,10 @@ class Regression:
         )
 
     def fuse(
-        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "mean"
+        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: components.Written = "mean"
     ) -> Arrays:
         """Members aligned on id; the spread is that of all their views together."""
         from goldfold.data.predictions import common_ids, rows_of
-        from goldfold.ensembling import values as averages
 
         ids = common_ids(members, self.classes)
         rows = [rows_of(member, ids.tolist()) for member in members]
@@ -200,7 +201,7 @@ class Regression:
         )
         around = (stack - np.average(stack, axis=0, weights=weights)) ** 2
         spread = np.sqrt(np.average(spreads**2 + around, axis=0, weights=weights))
-        return self._arrays(ids, averages.build(method)(stack, weights), spread)
+        return self._arrays(ids, components.load(method, self.methods, "ensemble method")(stack, weights), spread)
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Valued:
         """Predicted numbers beside the true ones."""
@@ -210,11 +211,11 @@ class Regression:
         return Valued(predictions["values"][rows_of(predictions, list(truth["id"]))], _numbers(truth))
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        from goldfold.metrics.regression import METRICS
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
 
-        return of_logits.metric_of(METRICS, name)
+        return metrics.build(wanted, cls.metrics)
 
     def by_class(self, evidence: Valued) -> pd.DataFrame:
         """Images whose true number lies in the bin, the root of their mean squared error, and their mean error."""
@@ -240,7 +241,9 @@ class Regression:
         return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Columns: id and the number."""
         from goldfold.submission.form import Form
 
@@ -251,7 +254,7 @@ class Regression:
             raise DataError(f"{where}: has the columns {', '.join(columns)}; for one number an image two are needed.")
         return Form(columns, keys=[(str(id),) for id in sample.iloc[:, 0]])
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Grades must be whole numbers."""
         from goldfold.data.bins import edges_of
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from goldfold import catalog, components
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
@@ -72,14 +73,13 @@ class Segmentation:
     cached = ("mask", "mask_sha256", "mask_depth")
     cache_files = ("masks.npy",)
     shown: tuple[str, ...] = ()
-    metrics = ("dice", "iou", "dice_per_image", "iou_per_image")
-    losses = ("ce", "dice", "jaccard", "tversky", "focal", "lovasz")
-    methods = ("probability", "geometric", "logit")
-    networks = (
-        "unet", "unetplusplus", "fpn", "linknet", "manet", "pan", "pspnet", "deeplabv3", "deeplabv3plus", "segformer",
-        "upernet", "dpt",
-    )  # fmt: skip
-    views = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+    metrics = catalog.METRICS["mask"]
+    reported = ("dice", "iou", "dice_per_image", "iou_per_image")
+    losses = catalog.LOSSES["mask"]
+    default_loss: ClassVar[components.Written] = {"dice": 0.5, "ce": 0.5}
+    methods = catalog.ENSEMBLES["mask"]
+    networks = catalog.NETWORKS["maps"]
+    views = catalog.TURNS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss",)
     settings = Settings
@@ -177,14 +177,13 @@ class Segmentation:
         built = models.build(network, n_classes=outputs, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: str | Mapping[str, float] | None = None) -> Callable[[nn.Module, MaskBatch], Tensor]:
+    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, MaskBatch], Tensor]:
         """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
         import torch
 
         from goldfold.losses import combined
-        from goldfold.losses.segmentation import LOSSES
 
-        criterion = combined(LOSSES, loss or {"dice": 0.5, "ce": 0.5})
+        criterion = combined(self.losses, loss or self.default_loss)
 
         def mean_loss(model: nn.Module, batch: MaskBatch) -> Tensor:
             logits, weights = model(batch.images), batch.weights
@@ -249,19 +248,24 @@ class Segmentation:
         return OneByOne(self._heads(ids, shapes), "maps", len(ids), make)
 
     def fuse(
-        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "probability"
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
     ) -> Arrays:
         """Maps of one image at a time, at the largest size that a member has it; never more than one image is held."""
         from goldfold.data.maps import alike, kept
         from goldfold.data.predictions import OneByOne, common_ids, rows_of
         from goldfold.ensembling.maps import fused
 
+        average = components.load(method, self.methods, "ensemble method")
         ids = common_ids(members, self.classes)
         rows = [rows_of(member, ids.tolist()) for member in members]
 
         def make(row: int) -> NDArray[np.uint8]:
             maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
-            return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, method))
+            return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, average))
 
         shapes = {name: array[rows[0]] for name, array in self._shapes(members[:1]).items()}
         return OneByOne(self._heads(ids, shapes), "maps", len(ids), make)
@@ -307,14 +311,11 @@ class Segmentation:
         return self.coding.channels(decode_mask(path))
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        from goldfold.metrics.segmentation import METRICS
-        from goldfold.runtime.errors import unknown
+    def metric(cls, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
 
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
-        return METRICS[name]
+        return metrics.build(wanted, cls.metrics)
 
     def by_class(self, evidence: Overlap) -> pd.DataFrame:
         """Images that have the class, share of all pixels, Dice and IoU over the set."""
@@ -359,13 +360,15 @@ class Segmentation:
         return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
 
     # --- submitting
-    def form(self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: str) -> Form:
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
         """Columns: id and run lengths; with several classes, id, class and run lengths."""
         from goldfold.submission import masks
 
         return masks.form(self.classes, sample, where, settings)
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Nothing is in doubt."""
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:

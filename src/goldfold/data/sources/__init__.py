@@ -1,34 +1,17 @@
 """Where images and labels come from. Each source gives tables of the same shape."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from goldfold import components
+from goldfold.catalog import SOURCES
 from goldfold.data.files import files_below, is_text, passed_over, tools_in_words
 from goldfold.data.links import refuse_outside
-from goldfold.data.sources import coco, digits, folder, instances, masks, rle, scenes, table, tiles, voc, yolo
-from goldfold.runtime.errors import DataError, shown, unknown
-
-SOURCES: dict[str, Callable[..., dict[str, pd.DataFrame]]] = {
-    "digits": digits.read,
-    "digits_labels": digits.read_labels,
-    "digits_ink": digits.read_ink,
-    "folder": folder.read,
-    "csv": table.read,
-    "masks": masks.read,
-    "tiles": tiles.read,
-    "instances": instances.read,
-    "rle": rle.read,
-    "coco": coco.read,
-    "voc": voc.read,
-    "yolo": yolo.read,
-    "scenes_masks": scenes.read_masks,
-    "scenes_boxes": scenes.read_boxes,
-}
-
+from goldfold.runtime.errors import DataError, shown
 
 FOLDERS = frozenset(
     {
@@ -60,14 +43,13 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     Raises:
         DataError: the data are not laid out as the settings say.
     """
-    if source not in SOURCES:
-        raise unknown("data source", source, SOURCES)
+    function = components.load(source, SOURCES, "data source")
     roots = _texts(value for key, value in settings.items() if key in FOLDERS)
     if outside_links == "fail" and source in LABEL_FILES:
         folders = [Path(root) for root in roots if os.path.isdir(root)]
         files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
         refuse_outside(files, roots)
-    tables = SOURCES[source](**settings)
+    tables: dict[str, pd.DataFrame] = function(**settings)
     if hidden := passed_over(root for root in roots if os.path.isdir(root)):
         print(tools_in_words(hidden), flush=True)
     _refuse_odd_text(tables)

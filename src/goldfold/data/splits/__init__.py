@@ -7,24 +7,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold import components
+from goldfold.catalog import SPLITTERS
 from goldfold.data.splits.checks import check, check_tolerance
-from goldfold.data.splits.multilabel import multilabel_stratified, multilabel_stratified_group
-from goldfold.data.splits.ordered import ordered, ordered_blocks
-from goldfold.data.splits.predefined import listed, predefined
+from goldfold.data.splits.predefined import listed
 from goldfold.data.splits.rare import rare, rows_of
 from goldfold.data.splits.stratified import (
     evened_units,
-    group,
     is_labels,
     refuse_small_classes,
-    stratified,
-    stratified_group,
     unevenness_of,
 )
 from goldfold.data.splits.training import is_train_only, training
 from goldfold.data.sticky import extend
 from goldfold.data.together import joined, reunited
-from goldfold.runtime.errors import DataError, unknown
+from goldfold.runtime.errors import DataError
 
 Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
 """(table with, where given, group, fold and order; content; number of folds; seed) -> validation fold of each row.
@@ -32,16 +29,6 @@ Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
 -1 is for a row that is never validated. The content has a column a class and says how much of it is in each image: 1 for
 its label, objects, or pixels.
 """
-SPLITTERS: dict[str, Splitter] = {
-    "stratified": stratified,
-    "group": group,
-    "stratified_group": stratified_group,
-    "multilabel_stratified": multilabel_stratified,
-    "multilabel_stratified_group": multilabel_stratified_group,
-    "ordered": ordered,
-    "ordered_blocks": ordered_blocks,
-    "predefined": predefined,
-}
 BY_CLASS = frozenset({"stratified", "stratified_group", "multilabel_stratified", "multilabel_stratified_group"})
 """Splitters that share out classes, of which each fold is to have some."""
 UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
@@ -58,7 +45,7 @@ LOST = 0.02
 def split(
     table: pd.DataFrame,
     content: pd.DataFrame,
-    splitter: str,
+    splitter: components.Written,
     n_folds: int,
     seed: int,
     known: Mapping[str, int] = MappingProxyType({}),
@@ -83,8 +70,8 @@ def split(
     Raises:
         DataError: the data cannot be split so.
     """
-    if splitter not in SPLITTERS:
-        raise unknown("splitter", splitter, SPLITTERS)
+    function = components.load(splitter, SPLITTERS, "splitter")
+    splitter = components.parse(splitter)[0]
     few = rare(table, content, n_folds, by_group=rare_classes != SPREAD_FEW)
     if rare_classes == "fail" and splitter in BY_CLASS and not is_train_only(table).all():
         refuse_small_classes(content[~is_train_only(table)], n_folds)
@@ -103,7 +90,7 @@ def split(
     if known and splitter not in UNKEPT:
         folds[order] = extend(joined(sorted_rows[0]), sorted_rows[1], dict(known), n_folds, seed)
     else:
-        numbers = SPLITTERS[splitter](*sorted_rows, n_folds, seed)
+        numbers = function(*sorted_rows, n_folds, seed)
         folds[order] = numbers if splitter in UNKEPT else _with_copies(*sorted_rows, numbers, n_folds, seed, splitter)
     united = table if splitter in UNKEPT else _united(table, mine)
     known_rare = few if rare_classes != "fail" else []
@@ -137,4 +124,4 @@ def _united(table: pd.DataFrame, mine: NDArray[np.int64]) -> pd.DataFrame:
     return table.assign(group=groups.reindex(table.index).fillna(table["group" if "group" in table else "id"]))
 
 
-__all__ = ["SPLITTERS", "UNKEPT", "listed", "split", "training"]
+__all__ = ["UNKEPT", "listed", "split", "training"]

@@ -1,0 +1,144 @@
+"""Components as a config writes them, each in one grammar: a name, alone or with parameters.
+
+>>> parse("focal")
+('focal', {})
+>>> parse({"focal": {"gamma": 3}})
+('focal', {'gamma': 3})
+
+A name stands in `goldfold.catalog`, or is ``package.module:function`` of the user's own. `problems` compares parameters
+with the function's signature without importing it; `load` imports it.
+"""
+
+import importlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from goldfold.runtime.errors import ConfigError, nearest, shown, unknown
+from goldfold.signatures import Signature, read
+
+Written = str | Mapping[str, Any]
+"""A name, or {name: {parameter: value}}."""
+Several = Written | Sequence[Written]
+"""One, or a list of them."""
+PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the entries of one kind have in common."""
+
+    word: str
+    """The kind in a word, for messages: loss, view."""
+    given: tuple[str, ...] = ()
+    """What goldfold hands over by position: these come first, and no config sets them."""
+    by_name: frozenset[str] = frozenset()
+    """What goldfold hands over by name."""
+
+
+def parse(written: Written) -> tuple[str, dict[str, Any]]:
+    """Name and parameters.
+
+    Raises:
+        ConfigError: it is neither a name nor one name with a mapping of parameters.
+    """
+    if isinstance(written, str):
+        return written, {}
+    if isinstance(written, Mapping) and len(written) == 1:
+        ((name, params),) = written.items()
+        if isinstance(name, str) and (params is None or isinstance(params, Mapping)):
+            return name, dict(params or {})
+    raise ConfigError(f"{shown(written)}: write a name, or {{name: {{parameter: value}}}}")
+
+
+def short(written: Written) -> Written:
+    """The shortest way to write the same."""
+    name, params = parse(written)
+    return {name: params} if params else name
+
+
+def label(written: Written) -> str:
+    """Name of a component in tables and files: with its parameters, where it has any.
+
+    >>> label({"mine:f_beta": {"beta": 2}})
+    'f_beta(beta=2)'
+    """
+    name, params = parse(written)
+    told = ", ".join(f"{key}={value}" for key, value in params.items())
+    return name.rpartition(":")[2] + (f"({told})" if told else "")
+
+
+def place(name: str, entries: Mapping[str, str], word: str) -> str:
+    """Where a component is defined, as ``module:name``.
+
+    Raises:
+        ConfigError: there is none of this name; the text names those there are.
+    """
+    if name in entries:
+        return entries[name]
+    if ":" in name:
+        return name
+    raise unknown(word, name, entries)
+
+
+def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterator[str]:
+    """Say what is wrong with a component, without loading it: its name, its module, its parameters."""
+    try:
+        name, params = parse(written)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if name not in entries and not PLACE.fullmatch(name):
+        yield f"{nearest(name, entries)}allowed: {', '.join([*entries, 'package.module:function'])}"
+        return
+    try:
+        signature = read(place(name, entries, kind.word))
+    except ConfigError as error:
+        yield str(error)
+        return
+    yield from _unfit(name, params, signature, kind)
+
+
+def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kind) -> Iterator[str]:
+    if signature.most_positional < len(kind.given):
+        given = ", ".join(kind.given)
+        yield f"takes {signature.most_positional} arguments, but a {kind.word} is called with ({given})"
+        return
+    free = [part for part in signature.parameters[len(kind.given) :] if part.name not in kind.by_name]
+    names = [part.name for part in free]
+    for key in params:
+        if key not in names and not (signature.takes_any and key not in kind.given and key not in kind.by_name):
+            allowed = ", ".join(names) or "none"
+            yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
+    for part in free:
+        if part.is_required and part.name not in params:
+            yield f"{name} needs {part.name!r}; write {{{name}: {{{part.name}: ...}}}}"
+
+
+def load(written: Written, entries: Mapping[str, str], word: str) -> Callable[..., Any]:
+    """Function, class or object that a component names; with its parameters bound, where it has any.
+
+    Raises:
+        ConfigError: no such component, or its module cannot be imported here.
+    """
+    name, params = parse(written)
+    found: Callable[..., Any] = at(place(name, entries, word), f"{word} {name!r}")
+    return partial(found, **params) if params else found
+
+
+def at(place: str, what: str) -> Any:
+    """What stands at ``module:name``.
+
+    Args:
+        what: the thing, for the error.
+
+    Raises:
+        ConfigError: its module cannot be imported, or has no such name.
+    """
+    module, _, name = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{what}: {error}. The module must be importable where the job runs.") from error

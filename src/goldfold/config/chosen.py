@@ -1,0 +1,67 @@
+"""The entries of the catalog that each stage runs, as places: their code is part of what its jobs depend on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from goldfold import catalog
+from goldfold.components import parse, place
+from goldfold.config.checks import losses_of
+from goldfold.config.root import Config
+from goldfold.config.written import name_of
+from goldfold.tasks import find
+
+
+def places(config: Config, stage: str, model: str = "") -> list[str]:
+    """Places of all components that the jobs of a stage load, in order.
+
+    Args:
+        model: of the member, for stages that run once a member.
+    """
+    task = find(config.task)
+    own = [catalog.TASKS.get(config.task, config.task)]
+    metrics = _of([config.metric, *task.reported], task.metrics)
+    methods = _of([next(iter(task.methods)), config.ensemble.method], task.methods)
+    chosen = {
+        "manifest": _of([config.data.source], catalog.SOURCES),
+        "folds": _of([config.folds.splitter], catalog.SPLITTERS),
+        "train": _training(config, model) if stage == "train" else [],
+        "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
+        "pseudo_label": methods,
+        "ensemble": [*methods, *metrics],
+        "report": metrics,
+    }
+    found = [*own, *chosen.get(stage, [])] if stage != "cache" else []
+    return sorted(set(found))
+
+
+def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
+    return [place(name_of(one), entries, "component") for one in written if one is not None]
+
+
+def _network(config: Config, model: str) -> list[str]:
+    network = next(one.network for one in config.models if one.name == model)
+    return _of([network], find(config.task).networks)
+
+
+def _training(config: Config, model: str) -> list[str]:
+    """Network, losses, own optimizer, schedule, augmentations, metric, and the view of validation."""
+    task, settings = find(config.task), next(one.train for one in config.models if one.name == model)
+    losses = losses_of(settings.loss or getattr(task, "default_loss", None)) if "loss" in task.learns_with else []
+    return [
+        *_network(config, model),
+        *_of(losses, task.losses),
+        *(name for name in [name_of(settings.optimizer)] if ":" in name),
+        *_of([settings.schedule], catalog.SCHEDULES),
+        *_augmentations(settings.augment),
+        *_of([config.metric], task.metrics),
+        catalog.VIEWS["identity"],
+    ]
+
+
+def _augmentations(wanted: Any) -> list[str]:
+    found: list[str] = []
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        name, params = parse(one)
+        found += [catalog.AUGMENTATIONS.get(name, name)] if name in catalog.AUGMENTATIONS or ":" in name else []
+        found += _augmentations(params["transforms"]) if isinstance(params.get("transforms"), list) else []
+    return found

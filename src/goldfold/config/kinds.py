@@ -1,0 +1,32 @@
+"""How goldfold calls each kind of component: what is left of a signature is for the config to set."""
+
+from goldfold.components import Kind
+
+PREDICTION = {
+    "label": ("logits", "target"),
+    "labels": ("logits", "target", "positive_weight"),
+    "value": ("output", "target"),
+    "mask": ("logits", "target"),
+}
+LOSSES = {target: Kind("loss", given, frozenset({"ignore_index", "weight"})) for target, given in PREDICTION.items()}
+EVIDENCE = {
+    "label": ("probabilities", "labels"),
+    "labels": ("found",),
+    "value": ("predicted", "truth"),
+    "mask": ("overlap",),
+    "boxes": ("evidence", "rows"),
+}
+METRICS = {target: Kind("metric", given) for target, given in EVIDENCE.items()}
+FUSED = {"boxes": ("members", "weights", "iou")}
+METHODS = {target: Kind("ensemble method", FUSED.get(target, ("stack", "weights"))) for target in EVIDENCE}
+OPTIMIZER = Kind("optimizer", ("params",), frozenset({"lr", "weight_decay"}))
+SCHEDULE = Kind("schedule", ("optimizer", "steps", "warmup_steps"))
+AUGMENTATION = Kind("augmentation", ("size", "channels", "turns"))
+TRANSFORM = Kind("transform")
+VIEW = Kind("view")
+SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
+NETWORK = Kind(
+    "network",
+    (),
+    frozenset({"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "pretrained"}),
+)

@@ -1,0 +1,90 @@
+"""Types of keys that name components: ``focal``, or ``{focal: {gamma: 3}}``, or ``my_module:my_loss``."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from goldfold import catalog
+from goldfold.components import PLACE, parse, short
+from goldfold.config.base import exponent
+from goldfold.config.plain import json_value
+from goldfold.runtime.errors import ConfigError, shown
+
+Written = str | dict[str, Any]
+PARAMS = {"type": "object", "additionalProperties": True}
+
+
+def _plain(value: Any) -> Any:
+    """Parameters as JSON can hold them, ``1e-3`` as a number."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else json_value(exponent(value))
+
+
+def _component(value: Any) -> Any:
+    try:
+        return short(_plain(value) if isinstance(value, dict) else value)
+    except ConfigError as error:
+        raise ValueError(str(error).partition(": ")[2]) from error
+
+
+def _component_or_list(value: Any) -> Any:
+    return [_component(one) for one in value] if isinstance(value, list) and value else _component(value)
+
+
+def _weighted(value: Any) -> Any:
+    """A name, a mapping of name -> weight or parameters, or a list of such."""
+    if isinstance(value, list) and value:
+        return [_weighted(one) for one in value if not isinstance(one, list)]
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or not value:
+        raise ValueError("write a name, {name: weight}, {name: {parameter: value, weight: ...}}, or a list of these")
+    return {name: _share(name, _plain(part)) for name, part in value.items()}
+
+
+def _share(name: Any, value: Any) -> Any:
+    weight = value.get("weight", 1.0) if isinstance(value, dict) else 1.0 if value is None else value
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+        raise ValueError(f"{name}: {shown(weight)} is no weight; give a number above 0")
+    return value if isinstance(value, dict) else float(weight)
+
+
+def _schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
+    """JSON schema of a component: one of these names, one of the user's own, or either with parameters."""
+    known = sorted(set(names))
+    own = {"type": "string", "pattern": rf"^{PLACE.pattern}$"}
+    name = {"anyOf": [{"type": "string"}] if more or not known else [{"enum": known, "type": "string"}, own]}
+    return {"anyOf": [*name["anyOf"], {"maxProperties": 1, "minProperties": 1, **PARAMS}]}
+
+
+def _listed(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [*schema["anyOf"], {"type": "array", "items": schema, "minItems": 1}]}
+
+
+def _all(by_target: dict[str, dict[str, str]]) -> list[str]:
+    return [name for entries in by_target.values() for name in entries]
+
+
+LOSS_SCHEMA = _schema(_all(catalog.LOSSES))
+LOSS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
+One = BeforeValidator(_component)
+Network = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.NETWORKS)))]
+Metric = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.METRICS)))]
+Method = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.ENSEMBLES)))]
+Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
+Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
+Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]
+View = Annotated[Written, One, WithJsonSchema(_schema(catalog.VIEWS))]
+Augmentation = Annotated[
+    Written | list[Written],
+    BeforeValidator(_component_or_list),
+    WithJsonSchema(_listed(_schema(catalog.AUGMENTATIONS, more=True))),
+]
+Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(_listed(LOSS_SCHEMA))]
+
+
+def name_of(written: Any) -> str:
+    """Name of a component, without its parameters."""
+    return parse(written)[0]

@@ -1,0 +1,200 @@
+"""Signatures of functions and classes, read from their source files: nothing is imported for it."""
+
+import ast
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from goldfold.runtime.errors import ConfigError, nearest
+from goldfold.runtime.source import PACKAGE, located
+
+MOST_STEPS = 8
+"""Of names that stand for other names, before the last is taken for unknown."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function."""
+
+    name: str
+    default: str | None = None
+    """As the source has it; None where it must be given."""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Parameters of a function in their order, those that are given by name alone last."""
+
+    parameters: tuple[Parameter, ...] = ()
+    most_positional: int = 0
+    """Arguments that it takes by position at most."""
+    takes_any: bool = False
+    """Whether it takes names that it does not list."""
+    about: str = ""
+    """First line of its docstring."""
+
+
+ANYTHING = Signature(most_positional=sys.maxsize, takes_any=True)
+"""Of what is not written in Python, or cannot be followed."""
+
+
+@cache
+def read(place: str) -> Signature:
+    """Signature of ``module:name``: a function, a class, or a name that one of these is bound to (``partial(f, ...)``).
+
+    Raises:
+        ConfigError: there is no such module, or nothing of this name in it.
+    """
+    module, _, name = place.partition(":")
+    return _of(_file(module), name, module, MOST_STEPS)
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """File of a module, found as Python would, but not imported; None for one that is not written in Python."""
+    parts = module.split(".")
+    if parts[0] == "goldfold":
+        base = PACKAGE.joinpath(*parts[1:])
+        found = [file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()]
+    else:
+        found = [file for name, file in located(module).items() if name == module]
+    if found:
+        return found[0]
+    try:
+        spec = importlib.util.find_spec(parts[0])
+    except (ImportError, ValueError):
+        spec = None
+    if spec is not None and (spec.origin is None or not spec.origin.endswith(".py")):
+        return None
+    looked = ", ".join(dict.fromkeys(os.path.abspath(folder) for folder in [*sys.path[:3], os.getcwd()]))
+    raise ConfigError(f"there is no module {module!r}; looked for in {looked} and what is installed")
+
+
+@cache
+def _tree(file: Path) -> ast.Module | None:
+    try:
+        return ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _of(file: Path | None, name: str, module: str, steps: int) -> Signature:
+    tree = _tree(file) if file is not None else None
+    if file is None or tree is None or not steps:
+        return ANYTHING
+    found, imported = _bindings(tree)
+    if name in found:
+        node = found[name]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return _of_function(node)
+        if isinstance(node, ast.ClassDef):
+            return _of_class(node, file, module, steps)
+        return _of_value(node, file, module, steps)
+    if name in imported:
+        above, original = imported[name]
+        above = _absolute(above, module, file)
+        try:
+            return _of(_file(above), original, above, steps - 1)
+        except ConfigError:
+            return ANYTHING
+    if "*" in imported or "__getattr__" in found:
+        return ANYTHING
+    public = [each for each in found if not each.startswith("_")]
+    raise ConfigError(
+        f"module {module!r} ({file.name}) has no {name!r}; {nearest(name, public)}it has {_listed(public)}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:20]) + ", ..." * (len(names) > 20) if names else "nothing"
+
+
+def _bindings(tree: ast.Module) -> tuple[dict[str, ast.AST], dict[str, tuple[str, str]]]:
+    """Definitions of a module by name, and names that it imports: (module, with leading dots; name there)."""
+    found: dict[str, ast.AST] = {}
+    imported: dict[str, tuple[str, str]] = {}
+    for node in _statements(tree.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign):
+            found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            found[node.target.id] = node.value
+        elif isinstance(node, ast.ImportFrom):
+            above = "." * node.level + (node.module or "")
+            imported |= {alias.asname or alias.name: (above, alias.name) for alias in node.names}
+    return found, imported
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            yield from _statements([*node.body, *getattr(node, "orelse", []), *getattr(node, "finalbody", [])])
+            for handler in getattr(node, "handlers", []):
+                yield from _statements(handler.body)
+
+
+def _absolute(above: str, module: str, file: Path) -> str:
+    dots = len(above) - len(above.lstrip("."))
+    if not dots:
+        return above
+    parts = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    return ".".join([*parts[: len(parts) + 1 - dots], *filter(None, [above.lstrip(".")])])
+
+
+def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, skipped: int = 0) -> Signature:
+    given = node.args
+    positional = [*given.posonlyargs, *given.args]
+    defaults: list[ast.expr | None] = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
+    pairs = [*zip(positional, defaults, strict=True)][skipped:]
+    by_name = [*zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    parts = [Parameter(arg.arg, None if value is None else ast.unparse(value)) for arg, value in (*pairs, *by_name)]
+    most = sys.maxsize if given.vararg else len(pairs)
+    about = (ast.get_docstring(node) or "").partition("\n")[0]
+    return Signature(tuple(parts), most, given.kwarg is not None, about)
+
+
+def _of_class(node: ast.ClassDef, file: Path, module: str, steps: int) -> Signature:
+    about = (ast.get_docstring(node) or "").partition("\n")[0]
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            return replace(_of_function(part, skipped=1), about=about)
+    if any("dataclass" in ast.unparse(each) for each in node.decorator_list):
+        fields = [part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)]
+        parts = [
+            Parameter(part.target.id, None if part.value is None else ast.unparse(part.value))
+            for part in fields
+            if isinstance(part.target, ast.Name) and "ClassVar" not in ast.unparse(part.annotation)
+        ]
+        return Signature(tuple(parts), len(parts), False, about)
+    for base in node.bases:
+        if isinstance(base, ast.Name):
+            try:
+                return replace(_of(file, base.id, module, steps - 1), about=about)
+            except ConfigError:
+                break
+    return ANYTHING if node.bases else Signature(about=about)
+
+
+def _of_value(node: ast.AST, file: Path, module: str, steps: int) -> Signature:
+    """Of a name bound to another, or to a call whose first argument is a function: ``partial(f, ...)``, ``Metric(f)``."""
+    if isinstance(node, ast.Name):
+        return _of(file, node.id, module, steps - 1)
+    if not isinstance(node, ast.Call) or not node.args:
+        return ANYTHING
+    inner = _of_value(node.args[0], file, module, steps - 1)
+    if ast.unparse(node.func).rpartition(".")[2] != "partial" or inner is ANYTHING:
+        return inner
+    taken = {key.arg for key in node.keywords}
+    parts = [part for part in inner.parameters[len(node.args) - 1 :] if part.name not in taken]
+    return replace(inner, parameters=tuple(parts), most_positional=max(0, inner.most_positional - len(node.args) + 1))
