@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.runtime import contents, provenance, recipes, records, status
-from goldfold.runtime.files import write_json
+from goldfold.runtime.files import sealed, write_json
 from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.log import send_to, tell
 from goldfold.runtime.run_lock import held, leave_with_the_run
@@ -82,7 +82,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         with held(record), status.running(_results_of(log), name), slot:
             made, started = Job(snakemake), time.time()
             yield made
-            write_json(record, made.record(started))
+            write_json(record, sealed(made.record(started)))
     except Exception as error:
         tell(error, record.parent)
         _leave()

@@ -33,7 +33,8 @@ def keep(
     """
     text = json.dumps(recipe, sort_keys=True, indent=1)
     # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
-    path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
+    # Each record has a folder of its own: Snakemake looks into a folder once, and would not see a file that is written later.
+    path = FOLDER / record.removesuffix(".json") / f"{sha256(text.encode()).hexdigest()[:16]}.json"
     write_if_changed(path, text)  # one that is torn too
     when = _time(record, os.stat(path).st_mtime_ns, state(record, recipe, versions, expected))
     if os.stat(path).st_mtime_ns != when:

@@ -12,7 +12,7 @@ from typing import Any
 
 from goldfold.runtime import contents
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json
+from goldfold.runtime.files import is_intact, read_json
 
 SUFFIX = "run.json"
 HIDDEN = "."
@@ -47,8 +47,10 @@ def _read(path: str, mtime_ns: int) -> Record | None:
 
 
 def _is_sound(record: Any) -> bool:
-    """Whether all parts of a record that goldfold reads are there and of their kind."""
+    """Whether a record is as it was written, and all parts that goldfold reads are there and of their kind."""
     if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
+        return False
+    if not is_intact(record):
         return False
     if not all(map(math.isfinite, (record["started"], record["finished"], record["seconds"]))):
         return False
