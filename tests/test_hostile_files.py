@@ -24,8 +24,8 @@ from goldfold.data.limits import MOST_PIXELS, at_most, content_of
 from goldfold.data.masks import decode_mask
 from goldfold.data.masks import scan as scan_masks
 from goldfold.data.reading import read_csv, read_json, read_xml
+from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import fingerprint
 from goldfold.runtime.regular import MOST_BYTES, fault, opened, read_bytes, read_text
 from goldfold.sniff.coco import _read as sniffed_coco
 from goldfold.sniff.pictures import look as looked_at

@@ -1,6 +1,5 @@
 """The re-run matrix: an edit on the left, exactly the jobs on the right, where the run was made and in a fresh clone."""
 
-import json
 import os
 import random
 import re
@@ -17,7 +16,7 @@ import pytest
 import yaml
 
 from goldfold.data.cache import shard_of
-from goldfold.runtime.files import read_json
+from goldfold.runtime.files import read_json, sealed, write_json
 from goldfold.runtime.provenance import FRAME
 from test_workflow import TINY, snakemake, write_config
 
@@ -428,7 +427,7 @@ def test_results_of_other_versions_are_made_anew_where_the_config_asks_for_it(st
         file = states.left / "results/tiny" / path / "seed0/run.json"
         before, record = file.stat(), read_json(file)
         record["versions"][library] = "0.1"
-        file.write_text(json.dumps(record))
+        write_json(file, sealed(record))
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert planned(states.left, states.code) == set()
     jobs = runs(models="wide", rounds=[1], folds=[0]) | runs("predict", "slim", [1], [1]) | LATE

@@ -9,8 +9,8 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from goldfold.config import merged, slices
 from goldfold.config import parse as parse_config
 from goldfold.runtime import provenance
+from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import GoldfoldError
-from goldfold.runtime.fingerprint import fingerprint
 
 
 def checked_config(files):

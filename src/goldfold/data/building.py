@@ -235,7 +235,10 @@ def share_of_png(contents: Contents, frame: Frame) -> float:
 
 
 def _begun(folder: Path, digest: str) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Rows that an earlier build of the same contents left in ``folder``, and size and checksum by file; none where one changed."""
+    """Rows that an earlier build of the same contents left in ``folder``, and size and checksum of its files by name.
+
+    None where a file is not what was saved.
+    """
     try:
         progress = read_json(folder / PROGRESS)
         checked = {name: (int(size), int(checksum)) for name, (size, checksum) in progress["checked"].items()}

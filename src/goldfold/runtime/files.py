@@ -57,8 +57,9 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """``value`` with a digest of itself, to be written as JSON."""
-    return {**value, SEAL: _digest(json.loads(json.dumps(_finite(value))))}
+    """``value`` with a digest of all else in it, to be written as JSON."""
+    read = json.loads(json.dumps(_finite({name: part for name, part in value.items() if name != SEAL})))
+    return {**value, SEAL: _digest(read)}
 
 
 def is_intact(value: dict[str, Any]) -> bool:
