@@ -142,6 +142,8 @@ def test_a_record_in_which_any_fact_was_changed_is_none(train: str) -> None:
         Path(train).write_text(json.dumps({**written, key: value}))
         os.utime(train, ns=(0, dates.latest([train]) + 10**9))  # a process reads each record once
         assert is_stale(train)
+        with pytest.raises(DataError, match=r"run\.json is no record that can be read\. Run the same command again"):
+            records.input_digests([train])
         assert [str(finding) for finding in verify(ROOT)[1]] == [
             f"changed  {train}  cannot be read as a record: empty, torn or edited"
         ]

@@ -161,6 +161,8 @@ def test_same_bytes_twice_and_old_figures_go(build: Build) -> None:
     folder = Path(arguments["out"]).parent
     first = page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     (folder / "figures" / "learning_curves_removed.png").write_bytes(b"old")
+    recorded = run(**arguments)["files"]
+    assert sorted(recorded) == sorted(str(folder / "figures" / name) for name in first[1])
     assert first == (page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
 
 

@@ -120,7 +120,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
     A piece of cache is large and read by many jobs: one of the size and time that its own record has is not read here.
 
     Raises:
-        DataError: a file is not what the job that wrote it recorded.
+        DataError: a file is not what the job that wrote it recorded, or a record is torn or edited.
     """
     found = {}
     for path in paths:
@@ -143,9 +143,11 @@ def _is_as_left(path: str, known: tuple[int, int, str]) -> bool:
 
 
 def _digest(path: str) -> str:
-    if contents.stamp(path) is None:
+    is_torn = _is_record(os.path.basename(path)) and read(path) is None
+    if is_torn or contents.stamp(path) is None:
         raise DataError(
-            f"{path} is no file that can be read. Run the same command again: the job that writes it runs first."
+            f"{path} is no {'record' if is_torn else 'file'} that can be read. Run the same command again: the job that "
+            "writes it runs first."
         )
     return contents.digest(path)
 
