@@ -66,9 +66,14 @@ def test_what_yaml_makes_of_a_text_is_told_with_its_line(added: str, said: str) 
     assert len(text) < 400
 
 
-@pytest.mark.parametrize("name", ["=", "<<", "@a", "`a", "*a", "*", "&a", "&", "&a b", "%a", "!a", "!!a", "! a", "- a", "|a", ">a",
-                                  ",", ":", "? a", "{a", "[a", "'a", '"a', '"a" b', "a: b", "~"])  # fmt: skip
-@pytest.mark.parametrize("where", ["data: {{source: digits, classes: [{}, b]}}", "models: [{{name: {}, image_size_px: 8}}]"])
+SIGNS = ["=", "<<", "@a", "`a", "*a", "*", "&a", "&", "&a b", "%a", "!a", "!!a", "! a", "- a", "|a", ">a", ",", ":", "? a", "{a",
+         "[a", "'a", '"a', '"a" b', "a: b", "~"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIGNS)
+@pytest.mark.parametrize(
+    "where", ["data: {{source: digits, classes: [{}, b]}}", "models: [{{name: {}, image_size_px: 8}}]"]
+)
 def test_a_name_of_signs_is_to_be_put_in_quotes(name: str, where: str) -> None:
     """Both where it breaks the text and where it would be read as something else."""
     kept = [line for line in BASE.splitlines() if line.split(":")[0] != where.split(":")[0]]
@@ -78,8 +83,9 @@ def test_a_name_of_signs_is_to_be_put_in_quotes(name: str, where: str) -> None:
 
 
 def test_where_an_open_quote_begins_is_said() -> None:
-    assert "line 6: while scanning a quoted scalar found unexpected end of stream; it begins in line 4; if it is" in error_of(
-        f"{BASE}report: {{title: 'a}}\nseeds: [1]\n"
+    assert (
+        "line 6: while scanning a quoted scalar found unexpected end of stream; it begins in line 4; if it is"
+        in error_of(f"{BASE}report: {{title: 'a}}\nseeds: [1]\n")
     )
 
 
@@ -177,7 +183,9 @@ def test_values_of_the_command_line_are_bounded_too() -> None:
     for _ in range(60):
         deep = [deep]
     for value in (bomb, within, deep, {"a": bomb}):
-        with pytest.raises(ConfigError, match=r"^--config report: nested deeper than 50 levels, or more than 200,000 val"):
+        with pytest.raises(
+            ConfigError, match=r"^--config report: nested deeper than 50 levels, or more than 200,000 val"
+        ):
             merged(["a.yaml"], {"report": value})
     leaves = {"a": ["1", "true", "[1, 2]", "1" * 5000, "1_1"]}
     assert merged(["a.yaml"], leaves)["a"] == [1, True, "[1, 2]", "1" * 5000, "1_1"]

@@ -146,9 +146,7 @@ def test_one_colour_in_jpeg_is_one_class(quality: int, subsampling: int) -> None
 
 def test_one_colour_in_jpeg_files_of_several_qualities_is_one_class() -> None:
     pictures = [jpeg(shapes((255, 0, 0), mode="RGB"), quality) for quality in (10, 20, 30, 50, 75, 95)]
-    seen = smears.find(
-        smears.summed(smears.edges_of(colours.numbers_of(np.asarray(picture))) for picture in pictures)
-    )
+    seen = smears.find(smears.summed(smears.edges_of(colours.numbers_of(np.asarray(picture))) for picture in pictures))
     assert seen is not None
     assert len(seen.clean) == 2
 
@@ -268,7 +266,9 @@ def test_check_doubts_any_jpeg_of_more_than_two_values_and_numbers_that_were_mix
     resized(shapes(1, 2, 3)).save("0.png")
     scan_edges(["0.png"], 1)
     (doubt,) = about_masks(train, {"mask_values": "index", "ignore_value": None})
-    assert doubt.startswith("masks: the values 1, 2 often lie between a lower and a higher value, as interpolation leaves")
+    assert doubt.startswith(
+        "masks: the values 1, 2 often lie between a lower and a higher value, as interpolation leaves"
+    )
 
 
 def test_smears_in_the_files_of_objects_are_found() -> None:

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from goldfold.data.files import is_hidden
 from goldfold.runtime.regular import MOST_BYTES, read_bytes
@@ -30,13 +30,13 @@ def _only_member(packed: IO[bytes]) -> IO[bytes]:
     return archive.open(names[0])
 
 
-OPENERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-    ".bz2": lambda packed: bz2.BZ2File(packed),
+OPENERS: dict[str, Callable[[Any], Any]] = {
+    ".bz2": bz2.BZ2File,
     ".gz": lambda packed: gzip.GzipFile(fileobj=packed),
-    ".xz": lambda packed: lzma.LZMAFile(packed),
+    ".xz": lzma.LZMAFile,
     ".zip": _only_member,
 }
-"""By suffix."""
+"""By suffix; from an open file to one of its unpacked content."""
 UNREAD = (".zst", ".7z", ".rar", ".tgz", ".lz4")
 """Suffixes of packed files that are not unpacked."""
 
@@ -56,7 +56,7 @@ def read_unpacked(path: str | Path) -> bytes:
     most = min(MOST_BYTES, max(ALWAYS_BYTES, MOST_RATIO * len(content)))
     try:
         with OPENERS[suffix](io.BytesIO(content)) as stream:
-            unpacked = stream.read(most + 1)
+            unpacked: bytes = stream.read(most + 1)
     except ERRORS as error:
         raise ValueError(f"it cannot be unpacked: {error}") from error
     if len(unpacked) > most:

@@ -80,5 +80,7 @@ def _own(name: str) -> Callable[..., nn.Module]:
     except GoldfoldError:
         raise
     except Exception as error:  # a user's own module raises whatever comes
-        raise ConfigError(f"network {name!r}: {cause(error)}. The module must be importable where the job runs.") from error
+        raise ConfigError(
+            f"network {name!r}: {cause(error)}. The module must be importable where the job runs."
+        ) from error
     return found

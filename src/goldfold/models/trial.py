@@ -73,8 +73,10 @@ def check(make: Make, what: str, wanted: Wanted, own_size: Callable[[], Size | N
 
 
 def without_gradient(network: nn.Module) -> list[str]:
-    """Names of the learnable parameters of a network that `check` gave that its output does not depend on."""
-    return [name for name, value in network.named_parameters() if value.requires_grad and value.grad is None]
+    """Names of the learnable parameters of a network that `check` gave that its output does not depend on, if on others."""
+    learnable = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    lost = [name for name, value in learnable.items() if value.grad is None]
+    return lost if len(lost) < len(learnable) else []
 
 
 def words(size: Size) -> str:
@@ -103,7 +105,9 @@ def _smaller(size: Size) -> Size:
     if n_pixels <= MOST_PIXELS:
         return size
     scale = math.sqrt(FEWER_PIXELS / n_pixels)
-    height, width = (max(side - math.ceil(side * (1 - scale) / STRIDES) * STRIDES, side % STRIDES or STRIDES) for side in size)
+    height, width = (
+        max(side - math.ceil(side * (1 - scale) / STRIDES) * STRIDES, side % STRIDES or STRIDES) for side in size
+    )
     return height, width
 
 
@@ -144,16 +148,17 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
         ) from error
     if wrong := _wrong(output, n, wanted, network.training):
         raise _Failed(f"{doing} at {words(wanted.size)}: {wrong}.")
-    if network.training:
-        _backward(list(_learnable(output)), doing)
+    parts = list(_learnable(output)) if network.training else []
+    if parts:
+        _backward(parts, doing)
+    elif network.training and (wanted.gives != "anything" or isinstance(output, Tensor)):
+        raise _Failed(f"{doing}: its output depends on no parameter that can be learnt.")
 
 
 def _backward(parts: list[Tensor], doing: str) -> None:
     """Gradient of what depends on the parameters."""
-    if not parts:
-        raise _Failed(f"{doing}: its output depends on no parameter that can be learnt.")
     try:
-        torch.stack([part.float().sum() for part in parts]).sum().backward()
+        torch.autograd.backward([part.sum() for part in parts])
     except Exception as error:
         raise _Failed(f"{doing}: its gradient cannot be computed: {cause(error)}.") from error
 

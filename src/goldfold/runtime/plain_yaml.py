@@ -64,7 +64,7 @@ class Bounded(yaml.composer.Composer):
         if isinstance(event, yaml.ScalarEvent) and event.anchor:
             self._named[event.anchor] = mark
         if isinstance(event, yaml.AliasEvent):
-            self._named.pop(event.anchor, None)
+            self._named.pop(event.anchor or "", None)
             if id(node) not in self._sizes:
                 name = shown(event.anchor)
                 raise ComposerError(None, None, f"alias {name} stands within what it stands for; write that out", mark)
@@ -156,7 +156,7 @@ def explained(error: yaml.YAMLError) -> str:
     what = shortened(" ".join(filter(None, parts)) or str(error))
     if isinstance(error, ComposerError | ConstructorError):
         return f"{line}: {what}" + f"; {QUOTES}" * ("undefined alias" in what)
-    if begun and begun.line < mark.line:
+    if mark and begun and begun.line < mark.line:
         what += f"; it begins in line {begun.line + 1}"
     return f"not valid YAML: {line}: {what}; " + ("indent with blanks, not with tabs" if "'\\t'" in what else QUOTES)
 

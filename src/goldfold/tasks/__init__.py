@@ -38,7 +38,9 @@ def find(name: str) -> type[Task]:
     except GoldfoldError:
         raise
     except Exception as error:  # a user's own module raises whatever comes
-        raise ConfigError(f"task {name!r}: {cause(error)}. The module must be importable where the job runs.") from error
+        raise ConfigError(
+            f"task {name!r}: {cause(error)}. The module must be importable where the job runs."
+        ) from error
     if lacking := [key for key in ASKED if not hasattr(found, key)]:
         raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
     return found
