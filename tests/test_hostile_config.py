@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from goldfold import cli
 from goldfold.config import load, merged, parse
 from goldfold.config.base import Unique
 from goldfold.runtime.config_files import refuse_unreadable
-from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, shortened, shown
+from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, Stopped, as_error, shortened, shown
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 MODEL = "{name: a, network: small_resnet, image_size_px: 8}"
@@ -228,3 +229,25 @@ def test_the_profile_names_the_line_before_snakemake_reads_the_file(repo: Path) 
     run = subprocess.run([sys.executable, "-m", "snakemake", *words], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == "goldfold: pipe.yaml: not a regular file (a named pipe)"
+
+
+@pytest.mark.parametrize("code", ["0", "3", "'bye'"])
+def test_a_task_that_ends_the_process_is_an_error(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"leaves_{abs(hash((tmp_path, code)))}"
+    Path(f"{name}.py").write_text(f"import sys\nsys.exit({code})\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("c.yaml").write_text(f"{BASE}task: {name}:T\n")
+    assert cli.main(["check", "--config", "c.yaml"]) == 1
+    said = f"ended the process instead of raising an error, with {code} ("
+    assert said in capsys.readouterr().out
+    Path(f"{name}.py").write_text("x = undefined\n")
+    assert "name 'undefined' is not defined" in error_of(f"{BASE}task: {name}:T\n")
+
+
+def test_a_signal_that_stops_a_job_is_no_error_of_its_code() -> None:
+    error = as_error(SystemExit(3))
+    assert "with 3 (an unknown place)" in str(error)
+    assert as_error(known := ValueError("x")) is known
+    assert issubclass(Stopped, SystemExit)
