@@ -804,6 +804,16 @@ def test_voc_with_lists() -> None:
     assert (len(made["train"]), len(made["answers"])) == (8, 4)
 
 
+def test_voc_whose_boxes_begin_at_1_and_end_at_the_last_pixel_counts_from_1() -> None:
+    images("raw", numbered("im", 8), size=(48, 64))
+    for number, name in enumerate(numbered("im", 8)):
+        voc("raw", name, [("cat", 1, 1, 64, 48), ("dog", 5 + number, 6, 30, 40)])
+    found = init()
+    assert found["values"]["data"]["one_based"] is True
+    voc("raw", "im00", [("cat", 0, 1, 64, 48)])
+    assert "one_based" not in init()["values"]["data"]
+
+
 def test_voc_files_beside_their_images() -> None:
     images("train", numbered("im", 8), size=(48, 64))
     images("valid", numbered("va", 2), size=(48, 64))

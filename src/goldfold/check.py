@@ -11,7 +11,7 @@ from typing import Any
 from goldfold import doubts
 from goldfold.config import Config, load, slices
 from goldfold.data.files import passed_over, tools_in_words
-from goldfold.runtime.errors import GoldfoldError, shortened
+from goldfold.runtime.errors import GoldfoldError, as_error, shortened
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
 from goldfold.tasks import find
@@ -63,8 +63,8 @@ def check(path: str | Path) -> Check:
         found.task = config.task
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             _make(config, Path(folder), found)
-    except GoldfoldError as error:
-        found.error = str(error)
+    except (GoldfoldError, SystemExit) as error:
+        found.error = str(as_error(error))
     return found
 
 

@@ -10,7 +10,7 @@ from goldfold.config import merged, slices
 from goldfold.config import parse as parse_config
 from goldfold.runtime import provenance
 from goldfold.runtime.contents import fingerprint
-from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.errors import GoldfoldError, as_error
 
 
 def checked_config(files):
@@ -18,8 +18,8 @@ def checked_config(files):
     try:
         values = merged(files, workflow.config_settings.config)
         return parse_config(values, origin=", ".join(map(str, files)))
-    except GoldfoldError as error:
-        sys.exit(f"goldfold: {error}")  # Snakemake would add lines of code
+    except (GoldfoldError, SystemExit) as error:
+        sys.exit(f"goldfold: {as_error(error)}")  # Snakemake would add lines of code
 
 
 provenance.export_source_path(workflow.basedir)

@@ -109,10 +109,11 @@ def _text(value: Any) -> str:
 
 def _unquoted(kind: str, value: Any) -> str:
     """Hint for a name that YAML turned into something else."""
-    if kind != "string_type" or not isinstance(value, bool | int | float | date | None):
+    if kind != "string_type" or not isinstance(value, bool | int | float | date | list | dict | None):
         return ""
     kinds = (
         (bool, "true or false (as yes, no, on and off)"), (int | float, "a number"), (date, "a date"),
+        (list, "a list"), (dict, "a section"),
         (object, "nothing (as null and ~)"),
     )  # fmt: skip
     return f"; YAML reads it as {next(name for of, name in kinds if isinstance(value, of))}: put it in quotes"

@@ -77,6 +77,10 @@ def _own(name: str) -> Callable[..., nn.Module]:
     module, function = name.split(":", 1)
     try:
         found: Callable[..., nn.Module] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"network {name!r}: {error}. The module must be importable where the job runs.") from error
+    except GoldfoldError:
+        raise
+    except Exception as error:  # a user's own module raises whatever comes
+        raise ConfigError(
+            f"network {name!r}: {cause(error)}. The module must be importable where the job runs."
+        ) from error
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.runtime import contents, provenance, recipes, records, status
+from goldfold.runtime.errors import Stopped, as_error
 from goldfold.runtime.files import sealed, write_json
 from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.log import send_to, tell
@@ -83,8 +84,10 @@ def job(snakemake: Any) -> Iterator[Job]:
             made, started = Job(snakemake), time.time()
             yield made
             write_json(record, sealed(made.record(started)))
-    except Exception as error:
-        tell(error, record.parent)
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:
+        tell(as_error(error), record.parent)
         _leave()
 
 

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from goldfold.data.files import without_suffix
 from goldfold.data.reading import read_xml
+from goldfold.data.sources.voc import signs_of_one_based
 from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, describe, tally
@@ -164,7 +165,8 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     known = set(_stems(tree, notes))
     read = spread([name for name in listed if name in known], N_READ)
     broken: list[str] = []
-    describe(layout, tally(_boxes(tree, notes, read, broken)))
+    entries = list(_boxes(tree, notes, read, broken))
+    describe(layout, tally(iter(entries)))
     if broken:
         layout.doubt(
             f"{count(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
@@ -182,6 +184,8 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     database = "" if first is None else (first.findtext("source/database") or "")
     if "VOC20" in database.replace(" ", ""):
         layout.data["one_based"] = Setting(True, f"{database} counts pixels from 1")
+    elif signs := signs_of_one_based([(corners, entry.size) for entry in entries for corners in entry.corners]):
+        layout.data["one_based"] = Setting(True, f"pixels seem to be counted from 1: {signs}")
 
 
 def _doubt_names(

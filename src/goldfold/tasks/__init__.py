@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from goldfold.runtime.errors import ConfigError, unknown
+from goldfold.runtime.errors import ConfigError, GoldfoldError, cause, unknown
 from goldfold.tasks.protocol import Task
 
 __all__ = ["TASKS", "Task", "build", "find"]
@@ -35,8 +35,12 @@ def find(name: str) -> type[Task]:
     module, kind = place.split(":", 1)
     try:
         found: type[Task] = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"task {name!r}: {error}. The module must be importable where the job runs.") from error
+    except GoldfoldError:
+        raise
+    except Exception as error:  # a user's own module raises whatever comes
+        raise ConfigError(
+            f"task {name!r}: {cause(error)}. The module must be importable where the job runs."
+        ) from error
     if lacking := [key for key in ASKED if not hasattr(found, key)]:
         raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
     return found

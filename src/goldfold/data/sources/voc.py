@@ -160,13 +160,22 @@ def _about_difficult(found: Sequence[Annotation], difficult: str) -> Iterator[st
 
 def _about_first_pixel(found: Sequence[Annotation], one_based: bool) -> Iterator[str]:
     boxes = [(thing.corners, of.size) for of in found for thing in of.objects]
-    n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
-    n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)
+    n_zero = sum(min(corners[:2]) == 0 for corners, _ in boxes)
     if one_based and n_zero:
         begin = count(n_zero, "box begins", "boxes begin")
         yield f"{begin} at 0, and data.one_based says that pixels count from 1: set it to false"
-    if not one_based and not n_zero and min(n_one, n_last) >= FEWEST:
-        yield (
-            f"no box begins at 0, {n_one} begin at 1 and {n_last} end at the last pixel: these files seem to count pixels from "
-            f"1; set data.one_based: true"
-        )
+    if not one_based and (signs := signs_of_one_based(boxes)):
+        yield f"{signs}: these files seem to count pixels from 1; set data.one_based: true"
+
+
+def signs_of_one_based(boxes: Sequence[tuple[Sequence[float], tuple[float, float] | None]]) -> str:
+    """Signs that pixels are counted from 1; empty where there are too few.
+
+    Args:
+        boxes: x1, y1, x2, y2 of each, and width and height of its image, None where they are not known.
+    """
+    n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
+    n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)
+    if n_zero or min(n_one, n_last) < FEWEST:
+        return ""
+    return f"no box begins at 0, {n_one} begin at 1 and {n_last} end at the last pixel"
