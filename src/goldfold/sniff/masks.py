@@ -11,7 +11,7 @@ from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.mask_looks import Looks, look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
+from goldfold.sniff.words import IMAGES, MASK_END, plain, split_in, split_of, split_of_path
 
 LIKELIHOOD, UNLIKELY = 0.8, 0.2
 N_TRIED = 200
@@ -35,7 +35,12 @@ class Pair:
     @property
     def split(self) -> str:
         """The split that the folders' names tell."""
-        return split_of_path(self.masks) or split_of_path(self.images)
+        return next(filter(None, (of(name) for of in (split_of_path, _word) for name in (self.masks, self.images))), "")
+
+
+def _word(folder: str) -> str:
+    """The split that a word of a folder's name tells: ``ISIC_Part1_Test_Data``."""
+    return split_in(base(folder))
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
@@ -53,15 +58,33 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
             for key in ("train", "test")
         ]
         pair, test = inner[0] or pair, inner[1]
-    looks = look_at(tree.root, pair.of)
-    layout = _layout(tree, pair, looks)
-    for other in learnt:
-        if other.split == "val" and other.images != pair.images:
-            layout.doubt(
-                f"{tree.path(other.images)} ({count(len(other.of), 'mask')}) is not used: data.train is one folder. Put its "
-                f"images and masks beside the training images to have them in the folds."
-            )
+    joined = [pair, *_validation(tree, pair, learnt, parts)]
+    whole = _pooled(joined)
+    layout = _layout(tree, whole, look_at(tree.root, whole.of))
+    if len(joined) > 1:
+        why = "one training set: the folds take the split's place"
+        layout.data["train"] = Setting([tree.path(own.images) for own in joined], why)
+        layout.data["masks"] = Setting([tree.path(own.masks) for own in joined], "masks of the same names")
+        layout.folder = common(layout.train)
     return _with_pools(tree, layout, pair, test, parts)
+
+
+def _validation(tree: Tree, pair: Pair, learnt: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
+    """Validation images, in folders beside those of the training images, whose masks are called alike."""
+    if {"train", "val"} <= set(parts) and pair.images != pair.masks and split_of(base(pair.images)) == "train":
+        inner = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
+        learnt = list(filter(None, [_pair(tree, *inner, pair.suffix)]))
+    for other in learnt:
+        if other.split == "val" and other.images != pair.images and other.suffix == pair.suffix:
+            yield other
+
+
+def _pooled(joined: list[Pair]) -> Pair:
+    """All images of several folders, called as those of the first."""
+    first = joined[0]
+    of = {image: mask for own in joined for image, mask in own.of.items()}
+    lacking = [name for own in joined for name in own.lacking]
+    return Pair(first.images, first.masks, first.suffix, of, lacking, [name for own in joined for name in own.strays])
 
 
 def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
@@ -112,6 +135,7 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
         name
         for name in tree.folders
         if name and tree.n_images[name] and (name in known or contents.named_masks(tree, name))
+        and not _holds_both(tree, name)
     ]
     outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
     for masks in outer:
@@ -121,6 +145,11 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
         found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
         if found:
             yield max(found, key=lambda pair: _preference(tree, pair))
+
+
+def _holds_both(tree: Tree, folder: str) -> bool:
+    """Whether a folder, such as ``Kvasir-SEG``, has folders of images and of masks in it."""
+    return any(plain(base(child)) in IMAGES for child in tree.children(folder)) or contents.pair_of(tree, folder) is not None
 
 
 def _preference(tree: Tree, pair: Pair) -> tuple[bool, int, bool, int]:
@@ -199,7 +228,7 @@ def _mixed(tree: Tree) -> Iterator[Pair]:
 
 def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts: dict[str, str]) -> Layout:
     """The layout with test and unlabeled images."""
-    folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
+    folders = {_pool(name): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
     inside = [key for key in ("test", "unlabeled") if key in parts and join(pair.images, parts[key]) in tree.folders]
     folder = test.images if test is not None else folders.get("test")
     if folder is not None:
@@ -219,8 +248,13 @@ def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts
     return layout
 
 
+def _pool(folder: str) -> str:
+    """The split that a folder's name tells."""
+    return split_of(base(folder)) or _word(folder)
+
+
 def _is_pool(tree: Tree, name: str, pair: Pair) -> bool:
     """Whether a folder is called test or unlabeled, and holds no training image."""
-    if not name or not tree.n_images[name] or split_of(base(name)) not in ("test", "unlabeled"):
+    if not name or not tree.n_images[name] or _pool(name) not in ("test", "unlabeled"):
         return False
-    return not any(image.startswith(f"{name}/") for image in pair.of)
+    return not any(image.startswith(f"{name}/") for image in pair.of) and not contents.named_masks(tree, name)

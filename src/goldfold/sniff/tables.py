@@ -16,7 +16,7 @@ from goldfold.runtime.words import count
 from goldfold.sniff import json_tables
 from goldfold.sniff.found import Doubt, spread
 from goldfold.sniff.walk import Tree, base, common, parent
-from goldfold.sniff.words import is_sample, plain, split_in, split_of, split_of_path
+from goldfold.sniff.words import is_sample, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
