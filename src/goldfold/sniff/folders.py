@@ -12,7 +12,7 @@ from goldfold.runtime.words import count
 from goldfold.sniff import contents, lists
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.tables import Table
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
@@ -62,10 +62,11 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         elif "val" in splits:
             layout.doubt(
                 f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools "
-                f"folders called train and val where nothing but test lies beside them. Rename or move, and name their folder "
-                f"as data.train."
+                f"folders called train and val where both hold the same class folders, and nothing but test lies beside them. "
+                f"Move its images into class folders, and name the folder above as data.train."
             )
         _doubt_strays(tree, layout, root, splits)
+        _doubt_tests(tree, layout, level)
         label_of = partial(_label, root=root, level=level)
         yield lists.applied(tree, _with_pools(tree, layout, splits), root, label_of)
 
@@ -99,7 +100,8 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
         groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
         layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
         layout.n_groups = len(groups)
-        n_groups = Counter("/".join(group[1 : level.group]) for group in groups)
+        of_class = {(_label(image, root, level), *_folders(image, root)[: level.group]) for root, own_images in own.items() for image in own_images}
+        n_groups = Counter(label for label, *_ in of_class)
         layout.of_one_group = sorted(name for name, n in n_groups.items() if n == 1)
         layout.facts["groups"] = f"{count(len(groups), 'group')}, the folders at level {level.group}"
     return layout
@@ -112,7 +114,10 @@ def _folders(image: str, root: str) -> list[str]:
 
 def _label(image: str, root: str, level: Level) -> str:
     parts = _folders(image, root)
-    return "/".join(parts if level.value == "leaf" else parts[: int(level.value)])
+    if level.value == "leaf" or not parts:
+        return "/".join(parts)
+    level_of = int(level.value)
+    return "/".join(parts[:level_of]) if level_of > 0 else parts[level_of]
 
 
 def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
@@ -124,12 +129,13 @@ def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
         return [Level("leaf", "one sub-folder per class")]
     tops, names = sorted({path[0] for path in paths}), [path[-1] for path in nested]
     first = f"the first folders are the classes ({some(tops)})"
+    if (recurring := _recurring(paths)) is not None:
+        return [recurring, Level("leaf", leaves_of(paths, tops)), Level(1, f"{first}, not the innermost")]
     if all(split_of(name) or plain(name) in IMAGES for name in names):
         return [Level(1, f"{first}; those in them part their images")]
     if _is_mixed(tree, inner):
         return [Level(1, f"{first}, since some hold images and folders of images")]
-    leaves = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
-    leaf, above = Level("leaf", leaves), Level(1, f"{first}, not the innermost")
+    leaf, above = Level("leaf", leaves_of(paths, tops)), Level(1, f"{first}, not the innermost")
     numbered = _numbered(paths)
     if numbered is not None:
         level, group = numbered
@@ -137,6 +143,25 @@ def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
         why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
         return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
     return [leaf, above] if len(tops) > 1 else [leaf]
+
+
+def leaves_of(paths: Sequence[Sequence[str]], tops: Sequence[str]) -> str:
+    """That the innermost folders are the classes."""
+    return f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
+
+
+def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:
+    """The names of the innermost folders as classes, where they are few and recur in numbered folders: ``8863/0``."""
+    above = {tuple(path[:-1]) for path in paths}
+    found = Counter(path[-1] for path in paths)
+    is_split = any(split_of(name) or plain(name) in IMAGES or is_masks(name) for name in found)
+    if is_split or any(len(path) < 2 for path in paths) or not 2 <= len(found) < len(above):
+        return None
+    if min(found.values()) < len(above) / 2 or not _have_digits([path[0] for path in above]):
+        return None
+    depths = {len(path) for path in paths}
+    group = 1 if len(depths) == 1 and len({path[0] for path in paths}) >= FEWEST_GROUPS else None
+    return Level(-1, f"the innermost folders are the classes by their names ({some(sorted(found))}), which recur", group)
 
 
 def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
@@ -211,7 +236,10 @@ def _pooled(tree: Tree, top: str, splits: dict[str, str], is_direct: bool) -> bo
     """Whether the source would pool train and validation folders, as it knows them."""
     names = set(tree.folders[top].folders)
     known = names & TRAIN_NAMES and names & VALIDATION_NAMES
-    return bool(is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits)
+    if not (is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits):
+        return False
+    train, val = ({base(child) for child in tree.children(splits[split])} for split in ("train", "val"))
+    return bool(train & val)
 
 
 def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
@@ -225,6 +253,18 @@ def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
         f"{tree.path(folder)} ({count(n, 'image')}) is pooled with the training images and split into folds again. If it "
         f"was split by patient or place, the folds do not know: use source: csv with group_column or fold_column."
     )
+
+
+def _doubt_tests(tree: Tree, layout: Layout, level: Level) -> None:
+    """Folders within the classes that are called as a test set, whose images would be trained on."""
+    inner = sorted({parent(name) for name in layout.train if split_of(base(parent(name))) == "test"})
+    if inner and level.value == 1:
+        n = sum(len(tree.folders[name].images) for name in inner)
+        layout.doubt(
+            f"{count(n, 'image')} in {some(map(tree.path, inner))} would be trained on. Move them out, into "
+            f"{tree.path('test')}, and set data.test to that folder.",
+            stops=True,
+        )
 
 
 def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from goldfold.data.files import SUFFIXES
 from goldfold.runtime.words import count, noun
 from goldfold.sniff import class_names
-from goldfold.sniff.columns import Columns, columns_of, separator_of
+from goldfold.sniff.columns import Columns, columns_of, label_values, separator_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.label_counts import tally
 from goldfold.sniff.tables import Match, Table, without_ending
@@ -176,6 +176,7 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
         layout.data["target_column"] = Setting(columns.target, "the number that is learnt")
     elif columns.one_hot:
         layout.data["label_columns"] = Setting(columns.one_hot, "1 where the image is of the class")
+        _name_values(table, columns.one_hot, layout)
     else:
         layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
         if layout.task == "multilabel":
@@ -191,6 +192,16 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
             "kept beside the images; no network learns from it yet",
         )
         layout.facts["metadata"] = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
+
+
+def _name_values(table: Table, names: Sequence[str], layout: Layout) -> None:
+    """What cells mean that are not 0 and 1."""
+    meaning = label_values(table, names)
+    if meaning is not None:
+        layout.data["label_values"] = Setting(meaning, "what a cell means")
+        if {"0", "0.0"} & set(meaning):
+            odd = some(value for value, is_yes in meaning.items() if value not in ("0", "0.0") and not is_yes)
+            layout.doubt(f"cells of {odd} are read as no, like 0; -1 often means uncertain: see data.label_values.")
 
 
 def _how(names: list[str]) -> str:
