@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from goldfold.data.sources.parted import PARTS
 from goldfold.runtime.numbers import number_of
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.found import Doubt, some
@@ -147,7 +148,7 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
     """A column of fold numbers from 0."""
     for column in free:
         values = set(table.values(column))
-        if plain(column) in SPLIT_COLUMNS and len(values) <= 5:
+        if plain(column) in SPLIT_COLUMNS and len(values) <= 5 and {PARTS.get(v.casefold()) for v in values} != {"train", "test"}:
             found.doubt(
                 f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
                 f"that are not to be learnt from into a CSV of their own."
@@ -223,7 +224,7 @@ def _may_be_label(table: Table, column: str) -> bool:
         return not _are_numbers(kinds) and len({part for kind in kinds for part in kind.split(mark)}) < len(values)
     if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW):
         return False
-    if len(kinds) == len(values) > (FEW if plain(column) in LABELS else FEW_ROWS):
+    if len(kinds) == len(values) > (FEW if table.has_header and plain(column) in LABELS else FEW_ROWS):
         return False
     if sum(RUN_LENGTHS.fullmatch(value) is not None for value in kinds) > len(kinds) / 2:
         return False
