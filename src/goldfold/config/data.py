@@ -185,9 +185,10 @@ class Voc(DataBase):
     images: str
     """Folder of the images."""
     train: str | list[str] | None = None
-    """Lists of names (`ImageSets/Main/trainval.txt`); without it, every XML that is not in the test list."""
+    """Lists of names (`ImageSets/Main/trainval.txt`), or folders below `annotations` (`[rf/train, rf/valid]`); without it,
+    every XML that is not of the test set."""
     test: str | None = None
-    """List of the test images' names."""
+    """List of the test images' names, or a folder of them below `images`."""
     test_answers: str | None = None
     """Folder of the test images' XML files, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None

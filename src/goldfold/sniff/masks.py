@@ -138,8 +138,9 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
         and not _holds_both(tree, name)
     ]
     outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
-    for masks in outer:
+    for masks in dict.fromkeys(inner for name in outer for inner in (name, tree.inmost(name))):
         beside = [child for child in tree.children(parent(masks)) if child not in outer]
+        beside += [child for child in tree.children(parent(parent(masks))) if child not in outer] if masks not in outer else []
         near = [*beside, *(inner for child in beside for inner in tree.children(child)), parent(masks)]
         near = [known[masks]] if masks in known else near
         found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
