@@ -1,5 +1,6 @@
 """Images and masks of the same names."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ LIKELIHOOD, UNLIKELY = 0.8, 0.2
 N_TRIED = 200
 LEAST = 0.3
 """Share of the masks that must have an image."""
+FURTHER = re.compile(r"(.+)[-_. ]\d+")
+"""Name of a second or third mask, such as ``a_mask_1``, after that of the first."""
 
 
 @dataclass
@@ -113,6 +116,13 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
         layout.doubt(
             f"{count(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: "
             f"{noun(len(pair.lacking), 'it is', 'they are')} left out."
+        )
+    ended = {without_suffix(mask): mask for mask in pair.of.values()}
+    further = [name for name in pair.lacking if (of := FURTHER.match(without_suffix(name))) and of.group(1) in ended]
+    if further:
+        layout.doubt(
+            f"{count(len(further), 'further mask')} of images that have one ({some(further)}): not read, so what {noun(len(further), 'it shows', 'they show')} is background. "
+            f"Lay them over the first mask of the image."
         )
     if pair.strays:
         layout.doubt(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count, noun
+from goldfold.sniff.choices import N_FOLDS
 from goldfold.sniff.contents import ends_of, named_masks, pair_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.mask_looks import look_at
@@ -13,7 +14,8 @@ from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
 from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
 
-LIKELIHOOD = 0.9
+LIKELIHOOD, OF_FEW = 0.9, 0.75
+"""Few folders of images and masks side by side, in which no name repeats, are classes or parts rather than tiles."""
 LEAST_TILES = 2
 LEAST_PAIRED = 0.3
 """Share of the masks that must have an image."""
@@ -44,7 +46,15 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
             continue
         layout = _layout(tree, learnt, [tile for tile in tiles if tile not in learnt], patterns)
         if layout is not None:
+            if learnt[0].parts == (HERE, HERE) and len(learnt) < N_FOLDS and _are_named_once(learnt):
+                layout.likelihood = OF_FEW
             yield layout
+
+
+def _are_named_once(tiles: Sequence[Tile]) -> bool:
+    """Whether no two images of different tiles have one name."""
+    names = [base(image) for tile in tiles for image in tile.images]
+    return len(set(names)) == len(names)
 
 
 def _with_folders(tree: Tree) -> Iterator[Tile]:
