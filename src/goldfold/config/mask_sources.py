@@ -185,7 +185,9 @@ class Masks(MaskBase):
     def _masks_of_each(self) -> "Masks":
         n_images, n_masks = ("one" if isinstance(own, str) else len(own) for own in (self.train, self.masks))
         if n_images != n_masks:
-            raise ValueError(f"train has {n_images} and masks {n_masks} folders: name a folder of masks for each of images")
+            raise ValueError(
+                f"train has {n_images} and masks {n_masks} folders: name a folder of masks for each of images"
+            )
         return self
 
 

@@ -170,7 +170,12 @@ class Csv(Stacked):
 
     @model_validator(mode="after")
     def _columns_have_all(self) -> "Csv":
-        wanted = [self.id_column, *(self.image_columns or []), *(self.label_columns or []), *([self.split_column] if self.split_column else [])]
+        wanted = [
+            self.id_column,
+            *(self.image_columns or []),
+            *(self.label_columns or []),
+            *([self.split_column] if self.split_column else []),
+        ]
         wanted += [name for name in (self.image_column, self.target_column) if name]
         wanted += [self.label_column] if self.brings == "label" or self.label_separator else []
         for name in wanted if self.columns is not None else []:

@@ -148,7 +148,11 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
     """A column of fold numbers from 0."""
     for column in free:
         values = set(table.values(column))
-        if plain(column) in SPLIT_COLUMNS and len(values) <= 5 and {PARTS.get(v.casefold()) for v in values} != {"train", "test"}:
+        if (
+            plain(column) in SPLIT_COLUMNS
+            and len(values) <= 5
+            and {PARTS.get(v.casefold()) for v in values} != {"train", "test"}
+        ):
             found.doubt(
                 f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
                 f"that are not to be learnt from into a CSV of their own."
@@ -169,7 +173,9 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
     measures = [c for c in free if c not in able and _is_measure(table, c)]
     called = [c for c in measures if plain(c) in LABELS or plain(c) in TARGETS]
     binary = _binary(table, [c for c in free if c not in named])
-    sums = {sum(_is_yes(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    sums = (
+        {sum(_is_yes(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    )
     if not named and len(binary) > 2 and all(plain(c) in NO_LABEL_COLUMNS for c in called):
         found.one_hot = binary
         return

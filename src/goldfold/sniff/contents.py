@@ -154,7 +154,11 @@ def side_by_side(tree: Tree, folders: Sequence[str]) -> tuple[str, str] | None:
     looked = list(zip(folders, stems, strict=True))[:N_LOOKED]
     both = ((a, b) for a in sorted(shared) for b in sorted(shared) if a != b)
     return next(
-        ((a, b) for a, b in both if _hold_masks(tree, [(join(name, own[a]), join(name, own[b])) for name, own in looked])),
+        (
+            (a, b)
+            for a, b in both
+            if _hold_masks(tree, [(join(name, own[a]), join(name, own[b])) for name, own in looked])
+        ),
         None,
     )
 

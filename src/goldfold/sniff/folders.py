@@ -100,7 +100,11 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
         groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
         layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
         layout.n_groups = len(groups)
-        of_class = {(_label(image, root, level), *_folders(image, root)[: level.group]) for root, own_images in own.items() for image in own_images}
+        of_class = {
+            (_label(image, root, level), *_folders(image, root)[: level.group])
+            for root, own_images in own.items()
+            for image in own_images
+        }
         n_groups = Counter(label for label, *_ in of_class)
         layout.of_one_group = sorted(name for name, n in n_groups.items() if n == 1)
         layout.facts["groups"] = f"{count(len(groups), 'group')}, the folders at level {level.group}"
@@ -161,7 +165,9 @@ def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:
         return None
     depths = {len(path) for path in paths}
     group = 1 if len(depths) == 1 and len({path[0] for path in paths}) >= FEWEST_GROUPS else None
-    return Level(-1, f"the innermost folders are the classes by their names ({some(sorted(found))}), which recur", group)
+    return Level(
+        -1, f"the innermost folders are the classes by their names ({some(sorted(found))}), which recur", group
+    )
 
 
 def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:

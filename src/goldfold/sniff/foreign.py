@@ -37,7 +37,12 @@ def _packed(tree: Tree) -> Iterator[Found]:
         if names:
             so = f" ({count(len(names), 'such file')})" if len(names) > 1 else ""
             way = "goldfold reads images as files of their own and labels as text. Write the images out as PNG or JPEG, and a CSV"
-            yield names[0], "csv", f"{tree.path(names[0])} is {what}{so}", f"{way} (id, label) of their names; then run init again."
+            yield (
+                names[0],
+                "csv",
+                f"{tree.path(names[0])} is {what}{so}",
+                f"{way} (id, label) of their names; then run init again.",
+            )
 
 
 def _by_folder(tree: Tree, suffix: str) -> Iterator[tuple[str, list[str]]]:
@@ -92,7 +97,9 @@ def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
         return None
     if not isinstance(content, dict) or len(content) < 2 or not all(key.lower() in SPLIT_WORDS for key in content):
         return None
-    way = "Write each into a file of its own (train.json, val.json, test.json), or all into one CSV with a column split."
+    way = (
+        "Write each into a file of its own (train.json, val.json, test.json), or all into one CSV with a column split."
+    )
     return "csv", f"{where} {some(content)}", f"a table per split in one file is not read. {way}"
 
 

@@ -75,8 +75,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 def _validation(tree: Tree, pair: Pair, learnt: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
     """Validation images, in folders beside those of the training images, whose masks are called alike."""
     if {"train", "val"} <= set(parts) and pair.images != pair.masks and split_of(base(pair.images)) == "train":
-        inner = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
-        learnt = list(filter(None, [_pair(tree, *inner, pair.suffix)]))
+        images, masks = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
+        learnt = list(filter(None, [_pair(tree, images, masks, pair.suffix)]))
     for other in learnt:
         if other.split == "val" and other.images != pair.images and other.suffix == pair.suffix:
             yield other
@@ -121,7 +121,8 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     further = [name for name in pair.lacking if (of := FURTHER.match(without_suffix(name))) and of.group(1) in ended]
     if further:
         layout.doubt(
-            f"{count(len(further), 'further mask')} of images that have one ({some(further)}): not read, so what {noun(len(further), 'it shows', 'they show')} is background. "
+            f"{count(len(further), 'further mask')} of images that have one ({some(further)}): not read, so what "
+            f"{noun(len(further), 'it shows', 'they show')} is background. "
             f"Lay them over the first mask of the image."
         )
     if pair.strays:
@@ -144,13 +145,19 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
     called = [
         name
         for name in tree.folders
-        if name and tree.n_images[name] and (name in known or contents.named_masks(tree, name))
+        if name
+        and tree.n_images[name]
+        and (name in known or contents.named_masks(tree, name))
         and not _holds_both(tree, name)
     ]
     outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
     for masks in dict.fromkeys(inner for name in outer for inner in (name, tree.inmost(name))):
         beside = [child for child in tree.children(parent(masks)) if child not in outer]
-        beside += [child for child in tree.children(parent(parent(masks))) if child not in outer] if masks not in outer else []
+        beside += (
+            [child for child in tree.children(parent(parent(masks))) if child not in outer]
+            if masks not in outer
+            else []
+        )
         near = [*beside, *(inner for child in beside for inner in tree.children(child)), parent(masks)]
         near = [known[masks]] if masks in known else near
         found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
@@ -160,7 +167,10 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
 
 def _holds_both(tree: Tree, folder: str) -> bool:
     """Whether a folder, such as ``Kvasir-SEG``, has folders of images and of masks in it."""
-    return any(plain(base(child)) in IMAGES for child in tree.children(folder)) or contents.pair_of(tree, folder) is not None
+    return (
+        any(plain(base(child)) in IMAGES for child in tree.children(folder))
+        or contents.pair_of(tree, folder) is not None
+    )
 
 
 def _preference(tree: Tree, pair: Pair) -> tuple[bool, int, bool, int]:

@@ -75,7 +75,8 @@ def nothing(tree: Tree, found: Sequence[Miss]) -> str:
         hint = f"There are images and no labels: goldfold learns from labels, masks or boxes. {hint}"
     if unread:
         n = count(len(unread), "picture")
-        hint = f"{n} {noun(len(unread), 'is', 'are')} in a format that goldfold does not read, first {unread[0]}: convert to PNG. {hint}"
+        are = noun(len(unread), "is", "are")
+        hint = f"{n} {are} in a format that goldfold does not read, first {unread[0]}: convert to PNG. {hint}"
     lines = [f"{tree.root}: no layout that goldfold knows. Seen: {seen}; folders: {tops}."]
     lines += [f"nearest layout: {miss}" for miss in found[:3]]
     return printable("\n".join([*lines, hint if found else f"Looked for {LOOKED_FOR}. {hint}"]))

@@ -43,7 +43,9 @@ def _by_column(table: Table) -> Parts | None:
 def _by_lists(tree: Tree, table: Table) -> Parts | None:
     if table.match is None or table.files:
         return None
-    names = {spelled: row for row, value in enumerate(table.values(table.match.column)) for spelled in _spellings(value)}
+    names = {
+        spelled: row for row, value in enumerate(table.values(table.match.column)) for spelled in _spellings(value)
+    }
     lists: dict[str, list[str]] = {"train": [], "test": []}
     rows: dict[str, set[int]] = {"train": set(), "test": set()}
     for file, lines in _listed(tree):
@@ -55,7 +57,9 @@ def _by_lists(tree: Tree, table: Table) -> Parts | None:
     if not lists["test"] or not lists["train"] or rows["train"] & rows["test"]:
         return None
     data = {
-        f"{part}_list": Setting([tree.path(name) for name in own] if len(own) > 1 else tree.path(own[0]), "names of images")
+        f"{part}_list": Setting(
+            [tree.path(name) for name in own] if len(own) > 1 else tree.path(own[0]), "names of images"
+        )
         for part, own in lists.items()
     }
     left = set(range(len(table.rows))) - rows["train"] - rows["test"]
@@ -87,7 +91,9 @@ def apply(tree: Tree, table: Table, columns: Columns, parts: Parts, layout: Layo
     layout.splits = {"train": len(match.images), "test": len(layout.test)}
     asked = columns.one_hot or [str(columns.target or columns.label)]
     if all(table.rows[row][table.columns.index(column)] for row in parts.test for column in asked):
-        layout.data["test_answers"] = Setting(tree.path(table.name), "labels of its test rows: for a score in the report alone")
+        layout.data["test_answers"] = Setting(
+            tree.path(table.name), "labels of its test rows: for a score in the report alone"
+        )
     if parts.left:
         layout.doubt(f"{count(len(parts.left), 'row')} of {tree.path(table.name)} in neither list: left out.")
 

@@ -11,12 +11,14 @@ from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.mask_looks import look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import MASK_END, split_of, split_of_path
+from goldfold.sniff.words import MASK_END, split_in, split_of, split_of_path
 
 LIKELIHOOD = 0.78
 """Source masks says the same more simply where it pairs the names."""
 N_TRIED, LEAST = 60, 0.5
 HERE = "."
+Key = tuple[str, str]
+"""The folders between, and the name without suffix."""
 KINDS = ("label", "mask", "seg", "class")
 """Words that tell which of several kinds of masks holds the classes, the surest first."""
 
@@ -38,18 +40,26 @@ class Pairs:
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
     """Layouts of source tiles."""
-    both = ((name, pair) for name in tree.folders for pair in pairs_of(tree, name))
+    both = (
+        (name, pair) for name in tree.folders for pair in pairs_of(tree, name) if len({*map(_split, pair)} - {""}) < 2
+    )
     found = [pairs for name, pair in both if (pairs := _apart(tree, name, pair)) is not None]
-    yield from (_layout(tree, pairs) for pairs in found)
+    yield from (layout for pairs in found if (layout := _layout(tree, pairs)).train)
     if not found and (cases := _cases(tree)) is not None:
         yield _layout(tree, cases)
+
+
+def _split(folder: str) -> str:
+    """The split that a folder's name tells: images of one are no partners of masks of another."""
+    return split_of(base(folder)) or split_in(base(folder))
 
 
 def _apart(tree: Tree, root: str, both: tuple[str, str]) -> Pairs | None:
     """``images/<inner>/1_photo.png`` and ``masks/<inner>/1_outline.png``; nothing where source masks pairs the names."""
     images, masks = ({name: _key(name, folder) for name in tree.images(folder)} for folder in both)
     stems = [stem for _, stem in images.values()]
-    found = max((_patterns(images.values(), masks.values(), ends) for ends in (ends_of(stems), ("", ""))), key=len)
+    known = list(images.values()), list(masks.values())
+    found = max((_patterns(*known, ends) for ends in (ends_of(stems), ("", ""))), key=len)
     if not found:
         return None
     (fore, aft), *kinds = found
@@ -75,15 +85,14 @@ def _key(name: str, folder: str) -> tuple[str, str]:
     return parent(inner), base(inner)
 
 
-def _patterns(
-    images: "Sequence[tuple[str, str]]", masks: "Sequence[tuple[str, str]]", ends: tuple[str, str]
-) -> list[tuple[str, str]]:
+def _patterns(images: Sequence[Key], masks: Sequence[Key], ends: tuple[str, str]) -> list[tuple[str, str]]:
     """What stands before and after the ids of images, and of each kind of masks, the likeliest kind first."""
     inside: dict[str, list[str]] = {}
     for inner, stem in masks:
         inside.setdefault(inner, []).append(stem)
     kinds: Counter[tuple[str, str]] = Counter()
-    tried = spread([key for key in images if key[0] in inside], N_TRIED)
+    known = [key for key in images if key[0] in inside]
+    tried = [known[place * len(known) // N_TRIED] for place in range(N_TRIED)] if len(known) > N_TRIED else known
     for inner, stem in tried:
         id = stem.removeprefix(ends[0]).removesuffix(ends[1])
         kinds.update({_around(mask, id) for mask in inside[inner] if id and id in mask})
@@ -124,7 +133,11 @@ def _layout(tree: Tree, pairs: Pairs) -> Layout:
     of = {image: mask for image, mask in pairs.of.items() if not is_test[image]}
     lacking = [name for name in pairs.lacking if not is_test[name]]
     looks = look_at(tree.root, of)
-    what = "a folder per image" if pairs.parts == (HERE, HERE) else f"images in {pairs.parts[0]}/, masks in {pairs.parts[1]}/"
+    what = (
+        "a folder per image"
+        if pairs.parts == (HERE, HERE)
+        else f"images in {pairs.parts[0]}/, masks in {pairs.parts[1]}/"
+    )
     layout = Layout(
         source="tiles", task="segmentation", title=f"{what}, called {pairs.patterns[0]} and {pairs.patterns[1]}",
         likelihood=LIKELIHOOD, folder=pairs.root, classes=looks.classes, unit=f"of {count(looks.n, 'mask')} looked at",
@@ -133,7 +146,9 @@ def _layout(tree: Tree, pairs: Pairs) -> Layout:
     )  # fmt: skip
     keys = ("image_folder", "mask_folder", "image_pattern", "mask_pattern")
     why = ("where images lie", "where masks lie", "names without their suffix", "names of their masks")
-    layout.data |= {key: Setting(value, own) for key, value, own in zip(keys, (*pairs.parts, *pairs.patterns), why, strict=True)}
+    layout.data |= {
+        key: Setting(value, own) for key, value, own in zip(keys, (*pairs.parts, *pairs.patterns), why, strict=True)
+    }
     _group(layout, pairs, [*of, *lacking])
     layout.data |= looks.settings
     layout.facts["masks"] = looks.fact

@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from goldfold.sniff import coco, colour_names, folders, instances, labels, masks, pairings, rle, stacks, tiles, voc, yolo
+from goldfold.sniff import (
+    coco,
+    colour_names,
+    folders,
+    instances,
+    labels,
+    masks,
+    pairings,
+    rle,
+    stacks,
+    tiles,
+    voc,
+    yolo,
+)
 from goldfold.sniff.choices import Values
 from goldfold.sniff.found import Layout
 from goldfold.sniff.pictures import Pictures

@@ -133,7 +133,12 @@ def _images(tree: Tree, notes: str, names: list[str]) -> str | None:
     return (
         max(
             sorted(folders),
-            key=lambda name: (not named_masks(tree, name), folders[name], name == notes, split_of_path(name) == split_of_path(notes)),
+            key=lambda name: (
+                not named_masks(tree, name),
+                folders[name],
+                name == notes,
+                split_of_path(name) == split_of_path(notes),
+            ),
         )
         if folders
         else None
@@ -199,7 +204,9 @@ def _size(root: Element) -> tuple[int, int]:
 
 
 def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -> None:
-    known = {name for name in listed if base(join(notes, f"{name}.xml")) in tree.folders[parent(join(notes, name))].others}
+    known = {
+        name for name in listed if base(join(notes, f"{name}.xml")) in tree.folders[parent(join(notes, name))].others
+    }
     read = spread([name for name in listed if name in known], N_READ)
     broken: list[str] = []
     describe(layout, tally(_boxes(tree, notes, read, broken)))

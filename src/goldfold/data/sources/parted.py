@@ -30,8 +30,8 @@ def by_column(table: pd.DataFrame, csv: str, column: str) -> "pd.Series[str]":
     if (odd := parts.isna()).any():
         place = line_of(table, int(odd.to_numpy().argmax()))
         raise DataError(
-            f"{csv}: column {column!r} has {values[odd].iloc[0]!r} in {place}. Write one of {', '.join(sorted(PARTS))}, or remove "
-            f"data.split_column."
+            f"{csv}: column {column!r} has {values[odd].iloc[0]!r} in {place}. Write one of {', '.join(sorted(PARTS))}, or "
+            f"remove data.split_column."
         )
     return parts
 
@@ -58,7 +58,9 @@ def by_lists(names: "pd.Series[str]", ids: "pd.Series[str]", train: Lists, test:
                 )
             both = pd.Series(hits, index=names.index) & (parts == "train") & bool(train and part == "test")
             if both.any():
-                raise DataError(f"data.test_list: {names[both].iloc[0]!r} is in data.train_list too. Name it in one list.")
+                raise DataError(
+                    f"data.test_list: {names[both].iloc[0]!r} is in data.train_list too. Name it in one list."
+                )
             parts[hits] = part
     return parts
 
@@ -67,7 +69,9 @@ def _names(path: str, key: str) -> set[str]:
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except (OSError, ValueError) as error:
-        raise DataError(f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line.") from error
+        raise DataError(
+            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line."
+        ) from error
     found = {name for line in lines if line for name in (*_spellings(line), *_spellings(NUMBERS.sub("", line)))}
     if not found:
         raise DataError(f"{key}: {path} names no images. Write one per line.")

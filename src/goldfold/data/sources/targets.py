@@ -75,7 +75,9 @@ class Target:
 
 def _yes_and_no(meaning: Mapping[str, bool]) -> str:
     """``1 where the image is of the class, 0 where it is not``."""
-    yes, no = (next((repr(value) for value, own in meaning.items() if own == is_yes), "nothing") for is_yes in (True, False))
+    yes, no = (
+        next((repr(value) for value, own in meaning.items() if own == is_yes), "nothing") for is_yes in (True, False)
+    )
     if meaning is BINARY:
         yes, no = "1", "0"
     return f"{yes} where the image is of the class, {no} where it is not"

@@ -235,9 +235,7 @@ def _pool(root: str, how: _Layout, key: str, start: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "path"])
 
 
-def _answers(
-    test: pd.DataFrame | None, root: str | None, answers: str, train: str, how: _Layout
-) -> pd.DataFrame:
+def _answers(test: pd.DataFrame | None, root: str | None, answers: str, train: str, how: _Layout) -> pd.DataFrame:
     """id and mask of the test images, whose tiles are called alike below both roots."""
     if test is None or root is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")

@@ -102,7 +102,11 @@ def _train_names(annotations: str, train: str | list[str] | None, test: set[str]
     if not os.path.isdir(root):
         raise DataError(f"data.annotations: {root} is not a folder. Correct the path.")
     if train is not None:
-        return [name for path in ([train] if isinstance(train, str) else train) for name in _names(path, "data.train", annotations)]
+        return [
+            name
+            for path in ([train] if isinstance(train, str) else train)
+            for name in _names(path, "data.train", annotations)
+        ]
     found = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("[!.]*.xml"))
     names = sorted(name for name in found if name not in test)
     if not names:
