@@ -273,3 +273,30 @@ def split_in_each_class(root: Path) -> None:
         for part, n in PARTS:
             for number in range(n):
                 photo(root / name / part / f"{name}_{part}{number}.jpg")
+
+
+@layout
+def love_da(root: Path) -> None:
+    for part, n in (("Train", 4), ("Val", 2)):
+        for place in ("Rural", "Urban"):
+            for number in range(n):
+                photo(root / part / place / "images_png" / f"{part}{place}{number}.png")
+                mask(root / part / place / "masks_png" / f"{part}{place}{number}.png", (0, 1, 2))
+
+
+@layout
+def traffic_signs(root: Path) -> None:
+    names = [f"Train/{number % 3}/{number:05d}.png" for number in range(18)]
+    tests = [f"Test/{number:05d}.png" for number in range(5)]
+    for name in (*names, *tests):
+        photo(root / name)
+    for file, own in (("Train.csv", names), ("Test.csv", tests)):
+        text(root / file, "Width,Height,ClassId,Path", *(f"16,16,{place % 3},{name}" for place, name in enumerate(own)))
+
+
+@layout
+def plant_village(root: Path) -> None:
+    for kind in ("color", "grayscale", "segmented"):
+        for name in ("Apple___scab", "Apple___healthy"):
+            for number in range(5):
+                photo(root / kind / name / f"{number}.JPG")

@@ -91,6 +91,8 @@ CASES: dict[str, tuple[dict[str, int], set[str], dict[str, Any]]] = {
         {"train": 20}, {"Smiling", "Male", "Young"}, {"source": "csv", "label_values": {"-1": False, "1": True}},
     ),
     "cub_200": ({"train": 18}, {"001.Albatross", "002.Cowbird", "003.Wren"}, {"source": "folder", "train": "raw/images"}),
+    "love_da": ({"train": 12}, {"1", "2"}, {"source": "tiles", "train": "raw", "group_level": 0}),
+    "traffic_signs": ({"train": 18, "test": 5}, {"0", "1", "2"}, {"source": "csv", "label_column": "ClassId", "images": "raw"}),
 }  # fmt: skip
 """Images of each split, classes, and settings of each miniature; None: not set."""
 
@@ -119,6 +121,13 @@ DOUBTS = [
     ("cityscapes", False, "masks called '{id}_000019_gtFine_labelIds' are read, not those called"),
     ("split_in_each_class", True, "6 images in 'raw/cat/test', 'raw/dog/test' would be trained on. Move them out"),
     ("tiny_imagenet", False, "raw/val (6 images) is not used"),
+    ("love_da", False, "2 tiles ('Rural', 'Urban') are too few to make folds of"),
+    (
+        "plant_village",
+        False,
+        "the innermost folders are the classes ('color/Apple___healthy', 'color/Apple___scab', 'grayscale/Apple___healthy', "
+        "...), not the first ('color', 'grayscale', 'segmented'); names recur in each of these: data.class_level: -1",
+    ),
 ]
 
 

@@ -150,8 +150,15 @@ def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
 
 
 def leaves_of(paths: Sequence[Sequence[str]], tops: Sequence[str]) -> str:
-    """That the innermost folders are the classes."""
-    return f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
+    """That the innermost folders are the classes, and what else they may be where their names recur in each first one."""
+    why = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
+    names = [sorted(path[-1] for path in paths if path[0] == top) for top in tops]
+    if len(tops) < 2 or any(own != names[0] for own in names):
+        return why
+    return (
+        f"{why}; names recur in each of these: data.class_level: -1 makes one class of each name, and if the first folders hold "
+        f"versions of the same images, name one of them as data.train"
+    )
 
 
 def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:

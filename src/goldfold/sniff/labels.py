@@ -136,6 +136,8 @@ def _are_folders(table: Table, column: str) -> bool:
     assert table.match is not None
     labels = table.values(column)
     pairs = {(labels[row], base(parent(image))) for row, image in table.match.images.items()}
+    if all(label == folder for label, folder in pairs):
+        return False  # folders say no more than the numbers
     return len({label for label, _ in pairs}) == len({folder for _, folder in pairs}) == len(pairs) > 1
 
 

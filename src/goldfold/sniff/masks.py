@@ -73,12 +73,14 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 
 
 def _validation(tree: Tree, pair: Pair, learnt: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
-    """Validation images, in folders beside those of the training images, whose masks are called alike."""
+    """Further folders of training and validation images, whose masks are called alike."""
     if {"train", "val"} <= set(parts) and pair.images != pair.masks and split_of(base(pair.images)) == "train":
         images, masks = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
         learnt = list(filter(None, [_pair(tree, images, masks, pair.suffix)]))
+    seen = set(pair.of)
     for other in learnt:
-        if other.split == "val" and other.images != pair.images and other.suffix == pair.suffix:
+        if other.split in ("train", "val") and other.suffix == pair.suffix and seen.isdisjoint(other.of):
+            seen |= set(other.of)
             yield other
 
 

@@ -17,6 +17,8 @@ from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_pat
 LIKELIHOOD, OF_FEW = 0.9, 0.75
 """Few folders of images and masks side by side, in which no name repeats, are classes or parts rather than tiles."""
 LEAST_TILES = 2
+FEWEST_GROUPS = 3
+"""Fewer tiles, once train/ and val/ are pooled, give no folds worth having."""
 LEAST_PAIRED = 0.3
 """Share of the masks that must have an image."""
 HERE = "."
@@ -189,7 +191,15 @@ def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> N
 
 def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
     """The tile as the group, where it has a mask."""
-    layout.n_groups = len(learnt)
+    sites = {"/".join(part for part in tile.name.split("/") if not split_of(part)) for tile in learnt}
+    if len(sites) < FEWEST_GROUPS:
+        layout.data["group_level"] = Setting(0, f"{count(len(sites), 'tile')}: too few to make folds of")
+        layout.doubt(
+            f"{count(len(sites), 'tile')} ({some(sorted(sites))}) are too few to make folds of, so their images are split over "
+            f"folds: where these overlap or look alike, the score is too good. Remove data.group_level to keep each in one fold."
+        )
+        return
+    layout.n_groups = len(sites)
     largest = max(learnt, key=lambda tile: len(tile.images))
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
     layout.facts["groups"] = f"{count(len(learnt), 'group')}, the tiles; {size}"
