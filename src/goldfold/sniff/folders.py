@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from goldfold.data.files import without_suffix
@@ -11,29 +10,17 @@ from goldfold.data.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 from goldfold.runtime.words import count
 from goldfold.sniff import contents, lists
 from goldfold.sniff.found import Layout, Setting, some
+from goldfold.sniff.levels import Level, folders_of, levels
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
 """What there is to read beside images is likelier to hold the labels."""
-OF_DIGITS = 0.6
-"""Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
-FEWEST_GROUPS = 10
-"""Fewer such folders are views rather than patients."""
 PART = re.compile(
     r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE
 )
 """Name of a folder of some of the images."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """Which folders are the classes, and which are groups."""
-
-    value: int | str
-    why: str
-    group: int | None = None
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
@@ -53,7 +40,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         return  # images_001/, images_002/: pieces of a large archive
     pooled = _pooled(tree, top, splits, start == root)
     roots = [root, splits["val"]] if pooled else [root]
-    for place, level in enumerate(_levels(tree, root, classes)):
+    for place, level in enumerate(levels(tree, root, classes)):
         layout = _layout(tree, top if pooled else root, roots, classes, level)
         layout.likelihood = UNLIKELIER if place else LIKELIHOOD
         _doubt_masks(tree, layout, root, classes)
@@ -97,11 +84,11 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
         layout.data["class_level"] = Setting(level.value, level.why)
         layout.doubt(level.why + ": see data.class_level.")
     if level.group is not None:
-        groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
+        groups = {(root, *folders_of(image, root)[: level.group]) for root, images in own.items() for image in images}
         layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
         layout.n_groups = len(groups)
         of_class = {
-            (_label(image, root, level), *_folders(image, root)[: level.group])
+            (_label(image, root, level), *folders_of(image, root)[: level.group])
             for root, own_images in own.items()
             for image in own_images
         }
@@ -111,93 +98,12 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
     return layout
 
 
-def _folders(image: str, root: str) -> list[str]:
-    """Folders of an image below a root."""
-    return (image.removeprefix(f"{root}/") if root else image).split("/")[:-1]
-
-
 def _label(image: str, root: str, level: Level) -> str:
-    parts = _folders(image, root)
+    parts = folders_of(image, root)
     if level.value == "leaf" or not parts:
         return "/".join(parts)
     level_of = int(level.value)
     return "/".join(parts[:level_of]) if level_of > 0 else parts[level_of]
-
-
-def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
-    """Levels that the classes may be at, the likeliest first."""
-    inner = [folder for name in classes for folder in tree.below(name) if tree.folders[folder].images]
-    paths = [_folders(f"{folder}/x", root) for folder in inner]
-    nested = [path for path in paths if len(path) > 1]
-    if not nested:
-        return [Level("leaf", "one sub-folder per class")]
-    tops, names = sorted({path[0] for path in paths}), [path[-1] for path in nested]
-    first = f"the first folders are the classes ({some(tops)})"
-    if (recurring := _recurring(paths)) is not None:
-        return [recurring, Level("leaf", leaves_of(paths, tops)), Level(1, f"{first}, not the innermost")]
-    if all(split_of(name) or plain(name) in IMAGES for name in names):
-        return [Level(1, f"{first}; those in them part their images")]
-    if _is_mixed(tree, inner):
-        return [Level(1, f"{first}, since some hold images and folders of images")]
-    leaf, above = Level("leaf", leaves_of(paths, tops)), Level(1, f"{first}, not the innermost")
-    numbered = _numbered(paths)
-    if numbered is not None:
-        level, group = numbered
-        classes_of = sorted({"/".join(path[:level]) for path in paths})
-        why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
-        return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
-    return [leaf, above] if len(tops) > 1 else [leaf]
-
-
-def leaves_of(paths: Sequence[Sequence[str]], tops: Sequence[str]) -> str:
-    """That the innermost folders are the classes, and what else they may be where their names recur in each first one."""
-    why = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
-    names = [sorted(path[-1] for path in paths if path[0] == top) for top in tops]
-    if len(tops) < 2 or any(own != names[0] for own in names):
-        return why
-    return (
-        f"{why}; names recur in each of these: data.class_level: -1 makes one class of each name, and if the first folders hold "
-        f"versions of the same images, name one of them as data.train"
-    )
-
-
-def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:
-    """The names of the innermost folders as classes, where they are few and recur in numbered folders: ``8863/0``."""
-    above = {tuple(path[:-1]) for path in paths}
-    found = Counter(path[-1] for path in paths)
-    is_split = any(split_of(name) or plain(name) in IMAGES or is_masks(name) for name in found)
-    if is_split or any(len(path) < 2 for path in paths) or not 2 <= len(found) < len(above):
-        return None
-    if min(found.values()) < len(above) / 2 or not _have_digits([path[0] for path in above]):
-        return None
-    depths = {len(path) for path in paths}
-    group = 1 if len(depths) == 1 and len({path[0] for path in paths}) >= FEWEST_GROUPS else None
-    return Level(
-        -1, f"the innermost folders are the classes by their names ({some(sorted(found))}), which recur", group
-    )
-
-
-def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
-    """Level of the classes and level of groups, where the folders below the classes are numbered; None where they are not."""
-    depth = len(paths[0])
-    if any(len(path) != depth for path in paths):
-        return None
-    level = depth
-    while level > 1 and _have_digits([path[level - 1] for path in {tuple(path[:level]) for path in paths}]):
-        level -= 1
-    if level == depth:
-        return None
-    n_groups = len({tuple(path[: level + 1]) for path in paths})
-    return level, level + 1 if n_groups >= FEWEST_GROUPS else None
-
-
-def _have_digits(names: Sequence[str]) -> bool:
-    return sum(any(map(str.isdigit, name)) for name in names) >= OF_DIGITS * len(names)
-
-
-def _is_mixed(tree: Tree, folders: list[str]) -> bool:
-    """Whether a folder of images has folders of images in it."""
-    return any(tree.children(folder) for folder in folders)
 
 
 def _splits(tree: Tree, top: str) -> dict[str, str]:
