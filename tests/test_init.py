@@ -562,8 +562,10 @@ def test_splits_within_the_folders_of_images_and_masks() -> None:
     assert (found["images"], found["values"]["data"]["train"]) == ({"train": 9}, "raw/images")
     images("images/test", numbered("test", 2))
     found = init()
-    assert found["values"]["data"]["train"] == "raw/images/train"
-    assert (found["images"], found["values"]["data"]["test"]) == ({"train": 6, "test": 2}, "raw/images/test")
+    data = found["values"]["data"]
+    assert data["train"] == ["raw/images/train", "raw/images/val"]
+    assert data["masks"] == ["raw/annotations/train", "raw/annotations/val"]
+    assert (found["images"], data["test"]) == ({"train": 9, "test": 2}, "raw/images/test")
     first_jobs()
 
 
@@ -821,11 +823,11 @@ def test_voc_files_beside_their_images() -> None:
         for name in names:
             voc(folder, name, [("cat", 3, 4, 5, 5)])
     found = init()
-    assert found["images"] == {"train": 8}
-    assert "raw/valid (2 images) is not used" in texts(found)
+    assert found["images"] == {"train": 10}
+    assert found["values"]["data"]["train"] == ["raw/train", "raw/valid"]
     assert found["values"]["models"][0]["params"]["strides"] == [4, 8, 16]
     _, made = first_jobs()
-    assert len(made["train"]) == 8
+    assert len(made["train"]) == 10
 
 
 def test_flawed_xml_is_to_be_put_right() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from goldfold.data.box_forms import CORNERS, refuse_other_form
 from goldfold.data.boxes import to_text
-from goldfold.data.files import images_below, inside, pool_of, without_suffix
+from goldfold.data.files import files_below, images_below, inside, pool_of, without_suffix
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.voc_files import Annotation, parse
 from goldfold.runtime.errors import DataError
@@ -39,8 +39,8 @@ def read(
     Args:
         annotations: folder of ``<name>.xml``.
         images: folder of ``<name>`` with any image suffix.
-        train: lists of names, one a line; without them all of ``annotations`` but the names of ``test``.
-        test: list of names of the test images.
+        train: lists of names, one a line, or folders below ``annotations``; without them all but the names of ``test``.
+        test: list of names of the test images, or a folder of them below ``images``.
         test_answers: folder of the test images' XML; they become the split ``answers`` (id, boxes).
         one_based: whether the files count pixels from 1, so that xmin and ymin lose one.
         groups: CSV with the columns id and group.
@@ -49,7 +49,7 @@ def read(
     Raises:
         DataError: a list or a file is missing or broken, or a name is in both lists.
     """
-    test_names = [] if test is None else _names(test, "data.test")
+    test_names = [] if test is None else _names(test, "data.test", images)
     train_names = _train_names(annotations, train, set(test_names))
     both = sorted(set(train_names) & set(test_names))
     if both:
@@ -72,8 +72,10 @@ def read(
     return tables | ({"notes": pd.DataFrame({"note": notes})} if notes else {})
 
 
-def _names(path: str, key: str) -> list[str]:
-    """Names of an ImageSets list."""
+def _names(path: str, key: str, root: str) -> list[str]:
+    """Names of an ImageSets list, or of the files in a folder below ``root``: XML of training, images of test."""
+    if os.path.isdir(path):
+        return _of_folder(path, key, root)
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
@@ -84,12 +86,27 @@ def _names(path: str, key: str) -> list[str]:
     return names
 
 
+def _of_folder(path: str, key: str, root: str) -> list[str]:
+    above = Path(os.path.relpath(path, root))
+    if above.parts[:1] == ("..",):
+        way = "data.annotations" if key == "data.train" else "data.images"
+        raise DataError(f"{key}: {path} does not lie below {way}, {root}. Set {way} to a folder above both.")
+    found = files_below(Path(path), {".xml"}) if key == "data.train" else images_below(path, key)
+    if not found:
+        raise DataError(f"{key}: no .xml below {path}. Correct the path.")
+    return [(above / name).with_suffix("").as_posix() for name in found]
+
+
 def _train_names(annotations: str, train: str | list[str] | None, test: set[str]) -> list[str]:
     root = Path(annotations)
     if not os.path.isdir(root):
         raise DataError(f"data.annotations: {root} is not a folder. Correct the path.")
     if train is not None:
-        return [name for path in ([train] if isinstance(train, str) else train) for name in _names(path, "data.train")]
+        return [
+            name
+            for path in ([train] if isinstance(train, str) else train)
+            for name in _names(path, "data.train", annotations)
+        ]
     found = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("[!.]*.xml"))
     names = sorted(name for name in found if name not in test)
     if not names:
