@@ -259,6 +259,11 @@ def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Job
     states.rerun(jobs)
 
 
+def test_pseudo_labels_do_not_wait_for_a_model_of_weight_0(states: States) -> None:
+    states.config(models=edited(WIDE, train={"lr": 0.02}), ensemble={"weights": {"wide": 0}})
+    states.rerun(labels(0), "results/tiny/pseudo/round1/fold0.csv")
+
+
 # --- files that were deleted
 
 

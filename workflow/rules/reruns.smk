@@ -144,7 +144,7 @@ def out_of_date(stage, place, time):
         record = f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json"
         takes = [
             ("predict", (name, str(int(number) - 1), fold, str(other)))
-            for name in MODELS
+            for name in CONFIG.teachers
             for other in CONFIG.seeds
         ]
     else:
