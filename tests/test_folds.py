@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from goldfold.data import sources
 from goldfold.data.scored import scored
 from goldfold.data.splits import SPLITTERS, split, training
-from goldfold.data.splits.checks import deviations, read_summary, worst
+from goldfold.data.splits.checks import deviations, read_summary, shares, worst
 from goldfold.data.splits.even import evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.data.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
@@ -127,17 +127,18 @@ def measured(held: np.ndarray, even: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "amounts",
-    [skewed(400, 6), skewed(400, 6)[:, -1:], rare_labels(600, None), rare_labels(900, 250), skewed(40, 3)],
-    ids=["groups", "sizes", "labels", "groups and labels", "few groups"],
+    [skewed(400, 6), skewed(400, 6)[:, -1:], rare_labels(600, None), rare_labels(900, 250), skewed(40, 3), skewed(20, 2)],
+    ids=["groups", "sizes", "labels", "groups and labels", "few groups", "very few groups"],
 )
 def test_folds_are_as_even_as_the_best_of_10_000_random_seeds(amounts: np.ndarray) -> None:
     started = time.process_time()
     found = evened(amounts, stratified_units(amounts, 5, 0), 5, 0)
     assert time.process_time() - started < 2, "a second or so, on a busy machine too"
-    held = np.stack([amounts[found == fold].sum(axis=0) for fold in range(5)])[None]
-    ours, random = measured(held, amounts.sum(axis=0) / 5), best_of_random(amounts, 5)
-    for name, values in ours.items():
+    held = np.stack([amounts[found == fold].sum(axis=0) for fold in range(5)])
+    even, random = amounts.sum(axis=0) / 5, best_of_random(amounts, 5)
+    for name, values in measured(held[None], even).items():
         assert values[0] <= random[name] + 1e-6, name
+    assert abs(worst(shares(pd.DataFrame(held)))[2]) <= random["worst"] + 1e-6, "which is what is reported"
 
 
 def test_the_search_is_the_same_for_the_same_seed_and_leaves_even_folds_alone() -> None:

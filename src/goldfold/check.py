@@ -146,7 +146,7 @@ def as_text(found: Check) -> str:
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     far = found.furthest
     lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
-    unit = find(str(found.task)).unit
+    unit = find(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))
     lines.append(f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even")
     if found.groups:
         lines.append(f"groups: {groups_in_words(found.groups)}")

@@ -51,7 +51,7 @@ SPREAD_FEW = "spread_few"
 """Policy of images that hold several classes, where the config names none."""
 SLACK = 2.5
 """Images by which folds of labels may be off after copies were reunited before others move too."""
-LOST = 0.02
+LOST = 0.01
 """By how much more uneven folds may be after copies were reunited before others move too."""
 
 

@@ -7,6 +7,8 @@ Matrix = NDArray[np.float64]
 Folds = NDArray[np.int64]
 SIZE_WEIGHT = 3.0
 """Weight of the number of images beside that of a class."""
+REST_WEIGHT = 0.01
+"""Weight of all else beside what is furthest off: it decides between splits alike in that."""
 MOST_UNITS = 3000
 """Units that are tried at a time; of more, those are drawn that hold the rare classes, and others by chance."""
 TRIED = 40
@@ -31,7 +33,7 @@ def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix, part: fl
 
 
 def unevenness(amounts: Matrix, folds: Folds, n_folds: int) -> float:
-    """How far folds are from even: what is furthest off, the range of the sizes and the root of the mean square of all.
+    """How far folds are from even: by what is furthest off, then the range of the sizes and the root mean square of all.
 
     A class, or the size, is off by how much more or less of it the fold has than an even share, as a part of that share:
     the deviation that is reported, see `goldfold.data.splits.checks.shares`. 0 is even.
@@ -50,7 +52,8 @@ def _unevenness(parts: Matrix) -> Matrix:
         parts: (splits, folds, columns), what the folds have in even shares.
     """
     sizes, off = parts[..., -1], np.abs(parts - 1)
-    return off.max(axis=(1, 2)) + np.ptp(sizes, axis=1) + np.sqrt((off**2).mean(axis=(1, 2)))
+    rest = np.ptp(sizes, axis=1) + np.sqrt((off**2).mean(axis=(1, 2)))
+    return off.max(axis=(1, 2)) + REST_WEIGHT * rest
 
 
 def evened(
