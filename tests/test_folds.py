@@ -675,6 +675,22 @@ def test_a_class_of_one_group_may_be_learnt_from_alone() -> None:
     assert kept[30:].tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize("columns", [
+    {"fold": [str(number % 3) for number in range(30)] + ["2"] * 3},
+    {"order": [str(number) for number in range(33)]},
+    {"train_only": ["0"] * 30 + ["1"] * 3},
+])  # fmt: skip
+def test_a_class_that_order_given_folds_or_marks_leave_in_one_part_is_let_through_by_policy(columns: Any) -> None:
+    table, _ = tailed(**columns)
+    amounts = pd.DataFrame({"cat": [1] * 30 + [0] * 3, "owl": [0] * 30 + [1] * 3})
+    splitter = {"fold": "predefined", "order": "ordered_blocks"}.get(next(iter(columns)), "stratified")
+    with pytest.raises(DataError, match=r"class 'owl'.* folds\.rare_classes"):
+        split(table, amounts, splitter, 3, 0)
+    assert split(table, amounts, splitter, 3, 0, rare_classes="train_only")[30:].tolist() == [-1] * 3
+    spread = split(table, amounts, splitter, 3, 0, rare_classes="spread")
+    assert len(set(spread[30:])) == 1, "as the user has them"
+
+
 def test_objects_of_a_rare_class_take_their_image_out_of_validation() -> None:
     table = pd.DataFrame({"id": [f"i{number:02d}" for number in range(20)]})
     amounts = pd.DataFrame({"cell": np.arange(20) % 4 + 1, "rare": [3, *[0] * 19]})

@@ -52,7 +52,8 @@ def check(
         n = count(len(unscored), "such class", "such classes")
         raise DataError(
             f"class {unscored[0]!r} is in no validation part: all its images are train_only or come first in the order, so "
-            f"it would be predicted and never scored ({n}). Merge or remove it, or let some of its images be validated."
+            f"it would be predicted and never scored ({n}). Merge or remove it, let some of its images be validated, or "
+            f"set folds.rare_classes."
         )
 
 
