@@ -221,18 +221,14 @@ def bring_up_to_date():
         keeping.put_back(RESULTS)  # of a run that was killed
     known = records.read_all(RESULTS)
     dates.settle(known)
-    for (library, old, new), count in records.changed_versions(
-        known, INSTALLED
-    ).items():
-        fate = "made anew" if CONFIG.strict_versions else "kept"
-        logger.warning(
-            f"{library} {old} -> {new}: {count} results were made with the old version and are {fate}"
-            + (
-                ""
-                if CONFIG.strict_versions
-                else "; --config strict_versions=true makes them anew"
-            )
+    for (library, old, new), n in records.changed_versions(known, INSTALLED).items():
+        fate = (
+            "made again"
+            if CONFIG.strict_versions
+            else "kept; --config strict_versions=true makes them again"
         )
+        results = count(n, "result of the old version is", "results of the old version are")
+        logger.warning(f"{library} {old} -> {new}: {results} {fate}")
 
 
 @cache
