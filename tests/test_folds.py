@@ -127,7 +127,14 @@ def measured(held: np.ndarray, even: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "amounts",
-    [skewed(400, 6), skewed(400, 6)[:, -1:], rare_labels(600, None), rare_labels(900, 250), skewed(40, 3), skewed(20, 2)],
+    [
+        skewed(400, 6),
+        skewed(400, 6)[:, -1:],
+        rare_labels(600, None),
+        rare_labels(900, 250),
+        skewed(40, 3),
+        skewed(20, 2),
+    ],
     ids=["groups", "sizes", "labels", "groups and labels", "few groups", "very few groups"],
 )
 def test_folds_are_as_even_as_the_best_of_10_000_random_seeds(amounts: np.ndarray) -> None:

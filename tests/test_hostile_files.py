@@ -330,7 +330,11 @@ def test_numbers_of_boxes_are_written_in_plain_digits(number: str) -> None:
 def test_an_id_of_digits_that_are_no_number_stays_text(id: str) -> None:
     picture("img/a.png")
     note = {"image_id": id, "category_id": 1, "bbox": [0, 0, 1, 1]}
-    content = {"images": [{"id": id, "file_name": "a.png"}], "categories": [{"id": 1, "name": "x"}], "annotations": [note]}
+    content = {
+        "images": [{"id": id, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "x"}],
+        "annotations": [note],
+    }
     Path("a.json").write_text(json.dumps(content))
     assert sources.read("coco", train="a.json", images="img")["train"]["coco_id"].tolist() == [id]
 

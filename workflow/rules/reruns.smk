@@ -227,7 +227,9 @@ def bring_up_to_date():
             if CONFIG.strict_versions
             else "kept; --config strict_versions=true makes them again"
         )
-        results = count(n, "result of the old version is", "results of the old version are")
+        results = count(
+            n, "result of the old version is", "results of the old version are"
+        )
         logger.warning(f"{library} {old} -> {new}: {results} {fate}")
 
 

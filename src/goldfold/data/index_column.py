@@ -8,8 +8,9 @@ from goldfold.runtime.numbers import number_of
 UNNAMED = re.compile(r"|unnamed[:_ ]{1,3}\d+.*|column \d+|\.\.\.\d+|__index_level_\d+__", re.ASCII | re.IGNORECASE)
 """Names of a column without one: in the file, as pandas, R's readr and Arrow call it, and `goldfold.data.reading`."""
 NUMBERING = frozenset(
-    "index level_0 row row_number rownames row_names row_id rowid row_nr rn obs x x.1 v1 #".split()  # x, v1: R's
-)
+    {"index", "level_0", "row", "row_number", "rownames", "row_names", "row_id", "rowid", "row_nr", "rn", "obs", "#"}
+) | {"x", "x.1", "v1"}
+"""Names of columns that may number the rows; the last three are R's for one without a name."""
 WHOLE = re.compile(r"\d+(\.0)?", re.ASCII)
 
 

@@ -155,9 +155,7 @@ def _written(node: yaml.Node) -> str:
 def _refuse_mark(node: yaml.Node) -> None:
     """Refuse a plain ``=`` or ``<<``, which stand for something else in YAML 1.1, as a value or in a list."""
     if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":value", ":merge")):
-        raise ConstructorError(
-            None, None, f"{_written(node)} is a mark of YAML: put it in quotes", node.start_mark
-        )
+        raise ConstructorError(None, None, f"{_written(node)} is a mark of YAML: put it in quotes", node.start_mark)
 
 
 def _refuse_odd_number(node: yaml.Node) -> None:

@@ -76,9 +76,9 @@ def split(
         known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
         gap: see `training`.
         tolerance: see `check_tolerance`; None accepts any.
-        rare_classes: what to do with the classes of `rare`, and of those `in_one_part`: ``fail``; ``train_only``, their images are learnt from and
-            never validated; ``spread``, their images are shared out as far as they go; `SPREAD_FEW`, so are those of classes
-            with too few images, and one that is all in one group fails.
+        rare_classes: what to do with the classes of `rare`, and of those `in_one_part`: ``fail``; ``train_only``, their
+            images are learnt from and never validated; ``spread``, their images are shared out as far as they go;
+            `SPREAD_FEW`, so are those of classes with too few images, and one that is all in one group fails.
 
     Raises:
         DataError: the data cannot be split so.

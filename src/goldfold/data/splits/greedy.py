@@ -15,7 +15,10 @@ def stratified_units(counts: NDArray[np.float64], n_folds: int, seed: int) -> ND
     counts = np.ascontiguousarray(counts[shuffled][:, counts.sum(axis=0) > 0])  # sums depend on the layout
     totals, held = counts.sum(axis=0), np.zeros((n_folds, counts.shape[1]))
     samples, folds = np.zeros(n_folds), np.empty(len(counts), dtype=np.int64)
-    parts, tried = np.zeros_like(held), np.empty((n_folds, *held.shape))  # shares; the same by the fold that takes the unit
+    parts, tried = (
+        np.zeros_like(held),
+        np.empty((n_folds, *held.shape)),
+    )  # shares; the same by the fold that takes the unit
     of_taker = tried.reshape(-1, held.shape[1])[:: n_folds + 1]
     for unit in np.argsort(-np.std(counts, axis=1), kind="stable"):
         tried[:] = parts
