@@ -49,7 +49,7 @@ def test_data_that_can_be_run_are_counted(capsys: pytest.CaptureFixture[str]) ->
     write()
     status, said = run(capsys)
     assert status == 0
-    for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 to 12 images", "  cat: 12 (6, 6 by fold)",
+    for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 images each", "  cat: 12 (6, 6 by fold)",
                  "left out: 0 images", "doubts: none"):  # fmt: skip
         assert line in said.splitlines()
     assert not Path("results").exists()

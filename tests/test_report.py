@@ -194,7 +194,7 @@ def test_metric_where_smaller_is_better(build: Build) -> None:
 
 def test_groups_are_named_as_what_is_resampled(build: Build) -> None:
     text = words(page_of(build(groups=True)))
-    holds(text, "Drawing 6 groups anew", "Whole groups are drawn", "6 groups, none of which")
+    holds(text, "Resampling these 6 groups with replacement", "Whole groups are drawn", "6 groups, none of which")
 
 
 def test_two_hundred_classes(build: Build) -> None:

@@ -200,3 +200,10 @@ def test_names_that_a_spreadsheet_would_evaluate_are_a_doubt() -> None:
         "3 names of the submission (ids of test images, classes) begin like a formula, first '=1+1'"
     )
     assert not list(about_formulas(["a", "-1", "+2.5"]))
+
+
+def test_a_training_of_one_epoch_is_seen_in_its_curve() -> None:
+    history = pd.DataFrame({"epoch": [0], "accuracy": [0.5], "train_loss": [1.0]})
+    one = learning_curves("a", [(0, history)], "accuracy").svg
+    two = learning_curves("a", [(0, pd.concat([history, history.assign(epoch=1)]))], "accuracy").svg
+    assert (one.count("<use") > two.count("<use")) or "marker" in one

@@ -134,14 +134,14 @@ def as_text(found: Check) -> str:
     """What was found in words."""
     from goldfold.data import quarantine
     from goldfold.data.roi import counts as roi
-    from goldfold.data.splits.groups import groups_in_words
+    from goldfold.data.splits.groups import groups_in_words, in_range
     from goldfold.tasks import find
 
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
-    lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
+    lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     far = found.furthest

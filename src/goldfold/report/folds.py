@@ -3,7 +3,7 @@
 import pandas as pd
 
 from goldfold.data.splits.checks import shares, worst
-from goldfold.data.splits.groups import groups_in_words, in_words, sizes_of
+from goldfold.data.splits.groups import groups_in_words, in_range, in_words, sizes_of
 from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.report.figures import MOST_ROWS, WIDTH_PX
@@ -35,7 +35,7 @@ def blocks(results: Results) -> list[Block]:
         f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
         f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
         f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.task.unit} where "
-        f"{amounts[name].mean():,.1f} would be even. Folds have {sizes.min():,} to {sizes.max():,} images."
+        f"{amounts[name].mean():,.1f} would be even. Folds have {in_range(sizes.tolist())}."
     )
     if found := sizes_of(results.tables["train"]):
         text += f" Groups: {groups_in_words(found)}."
