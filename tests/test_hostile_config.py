@@ -97,7 +97,12 @@ def test_where_an_open_quote_begins_is_said() -> None:
         ("report: {title: 2024-01-02}", "report.title = 2024-01-02: {} a date: {}"),
         ("metric: 12", "metric = 12: {} a number: {}"),
         ("data: {source: digits, classes: [~]}", "data.classes[0] = None: {} nothing (as null and ~): {}"),
-        ("no: 1", "config: key False is no text; put it in quotes"),
+        ("no: 1", "config: key False is no text; YAML reads it as true or false (as yes, no, on and off): put it in quotes"),
+        (
+            "ensemble: {weights: {2024-01-02: 1}}",
+            "ensemble.weights: key 2024-01-02 is no text; YAML reads it as a date: put it in quotes",
+        ),
+        ("data: {source: digits, classes: [+, =]}", ": '=' is a mark of YAML: put it in quotes"),
         ('report: {title: "a\\0"}', "report.title = 'a\\x00': holds a NUL character; remove it"),
         ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, no character; correct it"),
     ],

@@ -367,6 +367,30 @@ def test_a_class_of_thousands_of_digits_is_no_class() -> None:
         read_yolo("1" * 5000 + " 0.5 0.5 0.5 0.5\n")
 
 
+@pytest.mark.parametrize("number", ["0.5_0", "\uff10.5", "0x1", "\u0661"])
+def test_numbers_of_boxes_are_written_in_plain_digits(number: str) -> None:
+    with pytest.raises(DataError, match=r"line 1 has .*, not a number"):
+        read_yolo(f"0 0.5 0.5 {number} 0.5\n")
+    box = f"<xmin>{number}</xmin><ymin>0</ymin><xmax>2</xmax><ymax>2</ymax>"
+    Path("ann").mkdir()
+    Path("ann/a.xml").write_text(f"<annotation><object><name>x</name><bndbox>{box}</bndbox></object></annotation>")
+    with pytest.raises(DataError, match=r"the <xmin> .*, not a number"):
+        sources.read("voc", annotations="ann", images="img")
+
+
+@pytest.mark.parametrize("id", ["\u00b2", "\u0661", "9" * 5000])
+def test_an_id_of_digits_that_are_no_number_stays_text(id: str) -> None:
+    picture("img/a.png")
+    note = {"image_id": id, "category_id": 1, "bbox": [0, 0, 1, 1]}
+    content = {
+        "images": [{"id": id, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "x"}],
+        "annotations": [note],
+    }
+    Path("a.json").write_text(json.dumps(content))
+    assert sources.read("coco", train="a.json", images="img")["train"]["coco_id"].tolist() == [id]
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

@@ -41,7 +41,7 @@ WITHIN = {
     "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
 }
 ACROSS = {
-    "report": "the score on such test images says what was learnt by heart (data.duplicates_across: drop_train leaves the "
+    "report": "the score on such test images measures memorisation (data.duplicates_across: drop_train leaves the "
     "training images out)",
     "drop_train": "the training images are left out",
 }

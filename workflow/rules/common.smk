@@ -108,12 +108,12 @@ def pseudo_file(wildcards):
 
 
 def round_before(source):
-    """Input function: what the models of the round before, of the same fold, say of a split."""
+    """Input function: what the teachers of the round before, of the same fold, say of a split."""
 
     def get(wildcards):
         return expand(
             f"{RESULTS}/predict/{RUN}/{source}.npz",
-            model=sorted(MODELS),
+            model=CONFIG.teachers,
             round=int(wildcards.round) - 1,
             fold=wildcards.fold,
             seed=CONFIG.seeds,

@@ -145,7 +145,7 @@ def out_of_date(stage, place, time):
         record = f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json"
         takes = [
             ("predict", (name, str(int(number) - 1), fold, str(other)))
-            for name in MODELS
+            for name in CONFIG.teachers
             for other in CONFIG.seeds
         ]
     else:
@@ -222,18 +222,16 @@ def bring_up_to_date():
         keeping.put_back(RESULTS)  # of a run that was killed
     known = records.read_all(RESULTS)
     dates.settle(known)
-    for (library, old, new), count in records.changed_versions(
-        known, INSTALLED
-    ).items():
-        fate = "made anew" if CONFIG.strict_versions else "kept"
-        logger.warning(
-            f"{library} {old} -> {new}: {count} results were made with the old version and are {fate}"
-            + (
-                ""
-                if CONFIG.strict_versions
-                else "; --config strict_versions=true makes them anew"
-            )
+    for (library, old, new), n in records.changed_versions(known, INSTALLED).items():
+        fate = (
+            "made again"
+            if CONFIG.strict_versions
+            else "kept; --config strict_versions=true makes them again"
         )
+        results = count(
+            n, "result of the old version is", "results of the old version are"
+        )
+        logger.warning(f"{library} {old} -> {new}: {results} {fate}")
 
 
 @cache

@@ -86,6 +86,7 @@ class PlainLoader(Bounded, yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Value of a node."""
+        _refuse_mark(node)
         _refuse_odd_number(node)
         if node.tag not in self.yaml_constructors:
             own = node.tag.rpartition(":")[2]
@@ -169,6 +170,12 @@ def _children(node: Any) -> list[yaml.Node]:
 
 def _written(node: yaml.Node) -> str:
     return shown(node.value) if isinstance(node, yaml.ScalarNode) else "this value"
+
+
+def _refuse_mark(node: yaml.Node) -> None:
+    """Refuse a plain ``=`` or ``<<``, which stand for something else in YAML 1.1, as a value or in a list."""
+    if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":value", ":merge")):
+        raise ConstructorError(None, None, f"{_written(node)} is a mark of YAML: put it in quotes", node.start_mark)
 
 
 def _refuse_odd_number(node: yaml.Node) -> None:
