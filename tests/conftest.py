@@ -16,6 +16,7 @@ import torch
 from hypothesis import settings
 
 from goldfold.config import parse, slices
+from goldfold.runtime import contents
 
 torch.set_num_threads(1)
 settings.register_profile("goldfold", deadline=None, max_examples=40, derandomize=True)
@@ -71,6 +72,7 @@ def tiny_run(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder is empty, so that no test leaves .goldfold/ or results/ in the checkout."""
     monkeypatch.chdir(tmp_path)
+    contents.memory.cache_clear()  # of the folder of the test before
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from goldfold import cli
-from goldfold.runtime.files import read_json
+from goldfold.runtime.files import read_json, sealed, write_json
 from test_reruns import EVERY_RUN, LATE, caches, planned, ran, runs
 from test_workflow import TINY, snakemake, write_config
 
@@ -118,7 +118,7 @@ def test_a_file_that_was_put_back_from_another_run_makes_what_was_made_from_it_s
     record["outputs"][name] = read_json(run / RESULTS / "train/slim/round1/fold1/seed0/run.json")["outputs"][
         name.replace("fold0", "fold1")
     ]
-    (place / "run.json").write_text(json.dumps(record))
+    write_json(place / "run.json", sealed(record))
     date([model, place / "run.json"], -86400 * 300)
     assert planned(run, code) - {"cache 12x12-squash/train-0"} >= runs("predict", "slim", [1], [0]) | LATE
 
@@ -129,7 +129,7 @@ def test_the_order_of_models_means_nothing(run: Path, code: Path) -> None:
 
 
 def test_pseudo_label_sources_are_part_of_the_recipe(run: Path) -> None:
-    (recipe,) = (run / ".goldfold/recipes" / RESULTS / "pseudo/round1").glob("fold0.run.*.json")
+    (recipe,) = (run / ".goldfold/recipes" / RESULTS / "pseudo/round1").glob("fold0.run/*.json")
     assert read_json(recipe)["data"]["sources"] == ["test"]
 
 
@@ -144,7 +144,7 @@ def test_a_test_set_that_comes_later_waits_for_its_images(run: Path, code: Path)
         record = read_json(path)
         test = str(path.with_name("test.npz").relative_to(run))
         del record["outputs"][test]
-        path.write_text(json.dumps(record))
+        write_json(path, sealed(record))
         path.with_name("test.npz").unlink()
     shutil.rmtree(run / RESULTS / "cache")
     assert planned(run, code) >= runs("predict", rounds=[0]) | caches(runs("predict", rounds=[0]))

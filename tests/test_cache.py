@@ -284,6 +284,28 @@ def test_what_another_job_began_is_dropped(what: str, decoded: list[str]) -> Non
     assert bytes_of("c") == bytes_of("anew")
 
 
+def flip(path: str, place: int) -> None:
+    data = bytearray(Path(path).read_bytes())
+    data[place] ^= 2
+    Path(path).write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "progress.json"])
+@pytest.mark.parametrize("store", STORES)
+def test_rows_that_changed_since_they_were_saved_are_made_again(store: str, name: str, decoded: list[str]) -> None:
+    table = pictures()
+    job = Contents(table.assign(path=[*table["path"][:-1], "absent.png"]), 3, store)
+    with pytest.raises(DataError, match=r"absent\.png"):
+        build_piece(job, SMALL, Path("c"), Path("work"), save_seconds=0)
+    Path("absent.png").write_bytes(Path(table["path"][N - 1]).read_bytes())
+    path = f"work/{SMALL.name}/{name}"
+    place = Path(path).read_text().index('"rows": ') + 8 if name == "progress.json" else 150
+    flip(path, place)
+    assert build_piece(job, SMALL, Path("c"), Path("work")) == {"decoded": N, "taken_over": 0}
+    build_piece(job, SMALL, Path("whole"), Path("other"))
+    assert bytes_of("c") == bytes_of("whole")
+
+
 # --- how large it is
 
 

@@ -49,7 +49,7 @@ def test_data_that_can_be_run_are_counted(capsys: pytest.CaptureFixture[str]) ->
     write()
     status, said = run(capsys)
     assert status == 0
-    for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 to 12 images", "  cat: 12 (6, 6 by fold)",
+    for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 images each", "  cat: 12 (6, 6 by fold)",
                  "left out: 0 images", "doubts: none"):  # fmt: skip
         assert line in said.splitlines()
     assert not Path("results").exists()
@@ -95,7 +95,7 @@ def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     said = run(capsys)[1]
     assert "  1 class has fewer than 10 examples, the smallest 'dog' with 3" in said
     assert "furthest from its even share: class 'dog' in fold 0, -33.3%" in said.splitlines()
-    assert "  it validates 1 images of it; 1.5 would be even for its number of images" in said.splitlines()
+    assert "  it validates 1 image of it; 1.5 would be even" in said.splitlines()
     assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (f1_macro)" in said
 
 

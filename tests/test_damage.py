@@ -12,7 +12,7 @@ import pytest
 
 from goldfold.runtime import contents, dates, keeping, recipes, records, run_lock, status
 from goldfold.runtime.errors import DataError, GoldfoldError
-from goldfold.runtime.files import refuse_unwritable, write_json
+from goldfold.runtime.files import refuse_unwritable, sealed, write_json
 from goldfold.runtime.snakemake_log import Quiet
 from goldfold.verify import verify
 
@@ -127,7 +127,31 @@ def test_a_record_that_does_not_know_all_of_its_job_is_none(train: str) -> None:
     rewritten(lambda value: value["outputs"].pop(MODEL))(train)
     assert recipes.state(train, RECIPE).is_fresh
     assert not recipes.state(train, RECIPE, expected=[MODEL, train]).is_fresh
-    assert os.stat(recipes.keep(train, RECIPE, expected=[MODEL])).st_mtime_ns > os.stat(train).st_mtime_ns
+    found = recipes.state(train, RECIPE, expected=[MODEL, train])
+    assert os.stat(recipes.keep(train, RECIPE, found)).st_mtime_ns > os.stat(train).st_mtime_ns
+
+
+def test_a_record_in_which_any_fact_was_changed_is_none(train: str) -> None:
+    write_json(
+        train, sealed({**records.read_all(ROOT)[train], "parameters": 1000, "final": {"loss": math.nan, 2: (1.5,)}})
+    )
+    written = json.loads(Path(train).read_text())
+    Path(train).write_text(json.dumps(dict(reversed(written.items()))))  # layout and order mean nothing
+    assert not is_stale(train)
+    for key, value in {"parameters": 1001, "final": {}, "seconds": 2.0, "digest": "0"}.items():
+        Path(train).write_text(json.dumps({**written, key: value}))
+        os.utime(train, ns=(0, dates.latest([train]) + 10**9))  # a process reads each record once
+        assert is_stale(train)
+        with pytest.raises(DataError, match=r"run\.json is no record that can be read\. Run the same command again"):
+            records.input_digests([train])
+        assert [str(finding) for finding in verify(ROOT)[1]] == [
+            f"changed  {train}  cannot be read as a record: empty, torn or edited"
+        ]
+
+
+def test_each_recipe_has_a_folder_that_no_other_job_writes_into() -> None:
+    names = [f"{ROOT}/{name}run.json" for name in ("folds/", "submission.", "pseudo/fold0.", "pseudo/fold1.")]
+    assert len({Path(recipes.keep(name, RECIPE)).parent for name in names}) == 4
 
 
 def test_a_pipe_in_the_place_of_an_output_is_damage_and_never_opened(train: str) -> None:
@@ -328,7 +352,7 @@ def test_entries_of_killed_jobs_go_when_the_next_run_begins() -> None:
 def test_a_run_between_two_jobs_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from goldfold import cli
 
-    monkeypatch.delenv(run_lock.VARIABLE, raising=False)
+    monkeypatch.setenv(run_lock.VARIABLE, "")  # which the lock sets, and no later test should see
     monkeypatch.setattr(run_lock, "_kept", [])
     run_lock.take(ROOT)
     cli.main(["status"])

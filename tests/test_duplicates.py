@@ -13,7 +13,7 @@ from goldfold.data import duplicates, hamming
 from goldfold.data.boxes import to_text
 from goldfold.data.duplicates import find
 from goldfold.data.hamming import near_pairs
-from goldfold.data.perceptual import FLAT, perceptual_hash, signature
+from goldfold.data.perceptual import FLAT, signature
 from goldfold.data.target_maps import boxes_map, differ, mask_map
 from goldfold.data.together import components
 from goldfold.runtime.errors import DataError
@@ -58,8 +58,8 @@ def test_groups_are_chains_numbered_by_first_appearance() -> None:
 def test_flat_dark_and_tiny_images_have_no_hash_of_their_own() -> None:
     dark = np.random.default_rng(0).integers(0, 4, (64, 64, 1), dtype=np.uint8)
     for image in (np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 1), 255, np.uint8), dark, scene(1, (8, 8))):
-        assert perceptual_hash(image) == FLAT
-    assert perceptual_hash(scene(1)) != FLAT
+        assert signature(image).hash == FLAT
+    assert signature(scene(1)).hash != FLAT
 
 
 def test_flat_images_match_by_bytes_alone() -> None:

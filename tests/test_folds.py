@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from goldfold.data import sources
 from goldfold.data.scored import scored
 from goldfold.data.splits import SPLITTERS, split, training
-from goldfold.data.splits.checks import deviations, read_summary, worst
+from goldfold.data.splits.checks import deviations, read_summary, shares, worst
 from goldfold.data.splits.even import evened, unevenness
 from goldfold.data.splits.greedy import stratified_units
 from goldfold.data.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
@@ -127,17 +127,25 @@ def measured(held: np.ndarray, even: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "amounts",
-    [skewed(400, 6), skewed(400, 6)[:, -1:], rare_labels(600, None), rare_labels(900, 250), skewed(40, 3)],
-    ids=["groups", "sizes", "labels", "groups and labels", "few groups"],
+    [
+        skewed(400, 6),
+        skewed(400, 6)[:, -1:],
+        rare_labels(600, None),
+        rare_labels(900, 250),
+        skewed(40, 3),
+        skewed(20, 2),
+    ],
+    ids=["groups", "sizes", "labels", "groups and labels", "few groups", "very few groups"],
 )
 def test_folds_are_as_even_as_the_best_of_10_000_random_seeds(amounts: np.ndarray) -> None:
     started = time.process_time()
     found = evened(amounts, stratified_units(amounts, 5, 0), 5, 0)
     assert time.process_time() - started < 2, "a second or so, on a busy machine too"
-    held = np.stack([amounts[found == fold].sum(axis=0) for fold in range(5)])[None]
-    ours, random = measured(held, amounts.sum(axis=0) / 5), best_of_random(amounts, 5)
-    for name, values in ours.items():
+    held = np.stack([amounts[found == fold].sum(axis=0) for fold in range(5)])
+    even, random = amounts.sum(axis=0) / 5, best_of_random(amounts, 5)
+    for name, values in measured(held[None], even).items():
         assert values[0] <= random[name] + 1e-6, name
+    assert abs(worst(shares(pd.DataFrame(held)))[2]) <= random["worst"] + 1e-6, "which is what is reported"
 
 
 def test_the_search_is_the_same_for_the_same_seed_and_leaves_even_folds_alone() -> None:
@@ -672,6 +680,22 @@ def test_a_class_of_one_group_may_be_learnt_from_alone() -> None:
     table, amounts = tailed(group=[f"g{number // 3}" for number in range(30)] + ["h", "i", "i"])
     kept = split(table, amounts, "stratified_group", 2, 0, rare_classes="train_only")
     assert kept[30:].tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("columns", [
+    {"fold": [str(number % 3) for number in range(30)] + ["2"] * 3},
+    {"order": [str(number) for number in range(33)]},
+    {"train_only": ["0"] * 30 + ["1"] * 3},
+])  # fmt: skip
+def test_a_class_that_order_given_folds_or_marks_leave_in_one_part_is_let_through_by_policy(columns: Any) -> None:
+    table, _ = tailed(**columns)
+    amounts = pd.DataFrame({"cat": [1] * 30 + [0] * 3, "owl": [0] * 30 + [1] * 3})
+    splitter = {"fold": "predefined", "order": "ordered_blocks"}.get(next(iter(columns)), "stratified")
+    with pytest.raises(DataError, match=r"class 'owl'.* folds\.rare_classes"):
+        split(table, amounts, splitter, 3, 0)
+    assert split(table, amounts, splitter, 3, 0, rare_classes="train_only")[30:].tolist() == [-1] * 3
+    spread = split(table, amounts, splitter, 3, 0, rare_classes="spread")
+    assert len(set(spread[30:])) == 1, "as the user has them"
 
 
 def test_objects_of_a_rare_class_take_their_image_out_of_validation() -> None:

@@ -5,13 +5,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from goldfold import cli
 from goldfold.config import load, merged, parse
+from goldfold.config.base import Unique
 from goldfold.runtime.config_files import refuse_unreadable
-from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, shortened, shown
+from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, Stopped, as_error, shortened, shown
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 MODEL = "{name: a, network: small_resnet, image_size_px: 8}"
@@ -64,6 +67,29 @@ def test_what_yaml_makes_of_a_text_is_told_with_its_line(added: str, said: str) 
     assert len(text) < 400
 
 
+SIGNS = ["=", "<<", "@a", "`a", "*a", "*", "&a", "&", "&a b", "%a", "!a", "!!a", "! a", "- a", "|a", ">a", ",", ":", "? a", "{a",
+         "[a", "'a", '"a', '"a" b', "a: b", "~"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIGNS)
+@pytest.mark.parametrize(
+    "where", ["data: {{source: digits, classes: [{}, b]}}", "models: [{{name: {}, image_size_px: 8}}]"]
+)
+def test_a_name_of_signs_is_to_be_put_in_quotes(name: str, where: str) -> None:
+    """Both where it breaks the text and where it would be read as something else."""
+    kept = [line for line in BASE.splitlines() if line.split(":")[0] != where.split(":")[0]]
+    text = error_of("\n".join([*kept, where.format(name)]) + "\n")
+    assert text.endswith("put it in quotes"), text
+    assert re.search(r"line \d|classes\[0\]|models", text), text
+
+
+def test_where_an_open_quote_begins_is_said() -> None:
+    assert (
+        "line 6: while scanning a quoted scalar found unexpected end of stream; it begins in line 4; if it is"
+        in error_of(f"{BASE}report: {{title: 'a}}\nseeds: [1]\n")
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "said"),
     [
@@ -71,7 +97,12 @@ def test_what_yaml_makes_of_a_text_is_told_with_its_line(added: str, said: str) 
         ("report: {title: 2024-01-02}", "report.title = 2024-01-02: {} a date: {}"),
         ("metric: 12", "metric = 12: {} a number: {}"),
         ("data: {source: digits, classes: [~]}", "data.classes[0] = None: {} nothing (as null and ~): {}"),
-        ("no: 1", "config: key False is no text; put it in quotes"),
+        ("no: 1", "config: key False is no text; YAML reads it as true or false (as yes, no, on and off): put it in quotes"),
+        (
+            "ensemble: {weights: {2024-01-02: 1}}",
+            "ensemble.weights: key 2024-01-02 is no text; YAML reads it as a date: put it in quotes",
+        ),
+        ("data: {source: digits, classes: [+, =]}", ": '=' is a mark of YAML: put it in quotes"),
         ('report: {title: "a\\0"}', "report.title = 'a\\x00': holds a NUL character; remove it"),
         ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, no character; correct it"),
     ],
@@ -147,6 +178,33 @@ def test_files_are_merged_section_by_section_and_the_command_line_has_the_last_w
         merged(["a.yaml", "b.yaml"], {})
 
 
+def test_values_of_the_command_line_are_bounded_too() -> None:
+    Path("a.yaml").write_text("name: a\n")
+    bomb: list[Any] = ["x"]
+    for _ in range(30):
+        bomb = [bomb, bomb]
+    within: list[Any] = []
+    within.append(within)
+    deep: list[Any] = []
+    for _ in range(60):
+        deep = [deep]
+    for value in (bomb, within, deep, {"a": bomb}):
+        with pytest.raises(
+            ConfigError, match=r"^--config report: nested deeper than 50 levels, or more than 200,000 val"
+        ):
+            merged(["a.yaml"], {"report": value})
+    leaves = {"a": ["1", "true", "[1, 2]", "1" * 5000, "1_1"]}
+    assert merged(["a.yaml"], leaves)["a"] == [1, True, "[1, 2]", "1" * 5000, "1_1"]
+
+
+def test_many_names_are_compared_in_one_pass() -> None:
+    names = [f"c{number}" for number in range(100_000)]
+    section = TypeAdapter(Annotated[list[str], Unique])
+    assert section.validate_python(names) == names
+    with pytest.raises(ValidationError, match=r"named more than once: c0, c1, .*, \.\.\. "):
+        section.validate_python(names * 2)
+
+
 def test_values_are_repeated_in_200_characters_at_most() -> None:
     for value in ("x" * 5000, list(range(5000)), {"a" * 300: 1}):
         assert len(shown(value)) <= MOST_SHOWN
@@ -176,3 +234,25 @@ def test_the_profile_names_the_line_before_snakemake_reads_the_file(repo: Path) 
     run = subprocess.run([sys.executable, "-m", "snakemake", *words], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == "goldfold: pipe.yaml: not a regular file (a named pipe)"
+
+
+@pytest.mark.parametrize("code", ["0", "3", "'bye'"])
+def test_a_task_that_ends_the_process_is_an_error(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"leaves_{abs(hash((tmp_path, code)))}"
+    Path(f"{name}.py").write_text(f"import sys\nsys.exit({code})\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("c.yaml").write_text(f"{BASE}task: {name}:T\n")
+    assert cli.main(["check", "--config", "c.yaml"]) == 1
+    said = f"ended the process instead of raising an error, with {code} ("
+    assert said in capsys.readouterr().out
+    Path(f"{name}.py").write_text("x = undefined\n")
+    assert "name 'undefined' is not defined" in error_of(f"{BASE}task: {name}:T\n")
+
+
+def test_a_signal_that_stops_a_job_is_no_error_of_its_code() -> None:
+    error = as_error(SystemExit(3))
+    assert "with 3 (an unknown place)" in str(error)
+    assert as_error(known := ValueError("x")) is known
+    assert issubclass(Stopped, SystemExit)

@@ -1,10 +1,14 @@
 """Files of data that would hang, fill memory or end in a traceback: one reason each, and the rest is read."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import os
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +21,15 @@ from PIL import Image
 
 from conftest import save_picture
 from goldfold.config import parse, slices
-from goldfold.data import headers, sources
+from goldfold.data import headers, sources, unpacking
 from goldfold.data.decode import Undecodable, decode
 from goldfold.data.integrity import scan
 from goldfold.data.limits import MOST_PIXELS, at_most, content_of
 from goldfold.data.masks import decode_mask
 from goldfold.data.masks import scan as scan_masks
 from goldfold.data.reading import read_csv, read_json, read_xml
+from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import fingerprint
 from goldfold.runtime.regular import MOST_BYTES, fault, opened, read_bytes, read_text
 from goldfold.sniff.coco import _read as sniffed_coco
 from goldfold.sniff.pictures import look as looked_at
@@ -153,20 +157,68 @@ def test_a_tile_or_many_channels_count_as_pixels_too() -> None:
         headers.of("b.tif", most_pixels=MOST_PIXELS)
 
 
-def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused() -> None:
+@pytest.mark.parametrize(("kind", "pack"), [("zlib", zlib.compress), ("lzma", lzma.compress)])
+def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused(kind: str, pack: Callable[[bytes], bytes]) -> None:
     pages = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
     tifffile.imwrite("a.tif", pages, compression="zlib", photometric="minisblack")
+    content, packed = replaced_strip(Path("a.tif").read_bytes(), pack(pages.tobytes()[:16]), kind), pack(bytes(10**6))
+    Path("a.tif").write_bytes(content)
     assert (decode("a.tif", 2) == np.moveaxis(pages, 0, 2)).all()
-    packed, content = zlib.compress(bytes(10**6)), Path("a.tif").read_bytes()
-    with tifffile.TiffFile("a.tif") as file:
-        start, n = (file.pages[0].tags[name] for name in ("StripOffsets", "StripByteCounts"))
-        changed = bytearray(content + packed)
-        for tag, value in ((start, len(content)), (n, len(packed))):
-            kind = {3: "<H", 4: "<I"}[int(tag.dtype)]
-            struct.pack_into(kind, changed, tag.valueoffset, value)
-    Path("a.tif").write_bytes(changed)
+    Path("a.tif").write_bytes(replaced_strip(content, packed, kind))
     with pytest.raises(Undecodable, match="unpacks to more than its pixels"):
         decode("a.tif", 2)
+    Path("a.tif").write_bytes(replaced_strip(content, b"", "zstd"))
+    with pytest.raises(Undecodable, match="is packed by ZSTD, which is not read"):
+        decode("a.tif", 2)
+
+
+def replaced_strip(content: bytes, packed: bytes, kind: str) -> bytes:
+    """A TIFF of two pages with another strip in its first page, packed by another method."""
+    method = {"zlib": 8, "lzma": 34925, "zstd": 50000}[kind]
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        changed, tags = bytearray(content + packed), file.pages[0].tags
+        values = {"StripOffsets": len(content), "StripByteCounts": len(packed), "Compression": method}
+        for name, value in values.items():
+            struct.pack_into({3: "<H", 4: "<I"}[int(tags[name].dtype)], changed, tags[name].valueoffset, value)
+    return bytes(changed)
+
+
+def zipped(content: bytes, *others: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("t.csv", *others):
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zip": zipped,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_packed_tables_are_unpacked_within_bounds(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, pack = Path(f"t.csv.{suffix}"), PACKERS[suffix]
+    path.write_bytes(pack(b"id,label\na,1\n"))
+    assert read_csv(path, "data.train").to_dict("records") == [{"id": "a", "label": "1"}]
+    monkeypatch.setattr(unpacking, "ALWAYS_BYTES", 10**6)
+    path.write_bytes(pack(b"id,label\n" + b"a,1\n" * 10**6))
+    with pytest.raises(DataError, match=r"^data\.train: cannot read t\.csv\..* as CSV: it unpacks to more than 1 MB"):
+        read_csv(path, "data.train")
+    path.write_bytes(pack(b"id,label\na,1\n")[:-9])
+    with pytest.raises(DataError, match="as CSV: it cannot be unpacked: "):
+        read_csv(path, "data.train")
+
+
+def test_archives_of_one_table_are_read_and_others_named() -> None:
+    Path("t.csv.zip").write_bytes(zipped(b"id\na\n", "__MACOSX/._t.csv", "empty/"))
+    assert read_csv("t.csv.zip", "k")["id"].tolist() == ["a"]
+    Path("t.csv.zip").write_bytes(zipped(b"id\na\n", "u.csv"))
+    with pytest.raises(DataError, match="it is an archive of 2 files, and one is needed; unpack it"):
+        read_csv("t.csv.zip", "k")
+    Path("t.csv.zst").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"files ending in \.zst are not unpacked by goldfold; unpack it"):
+        read_csv("t.csv.zst", "k")
 
 
 def test_the_config_says_how_many_pixels_and_pillow_has_no_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,6 +365,30 @@ def read_yolo(label: str, names: str = "names: [x]\n") -> dict[str, Any]:
 def test_a_class_of_thousands_of_digits_is_no_class() -> None:
     with pytest.raises(DataError, match=r"line 1 has the class 1+ \.\.\. 1+, and n\.yaml names 0 x\. Correct"):
         read_yolo("1" * 5000 + " 0.5 0.5 0.5 0.5\n")
+
+
+@pytest.mark.parametrize("number", ["0.5_0", "\uff10.5", "0x1", "\u0661"])
+def test_numbers_of_boxes_are_written_in_plain_digits(number: str) -> None:
+    with pytest.raises(DataError, match=r"line 1 has .*, not a number"):
+        read_yolo(f"0 0.5 0.5 {number} 0.5\n")
+    box = f"<xmin>{number}</xmin><ymin>0</ymin><xmax>2</xmax><ymax>2</ymax>"
+    Path("ann").mkdir()
+    Path("ann/a.xml").write_text(f"<annotation><object><name>x</name><bndbox>{box}</bndbox></object></annotation>")
+    with pytest.raises(DataError, match=r"the <xmin> .*, not a number"):
+        sources.read("voc", annotations="ann", images="img")
+
+
+@pytest.mark.parametrize("id", ["\u00b2", "\u0661", "9" * 5000])
+def test_an_id_of_digits_that_are_no_number_stays_text(id: str) -> None:
+    picture("img/a.png")
+    note = {"image_id": id, "category_id": 1, "bbox": [0, 0, 1, 1]}
+    content = {
+        "images": [{"id": id, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "x"}],
+        "annotations": [note],
+    }
+    Path("a.json").write_text(json.dumps(content))
+    assert sources.read("coco", train="a.json", images="img")["train"]["coco_id"].tolist() == [id]
 
 
 @pytest.mark.parametrize(

@@ -562,8 +562,10 @@ def test_splits_within_the_folders_of_images_and_masks() -> None:
     assert (found["images"], found["values"]["data"]["train"]) == ({"train": 9}, "raw/images")
     images("images/test", numbered("test", 2))
     found = init()
-    assert found["values"]["data"]["train"] == "raw/images/train"
-    assert (found["images"], found["values"]["data"]["test"]) == ({"train": 6, "test": 2}, "raw/images/test")
+    data = found["values"]["data"]
+    assert data["train"] == ["raw/images/train", "raw/images/val"]
+    assert data["masks"] == ["raw/annotations/train", "raw/annotations/val"]
+    assert (found["images"], data["test"]) == ({"train": 9, "test": 2}, "raw/images/test")
     first_jobs()
 
 
@@ -804,6 +806,16 @@ def test_voc_with_lists() -> None:
     assert (len(made["train"]), len(made["answers"])) == (8, 4)
 
 
+def test_voc_whose_boxes_begin_at_1_and_end_at_the_last_pixel_counts_from_1() -> None:
+    images("raw", numbered("im", 8), size=(48, 64))
+    for number, name in enumerate(numbered("im", 8)):
+        voc("raw", name, [("cat", 1, 1, 64, 48), ("dog", 5 + number, 6, 30, 40)])
+    found = init()
+    assert found["values"]["data"]["one_based"] is True
+    voc("raw", "im00", [("cat", 0, 1, 64, 48)])
+    assert "one_based" not in init()["values"]["data"]
+
+
 def test_voc_files_beside_their_images() -> None:
     images("train", numbered("im", 8), size=(48, 64))
     images("valid", numbered("va", 2), size=(48, 64))
@@ -811,11 +823,11 @@ def test_voc_files_beside_their_images() -> None:
         for name in names:
             voc(folder, name, [("cat", 3, 4, 5, 5)])
     found = init()
-    assert found["images"] == {"train": 8}
-    assert "raw/valid (2 images) is not used" in texts(found)
+    assert found["images"] == {"train": 10}
+    assert found["values"]["data"]["train"] == ["raw/train", "raw/valid"]
     assert found["values"]["models"][0]["params"]["strides"] == [4, 8, 16]
     _, made = first_jobs()
-    assert len(made["train"]) == 8
+    assert len(made["train"]) == 10
 
 
 def test_flawed_xml_is_to_be_put_right() -> None:

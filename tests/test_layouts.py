@@ -1,5 +1,6 @@
 """Layouts that people download: tiles with images and masks inside, classes within classes, lists beside class folders."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +346,112 @@ def test_check_counts_what_is_passed_over_and_what_no_list_names() -> None:
     said = as_text(found)
     assert "passed over 6 files and folders of other tools: 1 .DS_Store" in said
     assert "8 images below raw are in no table, first raw/Animals/Dogs/Husky/IMG_0000.jpg: left out" in said
+
+
+# --- parts of a fixed split, and names that follow a pattern
+
+
+def test_folders_of_masks_are_one_training_set() -> None:
+    put(*(f"raw/{part}/{kind}/1.png" for part in ("train", "val") for kind in ("images", "masks")))
+    both = [[f"raw/{part}/{kind}" for part in ("train", "val")] for kind in ("images", "masks")]
+    rows = read("masks", train=both[0], masks=both[1])["train"]
+    assert list(rows["id"]) == ["train/1", "val/1"]
+    assert list(rows["mask"]) == ["raw/train/masks/1.png", "raw/val/masks/1.png"]
+    with pytest.raises(DataError, match="is in two of the folders"):
+        read("masks", train=[both[0][0], "raw/train/../train/images"], masks=[both[1][0]] * 2)
+
+
+def test_images_in_folders_of_their_own_are_paired_by_a_pattern_without_an_id() -> None:
+    put(*(f"raw/case{number}/{name}.png" for number in (1, 2) for name in ("image", "mask", "depth")))
+    how = {"image_folder": ".", "mask_folder": ".", "image_pattern": "image", "mask_pattern": "mask", "group_level": 0}
+    rows = read("tiles", train="raw", **how)["train"]
+    assert list(rows["id"]) == ["case1/image", "case2/image"]
+    assert list(rows["mask"]) == ["raw/case1/mask.png", "raw/case2/mask.png"]
+
+
+def test_a_test_set_within_the_folder_of_images_takes_its_masks_with_it() -> None:
+    put(*(f"raw/{kind}/{part}/x/1.png" for kind in ("images", "masks") for part in ("train", "val", "test")))
+    tables = read("tiles", train="raw", test="raw/images/test", test_answers="raw/masks/test", group_level=0)
+    assert list(tables["train"]["path"]) == ["raw/images/train/x/1.png", "raw/images/val/x/1.png"]
+    assert list(tables["test"]["path"]) == ["raw/images/test/x/1.png"]
+    assert list(tables["answers"]["mask"]) == ["raw/masks/test/x/1.png"]
+
+
+def test_the_class_may_be_the_innermost_folder_and_the_patient_the_first() -> None:
+    put(*(f"raw/{patient}/{name}/1.png" for patient in ("8863", "8864") for name in "01"))
+    rows = read("folder", train="raw", class_level=-1, group_level=1)["train"]
+    assert list(zip(rows["label"], rows["group"], strict=True)) == [
+        ("0", "8863"),
+        ("1", "8863"),
+        ("0", "8864"),
+        ("1", "8864"),
+    ]
+
+
+# --- one table of all splits
+
+
+def one_table(**settings: Any) -> dict[str, Any]:
+    put("raw/a.png", "raw/b.png", "raw/c.png")
+    Path("t.csv").write_text("id,label,split\na,x,train\nb,y,Val\nc,x,test\n")
+    return read("csv", train="t.csv", images="raw", **settings)
+
+
+def test_a_column_or_lists_say_which_rows_are_the_test_set() -> None:
+    Path("train.txt").write_text("a.png\nb.png\n")
+    Path("test.txt").write_text("c\n")
+    for settings in (
+        {"split_column": "split"},
+        {"test_list": "test.txt"},
+        {"train_list": "train.txt", "test_list": "test.txt"},
+    ):
+        tables = one_table(**settings, test_answers="t.csv")
+        assert (list(tables["train"]["id"]), list(tables["test"]["id"])) == (["a", "b"], ["c"])
+        assert (list(tables["test"]), tables["answers"].to_dict("list")) == (
+            ["id", "path"],
+            {"id": ["c"], "label": ["x"]},
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"split_column": "label"}, "t.csv: column 'label' has 'x' in line 2. Write one of "),
+        (
+            {"test_list": "other.txt"},
+            "data.test_list: none of the names in other.txt is in the table, first 'z' against 'a'",
+        ),
+        ({"train_list": "one.txt", "test_list": "one.txt"}, "data.test_list: 'a' is in data.train_list too"),
+        ({"test_list": "gone.txt"}, "data.test_list: cannot read gone.txt"),
+    ],
+)
+def test_splits_of_one_table_that_do_not_fit_are_refused(settings: dict[str, str], said: str) -> None:
+    Path("other.txt").write_text("z\n")
+    Path("one.txt").write_text("a\n")
+    with pytest.raises(DataError, match=re.escape(said)):
+        one_table(**settings)
+
+
+def test_cells_mean_what_label_values_says() -> None:
+    put("raw/a.png", "raw/b.png")
+    Path("t.csv").write_text("id,x,y\na,1,-1\nb,-1,\n")
+    how = {"train": "t.csv", "images": "raw", "label_columns": ["x", "y"]}
+    with pytest.raises(DataError, match=r"or say with data\.label_values what it means"):
+        read("csv", **how)
+    rows = read("csv", **how, label_values={"1": True, "-1": False, "": False})["train"]
+    assert list(rows["labels"]) == ['["x"]', "[]"]
+
+
+def test_folders_of_xml_may_take_the_place_of_lists() -> None:
+    for part in ("train", "valid", "test"):
+        put(f"raw/{part}/1.png")
+        Path(f"raw/{part}/1.xml").write_text("<annotation/>")
+    how = {"annotations": "raw", "images": "raw", "train": ["raw/train", "raw/valid"], "test": "raw/test"}
+    tables = read("voc", **how, test_answers="raw")
+    assert [list(tables[split]["id"]) for split in ("train", "test", "answers")] == [
+        ["train/1", "valid/1"],
+        ["test/1"],
+        ["test/1"],
+    ]
+    with pytest.raises(DataError, match=r"does not lie below data\.annotations, raw/train"):
+        read("voc", **(how | {"annotations": "raw/train"}))

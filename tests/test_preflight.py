@@ -91,6 +91,7 @@ def test_candidates_begin_with_the_networks_own_size_and_leave_out_the_one_that_
 # --- networks of the user's own
 
 OWN = """
+import sys
 import torch
 from torch import nn
 
@@ -130,6 +131,29 @@ class Coloured(Net):
 def coloured(n_classes, in_channels, image_size): return Coloured(n_classes, in_channels)
 def training_fails(n_classes, in_channels, image_size): return Net(n_classes, in_channels, fails=True)
 def predicting_fails(n_classes, in_channels, image_size): return Net(n_classes, in_channels, fails=False)
+class Odd(torch.autograd.Function):
+    @staticmethod
+    def forward(context, values): return values * 1
+    @staticmethod
+    def backward(context, gradient): raise KeyError("saved")
+class NoGradient(Net):
+    def answer(self, maps): return Odd.apply(maps.mean((2, 3)))
+def no_gradient(n_classes, in_channels, image_size): return NoGradient(n_classes, in_channels)
+class Overwritten(Net):
+    def answer(self, maps):
+        found = maps.mean((2, 3)).sigmoid()
+        found *= 2
+        return found
+def overwritten(n_classes, in_channels, image_size): return Overwritten(n_classes, in_channels)
+class Unused(Net):
+    def __init__(self, n, channels):
+        super().__init__(n, channels)
+        self.other = nn.Linear(3, 4)
+def unused(n_classes, in_channels, image_size): return Unused(n_classes, in_channels)
+def leaves(n_classes, in_channels, image_size): sys.exit(0)
+class LeavesLater(Net):
+    def answer(self, maps): quit("bye")
+def leaves_later(n_classes, in_channels, image_size): return LeavesLater(n_classes, in_channels)
 def no_module(n_classes, in_channels, image_size): return {"a": 1}
 def silent(n_classes, in_channels, image_size): assert in_channels == 7
 def missing(n_classes, in_channels, image_size): return {}["width"]
@@ -155,12 +179,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("pair", "regression", "it gives a tuple, not a tensor (images, n_classes)"),
         ("good", "detection", "cannot be trained at 32x32 (height x width)"),
         ("frozen", "classification", "its output depends on no parameter"),
+        ("no_gradient", "classification", "cannot be trained: its gradient cannot be computed: KeyError: 'saved'"),
+        ("overwritten", "multilabel", "gradient cannot be computed: one of the variables needed for gradient computation"),
         ("normed", "classification", "Expected more than 1 value per channel when training"),
         ("coloured", "classification", "broadcastable to [2, 3, 32, 32]"),
         ("training_fails", "classification", "cannot be trained at 32x32 (height x width), 2 images of 3 channels: KeyError"),
         ("predicting_fails", "classification", "cannot be used to predict at 32x32 (height x width), 1 images"),
         ("no_module", "classification", "it is of type dict, not a torch.nn.Module"),
-        ("silent", "classification", ".py, line 4"),
+        ("silent", "classification", ".py, line "),
         ("missing", "classification", "does not take these parameters: KeyError: 'width'"),
     ],
 )  # fmt: skip
@@ -170,6 +196,38 @@ def test_an_own_network_that_gives_something_else_is_told(
     line = said(capsys, network=f"{own}:{function}", backbone=None, task=task)
     assert words in line
     assert f"{own}:{function}" in line
+
+
+@every(("function", "code"), [("leaves", "0"), ("leaves_later", "'bye'")])
+def test_an_own_network_that_ends_the_process_is_named(
+    function: str, code: str, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = said(capsys, network=f"{own}:{function}", backbone=None)
+    assert f"ended the process instead of raising an error, with {code} (" in line
+    assert f"{own}.py, line" in line
+
+
+def test_parameters_without_a_gradient_are_noted(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preflight.main([entry(network=f"{own}:unused", backbone=None)]) == 0
+    said = "goldfold: models (m): note: 2 of 4 parameters get no gradient and stay as they begin, first 'network.other.weight'"
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_a_large_detector_is_run_at_a_small_size_of_the_same_remainders(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trial._smaller((1024, 2048)) == (1024, 2048)
+    height, width = trial._smaller((3000, 4010))
+    assert (height % 128, width % 128, height * width * 2 <= trial.FEWER_PIXELS) == (3000 % 128, 4010 % 128, True)
+    assert min(trial._smaller((20, 10**6))) == 20
+    monkeypatch.setattr(trial, "FEWER_PIXELS", 2**15)
+    sizes: list[tuple[str, trial.Size]] = []
+
+    def make(size: trial.Size) -> nn.Module:
+        sizes.append((str(torch.empty(0).device), size))
+        return nn.Identity()
+
+    with pytest.raises(trial._Failed, match="trained at 128x128"):
+        trial._passed(make, trial.Wanted((4096, 4096), 3, 2, "boxes"))
+    assert sizes == [("meta", (4096, 4096)), ("cpu", (128, 128))]
 
 
 @every(

@@ -434,18 +434,19 @@ def test_tiles_are_known_by_their_contents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "masks", "text"),
+    ("images", "masks", "patterns"),
     [
-        ("leftImg8bit/{0}/{0}_leftImg8bit.png", "gtFine/{0}/{0}_gtFine_labelIds.png", "raw/leftImg8bit and raw/gtFine look"),
-        ("photo/p_{}.png", "outline/o_{}.png", "raw/photo and raw/outline look like images and their masks"),
-        ("site{}/image.png", "site{}/mask.png", "the files in raw/site0 look like an image and its mask"),
+        ("leftImg8bit/{0}/{0}_leftImg.png", "gtFine/{0}/{0}_gtFine_labelIds.png", ("{id}_leftImg", "{id}_gtFine_labelIds")),
+        ("photo/p_{}.png", "outline/o_{}.png", ("p_{id}", "o_{id}")),
+        ("site{}/image.png", "site{}/mask.png", ("image", "mask")),
+        ("train/case{}/scan.png", "train/case{}/truth.png", ("scan", "truth")),
     ],
 )  # fmt: skip
-def test_images_and_masks_that_no_source_pairs_stop(images: str, masks: str, text: str) -> None:
+def test_images_and_masks_apart_are_paired_by_patterns(images: str, masks: str, patterns: tuple[str, str]) -> None:
     masked(images, masks)
     best = proposed(walk("raw"))[0].layout
-    assert best.source == "folder"
-    assert [doubt.text[: len(text)] for doubt in best.doubts if doubt.stops] == [text]
+    assert (best.source, best.splits) == ("tiles", {"train": 6})
+    assert (best.data["image_pattern"].value, best.data["mask_pattern"].value) == patterns
 
 
 @pytest.mark.parametrize("names", [("with_mask", "without_mask"), ("matte", "glossy"), ("cat", "dog")])

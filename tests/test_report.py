@@ -161,6 +161,8 @@ def test_same_bytes_twice_and_old_figures_go(build: Build) -> None:
     folder = Path(arguments["out"]).parent
     first = page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     (folder / "figures" / "learning_curves_removed.png").write_bytes(b"old")
+    recorded = run(**arguments)["files"]
+    assert sorted(recorded) == sorted(str(folder / "figures" / name) for name in first[1])
     assert first == (page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
 
 
@@ -194,7 +196,7 @@ def test_metric_where_smaller_is_better(build: Build) -> None:
 
 def test_groups_are_named_as_what_is_resampled(build: Build) -> None:
     text = words(page_of(build(groups=True)))
-    holds(text, "Drawing 6 groups anew", "Whole groups are drawn", "6 groups, none of which")
+    holds(text, "Resampling these 6 groups with replacement", "Whole groups are drawn", "6 groups, none of which")
 
 
 def test_two_hundred_classes(build: Build) -> None:
@@ -254,7 +256,7 @@ def test_the_map_of_folds_names_each_class_or_those_furthest_from_even(
 ) -> None:
     amounts = np.full((n_folds, n_classes), 10)
     amounts[0, -1], amounts[1, -1] = 20, 0
-    far = shares(pd.DataFrame(amounts, columns=[f"class{k}" for k in range(n_classes)]), pd.Series([10] * n_folds))
+    far = shares(pd.DataFrame(amounts, columns=[f"class{k}" for k in range(n_classes)]))
     assert far.iloc[:2, -1].tolist() == pytest.approx([1.0, -1.0])
     figure = drawing(far)
     named = re.findall(r">(class\d+)<", figure.svg)

@@ -26,6 +26,7 @@ from goldfold.report import (
     training,
 )
 from goldfold.report.answers import note
+from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
 from goldfold.report.tables import order_in_words, worst_first
 from goldfold.tasks.classification import Classification
@@ -200,3 +201,10 @@ def test_names_that_a_spreadsheet_would_evaluate_are_a_doubt() -> None:
         "3 names of the submission (ids of test images, classes) begin like a formula, first '=1+1'"
     )
     assert not list(about_formulas(["a", "-1", "+2.5"]))
+
+
+def test_a_training_of_one_epoch_is_seen_in_its_curve() -> None:
+    history = pd.DataFrame({"epoch": [0], "accuracy": [0.5], "train_loss": [1.0]})
+    assert learning_curves("a", [(0, history)], "accuracy").svg.count("<use") == 2, "a mark in both curves"
+    lines = pd.concat([history, history.assign(epoch=1)])
+    assert learning_curves("a", [(0, lines)], "accuracy").svg.count("<use") == 0

@@ -1,6 +1,5 @@
 """The re-run matrix: an edit on the left, exactly the jobs on the right, where the run was made and in a fresh clone."""
 
-import json
 import os
 import random
 import re
@@ -17,7 +16,7 @@ import pytest
 import yaml
 
 from goldfold.data.cache import shard_of
-from goldfold.runtime.files import read_json
+from goldfold.runtime.files import read_json, sealed, write_json
 from goldfold.runtime.provenance import FRAME
 from test_workflow import TINY, snakemake, write_config
 
@@ -259,6 +258,11 @@ def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Job
     states.rerun(jobs)
 
 
+def test_pseudo_labels_do_not_wait_for_a_model_of_weight_0(states: States) -> None:
+    states.config(models=edited(WIDE, train={"lr": 0.02}), ensemble={"weights": {"wide": 0}})
+    states.rerun(labels(0), "results/tiny/pseudo/round1/fold0.csv")
+
+
 # --- files that were deleted
 
 
@@ -417,9 +421,9 @@ def test_another_version_of_a_library_is_named_and_reruns_nothing(
     monkeypatch.setenv("PYTHONPATH", str(metadata.parents[1]))
     records = len(list(states.clone.rglob("*run.json")))
     assert records == 23
-    said = f"timm {version('timm')} -> 99.0: {records} results were made with the old version and are kept; "
+    said = f"timm {version('timm')} -> 99.0: {records} results of the old version are kept; "
     result = snakemake(states.clone, "-n", code=states.code)
-    assert f"{said}--config strict_versions=true makes them anew" in result.stdout + result.stderr
+    assert f"{said}--config strict_versions=true makes them again" in result.stdout + result.stderr
     states.rerun(set())
 
 
@@ -428,12 +432,12 @@ def test_results_of_other_versions_are_made_anew_where_the_config_asks_for_it(st
         file = states.left / "results/tiny" / path / "seed0/run.json"
         before, record = file.stat(), read_json(file)
         record["versions"][library] = "0.1"
-        file.write_text(json.dumps(record))
+        write_json(file, sealed(record))
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert planned(states.left, states.code) == set()
     jobs = runs(models="wide", rounds=[1], folds=[0]) | runs("predict", "slim", [1], [1]) | LATE
     assert planned(states.left, states.code, "--config", "strict_versions=true") == jobs
     result = snakemake(states.left, "-n", "--config", "strict_versions=true", code=states.code)
     for library in ("torch", "timm"):
-        said = f"{library} 0.1 -> {version(library)}: 1 results were made with the old version and are made anew"
+        said = f"{library} 0.1 -> {version(library)}: 1 result of the old version is made again"
         assert said in result.stdout + result.stderr

@@ -1,5 +1,6 @@
 """Edits that are really run: what they touch is written, nothing else is, and then there is nothing to do."""
 
+import base64
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +97,18 @@ def test_lists_that_are_gone_or_cut_short_are_made_again_and_train_nothing(
     assert ran(folder, code, "results/tiny/metrics.json") == {"manifest", "folds"}
     assert fold.read_text() == "".join(lines)
     assert {path: of[1] for path, of in models_of(folder).items()} == {path: of[1] for path, of in before.items()}
+
+
+def test_results_that_are_back_in_place_after_a_kill_are_not_made_again(
+    tiny_run: Path, code: Path, tmp_path: Path
+) -> None:
+    folder = states_of(tiny_run, code, tmp_path).left
+    for name in ("model.safetensors", "history.csv", "run.json"):  # as Snakemake marks outputs of a job that it starts
+        mark = base64.urlsafe_b64encode(f"results/tiny/train/wide/round0/fold0/seed0/{name}".encode()).decode()
+        (folder / ".snakemake/incomplete" / mark).write_text("{}")
+    assert planned(folder, code) == set()
+    (folder / "results/tiny/train/wide/round0/fold0/seed0/run.json").unlink()
+    assert "train wide/round0/fold0/seed0" in planned(folder, code)
 
 
 def test_a_refused_run_leaves_the_earlier_results_and_the_next_sees_all_changes(

@@ -17,11 +17,11 @@ import pytest
 
 from goldfold import cli
 from goldfold.catalog import TASKS
-from goldfold.runtime import definitions, provenance, records, source, status
-from goldfold.runtime import fingerprint as fingerprinting
+from goldfold.runtime import contents, definitions, provenance, records, source, status
+from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import GoldfoldError, nearest, unknown
 from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
-from goldfold.runtime.fingerprint import StatCache, fingerprint, sha256_of
+from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.job import job
 from goldfold.runtime.provenance import source_digest
 
@@ -98,7 +98,7 @@ def test_nearest_is_a_hint_or_nothing() -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read."""
     read: list[str] = []
-    monkeypatch.setattr(fingerprinting, "sha256_of", lambda path: read.append(os.fspath(path)) or sha256_of(path))
+    monkeypatch.setattr(contents, "sha256_of", lambda path: read.append(os.fspath(path)) or sha256_of(path))
     return read
 
 
@@ -153,21 +153,23 @@ def test_content_of_the_same_length_changes_the_fingerprint() -> None:
     assert fingerprint(["raw"]) != first
 
 
-def test_a_spoilt_or_missing_stat_cache_costs_a_look_and_nothing_else(counted: list[str]) -> None:
+def test_a_spoilt_or_missing_memory_costs_a_look_and_nothing_else(counted: list[str]) -> None:
     make_raw()
     first = fingerprint(["raw"])
     counted.clear()
-    Path(".goldfold/stat_cache.json").write_text("{spoilt")
+    contents.MEMORY.write_text("{spoilt")
+    contents.memory.cache_clear()
     assert fingerprint(["raw"]) == first
     assert len(counted) == 2
     shutil.rmtree(".goldfold")
+    contents.memory.cache_clear()
     assert fingerprint(["raw"]) == first
 
 
 def test_digests_are_those_of_sha256sum() -> None:
     Path("a").write_text("abc")
     assert sha256_of("a") == ABC
-    assert StatCache().digests(["a"]) == {"a": sha256_of("a")}
+    assert contents.Memory().digests(["a"]) == {"a": sha256_of("a")}
 
 
 # --- code digests
@@ -184,7 +186,9 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     shutil.copytree(repo / "workflow/scripts", tmp_path / "workflow/scripts")
     place(monkeypatch, tmp_path)
     monkeypatch.setattr(definitions, "outline", outlined)
-    caches = [value for module in (provenance, source) for value in vars(module).values() if hasattr(value, "cache_clear")]
+    caches = [
+        value for module in (provenance, source) for value in vars(module).values() if hasattr(value, "cache_clear")
+    ]
     assert len(caches) >= 10
 
     seen: list[Any] = [None]
@@ -639,7 +643,7 @@ def test_a_job_leaves_a_record_of_all_that_it_was_made_from() -> None:
     assert record["n_train"] == 3
     assert record["code"] == provenance.code_table("folds", "classification")
     assert {"workflow/scripts/folds.py", "src/goldfold/data/splits/stratified.py"} <= set(record["code"])
-    assert {"git", "versions", "hardware"} <= set(record)
+    assert {"git", "versions", "hardware", "digest"} <= set(record)
     assert 0 <= record["seconds"] == pytest.approx(record["finished"] - record["started"], abs=0.01)
 
 

@@ -78,6 +78,79 @@ def test_smeared_colours_have_clean_shades(smear: Callable[[Image.Image], Image.
     assert np.abs(clean - [[0, 0, 0], [0, 0, 255], [255, 0, 0]]).max() <= 4
 
 
+def lines(*levels: int, width_px: int = 2, scale: int = 1) -> Image.Image:
+    """Lines that are nowhere three pixels wide, at another size by their anti-aliasing."""
+    side, ends = SIDE_PX * scale, np.random.default_rng(0).integers(0, SIDE_PX, (12, 4)) * scale
+    picture = Image.new("L", (side, side))
+    for place, line in enumerate(ends.tolist()):
+        ImageDraw.Draw(picture).line(line, fill=levels[place % len(levels)], width=width_px * scale)
+    return picture if scale == 1 else picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
+
+
+@pytest.mark.parametrize("width_px", [1, 2])
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_smears_of_thin_objects_are_seen(quality: int, width_px: int) -> None:
+    seen = found(jpeg(lines(255, width_px=width_px), quality))
+    assert seen is not None
+    assert seen.clean == [0, 255]
+    assert found(lines(100, 180, 255, width_px=width_px)) is None
+
+
+def test_smears_of_thin_objects_by_interpolation_are_seen() -> None:
+    for levels in ((255,), (128, 255)):
+        seen = found(lines(*levels, scale=4))
+        assert seen is not None
+        assert seen.clean == [0, *levels]
+    assert found(resized(lines(255))) is not None
+
+
+@pytest.mark.parametrize("smear", [jpeg, resized, lambda picture: resized(picture, Image.Resampling.BICUBIC)])
+def test_small_numbers_of_classes_are_told_apart(smear: Callable[[Image.Image], Image.Image]) -> None:
+    seen = found(smear(shapes(1, 5, 9)))
+    assert seen is not None
+    assert seen.clean == [0, 1, 5, 9]
+
+
+def test_numbers_that_follow_one_another_are_mixed_at_edges() -> None:
+    def mixed(picture: Image.Image) -> list[int]:
+        return smears.mixed(smears.edges_of(np.asarray(picture)))
+
+    for smear in (resized, lambda picture: picture.resize((200, 200), Image.Resampling.BILINEAR)):
+        assert mixed(smear(shapes(1, 2, 3))) == [1, 2]
+    assert mixed(shapes(1, 2, 3)) == []
+    assert mixed(resized(shapes(1, 2, 3), Image.Resampling.NEAREST)) == []
+    assert mixed(Image.fromarray(numbered(6, 6))) == []
+
+
+def test_black_and_white_are_offered_where_jpeg_moved_them() -> None:
+    pixels = np.asarray(jpeg(shapes(255), 75)).copy()
+    pixels[pixels == 0] = 1
+    pixels[::16, ::16][pixels[::16, ::16] == 1] = 0
+    for picture in (Image.fromarray(pixels), Image.fromarray(pixels).convert("RGB")):
+        seen = found(picture)
+        assert seen is not None
+        assert seen.clean == [0, 255]
+
+
+@pytest.mark.parametrize("quality", [10, 20, 30, 50, 75, 90])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_one_colour_in_jpeg_is_one_class(quality: int, subsampling: int) -> None:
+    packed = io.BytesIO()
+    shapes((255, 0, 0), (0, 0, 255), mode="RGB").save(packed, "JPEG", quality=quality, subsampling=subsampling)
+    seen = found(Image.open(packed))
+    assert seen is not None
+    clean = colours.pixels_of(np.array(seen.clean)).astype(int)
+    assert len(clean) == 3
+    assert np.abs(clean - [[0, 0, 0], [0, 0, 255], [255, 0, 0]]).max() <= 16
+
+
+def test_one_colour_in_jpeg_files_of_several_qualities_is_one_class() -> None:
+    pictures = [jpeg(shapes((255, 0, 0), mode="RGB"), quality) for quality in (10, 20, 30, 50, 75, 95)]
+    seen = smears.find(smears.summed(smears.edges_of(colours.numbers_of(np.asarray(picture))) for picture in pictures))
+    assert seen is not None
+    assert len(seen.clean) == 2
+
+
 def numbered(side: int, step: int) -> np.ndarray:
     mask = np.zeros((SIDE_PX, SIDE_PX), np.uint16)
     for place in range((SIDE_PX // step) ** 2):
@@ -180,6 +253,22 @@ def test_check_doubts_smears_where_any_value_counts() -> None:
     assert "nonzero takes smears for foreground" in doubts[0]
     shapes(255).save("0.png")
     assert list(about_masks(train, {"mask_values": "nonzero", "ignore_value": None})) == []
+
+
+def test_check_doubts_any_jpeg_of_more_than_two_values_and_numbers_that_were_mixed() -> None:
+    examined("nonzero", shapes(255), suffix="jpg")
+    jpeg(shapes(255), 100).save("0.png", "JPEG", quality=100)  # few values, and none of them far from the clean ones
+    train = pd.DataFrame({"mask": ["0.png"], "mask_values": ["{}"]})
+    scan_edges(["0.png"], 1)
+    (doubt,) = about_masks(train, {"mask_values": "nonzero", "ignore_value": None})
+    assert "masks are JPEG, first 0.png, and hold" in doubt
+    assert "nonzero takes smears for foreground" in doubt
+    resized(shapes(1, 2, 3)).save("0.png")
+    scan_edges(["0.png"], 1)
+    (doubt,) = about_masks(train, {"mask_values": "index", "ignore_value": None})
+    assert doubt.startswith(
+        "masks: the values 1, 2 often lie between a lower and a higher value, as interpolation leaves"
+    )
 
 
 def test_smears_in_the_files_of_objects_are_found() -> None:

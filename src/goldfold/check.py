@@ -11,7 +11,7 @@ from typing import Any
 from goldfold import doubts
 from goldfold.config import Config, load, slices
 from goldfold.data.files import passed_over, tools_in_words
-from goldfold.runtime.errors import GoldfoldError, shortened
+from goldfold.runtime.errors import GoldfoldError, as_error, shortened
 from goldfold.runtime.files import read_json
 from goldfold.runtime.words import count
 from goldfold.tasks import find
@@ -39,7 +39,7 @@ class Check:
     """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
     furthest: dict[str, Any] = field(default_factory=dict)
     """That ``class``, in which ``fold``, its ``deviation`` with its sign, the ``amount`` that the fold validates of it and
-    the ``even`` one, for as many images."""
+    the ``even`` one, the same in all folds."""
     left_out: list[dict[str, str]] = field(default_factory=list)
     """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
     is learnt from, as far as it is sound)."""
@@ -63,8 +63,8 @@ def check(path: str | Path) -> Check:
         found.task = config.task
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             _make(config, Path(folder), found)
-    except GoldfoldError as error:
-        found.error = str(error)
+    except (GoldfoldError, SystemExit) as error:
+        found.error = str(as_error(error))
     return found
 
 
@@ -110,17 +110,14 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     summary = summary[summary.index >= 0]
     found.folds = summary["(all)"].astype(int).tolist()
     names = read_json(folder / "manifest/classes.json")
-    name, row, far = worst(shares(summary[names], summary["(all)"]))
-    has = float(summary[name].iloc[row])
+    name, row, far = worst(shares(summary[names]))
     found.deviation = abs(far)
     found.furthest = {
         "class": name,
         "fold": int(summary.index[row]),
         "deviation": far,
-        "amount": has,
-        "even": has / (1 + far)
-        if far > -1
-        else float(summary[name].sum() * summary["(all)"].iloc[row] / summary["(all)"].sum()),
+        "amount": float(summary[name].iloc[row]),
+        "even": float(summary[name].mean()),
     }
     found.groups = sizes_of(train)
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
@@ -137,22 +134,20 @@ def as_text(found: Check) -> str:
     """What was found in words."""
     from goldfold.data import quarantine
     from goldfold.data.roi import counts as roi
-    from goldfold.data.splits.groups import groups_in_words
+    from goldfold.data.splits.groups import groups_in_words, in_range
     from goldfold.tasks import find
 
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
-    lines.append(f"folds: {len(found.folds)}, of {min(found.folds):,} to {max(found.folds):,} images")
+    lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     far = found.furthest
     lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
-    unit = find(str(found.task)).unit
-    lines.append(
-        f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even for its number of images"
-    )
+    unit = find(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))
+    lines.append(f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even")
     if found.groups:
         lines.append(f"groups: {groups_in_words(found.groups)}")
     lines.append(f"classes: {len(found.classes)}")

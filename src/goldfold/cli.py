@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goldfold import check, verify, why, why_text
 from goldfold.runtime import run_lock, status
-from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.errors import GoldfoldError, as_error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has enough, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush would fail
         return 1
-    except GoldfoldError as error:
-        print(f"goldfold: {error}", file=sys.stderr)
+    except (GoldfoldError, SystemExit) as error:
+        print(f"goldfold: {as_error(error)}", file=sys.stderr)
         return 2
 
 

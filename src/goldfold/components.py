@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from goldfold.runtime.errors import ConfigError, nearest, shown, unknown
+from goldfold.runtime.errors import ConfigError, GoldfoldError, cause, nearest, shown, unknown
 from goldfold.signatures import Signature, read
 
 Written = str | Mapping[str, Any]
@@ -140,5 +140,7 @@ def at(place: str, what: str) -> Any:
     module, _, name = place.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what}: {error}. The module must be importable where the job runs.") from error
+    except GoldfoldError:
+        raise
+    except Exception as error:  # a user's own module raises whatever comes
+        raise ConfigError(f"{what}: {cause(error)}. The module must be importable where the job runs.") from error

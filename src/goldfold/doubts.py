@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEW_IMAGES = 10
+BINARY, MOST_OPENED = 2, 100
+"""Values of clean masks of one class; masks that are opened to see their format."""
+NONZERO = (
+    "data.mask_values: nonzero takes smears for foreground; save them with the clean values alone, or name these and set "
+    "data.unlisted_values: nearest (source: masks)"
+)
 NO_BOXES = "[]"
 """What `goldfold.data.boxes.to_text` writes of none."""
 MOST_COPIES, MOST_COPIED = 10, 0.03
@@ -35,7 +41,7 @@ WITHIN = {
     "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
 }
 ACROSS = {
-    "report": "the score on such test images says what was learnt by heart (data.duplicates_across: drop_train leaves the "
+    "report": "the score on such test images measures memorisation (data.duplicates_across: drop_train leaves the "
     "training images out)",
     "drop_train": "the training images are left out",
 }
@@ -77,19 +83,25 @@ def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
     """
     if "mask" not in train:
         return
-    from goldfold.data.mask_table import smears_of
+    from goldfold.data import smears
+    from goldfold.data.mask_table import edges_of, first_jpeg
 
-    rule = task["mask_values"]
-    if (rule == "nonzero" or task.get("unlisted_values") == "nearest") and (
-        found := smears_of(train["mask"])
-    ) is not None:
-        done = (
-            "data.mask_values: nonzero takes smears for foreground; save them with the clean values alone, or name these and "
-            "set data.unlisted_values: nearest (source: masks)"
-            if rule == "nonzero"
-            else "each is taken for the nearest value of data.mask_values"
+    rule, names = task["mask_values"], [name for name in train["mask"] if isinstance(name, str) and name]
+    edges = edges_of(names)
+    found = smears.find(edges)
+    if found is not None and rule == "nonzero":
+        yield f"the masks hold {found.in_words}; {NONZERO}"
+    elif found is not None and task.get("unlisted_values") == "nearest":
+        yield f"the masks hold {found.in_words}; each is taken for the nearest value of data.mask_values"
+    elif rule == "nonzero" and len(edges) > BINARY and (jpeg := first_jpeg(names[:MOST_OPENED])):
+        n = count(len(edges), "value")
+        yield f"masks are JPEG, first {jpeg}, and hold {n}, as its compression makes of two; {NONZERO}"
+    elif rule != "nonzero" and (mixed := smears.mixed(edges)):
+        lie = f"the value{'s'[: len(mixed) > 1]} {smears.listed(mixed)} often {noun(len(mixed), 'lies', 'lie')}"
+        yield (
+            f"masks: {lie} between a lower and a higher value, as interpolation leaves numbers of classes (a class of "
+            f"outlines does too): where the masks were resized, resize them to the nearest value"
         )
-        yield f"the masks hold {found.in_words}; {done}"
     yield from _about_black(train, rule, task["ignore_value"])
 
 

@@ -18,7 +18,7 @@ from goldfold import catalog, optim
 from goldfold.components import parse
 from goldfold.models import batch_norm, build, trial
 from goldfold.models.timm_models import input_size, offline
-from goldfold.runtime.errors import ConfigError, GoldfoldError, cause
+from goldfold.runtime.errors import ConfigError, GoldfoldError, as_error, cause
 
 N_CLASSES = 2
 """Where the config names no classes, their number is known only when the data are read; a head fits any."""
@@ -53,6 +53,9 @@ def check(model: dict[str, Any]) -> bool:
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})
+    if lost := trial.without_gradient(network):
+        n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and stay as they begin"
+        print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_optimizer(network, model["train"])
     return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
@@ -159,7 +162,8 @@ def main(models: list[dict[str, Any]]) -> int:
     for model in models:
         try:
             without += [model["name"]] * check(model)
-        except Exception as error:
+        except (Exception, SystemExit) as raised:
+            error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
             print(f"goldfold: models ({model['name']}): {what}", file=sys.stderr)
             failed += 1

@@ -14,7 +14,6 @@ from typing import Any
 from goldfold.runtime import contents, plan, provenance, recipes, records
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
-from goldfold.runtime.fingerprint import StatCache
 
 UPSTREAM = ("manifest", "folds")
 STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
@@ -198,7 +197,7 @@ def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
         with open(table, encoding="utf-8", newline="") as stream:
             known |= {row["path"]: row["sha256"] for row in csv.DictReader(stream) if row.get("sha256")}
     inside = {path: old for path, old in known.items() if Path(path).is_relative_to(folder)}
-    there = StatCache().digests(path for path in inside if os.path.exists(path))
+    there = contents.memory().digests(path for path in inside if os.path.exists(path))
     for path, old in inside.items():
         new = there.get(path)
         if new != old:

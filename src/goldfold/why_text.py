@@ -104,7 +104,7 @@ def _reasons(job: Job) -> list[str]:
     if len(job.causes) > MANY:
         lines.append(f"and {len(job.causes) - MANY} more changes")
     if job.after:
-        lines.append(f"takes what {', '.join(job.after)} will make anew")
+        lines.append(f"takes what {', '.join(job.after)} will make again")
     return lines or ["its files are older than what they were made from"]
 
 

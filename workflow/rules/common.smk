@@ -9,8 +9,8 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from goldfold.config import chosen, merged, slices
 from goldfold.config import parse as parse_config
 from goldfold.runtime import provenance
-from goldfold.runtime.errors import GoldfoldError
-from goldfold.runtime.fingerprint import fingerprint
+from goldfold.runtime.contents import fingerprint
+from goldfold.runtime.errors import GoldfoldError, as_error
 
 
 def checked_config(files):
@@ -18,8 +18,8 @@ def checked_config(files):
     try:
         values = merged(files, workflow.config_settings.config)
         return parse_config(values, origin=", ".join(map(str, files)))
-    except GoldfoldError as error:
-        sys.exit(f"goldfold: {error}")  # Snakemake would add lines of code
+    except (GoldfoldError, SystemExit) as error:
+        sys.exit(f"goldfold: {as_error(error)}")  # Snakemake would add lines of code
 
 
 provenance.export_source_path(workflow.basedir)
@@ -108,12 +108,12 @@ def pseudo_file(wildcards):
 
 
 def round_before(source):
-    """Input function: what the models of the round before, of the same fold, say of a split."""
+    """Input function: what the teachers of the round before, of the same fold, say of a split."""
 
     def get(wildcards):
         return expand(
             f"{RESULTS}/predict/{RUN}/{source}.npz",
-            model=sorted(MODELS),
+            model=CONFIG.teachers,
             round=int(wildcards.round) - 1,
             fold=wildcards.fold,
             seed=CONFIG.seeds,

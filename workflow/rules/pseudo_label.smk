@@ -5,7 +5,7 @@ rule pseudo_label:
             f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
             code=code("pseudo_label"),
             data={
-                "models": sorted(MODELS),
+                "models": CONFIG.teachers,
                 "seeds": CONFIG.seeds,
                 "sources": CONFIG.pseudo_sources,
             },

@@ -84,11 +84,12 @@ def recipe(record, code, data=None, **settings):
         path = record.format(**wildcards)
         versions = INSTALLED if CONFIG.strict_versions else None
         expected = expected_of(made_by["code"]["of"][0], wildcards)
+        found = recipes.state(path, made_by, versions, expected)
         if path not in ASKED:
-            report_damage(recipes.state(path, made_by, versions, expected), path)
+            report_damage(found, path)
         ASKED.add(path)
         try:
-            return recipes.keep(path, made_by, versions, expected)
+            return recipes.keep(path, made_by, found)
         except OSError as error:
             sys.exit(
                 f"goldfold: cannot write {recipes.FOLDER} in {os.getcwd()}: {error.strerror}. Start in another folder."
@@ -144,7 +145,7 @@ def out_of_date(stage, place, time):
         record = f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json"
         takes = [
             ("predict", (name, str(int(number) - 1), fold, str(other)))
-            for name in MODELS
+            for name in CONFIG.teachers
             for other in CONFIG.seeds
         ]
     else:
@@ -221,18 +222,16 @@ def bring_up_to_date():
         keeping.put_back(RESULTS)  # of a run that was killed
     known = records.read_all(RESULTS)
     dates.settle(known)
-    for (library, old, new), count in records.changed_versions(
-        known, INSTALLED
-    ).items():
-        fate = "made anew" if CONFIG.strict_versions else "kept"
-        logger.warning(
-            f"{library} {old} -> {new}: {count} results were made with the old version and are {fate}"
-            + (
-                ""
-                if CONFIG.strict_versions
-                else "; --config strict_versions=true makes them anew"
-            )
+    for (library, old, new), n in records.changed_versions(known, INSTALLED).items():
+        fate = (
+            "made again"
+            if CONFIG.strict_versions
+            else "kept; --config strict_versions=true makes them again"
         )
+        results = count(
+            n, "result of the old version is", "results of the old version are"
+        )
+        logger.warning(f"{library} {old} -> {new}: {results} {fate}")
 
 
 @cache
@@ -251,7 +250,7 @@ def begin():
     status.forget_dead(RESULTS)
     preflight()
     keeping.keep(RESULTS)
-    at_exit(put_back)
+    at_exit(leave)
 
 
 def at_exit(do):
@@ -266,9 +265,15 @@ def at_exit(do):
     atexit.register(there)
 
 
-def put_back():
-    """Where the run ends without success, earlier results of jobs that did not finish stand where they stood."""
-    adopt(records.read_all(RESULTS))
+def leave():
+    """Note what was made; where the run ends without success, put earlier results of jobs that did not finish back.
+
+    Snakemake has given times to outputs by now: the next start need not read them.
+    """
+    for record in records.read_all(RESULTS).values():
+        if record["finished"] >= BEGUN:
+            contents.memory().adopt(record)
+    contents.memory().save()
     returned = keeping.put_back(RESULTS)
     if returned:
         print(
@@ -281,7 +286,6 @@ def end():
     keeping.forget(RESULTS)
     whole = {"name": CONFIG.name, "config": CONFIG.model_dump(mode="json")}
     made = {p: r for p, r in records.read_all(RESULTS).items() if p in ASKED}
-    adopt(made)
     if f"{RESULTS}/report/run.json" in ASKED:  # of a part, it would miss the rest
         write_json(f"{RESULTS}/provenance.json", whole | records.overview(made))
     recipes.forget(RESULTS)
@@ -298,14 +302,6 @@ def end():
     for what, path in (("Report", "report/report.html"), ("Scores", "metrics.json")):
         if os.path.exists(f"{RESULTS}/{path}"):
             print(f"{what}: {RESULTS}/{path}")
-
-
-def adopt(made):
-    """Note the times that Snakemake gave to what this run's jobs wrote, so that the next start need not read it."""
-    for record in made.values():
-        if record["finished"] >= BEGUN:
-            contents.memory().adopt(record)
-    contents.memory().save()
 
 
 def preflight():

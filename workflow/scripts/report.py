@@ -8,4 +8,4 @@ with job(snakemake) as made:
     from goldfold.stages.report import run
 
     page = Path(snakemake.output.page)
-    run(results=str(page.parents[1]), out=str(page), workers=snakemake.threads, **made.settings)
+    made.facts = run(results=str(page.parents[1]), out=str(page), workers=snakemake.threads, **made.settings)

@@ -1,10 +1,13 @@
 """What every section of the config shares."""
 
 import re
+from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+SHOWN = 20
+"""Values that an error names."""
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -20,9 +23,10 @@ def exponent(value: Any) -> Any:
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    repeated = sorted(str(value) for value, number in Counter(values).items() if number > 1)
     if repeated:
-        raise ValueError(f"named more than once: {', '.join(repeated)}")
+        more = ", ..." if len(repeated) > SHOWN else ""
+        raise ValueError(f"named more than once: {', '.join(repeated[:SHOWN])}{more}")
     return values
 
 

@@ -223,8 +223,7 @@ def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
         yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
-    n_teachers = sum(config.ensemble.weights.get(model.name, 1.0) > 0 for model in config.models)
-    opinions = n_teachers * len(config.seeds) * len(config.tta)
+    opinions = len(config.teachers) * len(config.seeds) * len(config.tta)
     if config.pseudo_labels.rounds and task.labels_by_agreement and opinions < 2:
         yield (
             f"pseudo_labels.rounds: task {config.task!r} labels images on which models, seeds and views agree, and there is "

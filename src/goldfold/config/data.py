@@ -68,9 +68,10 @@ class Folder(Stacked):
     source: Literal["folder"]
     train: str
     """Folder with one sub-folder a class."""
-    class_level: Literal["leaf"] | Annotated[int, Field(ge=1)] = "leaf"
+    class_level: Literal["leaf"] | Annotated[int, Field(ge=1)] | Annotated[int, Field(ge=-9, le=-1)] = "leaf"
     """Which folders below `train` are classes, where they lie in one another: `leaf`, those that images lie in, each a
-    class named by its path (`Fruit/Apple`); or the outermost (1), those within them (2), and so on."""
+    class named by its path (`Fruit/Apple`); or the outermost (1), those within them (2), and so on; or, by its name alone,
+    the innermost (-1), the one above it (-2), ...: `patient 7/ill/1.jpg`, with `group_level: 1`."""
     group_level: Annotated[int, Field(ge=1)] | None = None
     """How many folders of an image's path below `train` name its group, which is never split over folds: 2 for
     `class/patient/1.jpg`, with `class_level: 1`."""
@@ -185,9 +186,10 @@ class Voc(DataBase):
     images: str
     """Folder of the images."""
     train: str | list[str] | None = None
-    """Lists of names (`ImageSets/Main/trainval.txt`); without it, every XML that is not in the test list."""
+    """Lists of names (`ImageSets/Main/trainval.txt`), or folders below `annotations` (`[rf/train, rf/valid]`); without it,
+    every XML that is not of the test set."""
     test: str | None = None
-    """List of the test images' names."""
+    """List of the test images' names, or a folder of them below `images`."""
     test_answers: str | None = None
     """Folder of the test images' XML files, where known; used for nothing but a score in the report."""
     unlabeled: str | None = None

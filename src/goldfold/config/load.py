@@ -1,6 +1,7 @@
 """Read the config, and say what is wrong with it in words."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from types import UnionType
@@ -80,11 +81,12 @@ def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _describe(error: dict[str, Any]) -> tuple[str, str]:
     """Key (and value), and what is wrong with it, for one error of pydantic's."""
-    location, sections = _locate(error["loc"])
-    where = _dotted(location) or "config"
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    if kind == "invalid_key":
-        return _dotted(location[:-1]) or "config", f"key {shown(value)} is no text; put it in quotes"
+    place, is_key = error["loc"], kind == "invalid_key" or error["loc"][-1:] == ("[key]",)
+    location, sections = _locate(place[: -1 if kind == "invalid_key" else -2] if is_key else place)
+    where = _dotted(location) or "config"
+    if is_key:
+        return where, f"key {shown(value)} is no text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
@@ -109,16 +111,17 @@ def _text(value: Any) -> str:
 
 def _unquoted(kind: str, value: Any) -> str:
     """Hint for a name that YAML turned into something else."""
-    if kind != "string_type" or not isinstance(value, bool | int | float | date | None):
+    if kind != "string_type" or not isinstance(value, bool | int | float | date | list | dict | None):
         return ""
     kinds = (
         (bool, "true or false (as yes, no, on and off)"), (int | float, "a number"), (date, "a date"),
+        (list, "a list"), (dict, "a section"),
         (object, "nothing (as null and ~)"),
     )  # fmt: skip
     return f"; YAML reads it as {next(name for of, name in kinds if isinstance(value, of))}: put it in quotes"
 
 
-def _locate(location: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
     """Path as a user writes it (without the tags of unions), and the sections its last key could belong to."""
     path: list[str] = []
     sections: list[type[BaseModel]] = [Config]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from goldfold.config.base import Unique
 from goldfold.config.sources import DataBase
 from goldfold.data import colours
 
@@ -164,10 +165,11 @@ class Masks(MaskBase):
     """A folder of images and one of masks of the same names: one channel, a value a class."""
 
     source: Literal["masks"]
-    train: str
-    """Folder of training images, searched with all sub-folders."""
-    masks: str
-    """Folder of their masks."""
+    train: str | Annotated[list[str], Field(min_length=1), Unique]
+    """Folder of training images, searched with all sub-folders, or a list of several, such as those of a fixed split,
+    which are one training set."""
+    masks: str | Annotated[list[str], Field(min_length=1)]
+    """Folder of their masks; where `train` is a list, a list of as many."""
     mask_suffix: str = ""
     """What the name of a mask has after its image's, e.g. `_mask`."""
     test: str | None = None
@@ -178,6 +180,15 @@ class Masks(MaskBase):
     """Folder of images without masks."""
     groups: str | None = None
     """CSV (id, group) that says which images belong together; a group is never split over folds."""
+
+    @model_validator(mode="after")
+    def _masks_of_each(self) -> "Masks":
+        n_images, n_masks = ("one" if isinstance(own, str) else len(own) for own in (self.train, self.masks))
+        if n_images != n_masks:
+            raise ValueError(
+                f"train has {n_images} and masks {n_masks} folders: name a folder of masks for each of images"
+            )
+        return self
 
 
 class Tiles(MaskBase):
@@ -191,7 +202,8 @@ class Tiles(MaskBase):
     mask_folder: str = "masks"
     """The same of the masks."""
     image_pattern: str = "{id}"
-    """How an image is called, without suffix; `{id}_sat` where the mask of `1_sat.jpg` is `1_mask.png`."""
+    """How an image is called, without suffix; `{id}_sat` where the mask of `1_sat.jpg` is `1_mask.png`, `image` where each
+    folder has one image of that name."""
     mask_pattern: str = "{id}"
     """The same of its mask, which may have another suffix: `{id}_mask`."""
     group_level: Annotated[int, Field(ge=0)] | None = None
@@ -214,8 +226,8 @@ class Tiles(MaskBase):
     @field_validator("image_pattern", "mask_pattern")
     @classmethod
     def _pattern_names_id(cls, pattern: str) -> str:
-        if pattern.count("{id}") != 1 or "/" in pattern:
-            raise ValueError("must have {id} once, and no '/'")
+        if pattern.count("{id}") > 1 or "/" in pattern or not pattern:
+            raise ValueError("must have {id} at most once, and no '/'")
         return pattern
 
     @field_validator("image_folder", "mask_folder")

@@ -147,3 +147,8 @@ class Config(Section):
     def pseudo_sources(self) -> list[str]:
         """Splits that pseudo labels are made for."""
         return [source for source in self.pseudo_labels.sources if source in self.splits]
+
+    @property
+    def teachers(self) -> list[str]:
+        """Models that label images for the next round, by name: those with a weight in the ensemble."""
+        return sorted(model.name for model in self.models if self.ensemble.weights.get(model.name, 1.0) > 0)

@@ -58,6 +58,14 @@ class Csv(Stacked):
     columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
     """Names of the columns of tables without a header (`a/1.jpg, 3, 0` on each line, parted by commas, tabs or blanks); a list of
     test images may have the first of them alone."""
+    split_column: str | None = None
+    """Column of the one table of all splits that says which rows are the test set (`test`) and which are trained on
+    (`train`, `val`, ...: the folds take the split's place)."""
+    train_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Text files that name the training images of the one table of all splits, one per line; without it, all that
+    `test_list` does not name."""
+    test_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """The same for the test images."""
     id_column: str = "id"
     image_column: str | None = None
     """Column with file names; without it the id is the file name, with or without its suffix."""
@@ -69,6 +77,9 @@ class Csv(Stacked):
     """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
     label_columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
     """Columns of 0 and 1, one a class, for `task: multilabel`, in place of `label_column`."""
+    label_values: dict[str, bool] | None = None
+    """What the cells of `label_columns` mean, where they are not 0 and 1: `{"1": true, "-1": false}`. A table in which -1 is
+    uncertain and an empty cell unmentioned: `{"1.0": true, "0.0": false, "-1.0": false, "": false}`."""
     empty_label: Literal["missing", "no_class"] | None = None
     """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
     `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
@@ -113,6 +124,22 @@ class Csv(Stacked):
                 raise ValueError(f"image_columns and {other} do not go together; remove one")
         return self
 
+    @model_validator(mode="after")
+    def _splits_are_said_once(self) -> "Csv":
+        ways = [name for name in ("split_column", "test_list", "test") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} each say which images are the test set; keep one")
+        if self.train_list is not None and self.test_list is None:
+            raise ValueError("train_list needs test_list; name the table of the training images alone as train")
+        if self.label_values is not None and (self.label_columns is None or not any(self.label_values.values())):
+            raise ValueError("label_values says what cells of label_columns mean, of which one must be true")
+        return self
+
+    @property
+    def has_test(self) -> bool:
+        """Test images have a table of their own, or are a part of the one table."""
+        return any(value is not None for value in (self.test, self.split_column, self.test_list))
+
     @property
     def brings(self) -> str:
         """Depends on the columns that are named."""
@@ -143,7 +170,12 @@ class Csv(Stacked):
 
     @model_validator(mode="after")
     def _columns_have_all(self) -> "Csv":
-        wanted = [self.id_column, *(self.image_columns or []), *(self.label_columns or [])]
+        wanted = [
+            self.id_column,
+            *(self.image_columns or []),
+            *(self.label_columns or []),
+            *([self.split_column] if self.split_column else []),
+        ]
         wanted += [name for name in (self.image_column, self.target_column) if name]
         wanted += [self.label_column] if self.brings == "label" or self.label_separator else []
         for name in wanted if self.columns is not None else []:

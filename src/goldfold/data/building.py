@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ from goldfold.data.geometry import Roi, roi_of
 from goldfold.data.masks import Mask, decode_mask, resize_mask
 from goldfold.data.stores import WRITERS, Writer, encode
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_json, write_text
+from goldfold.runtime.files import is_intact, read_json, sealed, write_json, write_text
 
 KEPT = ("id", "sha256", "roi")
 """Columns that say, beside the pixels, what they were made of."""
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
+READ_BYTES = 1 << 20
 SAMPLE = 16
 """Images that are encoded to estimate how large all will be."""
 
@@ -102,7 +104,7 @@ class Piece:
         """What was begun of other contents in ``folder`` is dropped."""
         self.contents, self.frame, self.folder = contents, frame, folder
         self.digest, self.n = contents.digest(), len(contents.table)
-        self.rows = _rows_of(folder, self.digest)
+        self.rows, self.checked = _begun(folder, self.digest)
         if not self.rows:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,8 +127,11 @@ class Piece:
         """From here on a build that is stopped goes on after these rows."""
         for writer in self.writers:
             writer.save()
-        sizes = {path.name: path.stat().st_size for path in self.folder.iterdir() if path.name != PROGRESS}
-        write_json(self.folder / PROGRESS, {"made_from": self.digest, "rows": self.rows, "sizes": sizes})
+        for path in self.folder.iterdir():
+            if path.name != PROGRESS:
+                self.checked[path.name] = _checked(path, path.stat().st_size, *self.checked.get(path.name, (0, 0)))
+        progress = {"made_from": self.digest, "rows": self.rows, "checked": self.checked}
+        write_json(self.folder / PROGRESS, sealed(progress))
 
     def finish(self, out: Path) -> None:
         """Move the files to where they are read, and forget the progress."""
@@ -229,11 +234,25 @@ def share_of_png(contents: Contents, frame: Frame) -> float:
     return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
 
 
-def _rows_of(folder: Path, digest: str) -> int:
-    """Rows that an earlier build of the same contents left in ``folder``."""
+def _begun(folder: Path, digest: str) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Rows that an earlier build of the same contents left in ``folder``, and size and checksum of its files by name.
+
+    None where a file is not what was saved.
+    """
     try:
         progress = read_json(folder / PROGRESS)
-        whole = all((folder / name).stat().st_size >= size for name, size in progress["sizes"].items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-    return int(progress["rows"]) if whole and progress["made_from"] == digest else 0
+        checked = {name: (int(size), int(checksum)) for name, (size, checksum) in progress["checked"].items()}
+        is_whole = all(_checked(folder / name, size) == (size, checksum) for name, (size, checksum) in checked.items())
+        rows = int(progress["rows"]) if is_whole and is_intact(progress) and progress["made_from"] == digest else 0
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        rows = 0
+    return (rows, checked) if rows else (0, {})
+
+
+def _checked(path: Path, size: int, start: int = 0, checksum: int = 0) -> tuple[int, int]:
+    """Size and CRC-32 of the first ``size`` bytes of a file, of which the first ``start`` are known by their checksum."""
+    with open(path, "rb") as stream:
+        stream.seek(start)
+        while chunk := stream.read(min(READ_BYTES, size - start)):
+            start, checksum = start + len(chunk), crc32(chunk, checksum)
+    return start, checksum

@@ -29,8 +29,9 @@ def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str
             f"{where}: label {taken[0]!r} is a name that goldfold uses in its own tables. Write it otherwise."
         )
     _refuse_twins(present if named is None else [], where)
-    for label in present if named is not None else []:
-        if label not in named:  # type: ignore[operator]
+    known = set(present if named is None else named)
+    for label in present:
+        if label not in known:
             raise DataError(
                 f"{where}: label {label!r} is not in data.classes; {nearest(label, named or [])}named: {', '.join(named or [])}"
             )

@@ -14,7 +14,24 @@ SUFFIXES = frozenset(
 )
 
 UNREAD = frozenset(
-    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".psd", ".svg"}
+    {
+        ".arw",
+        ".avif",
+        ".cr2",
+        ".cr3",
+        ".dng",
+        ".exr",
+        ".heic",
+        ".heif",
+        ".jp2",
+        ".jxl",
+        ".nef",
+        ".pbm",
+        ".pgm",
+        ".ppm",
+        ".psd",
+        ".svg",
+    }
 )
 """Suffixes of pictures that goldfold does not read, and passes over where it looks for images."""
 

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 from goldfold.runtime.numbers import number_of
 
-UNNAMED = re.compile(r"|Unnamed: ?\d+.*|Unnamed_\d+.*|column \d+", re.ASCII)
-"""Names of a column without one: as it stands in the file, as pandas calls it, and as `goldfold.data.reading` does."""
-NUMBERING = frozenset({"index", "level_0", "row", "rownames", "row_names", "row_id", "rowid", "row_nr", "#"})
+UNNAMED = re.compile(r"|unnamed[:_ ]{1,3}\d+.*|column \d+|\.\.\.\d+|__index_level_\d+__", re.ASCII | re.IGNORECASE)
+"""Names of a column without one: in the file, as pandas, R's readr and Arrow call it, and `goldfold.data.reading`."""
+NUMBERING = frozenset(
+    {"index", "level_0", "row", "row_number", "rownames", "row_names", "row_id", "rowid", "row_nr", "rn", "obs", "#"}
+) | {"x", "x.1", "v1"}
+"""Names of columns that may number the rows; the last three are R's for one without a name."""
 WHOLE = re.compile(r"\d+(\.0)?", re.ASCII)
 
 

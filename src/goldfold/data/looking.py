@@ -16,8 +16,8 @@ from typing import Any
 
 from goldfold.data import stacks
 from goldfold.runtime import source
+from goldfold.runtime.contents import memory
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import StatCache
 from goldfold.runtime.regular import MOST_BYTES, fault
 from goldfold.runtime.status import Progress
 
@@ -34,7 +34,7 @@ Seen = list[Any]
 def of_files(paths: Iterable[str]) -> dict[str, str]:
     """sha256 of each image that is there; that of several files is known by all of them."""
     names = list(paths)
-    files = StatCache().digests(file for name in names for file in stacks.files_of(name) if not fault(file, MOST_BYTES))
+    files = memory().digests(file for name in names for file in stacks.files_of(name) if not fault(file, MOST_BYTES))
     return {name: found for name in names if (found := stacks.digest(name, files))}
 
 

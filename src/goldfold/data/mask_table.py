@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from goldfold.data import colours, mask_values, palettes
-from goldfold.data.limits import at_most
+from goldfold.data.limits import JPEG, at_most
 from goldfold.data.mask_values import Contents, Ignored, ignored
 from goldfold.data.masks import BY_COLOUR, by_colour, scan, scan_edges
 from goldfold.data.palettes import Palette
 from goldfold.data.smears import Edges, Smears, find, of_their_own, summed
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.regular import opened
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,21 @@ def values_json(contents: Sequence[Contents]) -> list[str]:
     return [json.dumps(content) for content in contents]
 
 
-def smears_of(names: Sequence[str]) -> Smears | None:
-    """Smears in masks that `Masks.names` names, which were all scanned."""
+def edges_of(names: Sequence[str]) -> Edges:
+    """Counts of masks together that `Masks.names` names, which were all scanned."""
     looks = scan_edges([name.removeprefix(BY_COLOUR) for name in names], 1)
     parts = zip(map(mask_values.parsed_edges, looks["edges"]), map(_palette, looks["palette"]), strict=True)
-    return find(summed(own if palette is None else palettes.edges_by_colour(own, palette) for own, palette in parts))
+    return summed(own if palette is None else palettes.edges_by_colour(own, palette) for own, palette in parts)
+
+
+def first_jpeg(names: Sequence[str]) -> str:
+    """The first of some masks, as `Masks.names` names them, that is a JPEG file, whatever its suffix; empty for none."""
+    for name in names:
+        path = name.removeprefix(BY_COLOUR)
+        with suppress(OSError), opened(path) as stream:
+            if stream.read(len(JPEG)) == JPEG:
+                return path
+    return ""
 
 
 def _palette(text: Any) -> Palette | None:

@@ -19,7 +19,7 @@ from goldfold.data import colours, palettes, run_masks, smears, tiff_chain, tiff
 from goldfold.data.decode import Undecodable
 from goldfold.data.files import SUFFIXES, files_below
 from goldfold.data.geometry import Roi, place
-from goldfold.data.limits import MOST_PIXELS, any_size, content_of, refuse_size
+from goldfold.data.limits import MOST_PIXELS, any_size, content_of, refuse_many_pixels, refuse_size
 from goldfold.data.looking import Seen, look_at, of_files
 from goldfold.data.palettes import Palette
 from goldfold.runtime.errors import DataError
@@ -71,6 +71,8 @@ def _decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palet
         raise Undecodable("file is empty")
     if tiffs.is_tiff(content):
         tiff_chain.directories(content)
+        if most_pixels is not None:  # its tiles may be larger than itself
+            refuse_many_pixels(path, content, most_pixels)
     try:
         with any_size(), Image.open(io.BytesIO(content)) as image:
             image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same

@@ -39,16 +39,6 @@ def signature(image: NDArray[np.uint8]) -> Signature:
     return Signature(_phash(small), _phash(small[:, ::-1]), small.tobytes())
 
 
-def perceptual_hash(image: NDArray[np.uint8]) -> int:
-    """pHash of 64 bits (Zauner 2010, by imagehash), FLAT for an image with too little structure.
-
-    Args:
-        image: as in `signature`; for a mirrored copy hash ``image[:, ::-1]``.
-    """
-    small = thumbnail(image)
-    return FLAT if _is_flat(image, small) else _phash(small)
-
-
 def thumbnail(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
     """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed.
 

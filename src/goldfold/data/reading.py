@@ -1,5 +1,6 @@
 """Files of text that the user brings: CSV as tables of text, JSON and XML as they are."""
 
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -12,15 +13,14 @@ import pandas as pd
 
 from goldfold.data.files import SUFFIXES
 from goldfold.data.index_column import is_index, may_be_ids
+from goldfold.data.unpacking import read_unpacked
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.regular import MOST_BYTES, opened, read_bytes, read_text, too_large
+from goldfold.runtime.regular import opened, read_bytes, read_text
 
 HEAD_BYTES = 1_000_000
 MOST_XML_BYTES = 100_000_000
 MOST_DIGITS = 18
 """Of a whole number of JSON; one with more is read as a fraction, which may be infinite."""
-PACKED = frozenset({".bz2", ".gz", ".xz", ".zip", ".zst"})
-"""Suffixes of tables that pandas unpacks."""
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 ALIKE = {
@@ -36,10 +36,11 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
     """
+    content = b""
     try:
-        _refuse_no_text(path)
+        content = _text_of(path)
         table = pd.read_csv(
-            path,
+            io.BytesIO(content),
             dtype=str,
             keep_default_na=False,
             na_values=[""],
@@ -50,7 +51,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"{key}: cannot read {path} as CSV: {error}") from error
     except ValueError as error:
-        _refuse_separator(_first_line(path), path, key)
+        _refuse_separator(content[:HEAD_BYTES].decode("utf-8", "replace").partition("\n")[0], path, key)
         raise DataError(
             f"{key}: cannot read {path} as CSV: {str(error).strip()}. Write UTF-8, with a header and as many fields in every "
             f"row, a value with a comma in quotes."
@@ -70,21 +71,17 @@ def is_header_alone(path: str | Path) -> bool:
         return False
 
 
-def _refuse_no_text(path: str | Path) -> None:
-    """Refuse what pandas would wait for, or read without end.
+def _text_of(path: str | Path) -> bytes:
+    """Content of a table, unpacked where it is packed.
 
     Raises:
         OSError: it is no regular file, or cannot be read.
         ValueError: it is too large, or no text.
     """
-    with opened(path) as stream:
-        if stream.seek(0, 2) > MOST_BYTES:
-            raise ValueError(too_large(MOST_BYTES))
-        stream.seek(0)
-        head = stream.read(HEAD_BYTES)
-    is_packed = Path(path).suffix.lower() in PACKED
-    if b"\0" in head and not is_packed:
+    content = read_unpacked(path)
+    if b"\0" in content[:HEAD_BYTES]:
         raise ValueError("it holds NUL bytes, so it is no UTF-8 text")
+    return content
 
 
 def read_json(path: str | Path, key: str, needed: str) -> Any:
@@ -143,11 +140,6 @@ def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
         if name and name in names[:number]:
             raise DataError(f"{key}: {path} has two columns called {name!r}. Rename or remove one{_bare(names)}.")
     return [name or f"column {number}" for number, name in enumerate(names, start=1)]
-
-
-def _first_line(path: str | Path) -> str:
-    with open(path, encoding="utf-8-sig", errors="replace") as stream:
-        return stream.readline(10_000)
 
 
 def _refuse_separator(head: str, path: str | Path, key: str) -> None:

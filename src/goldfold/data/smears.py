@@ -32,7 +32,18 @@ OWN = 0.005
 """Share of all pixels from which a value with an inside is certainly no smear."""
 SHOWN = 8
 NEAR, RADIUS, EXACT = 32, 40, 8
-"""Levels by which the pixels of such a region differ at most; shades of one colour; and those that fill regions."""
+"""Levels by which the pixels of such a region differ at most; shades of one grey or colour; and greys that fill regions."""
+EXACT_COLOUR = 16
+"""Colours that fill regions: strong compression moves each channel by as much."""
+FLAT, FLATTER = 0.02, 0.1
+"""Share of a shade's pixels inside from which some regions are flat, and share relative to it that all others have then."""
+WHOLE = 0.6
+"""Share of a value's pixels inside, from which numbers of classes are told apart however near they are."""
+THIN, INTERPOLATED_THIN, PEAK = 8, 0.5, 0.25
+"""Values, and share between, from which masks without regions are smeared thin objects, measured: 0.55 to 0.85, and 0.04 where
+they are clean; share of the most frequent level from which another is a class."""
+MIXED, FEWEST_MIXED = 0.15, 50
+"""Share of a class's pixels at edges that lie between, measured 0.18 to 0.4, and number of pixels at edges that it needs."""
 DARK, WHITE = 64, 255
 """Levels up to the first are too near each other for shades."""
 NEIGHBOURS = np.ones((3, 3), np.uint8)
@@ -103,12 +114,15 @@ def find(edges: Edges) -> Smears | None:
     clean = sorted(value for value, counts in edges.items() if counts[1] >= INNER * counts[0])
     others = set(edges) - set(clean)
     n_others = sum(edges[value][0] for value in others)
-    if len(others) < max(LEAST, len(clean)) or sum(edges[value][2] for value in others) < BETWEEN * n_others:
+    n_between = sum(edges[value][2] for value in others)
+    if len(others) < max(LEAST, len(clean)) or n_between < BETWEEN * n_others:
         return None
     highest = max(edges)
     are_numbers = len(edges) == highest + 1 < WHITE  # 0, 1, 2, ... without a gap
     is_whole = len(clean) > 1 and max(others) <= OVERSHOOT * clean[-1]
-    if highest >= colours.FIRST or (DARK < highest <= WHITE and not is_whole and not are_numbers):
+    if len(clean) < 2 and len(others) >= THIN and n_between >= INTERPOLATED_THIN * n_others and highest <= WHITE:
+        clean = [] if are_numbers else _peaks(edges, clean)
+    elif highest >= colours.FIRST or (DARK < highest <= WHITE and not is_whole and not are_numbers):
         clean = _centres(edges, edges)
     elif is_whole:
         clean = _centres(edges, clean)
@@ -121,6 +135,37 @@ def find(edges: Edges) -> Smears | None:
     return Smears(clean, sorted(others), n / sum(counts[0] for counts in edges.values()), between >= INTERPOLATED * n)
 
 
+def mixed(edges: Edges) -> list[int]:
+    """Values that fill regions and often lie at edges between a lower and a higher one, as interpolation leaves numbers of
+    classes that follow one another; so does a class of outlines.
+    """
+    rims = {value: counts[0] - counts[1] for value, counts in edges.items() if counts[1] >= INNER * counts[0]}
+    found = [value for value, n in rims.items() if n and edges[value][2] >= MIXED * n and n >= FEWEST_MIXED]
+    return sorted(found) if max(edges, default=0) <= DARK else []
+
+
+def _peaks(edges: Edges, clean: Sequence[int]) -> list[int]:
+    """Levels of thin objects, which fill no regions: those of most pixels that are no steps to a higher level."""
+    steady = {value: counts[0] - counts[2] for value, counts in edges.items()}
+    low, highest = clean[0] if clean else min(edges), max(edges)
+    found: dict[int, int] = {low: 0}
+    for value in sorted(steady, key=lambda value: -steady[value]):
+        centre = min(found, key=lambda centre: abs(centre - value))
+        if abs(centre - value) <= RADIUS:
+            found[centre] += steady[value]
+        else:
+            found[value] = steady[value]
+    most = max((n for value, n in found.items() if value != low), default=0)
+    peaks = [value for value, n in found.items() if value != low and n >= PEAK * most and steady[value] >= PEAK * n]
+    return [low, *(sorted(_snapped(value, edges) for value in peaks) or [_snapped(highest, edges)])]
+
+
+def _snapped(value: int, found: Collection[int]) -> int:
+    """Black or white where a value is nearly that and the masks hold it; JPEG moves regions of it by a level or two."""
+    (pixel,) = _pixels([value])
+    return next((end for end in (0, WHITE) if np.abs(pixel - end).max() <= EXACT and end in found), value)
+
+
 def _centres(edges: Edges, among: Collection[int]) -> list[int]:
     """The most frequent shade of each colour or grey that fills regions, smallest number first: of JPEG none may be exact.
 
@@ -128,19 +173,24 @@ def _centres(edges: Edges, among: Collection[int]) -> list[int]:
         among: values that may be one.
     """
     exact = {value for value in among if edges[value][1] >= INNER * edges[value][0]}
+    highest = max(edges)
+    near_px = EXACT_COLOUR if highest >= colours.FIRST else EXACT
+    whole = {value for value in exact if highest <= DARK and edges[value][1] >= WHOLE * edges[value][0]}
     order = sorted(among, key=lambda value: -edges[value][0])
     centres, shades = np.empty((0, 3), np.int64), list[list[int]]()
     for value, pixel in zip(order, _pixels(order), strict=True):
         far = np.abs(centres - pixel).max(axis=1)
-        if not len(far) or far.min() > (EXACT if value in exact else RADIUS):
+        if not len(far) or value in whole or far.min() > (near_px if value in exact else RADIUS):
             centres, far = np.vstack([centres, pixel]), np.append(far, 0)
             shades.append([])
         shades[int(far.argmin())].append(value)
     total, found = sum(edges[value][0] for value in among), []
-    for own in shades:
-        n, near = (sum(edges[value][place] for value in own) for place in (0, 3))
-        if near >= INNER * n and (n >= OWN * total or own[0] in exact):
-            found.append(own[0])
+    sums = [[sum(edges[value][place] for value in own) for place in (0, 1, 3)] for own in shades]
+    most_inside = max((inside / n for n, inside, _ in sums), default=0)
+    for own, (n, inside, near) in zip(shades, sums, strict=True):
+        is_rim = most_inside >= FLAT and inside < FLATTER * most_inside * n
+        if near >= INNER * n and not is_rim and (n >= OWN * total or own[0] in exact):
+            found.append(own[0] if highest <= DARK else _snapped(own[0], edges))
     return sorted(found)
 
 

@@ -1,6 +1,7 @@
 """TIFF: what OpenCV would read wrong or not at all is read by tifffile."""
 
 import io
+import lzma
 import math
 import zlib
 from contextlib import suppress
@@ -18,7 +19,8 @@ REDUCED_OR_MASK = 0b101
 """Bits of the tag NewSubfileType: a smaller copy of another page, or its mask."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK = 0, 1, 2, 3, 5
 """Of the tag PhotometricInterpretation."""
-DEFLATE = frozenset({8, 32946})
+UNPACKERS: dict[int, Any] = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
+ZSTD = frozenset({34926, 50000})
 """Of the tag Compression."""
 PLANES = 2
 """Of the tag PlanarConfiguration."""
@@ -149,15 +151,16 @@ def _page(page: Any, content: bytes) -> NDArray[Any]:
 
 def _refuse_overfull(page: Any, content: bytes) -> None:
     """Refuse a strip or tile that unpacks to more than its pixels take: tifffile would unpack all of it."""
-    if int(page.compression) not in DEFLATE or page.dtype is None:
+    compression = int(page.compression)
+    if compression in ZSTD:
+        raise Undecodable("is packed by ZSTD, which is not read; save it packed by another method, or unpacked")
+    if compression not in UNPACKERS or page.dtype is None:
         return
     most = 2 * math.prod(page.chunks) * page.dtype.itemsize
     for start, n in zip(page.dataoffsets, page.databytecounts, strict=False):
-        unpacking = zlib.decompressobj()
-        with suppress(zlib.error):  # tifffile says what is wrong with it
-            unpacking.decompress(content[start : start + n], most)
-        if unpacking.unconsumed_tail:
-            raise Undecodable("cannot be decoded: a strip or tile unpacks to more than its pixels")
+        with suppress(zlib.error, lzma.LZMAError, EOFError):  # tifffile says what is wrong with it
+            if len(UNPACKERS[compression]().decompress(content[start : start + n], most + 1)) > most:
+                raise Undecodable("cannot be decoded: a strip or tile unpacks to more than its pixels")
 
 
 def _by_pillow(page: Any, content: bytes) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from goldfold.engine.parent import die_with
-from goldfold.runtime.errors import GoldfoldError, TrainingError
+from goldfold.runtime.errors import GoldfoldError, Stopped, TrainingError, as_error
 
 if TYPE_CHECKING:
     from goldfold.engine.stopping import Asked
@@ -53,7 +53,7 @@ def run_together(
 
     Raises:
         GoldfoldError: one of them failed.
-        SystemExit: a signal asked for the end.
+        Stopped: a signal asked for the end.
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -141,9 +141,9 @@ class _Watch:
     def _raise(self) -> None:
         failed = {rank: code for rank, member in enumerate(self.members) if (code := member.process.poll())}
         if "stopped" in self.said:
-            raise SystemExit(self.said["stopped"])
+            raise Stopped(self.said["stopped"])
         if self.asked.signal and failed:  # before the first could save anything
-            raise SystemExit(128 + self.asked.signal)
+            raise Stopped(128 + self.asked.signal)
         if "error" in self.said:
             raise GoldfoldError(self.said["error"])
         for rank, code in failed.items():
@@ -201,8 +201,10 @@ def _member(handle: int, parent: int) -> None:
         result = function(**job["arguments"], progress=progress)
     except GoldfoldError as error:
         _leave(pipe, "error", str(error))
-    except SystemExit as stop:
+    except Stopped as stop:
         _leave(pipe, "stopped", stop.code)
+    except SystemExit as error:
+        _leave(pipe, "error", str(as_error(error)))
     except RuntimeError:  # of a connection that another's end broke: then we are killed meanwhile, and say nothing
         time.sleep(LINGER_SECONDS)
         raise

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from goldfold.engine.checkpoint import StateFile
+from goldfold.runtime.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """Of schedulers (Slurm's preemption, Snakemake's end) and of Ctrl-C."""
@@ -51,7 +52,7 @@ class Keeper:
         """Save where it is time to; ``step`` steps are done.
 
         Raises:
-            SystemExit: a signal asked for the end; the state is saved.
+            Stopped: a signal asked for the end; the state is saved.
         """
         is_due = time.monotonic() - self.saved_at >= self.every_seconds
         if step != self.saved_step and (is_due or self.asked.signal):
@@ -61,4 +62,4 @@ class Keeper:
             name = signal.Signals(self.asked.signal).name
             outcome = "state saved, run again to go on" if self.saved_step == step else "its state could not be saved"
             print(f"stopped by {name} at step {step} of {self.n_steps}; {outcome}", flush=True)
-            raise SystemExit(128 + self.asked.signal)
+            raise Stopped(128 + self.asked.signal)

@@ -1,8 +1,8 @@
-"""One pass of a few images through a network before any job runs: in training, and in prediction."""
+"""One pass of a few images through a network before any job runs: in training, forth and back, and in prediction."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,8 +17,10 @@ Make = Callable[[tuple[int, int]], nn.Module]
 Size = tuple[int, int]
 TRAIN_IMAGES, PREDICT_IMAGES = 2, 1
 """In the smallest batches."""
-MOST_PIXELS = 2**22
-"""Of the images of a pass with real numbers; more might take all memory, and are not tried."""
+MOST_PIXELS, FEWER_PIXELS = 2**22, 2**20
+"""Of the images of a pass of a detector; of larger images smaller ones are tried, for they might take all memory."""
+STRIDES = 128
+"""Multiple of the strides of all networks: a detector takes sizes that leave the same remainder alike."""
 PARAMS = " Correct models[].params."
 """Advice of errors that is wrong where another size works."""
 PATIENCE_S = 15.0
@@ -70,6 +72,13 @@ def check(make: Make, what: str, wanted: Wanted, own_size: Callable[[], Size | N
     raise ConfigError(f"{said}{also} Take another network, or correct models[].params.")
 
 
+def without_gradient(network: nn.Module) -> list[str]:
+    """Names of the learnable parameters of a network that `check` gave that its output does not depend on, if on others."""
+    learnable = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    lost = [name for name, value in learnable.items() if value.grad is None]
+    return lost if len(lost) < len(learnable) else []
+
+
 def words(size: Size) -> str:
     """A size as errors name it."""
     return f"{size[0]}x{size[1]} (height x width)"
@@ -83,10 +92,23 @@ def _passed(make: Make, wanted: Wanted) -> nn.Module:
         except Exception as error:
             if not _is_of_meta(error):
                 raise
-    elif TRAIN_IMAGES * math.prod(wanted.size) > MOST_PIXELS:
+    elif (smaller := _smaller(wanted.size)) != wanted.size:
         with torch.device("meta"):
-            return make(wanted.size)
+            make(wanted.size)
+        return _pass_on("cpu", make, replace(wanted, size=smaller))
     return _pass_on("cpu", make, wanted)
+
+
+def _smaller(size: Size) -> Size:
+    """``size`` itself, or where that has too many pixels, a small one that leaves the same remainders."""
+    n_pixels = TRAIN_IMAGES * math.prod(size)
+    if n_pixels <= MOST_PIXELS:
+        return size
+    scale = math.sqrt(FEWER_PIXELS / n_pixels)
+    height, width = (
+        max(side - math.ceil(side * (1 - scale) / STRIDES) * STRIDES, side % STRIDES or STRIDES) for side in size
+    )
+    return height, width
 
 
 def _is_of_meta(error: BaseException) -> bool:
@@ -126,8 +148,28 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
         ) from error
     if wrong := _wrong(output, n, wanted, network.training):
         raise _Failed(f"{doing} at {words(wanted.size)}: {wrong}.")
-    if network.training and isinstance(output, Tensor) and not output.requires_grad:
+    parts = list(_learnable(output)) if network.training else []
+    if parts:
+        _backward(parts, doing)
+    elif network.training and (wanted.gives != "anything" or isinstance(output, Tensor)):
         raise _Failed(f"{doing}: its output depends on no parameter that can be learnt.")
+
+
+def _backward(parts: list[Tensor], doing: str) -> None:
+    """Gradient of what depends on the parameters."""
+    try:
+        torch.autograd.backward([part.sum() for part in parts])
+    except Exception as error:
+        raise _Failed(f"{doing}: its gradient cannot be computed: {cause(error)}.") from error
+
+
+def _learnable(output: Any) -> Iterator[Tensor]:
+    """Tensors within an output that have a gradient."""
+    if isinstance(output, Tensor):
+        yield from [output] * output.requires_grad
+    elif isinstance(output, dict | list | tuple):
+        for part in output.values() if isinstance(output, dict) else output:
+            yield from _learnable(part)
 
 
 def _wrong(output: Any, n: int, wanted: Wanted, training: bool) -> str:

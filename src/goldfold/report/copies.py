@@ -15,7 +15,6 @@ from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PAIRS = 50, 8
 PAIR_PX = 300
-SHOWN_ID = 28
 
 
 @dataclass(frozen=True)

@@ -64,28 +64,30 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
     """Validation score and training loss by epoch, one thin line per run, coloured by round.
 
-    The score comes first: a narrow screen shows the left part of a figure.
+    The score comes first, with the legend: a narrow screen shows the left part of a figure.
     """
     from matplotlib.ticker import MaxNLocator
 
     with Canvas(WIDTH_PX, 270) as canvas:
+        both = canvas.axes(1, 2)
         for axes, column, title in zip(
-            canvas.axes(1, 2), (metric, "train_loss"), (f"validation {metric}", "training loss"), strict=True
+            both, (metric, "train_loss"), (f"validation {metric}", "training loss"), strict=True
         ):
             for number, history in histories:
                 colour = SERIES[number % len(SERIES)]
                 known = history[["epoch", column]].dropna()
-                axes.plot(known["epoch"] + 1, known[column], color=colour, lw=1.3, alpha=0.75)
+                mark = "o" if len(known) == 1 else None  # a line of one point is not seen
+                axes.plot(known["epoch"] + 1, known[column], color=colour, lw=1.3, alpha=0.75, marker=mark)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.margins(x=0.02)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             _range_of_late_epochs(axes, [history[["epoch", column]] for _, history in histories])
         rounds = sorted({number for number, _ in histories})
         if len(rounds) > 1:
             for number in rounds:
-                axes.plot([], [], color=SERIES[number % len(SERIES)], lw=2.5, label=f"round {number}")
-            axes.legend(loc="best")
+                both[0].plot([], [], color=SERIES[number % len(SERIES)], lw=2.5, label=f"round {number}")
+            both[0].legend(loc="best")
         return canvas.block(f"learning_curves_{model}", "", f"Learning curves of {model}")
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from goldfold.data.splits.checks import shares, worst
-from goldfold.data.splits.groups import groups_in_words, in_words, sizes_of
+from goldfold.data.splits.groups import groups_in_words, in_range, in_words, sizes_of
 from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.report.figures import MOST_ROWS, WIDTH_PX
@@ -28,14 +28,14 @@ def blocks(results: Results) -> list[Block]:
     summary = results.fold_summary
     validated = summary[summary.index >= 0]
     amounts, sizes = validated.drop(columns=[ALL, DEVIATION], errors="ignore"), validated[ALL]
-    far = shares(amounts, sizes)
+    far = shares(amounts)
     name, fold, value = worst(far)
     splitter = results.settings["folds"]["splitter"]
     text = (
         f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
         f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
         f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.task.unit} where "
-        f"{amounts[name].sum() * sizes[fold] / sizes.sum():,.1f} would be even for the fold's number of images."
+        f"{amounts[name].mean():,.1f} would be even. Folds have {in_range(sizes.tolist())}."
     )
     if found := sizes_of(results.tables["train"]):
         text += f" Groups: {groups_in_words(found)}."
@@ -83,8 +83,8 @@ def drawing(far: pd.DataFrame) -> Figure:
         axes.tick_params(labelcolor=INK)
         axes.set_xlabel("fold")
         caption = (
-            f"How much more (blue) or less (rose) of a class a fold validates than its even share, by the number of its "
-            f"images; the colour is full from {FULL:.0%} on."
+            f"How much more (blue) or less (rose) of a class a fold validates than its even share; the colour is full from "
+            f"{FULL:.0%} on."
         )
         if len(far.columns) > MOST_ROWS:
             caption += f" The {MOST_ROWS} classes furthest from even, of {len(far.columns):,}, are drawn."

@@ -27,7 +27,7 @@ def headline(results: Results) -> Headline:
     unit, n = ("groups", truth["group"].nunique()) if "group" in truth else ("images", len(truth))
     ends = interval(entry.get("low"), entry.get("high"))
     meaning = f"Each of the {_named(results)} was predicted by models that never saw it in training. " + (
-        f"Drawing {n:,} {unit} anew from them, again and again, gives a score in this range 95 times in 100."
+        f"Resampling these {n:,} {unit} with replacement gives a score in this range 95 times in 100."
         if ends != "–"
         else "No interval could be computed."
     )

@@ -50,7 +50,7 @@ def _gain(results: Results) -> Iterator[Note]:
     found = f"the difference is {change(gain)}, with a 95 % interval of {change(low)} to {change(high)} "
     found += f"(both scored on the same {n} resamples)"
     if low <= 0 <= high:
-        title = "The gain of the ensemble over its best member is within noise"
+        title = "The difference between the ensemble and its best member is within noise"
         yield Note("info", title, f"{words}; {found}. An interval that holds 0 does not tell the two apart. The best "
                    f"member was also picked by this very score, which flatters it a little.")  # fmt: skip
     elif (gain > 0) == results.greater_is_better:
@@ -178,7 +178,7 @@ def _one_seed(results: Results) -> Iterator[Note]:
     if len(results.settings["seeds"]) == 1:
         text = (
             "The interval covers the luck of the images, not that of the training: each model was trained with one seed "
-            "a fold. With seeds: [0, 1, 2] the spread between seeds would be known too."
+            "per fold. With seeds: [0, 1, 2] the spread between seeds would be known too."
         )
         yield Note("info", "One seed", text)
 

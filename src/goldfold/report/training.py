@@ -93,12 +93,17 @@ def _heading(results: Results, model: str) -> Text:
     record = next(run.record for run in results.runs if run.model == model)
     parts = [
         settings.get("backbone") or settings.get("network", ""),
-        f"{record['parameters'] / 1e6:.2f} M parameters" if record.get("parameters") else "",
+        _parameters(record["parameters"]) if record.get("parameters") else "",
         _size(record, settings),
-        f"{train.get('epochs')} epochs" if train.get("epochs") else "",
+        count(train["epochs"], "epoch") if train.get("epochs") else "",
         f"peak learning rate {train['lr']:g}" if train.get("lr") else "",
     ]
     return Text(" · ".join(filter(None, parts)), heading=model)
+
+
+def _parameters(number: int) -> str:
+    """Their number, in millions where there are as many."""
+    return f"{number / 1e6:.2f} M parameters" if number >= 100_000 else count(number, "parameter")
 
 
 def _size(record: dict[str, Any], settings: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Reading of config files. Loads little, for it runs before Snakemake reads the same files (docs/decisions/013)."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 import yaml
 
-from goldfold.runtime.errors import ConfigError
-from goldfold.runtime.plain_yaml import MOST_BYTES, PlainLoader, explained, load_yaml
+from goldfold.runtime.errors import ConfigError, shortened
+from goldfold.runtime.plain_yaml import DEEPEST, MOST_BYTES, MOST_VALUES, PlainLoader, explained, load_yaml
 from goldfold.runtime.regular import read_text
 
+LONGEST = 100
+"""Characters of a number, a date or a word such as ``true``; what is longer is text."""
 NO_KEYS = "empty; it must hold keys such as name, data and models"
 
 
@@ -43,6 +46,12 @@ def merged(paths: Iterable[str | Path], given: Mapping[str, Any]) -> dict[str, A
         if not isinstance(own, dict) or not own:
             raise ConfigError(f"{path}: {NO_KEYS}")
         _update(values, own)
+    for key, value in given.items():
+        if _written_out(value, {}) > MOST_VALUES:
+            raise ConfigError(
+                f"--config {shortened(key)}: nested deeper than {DEEPEST} levels, or more than {MOST_VALUES:,} values, with "
+                f"aliases written out; write it into a config file, without aliases"
+            )
     _update(values, typed(dict(given)))
     return values
 
@@ -50,19 +59,38 @@ def merged(paths: Iterable[str | Path], given: Mapping[str, Any]) -> dict[str, A
 def typed(value: Any, within: bool = False) -> Any:
     """A value of the command line as a config file would have it.
 
-    Snakemake leaves ``true`` text, and all that stands within brackets. What is not YAML is left as it is.
+    Snakemake leaves ``true`` text, and all that stands within brackets. What is not YAML is left as it is, as is a text
+    with brackets of its own.
     """
     if isinstance(value, dict):
         return {key: typed(part, within=True) for key, part in value.items()}
     if isinstance(value, list):
         return [typed(part, within=True) for part in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > LONGEST:
         return value
     try:
         known = load_yaml(value, PlainLoader)
     except yaml.YAMLError:
         return value
+    if isinstance(known, dict | list):
+        return value
     return known if within or known is None or isinstance(known, bool) else value
+
+
+def _written_out(value: Any, sizes: dict[int, float], level: int = 1) -> float:
+    """Number of values within ``value``, with every alias written out; infinite for what is very deep, or within itself.
+
+    Args:
+        sizes: numbers of what was counted already, by `id`.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in sizes:
+        sizes[id(value)] = math.inf  # until it is complete
+        parts = list(value.values()) if isinstance(value, dict) else value
+        if level <= DEEPEST:
+            sizes[id(value)] = 1 + sum(_written_out(part, sizes, level + 1) for part in parts)
+    return sizes[id(value)]
 
 
 def refuse_unreadable(words: Sequence[str]) -> None:

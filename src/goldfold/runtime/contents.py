@@ -1,8 +1,9 @@
-"""Digests of results, remembered by size and time, and which files no longer hold what their job wrote."""
+"""Digests of raw files and results, remembered by size and time, and which results are not what their job wrote."""
 
 import json
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from goldfold.runtime.files import write_text
 from goldfold.runtime.fingerprint import sha256_of
+from goldfold.runtime.regular import MOST_BYTES, fault
 
 MEMORY = Path(".goldfold/contents.json")
 TIMESTAMP = ".snakemake_timestamp"
@@ -45,7 +47,7 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
 
 
 class Memory:
-    """Digests by path, each valid for as long as the size and the time of the file stay the same."""
+    """Digests by path, each valid for as long as size and time of the file stay the same (git's index does likewise)."""
 
     def __init__(self, path: Path = MEMORY) -> None:
         self.path, self.is_new = path, False
@@ -73,6 +75,17 @@ class Memory:
         elif self.known.get(path, [])[:2] != [*now]:
             self._remember(path, now, digest(path))
         return str(self.known[path][2])
+
+    def digests(self, paths: Iterable[str | Path]) -> dict[str, str]:
+        """Digests of files that are there; those that are not known are read, in threads (hashing frees the lock)."""
+        found = {os.fspath(path): stamp(path) or (0, 0) for path in paths}
+        unknown = [name for name, now in found.items() if self.known.get(name, [])[:2] != [*now]]
+        if unknown:
+            with ThreadPoolExecutor() as pool:
+                for name, sha256sum in zip(unknown, pool.map(sha256_of, unknown), strict=True):
+                    self._remember(name, found[name], sha256sum)
+            self.save()
+        return {name: str(self.known[name][2]) for name in found}
 
     def adopt(self, record: Mapping[str, Any]) -> None:
         """Take what a job of this very run wrote for what its record says: Snakemake dates outputs after the record."""
@@ -105,6 +118,30 @@ class Memory:
 def memory() -> Memory:
     """The memory of the folder in which this process works."""
     return Memory()
+
+
+def fingerprint(paths: Iterable[str | Path]) -> str:
+    """One digest over files and folders by content and relative name; a touched file does not change it.
+
+    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it
+    can say what is wrong with it.
+    """
+    total = sha256()
+    for root in paths:
+        files = sorted(_walk(Path(root)))
+        digests = memory().digests(files)
+        total.update(f"{os.fspath(root)}\0{len(files)}\0".encode())
+        for file in files:
+            total.update(f"{os.path.relpath(file, root)}\0{digests[os.fspath(file)]}\0".encode())
+    return total.hexdigest()
+
+
+def _walk(root: Path) -> list[Path]:
+    if not fault(root):
+        return [root]
+    found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
+    # A link to nothing, a pipe, or what is too large to be read is the manifest's to name.
+    return [path for path in found if not fault(path, MOST_BYTES)]
 
 
 def written(record: Mapping[str, Any]) -> dict[str, str]:

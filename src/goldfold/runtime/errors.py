@@ -43,6 +43,22 @@ class TrainingError(GoldfoldError):
     """Training cannot go on."""
 
 
+class Stopped(SystemExit):
+    """A signal asked for the end; any other SystemExit comes from code that is not goldfold's."""
+
+
+def as_error(error: Exception | SystemExit) -> Exception:
+    """``error``, or one in place of a ``sys.exit`` in the user's own code, which would end goldfold without a word."""
+    if not isinstance(error, SystemExit):
+        return error
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    place = f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}" if frames else "an unknown place"
+    return GoldfoldError(
+        f"code of a network or task ended the process instead of raising an error, with {shown(error.code)} ({place}). "
+        f"Remove that; what is to be run as a script stands below if __name__ == '__main__'."
+    )
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Hint such as ``nearest is 'lr'; `` for an unknown name, empty where nothing is near."""
     close = get_close_matches(str(name)[:MOST_SHOWN], [str(choice) for choice in choices], n=1, cutoff=0.5)

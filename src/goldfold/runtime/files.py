@@ -6,10 +6,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from goldfold.runtime.errors import GoldfoldError
+
+SEAL = "digest"
+"""Key of a JSON object under which it holds a digest of all else in it."""
 
 
 @contextmanager
@@ -50,6 +54,22 @@ def write_if_changed(path: str | Path, text: str) -> bool:
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as indented JSON with a closing newline; a number that is not finite becomes null."""
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """``value`` with a digest of all else in it, to be written as JSON."""
+    read = json.loads(json.dumps(_finite({name: part for name, part in value.items() if name != SEAL})))
+    return {**value, SEAL: _digest(read)}
+
+
+def is_intact(value: dict[str, Any]) -> bool:
+    """Whether a JSON object, as it was read, is the one that was sealed; true of one that has no seal."""
+    return SEAL not in value or value[SEAL] == _digest({name: part for name, part in value.items() if name != SEAL})
+
+
+def _digest(value: dict[str, Any]) -> str:
+    """sha256 of an object as it is read from JSON, whatever the order of its keys."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.runtime import contents, provenance, recipes, records, status
-from goldfold.runtime.files import write_json
+from goldfold.runtime.errors import Stopped, as_error
+from goldfold.runtime.files import sealed, write_json
 from goldfold.runtime.gpu_slots import gpu_slot
 from goldfold.runtime.log import send_to, tell
 from goldfold.runtime.run_lock import held, leave_with_the_run
@@ -82,9 +83,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         with held(record), status.running(_results_of(log), name), slot:
             made, started = Job(snakemake), time.time()
             yield made
-            write_json(record, made.record(started))
-    except Exception as error:
-        tell(error, record.parent)
+            write_json(record, sealed(made.record(started)))
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:
+        tell(as_error(error), record.parent)
         _leave()
 
 

@@ -6,6 +6,9 @@ from decimal import Decimal
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
+WHOLE = re.compile(r"0|[1-9][0-9]{0,999}")
+"""A whole number as JSON writes it; one of thousands of digits is a name."""
+
 
 def number_of(text: str) -> Decimal | None:
     """The finite number that ``text`` writes, exactly; None where it is a name.
@@ -16,6 +19,20 @@ def number_of(text: str) -> Decimal | None:
     if DECIMAL.fullmatch(text) is None or not math.isfinite(float(text)):
         return None
     return Decimal(text)
+
+
+def as_float(text: str) -> float:
+    """``float(text)``, which may be infinite or NaN, but for ``1_1`` and digits of other scripts.
+
+    >>> as_float("1e3")
+    1000.0
+
+    Raises:
+        ValueError: ``text`` is no number.
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"not a number: {text[:60]!r}")
+    return float(text)
 
 
 def in_ascii_digits(text: str) -> str:

@@ -24,10 +24,13 @@ PLAIN_NUMBER = re.compile(
 MISFITS = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
 """Raised by PyYAML for a value that does not fit its tag, such as ``2020-99-99`` or ``!!int abc``."""
 MERGE = "tag:yaml.org,2002:merge"
+QUOTES = "if it is text, put it in quotes"
+"""Advice of errors that a name such as ``@a``, ``*a`` or ``a: b`` may have caused."""
 
 
 class Bounded(yaml.composer.Composer):
-    """Composer that refuses deep nesting, an alias within what it stands for, and aliases that multiply.
+    """Composer that refuses deep nesting, an alias within what it stands for, aliases that multiply, and texts that would
+    lose their first word: ``&a b`` and ``! b`` are ``b``.
 
     Raises:
         ComposerError: one of these.
@@ -36,11 +39,16 @@ class Bounded(yaml.composer.Composer):
     _depth: int
     _sizes: dict[int, int]
     """Number of values of each complete node, with every alias written out."""
+    _named: dict[str, Any]
+    """Place of each text that has an anchor and no alias."""
 
     def compose_document(self) -> Any:
         """Root node of the next document."""
-        self._depth, self._sizes = 0, {}
-        return super().compose_document()
+        self._depth, self._sizes, self._named = 0, {}, {}
+        root = super().compose_document()
+        for name, mark in self._named.items():
+            raise ComposerError(None, None, f"anchor {shown('&' + name)} has no alias; remove it; {QUOTES}", mark)
+        return root
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Node of the next event."""
@@ -51,7 +59,12 @@ class Bounded(yaml.composer.Composer):
             raise ComposerError(None, None, f"nested deeper than {DEEPEST} levels; remove some", mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if isinstance(event, yaml.ScalarEvent) and event.tag == "!":
+            raise ComposerError(None, None, f"found the sign '!'; {QUOTES}", mark)
+        if isinstance(event, yaml.ScalarEvent) and event.anchor:
+            self._named[event.anchor] = mark
         if isinstance(event, yaml.AliasEvent):
+            self._named.pop(event.anchor or "", None)
             if id(node) not in self._sizes:
                 name = shown(event.anchor)
                 raise ComposerError(None, None, f"alias {name} stands within what it stands for; write that out", mark)
@@ -73,7 +86,12 @@ class PlainLoader(Bounded, yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Value of a node."""
+        _refuse_mark(node)
         _refuse_odd_number(node)
+        if node.tag not in self.yaml_constructors:
+            own = node.tag.rpartition(":")[2]
+            sign = shown(node.value if own in ("value", "merge") else own if own.startswith("!") else f"!!{own}")
+            raise ConstructorError(None, None, f"{sign} has a meaning of its own in YAML; {QUOTES}", node.start_mark)
         try:
             return super().construct_object(node, deep)
         except MISFITS as error:
@@ -132,13 +150,16 @@ def load_yaml(text: str, loader: type[yaml.BaseLoader] | type[yaml.SafeLoader]) 
 
 def explained(error: yaml.YAMLError) -> str:
     """What is wrong with a YAML text, with its line."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    mark = mark or begun
     line = f"line {mark.line + 1}" if mark else "the file"
     parts = (getattr(error, "context", None), getattr(error, "problem", None))
     what = shortened(" ".join(filter(None, parts)) or str(error))
     if isinstance(error, ComposerError | ConstructorError):
-        return f"{line}: {what}"
-    return f"not valid YAML: {line}: {what}" + "; indent with blanks, not with tabs" * ("'\\t'" in what)
+        return f"{line}: {what}" + f"; {QUOTES}" * ("undefined alias" in what)
+    if mark and begun and begun.line < mark.line:
+        what += f"; it begins in line {begun.line + 1}"
+    return f"not valid YAML: {line}: {what}; " + ("indent with blanks, not with tabs" if "'\\t'" in what else QUOTES)
 
 
 def _children(node: Any) -> list[yaml.Node]:
@@ -149,6 +170,12 @@ def _children(node: Any) -> list[yaml.Node]:
 
 def _written(node: yaml.Node) -> str:
     return shown(node.value) if isinstance(node, yaml.ScalarNode) else "this value"
+
+
+def _refuse_mark(node: yaml.Node) -> None:
+    """Refuse a plain ``=`` or ``<<``, which stand for something else in YAML 1.1, as a value or in a list."""
+    if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":value", ":merge")):
+        raise ConstructorError(None, None, f"{_written(node)} is a mark of YAML: put it in quotes", node.start_mark)
 
 
 def _refuse_odd_number(node: yaml.Node) -> None:

@@ -18,9 +18,7 @@ DAY_SECONDS = 86400
 Recipe = dict[str, Any]
 
 
-def keep(
-    record: str, recipe: Recipe, versions: dict[str, str | None] | None = None, expected: Collection[str] = ()
-) -> str:
+def keep(record: str, recipe: Recipe, found: "State | None" = None) -> str:
     """Write the recipe of the job that writes ``record``; return the file's path.
 
     Its time is long ago where the record says that the outputs were made by this very recipe, and later than theirs where
@@ -28,14 +26,14 @@ def keep(
 
     Args:
         recipe: settings, digests of code and of raw data, as plain builtins.
-        versions: libraries that must be the same as well.
-        expected: see `state`.
+        found: how its outputs stand, where that is known.
     """
     text = json.dumps(recipe, sort_keys=True, indent=1)
     # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
-    path = FOLDER / f"{record.removesuffix('.json')}.{sha256(text.encode()).hexdigest()[:16]}.json"
+    # Each record has a folder of its own: Snakemake looks into a folder once, and would not see a file that is written later.
+    path = FOLDER / record.removesuffix(".json") / f"{sha256(text.encode()).hexdigest()[:16]}.json"
     write_if_changed(path, text)  # one that is torn too
-    when = _time(record, os.stat(path).st_mtime_ns, state(record, recipe, versions, expected))
+    when = _time(record, os.stat(path).st_mtime_ns, found or state(record, recipe))
     if os.stat(path).st_mtime_ns != when:
         os.utime(path, ns=(when, when))
     return os.fspath(path)
@@ -77,6 +75,7 @@ def state(
     """How the outputs of the job that writes ``record`` stand to the present recipe.
 
     Args:
+        versions: libraries that must be the same as well.
         expected: outputs, and lists beside them, that the record must know.
     """
     if not os.path.lexists(record):

@@ -12,7 +12,7 @@ from typing import Any
 
 from goldfold.runtime import contents
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json
+from goldfold.runtime.files import is_intact, read_json
 
 SUFFIX = "run.json"
 HIDDEN = "."
@@ -47,8 +47,10 @@ def _read(path: str, mtime_ns: int) -> Record | None:
 
 
 def _is_sound(record: Any) -> bool:
-    """Whether all parts of a record that goldfold reads are there and of their kind."""
+    """Whether a record is as it was written, and all parts that goldfold reads are there and of their kind."""
     if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
+        return False
+    if not is_intact(record):
         return False
     if not all(map(math.isfinite, (record["started"], record["finished"], record["seconds"]))):
         return False
@@ -118,7 +120,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
     A piece of cache is large and read by many jobs: one of the size and time that its own record has is not read here.
 
     Raises:
-        DataError: a file is not what the job that wrote it recorded.
+        DataError: a file is not what the job that wrote it recorded, or a record is torn or edited.
     """
     found = {}
     for path in paths:
@@ -141,9 +143,11 @@ def _is_as_left(path: str, known: tuple[int, int, str]) -> bool:
 
 
 def _digest(path: str) -> str:
-    if contents.stamp(path) is None:
+    is_torn = _is_record(os.path.basename(path)) and read(path) is None
+    if is_torn or contents.stamp(path) is None:
         raise DataError(
-            f"{path} is no file that can be read. Run the same command again: the job that writes it runs first."
+            f"{path} is no {'record' if is_torn else 'file'} that can be read. Run the same command again: the job that "
+            "writes it runs first."
         )
     return contents.digest(path)
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from goldfold.data.sources.parted import PARTS
 from goldfold.runtime.numbers import number_of
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.found import Doubt, some
@@ -12,6 +13,8 @@ from goldfold.sniff.tables import Table
 from goldfold.sniff.words import BOX_COLUMNS, FOLDS, LABELS, NO_LABEL_COLUMNS, SPLIT_COLUMNS, TARGETS, group_rank, plain
 
 BINARY = frozenset({"0", "1", "0.0", "1.0"})
+SIGNED = BINARY | {"-1", "-1.0", ""}
+"""Cells of columns in which -1 means no, or uncertain."""
 RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
 FEW_GROUPS = 5
 """As many as there are folds, mostly."""
@@ -145,7 +148,11 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
     """A column of fold numbers from 0."""
     for column in free:
         values = set(table.values(column))
-        if plain(column) in SPLIT_COLUMNS and len(values) <= 5:
+        if (
+            plain(column) in SPLIT_COLUMNS
+            and len(values) <= 5
+            and {PARTS.get(v.casefold()) for v in values} != {"train", "test"}
+        ):
             found.doubt(
                 f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
                 f"that are not to be learnt from into a CSV of their own."
@@ -165,15 +172,20 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
     named = sorted((c for c in able if plain(c) in LABELS), key=lambda column: LABELS.index(plain(column)))
     measures = [c for c in free if c not in able and _is_measure(table, c)]
     called = [c for c in measures if plain(c) in LABELS or plain(c) in TARGETS]
-    binary = [c for c in free if c not in named and set(table.values(c)) <= BINARY and set(table.values(c))]
-    sums = {sum(float(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    binary = _binary(table, [c for c in free if c not in named])
+    sums = (
+        {sum(_is_yes(row[table.columns.index(c)]) for c in binary) for row in table.rows} if len(binary) > 1 else set()
+    )
+    if not named and len(binary) > 2 and all(plain(c) in NO_LABEL_COLUMNS for c in called):
+        found.one_hot = binary
+        return
     if not named and (called or (measures and not able)):
         found.target = (called or measures)[0]
         others = [c for c in (called or measures) if c != found.target]
         could = f"; it could also be {some(others)}: see data.target_column" if others else ""
         found.doubt(f"column {found.target!r} of {table.name} is taken to be a number to predict{could}.")
         return
-    if not named and (len(binary) > 2 or sums == {1.0}):
+    if not named and (len(binary) > 2 or sums == {1}):
         found.one_hot = binary
         return
     names = named or sorted(able, key=lambda column: plain(column) in NO_LABEL_COLUMNS)
@@ -191,6 +203,25 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
         )
 
 
+def _binary(table: Table, free: Sequence[str]) -> list[str]:
+    """Columns of 0 and 1, also of -1, 0, 1 and blanks where -1 is in one of them."""
+    kinds = {column: set(table.values(column)) for column in free}
+    signed = {column for column, values in kinds.items() if values <= SIGNED and any(map(_is_yes, values))}
+    if any(values & {"-1", "-1.0"} for column, values in kinds.items() if column in signed):
+        return [column for column in free if column in signed]
+    return [column for column, values in kinds.items() if values and values <= BINARY]
+
+
+def _is_yes(cell: str) -> bool:
+    return cell in ("1", "1.0")
+
+
+def label_values(table: Table, columns: Sequence[str]) -> dict[str, bool] | None:
+    """What cells mean that are not 0 and 1 alone; None where they are: -1 and blanks are no."""
+    values = {value for column in columns for value in table.values(column)}
+    return None if values <= BINARY else {value: _is_yes(value) for value in sorted(values)}
+
+
 def _may_be_label(table: Table, column: str) -> bool:
     """Few different values, which are neither measurements nor run lengths."""
     values = [value for value in table.values(column) if value]
@@ -199,7 +230,7 @@ def _may_be_label(table: Table, column: str) -> bool:
         return not _are_numbers(kinds) and len({part for kind in kinds for part in kind.split(mark)}) < len(values)
     if len(kinds) < 2 or len(kinds) > max(len(values) / 2, FEW):
         return False
-    if len(kinds) == len(values) > (FEW if plain(column) in LABELS else FEW_ROWS):
+    if len(kinds) == len(values) > (FEW if table.has_header and plain(column) in LABELS else FEW_ROWS):
         return False
     if sum(RUN_LENGTHS.fullmatch(value) is not None for value in kinds) > len(kinds) / 2:
         return False
@@ -210,7 +241,7 @@ def _labels(table: Table, found: Columns) -> list[list[str]]:
     """Classes of each row, those of a cell that holds several apart."""
     if found.one_hot:
         cells = zip(*map(table.values, found.one_hot), strict=True)
-        return [[name for name, cell in zip(found.one_hot, row, strict=True) if float(cell) > 0] for row in cells]
+        return [[name for name, cell in zip(found.one_hot, row, strict=True) if _is_yes(cell)] for row in cells]
     values = table.values(str(found.label))
     mark = table.separator or separator_of(values)
     return [[part.strip() for part in value.split(mark)] if mark else [value] for value in values]

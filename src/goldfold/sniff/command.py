@@ -57,6 +57,7 @@ def _complete(reading: Reading, name: str) -> None:
     reading.looked = pictures.look(tree.root, names)
     groups.find(tree, layout, reading.tables)
     sample = submission(tree, layout, reading.tables)
+    reading.forget()
     reading.values = choose(layout, reading.looked, name, _n_gpus(), sample)
     reading.refusal, reading.is_checked = rehearsal.refusal(reading.values, reading.looked), True
     if reading.refusal is not None:

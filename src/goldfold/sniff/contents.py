@@ -75,9 +75,14 @@ def _looks(tree: Tree, folders: Sequence[str]) -> list[Look]:
 
 
 def pair_of(tree: Tree, folder: str) -> tuple[str, str] | None:
-    """The folder of images and that of their masks in a folder, by the names that `names_of_pairs` knows."""
+    """The first of `pairs_of`."""
+    return next(iter(pairs_of(tree, folder)), None)
+
+
+def pairs_of(tree: Tree, folder: str) -> list[tuple[str, str]]:
+    """Folders of images and of their masks in a folder, by the names that `names_of_pairs` knows."""
     children = {base(child).lower(): child for child in tree.children(folder)}
-    return next(((children[a], children[b]) for a, b in names_of_pairs(tree) if a in children and b in children), None)
+    return [(children[a], children[b]) for a, b in names_of_pairs(tree) if a in children and b in children]
 
 
 @lru_cache(maxsize=4)
@@ -129,29 +134,32 @@ def _partners(ids: dict[str, str], masks: Sequence[str], start: str) -> dict[str
     fore = ends_of(list(stems.values()))[0] if len(stems) > 1 else ""
     found = {}
     for name, stem in stems.items():
-        begins = [begin for known in (stem, stem.removeprefix(fore)) for begin in _begins(known)]
-        if (image := next((ids[begin] for begin in begins if begin in ids), None)) is not None:
+        tried = [begin for known in (stem, stem.removeprefix(fore)) for begin in begins(known)]
+        if (image := next((ids[begin] for begin in tried if begin in ids), None)) is not None:
             found[name] = image
     return found
 
 
-def _begins(stem: str) -> list[str]:
+def begins(stem: str) -> list[str]:
     """The whole of a name, and what stands before each sign that is neither letter nor digit."""
     return [stem[:n] for n in range(len(stem), 0, -1) if n == len(stem) or not stem[n].isalnum()]
 
 
-def side_by_side(tree: Tree, folders: Sequence[str]) -> bool:
-    """Whether every folder holds pictures of the same names, of which one is the mask of another."""
+def side_by_side(tree: Tree, folders: Sequence[str]) -> tuple[str, str] | None:
+    """Names, without suffix, of an image and its mask where every folder holds pictures of the same names."""
     stems = [{without_suffix(image): image for image in tree.folders[name].images} for name in folders]
     shared = set.intersection(*map(set, stems)) if stems else set()
     if not 2 <= len(shared) <= 4 or any(len(own) > 4 for own in stems):
-        return False
+        return None
     looked = list(zip(folders, stems, strict=True))[:N_LOOKED]
-    return any(
-        _hold_masks(tree, [(join(name, own[a]), join(name, own[b])) for name, own in looked])
-        for a in sorted(shared)
-        for b in sorted(shared)
-        if a != b
+    both = ((a, b) for a in sorted(shared) for b in sorted(shared) if a != b)
+    return next(
+        (
+            (a, b)
+            for a, b in both
+            if _hold_masks(tree, [(join(name, own[a]), join(name, own[b])) for name, own in looked])
+        ),
+        None,
     )
 
 

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from goldfold.data.files import without_suffix
@@ -11,29 +10,17 @@ from goldfold.data.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 from goldfold.runtime.words import count
 from goldfold.sniff import contents, lists
 from goldfold.sniff.found import Layout, Setting, some
+from goldfold.sniff.levels import Level, folders_of, levels
 from goldfold.sniff.tables import Table
-from goldfold.sniff.walk import Tree, base
+from goldfold.sniff.walk import Tree, base, parent
 from goldfold.sniff.words import IMAGES, MASK_END, is_masks, plain, split_of
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
 """What there is to read beside images is likelier to hold the labels."""
-OF_DIGITS = 0.6
-"""Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
-FEWEST_GROUPS = 10
-"""Fewer such folders are views rather than patients."""
 PART = re.compile(
     r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE
 )
 """Name of a folder of some of the images."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """Which folders are the classes, and which are groups."""
-
-    value: int | str
-    why: str
-    group: int | None = None
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
@@ -53,7 +40,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         return  # images_001/, images_002/: pieces of a large archive
     pooled = _pooled(tree, top, splits, start == root)
     roots = [root, splits["val"]] if pooled else [root]
-    for place, level in enumerate(_levels(tree, root, classes)):
+    for place, level in enumerate(levels(tree, root, classes)):
         layout = _layout(tree, top if pooled else root, roots, classes, level)
         layout.likelihood = UNLIKELIER if place else LIKELIHOOD
         _doubt_masks(tree, layout, root, classes)
@@ -62,10 +49,11 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         elif "val" in splits:
             layout.doubt(
                 f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools "
-                f"folders called train and val where nothing but test lies beside them. Rename or move, and name their folder "
-                f"as data.train."
+                f"folders called train and val where both hold the same class folders, and nothing but test lies beside them. "
+                f"Move its images into class folders, and name the folder above as data.train."
             )
         _doubt_strays(tree, layout, root, splits)
+        _doubt_tests(tree, layout, level)
         label_of = partial(_label, root=root, level=level)
         yield lists.applied(tree, _with_pools(tree, layout, splits), root, label_of)
 
@@ -96,70 +84,26 @@ def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level:
         layout.data["class_level"] = Setting(level.value, level.why)
         layout.doubt(level.why + ": see data.class_level.")
     if level.group is not None:
-        groups = {(root, *_folders(image, root)[: level.group]) for root, images in own.items() for image in images}
+        groups = {(root, *folders_of(image, root)[: level.group]) for root, images in own.items() for image in images}
         layout.data["group_level"] = Setting(level.group, "images of one such folder are never split over folds")
         layout.n_groups = len(groups)
-        n_groups = Counter("/".join(group[1 : level.group]) for group in groups)
+        of_class = {
+            (_label(image, root, level), *folders_of(image, root)[: level.group])
+            for root, own_images in own.items()
+            for image in own_images
+        }
+        n_groups = Counter(label for label, *_ in of_class)
         layout.of_one_group = sorted(name for name, n in n_groups.items() if n == 1)
         layout.facts["groups"] = f"{count(len(groups), 'group')}, the folders at level {level.group}"
     return layout
 
 
-def _folders(image: str, root: str) -> list[str]:
-    """Folders of an image below a root."""
-    return (image.removeprefix(f"{root}/") if root else image).split("/")[:-1]
-
-
 def _label(image: str, root: str, level: Level) -> str:
-    parts = _folders(image, root)
-    return "/".join(parts if level.value == "leaf" else parts[: int(level.value)])
-
-
-def _levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
-    """Levels that the classes may be at, the likeliest first."""
-    inner = [folder for name in classes for folder in tree.below(name) if tree.folders[folder].images]
-    paths = [_folders(f"{folder}/x", root) for folder in inner]
-    nested = [path for path in paths if len(path) > 1]
-    if not nested:
-        return [Level("leaf", "one sub-folder per class")]
-    tops, names = sorted({path[0] for path in paths}), [path[-1] for path in nested]
-    first = f"the first folders are the classes ({some(tops)})"
-    if all(split_of(name) or plain(name) in IMAGES for name in names):
-        return [Level(1, f"{first}; those in them part their images")]
-    if _is_mixed(tree, inner):
-        return [Level(1, f"{first}, since some hold images and folders of images")]
-    leaves = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
-    leaf, above = Level("leaf", leaves), Level(1, f"{first}, not the innermost")
-    numbered = _numbered(paths)
-    if numbered is not None:
-        level, group = numbered
-        classes_of = sorted({"/".join(path[:level]) for path in paths})
-        why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
-        return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
-    return [leaf, above] if len(tops) > 1 else [leaf]
-
-
-def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
-    """Level of the classes and level of groups, where the folders below the classes are numbered; None where they are not."""
-    depth = len(paths[0])
-    if any(len(path) != depth for path in paths):
-        return None
-    level = depth
-    while level > 1 and _have_digits([path[level - 1] for path in {tuple(path[:level]) for path in paths}]):
-        level -= 1
-    if level == depth:
-        return None
-    n_groups = len({tuple(path[: level + 1]) for path in paths})
-    return level, level + 1 if n_groups >= FEWEST_GROUPS else None
-
-
-def _have_digits(names: Sequence[str]) -> bool:
-    return sum(any(map(str.isdigit, name)) for name in names) >= OF_DIGITS * len(names)
-
-
-def _is_mixed(tree: Tree, folders: list[str]) -> bool:
-    """Whether a folder of images has folders of images in it."""
-    return any(tree.children(folder) for folder in folders)
+    parts = folders_of(image, root)
+    if level.value == "leaf" or not parts:
+        return "/".join(parts)
+    level_of = int(level.value)
+    return "/".join(parts[:level_of]) if level_of > 0 else parts[level_of]
 
 
 def _splits(tree: Tree, top: str) -> dict[str, str]:
@@ -211,7 +155,10 @@ def _pooled(tree: Tree, top: str, splits: dict[str, str], is_direct: bool) -> bo
     """Whether the source would pool train and validation folders, as it knows them."""
     names = set(tree.folders[top].folders)
     known = names & TRAIN_NAMES and names & VALIDATION_NAMES
-    return bool(is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits)
+    if not (is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits):
+        return False
+    train, val = ({base(child) for child in tree.children(splits[split])} for split in ("train", "val"))
+    return bool(train & val)
 
 
 def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
@@ -225,6 +172,18 @@ def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
         f"{tree.path(folder)} ({count(n, 'image')}) is pooled with the training images and split into folds again. If it "
         f"was split by patient or place, the folds do not know: use source: csv with group_column or fold_column."
     )
+
+
+def _doubt_tests(tree: Tree, layout: Layout, level: Level) -> None:
+    """Folders within the classes that are called as a test set, whose images would be trained on."""
+    inner = sorted({parent(name) for name in layout.train if split_of(base(parent(name))) == "test"})
+    if inner and level.value == 1:
+        n = sum(len(tree.folders[name].images) for name in inner)
+        layout.doubt(
+            f"{count(n, 'image')} in {some(map(tree.path, inner))} would be trained on. Move them out, into "
+            f"{tree.path('test')}, and set data.test to that folder.",
+            stops=True,
+        )
 
 
 def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str]) -> None:

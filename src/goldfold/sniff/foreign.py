@@ -12,6 +12,13 @@ N_TRIED = 3
 HEAD = 20_000
 """Characters of a file that are looked at."""
 COCO_LISTS = ("images", "annotations", "categories")
+SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test"})
+PACKED = {
+    ".parquet": "a Parquet table, as Hugging Face has them", ".arrow": "an Arrow table", ".tfrecord": "TensorFlow records",
+    ".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "NumPy arrays", ".npy": "a NumPy array", ".mdb": "an LMDB database",
+    ".lmdb": "an LMDB database", ".mat": "MATLAB's arrays", ".pkl": "a Python pickle", ".pickle": "a Python pickle",
+}  # fmt: skip
+"""Files of arrays that may hold images or labels, by suffix."""
 Found = tuple[str, str, str, str]
 """A file, the layout that it is nearest to, what speaks for it, and what is wrong."""
 
@@ -21,6 +28,21 @@ def files(tree: Tree) -> Iterator[Found]:
     yield from _jsons(tree)
     yield from _xmls(tree)
     yield from _texts(tree)
+    yield from _packed(tree)
+
+
+def _packed(tree: Tree) -> Iterator[Found]:
+    for suffix, what in PACKED.items():
+        names = tree.files(suffix)
+        if names:
+            so = f" ({count(len(names), 'such file')})" if len(names) > 1 else ""
+            way = "goldfold reads images as files of their own and labels as text. Write the images out as PNG or JPEG, and a CSV"
+            yield (
+                names[0],
+                "csv",
+                f"{tree.path(names[0])} is {what}{so}",
+                f"{way} (id, label) of their names; then run init again.",
+            )
 
 
 def _by_folder(tree: Tree, suffix: str) -> Iterator[tuple[str, list[str]]]:
@@ -53,7 +75,7 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
     if '"_via_img_metadata"' in text or '"shape_attributes"' in text:
         return "coco", f"{where} VIA's regions", "VIA's JSON is not read. Export as COCO from VIA (Annotation, Export)."
     if '"annotations"' not in text and '"images"' not in text:
-        return None
+        return _by_split(tree, name, where) if any(f'"{word}"' in text for word in SPLIT_WORDS) else None
     try:
         content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -65,6 +87,20 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
             f"it is no valid JSON ({error}). Download it again.",
         )
     return _coco(tree, where, content) if isinstance(content, dict) else None
+
+
+def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
+    """A JSON of a table per split."""
+    try:
+        content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or len(content) < 2 or not all(key.lower() in SPLIT_WORDS for key in content):
+        return None
+    way = (
+        "Write each into a file of its own (train.json, val.json, test.json), or all into one CSV with a column split."
+    )
+    return "csv", f"{where} {some(content)}", f"a table per split in one file is not read. {way}"
 
 
 def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, str] | None:

@@ -39,7 +39,7 @@ def tally(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
 
 def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
     """Images of each class; whether each has exactly one."""
-    rows = [[float(table.rows[row][table.columns.index(name)]) > 0 for name in names] for row in match.images]
+    rows = [[table.rows[row][table.columns.index(name)] in ("1", "1.0") for name in names] for row in match.images]
     layout.classes = {name: sum(row[place] for row in rows) for place, name in enumerate(names)}
     for name in [name for name, n in layout.classes.items() if not n]:
         layout.doubt(

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from goldfold.data.files import SUFFIXES
 from goldfold.runtime.words import count, noun
-from goldfold.sniff import class_names
-from goldfold.sniff.columns import Columns, columns_of, separator_of
+from goldfold.sniff import class_names, one_table
+from goldfold.sniff.columns import Columns, columns_of, label_values, separator_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.label_counts import tally
 from goldfold.sniff.tables import Match, Table, without_ending
-from goldfold.sniff.walk import Tree, base, parent
-from goldfold.sniff.words import plain, split_in, split_of
+from goldfold.sniff.walk import Tree, base, common, parent
+from goldfold.sniff.words import plain, split_in, split_of, split_of_path
 
 LIKELIHOOD, OF_FOLDERS = 0.7, 0.4
 """Where a table has but numbers for the folders that the images lie in, class folders say more."""
@@ -37,6 +37,9 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
                 f"columns differ from those of {base(table.name)}."
             )
     test = _test(tree, tables, table, layout)
+    if test is None and (parts := one_table.find(tree, table)) is not None:
+        one_table.apply(tree, table, columns, parts, layout)
+    one_table.doubt(tree, tables, table, layout)
     _name_columns(table, match, columns, test, layout)
     tally(table, match, columns, layout)
     _name_classes(tree, table, layout)
@@ -67,17 +70,28 @@ def pooled(tables: Sequence[Table]) -> list[Table]:
     """Tables of training and validation images with the same columns as one."""
     alike: dict[tuple[object, ...], list[Table]] = {}
     for table in tables:
-        match, split = table.match, split_in(without_ending(table.name))
+        match, split = table.match, _split(table)
         assert match is not None
-        key = (tuple(table.columns), match.folder, match.column, table.has_header)
+        key = (tuple(table.columns), match.column, table.has_header)
         alike.setdefault(key if split in ("train", "val") else (table.name,), []).append(table)
-    return [_together(own) if len(own) > 1 else own[0] for own in alike.values()]
+    return [joined for own in alike.values() for joined in (_together(own) if len(own) > 1 else own)]
 
 
-def _together(tables: Sequence[Table]) -> Table:
-    """Rows of several tables, the training images first."""
-    first, *others = sorted(tables, key=lambda table: (split_in(without_ending(table.name)) != "train", table.name))
+def _split(table: Table) -> str:
+    """The split that a table's name tells, or its folder's."""
+    return split_in(without_ending(table.name)) or split_of_path(parent(table.name))
+
+
+def _together(tables: Sequence[Table]) -> list[Table]:
+    """Rows of several tables, the training images first, and tables that have to stay alone.
+
+    Those of images in other folders stay so, unless every name is without a folder and of one image alone.
+    """
+    first, *others = sorted(tables, key=lambda table: (_split(table) != "train", table.name))
     assert first.match is not None
+    are_bare = _are_bare(tables)
+    alone = [table for table in others if table.match and table.match.folder != first.match.folder and not are_bare]
+    others = [table for table in others if table not in alone]
     rows, images, missing = list(first.rows), dict(first.match.images), list(first.match.missing)
     for other in others:
         assert other.match is not None
@@ -89,8 +103,19 @@ def _together(tables: Sequence[Table]) -> Table:
         missing += other.match.missing
         first.files = [*(first.files or [first.name]), other.name]
         first.doubts += other.doubts
-    match = Match(first.match.column, first.match.folder, images, missing)
-    return replace(first, rows=rows, match=match)
+    folder = common(images.values()) if are_bare else first.match.folder
+    match = Match(first.match.column, folder, images, missing)
+    return [replace(first, rows=rows, match=match), *alone]
+
+
+def _are_bare(tables: Sequence[Table]) -> bool:
+    """Whether images lie in several folders, and are named without them, each name of one image."""
+    matches = [table.match for table in tables if table.match is not None]
+    images = [image for match in matches for image in match.images.values()]
+    names = [value for table in tables if table.match is not None for value in table.values(table.match.column)]
+    if len({match.folder for match in matches}) == 1 or any("/" in name or "\\" in name for name in names):
+        return False
+    return len({base(image) for image in images}) == len(images)
 
 
 def _name_classes(tree: Tree, table: Table, layout: Layout) -> None:
@@ -111,6 +136,8 @@ def _are_folders(table: Table, column: str) -> bool:
     assert table.match is not None
     labels = table.values(column)
     pairs = {(labels[row], base(parent(image))) for row, image in table.match.images.items()}
+    if all(label == folder for label, folder in pairs):
+        return False  # folders say no more than the numbers
     return len({label for label, _ in pairs}) == len({folder for _, folder in pairs}) == len(pairs) > 1
 
 
@@ -176,6 +203,7 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
         layout.data["target_column"] = Setting(columns.target, "the number that is learnt")
     elif columns.one_hot:
         layout.data["label_columns"] = Setting(columns.one_hot, "1 where the image is of the class")
+        _name_values(table, columns.one_hot, layout)
     else:
         layout.data["label_column"] = Setting(columns.label or "label", "what is learnt")
         if layout.task == "multilabel":
@@ -193,6 +221,16 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
         layout.facts["metadata"] = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
 
 
+def _name_values(table: Table, names: Sequence[str], layout: Layout) -> None:
+    """What cells mean that are not 0 and 1."""
+    meaning = label_values(table, names)
+    if meaning is not None:
+        layout.data["label_values"] = Setting(meaning, "what a cell means")
+        if {"0", "0.0"} & set(meaning):
+            odd = some(value for value, is_yes in meaning.items() if value not in ("0", "0.0") and not is_yes)
+            layout.doubt(f"cells of {odd} are read as no, like 0; -1 often means uncertain: see data.label_values.")
+
+
 def _how(names: list[str]) -> str:
     """How the names are written."""
     has_suffix = any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
@@ -206,7 +244,7 @@ def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, la
             f"{count(len(match.missing), 'row')} of {table.name} without an image below {tree.path(match.folder)}, first "
             f"{match.missing[0]!r}: {noun(len(match.missing), 'it is', 'they are')} left out."
         )
-    named = set(match.images.values()) | set(test.match.images.values() if test and test.match else [])
+    named = {*match.images.values(), *layout.test} | set(test.match.images.values() if test and test.match else [])
     unnamed = [name for name in tree.images(match.folder) if name not in named and not _is_pool(name)]
     if unnamed:
         layout.facts["unnamed"] = f"{count(len(unnamed), 'image')} in no table"
@@ -259,7 +297,7 @@ def _with_test(
                 f"{test.match.missing[0]!r}. Every test image must be there: restore them.",
                 stops=True,
             )
-    elif "test" in folders and folders["test"] != match.folder:
+    elif not layout.test and "test" in folders and folders["test"] != match.folder:
         layout.doubt(
             f"{tree.path(folders['test'])} has {count(tree.n_images[folders['test']], 'image')}, but no table of their names "
             f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."

@@ -1,5 +1,6 @@
 """Images and masks of the same names."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.mask_looks import Looks, look_at
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
-from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
+from goldfold.sniff.words import IMAGES, MASK_END, plain, split_in, split_of, split_of_path
 
 LIKELIHOOD, UNLIKELY = 0.8, 0.2
 N_TRIED = 200
 LEAST = 0.3
 """Share of the masks that must have an image."""
+FURTHER = re.compile(r"(.+)[-_. ]\d+")
+"""Name of a second or third mask, such as ``a_mask_1``, after that of the first."""
 
 
 @dataclass
@@ -35,7 +38,12 @@ class Pair:
     @property
     def split(self) -> str:
         """The split that the folders' names tell."""
-        return split_of_path(self.masks) or split_of_path(self.images)
+        return next(filter(None, (of(name) for of in (split_of_path, _word) for name in (self.masks, self.images))), "")
+
+
+def _word(folder: str) -> str:
+    """The split that a word of a folder's name tells: ``ISIC_Part1_Test_Data``."""
+    return split_in(base(folder))
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
@@ -53,15 +61,35 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
             for key in ("train", "test")
         ]
         pair, test = inner[0] or pair, inner[1]
-    looks = look_at(tree.root, pair.of)
-    layout = _layout(tree, pair, looks)
-    for other in learnt:
-        if other.split == "val" and other.images != pair.images:
-            layout.doubt(
-                f"{tree.path(other.images)} ({count(len(other.of), 'mask')}) is not used: data.train is one folder. Put its "
-                f"images and masks beside the training images to have them in the folds."
-            )
+    joined = [pair, *_validation(tree, pair, learnt, parts)]
+    whole = _pooled(joined)
+    layout = _layout(tree, whole, look_at(tree.root, whole.of))
+    if len(joined) > 1:
+        why = "one training set: the folds take the split's place"
+        layout.data["train"] = Setting([tree.path(own.images) for own in joined], why)
+        layout.data["masks"] = Setting([tree.path(own.masks) for own in joined], "masks of the same names")
+        layout.folder = common(layout.train)
     return _with_pools(tree, layout, pair, test, parts)
+
+
+def _validation(tree: Tree, pair: Pair, learnt: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
+    """Further folders of training and validation images, whose masks are called alike."""
+    if {"train", "val"} <= set(parts) and pair.images != pair.masks and split_of(base(pair.images)) == "train":
+        images, masks = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
+        learnt = list(filter(None, [_pair(tree, images, masks, pair.suffix)]))
+    seen = set(pair.of)
+    for other in learnt:
+        if other.split in ("train", "val") and other.suffix == pair.suffix and seen.isdisjoint(other.of):
+            seen |= set(other.of)
+            yield other
+
+
+def _pooled(joined: list[Pair]) -> Pair:
+    """All images of several folders, called as those of the first."""
+    first = joined[0]
+    of = {image: mask for own in joined for image, mask in own.of.items()}
+    lacking = [name for own in joined for name in own.lacking]
+    return Pair(first.images, first.masks, first.suffix, of, lacking, [name for own in joined for name in own.strays])
 
 
 def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
@@ -91,6 +119,14 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
             f"{count(len(pair.lacking), 'image')} without a mask, first {pair.lacking[0]!r}: "
             f"{noun(len(pair.lacking), 'it is', 'they are')} left out."
         )
+    ended = {without_suffix(mask): mask for mask in pair.of.values()}
+    further = [name for name in pair.lacking if (of := FURTHER.match(without_suffix(name))) and of.group(1) in ended]
+    if further:
+        layout.doubt(
+            f"{count(len(further), 'further mask')} of images that have one ({some(further)}): not read, so what "
+            f"{noun(len(further), 'it shows', 'they show')} is background. "
+            f"Lay them over the first mask of the image."
+        )
     if pair.strays:
         layout.doubt(
             f"{count(len(pair.strays), 'mask')} without an image: {some(pair.strays)}. Add the images, or remove the masks.",
@@ -111,16 +147,32 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
     called = [
         name
         for name in tree.folders
-        if name and tree.n_images[name] and (name in known or contents.named_masks(tree, name))
+        if name
+        and tree.n_images[name]
+        and (name in known or contents.named_masks(tree, name))
+        and not _holds_both(tree, name)
     ]
     outer = [name for name in called if not any(name.startswith(f"{other}/") for other in called)]
-    for masks in outer:
+    for masks in dict.fromkeys(inner for name in outer for inner in (name, tree.inmost(name))):
         beside = [child for child in tree.children(parent(masks)) if child not in outer]
+        beside += (
+            [child for child in tree.children(parent(parent(masks))) if child not in outer]
+            if masks not in outer
+            else []
+        )
         near = [*beside, *(inner for child in beside for inner in tree.children(child)), parent(masks)]
         near = [known[masks]] if masks in known else near
         found = [pair for images in near if (pair := _pair(tree, images, masks)) is not None]
         if found:
             yield max(found, key=lambda pair: _preference(tree, pair))
+
+
+def _holds_both(tree: Tree, folder: str) -> bool:
+    """Whether a folder, such as ``Kvasir-SEG``, has folders of images and of masks in it."""
+    return (
+        any(plain(base(child)) in IMAGES for child in tree.children(folder))
+        or contents.pair_of(tree, folder) is not None
+    )
 
 
 def _preference(tree: Tree, pair: Pair) -> tuple[bool, int, bool, int]:
@@ -199,7 +251,7 @@ def _mixed(tree: Tree) -> Iterator[Pair]:
 
 def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts: dict[str, str]) -> Layout:
     """The layout with test and unlabeled images."""
-    folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
+    folders = {_pool(name): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
     inside = [key for key in ("test", "unlabeled") if key in parts and join(pair.images, parts[key]) in tree.folders]
     folder = test.images if test is not None else folders.get("test")
     if folder is not None:
@@ -219,8 +271,13 @@ def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts
     return layout
 
 
+def _pool(folder: str) -> str:
+    """The split that a folder's name tells."""
+    return split_of(base(folder)) or _word(folder)
+
+
 def _is_pool(tree: Tree, name: str, pair: Pair) -> bool:
     """Whether a folder is called test or unlabeled, and holds no training image."""
-    if not name or not tree.n_images[name] or split_of(base(name)) not in ("test", "unlabeled"):
+    if not name or not tree.n_images[name] or _pool(name) not in ("test", "unlabeled"):
         return False
-    return not any(image.startswith(f"{name}/") for image in pair.of)
+    return not any(image.startswith(f"{name}/") for image in pair.of) and not contents.named_masks(tree, name)

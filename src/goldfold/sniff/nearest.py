@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldfold.data.files import UNREAD
 from goldfold.runtime.words import count, noun
 from goldfold.sniff import foreign
 from goldfold.sniff.alike import Spelling, affixes, spelling_of
@@ -67,10 +68,15 @@ def nothing(tree: Tree, found: Sequence[Miss]) -> str:
         suffixes.update(Path(name).suffix.lower() or "(no suffix)" for name in [*folder.images, *folder.others])
     seen = ", ".join(f"{n:,} {suffix}" for suffix, n in by_count(suffixes)[:8]) or "no files"
     tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
+    unread = tree.files(*UNREAD)
     packed = any(suffix in ARCHIVES for suffix in suffixes)
     hint = "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how."
     if not packed and not found and tree.known_images and not tree.known_files:
         hint = f"There are images and no labels: goldfold learns from labels, masks or boxes. {hint}"
+    if unread:
+        n = count(len(unread), "picture")
+        are = noun(len(unread), "is", "are")
+        hint = f"{n} {are} in a format that goldfold does not read, first {unread[0]}: convert to PNG. {hint}"
     lines = [f"{tree.root}: no layout that goldfold knows. Seen: {seen}; folders: {tops}."]
     lines += [f"nearest layout: {miss}" for miss in found[:3]]
     return printable("\n".join([*lines, hint if found else f"Looked for {LOOKED_FOR}. {hint}"]))

@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from goldfold.sniff import coco, colour_names, folders, instances, labels, masks, rle, stacks, tiles, voc, yolo
+from goldfold.sniff import (
+    coco,
+    colour_names,
+    folders,
+    instances,
+    labels,
+    masks,
+    pairings,
+    rle,
+    stacks,
+    tiles,
+    voc,
+    yolo,
+)
 from goldfold.sniff.choices import Values
 from goldfold.sniff.found import Layout
 from goldfold.sniff.pictures import Pictures
@@ -19,12 +32,15 @@ PROPOSERS: dict[str, Proposer] = {
     "yolo": yolo.sniff,
     "instances": instances.sniff,
     "tiles": tiles.sniff,
+    "pairings": pairings.sniff,
     "rle": rle.sniff,
     "masks": masks.sniff,
     "csv": labels.sniff,
     "folder": folders.sniff,
 }
 OF_MASKS = ("tiles", "masks", "instances", "rle")
+REFUSED = 0.5
+"""What the score of a refused reading is multiplied by."""
 SHARE_OF_IMAGES = 0.7
 """Weight of the images in the share of files that a reading explains; the rest is that of tables and files of labels."""
 
@@ -73,9 +89,17 @@ class Reading:
         return self.layout.likelihood * self.share
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """What readings are sorted by: accepted, if need be with the policy that the error names, before refused."""
-        return self.refusal is None or self.is_mendable, self.score
+    def rank(self) -> float:
+        """What readings are sorted by: the score, halved where check refuses it and no policy that the error names mends it.
+
+        So a refused reading of all files is better than an accepted one of a few, and worse than an accepted one of most.
+        """
+        return self.score * (1 if self.refusal is None or self.is_mendable else REFUSED)
+
+    def forget(self) -> None:
+        """Have roles found again, after the layout has changed."""
+        for name in ("roles", "unexplained", "share"):
+            self.__dict__.pop(name, None)
 
 
 def propose(tree: Tree) -> tuple[list[Table], list[Reading]]:

@@ -7,7 +7,7 @@ from typing import Any
 from goldfold.data.files import without_suffix
 from goldfold.sniff.found import Layout
 from goldfold.sniff.walk import Tree, base, join, parent
-from goldfold.sniff.words import is_masks, split_in
+from goldfold.sniff.words import is_masks, is_sample, split_in
 
 IMAGE, LABELS, MASK, LIST, DOCUMENTATION = "image", "labels", "mask", "list", "documentation"
 Roles = dict[str, str]
@@ -22,7 +22,7 @@ OF_IMAGES = ("test", "test_images", "unlabeled", "extra_images")
 """Keys of ``data`` whose folders hold nothing but images."""
 OF_LISTS = ("names", "groups", "class_names", "train_list", "test_list", "test")
 CLASS_FILES = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".pbtxt")
-CLASS_WORDS = ("class", "label", "categor", "names", "legend", "colou", "color")
+CLASS_WORDS = ("class", "label", "categor", "names", "legend", "colou", "color", "wnid", "synset")
 SMALL, MOST_CLASSES = 1_000_000, 2000
 LINES_PER_CLASS = {"json": 8, "yaml": 8, "yml": 8, "pbtxt": 6}
 """Lines that a list of classes may have per class, by suffix; 2 of any other."""
@@ -32,7 +32,7 @@ LABEL_FILES = (".xml", ".txt", ".json", ".csv")
 
 def roles(tree: Tree, layout: Layout) -> Roles:
     """Role of every file that a layout explains."""
-    found = dict(documents(tree)) | dict(_class_lists(tree, layout)) | layout.roles
+    found = dict(documents(tree)) | dict(_samples(tree)) | dict(_class_lists(tree, layout)) | layout.roles
     for key, setting in layout.data.items():
         for name in _paths(tree, setting.value):
             found |= dict(_of_path(tree, layout, key, name))
@@ -50,6 +50,13 @@ def documents(tree: Tree) -> Iterator[tuple[str, str]]:
         for name in held.others:
             if DOCUMENTS.match(name):
                 yield join(folder, name), DOCUMENTATION
+
+
+def _samples(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Sample submissions, which list the test images."""
+    for name in tree.files(".csv", ".json"):
+        if is_sample(base(name)):
+            yield name, LIST
 
 
 def _class_lists(tree: Tree, layout: Layout) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from goldfold.runtime.words import count
 from goldfold.sniff import json_tables
 from goldfold.sniff.found import Doubt, spread
 from goldfold.sniff.walk import Tree, base, common, parent
-from goldfold.sniff.words import plain, split_in, split_of, split_of_path
+from goldfold.sniff.words import is_sample, split_in, split_of, split_of_path
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -82,7 +82,7 @@ class Table:
     @property
     def is_sample(self) -> bool:
         """Whether it is called a sample submission."""
-        return any(word in plain(base(self.name)) for word in ("sample", "submission"))
+        return is_sample(base(self.name))
 
     def _is_of(self, split: str) -> bool:
         return self.match is not None and split_of_path(self.match.folder) == split

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from goldfold.data.files import without_suffix
 from goldfold.runtime.words import count, noun
+from goldfold.sniff.choices import N_FOLDS
 from goldfold.sniff.contents import ends_of, named_masks, pair_of
 from goldfold.sniff.found import Layout, Setting, some
 from goldfold.sniff.mask_looks import look_at
@@ -13,8 +14,11 @@ from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, common, join, parent
 from goldfold.sniff.words import IMAGES, MASK_END, plain, split_of, split_of_path
 
-LIKELIHOOD = 0.9
+LIKELIHOOD, OF_FEW = 0.9, 0.75
+"""Few folders of images and masks side by side, in which no name repeats, are classes or parts rather than tiles."""
 LEAST_TILES = 2
+FEWEST_GROUPS = 3
+"""Fewer tiles, once train/ and val/ are pooled, give no folds worth having."""
 LEAST_PAIRED = 0.3
 """Share of the masks that must have an image."""
 HERE = "."
@@ -44,7 +48,15 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
             continue
         layout = _layout(tree, learnt, [tile for tile in tiles if tile not in learnt], patterns)
         if layout is not None:
+            if learnt[0].parts == (HERE, HERE) and len(learnt) < N_FOLDS and _are_named_once(learnt):
+                layout.likelihood = OF_FEW
             yield layout
+
+
+def _are_named_once(tiles: Sequence[Tile]) -> bool:
+    """Whether no two images of different tiles have one name."""
+    names = [base(image) for tile in tiles for image in tile.images]
+    return len(set(names)) == len(names)
 
 
 def _with_folders(tree: Tree) -> Iterator[Tile]:
@@ -179,7 +191,15 @@ def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> N
 
 def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
     """The tile as the group, where it has a mask."""
-    layout.n_groups = len(learnt)
+    sites = {"/".join(part for part in tile.name.split("/") if not split_of(part)) for tile in learnt}
+    if len(sites) < FEWEST_GROUPS:
+        layout.data["group_level"] = Setting(0, f"{count(len(sites), 'tile')}: too few to make folds of")
+        layout.doubt(
+            f"{count(len(sites), 'tile')} ({some(sorted(sites))}) are too few to make folds of, so their images are split over "
+            f"folds: where these overlap or look alike, the score is too good. Remove data.group_level to keep each in one fold."
+        )
+        return
+    layout.n_groups = len(sites)
     largest = max(learnt, key=lambda tile: len(tile.images))
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
     layout.facts["groups"] = f"{count(len(learnt), 'group')}, the tiles; {size}"

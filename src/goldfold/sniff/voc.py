@@ -7,9 +7,11 @@ from xml.etree.ElementTree import Element
 
 from goldfold.data.files import without_suffix
 from goldfold.data.reading import read_xml
+from goldfold.data.sources.voc import signs_of_one_based
 from goldfold.runtime.regular import read_bytes
 from goldfold.runtime.words import count, noun
 from goldfold.sniff.box_looks import BoxesOf, describe, tally
+from goldfold.sniff.contents import named_masks
 from goldfold.sniff.found import Layout, Setting, some, spread
 from goldfold.sniff.tables import Table
 from goldfold.sniff.walk import Tree, base, join, parent
@@ -40,6 +42,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     images = _images(tree, notes, names)
     if images is None:
         return None
+    if images == notes and split_of(base(notes)) == "train" and len(parts := _parts(tree, parent(notes))) > 1:
+        return _of_parts(tree, parent(notes), parts)
     there = {without_suffix(_inside(name, images)): name for name in tree.images(images)}
     lists = _lists(tree, names)
     test = lists.names[lists.test] if lists.test else []
@@ -60,6 +64,40 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     _describe_boxes(tree, layout, notes, listed)
     _doubt_names(tree, layout, listed, set(names), there, images)
     return _with_pools(tree, layout, lists, names, there, notes)
+
+
+def _parts(tree: Tree, above: str) -> dict[str, str]:
+    """Folders of a fixed split with images and their XML side by side, by split."""
+    children = {split_of(base(name)): name for name in tree.children(above)}
+    return {
+        split: children[split]
+        for split in ("train", "val", "test")
+        if split in children and (split == "test" or _stems(tree, children[split]))
+    }
+
+
+def _of_parts(tree: Tree, above: str, parts: dict[str, str]) -> Layout:
+    """Images and XML in ``train/``, ``valid/`` and ``test/``, as Roboflow exports them."""
+    learnt = [parts[split] for split in ("train", "val") if split in parts]
+    listed = [_inside(join(folder, name), above) for folder in learnt for name in _stems(tree, folder)]
+    there = {without_suffix(_inside(name, above)): name for name in tree.images(above)}
+    layout = Layout(
+        source="voc", task="detection", title="boxes in Pascal VOC's XML", likelihood=LIKELIHOOD,
+        data={"annotations": Setting(tree.path(above), f"{count(len(listed), 'XML file')} of training images"),
+              "images": Setting(tree.path(above), "images of the same names"),
+              "train": Setting([tree.path(name) for name in learnt], "one training set: the folds take the split's place")},
+        train=[there[name] for name in listed if name in there], splits={"train": len(listed)}, folder=above,
+    )  # fmt: skip
+    _describe_boxes(tree, layout, above, listed)
+    _doubt_names(tree, layout, listed, set(listed), there, above)
+    if "test" in parts:
+        names = [_inside(without_suffix(name), above) for name in tree.images(parts["test"])]
+        layout.data["test"] = Setting(tree.path(parts["test"]), "images to predict")
+        layout.test, layout.splits["test"] = tree.images(parts["test"]), len(names)
+        if set(names) <= {_inside(join(parts["test"], name), above) for name in _stems(tree, parts["test"])}:
+            why = "the test images' boxes: for a score in the report alone"
+            layout.data["test_answers"] = Setting(tree.path(above), why)
+    return layout
 
 
 def _annotations(tree: Tree) -> str | None:
@@ -96,7 +134,12 @@ def _images(tree: Tree, notes: str, names: list[str]) -> str | None:
     return (
         max(
             sorted(folders),
-            key=lambda name: (folders[name], name == notes, split_of_path(name) == split_of_path(notes)),
+            key=lambda name: (
+                not named_masks(tree, name),
+                folders[name],
+                name == notes,
+                split_of_path(name) == split_of_path(notes),
+            ),
         )
         if folders
         else None
@@ -117,7 +160,8 @@ def _lists(tree: Tree, names: list[str]) -> Lists:
             continue
         lines = _lines(tree, file)
         listed = [without_suffix(line.strip()) for line in lines if line.strip()]
-        if listed and (sum(name in known for name in listed) > len(listed) / 2 or word == "test"):
+        known_to = tree.stems if word == "test" else known
+        if listed and sum(name in known_to for name in listed) > len(listed) / 2:
             of_file[file] = listed
             files.setdefault("val" if word == "valid" else word, file)
     train = [files["trainval"]] if "trainval" in files else [files[word] for word in ("train", "val") if word in files]
@@ -161,10 +205,13 @@ def _size(root: Element) -> tuple[int, int]:
 
 
 def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -> None:
-    known = set(_stems(tree, notes))
+    known = {
+        name for name in listed if base(join(notes, f"{name}.xml")) in tree.folders[parent(join(notes, name))].others
+    }
     read = spread([name for name in listed if name in known], N_READ)
     broken: list[str] = []
-    describe(layout, tally(_boxes(tree, notes, read, broken)))
+    entries = list(_boxes(tree, notes, read, broken))
+    describe(layout, tally(iter(entries)))
     if broken:
         layout.doubt(
             f"{count(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
@@ -182,6 +229,8 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     database = "" if first is None else (first.findtext("source/database") or "")
     if "VOC20" in database.replace(" ", ""):
         layout.data["one_based"] = Setting(True, f"{database} counts pixels from 1")
+    elif signs := signs_of_one_based([(corners, entry.size) for entry in entries for corners in entry.corners]):
+        layout.data["one_based"] = Setting(True, f"pixels seem to be counted from 1: {signs}")
 
 
 def _doubt_names(

@@ -124,6 +124,11 @@ def split_in(name: str) -> str:
     return next((split for word in reversed(words) for split, known in BASES.items() if word in known), "")
 
 
+def is_sample(name: str) -> bool:
+    """Whether a file is called a sample submission."""
+    return any(word in plain(name) for word in ("sample", "submission"))
+
+
 def is_masks(name: str) -> bool:
     """Whether a folder's name says that it holds masks."""
     return MASK.search(name.lower()) is not None

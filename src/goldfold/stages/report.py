@@ -39,8 +39,11 @@ def run(
     shift: bool = True,
     shift_images: int = 1500,
     workers: int = 1,
-) -> None:
+) -> dict[str, Any]:
     """Write the page; beside it its figures as PNG files in ``figures``, and the learning curves as ``curves.csv``.
+
+    Returns:
+        ``files``: paths of the figures.
 
     Args:
         results: folder of the finished run.
@@ -56,10 +59,11 @@ def run(
         sections = _sections(found, same, shifts, gallery)
     subtitle = f"{name} · {task['name']} · {found.metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
-    _write_figures(Path(out).parent / "figures", sections)
+    drawn = _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
+    return {"files": drawn}
 
 
 def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int) -> list[Section]:
@@ -80,13 +84,14 @@ def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, g
     return [section for section in every if section is not None]
 
 
-def _write_figures(folder: Path, sections: list[Section]) -> None:
-    """Each figure as a file for slides; those of an earlier report that are no longer drawn go."""
-    written = set()
+def _write_figures(folder: Path, sections: list[Section]) -> list[str]:
+    """Write each figure as a file for slides; remove those of an earlier report that are no longer drawn."""
+    written: dict[Path, None] = {}
     for figure in page.figures(sections):
-        written.add(f"{figure.name}.png")
-        with atomic(folder / f"{figure.name}.png") as temporary:
+        written[path := folder / f"{figure.name}.png"] = None
+        with atomic(path) as temporary:
             temporary.write_bytes(figure.png)
     for path in folder.glob("*.png"):
-        if path.name not in written:
+        if path not in written:
             path.unlink()
+    return [str(path) for path in written]

@@ -82,7 +82,7 @@ def run(
 
     Raises:
         GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk do not suffice.
-        SystemExit: a signal asked for the end.
+        Stopped: a signal asked for the end.
     """
     arguments = {name: value for name, value in locals().items() if name != "progress"}
     if not torch.distributed.is_initialized():

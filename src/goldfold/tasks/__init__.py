@@ -1,17 +1,14 @@
-"""What differs between labels, masks and boxes. A task is one file here and one line in TASKS.
+"""What differs between labels, masks and boxes. A task is one file here and one line in the catalog."""
 
-The files are named as text, so that a job of one task neither loads nor depends on the code of another.
-"""
-
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from goldfold import components
 from goldfold.catalog import TASKS
-from goldfold.runtime.errors import ConfigError, unknown
+from goldfold.runtime.errors import ConfigError
 from goldfold.tasks.protocol import Task
 
-__all__ = ["TASKS", "Task", "build", "find"]
+__all__ = ["Task", "build", "find"]
 
 ASKED = sorted(key for key in {*vars(Task), *Task.__annotations__} if not key.startswith("_") and key != "classes")
 """All that a task's class must have."""
@@ -23,14 +20,7 @@ def find(name: str) -> type[Task]:
     Raises:
         ConfigError: no such task.
     """
-    place = TASKS.get(name, name)
-    if ":" not in place:
-        raise unknown("task", name, TASKS)
-    module, kind = place.split(":", 1)
-    try:
-        found: type[Task] = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"task {name!r}: {error}. The module must be importable where the job runs.") from error
+    found: type[Task] = components.at(components.place(name, TASKS, "task"), f"task {name!r}")
     if lacking := [key for key in ASKED if not hasattr(found, key)]:
         raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
     return found

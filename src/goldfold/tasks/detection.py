@@ -12,6 +12,7 @@ from pydantic import Field
 
 from goldfold import catalog, components
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import WHOLE
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
@@ -385,7 +386,7 @@ class Detection:
 
 def _number(id: str) -> int | str:
     """An id as the competition's JSON has it: the table holds text."""
-    return int(id) if id.isdecimal() and str(int(id)) == id else id
+    return int(id) if WHOLE.fullmatch(id) else id
 
 
 def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> Found:

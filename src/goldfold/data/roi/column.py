@@ -9,7 +9,7 @@ import pandas as pd
 from goldfold.data.roi.fit import Box, Found, in_pixels
 from goldfold.runtime.errors import DataError
 
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 AROUND = re.compile(r"[\s,;()\[\]]*")
 NONE = "no box is given"
 

@@ -58,6 +58,8 @@ def is_test(name: str) -> bool:
 def class_of(folders: Folders, level: Level, path: str, key: str) -> str:
     """The class of an image: its folder, or the first ``level`` folders, as a path with ``/``.
 
+    A negative level is a single folder counted from the innermost, -1.
+
     Raises:
         DataError: the image lies less deep.
     """
@@ -65,11 +67,13 @@ def class_of(folders: Folders, level: Level, path: str, key: str) -> str:
         raise DataError(
             f"{key}: {path} lies outside the class folders. Move it into a folder named after its class, or use source: csv."
         )
-    if level != "leaf" and len(folders) < level:
+    if level != "leaf" and len(folders) < abs(level):
         raise DataError(
             f"{key}: {path} lies {count(len(folders), 'folder')} deep, and data.class_level is {level}. Move it into the "
             f"folder of its class, or set data.class_level: {len(folders)} or leaf."
         )
+    if level != "leaf" and level < 0:
+        return folders[level]
     return "/".join(folders if level == "leaf" else folders[:level])
 
 
@@ -158,7 +162,7 @@ def refuse_empty(root: Path, names: Sequence[str], level: Level, key: str) -> No
                 f"{key}: class folder {root / name} holds no image that goldfold reads. Add images, convert them, or "
                 f"remove the folder."
             )
-        if not (name and name in direct) and (level == "leaf" or depth < level):
+        if not (name and name in direct) and (level == "leaf" or level < 0 or depth < level):
             waiting += [f"{name}/{child}".lstrip("/") for child in folders_in(root / name)]
 
 

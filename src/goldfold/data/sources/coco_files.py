@@ -14,6 +14,7 @@ from goldfold.data.reading import read_json
 from goldfold.data.sources.coco_ids import Ambiguous, Ids, as_text
 from goldfold.data.sources.located import located
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import WHOLE
 
 Entry = dict[str, Any]
 KEYS = ("images", "annotations", "categories")
@@ -130,7 +131,7 @@ def sizes(file: File, table: pd.DataFrame) -> list[tuple[str, int, int]]:
 
 def _written(value: Any, text: str) -> str:
     """An id as text, in quotes where it would pass for the number that it is not."""
-    return json.dumps(text) if isinstance(value, str) and text.isdigit() and str(int(text)) == text else text
+    return json.dumps(text) if isinstance(value, str) and WHOLE.fullmatch(text) else text
 
 
 def size_of(entry: Entry) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """A folder of images beside a folder of their masks."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,8 @@ from goldfold.runtime.errors import DataError
 
 
 def read(
-    train: str,
-    masks: str,
+    train: str | list[str],
+    masks: str | list[str],
     mask_suffix: str = "",
     test: str | None = None,
     test_answers: str | None = None,
@@ -23,7 +24,8 @@ def read(
     """Tables of images and masks; ids are relative paths without suffix, ``mask`` is a path or missing.
 
     The mask of ``a/1.jpg`` is ``a/1<mask_suffix>`` below ``masks``, whatever its image suffix. Where ``train`` and
-    ``masks`` are one folder, the files whose names end in ``mask_suffix`` are the masks.
+    ``masks`` are one folder, the files whose names end in ``mask_suffix`` are the masks. Several folders of images, each
+    with its folder of masks, are one training set; ids then begin with what tells the folders apart.
 
     Args:
         test_answers: folder of the masks of the test images; they become the split ``answers`` (id, mask).
@@ -32,7 +34,7 @@ def read(
     Raises:
         DataError: a mask has no image or an image two masks, or test images lack an answer.
     """
-    tables = {"train": with_groups(_paired(train, masks, mask_suffix, "data.train", "data.masks"), groups)}
+    tables = {"train": with_groups(_together(train, masks, mask_suffix), groups)}
     if test is not None:
         tables["test"] = pd.DataFrame(_images(test, test_answers, mask_suffix, "data.test"), columns=["id", "path"])
     if test_answers is not None:
@@ -42,6 +44,36 @@ def read(
     if unlabeled is not None:
         tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
     return tables
+
+
+def _together(train: str | Sequence[str], masks: str | Sequence[str], suffix: str) -> pd.DataFrame:
+    """id, path and mask of every image of one folder, or of several.
+
+    Raises:
+        DataError: two folders have an image of the same id.
+    """
+    if isinstance(train, str) or isinstance(masks, str):
+        return _paired(str(train), str(masks), suffix, "data.train", "data.masks")
+    starts = prefixes(train)
+    tables = [_paired(*pair, suffix, "data.train", "data.masks") for pair in zip(train, masks, strict=True)]
+    table = pd.concat(
+        [own.assign(id=start + own["id"]) for own, start in zip(tables, starts, strict=True)], ignore_index=True
+    )
+    if (twice := table["id"][table["path"].map(os.path.abspath).duplicated()]).size:
+        raise DataError(f"data.train: image {twice.iloc[0]!r} is in two of the folders. Name each folder once.")
+    return table
+
+
+def prefixes(folders: Sequence[str]) -> list[str]:
+    """What tells folders apart: ``train/`` and ``val/`` of ``raw/train/images`` and ``raw/val/images``."""
+    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
+    if len(parts) == 1:
+        return [""]
+    while len({own[:1] for own in parts}) == 1 and all(parts):
+        parts = [own[1:] for own in parts]
+    while all(parts) and len({own[-1] for own in parts}) == 1:
+        parts = [own[:-1] for own in parts]
+    return ["/".join(own) + "/" if own else "" for own in parts]
 
 
 def _paired(images: str, masks: str, suffix: str, images_key: str, masks_key: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from goldfold.data.headerless import read_headerless
 from goldfold.data.reading import read_csv, without_index
 from goldfold.data.records import Columns, is_json, read_records
-from goldfold.data.sources import placed
+from goldfold.data.sources import parted, placed
 from goldfold.data.sources.class_names import named as class_names_of
 from goldfold.data.sources.naming import Naming, listed
 from goldfold.data.sources.targets import Target, metadata_of
@@ -65,6 +65,10 @@ def read(
     extra_images: str | None = None,
     columns: Sequence[str] | None = None,
     class_names: str | Mapping[str, str] | None = None,
+    label_values: Mapping[str, bool] | None = None,
+    split_column: str | None = None,
+    train_list: str | list[str] | None = None,
+    test_list: str | list[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
@@ -73,17 +77,26 @@ def read(
     """
     key = "image_columns" if image_columns else "image_column"
     how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
-    target = Target(label_column, label_columns, label_separator, empty_label, target_column)
+    target = Target(label_column, label_columns, label_separator, empty_label, target_column, label_values)
     places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
     known = metadata or {"numeric": (), "categorical": ()}
     form = Form(columns, Columns(id_column, label_column, label_separator))
 
     def rows_of(csv: str, folder: str, split: str) -> pd.DataFrame:
         own = places if split == "train" else placed.present(places, form.read(csv, f"data.{split}"))
-        return _learnt(form.read(csv, f"data.{split}"), csv, folder, split, how, target, own, known)
+        content = form.read(csv, f"data.{split}")
+        rows = _learnt(content, csv, folder, split, how, target, own, known)
+        if split == "train" and split_column is not None:
+            return rows.assign(part=parted.by_column(content, csv, split_column))
+        if split == "train" and (train_list or test_list):
+            return rows.assign(part=parted.by_lists(content[how.columns[0]], rows["id"], train_list, test_list))
+        return rows
 
     several = [train] if isinstance(train, str) else train
     tables = {"train": _together([rows_of(csv, images, "train") for csv in several], several)}
+    if "part" in tables["train"]:
+        key = "data.split_column" if split_column else "data.train_list and test_list"
+        tables = parted.apart(tables["train"].drop(columns="part"), tables["train"]["part"], key)
     if extra_train is not None:
         tables["train"] = placed.with_extra(
             tables["train"], rows_of(extra_train, extra_images or images, "extra_train")
@@ -98,6 +111,8 @@ def read(
     if image_columns is None:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
     tables |= answers(test_answers, target, form)
+    if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
+        tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
     return tables if class_names is None else _named(tables, target.name, class_names)
 
 

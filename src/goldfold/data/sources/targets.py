@@ -1,6 +1,6 @@
 """What a row of a table says of its image: a label, several, a number; and what else is known of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,6 +23,7 @@ class Target:
     label_separator: str | None = None
     empty_label: str | None = None
     target_column: str | None = None
+    label_values: Mapping[str, bool] | None = None
 
     @property
     def name(self) -> str:
@@ -53,21 +54,33 @@ class Target:
         return pd.Series(rows, index=table.index, dtype=object)
 
     def _of_columns(self, table: pd.DataFrame, path: str) -> "pd.Series[str]":
-        names = list(self.label_columns or ())
+        names, meaning = list(self.label_columns or ()), self.label_values or BINARY
         cells = pd.DataFrame({name: column_of(table, name, path, "data.label_columns") for name in names})
+        cells = cells.fillna("") if "" in meaning else cells
         for name in names:
-            wrong = cells[name].notna() & ~cells[name].isin(list(BINARY))
+            wrong = cells[name].notna() & ~cells[name].isin(list(meaning))
             if wrong.any():
                 raise DataError(
                     f"{path}: column {name!r} has {cells[name][wrong].iloc[0]!r} in {_line(table, wrong)} "
-                    f"({int(wrong.sum())} such rows). Write 1 where the image is of the class, 0 where it is not."
+                    f"({int(wrong.sum())} such rows). Write {_yes_and_no(meaning)}, or say with "
+                    f"data.label_values what it means."
                 )
         rows = [
-            None if any(map(pd.isna, row)) else to_text(name for name, cell in zip(names, row, strict=True) if BINARY[cell])
+            None if any(map(pd.isna, row)) else to_text(name for name, cell in zip(names, row, strict=True) if meaning[cell])
             for row in cells.itertuples(index=False)
         ]  # fmt: skip
         empty = None if self.empty_label == "missing" else "[]"
         return pd.Series([empty if row == "[]" else row for row in rows], index=table.index, dtype=object)
+
+
+def _yes_and_no(meaning: Mapping[str, bool]) -> str:
+    """``1 where the image is of the class, 0 where it is not``."""
+    yes, no = (
+        next((repr(value) for value, own in meaning.items() if own == is_yes), "nothing") for is_yes in (True, False)
+    )
+    if meaning is BINARY:
+        yes, no = "1", "0"
+    return f"{yes} where the image is of the class, {no} where it is not"
 
 
 def _parted(cell: str, separator: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -74,30 +74,47 @@ def read(
         DataError: a mask has no image or an image two masks, or test images lack an answer.
     """
     how = _Layout(image_folder, mask_folder, image_pattern, mask_pattern)
-    apart = [root for root in (test, test_answers, unlabeled) if root is not None]
-    found = _without_parts(train, _found(train, how, "data.train", apart))
+    apart = [inner for root in (test, test_answers, unlabeled) if root and (inner := _inner(root, train))]
+    found = _without_parts(train, _found(train, how, "data.train", [_plain(name, how) or name for name in apart]))
     tables = {"train": _with_tiles(_paired(train, found, "data.train"), found, group_level, groups)}
     if test is not None:
-        tables["test"] = _pool(test, how, "data.test")
+        tables["test"] = _pool(test, how, "data.test", _start(test, train, how))
     if test_answers is not None:
-        tables["answers"] = _answers(tables.get("test"), test, test_answers, how)
+        tables["answers"] = _answers(tables.get("test"), test, test_answers, train, how)
     if unlabeled is not None:
-        pool = _pool(unlabeled, how, "data.unlabeled")
+        pool = _pool(unlabeled, how, "data.unlabeled", _start(unlabeled, train, how))
         tables["unlabeled"] = pool[pool["path"].isin(pool_beside(unlabeled, tables)["path"])].reset_index(drop=True)
     return tables
 
 
-def _found(root: str, how: _Layout, key: str, apart: Sequence[str] = ()) -> _Found:
-    """Images and masks below ``root``, but for what lies below the roots of other splits."""
-    prefixes = [prefix for other in apart if (prefix := _inner(other, root))]
+def _start(root: str, train: str, how: _Layout) -> str:
+    """``images/test/`` for a root within a folder of images or masks below ``train``; nothing for one of tiles."""
+    inner = _inner(root, train) or ""
+    names = {how.image_folder.casefold(), how.mask_folder.casefold()}
+    return inner if names & set(inner.casefold().split("/")) else ""
+
+
+def _plain(name: str, how: _Layout) -> str:
+    """A path that is the same for images and their masks: without the folders that tell them apart."""
+    names = {how.image_folder.casefold(), how.mask_folder.casefold()}
+    return "/".join(part for part in name.split("/") if part.casefold() not in names)
+
+
+def _found(root: str, how: _Layout, key: str, apart: Sequence[str] = (), start: str = "") -> _Found:
+    """Images and masks below ``root``.
+
+    Args:
+        apart: what lies below the roots of other splits is left out: their paths as `_plain` has them.
+        start: path of ``root`` from where tiles begin.
+    """
     found = _Found([], [], [])
     for name in images_below(root, key):
-        if name.startswith(tuple(prefixes)):
+        if apart and any(called.startswith(tuple(apart)) for called in (name, _plain(name, how))):
             continue
-        if (mask := _file(name, how.mask_folder, how.mask_pattern, how.image_folder)) is not None:
-            found.masks.append(mask)
-        elif (image := _file(name, how.image_folder, how.image_pattern, how.mask_folder)) is not None:
-            found.images.append(image)
+        if (mask := _file(start + name, how.mask_folder, how.mask_pattern, how.image_folder)) is not None:
+            found.masks.append(replace(mask, name=name))
+        elif (image := _file(start + name, how.image_folder, how.image_pattern, how.mask_folder)) is not None:
+            found.images.append(replace(image, name=name))
         else:
             found.others.append(name)
     if found.others:
@@ -120,13 +137,13 @@ def _file(name: str, folder: str, pattern: str, other: str) -> _File | None:
         return None
     if folder == HERE:
         lies_in_other = other != HERE and other.casefold() in map(str.casefold, folders)
-        return None if lies_in_other else _File(name, "/".join(folders) or ".", (*folders, matches[1]))
+        return None if lies_in_other else _File(name, "/".join(folders) or ".", (*folders, *matches.groups()))
     places = [n for n, own in enumerate(folders) if own.casefold() == folder.casefold()]
     if not places:
         return None
     tile, inner = folders[: places[-1]], folders[places[-1] + 1 :]
     site = tile or [part for part in inner if not is_part(part)]  # images/site 1/ beside masks/site 1/
-    return _File(name, "/".join(site) or ".", (*tile, *inner, matches[1]))
+    return _File(name, "/".join(site) or ".", (*tile, *inner, *matches.groups()))
 
 
 def _without_parts(root: str, found: _Found) -> _Found:
@@ -208,9 +225,9 @@ def _with_tiles(table: pd.DataFrame, found: _Found, level: int | None, groups: s
     return table.assign(group=tiles)
 
 
-def _pool(root: str, how: _Layout, key: str) -> pd.DataFrame:
+def _pool(root: str, how: _Layout, key: str, start: str) -> pd.DataFrame:
     """id and path of images without masks: of tiles, or all of a folder without tiles."""
-    found = _found(root, how, key)
+    found = _found(root, how, key, start=start)
     names = [file.name for file in found.images]
     rows = [(without_suffix(name), below(root) + name) for name in names]
     if not found.images and not found.masks:
@@ -218,11 +235,12 @@ def _pool(root: str, how: _Layout, key: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "path"])
 
 
-def _answers(test: pd.DataFrame | None, root: str | None, answers: str, how: _Layout) -> pd.DataFrame:
+def _answers(test: pd.DataFrame | None, root: str | None, answers: str, train: str, how: _Layout) -> pd.DataFrame:
     """id and mask of the test images, whose tiles are called alike below both roots."""
     if test is None or root is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
-    images, masks = _found(root, how, "data.test").images, _found(answers, how, "data.test_answers").masks
+    images = _found(root, how, "data.test", start=_start(root, train, how)).images
+    masks = _found(answers, how, "data.test_answers", start=_start(answers, train, how)).masks
     of_partner = {file.partner: below(answers) + file.name for file in masks}
     known = {without_suffix(file.name): of_partner.get(file.partner) for file in images}
     return complete(test.assign(mask=[known.get(id) for id in test["id"]]))

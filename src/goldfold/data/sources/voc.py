@@ -10,7 +10,7 @@ import pandas as pd
 
 from goldfold.data.box_forms import CORNERS, refuse_other_form
 from goldfold.data.boxes import to_text
-from goldfold.data.files import images_below, inside, pool_of, without_suffix
+from goldfold.data.files import files_below, images_below, inside, pool_of, without_suffix
 from goldfold.data.sources.groups import with_groups
 from goldfold.data.sources.voc_files import Annotation, parse
 from goldfold.runtime.errors import DataError
@@ -39,8 +39,8 @@ def read(
     Args:
         annotations: folder of ``<name>.xml``.
         images: folder of ``<name>`` with any image suffix.
-        train: lists of names, one a line; without them all of ``annotations`` but the names of ``test``.
-        test: list of names of the test images.
+        train: lists of names, one a line, or folders below ``annotations``; without them all but the names of ``test``.
+        test: list of names of the test images, or a folder of them below ``images``.
         test_answers: folder of the test images' XML; they become the split ``answers`` (id, boxes).
         one_based: whether the files count pixels from 1, so that xmin and ymin lose one.
         groups: CSV with the columns id and group.
@@ -49,7 +49,7 @@ def read(
     Raises:
         DataError: a list or a file is missing or broken, or a name is in both lists.
     """
-    test_names = [] if test is None else _names(test, "data.test")
+    test_names = [] if test is None else _names(test, "data.test", images)
     train_names = _train_names(annotations, train, set(test_names))
     both = sorted(set(train_names) & set(test_names))
     if both:
@@ -72,8 +72,10 @@ def read(
     return tables | ({"notes": pd.DataFrame({"note": notes})} if notes else {})
 
 
-def _names(path: str, key: str) -> list[str]:
-    """Names of an ImageSets list."""
+def _names(path: str, key: str, root: str) -> list[str]:
+    """Names of an ImageSets list, or of the files in a folder below ``root``: XML of training, images of test."""
+    if os.path.isdir(path):
+        return _of_folder(path, key, root)
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
@@ -84,12 +86,27 @@ def _names(path: str, key: str) -> list[str]:
     return names
 
 
+def _of_folder(path: str, key: str, root: str) -> list[str]:
+    above = Path(os.path.relpath(path, root))
+    if above.parts[:1] == ("..",):
+        way = "data.annotations" if key == "data.train" else "data.images"
+        raise DataError(f"{key}: {path} does not lie below {way}, {root}. Set {way} to a folder above both.")
+    found = files_below(Path(path), {".xml"}) if key == "data.train" else images_below(path, key)
+    if not found:
+        raise DataError(f"{key}: no .xml below {path}. Correct the path.")
+    return [(above / name).with_suffix("").as_posix() for name in found]
+
+
 def _train_names(annotations: str, train: str | list[str] | None, test: set[str]) -> list[str]:
     root = Path(annotations)
     if not os.path.isdir(root):
         raise DataError(f"data.annotations: {root} is not a folder. Correct the path.")
     if train is not None:
-        return [name for path in ([train] if isinstance(train, str) else train) for name in _names(path, "data.train")]
+        return [
+            name
+            for path in ([train] if isinstance(train, str) else train)
+            for name in _names(path, "data.train", annotations)
+        ]
     found = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("[!.]*.xml"))
     names = sorted(name for name in found if name not in test)
     if not names:
@@ -160,13 +177,22 @@ def _about_difficult(found: Sequence[Annotation], difficult: str) -> Iterator[st
 
 def _about_first_pixel(found: Sequence[Annotation], one_based: bool) -> Iterator[str]:
     boxes = [(thing.corners, of.size) for of in found for thing in of.objects]
-    n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
-    n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)
+    n_zero = sum(min(corners[:2]) == 0 for corners, _ in boxes)
     if one_based and n_zero:
         begin = count(n_zero, "box begins", "boxes begin")
         yield f"{begin} at 0, and data.one_based says that pixels count from 1: set it to false"
-    if not one_based and not n_zero and min(n_one, n_last) >= FEWEST:
-        yield (
-            f"no box begins at 0, {n_one} begin at 1 and {n_last} end at the last pixel: these files seem to count pixels from "
-            f"1; set data.one_based: true"
-        )
+    if not one_based and (signs := signs_of_one_based(boxes)):
+        yield f"{signs}: these files seem to count pixels from 1; set data.one_based: true"
+
+
+def signs_of_one_based(boxes: Sequence[tuple[Sequence[float], tuple[float, float] | None]]) -> str:
+    """Signs that pixels are counted from 1; empty where there are too few.
+
+    Args:
+        boxes: x1, y1, x2, y2 of each, and width and height of its image, None where they are not known.
+    """
+    n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
+    n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)
+    if n_zero or min(n_one, n_last) < FEWEST:
+        return ""
+    return f"no box begins at 0, {n_one} begin at 1 and {n_last} end at the last pixel"

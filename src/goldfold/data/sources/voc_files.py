@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from goldfold.data.reading import read_xml
 from goldfold.runtime.errors import DataError
+from goldfold.runtime.numbers import as_float
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -58,7 +59,7 @@ def parse(path: Path) -> Annotation:
 def size_of(root: ElementTree.Element) -> tuple[int, int] | None:
     """Width and height that a file says, None where it says none, or 0."""
     try:
-        sides = [float(root.findtext(f"size/{side}") or 0) for side in ("width", "height")]
+        sides = [as_float(root.findtext(f"size/{side}") or "0") for side in ("width", "height")]
     except ValueError:
         return None
     return (int(sides[0]), int(sides[1])) if all(math.isfinite(side) and 1 <= side < 1e9 for side in sides) else None
@@ -73,7 +74,7 @@ def _corners(thing: ElementTree.Element, where: str) -> list[float]:
     for side in SIDES:
         text = box.findtext(side)
         try:
-            numbers.append(float(text or ""))
+            numbers.append(as_float(text or ""))
         except ValueError as error:
             raise DataError(f"{where} has the <{side}> {text!r}, not a number. Correct the file.") from error
     return numbers

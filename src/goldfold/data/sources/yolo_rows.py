@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from goldfold.data.box_forms import CENTRE, refuse_other_form, to_corners
 from goldfold.data.boxes import to_text
 from goldfold.runtime.errors import DataError, shown
+from goldfold.runtime.numbers import as_float
 from goldfold.runtime.regular import read_text
 from goldfold.runtime.words import count
 
@@ -80,7 +81,7 @@ def has_boxes(path: str | Path) -> bool:
 
 def _is_number(word: str) -> bool:
     try:
-        float(word)
+        as_float(word)
     except ValueError:
         return False
     return True
@@ -121,7 +122,7 @@ def _row(words: list[str], where: str, how: Reading) -> Row:
 def _label(word: str, where: str, how: Reading) -> str:
     """Name of a class number, which may be written as 0, 0.0 or 0.000000e+00."""
     try:
-        number = float(word.replace("_", "?")) if word.isascii() else -1.0
+        number = as_float(word)
     except ValueError:
         number = -1.0
     if number < 0 or not (number.is_integer() or word.isdigit()):  # of thousands of digits, it is infinite
@@ -134,7 +135,7 @@ def _label(word: str, where: str, how: Reading) -> str:
 
 def _number(word: str, where: str) -> float:
     try:
-        return float(word.replace("_", "?"))
+        return as_float(word)
     except ValueError as error:
         raise DataError(f"{where} has {word!r}, not a number. Write {FIELDS}, with a point in fractions.") from error
 

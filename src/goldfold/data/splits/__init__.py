@@ -11,7 +11,7 @@ from goldfold import components
 from goldfold.catalog import SPLITTERS
 from goldfold.data.splits.checks import check, check_tolerance
 from goldfold.data.splits.predefined import listed
-from goldfold.data.splits.rare import rare, rows_of
+from goldfold.data.splits.rare import in_one_part, rare, rows_of
 from goldfold.data.splits.stratified import (
     evened_units,
     is_labels,
@@ -38,7 +38,7 @@ SPREAD_FEW = "spread_few"
 """Policy of images that hold several classes, where the config names none."""
 SLACK = 2.5
 """Images by which folds of labels may be off after copies were reunited before others move too."""
-LOST = 0.02
+LOST = 0.01
 """By how much more uneven folds may be after copies were reunited before others move too."""
 
 
@@ -63,9 +63,9 @@ def split(
         known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
         gap: see `training`.
         tolerance: see `check_tolerance`; None accepts any.
-        rare_classes: what to do with the classes of `rare`: ``fail``; ``train_only``, their images are learnt from and
-            never validated; ``spread``, their images are shared out as far as they go; `SPREAD_FEW`, so are those of classes
-            with too few images, and one that is all in one group fails.
+        rare_classes: what to do with the classes of `rare`, and of those `in_one_part`: ``fail``; ``train_only``, their
+            images are learnt from and never validated; ``spread``, their images are shared out as far as they go;
+            `SPREAD_FEW`, so are those of classes with too few images, and one that is all in one group fails.
 
     Raises:
         DataError: the data cannot be split so.
@@ -92,8 +92,11 @@ def split(
     else:
         numbers = function(*sorted_rows, n_folds, seed)
         folds[order] = numbers if splitter in UNKEPT else _with_copies(*sorted_rows, numbers, n_folds, seed, splitter)
+    alone = in_one_part(content, folds) if rare_classes in ("train_only", "spread") else []
+    if rare_classes == "train_only":
+        folds[rows_of(content, alone)] = -1
     united = table if splitter in UNKEPT else _united(table, mine)
-    known_rare = few if rare_classes != "fail" else []
+    known_rare = [*few, *alone] if rare_classes != "fail" else []
     check(united, content, folds, training(table, folds, n_folds, splitter, gap), splitter, known_rare)
     if tolerance is not None:
         check_tolerance(content.drop(columns=known_rare), folds, n_folds, tolerance)

@@ -52,7 +52,8 @@ def check(
         n = count(len(unscored), "such class", "such classes")
         raise DataError(
             f"class {unscored[0]!r} is in no validation part: all its images are train_only or come first in the order, so "
-            f"it would be predicted and never scored ({n}). Merge or remove it, or let some of its images be validated."
+            f"it would be predicted and never scored ({n}). Merge or remove it, let some of its images be validated, or "
+            f"set folds.rare_classes."
         )
 
 
@@ -67,27 +68,18 @@ def _refuse_parted_groups(table: pd.DataFrame, folds: NDArray[np.int64]) -> None
 
 
 def deviations(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) -> pd.DataFrame:
-    """How far each class is from its even share in each fold: a row a fold, a column a class.
-
-    0.1 is a tenth more of the class an image than in all validated images, -1 none of it.
-    """
-    validated = folds >= 0
-    whole, n = content[validated].sum(), validated.sum()
-    rows = [
-        content[folds == number].sum() / (whole * max((folds == number).sum(), 1) / n) - 1 for number in range(n_folds)
-    ]
-    return pd.DataFrame(rows, index=pd.RangeIndex(n_folds, name="fold")).fillna(0.0)
+    """How far each class is from its even share in each fold, see `shares`; of images."""
+    return shares(content.groupby(folds).sum().reindex(pd.RangeIndex(n_folds, name="fold"), fill_value=0))
 
 
-def shares(amounts: pd.DataFrame, sizes: "pd.Series[int]") -> pd.DataFrame:
-    """How far each class is from its even share in each fold, as `deviations` has it.
+def shares(amounts: pd.DataFrame) -> pd.DataFrame:
+    """How far each class is from its even share in each fold: 0.1 is a tenth more than the same in all folds, -1 none.
 
     Args:
-        amounts: how much of each class (column) is in each fold (row).
-        sizes: images of each fold.
+        amounts: how much of each class (column) each fold (row) validates.
     """
-    even = np.outer(sizes / sizes.sum(), amounts.sum())
-    return (amounts / np.where(even > 0, even, np.nan) - 1).fillna(0.0)
+    even = amounts.mean()
+    return (amounts / even.where(even > 0) - 1).fillna(0.0)
 
 
 def read_summary(path: str | Path) -> pd.DataFrame:
@@ -111,13 +103,10 @@ def check_tolerance(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: in
     Args:
         tolerance: 0.1 is a tenth.
     """
-    far = deviations(content, folds, n_folds)
-    validated = folds >= 0
-    whole, n = content[validated].sum(), validated.sum()
-    sizes = np.bincount(folds[validated], minlength=n_folds)
-    even = np.outer(sizes / n, whole.to_numpy())
-    of_image = (whole / (content[validated] > 0).sum().clip(lower=1)).to_numpy()
-    beyond = far.where(far.abs().to_numpy() * even > np.maximum(tolerance * even, of_image) + 1e-9, 0.0)
+    far, validated = deviations(content, folds, n_folds), content[folds >= 0]
+    even = validated.sum() / n_folds
+    of_image = validated.sum() / (validated > 0).sum().clip(lower=1)
+    beyond = far.where(far.abs() * even > np.maximum(tolerance * even, of_image) + 1e-9, 0.0)
     if not (beyond != 0).any(axis=None):
         return
     name, fold, value = worst(beyond)

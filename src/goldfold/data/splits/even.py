@@ -7,6 +7,8 @@ Matrix = NDArray[np.float64]
 Folds = NDArray[np.int64]
 SIZE_WEIGHT = 3.0
 """Weight of the number of images beside that of a class."""
+REST_WEIGHT = 0.01
+"""Weight of all else beside what is furthest off: it decides between splits alike in that."""
 MOST_UNITS = 3000
 """Units that are tried at a time; of more, those are drawn that hold the rare classes, and others by chance."""
 TRIED = 40
@@ -31,11 +33,10 @@ def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix, part: fl
 
 
 def unevenness(amounts: Matrix, folds: Folds, n_folds: int) -> float:
-    """How far folds are from even: what is furthest off, the range of the sizes and the root of the mean square of all.
+    """How far folds are from even: by what is furthest off, then the range of the sizes and the root mean square of all.
 
-    A class, or the size, is off by how much more or less of it the fold has than an even share, as a part of that share.
-    A class counts besides, by half, by how much more of it an image of the fold has than one of all images, as in
-    `goldfold.data.splits.checks.deviations`. 0 is even.
+    A class, or the size, is off by how much more or less of it the fold has than an even share, as a part of that share:
+    the deviation that is reported, see `goldfold.data.splits.checks.shares`. 0 is even.
 
     Args:
         amounts: (units, columns), how much of each class each unit has and, last, how many images.
@@ -51,9 +52,8 @@ def _unevenness(parts: Matrix) -> Matrix:
         parts: (splits, folds, columns), what the folds have in even shares.
     """
     sizes, off = parts[..., -1], np.abs(parts - 1)
-    by_image = np.abs(parts[..., :-1] / np.maximum(sizes[..., None], 1e-9) - 1).max(axis=(1, 2), initial=0)
-    spread = np.sqrt((off**2).mean(axis=(1, 2)))
-    return off.max(axis=(1, 2)) + np.ptp(sizes, axis=1) + by_image / 2 + spread
+    rest = np.ptp(sizes, axis=1) + np.sqrt((off**2).mean(axis=(1, 2)))
+    return off.max(axis=(1, 2)) + REST_WEIGHT * rest
 
 
 def evened(
@@ -166,14 +166,10 @@ class _Search:
 
     def _changes_around(self) -> Folds:
         """As `_all_changes`, of those that bring the class, or the size, that is furthest off nearer to even."""
-        parts, gains = self.off / self.weights + 1, self._gains()
-        share = parts / np.maximum(parts[:, -1:], 1e-9)
-        found = []
-        for table in (share[:, :-1], parts[:, -1:]):
-            if not table.size:
-                continue
-            fold, column = (int(n) for n in np.unravel_index(int(np.abs(table - 1).argmax()), table.shape))
-            found += self._toward(fold, column if table.shape[1] > 1 else -1, table[fold, column] > 1, gains)
+        off, gains, found = self.off / self.weights, self._gains(), []
+        for first in (0, off.shape[1] - 1):
+            fold, column = np.unravel_index(int(np.abs(off[:, first:]).argmax()), off[:, first:].shape)
+            found += self._toward(int(fold), first + int(column), off[fold, first + column] > 0, gains)
         return np.array(found, dtype=np.int64).reshape(-1, 4)
 
     def _toward(self, fold: int, column: int, is_over: bool, gains: Matrix) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """Whether the folds ask of a model what the test images ask: to do with groups it has not seen."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,20 @@ def sizes_of(table: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def in_range(sizes: Sequence[int]) -> str:
+    """Least and largest of numbers of images.
+
+    >>> in_range([3, 5, 4]), in_range([4, 4])
+    ('3 to 5 images', '4 images each')
+    """
+    least, most = min(sizes), max(sizes)
+    return f"{least:,} to {count(most, 'image')}" if least < most else f"{count(most, 'image')} each"
+
+
 def groups_in_words(sizes: dict[str, Any]) -> str:
     """``351, of 1 to 646 images, the largest 'a'``."""
-    if sizes["smallest"] == sizes["largest"]:
-        return f"{sizes['number']:,}, of {count(sizes['largest'], 'image')} each"
-    return f"{sizes['number']:,}, of {sizes['smallest']:,} to {count(sizes['largest'], 'image')}, the largest {sizes['name']!r}"
+    ends = sizes["smallest"], sizes["largest"]
+    return f"{sizes['number']:,}, of {in_range(ends)}" + f", the largest {sizes['name']!r}" * (ends[0] < ends[1])
 
 
 def in_words(found: dict[str, int]) -> str:

@@ -27,6 +27,12 @@ def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: boo
     return [str(name) for name in content.columns[few & (counts > 0)]]
 
 
+def in_one_part(content: pd.DataFrame, folds: NDArray[np.int64]) -> list[str]:
+    """Classes whose images are all validated by one fold, which then never learns them, or by none."""
+    n_parts = (content > 0).groupby(folds).any().sum()
+    return [str(name) for name in content.columns[n_parts == 1]]
+
+
 def rows_of(content: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.bool_]:
     """(rows,) whether an image holds any of the classes."""
     return (content[list(classes)] > 0).to_numpy().any(axis=1)
