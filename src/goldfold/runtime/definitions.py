@@ -188,7 +188,7 @@ def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[str]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == DYNAMIC:
         yield f"{node.func.id}()"
     if isinstance(node, ast.Name | ast.Attribute) and (chain := _chain(node)):
-        if chain.split(".")[0] not in local:
+        if chain.split(".")[0] not in local and not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)):
             yield chain
         return
     for child in ast.iter_child_nodes(node):
