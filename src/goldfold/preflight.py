@@ -17,6 +17,7 @@ from typing import Any
 from goldfold import catalog, optim
 from goldfold.components import parse
 from goldfold.models import batch_norm, build, trial
+from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.timm_models import input_size, offline
 from goldfold.runtime.errors import ConfigError, GoldfoldError, as_error, cause
 
@@ -29,9 +30,6 @@ GIVES = {
 """Output that a task needs of its networks."""
 STEPS, WARMUP_STEPS = 10, 2
 """Of the schedule that is tried."""
-OUR_OWN = frozenset(
-    {"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "network", "pretrained"}
-)
 
 
 def check(model: dict[str, Any]) -> bool:
@@ -46,10 +44,7 @@ def check(model: dict[str, Any]) -> bool:
     if taken := sorted(OUR_OWN & set(model["params"])):
         raise ConfigError(f"params: {taken[0]!r} is set by goldfold itself; remove it")
     wanted = trial.Wanted(tuple(model["size"]), model["channels"], model.get("n_classes") or N_CLASSES, _gives(model))
-    params = dict(model["params"])
-    params |= {"backbone": model["backbone"]} if model["backbone"] else {}
-    params |= {name: model[name] for name in ("dropout", "drop_path") if model[name]}
-    params |= {"n_classes": wanted.n_classes, "in_channels": wanted.channels}
+    params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})

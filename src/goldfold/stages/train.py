@@ -29,8 +29,7 @@ from goldfold.engine.loop import Fit, Pause, fit
 from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
-from goldfold.inference import views
-from goldfold.inference.predict import predict
+from goldfold.inference.predictor import Predictor, build
 from goldfold.runtime import provenance
 from goldfold.runtime.counter import counter
 from goldfold.runtime.errors import ConfigError, TrainingError
@@ -193,12 +192,8 @@ def _errors_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterat
 
 def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | str, ...]) -> torch.nn.Module:
     """The network with its first weights: drawn from ``key``, or loaded."""
-    params = dict(model["params"])
-    params |= {"backbone": model["backbone"]} if model["backbone"] else {}
-    params |= {name: model[name] for name in ("dropout", "drop_path") if model[name]}
-    params |= {name: model[name] for name in ("pretrained", "partly_pretrained") if model.get(name)}
     with seeded(*key, "weights"):
-        network = task.model(model["network"], tuple(model["size"]), channels, **params)
+        network = build(task, model, channels, starts=True)
     if isinstance(model["pretrained"], str):
         from goldfold.models.pretrained import summary
 
@@ -249,17 +244,17 @@ def _validation(
     accelerator: Accelerator,
 ) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
-    identity, chosen = [views.IDENTITY], task.metric(metric)
+    chosen = task.metric(metric)
     targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
     def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
         nonlocal size
 
+        predictor = Predictor(model, task, resize, accelerator.device, autocast=accelerator.autocast)
+
         def work(size: int) -> Any:
-            with accelerator.autocast():
-                parts = predict(model, lambda m, x: task.predict(m, x, identity), images, list(rows["id"]), size,
-                                accelerator.device, on_batch=lambda n: pause())  # fmt: skip
-                return task.evidence(in_order(task.pack(rows, parts, images.frame, resize)), rows, targets)
+            entries = predictor.entries(rows, images, size, on_batch=lambda n: pause())
+            return task.evidence(in_order(entries), rows, targets)
 
         evidence, size = as_memory_allows(work, size, 1, "validation")
         return {chosen.name: float(chosen.value(evidence, np.arange(len(rows))))}

@@ -1,0 +1,150 @@
+"""From a trained network and images to predictions: the one way, in validation, in the predict stage and in a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from goldfold.inference import views
+from goldfold.inference.views import View
+from goldfold.models.arguments import arguments
+from goldfold.models.batch_norm import Adapter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Entries = Iterable[tuple[str, NDArray[Any]]]
+
+
+class Images(Protocol):
+    """Images by id, at the size of a network."""
+
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
+        """(len(ids), height, width, channels) uint8."""
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of every image."""
+
+
+class Predicting(Protocol):
+    """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Task`."""
+
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+        """Network that takes images (batch, channels, height, width) of 0..255."""
+
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """Arrays of a batch, views turned back."""
+
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
+    ) -> Entries:
+        """Arrays of all batches, by name."""
+
+
+class Adapts(Protocol):
+    """Takes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
+
+    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Tensor], batch_size: int) -> bool:
+        """Whether the network has the statistics of these images now."""
+
+
+def build(task: Predicting, spec: Mapping[str, Any], channels: int, starts: bool = False) -> nn.Module:
+    """Network of an entry of the config's ``models``: in training, for prediction, and in a bundle.
+
+    Args:
+        spec: ``network``, ``size`` and what `goldfold.models.arguments.arguments` takes.
+        starts: whether weights are loaded to start training from.
+    """
+    return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts))
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network, the task that reads its outputs, the views that it is shown, and how images are put into its frame."""
+
+    network: nn.Module
+    task: Predicting
+    resize: str
+    device: torch.device
+    views: Sequence[View] = field(default_factory=lambda: [views.IDENTITY])
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Precision within which the network computes."""
+    adapter: Adapts | None = None
+    """Takes statistics of batch normalisation from the images, where these are to replace those of training."""
+
+    def adapt(self, images: Images, ids: Sequence[str], batch_size: int) -> bool:
+        """Take the statistics of batch normalisation from these images, where it is to be adapted.
+
+        Returns:
+            Whether the network has the statistics of the images now; else it has those of training.
+        """
+        if self.adapter is None:
+            return False
+        with self.autocast():
+            return self.adapter.adapt(ids, partial(load, images, device=self.device), batch_size)
+
+    def entries(
+        self,
+        table: pd.DataFrame,
+        images: Images,
+        batch_size: int,
+        on_batch: Callable[[int], None] = lambda n: None,
+    ) -> Entries:
+        """Arrays of the predictions by name, in the order of ``table``; those of single images are made when asked for.
+
+        Args:
+            table: id, and what `goldfold.tasks.protocol.Task.pack` needs.
+            on_batch: called with the number of images of each batch that is done.
+        """
+        parts = self._parts(list(table["id"]), images, batch_size, on_batch)
+        return self.task.pack(table, parts, images.frame, self.resize)
+
+    def _parts(
+        self, ids: Sequence[str], images: Images, batch_size: int, on_batch: Callable[[int], None]
+    ) -> Iterator[dict[str, Any]]:
+        """Outputs batch by batch; decoding and transfer happen once per batch."""
+        self.network.eval()
+        for start in range(0, len(ids), batch_size):
+            chosen = ids[start : start + batch_size]
+            batch = load(images, chosen, self.device)
+            with torch.inference_mode(), self.autocast():
+                part = self.task.predict(self.network, batch, self.views)
+            on_batch(len(chosen))
+            yield part
+
+
+def trained(
+    task: Predicting,
+    spec: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    channels: int,
+    device: torch.device,
+    adapts: bool = False,
+    **settings: Any,
+) -> Predictor:
+    """Predictor of a network by its description and its weights.
+
+    Args:
+        spec: see `build`.
+        adapts: whether batch normalisation uses the statistics of the images, see `Predictor.adapt`.
+        settings: ``resize``, ``views`` and ``autocast``.
+    """
+    network = build(task, spec, channels)
+    network.load_state_dict(weights)
+    network.to(device)
+    adapter = Adapter(network, lambda x: task.predict(network, x, [views.IDENTITY])) if adapts else None
+    return Predictor(network, task, device=device, adapter=adapter, **settings)
+
+
+def load(images: Images, ids: Sequence[str], device: torch.device) -> Tensor:
+    """(len(ids), channels, height, width) uint8 on ``device``."""
+    return torch.from_numpy(images.batch(ids)).to(device, non_blocking=True).permute(0, 3, 1, 2)
