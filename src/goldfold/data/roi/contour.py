@@ -48,14 +48,15 @@ def find(
     seen = look_at((path for table in tables.values() for path in table["path"]), look_so, workers)
     return {
         split: [
-            _judged(seen[row["path"]][1], int(row["width"]), int(row["height"]), most_share)
+            judged(seen[row["path"]][1], int(row["width"]), int(row["height"]), most_share)
             for row in table[["path", "width", "height"]].to_dict("records")
         ]
         for split, table in tables.items()
     }
 
 
-def _judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
+def judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
+    """Box in pixels of what `look` saw; none where it has a larger share of the image than ``most_share``."""
     if isinstance(seen[0], str):
         return None, seen[0]
     x1, y1, x2, y2 = seen

@@ -1,0 +1,130 @@
+"""The model card of a bundle: what it is, how good it is and how that was found, in Markdown."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components
+from goldfold.runtime.words import count
+
+if TYPE_CHECKING:
+    from goldfold.bundles.form import Manifest, Member
+
+MOST_CLASSES = 100
+LIBRARIES = ("python", "torch", "torchvision", "timm", "segmentation-models-pytorch", "opencv-python-headless")
+
+
+def text(manifest: "Manifest") -> str:
+    """The card as Markdown."""
+    parts = (
+        _head(manifest),
+        _score(manifest),
+        _classes(manifest),
+        _members(manifest),
+        _images(manifest),
+        _made(manifest),
+    )
+    return "\n".join(line for part in parts for line in part)
+
+
+def _head(manifest: "Manifest") -> Iterator[str]:
+    yield f"# {manifest.name}"
+    yield ""
+    n = sum(len(member.weights) for member in manifest.members)
+    yield f"An ensemble of {count(n, 'network')} for {manifest.task['name']}, exported by goldfold {manifest.goldfold}."
+    yield ""
+    yield "```sh"
+    yield "goldfold predict PATH_OF_THIS_FOLDER image.jpg folder_of_images/ --out predictions.csv"
+    yield "```"
+    yield ""
+    if manifest.own_code:
+        yield f"It uses code of its own, which must be importable where it predicts: {', '.join(manifest.own_code)}."
+        yield ""
+
+
+def _score(manifest: "Manifest") -> Iterator[str]:
+    score, how = manifest.score, manifest.validation
+    yield "## Score"
+    yield ""
+    value, low, high = (_number(number) for number in (score.value, score.low, score.high))
+    yield f"**{score.metric} {value}** (95 % interval {low} to {high})."
+    yield ""
+    groups = f" in {count(how['groups'], 'group')} that are never divided between folds" if how["groups"] else ""
+    yield (
+        f"Out of fold: each of the {count(how['images'], 'training image')}{groups} is predicted by networks that were not "
+        f"trained on it, and the ensemble of these predictions is scored once. {count(how['n_folds'], 'fold')} "
+        f"({how['splitter']}), {count(len(how['seeds']), 'seed')}, "
+        f"{count(how['pseudo_label_rounds'], 'round')} of pseudo labels. The interval is a percentile bootstrap over "
+        f"{'groups' if how['groups'] else 'images'}."
+    )
+    yield ""
+    yield (
+        "It holds for images like those of training. The bundle averages the networks of all folds, of which the score knows "
+        "only those that had not seen an image, so it is rather a little better than the score."
+    )
+    yield ""
+
+
+def _classes(manifest: "Manifest") -> Iterator[str]:
+    how = manifest.validation
+    yield "## Training data"
+    yield ""
+    yield f"{count(how['images'], 'image')}."
+    yield ""
+    yield f"| class | {how['unit']} |"
+    yield "|---|---|"
+    rows = list(how["by_class"].items())
+    yield from (f"| {name} | {number:,} |" for name, number in rows[:MOST_CLASSES])
+    if len(rows) > MOST_CLASSES:
+        yield f"| and {len(rows) - MOST_CLASSES} more, see bundle.json | |"
+    yield ""
+
+
+def _members(manifest: "Manifest") -> Iterator[str]:
+    total = sum(member.weight for member in manifest.members)
+    yield "## Networks"
+    yield ""
+    yield "| member | share | network | input (height x width) | networks |"
+    yield "|---|---|---|---|---|"
+    for member in manifest.members:
+        size = f"{' x '.join(map(str, member.network.size))}, {member.network.resize}"
+        yield f"| {member.name} | {member.weight / total:.3g} | {_network(member)} | {size} | {len(member.weights)} |"
+    yield ""
+    left = manifest.validation["left_out"]
+    if left:
+        yield f"Left out for a weight of 0: {', '.join(left)}."
+        yield ""
+
+
+def _network(member: "Member") -> str:
+    network, backbone = member.network.network, member.network.backbone
+    return f"{network} on {backbone}" if backbone else network
+
+
+def _images(manifest: "Manifest") -> Iterator[str]:
+    images = manifest.preprocessing
+    kinds = {1: "grey", 3: "RGB"}
+    cut = "" if images.roi is None else f" A part is cut out first ({images.roi['method']})."
+    yield "## Prediction"
+    yield ""
+    channels = kinds.get(images.channels, f"{images.channels} channels")
+    yield f"Images are read as {channels}; those of 16 bits are scaled to 8 by the rule {images.scale_16bit}.{cut}"
+    views = ", ".join(components.label(view) for view in manifest.views)
+    fused = ", ".join(f"{key} {_label(value)}" for key, value in manifest.ensemble.items())
+    yield f"Views that are averaged: {views}. Networks are fused by {fused}. Batch normalisation: {manifest.batch_norm}."
+    yield ""
+
+
+def _label(value: Any) -> str:
+    return components.label(value) if isinstance(value, str | dict) else str(value)
+
+
+def _made(manifest: "Manifest") -> Iterator[str]:
+    yield "## Made with"
+    yield ""
+    found = [f"{name} {version}" for name in LIBRARIES if (version := manifest.versions.get(name))]
+    yield f"goldfold {manifest.goldfold}, {', '.join(found)}."
+    yield ""
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"

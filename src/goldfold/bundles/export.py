@@ -1,0 +1,162 @@
+"""Finished results -> a bundle."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from goldfold import __version__, components, tasks
+from goldfold.bundles import card, form
+from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
+from goldfold.data.limits import MOST_PIXELS
+from goldfold.data.predictions import load
+from goldfold.data.scored import scored
+from goldfold.runtime.errors import ConfigError, DataError, GoldfoldError
+from goldfold.runtime.files import refuse_unwritable
+from goldfold.runtime.fingerprint import sha256_of
+
+SHARED = ("channels", "scale_16bit", "tta", "batch_norm", "batch_size")
+"""Settings of predictions that all members have in common."""
+
+
+def export(results: str | Path, out: str | Path, force: bool = False) -> form.Manifest:
+    """Write the networks of finished results, with all that prediction needs, as a bundle into the folder ``out``.
+
+    Models of weight 0 are left out: nothing of them is in the ensemble's prediction.
+
+    Args:
+        force: whether an earlier bundle in ``out`` is replaced.
+
+    Raises:
+        GoldfoldError: the results are not finished or not what their records say, or ``out`` cannot be written.
+    """
+    found = finished(results)
+    runs, target = list(found.runs()), Path(out)
+    _refuse_full(target, force)
+    refuse_unwritable(target.parent)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        folder = Path(temporary) / "bundle"
+        (folder / form.WEIGHTS).mkdir(parents=True)
+        members, files = _members(runs, found, folder)
+        manifest = _manifest(found, runs, members)
+        (folder / form.CARD).write_text(card.text(manifest), encoding="utf-8", newline="\n")
+        manifest = manifest.model_copy(update={"files": {form.CARD: sha256_of(folder / form.CARD), **files}})
+        form.write(folder, manifest)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.replace(target)
+    return manifest
+
+
+def _refuse_full(out: Path, force: bool) -> None:
+    """Nothing but an earlier bundle is ever replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / form.NAME).is_file():
+        raise GoldfoldError(f"{out} is there and is not a bundle. Name another folder with -o.")
+    if not force:
+        raise GoldfoldError(f"{out} holds a bundle already. Name another folder, or add --force to replace it.")
+
+
+def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[form.Member], dict[str, str]]:
+    """Members with their files of weights copied, and the digests of these."""
+    members, files = [], {}
+    for (model, seed), group in groupby(runs, key=lambda run: (run.model, run.seed)):
+        networks, names = [], []
+        for run in group:
+            names.append(f"{form.WEIGHTS}/{model}-seed{seed}-fold{run.fold}.safetensors")
+            shutil.copyfile(run.path, folder / names[-1])
+            files[names[-1]] = sha256_of(folder / names[-1])
+            networks.append({**run.settings["model"], "resize": run.settings["resize"]})
+        network = _only(networks, f"networks of the folds of {model}")
+        weight = float(found.settings["weights"].get(model, 1))
+        name = f"{model}-seed{seed}"
+        try:
+            members.append(form.Member(name=name, weight=weight, network=form.Network(**network), weights=names))
+        except ValidationError as error:
+            raise ConfigError(f"models ({model}): {error.errors()[0]['msg']}, so it cannot be exported.") from error
+    return members, files
+
+
+def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Member]) -> form.Manifest:
+    """All but the digests of files."""
+    settings, shared = found.settings, {key: _only([run.settings.get(key) for run in runs], key) for key in SHARED}
+    raw = found.record(MANIFEST)["recipe"]["settings"]
+    classes = found.json("folds/classes.json", FOLDS)
+    task = tasks.build(settings["task"], classes)
+    metric = components.label(settings["metric"])
+    train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
+    score = found.json("metrics.json", ENSEMBLE)["oof"][metric]
+    manifest = form.Manifest(
+        schema=form.SCHEMA,
+        goldfold=__version__,
+        name=found.name,
+        task=settings["task"],
+        classes=classes,
+        preprocessing=form.Preprocessing(
+            channels=shared["channels"],
+            scale_16bit=shared["scale_16bit"] or "percentile",
+            max_pixels=raw.get("max_pixels", MOST_PIXELS),
+            roi=raw.get("roi"),
+        ),
+        members=list(members),
+        views=shared["tta"],
+        batch_norm=shared["batch_norm"] or "trained",
+        precision=_only([run.settings["runtime"]["precision"] for run in runs], "precision"),
+        batch_size=shared["batch_size"],
+        ensemble=settings["settings"],
+        score=form.Score(metric=metric, **{key: score[key] for key in ("value", "low", "high")}),
+        draw_from=_draw_from(task, found, train),
+        validation=_validation(found, task, train),
+        own_code=[],
+        versions=_versions(found, runs),
+        files={},
+    )
+    return manifest.model_copy(update={"own_code": manifest.places_of_own_code()})
+
+
+def _only(values: Sequence[Any], what: str) -> Any:
+    """The value that all share."""
+    if any(value != values[0] for value in values):
+        raise DataError(f"{what}: runs of one ensemble differ in it. Run snakemake to its end, then export.")
+    return values[0]
+
+
+def _draw_from(task: tasks.Task, found: Finished, truth: pd.DataFrame) -> float | None:
+    """Score from which boxes are right more often than not worth showing: where F1 is best out of fold."""
+    if task.target != "boxes":
+        return None
+    from goldfold.metrics.detection import best_threshold
+
+    oof = load(found.file("ensemble/oof.npz", ENSEMBLE))
+    threshold = best_threshold(task.evidence(oof, truth))  # type: ignore[arg-type]
+    return float(threshold) if np.isfinite(threshold) else None
+
+
+def _validation(found: Finished, task: tasks.Task, train: pd.DataFrame) -> dict[str, Any]:
+    """How the score was found, and of how many images."""
+    settings, folds = found.settings, found.record(FOLDS)["recipe"]["settings"]
+    content = task.content(train).sum()
+    return {
+        "images": len(train),
+        "groups": int(train["group"].nunique()) if "group" in train else None,
+        "unit": task.unit,
+        "by_class": {str(name): int(number) for name, number in content.items()},
+        "splitter": folds["splitter"],
+        "n_folds": settings["n_folds"],
+        "seeds": settings["seeds"],
+        "pseudo_label_rounds": settings["rounds"] - 1,
+        "left_out": [model for model in settings["models"] if settings["weights"].get(model, 1) == 0],
+    }
+
+
+def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:
+    """Libraries that the networks were trained with."""
+    place = f"train/{runs[0].path.relative_to(found.root / 'train').parent}/run.json"
+    return dict(found.record(place)["versions"])

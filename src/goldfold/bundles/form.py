@@ -1,0 +1,200 @@
+"""What a bundle holds: ``bundle.json``, read strictly and checked against its own digest, beside files of weights."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from goldfold import __version__, catalog, components
+from goldfold.models.arguments import OUR_OWN
+from goldfold.runtime.errors import GoldfoldError, cause
+from goldfold.runtime.files import is_intact, read_json, sealed, write_json
+from goldfold.runtime.fingerprint import sha256_of
+
+SCHEMA = 1
+"""Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""
+NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
+FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
+"""Parameters of networks that goldfold sets itself, or that would load another file."""
+
+Written = str | dict[str, Any]
+Positive = Annotated[int, Field(ge=1)]
+WeightFile = Annotated[str, Field(pattern=r"^weights/[\w.+-]+\.safetensors$")]
+
+
+class BundleError(GoldfoldError):
+    """A bundle cannot be used."""
+
+
+class Part(BaseModel):
+    """Base of the parts of a bundle: no key that is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preprocessing(Part):
+    """From a file to what networks are shown, besides each network's own size."""
+
+    channels: Positive
+    scale_16bit: str | list[int]
+    max_pixels: Positive
+    roi: dict[str, Any] | None = None
+    """Settings of the part that is cut out; None where images are taken whole."""
+
+
+class Network(Part):
+    """A network's description, as in an entry of the config's ``models``."""
+
+    network: str
+    backbone: str | None
+    params: dict[str, Any]
+    size: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    """Height and width in pixels."""
+    resize: Literal["squash", "pad", "crop"]
+
+    @field_validator("params")
+    @classmethod
+    def _loads_nothing(cls, params: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(FORBIDDEN & set(params)):
+            raise ValueError(f"{taken[0]!r} may not be set in a bundle")
+        return params
+
+
+class Member(Part):
+    """A model with a seed: one network per fold."""
+
+    name: str
+    weight: Annotated[float, Field(gt=0)]
+    network: Network
+    weights: Annotated[list[WeightFile], Field(min_length=1)]
+    """File of each fold's weights."""
+
+
+class Score(Part):
+    """Out-of-fold score of the ensemble with its 95 % interval; None where it cannot be had."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Manifest(Part):
+    """All of a bundle besides its weights."""
+
+    schema_version: Annotated[int, Field(alias="schema")]
+    goldfold: str
+    name: str
+    task: dict[str, Any]
+    classes: list[str]
+    preprocessing: Preprocessing
+    members: Annotated[list[Member], Field(min_length=1)]
+    views: Annotated[list[Written], Field(min_length=1)]
+    batch_norm: Literal["trained", "adapted"]
+    precision: str
+    batch_size: Positive
+    ensemble: dict[str, Any]
+    """How members are fused, as `goldfold.tasks.protocol.Task.fuse` takes it."""
+    score: Score
+    draw_from: float | None = None
+    """Score from which boxes are drawn on images: where F1 is best out of fold."""
+    validation: dict[str, Any]
+    """How the score was found: folds, splitter, seeds, rounds, counts of images. For people."""
+    own_code: list[str]
+    """Components of the user's own, ``package.module:name``."""
+    versions: dict[str, str | None]
+    files: dict[str, str]
+    """sha256 of each file beside this one."""
+
+    @property
+    def frames(self) -> set[tuple[int, int, str]]:
+        """Sizes, and how images are put into them."""
+        return {(*member.network.size, member.network.resize) for member in self.members}  # type: ignore[misc]
+
+    def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
+        """Kind, component, and the catalog's entries of its kind."""
+        networks = {name: place for entries in catalog.NETWORKS.values() for name, place in entries.items()}
+        averages = {name: place for entries in catalog.ENSEMBLES.values() for name, place in entries.items()}
+        yield "task", self.task["name"], catalog.TASKS
+        yield from (("network", member.network.network, networks) for member in self.members)
+        yield from (("view", view, catalog.VIEWS) for view in self.views)
+        if "method" in self.ensemble:
+            yield "ensemble method", self.ensemble["method"], averages
+
+    def places_of_own_code(self) -> list[str]:
+        """Components that stand in no list of goldfold's."""
+        named = (
+            components.parse(written)[0] for _, written, known in self.components() if not _is_known(written, known)
+        )
+        return list(dict.fromkeys(named))
+
+
+def _is_known(written: Written, known: Mapping[str, str]) -> bool:
+    return components.parse(written)[0] in known
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write ``bundle.json`` with a digest of its own."""
+    write_json(folder / NAME, sealed(manifest.model_dump(by_alias=True, mode="json")))
+
+
+def read(folder: str | Path) -> Manifest:
+    """Read ``bundle.json``; files of weights are checked by `check_file` when they are read.
+
+    Raises:
+        BundleError: it is no bundle, of a newer version, changed by hand, or not what goldfold writes.
+    """
+    path = Path(folder) / NAME
+    if not path.is_file():
+        made = " It is a folder of results: run `goldfold export` on it first." * (Path(folder) / "ensemble").is_dir()
+        there = "has no" if Path(folder).is_dir() else "is no folder, so there is no"
+        raise BundleError(
+            f"{folder} is not a bundle: it {there} {NAME}. Name a folder that `goldfold export` wrote.{made}"
+        )
+    try:
+        written = read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(
+            f"{path} cannot be read: {cause(error)}. Export the bundle again, or copy it again."
+        ) from error
+    version = written.get("schema") if isinstance(written, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BundleError(f"{path} does not say its schema version, so it is not a bundle of goldfold's.")
+    if version > SCHEMA:
+        raise BundleError(
+            f"{path} has schema version {version}, written by goldfold {written.get('goldfold')}; goldfold {__version__} "
+            f"reads up to {SCHEMA}. Update goldfold."
+        )
+    if "digest" not in written or not is_intact(written):
+        raise BundleError(f"{path} is not as `goldfold export` wrote it: its digest differs. {AGAIN}")
+    return _parsed({key: value for key, value in written.items() if key != "digest"}, path)
+
+
+AGAIN = "It was edited or damaged: export it again, or copy it again."
+
+
+def _parsed(written: dict[str, Any], path: Path) -> Manifest:
+    try:
+        manifest = Manifest.model_validate(written)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BundleError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}. Export it again.") from error
+    for member in manifest.members:
+        if lost := [file for file in member.weights if file not in manifest.files]:
+            raise BundleError(f"{path}: member {member.name!r} names {lost[0]!r}, of which there is no digest.")
+    return manifest
+
+
+def check_file(folder: str | Path, name: str, digest: str) -> Path:
+    """Path of a file of a bundle.
+
+    Raises:
+        BundleError: it is missing, or its bytes are not those that were exported.
+    """
+    path = Path(folder) / name
+    if not path.is_file():
+        raise BundleError(f"{path} is missing. Copy the whole folder of the bundle, or export it again.")
+    if sha256_of(path) != digest:
+        raise BundleError(f"{path} is not as `goldfold export` wrote it: its sha256 differs. {AGAIN}")
+    return path
