@@ -1,3 +1,27 @@
 """goldfold: from a folder of images to a submission and an honest score."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch and pandas are loaded by what uses them, not by `import goldfold`
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from goldfold.bundles.loading import Bundle
+    from goldfold.results import Results
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load", "open_results"]
+
+
+def load(bundle: "str | Path", trust: "Sequence[str]" = ()) -> "Bundle":
+    """Load a bundle that ``goldfold export`` wrote, to predict new images; see `goldfold.bundles.loading.load`."""
+    from goldfold.bundles import loading
+
+    return loading.load(bundle, trust)
+
+
+def open_results(results: "str | Path") -> "Results":
+    """Open the folder of a finished run, such as ``results/mine``: scores, out-of-fold predictions, members."""
+    from goldfold import results as opened
+
+    return opened.open_results(results)

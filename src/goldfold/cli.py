@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from goldfold import check, verify, why, why_text
+from goldfold.bundles import command
 from goldfold.runtime import run_lock, status
 from goldfold.runtime.errors import GoldfoldError, as_error
 
@@ -18,7 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and options.command != "why":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        commands = {"check": _check, "init": _init, "status": _status, "verify": _verify, "why": _why}
+        commands = {
+            "check": _check,
+            "export": lambda options, rest: command.export(options),
+            "init": _init,
+            "predict": lambda options, rest: command.predict(options),
+            "status": _status,
+            "verify": _verify,
+            "why": _why,
+        }
         code = commands[options.command](options, rest)
         sys.stdout.flush()
         return code
@@ -53,8 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     looked_at.add_argument("--config", type=Path, default=Path("config.yaml"), help="config.yaml where none is named")
     checked = commands.add_parser("verify", help="compute all digests of results anew and name what differs")
     checked.add_argument("results", type=Path, nargs="+", help="such as results/digits")
-    for command in (started, shown, explained, looked_at, checked):
-        command.add_argument("--json", action="store_true", help="for machines")
+    exported = commands.add_parser(
+        "export", help="write the networks of a finished run, with all that prediction needs, as one folder"
+    )
+    predicted = commands.add_parser(
+        "predict",
+        help="predict new images with an exported bundle",
+        epilog="Exit status: 0 all images are predicted; 1 some were passed over and are named; 2 none could be predicted.",
+    )
+    command.add_options(exported, predicted)
+    for one in (started, shown, explained, looked_at, checked, exported, predicted):
+        one.add_argument("--json", action="store_true", help="for machines")
     return parser
 
 

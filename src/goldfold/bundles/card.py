@@ -70,7 +70,7 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
     yield ""
     yield f"{count(how['images'], 'image')}."
     yield ""
-    yield f"| class | {how['unit']} |"
+    yield f"| {how['kind']} | {how['unit']} |"
     yield "|---|---|"
     rows = list(how["by_class"].items())
     yield from (f"| {name} | {number:,} |" for name, number in rows[:MOST_CLASSES])

@@ -39,7 +39,7 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
     found = finished(results)
     runs, target = list(found.runs()), Path(out)
     _refuse_full(target, force)
-    refuse_unwritable(target.parent)
+    refuse_unwritable(target.parent, "Make it writable, or name another place with -o.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         folder = Path(temporary) / "bundle"
         (folder / form.WEIGHTS).mkdir(parents=True)
@@ -94,7 +94,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
     score = found.json("metrics.json", ENSEMBLE)["oof"][metric]
     manifest = form.Manifest(
-        schema=form.SCHEMA,
+        schema_version=form.SCHEMA,
         goldfold=__version__,
         name=found.name,
         task=settings["task"],
@@ -104,6 +104,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
             scale_16bit=shared["scale_16bit"] or "percentile",
             max_pixels=raw.get("max_pixels", MOST_PIXELS),
             roi=raw.get("roi"),
+            stack=raw["source"].get("stack"),
+            stack_pattern=raw["source"].get("stack_pattern", ""),
         ),
         members=list(members),
         views=shared["tta"],
@@ -130,7 +132,7 @@ def _only(values: Sequence[Any], what: str) -> Any:
 
 def _draw_from(task: tasks.Task, found: Finished, truth: pd.DataFrame) -> float | None:
     """Score from which boxes are right more often than not worth showing: where F1 is best out of fold."""
-    if task.target != "boxes":
+    if found.settings["task"]["name"] != "detection":
         return None
     from goldfold.metrics.detection import best_threshold
 
@@ -146,6 +148,7 @@ def _validation(found: Finished, task: tasks.Task, train: pd.DataFrame) -> dict[
     return {
         "images": len(train),
         "groups": int(train["group"].nunique()) if "group" in train else None,
+        "kind": task.kinds[0],
         "unit": task.unit,
         "by_class": {str(name): int(number) for name, number in content.items()},
         "splitter": folds["splitter"],

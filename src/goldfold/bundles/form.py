@@ -30,7 +30,7 @@ class BundleError(GoldfoldError):
 class Part(BaseModel):
     """Base of the parts of a bundle: no key that is not known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Preprocessing(Part):
@@ -41,6 +41,9 @@ class Preprocessing(Part):
     max_pixels: Positive
     roi: dict[str, Any] | None = None
     """Settings of the part that is cut out; None where images are taken whole."""
+    stack: list[str] | None = None
+    """Channels that lie in files of their own."""
+    stack_pattern: str = ""
 
 
 class Network(Part):
@@ -106,11 +109,6 @@ class Manifest(Part):
     versions: dict[str, str | None]
     files: dict[str, str]
     """sha256 of each file beside this one."""
-
-    @property
-    def frames(self) -> set[tuple[int, int, str]]:
-        """Sizes, and how images are put into them."""
-        return {(*member.network.size, member.network.resize) for member in self.members}  # type: ignore[misc]
 
     def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
         """Kind, component, and the catalog's entries of its kind."""

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from goldfold.inference import views
 from goldfold.inference.views import View
 from goldfold.models.arguments import arguments
-from goldfold.models.batch_norm import Adapter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +137,8 @@ def trained(
         adapts: whether batch normalisation uses the statistics of the images, see `Predictor.adapt`.
         settings: ``resize``, ``views`` and ``autocast``.
     """
+    from goldfold.models.batch_norm import Adapter  # which training does not depend on
+
     network = build(task, spec, channels)
     network.load_state_dict(weights)
     network.to(device)

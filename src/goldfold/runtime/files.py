@@ -101,8 +101,14 @@ def refuse_unusable(folder: str | Path) -> None:
             raise GoldfoldError(f"{place} is a file, and results are written below it. Move it away.")
 
 
-def refuse_unwritable(folder: str | Path) -> None:
+CONFIGURE = "Make it writable, or set another name: in the config."
+
+
+def refuse_unwritable(folder: str | Path, way_out: str = CONFIGURE) -> None:
     """Make a folder and a file in it, which is removed again.
+
+    Args:
+        way_out: what to do where one cannot be made.
 
     Raises:
         GoldfoldError: one cannot be made; the text says why.
@@ -113,13 +119,13 @@ def refuse_unwritable(folder: str | Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise GoldfoldError(cannot_write(folder, error)) from error
+        raise GoldfoldError(cannot_write(folder, error, way_out)) from error
 
 
-def cannot_write(folder: str | Path, error: OSError) -> str:
+def cannot_write(folder: str | Path, error: OSError, way_out: str = CONFIGURE) -> str:
     """Message for a folder in which nothing can be written or dated."""
     why = error.strerror or error
-    return f"cannot write below {folder}: {why}. Make it writable, or set another name: in the config."
+    return f"cannot write below {folder}: {why}. {way_out}"
 
 
 def _umask() -> int:

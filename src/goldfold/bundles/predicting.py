@@ -1,0 +1,182 @@
+"""A bundle's networks and new images -> predictions: what the stages predict and ensemble do, without a run."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from goldfold.bundles import form
+from goldfold.bundles.loading import scratch
+from goldfold.bundles.predictions import Predictions
+from goldfold.data.building import Frame
+from goldfold.data.decoded import DecodedImages, Reading
+from goldfold.data.given import given
+from goldfold.data.predictions import Arrays, load, save
+from goldfold.data.roi import fresh
+from goldfold.data.roi.counts import as_text, counts
+from goldfold.engine.memory import as_memory_allows
+from goldfold.ensembling.voters import voters
+from goldfold.inference import views
+from goldfold.inference.predictor import Predictor, trained
+from goldfold.runtime.errors import ConfigError, DataError, cause
+from goldfold.runtime.provenance import versions
+from goldfold.runtime.status import Progress
+from goldfold.tasks import Task
+
+MOST_WORKERS = 8
+
+
+def predict(
+    folder: Path,
+    manifest: form.Manifest,
+    task: Task,
+    members: Sequence[form.Member],
+    paths: Sequence[str | Path],
+    batch_size: int | None,
+    device: str,
+    boxes: Sequence[str],
+    progress: Callable[[int, str], Any] | None,
+) -> Predictions:
+    """See `goldfold.bundles.loading.Bundle.predict`."""
+    where, autocast = computing(device, manifest.precision)
+    how = manifest.preprocessing
+    files = given(paths, how.stack or (), how.stack_pattern)
+    _refuse_no_boxes(how, boxes)
+    finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
+    n_networks = sum(len(member.weights) for member in members)
+    bar = (progress or Progress)(len(files) * (1 + n_networks), "images")
+    kept, pixels = scratch(), scratch()
+    with pixels:
+        frames = {Frame((m.network.size[0], m.network.size[1]), m.network.resize) for m in members}
+        reading = Reading(how.channels, how.scale_16bit, how.max_pixels)
+        images = DecodedImages(files, reading, frames, Path(pixels.name), finder, lambda: bar.advance(1))
+        _refuse_none(images)
+        predictor_of = partial(_predictor, folder, manifest, task, where, autocast)
+        parts = _of_members(predictor_of, members, images, Path(kept.name), batch_size or manifest.batch_size, bar)
+        arrays = fused(task, manifest.ensemble, list(parts), [member.weight for member in members])
+    bar.close()
+    return Predictions(task, arrays, images.table, images.bad, how, manifest.draw_from, kept)
+
+
+def computing(device: str, precision: str) -> tuple[torch.device, Callable[[], AbstractContextManager[Any]]]:
+    """Device, and the precision within which networks compute there, as in training; always fp32 on the CPU.
+
+    Raises:
+        ConfigError: there is no GPU.
+    """
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("--device cuda, but torch sees no GPU. Take auto or cpu.")
+    if device == "cpu" or not has_gpu:
+        return torch.device("cpu"), nullcontext
+    types = {"auto": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in types:
+        return torch.device("cuda"), nullcontext
+    return torch.device("cuda"), partial(torch.autocast, "cuda", dtype=types[precision])
+
+
+def _refuse_no_boxes(how: form.Preprocessing, boxes: Sequence[str]) -> None:
+    needs = how.roi is not None and how.roi["method"] in fresh.BY_BOXES
+    if needs and not boxes:
+        raise DataError(
+            "these networks were trained on a part of each image that was given as a box. Give the boxes of these images: "
+            "--boxes FILE (CSV with id, x1, y1, x2, y2, such as the predictions of a detector's bundle, or COCO results)."
+        )
+    if boxes and not needs:
+        raise DataError("--boxes: these networks take images whole, or find the part by themselves. Remove it.")
+
+
+def _refuse_none(images: DecodedImages) -> None:
+    if len(images.table):
+        if "roi" in images.table:
+            print(*as_text(counts({"given": images.table})), sep="\n", file=sys.stderr)
+        return
+    path, reason = images.bad[0]
+    n = len(images.bad)
+    raise DataError(
+        f"none of the {n} files can be predicted, first {path}: {reason}." if n > 1 else f"{path}: {reason}."
+    )
+
+
+def _predictor(
+    folder: Path,
+    manifest: form.Manifest,
+    task: Task,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]],
+    member: form.Member,
+    weights: str,
+) -> Predictor:
+    """One network of a member."""
+    try:
+        return trained(
+            task,
+            member.network.model_dump(),
+            load_file(folder / weights),
+            manifest.preprocessing.channels,
+            device,
+            manifest.batch_norm == "adapted",
+            resize=member.network.resize,
+            views=views.build(manifest.views),
+            autocast=autocast,
+        )
+    except RuntimeError as error:  # weights that have no place
+        raise form.BundleError(
+            f"{folder}: the weights of {member.name} do not fit the network that is built here: {cause(error)}. "
+            f"{_other_versions(manifest)}"
+        ) from error
+
+
+def _other_versions(manifest: form.Manifest) -> str:
+    """Libraries of other versions than those that the bundle was trained with."""
+    here = versions()
+    other = [
+        f"{name} {was} (here {here.get(name)})" for name, was in manifest.versions.items() if here.get(name) != was
+    ]
+    return f"It was trained with {', '.join(other)}: install these." if other else "Export it again."
+
+
+def _of_members(
+    predictor_of: Callable[[form.Member, str], Predictor],
+    members: Sequence[form.Member],
+    images: DecodedImages,
+    kept: Path,
+    batch_size: int,
+    bar: Any,
+) -> Iterator[list[Arrays]]:
+    """Predictions of each member's networks, one after the other, in files below ``kept``."""
+    numbers, size = count(), batch_size
+    for member in members:
+        framed, parts = images.at(Frame((member.network.size[0], member.network.size[1]), member.network.resize)), []
+        for weights in member.weights:
+            predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
+            predictor.adapt(framed, list(images.table["id"]), size)
+
+            def work(n: int, predictor: Predictor = predictor, path: Path = path, framed: Any = framed) -> None:
+                save(path, predictor.entries(images.table, framed, n, bar.advance))
+
+            _, size = as_memory_allows(work, size, 1, "prediction")
+            parts.append(load(path))
+        yield parts
+
+
+def fused(
+    task: Task, settings: dict[str, Any], members: Sequence[Sequence[Arrays]], weights: Sequence[float]
+) -> Arrays:
+    """One prediction of all networks: folds of a member first, then members, as the stage ensemble does it.
+
+    Args:
+        settings: how the task fuses: ``method`` and its parameters.
+        members: predictions of each member's folds.
+    """
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    plain = {"workers": workers, **{key: settings[key] for key in task.fuses_by}}
+    means = [task.fuse(parts, [1.0] * len(parts), **plain) for parts in members]
+    return task.fuse(*voters(means, weights), workers, **settings)

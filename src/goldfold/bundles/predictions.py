@@ -1,0 +1,83 @@
+"""Predictions of new images: a table, and for masks and overlays the pixels, made when they are asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.bundles.form import Preprocessing
+from goldfold.data.predictions import Arrays
+from goldfold.runtime.files import write_text
+
+if TYPE_CHECKING:
+    from goldfold.tasks import Task
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a bundle predicts."""
+
+    _task: "Task" = field(repr=False)
+    arrays: Arrays = field(repr=False)
+    """Arrays by name, as in ``ensemble/test.npz``: ``ids``, ``classes`` and the task's own."""
+    images: pd.DataFrame
+    """id, path, width and height of each image that was read."""
+    bad: list[tuple[str, str]]
+    """Path of each file that was passed over, and why."""
+    _preprocessing: Preprocessing = field(repr=False)
+    _draw_from: float | None = field(repr=False)
+    _folder: TemporaryDirectory[str] = field(repr=False)
+    """What large arrays are read from; it goes with this object."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The columns of ``ensemble/test.csv``: id first; one row per image, of boxes one row per box."""
+        return self._task.table(self.arrays)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there is a mask for each image."""
+        return self._task.target == "mask"
+
+    def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """id and mask (height, width) of each image at its own size, with the pixel values of the training masks."""
+        ids = [str(id) for id in self.arrays["ids"]]
+        task: Any = self._task
+        for id, mask in zip(ids, task.masks(self.arrays, ids), strict=True):
+            yield id, task.coding.written(mask)
+
+    def save(self, out: str | Path) -> None:
+        """Write the table as CSV; masks as PNG into the folder ``masks`` beside it."""
+        write_text(out, self.table.to_csv(index=False))
+        if self.has_masks:
+            from goldfold.data.masks import write_mask
+
+            for id, mask in self.masks():
+                write_mask(Path(out).parent / "masks" / f"{id}.png", mask)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The table image by image as plain values, for JSON; boxes of an image as a list."""
+        paths = dict(zip(self.images["id"], self.images["path"], strict=True))
+        rows: dict[str, list[dict[str, Any]]] = {str(id): [] for id in self.arrays["ids"]}
+        for row in self.table.to_dict("records"):
+            rows[str(row.pop("id"))].append({str(key): _plain(value) for key, value in row.items()})
+        if self._task.target == "boxes":
+            return [{"id": id, "path": paths[id], "boxes": found} for id, found in rows.items()]
+        return [{"id": id, "path": paths[id], **row} for id, found in rows.items() for row in found]
+
+    def overlays(self, folder: str | Path) -> list[Path]:
+        """Draw each image with its masks or boxes, or its label below it, as ``<id>.png`` into ``folder``."""
+        from goldfold.bundles.overlays import draw
+
+        how = self._preprocessing
+        paths: Sequence[tuple[str, str]] = self.images[["id", "path"]].to_records(index=False).tolist()
+        return draw(self._task, self.arrays, paths, Path(folder), how.channels, how.scale_16bit, self._draw_from)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
