@@ -37,18 +37,19 @@ def given(paths: Sequence[str | Path], stack: Sequence[str] = (), pattern: str =
 
 def _images(path: str, stack: Sequence[str], pattern: str) -> Iterator[tuple[str, str]]:
     """Name below the folder that was named, and path."""
-    is_folder = os.path.isdir(path)
-    root = Path(path) if is_folder else Path(path).parent
-    names = images_below(root, "predict") if is_folder else [Path(path).name]
-    if stack and not is_folder:
-        raise DataError(
-            f"{path}: these networks take images of {len(stack)} files ({', '.join(stack)}). Name the folder that has them."
-        )
+    if not os.path.isdir(path):
+        if stack:
+            raise DataError(
+                f"{path}: these networks take images of {len(stack)} files ({', '.join(stack)}). Name the folder with them."
+            )
+        yield os.path.basename(path), _plain(path)
+        return
+    names = images_below(path, "predict")
     if not stack:
-        yield from ((name, _plain(os.path.join(root, name))) for name in names)
+        yield from ((name, _plain(os.path.join(path, name))) for name in names)
         return
     for id, files in stacks.gathered(names, stack, pattern).items():
-        yield id, stacks.joined([os.path.join(root, file) for file in files])
+        yield id, stacks.joined([os.path.join(path, file) for file in files])
 
 
 def _plain(path: str) -> str:
