@@ -333,6 +333,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda b: _edit(b, lambda w: w["members"][0]["network"]["params"].update(checkpoint_path="x.pth")),
         "'checkpoint_path' may not be set in a bundle",
     ),
+    "unknown view": (
+        lambda b: _edit(b, lambda w: w.update(views=["hflop"])),
+        "unknown view in .*'hflop': nearest is 'hflip'",
+    ),
+    "unknown setting": (lambda b: _edit(b, lambda w: w["task"].update(depth=3)), "unexpected keyword argument 'depth'"),
     "code": (lambda b: _edit(b, lambda w: w.update(views=[{"os:system": {"command": "touch hacked"}}])), "--trust os"),
 }
 

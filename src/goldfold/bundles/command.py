@@ -12,6 +12,7 @@ from goldfold.bundles.loading import Bundle, load
 from goldfold.components import parse
 from goldfold.runtime.errors import GoldfoldError, cause
 from goldfold.runtime.files import refuse_unwritable
+from goldfold.runtime.status import Progress
 from goldfold.runtime.words import count
 
 PASSED_OVER = 1
@@ -91,6 +92,7 @@ def predict(options: argparse.Namespace) -> int:
             batch_size=options.batch_size,
             device=options.device,
             boxes=options.boxes,
+            progress=Progress,
         )
         if options.out is not None:
             found.save(options.out)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from goldfold import __version__, catalog, components
 from goldfold.models.arguments import OUR_OWN
-from goldfold.runtime.errors import GoldfoldError, cause
+from goldfold.runtime.errors import DataError, cause
 from goldfold.runtime.files import is_intact, read_json, sealed, write_json
 from goldfold.runtime.fingerprint import sha256_of
 
@@ -21,10 +21,6 @@ FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_over
 Written = str | dict[str, Any]
 Positive = Annotated[int, Field(ge=1)]
 WeightFile = Annotated[str, Field(pattern=r"^weights/[\w.+-]+\.safetensors$")]
-
-
-class BundleError(GoldfoldError):
-    """A bundle cannot be used."""
 
 
 class Part(BaseModel):
@@ -141,31 +137,29 @@ def read(folder: str | Path) -> Manifest:
     """Read ``bundle.json``; files of weights are checked by `check_file` when they are read.
 
     Raises:
-        BundleError: it is no bundle, of a newer version, changed by hand, or not what goldfold writes.
+        DataError: it is no bundle, of a newer version, changed by hand, or not what goldfold writes.
     """
     path = Path(folder) / NAME
     if not path.is_file():
         made = " It is a folder of results: run `goldfold export` on it first." * (Path(folder) / "ensemble").is_dir()
         there = "has no" if Path(folder).is_dir() else "is no folder, so there is no"
-        raise BundleError(
+        raise DataError(
             f"{folder} is not a bundle: it {there} {NAME}. Name a folder that `goldfold export` wrote.{made}"
         )
     try:
         written = read_json(path)
     except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{path} cannot be read: {cause(error)}. Export the bundle again, or copy it again."
-        ) from error
+        raise DataError(f"{path} cannot be read: {cause(error)}. Export the bundle again, or copy it again.") from error
     version = written.get("schema") if isinstance(written, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise BundleError(f"{path} does not say its schema version, so it is not a bundle of goldfold's.")
+        raise DataError(f"{path} does not say its schema version, so it is not a bundle of goldfold's.")
     if version > SCHEMA:
-        raise BundleError(
+        raise DataError(
             f"{path} has schema version {version}, written by goldfold {written.get('goldfold')}; goldfold {__version__} "
             f"reads up to {SCHEMA}. Update goldfold."
         )
     if "digest" not in written or not is_intact(written):
-        raise BundleError(f"{path} is not as `goldfold export` wrote it: its digest differs. {AGAIN}")
+        raise DataError(f"{path} is not as `goldfold export` wrote it: its digest differs. {AGAIN}")
     return _parsed({key: value for key, value in written.items() if key != "digest"}, path)
 
 
@@ -177,10 +171,10 @@ def _parsed(written: dict[str, Any], path: Path) -> Manifest:
         manifest = Manifest.model_validate(written)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BundleError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}. Export it again.") from error
+        raise DataError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}. Export it again.") from error
     for member in manifest.members:
         if lost := [file for file in member.weights if file not in manifest.files]:
-            raise BundleError(f"{path}: member {member.name!r} names {lost[0]!r}, of which there is no digest.")
+            raise DataError(f"{path}: member {member.name!r} names {lost[0]!r}, of which there is no digest.")
     return manifest
 
 
@@ -188,11 +182,11 @@ def check_file(folder: str | Path, name: str, digest: str) -> Path:
     """Path of a file of a bundle.
 
     Raises:
-        BundleError: it is missing, or its bytes are not those that were exported.
+        DataError: it is missing, or its bytes are not those that were exported.
     """
     path = Path(folder) / name
     if not path.is_file():
-        raise BundleError(f"{path} is missing. Copy the whole folder of the bundle, or export it again.")
+        raise DataError(f"{path} is missing. Copy the whole folder of the bundle, or export it again.")
     if sha256_of(path) != digest:
-        raise BundleError(f"{path} is not as `goldfold export` wrote it: its sha256 differs. {AGAIN}")
+        raise DataError(f"{path} is not as `goldfold export` wrote it: its sha256 differs. {AGAIN}")
     return path

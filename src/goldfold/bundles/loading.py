@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold import components
 from goldfold.bundles import form
-from goldfold.runtime.errors import unknown
+from goldfold.runtime.errors import DataError, cause, unknown
 
 if TYPE_CHECKING:
     from goldfold.bundles.predictions import Predictions
@@ -102,21 +102,26 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
     _refuse_strange_code(folder, manifest, trust)
     for name in (file for member in manifest.members for file in member.weights):
         form.check_file(folder, name, manifest.files[name])
-    return Bundle(Path(os.path.abspath(folder)), manifest, tasks.build(manifest.task, manifest.classes))
+    try:
+        return Bundle(Path(os.path.abspath(folder)), manifest, tasks.build(manifest.task, manifest.classes))
+    except TypeError as error:  # settings that the task does not take
+        raise DataError(f"{folder}: {cause(error)}. {form.AGAIN}") from error
 
 
 def _refuse_strange_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:
     """Nothing is imported because a bundle says so: it may come from anywhere."""
+    for kind, written, known in manifest.components():
+        if ":" not in components.parse(written)[0]:
+            components.place(components.parse(written)[0], known, f"{kind} in {folder}")
     modules = {place: place.partition(":")[0] for place in manifest.places_of_own_code()}
     if strange := {place: module for place, module in modules.items() if module not in trust}:
         flags = " ".join(f"--trust {module}" for module in dict.fromkeys(strange.values()))
-        raise form.BundleError(
+        raise DataError(
             f"{folder} uses code that is not goldfold's and not in the bundle: {', '.join(strange)}. Where it is yours and "
             f"importable here, add {flags} (in Python: goldfold.load(..., trust={[*dict.fromkeys(strange.values())]}))."
         )
-    for kind, written, known in manifest.components():
-        name = components.parse(written)[0]
-        components.at(components.place(name, known, kind), f"{kind} {name!r}")
+    for place in modules:
+        components.at(place, f"{folder}: {place!r}")
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

@@ -1,5 +1,6 @@
 """A bundle's networks and new images -> predictions: what the stages predict and ensemble do, without a run."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,7 @@ def predict(
     _refuse_no_boxes(how, boxes)
     finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
     n_networks = sum(len(member.weights) for member in members)
-    bar = (progress or Progress)(len(files) * (1 + n_networks), "images")
+    bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) * (1 + n_networks), "images")
     kept, pixels = scratch(), scratch()
     with pixels:
         frames = {Frame((m.network.size[0], m.network.size[1]), m.network.resize) for m in members}
@@ -128,7 +129,7 @@ def _predictor(
             autocast=autocast,
         )
     except RuntimeError as error:  # weights that have no place
-        raise form.BundleError(
+        raise DataError(
             f"{folder}: the weights of {member.name} do not fit the network that is built here: {cause(error)}. "
             f"{_other_versions(manifest)}"
         ) from error
