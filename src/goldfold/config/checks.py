@@ -65,7 +65,7 @@ def _task(config: Config, task: type[Task]) -> Iterator[str]:
     for key, written, kind, entries in (
         ("metric", config.metric, kinds.METRICS.get(target, ANY), task.metrics),
         ("ensemble.method", config.ensemble.method, kinds.METHODS.get(target, ANY), task.methods),
-        *(("tta", view, kinds.VIEW, task.views) for view in config.tta),
+        *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
             yield from _component(key, written, kind, entries, config.task)
