@@ -93,6 +93,9 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     metric = components.label(settings["metric"])
     train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
     score = found.json("metrics.json", ENSEMBLE)["oof"][metric]
+    runtime = {
+        key: _only([run.settings["runtime"][key] for run in runs], key) for key in ("precision", "torch_threads")
+    }
     manifest = form.Manifest(
         schema_version=form.SCHEMA,
         goldfold=__version__,
@@ -110,7 +113,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         members=list(members),
         views=shared["tta"],
         batch_norm=shared["batch_norm"] or "trained",
-        precision=_only([run.settings["runtime"]["precision"] for run in runs], "precision"),
+        **runtime,
         batch_size=shared["batch_size"],
         ensemble=settings["settings"],
         score=form.Score(metric=metric, **{key: score[key] for key in ("value", "low", "high")}),

@@ -92,6 +92,8 @@ class Manifest(Part):
     views: Annotated[list[Written], Field(min_length=1)]
     batch_norm: Literal["trained", "adapted"]
     precision: str
+    torch_threads: Positive
+    """Arithmetic threads of the run: statistics of batch normalisation depend on their number, in the last digits."""
     batch_size: Positive
     ensemble: dict[str, Any]
     """How members are fused, as `goldfold.tasks.protocol.Task.fuse` takes it."""

@@ -4,7 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -60,7 +60,8 @@ def predict(
         images = DecodedImages(files, reading, frames, Path(pixels.name), finder, lambda: bar.advance(1))
         _refuse_none(images)
         predictor_of = partial(_predictor, folder, manifest, task, where, autocast)
-        parts = _of_members(predictor_of, members, images, Path(kept.name), batch_size or manifest.batch_size, bar)
+        size, threads = batch_size or manifest.batch_size, manifest.torch_threads
+        parts = _of_members(predictor_of, members, images, Path(kept.name), size, threads, bar)
         arrays = fused(task, manifest.ensemble, list(parts), [member.weight for member in members])
     bar.close()
     return Predictions(task, arrays, images.table, images.bad, how, manifest.draw_from, kept)
@@ -150,6 +151,7 @@ def _of_members(
     images: DecodedImages,
     kept: Path,
     batch_size: int,
+    threads: int,
     bar: Any,
 ) -> Iterator[list[Arrays]]:
     """Predictions of each member's networks, one after the other, in files below ``kept``."""
@@ -158,7 +160,8 @@ def _of_members(
         framed, parts = images.at(Frame((member.network.size[0], member.network.size[1]), member.network.resize)), []
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
-            predictor.adapt(framed, list(images.table["id"]), size)
+            with _threads(threads):
+                predictor.adapt(framed, list(images.table["id"]), size)
 
             def work(n: int, predictor: Predictor = predictor, path: Path = path, framed: Any = framed) -> None:
                 save(path, predictor.entries(images.table, framed, n, bar.advance))
@@ -166,6 +169,17 @@ def _of_members(
             _, size = as_memory_allows(work, size, 1, "prediction")
             parts.append(load(path))
         yield parts
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Within the block torch computes with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fused(
