@@ -44,7 +44,7 @@ def draw(
         draw_from: score from which boxes are drawn.
     """
     made = []
-    draw_one = {"mask": _masks, "boxes": _boxes}.get(task.target, _captions)
+    draw_one = _masks if hasattr(task, "masks") else _boxes if hasattr(task, "by_image") else _captions
     ids = [id for id, _ in paths]
     with shown_as(channels, scale_16bit):
         drawn = draw_one(task, arrays, ids, (shown(path) for _, path in paths), draw_from or DRAW_FROM)

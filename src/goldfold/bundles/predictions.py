@@ -42,7 +42,7 @@ class Predictions:
     @property
     def has_masks(self) -> bool:
         """Whether there is a mask for each image."""
-        return self._task.target == "mask"
+        return self._task.target == "mask" and hasattr(self._task, "masks")
 
     def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """id and mask (height, width) of each image at its own size, with the pixel values of the training masks."""
