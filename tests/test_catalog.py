@@ -1,18 +1,27 @@
 """The catalog and the grammar of components: names, parameters, what is refused before any job."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import yaml
 
 from goldfold import catalog, components, signatures
 from goldfold.components import Kind, problems
 from goldfold.config import chosen, kinds, load, parse
 from goldfold.config.libraries import albumentations_transforms, timm_optimizers
+from goldfold.data import transforms
+from goldfold.losses import classification, combined
 from goldfold.metrics import Metric
+from goldfold.metrics.classification import Labelled
+from goldfold.optim import build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
+from goldfold.tasks import find
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -196,6 +205,56 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 7
+
+
+def test_parameters_reach_optimizer_schedule_and_transforms() -> None:
+    model = torch.nn.Linear(2, 2)
+    sgd = build_optimizer(model, {"sgd": {"momentum": 0.8, "nesterov": True}}, 0.1, 0.0)
+    assert (sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (0.8, True)
+    assert build_optimizer(model, {"adamw": {"betas": [0.9, 0.95]}}, 0.1, 0.0).defaults["betas"] == (0.9, 0.95)
+    schedule = build_schedule({"cosine": {"min_lr": 0.01}}, sgd, 100, 0)
+    schedule.step(100)
+    assert sgd.param_groups[0]["lr"] == pytest.approx(0.01)
+    made = transforms.steps(["light", {"OneOf": {"transforms": [{"Blur": {"p": 1.0}}], "p": 0.2}}], (8, 8), 3, True)
+    assert [type(one).__name__ for one in made] == ["Affine", "OneOf"]
+    assert (made[1].p, made[1].transforms[0].p) == (0.2, 1.0)
+    with pytest.raises(ConfigError, match="augmentation Rotate: "):
+        transforms.steps([{"Rotate": {"limit": "far"}}], (8, 8), 3, True)
+
+
+def test_a_weighted_sum_of_losses_with_parameters() -> None:
+    logits, target = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
+    wanted = {"focal": {"gamma": 3, "weight": 0.5}, "cross_entropy": 2}
+    expected = 0.5 * classification.focal(logits, target, gamma=3) + 2 * classification.cross_entropy(logits, target)
+    assert torch.equal(combined(catalog.LOSSES["label"], wanted)(logits, target), expected)
+    listed = combined(catalog.LOSSES["label"], ["focal", {"focal": {"gamma": 3}}])(logits, target)
+    assert torch.allclose(listed, classification.focal(logits, target) + classification.focal(logits, target, gamma=3))
+
+
+def test_the_parts_of_the_docs_train_score_and_fuse(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, settings = re.findall(r"```(?:python|yaml)\n(.*?)```", (repo / "docs/extending.md").read_text(), re.DOTALL)[
+        :2
+    ]
+    (tmp_path / "mine.py").write_text(python)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    clear()
+    made = config(**yaml.safe_load(settings))
+    train, task = made.models[0].train, find("classification")
+    logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
+    assert combined(task.losses, train.loss)(logits, target).shape == (6,)
+    metric = task.metric(made.metric)
+    assert metric.name == "top_k(k=3)"
+    assert metric.value(Labelled(logits.softmax(1).numpy(), np.arange(6) % 3), np.arange(6)) == 1
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    build_schedule(train.schedule, optimizer, 100, 0).step(99)
+    assert optimizer.param_groups[0]["lr"] == 0.5**3
+    image = {"image": np.zeros((8, 8, 3), dtype=np.uint8)}
+    assert transforms.Augment(train.augment, "none", (8, 8), 3)(image, 0)["image"].shape == (8, 8, 3)
+    fuse = components.load(made.ensemble.method, task.methods, "ensemble method")
+    assert fuse(np.array([[[0.0]], [[1.0]], [[0.4]]]), [1, 1, 1]) == pytest.approx(0.4)
+    assert {"mine:poly_cross_entropy", "mine:halves", "mine:grey"} <= set(chosen.places(made, "train", "a"))
 
 
 def test_an_open_kind_asks_for_no_parameters() -> None:
