@@ -170,8 +170,8 @@ def test_each_way_to_fuse_gives_predictions_that_can_be_scored_saved_and_fused_a
         pytest.skip(f"{name} has {len(kind.methods)}")
     task = task_of(name)
     members = [predicted(task, name, list("xyz"), seed) for seed in (1, 2)]
-    once = task.fuse(members, [1, 3], method=kind.methods[method])
-    again = task.fuse([once, once], [1, 1], method=kind.methods[method])
+    once = task.fuse(members, [1, 3], method=list(kind.methods)[method])
+    again = task.fuse([once, once], [1, 1], method=list(kind.methods)[method])
     assert list(once["ids"]) == list(again["ids"]) == list("xyz")
     assert set(task.table(once).columns) == set(task.table(again).columns)
     assert task.table(once).columns[0] == "id"

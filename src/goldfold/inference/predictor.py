@@ -74,7 +74,7 @@ class Predictor:
     task: Predicting
     resize: str
     device: torch.device
-    views: Sequence[View] = field(default_factory=lambda: [views.IDENTITY])
+    views: Sequence[View] = field(default_factory=lambda: [views.identity()])
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     """Precision within which the network computes."""
     adapter: Adapts | None = None
@@ -142,7 +142,7 @@ def trained(
     network = build(task, spec, channels)
     network.load_state_dict(weights)
     network.to(device)
-    adapter = Adapter(network, lambda x: task.predict(network, x, [views.IDENTITY])) if adapts else None
+    adapter = Adapter(network, lambda x: task.predict(network, x, [views.identity()])) if adapts else None
     return Predictor(network, task, device=device, adapter=adapter, **settings)
 
 
