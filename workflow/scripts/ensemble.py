@@ -8,7 +8,7 @@ with job(snakemake) as made:
     from goldfold.stages.ensemble import run
 
     run(
-        predictions=str(Path(snakemake.input.oof[0]).parents[4]),
+        predictions=snakemake.params.predictions,
         train=snakemake.input.train,
         classes=snakemake.input.classes,
         folder=str(Path(snakemake.output.weights).parent),
