@@ -346,6 +346,8 @@ OF_ONE_TASK = {
         "ensembling/boxes.py": {"predict", "pseudo_label", "ensemble"},  # views of one image are fused in predict
     },
 }
+
+
 @pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
 def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
     assert set(OF_ONE_TASK) == set(TASKS) == set(NETWORK_OF)

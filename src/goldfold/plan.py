@@ -226,7 +226,7 @@ def job_of(stage: str, run: Run) -> Job:
 def job_at(stage: str, wildcards: Any) -> Job:
     """The job of a stage by Snakemake's wildcards, which are attributes, and all text."""
     found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
-    return Job(stage, **{name: int(text) if name in PLACE else text for name, text in found.items()})
+    return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
 
 
 @dataclass(frozen=True)
@@ -320,9 +320,7 @@ class Plan:
 
     def pieces(self, spec: str, splits: Iterable[str]) -> list[Job]:
         """Pieces of the cache of one size."""
-        return [
-            Job("cache", spec=spec, shard=f"{split}-{piece}") for split in splits for piece in range(self.n_shards)
-        ]
+        return [Job("cache", spec=spec, shard=f"{split}-{piece}") for split in splits for piece in range(self.n_shards)]
 
     def caches(self, job: Job) -> list[Job]:
         """Pieces of the cache that a training or a prediction reads: training learns from pseudo-labelled images too."""

@@ -78,10 +78,8 @@ def cache_for(stage):
 
 def pseudo_file(wildcards):
     """Pseudo labels of the run's own fold, from the second round on."""
-    return [
-        FILES["pseudo_label"]["table"].format_map(job._asdict())
-        for job in PLAN.jobs_of_labels(job_at("train", wildcards))
-    ]
+    jobs = PLAN.jobs_of_labels(job_at("train", wildcards))
+    return PLAN.outputs(jobs[0])[0] if jobs else []
 
 
 def teachers(part):
