@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,9 @@ from goldfold.runtime import contents, provenance, records
 from goldfold.runtime.files import sealed, write_json
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
-from test_workflow import TINY, write_config, write_images
+from test_workflow import write_config, write_images
 
 CONFIG = "tiny.yaml"
-Edit = Callable[[Path], Any]
 
 
 def enter(folder: Path) -> None:
@@ -134,6 +133,16 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     return [*of[job.stage], *caches]
 
 
+def run(folder: Path) -> set[str]:
+    """Make all that would run in ``folder``; names of the jobs."""
+    enter(folder)
+    made, plan = config(), plan_of(config())
+    jobs = session().standing().stale()
+    for job in jobs:
+        write_job(made, plan, job)
+    return {job.name for job in jobs}
+
+
 UNVERSIONED = (".snakemake", ".goldfold", "cache", "logs", "benchmarks", ".status", ".lock")
 """What ``git clone`` and ``dvc pull`` do not bring."""
 
@@ -162,6 +171,3 @@ def would_run(folder: Path, targets: list[Job] | None = None, **changes: object)
     """Jobs that would run in ``folder``, without Snakemake."""
     enter(folder)
     return {job.name for job in session(**changes).standing().stale(targets)}
-
-
-__all__ = ["TINY", "clone", "enter", "finish", "make_folds", "session", "would_run", "write_config"]

@@ -137,21 +137,11 @@ class States:
         assert would_run(self.clone, **settings) == jobs | caches(jobs), "in a fresh clone"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> States:
-    """TINY, run to its end; only to be copied."""
-    folder, home = tmp_path_factory.mktemp("a made up run"), os.getcwd()
-    made_run.finish(folder / "left")
-    made_run.clone(folder / "left", folder / "clone")
-    os.chdir(home)
-    return States(folder / "left", folder / "clone")
-
-
 @pytest.fixture
-def states(finished: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> States:
+def states(made_up_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> States:
     monkeypatch.chdir(tmp_path)  # and back again after the test
     for name in ("left", "clone"):
-        shutil.copytree(getattr(finished, name), tmp_path / name, symlinks=True)
+        shutil.copytree(made_up_run / name, tmp_path / name)
     return States(tmp_path / "left", tmp_path / "clone")
 
 
