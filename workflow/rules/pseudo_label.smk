@@ -6,12 +6,12 @@ rule pseudo_label:
     output:
         table=FILES["pseudo_label"]["table"],
         record=FILES["pseudo_label"]["record"],
-    wildcard_constraints:
-        round="|".join(str(number) for number, _ in PLAN.labels) or "none",
     log:
         FILES["pseudo_label"].log,
     benchmark:
         FILES["pseudo_label"].benchmark
+    wildcard_constraints:
+        round="|".join(str(number) for number, _ in PLAN.labels) or "none",
     conda:
         "../../envs/goldfold.yaml"
     threads: 1
