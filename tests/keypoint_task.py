@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics import Metric
-from goldfold.runtime.errors import DataError, unknown
+from goldfold import catalog
+from goldfold.components import Several, Written
+from goldfold.metrics import Metric, build
+from goldfold.runtime.errors import DataError
 from goldfold.submission.form import Form
 from goldfold.tasks.protocol import Entries, Examined
 
@@ -42,11 +44,38 @@ class Distances:
     def __len__(self) -> int:
         return len(self.shares)
 
+    def arguments(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64]]:
+        return (self.shares[rows],)
 
-METRICS: dict[str, Metric] = {
-    "distance": Metric("distance", lambda found, rows: float(found.shares[rows].mean()), greater_is_better=False),
-    "near": Metric("near", lambda found, rows: float((found.shares[rows] <= NEAR).mean())),
-}
+
+def mean_distance(shares: NDArray[np.float64]) -> float:
+    """Mean distance from the truth, as a share of the side."""
+    return float(shares.mean())
+
+
+def near(shares: NDArray[np.float64], most: float = NEAR) -> float:
+    """Share of the images whose point is at most ``most`` of the side from the truth."""
+    return float((shares <= most).mean())
+
+
+DISTANCE = Metric(mean_distance, greater_is_better=False)
+
+
+def smooth_l1(points: Tensor, truth: Tensor, beta: float = 0.1) -> Tensor:
+    """Huber's loss of each coordinate, (batch, 2)."""
+    from torch.nn import functional
+
+    return functional.smooth_l1_loss(points, truth, beta=beta, reduction="none")
+
+
+def l1(points: Tensor, truth: Tensor) -> Tensor:
+    """Absolute error of each coordinate, (batch, 2)."""
+    return (points - truth).abs()
+
+
+def mean(stack: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
+    """Weighted mean of the members' points (members, images, 2)."""
+    return np.average(stack, axis=0, weights=weights)
 
 
 @dataclass
@@ -82,11 +111,13 @@ class Keypoints:
     cached: tuple[str, ...] = ()
     cache_files: tuple[str, ...] = ()
     shown = ("label",)
-    metrics = ("distance", "near")
-    losses = ("smooth_l1", "l1")
-    methods = ("mean",)
-    networks = ("timm", "small_resnet")
-    views = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+    metrics: ClassVar[dict[str, str]] = {"distance": "keypoint_task:DISTANCE", "near": "keypoint_task:near"}
+    reported = ("distance", "near")
+    losses: ClassVar[dict[str, str]] = {"smooth_l1": "keypoint_task:smooth_l1", "l1": "keypoint_task:l1"}
+    default_loss = "smooth_l1"
+    methods: ClassVar[dict[str, str]] = {"mean": "keypoint_task:mean"}
+    networks = catalog.NETWORKS["values"]
+    views = catalog.TURNS
     fuses_by: tuple[str, ...] = ()
     learns_with = ("loss",)
     settings = Settings
@@ -152,19 +183,11 @@ class Keypoints:
         built = models.build(network, n_classes=2, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: str | Mapping[str, float] | None = None) -> Callable[[nn.Module, PointBatch], Tensor]:
+    def loss(self, loss: Several | None = None) -> Callable[[nn.Module, PointBatch], Tensor]:
         """Mean over the batch of weight x loss."""
-        from functools import partial
-
-        from torch.nn import functional
-
         from goldfold.losses import combined
 
-        losses = {
-            "smooth_l1": partial(functional.smooth_l1_loss, beta=0.1, reduction="none"),
-            "l1": partial(functional.l1_loss, reduction="none"),
-        }
-        criterion = combined(losses, loss or "smooth_l1")
+        criterion = combined(self.losses, loss or self.default_loss)
 
         def mean_loss(model: nn.Module, batch: PointBatch) -> Tensor:
             return (batch.weights * criterion(model(batch.images).sigmoid(), batch.points).sum(dim=1)).mean()
@@ -237,11 +260,9 @@ class Keypoints:
         return Distances(away / np.linalg.norm(predictions["sizes"][rows], axis=1))
 
     @classmethod
-    def metric(cls, name: str) -> Metric:
-        """Metric by name."""
-        if name not in METRICS:
-            raise unknown("metric", name, METRICS)
-        return METRICS[name]
+    def metric(cls, wanted: Written) -> Metric:
+        """Metric as a config writes it."""
+        return build(wanted, cls.metrics)
 
     def by_class(self, evidence: Distances) -> pd.DataFrame:
         """Images and mean distance."""

@@ -11,11 +11,23 @@ from ensemble_boxes import nms, non_maximum_weighted, soft_nms, weighted_boxes_f
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entries import METHODS as ALL_METHODS
+from goldfold.ensembling import boxes as fusion
 from goldfold.ensembling import boxes as module
-from goldfold.ensembling.boxes import METHODS, fuse, fuse_images
 from goldfold.runtime.errors import ConfigError, DataError
 
 LIBRARY = {"wbf": weighted_boxes_fusion, "nms": nms, "soft_nms": soft_nms, "nmw": non_maximum_weighted}
+METHODS = ALL_METHODS["boxes"]
+
+
+def fuse(method: str, *arguments: Any, **settings: Any) -> Any:
+    return fusion.fuse(METHODS[method], *arguments, **settings)
+
+
+def fuse_images(method: str, *arguments: Any, **settings: Any) -> Any:
+    return fusion.fuse_images(METHODS[method], *arguments, **settings)
+
+
 METHOD = pytest.mark.parametrize("method", sorted(METHODS))
 seeds = st.integers(0, 2**32 - 1)
 BOX = [0.1, 0.1, 0.5, 0.5]
@@ -224,7 +236,6 @@ def test_an_error_names_the_image(workers: int, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"method": "nmss"}, "unknown fusion method 'nmss': nearest is 'nms'; allowed: nms, nmw, soft_nms, wbf"),
         ({"weights": [1.0]}, "weights: 1 for 2 members. Give one a member."),
         ({"weights": [1.0, -1.0]}, "weights: [1.0, -1.0]. None may be negative, infinite or NaN."),
         ({"weights": [1.0, float("nan")]}, "weights: [1.0, nan]. None may be negative, infinite or NaN."),

@@ -1,5 +1,4 @@
 import copy
-import importlib
 import inspect
 import json
 import re
@@ -7,12 +6,13 @@ from typing import Any, get_args
 
 import pytest
 
+from goldfold import catalog, components
 from goldfold.catalog import TASKS
-from goldfold.config import load, names, parse, slices, typed
-from goldfold.config.data import Data, Folds
+from goldfold.config import libraries, load, parse, slices, typed
+from goldfold.config.data import Data
 from goldfold.config.learning import Train
-from goldfold.config.root import View
 from goldfold.config.schema import schema
+from goldfold.data.transforms import FLIPS
 from goldfold.plan import plan_of
 from goldfold.runtime.errors import ConfigError
 from goldfold.tasks import find
@@ -61,7 +61,7 @@ WRONG = [
         {"metric": "acuracy"},
         ["metric = 'acuracy'", "nearest is 'accuracy'", "allowed with classification: accuracy, ", "log_loss"],
     ),
-    ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "'poly'"]),
+    ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "poly"]),
     ("no channel", {"data": {"source": "digits", "channels": 0}}, ["data.channels = 0", "greater than or equal to 1"]),
     (
         "no rule for 16 bits",
@@ -104,7 +104,7 @@ WRONG = [
     ("data as text", {"data": "digits"}, ["data = 'digits'", "valid dictionary"]),
     ("no models", {"models": []}, ["models = []", "at least 1 item"]),
     ("models not a list", {"models": {"a": 1}}, ["models = {'a': 1}", "valid list"]),
-    ("view", {"tta": ["identity", "hflipp"]}, ["tta[1] = 'hflipp'", "nearest is 'hflip'", "'zoom_out'"]),
+    ("view", {"tta": ["identity", "hflipp"]}, ["tta[1] = 'hflipp'", "nearest is 'hflip'", "zoom_out"]),
     ("views twice", {"tta": ["hflip", "hflip"]}, ["tta: named more than once: hflip"]),
     ("no views", {"tta": []}, ["tta = []", "at least 1 item"]),
     ("seeds twice", {"seeds": [0, 1, 0]}, ["seeds: named more than once: 0"]),
@@ -127,7 +127,7 @@ WRONG = [
         [
             "models[0] (a).network = 'small_resnt'",
             "nearest is 'small_resnet'",
-            "allowed: small_resnet, timm",
+            "allowed: timm, small_resnet",
             "package.module:function",
         ],
     ),
@@ -303,8 +303,8 @@ WRONG_FOR_TASK = [
     ),
     ("segmentation", {"ensemble": {"method": "rank"}}, ["ensemble.method = 'rank'", "segmentation: probability, geom"]),
     ("detection", {"ensemble": {"method": "logit"}}, ["ensemble.method = 'logit'", "allowed with detection: wbf, nms"]),
-    ("segmentation", {"tta": ["zoom_in"]}, ["tta = 'zoom_in'", "allowed with segmentation: identity, hflip"]),
-    ("detection", {"tta": ["hflip", "shift_up"]}, ["tta = 'shift_up'", "allowed with detection: identity, hflip"]),
+    ("segmentation", {"tta": ["zoom_in"]}, ["tta[0] = 'zoom_in'", "allowed with segmentation: identity, hflip"]),
+    ("detection", {"tta": ["hflip", "shift_up"]}, ["tta[1] = 'shift_up'", "allowed with detection: identity, hflip"]),
     ("classification", {"train": {"loss": "dice"}}, ["models[0] (a).train.loss = 'dice'", "cross_entropy, focal"]),
     (
         "segmentation",
@@ -312,9 +312,9 @@ WRONG_FOR_TASK = [
         ["train.loss = 'cross_entropy'", "ce, dice"],
     ),
     ("detection", {"train": {"loss": "focal"}}, ["train.loss: task 'detection' does not use it; remove it"]),
-    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "allowed: small_resnet, timm, package.module"]),
-    ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "allowed: deeplabv3, ", "unet, "]),
-    ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "allowed: faster_rcnn, fcos, retinanet"]),
+    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, package.module"]),
+    ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
+    ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
     ("detection", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'detection' does not use it; remove"]),
     ("segmentation", {"train": {"cutmix_alpha": 1}}, ["train.cutmix_alpha: task 'segmentation' does not use it"]),
     ("segmentation", {"train": {"label_smoothing": 0.1}}, ["train.label_smoothing: task 'segmentation' does not"]),
@@ -444,12 +444,12 @@ def test_columns_that_contradict_each_other_are_told(keys: dict[str, Any], said:
 def test_what_the_config_leaves_to_the_task_is_filled_in(task: str) -> None:
     config = parse({**BASE, "task": task, **OF_TASK[task]})
     kind = find(task)
-    assert (config.metric, config.ensemble.method) == (kind.metrics[0], kind.methods[0])
+    assert (config.metric, config.ensemble.method) == (next(iter(kind.metrics)), next(iter(kind.methods)))
     assert config.data.on_missing_label == kind.on_missing_label
     assert config.models[0].train.loss is None, "the task's own, which no single name need stand for"
-    named = {"metric": kind.metrics[-1], "ensemble": {"method": kind.methods[-1]}}
+    named = {"metric": list(kind.metrics)[-1], "ensemble": {"method": list(kind.methods)[-1]}}
     asked = parse({**BASE, "task": task, **OF_TASK[task], **named})
-    assert (asked.metric, asked.ensemble.method) == (kind.metrics[-1], kind.methods[-1])
+    assert (asked.metric, asked.ensemble.method) == (list(kind.metrics)[-1], list(kind.methods)[-1])
     for policy in ("quarantine", "fail"):
         data = {**OF_TASK[task]["data"], "on_missing_label": policy}
         assert parse({**BASE, "task": task, **OF_TASK[task], "data": data}).data.on_missing_label == policy
@@ -626,65 +626,11 @@ def field(section: Any, name: str) -> set[Any]:
 SOURCE_KINDS = get_args(get_args(Data)[0])
 
 
-def test_choices_in_the_config_are_the_keys_of_the_registries() -> None:
-    from goldfold.data.sources import SOURCES
-    from goldfold.data.splits import SPLITTERS
-    from goldfold.data.transforms import FLIPS, PRESETS
-    from goldfold.inference.views import VIEWS
-    from goldfold.models import MODELS
-    from goldfold.optim import SCHEDULES
-
+def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     sources = {next(iter(field(kind, "source"))) for kind in SOURCE_KINDS}
-    pairs = {
-        "schedules": (field(Train, "schedule"), SCHEDULES),
-        "views": (literals(View), VIEWS),
-        "splitters": (field(Folds, "splitter"), SPLITTERS),
-        "sources": (sources, SOURCES),
-        "presets": (field(Train, "augment"), PRESETS),
-        "flips": (field(Train, "flips"), FLIPS),
-        "networks": (set(names.NETWORKS), MODELS),
-        "networks of the tasks": ({network for name in TASKS for network in find(name).networks}, MODELS),
-    }
-    assert len(pairs) == 8
-    for name, (choices, registry) in pairs.items():
-        assert choices == set(registry), name
-        assert len(choices) == len(registry) > 0, name
-
-
-def test_choices_of_each_task_are_the_keys_of_its_registries() -> None:
-    from goldfold.ensembling import average, boxes, values
-    from goldfold.losses import classification as of_labels
-    from goldfold.losses import multilabel as of_sets
-    from goldfold.losses import regression as of_values
-    from goldfold.losses import segmentation as of_masks
-    from goldfold.metrics import classification, detection, multilabel, regression, segmentation
-
-    own_losses = {"detector"}  # a detector brings its own; no other can be chosen
-    registries: dict[str, tuple[Any, Any, Any]] = {
-        "classification": (classification.METRICS, of_labels.LOSSES, average.METHODS),
-        "multilabel": (multilabel.METRICS, of_sets.LOSSES, {"probability", "logit", "rank"}),
-        "regression": (regression.METRICS, of_values.LOSSES, values.METHODS),
-        "segmentation": (segmentation.METRICS, of_masks.LOSSES, average.PIXELWISE),
-        "detection": (detection.METRICS, own_losses, boxes.METHODS),
-    }
-    assert set(registries) == set(TASKS)
-    assert len(TASKS) == 5
-    for name, (its_metrics, its_losses, its_methods) in registries.items():
-        task = find(name)
-        assert set(task.metrics) == set(its_metrics), name
-        assert set(task.losses) == set(its_losses), name
-        assert set(task.methods) == set(its_methods), name
-
-
-def test_networks_that_take_a_backbone_are_marked_so() -> None:
-    from goldfold.models import MODELS
-
-    builders = {name: importlib.import_module(module).BUILDERS[name] for name, module in MODELS.items()}
-    parameters = {name: inspect.signature(builder).parameters for name, builder in builders.items()}
-    assert len(parameters) == len(names.NETWORKS) >= 17
-    for fact, parameter in (("has_backbone", "backbone"), ("has_drop_path", "drop_path")):
-        takes = {name: parameter in found for name, found in parameters.items()}
-        assert takes == {name: getattr(network, fact) for name, network in names.NETWORKS.items()}, fact
+    assert sources == set(catalog.SOURCES)
+    assert len(sources) == 14
+    assert field(Train, "flips") == set(FLIPS)
 
 
 TASK_OF_TARGET = {find(name).target: name for name in TASKS}
@@ -697,7 +643,6 @@ def test_every_source_is_asked_for_its_settings() -> None:
 
 @pytest.mark.parametrize("kind", SOURCE_KINDS)
 def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: Any) -> None:
-    from goldfold.data.sources import SOURCES
 
     source = next(iter(field(kind, "source")))
     given = {name: "x" for name, entry in kind.model_fields.items() if entry.is_required() and name != "source"}
@@ -706,7 +651,8 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
-    assert set(handed) - {"source", "outside_links"} == set(inspect.signature(SOURCES[source]).parameters) - asked_for
+    reader = components.load(source, catalog.SOURCES, "source")
+    assert set(handed) - {"source", "outside_links"} == set(inspect.signature(reader).parameters) - asked_for
 
 
 def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:
@@ -714,7 +660,7 @@ def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:
 
     listed = set(timm.list_models())
     assert len(listed) > 1000
-    assert names.timm_backbones() == listed
+    assert libraries.timm_backbones() == listed
 
 
 def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
@@ -722,7 +668,7 @@ def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
 
     listed = set(list_optimizers())
     assert len(listed) > 50
-    assert listed - names.timm_optimizers() == names.SECOND_ORDER
+    assert listed - set(libraries.timm_optimizers()) == libraries.SECOND_ORDER
 
 
 def test_the_teacher_depends_on_weights_and_method_and_not_on_a_weight_that_is_the_default() -> None:

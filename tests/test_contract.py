@@ -1,6 +1,5 @@
 """One suite over every entry of every registry: a new entry is held to it without a line added here."""
 
-import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -16,35 +15,35 @@ from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 
 from conftest import COCO, MASKS, write_scenes
-from goldfold import losses, models, tasks
-from goldfold.catalog import TASKS
+from entries import LOSSES as ALL_LOSSES
+from entries import METHODS as ALL_METHODS
+from entries import METRICS as ALL_METRICS
+from entries import NETWORKS, VIEWS
+from goldfold import catalog, components, losses, models, tasks
+from goldfold.catalog import AUGMENTATIONS, SCHEDULES, SOURCES, SPLITTERS, TASKS
 from goldfold.data import sources
-from goldfold.data.sources import SOURCES
-from goldfold.data.splits import SPLITTERS, UNKEPT, split
-from goldfold.data.transforms import FLIPS, PRESETS, Augment
-from goldfold.ensembling import average, boxes, maps
-from goldfold.ensembling.average import METHODS, PIXELWISE
+from goldfold.data.splits import UNKEPT, split
+from goldfold.data.transforms import FLIPS, Augment
+from goldfold.ensembling import maps
 from goldfold.inference import views
-from goldfold.inference.views import VIEWS
-from goldfold.losses.classification import LOSSES, focal
-from goldfold.metrics.classification import METRICS, Labelled
-from goldfold.metrics.segmentation import METRICS as MASK_METRICS
+from goldfold.losses.classification import focal
+from goldfold.metrics.classification import Labelled
 from goldfold.metrics.segmentation import Overlap, count
-from goldfold.models import MODELS
-from goldfold.models.detectors import DETECTORS
-from goldfold.models.smp_models import ARCHITECTURES
-from goldfold.optim import SCHEDULES, build_optimizer, build_schedule
+from goldfold.optim import build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError
 from goldfold.tasks import find
 from goldfold.tasks.classification import Classification
 from test_bad_targets import write_voc
+
+LOSSES, METRICS, MASK_METRICS = ALL_LOSSES["label"], ALL_METRICS["label"], ALL_METRICS["mask"]
+METHODS, PIXELWISE = ALL_METHODS["label"], ALL_METHODS["mask"]
 
 every = pytest.mark.parametrize
 
 
 def test_the_suite_sees_every_registry() -> None:
     sizes = {
-        "models": len(MODELS),
+        "models": len(NETWORKS),
         "classifiers": len(CLASSIFIERS),
         "losses": len(LOSSES),
         "metrics": len(METRICS),
@@ -52,9 +51,9 @@ def test_the_suite_sees_every_registry() -> None:
         "schedules": len(SCHEDULES),
         "splitters": len(SPLITTERS),
         "methods": len(METHODS),
-        "methods for boxes": len(boxes.METHODS),
+        "methods for boxes": len(ALL_METHODS["boxes"]),
         "views": len(VIEWS),
-        "presets": len(PRESETS),
+        "presets": len(AUGMENTATIONS),
         "sources": len(SOURCES),
         "tasks": len(TASKS),
     }
@@ -65,22 +64,18 @@ def test_the_suite_sees_every_registry() -> None:
 
 # --- networks
 
-CLASSIFIERS = [name for name in MODELS if name not in {*ARCHITECTURES, *DETECTORS}]
+CLASSIFIERS = list(catalog.NETWORKS["values"])
 """Networks for one label an image; those for masks and boxes are held to their own in test_networks."""
 
 
 def builder(name: str) -> Callable[..., torch.nn.Module]:
-    """The function that makes a network, in the module that MODELS names."""
-    found: Callable[..., torch.nn.Module] = importlib.import_module(MODELS[name]).BUILDERS[name]
-    return found
+    """The function that makes a network."""
+    return components.load(name, NETWORKS, "network")
 
 
-@every("name", MODELS)
-def test_each_network_is_made_by_the_module_that_is_named(name: str) -> None:
-    taken = inspect.signature(builder(name)).parameters
-    assert {"n_classes", "in_channels", "image_size", "pretrained"} <= set(taken)
-    whole = importlib.import_module(MODELS[name]).BUILDERS
-    assert {other for other, module in MODELS.items() if module == MODELS[name]} == set(whole)
+@every("name", NETWORKS)
+def test_each_network_takes_what_goldfold_says_of_data_and_task(name: str) -> None:
+    assert {"n_classes", "in_channels", "image_size"} <= set(inspect.signature(builder(name)).parameters)
 
 
 def network(name: str, channels: int = 3, n_classes: int = 3, **params: Any) -> torch.nn.Module:
@@ -200,7 +195,7 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 20
     soft = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), 1)
     for target in (HARD, soft):
-        values = losses.combined(LOSSES, name)(logits, target)
+        values = losses.combined(catalog.LOSSES["label"], name)(logits, target)
         assert values.shape == (6,)
         assert torch.isfinite(values).all()
         assert (values >= 0).all()
@@ -209,17 +204,20 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
 @every("name", LOSSES)
 def test_loss_falls_as_the_logits_become_more_right(name: str) -> None:
     means = [
-        losses.combined(LOSSES, name)(logits_for(LABELS, 3, strength), HARD).mean().item()
+        losses.combined(catalog.LOSSES["label"], name)(logits_for(LABELS, 3, strength), HARD).mean().item()
         for strength in (-3, -1, 0, 1, 3)
     ]
     assert means == sorted(means, reverse=True)
     assert len(set(means)) == 5
-    assert losses.combined(LOSSES, name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
+    assert losses.combined(catalog.LOSSES["label"], name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
 
 
 @every("name", LOSSES)
 def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
-    logits, loss = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), losses.combined(LOSSES, name)
+    logits, loss = (
+        torch.randn(6, 3, generator=torch.Generator().manual_seed(0)),
+        losses.combined(catalog.LOSSES["label"], name),
+    )
     mixed = loss(logits, 0.3 * HARD + 0.7 * HARD.flip(0))
     assert torch.allclose(mixed, 0.3 * loss(logits, HARD) + 0.7 * loss(logits, HARD.flip(0)), atol=1e-6)
 
@@ -227,9 +225,9 @@ def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
 @every("name", LOSSES)
 def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: str) -> None:
     logits = (1e4 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
-    losses.combined(LOSSES, name)(logits, HARD).sum().backward()
+    losses.combined(catalog.LOSSES["label"], name)(logits, HARD).sum().backward()
     assert torch.isfinite(logits.grad).all()
-    values = losses.combined(LOSSES, name)(torch.randn(6, 3).bfloat16(), HARD)
+    values = losses.combined(catalog.LOSSES["label"], name)(torch.randn(6, 3).bfloat16(), HARD)
     assert values.dtype == torch.float32
     assert torch.isfinite(values).all()
 
@@ -237,16 +235,16 @@ def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: 
 def test_cross_entropy_is_torch_s_and_focal_without_focus_is_cross_entropy() -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.cross_entropy(logits, LABELS, reduction="none")
-    assert torch.allclose(losses.combined(LOSSES, "cross_entropy")(logits, HARD), expected, atol=1e-6)
+    assert torch.allclose(losses.combined(catalog.LOSSES["label"], "cross_entropy")(logits, HARD), expected, atol=1e-6)
     assert torch.allclose(focal(logits, HARD, gamma=0.0), expected, atol=1e-6)
 
 
 def test_focal_equals_its_formula() -> None:
     # gamma 2, p = 0.25 by hand: (1 - 0.25)^2 * -ln(0.25) = 0.779790...
     logits = torch.log(torch.tensor([[0.25, 0.75]]))
-    assert losses.combined(LOSSES, "focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
-        0.5625 * math.log(4)
-    )
+    assert losses.combined(catalog.LOSSES["label"], "focal")(
+        logits, torch.tensor([[1.0, 0.0]])
+    ).item() == pytest.approx(0.5625 * math.log(4))
 
 
 # --- metrics
@@ -550,7 +548,7 @@ def test_maps_are_fused_as_the_rows_of_their_pixels(name: str) -> None:
     stack = stack_of(images=35)
     fused = METHODS[name](stack, [1, 2, 3])
     pictures = [part.T.reshape(4, 5, 7) for part in stack]
-    assert maps.fused(pictures, [1, 2, 3], name) == pytest.approx(fused.T.reshape(4, 5, 7), abs=1e-12)
+    assert maps.fused(pictures, [1, 2, 3], PIXELWISE[name]) == pytest.approx(fused.T.reshape(4, 5, 7), abs=1e-12)
     assert set(PIXELWISE) < set(METHODS), "a rank over images cannot be taken pixel by pixel"
 
 
@@ -573,7 +571,7 @@ def test_view_keeps_shape_range_and_the_images_apart(name: str, dtype: torch.dty
 # --- augmentation
 
 
-@every("preset", PRESETS)
+@every("preset", AUGMENTATIONS)
 @every("flips", FLIPS)
 def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, flips: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
@@ -654,18 +652,30 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
 
 # --- unknown names
 
+
+def fused(task: str, method: str) -> Any:
+    """What a task says of a method."""
+    kind = find(task)
+    return components.load(method, kind.methods, "ensemble method")
+
+
 UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
-    "models": (lambda: models.build("small_resnt"), "small_resnt", "small_resnet", MODELS),
-    "losses": (lambda: losses.combined(LOSSES, "cross_entrop"), "cross_entrop", "cross_entropy", LOSSES),
-    "weighted losses": (lambda: losses.combined(LOSSES, {"focl": 0.5}), "focl", "focal", LOSSES),
+    "models": (lambda: models.build("small_resnt"), "small_resnt", "small_resnet", NETWORKS),
+    "losses": (
+        lambda: losses.combined(catalog.LOSSES["label"], "cross_entrop"),
+        "cross_entrop",
+        "cross_entropy",
+        LOSSES,
+    ),
+    "weighted losses": (lambda: losses.combined(catalog.LOSSES["label"], {"focl": 0.5}), "focl", "focal", LOSSES),
     "metrics": (lambda: Classification.metric("logloss"), "logloss", "log_loss", METRICS),
     "metrics of masks": (lambda: find("segmentation").metric("dic"), "dic", "dice", MASK_METRICS),
     "schedules": (lambda: build_schedule("cosin", None, 1, 0), "cosin", "cosine", SCHEDULES),
     "splitters": (lambda: split(table_of(), table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
-    "methods": (lambda: average.build("geometrc"), "geometrc", "geometric", METHODS),
-    "methods for boxes": (lambda: boxes.fuse("sft_nms", [], [], []), "sft_nms", "soft_nms", boxes.METHODS),
+    "methods": (lambda: fused("classification", "geometrc"), "geometrc", "geometric", METHODS),
+    "methods for boxes": (lambda: fused("detection", "sft_nms"), "sft_nms", "soft_nms", ALL_METHODS["boxes"]),
     "views": (lambda: views.build(["hflipp"]), "hflipp", "hflip", VIEWS),
-    "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", PRESETS),
+    "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", AUGMENTATIONS),
     "flips": (lambda: Augment("light", "horizontl", (8, 8), 3), "horizontl", "horizontal", FLIPS),
     "sources": (lambda: sources.read("foldr"), "foldr", "folder", SOURCES),
     "tasks": (lambda: tasks.build({"name": "clasification"}, ["a"]), "clasification", "classification", TASKS),
@@ -682,7 +692,7 @@ def test_unknown_name_is_told_with_the_nearest_and_all_choices(registry: str) ->
 
 def test_a_name_near_nothing_gets_no_hint_but_all_choices() -> None:
     with pytest.raises(ConfigError, match="unknown loss 'zzz': allowed: cross_entropy, focal"):
-        losses.combined(LOSSES, "zzz")
+        losses.combined(catalog.LOSSES["label"], "zzz")
 
 
 def test_optimizers_by_name_are_timm_s() -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.catalog import AUGMENTATIONS
 from goldfold.data.cache import CachedImages, build, shard_of
 from goldfold.data.decode import Undecodable, decode, resize
 from goldfold.data.files import images_below
 from goldfold.data.reading import read_csv
 from goldfold.data.sources import read
-from goldfold.data.transforms import FLIPS, PRESETS, Augment
+from goldfold.data.transforms import FLIPS, Augment
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.fingerprint import sha256_of
 
@@ -523,7 +524,7 @@ def test_a_new_image_moves_no_other_to_another_shard() -> None:
 # --- augmentation
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", AUGMENTATIONS)
 @pytest.mark.parametrize("flips", FLIPS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(16, 16), (12, 20)])

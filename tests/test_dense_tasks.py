@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import SCENE_PX, Tiny, scene
+from entries import NETWORKS, VIEWS
 from goldfold import tasks
 from goldfold.catalog import TASKS
 from goldfold.config.learning import Train
@@ -27,9 +28,7 @@ from goldfold.data.label_sets import to_text as to_labels
 from goldfold.data.mask_coding import IGNORE
 from goldfold.data.masks import decode_mask, write_mask
 from goldfold.data.predictions import Arrays, load, save
-from goldfold.inference.views import VIEWS
 from goldfold.metrics import score
-from goldfold.models import MODELS
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.tasks import Task, find
 from goldfold.tasks.detection import Detection
@@ -129,7 +128,7 @@ def test_the_facts_that_a_config_is_checked_against_are_those_of_the_code(name: 
         assert kind.metric(metric).name == metric
     with pytest.raises(ConfigError, match=r"unknown metric 'no_such': .*allowed: "):
         kind.metric("no_such")
-    assert set(kind.networks) <= set(MODELS)
+    assert set(kind.networks) <= set(NETWORKS)
     assert set(kind.views) <= set(VIEWS)
     assert "identity" in kind.views
     if name in ("segmentation", "detection"):
@@ -146,7 +145,7 @@ def test_the_facts_that_a_config_is_checked_against_are_those_of_the_code(name: 
         "workers",
         "method",
     }
-    for metric in (kind.metrics, kind.methods, kind.losses, kind.networks, kind.views):
+    for metric in (kind.metrics, kind.methods, kind.networks, kind.views):
         assert len(metric) == len(set(metric)) > 0
 
 
@@ -171,8 +170,8 @@ def test_each_way_to_fuse_gives_predictions_that_can_be_scored_saved_and_fused_a
         pytest.skip(f"{name} has {len(kind.methods)}")
     task = task_of(name)
     members = [predicted(task, name, list("xyz"), seed) for seed in (1, 2)]
-    once = task.fuse(members, [1, 3], method=kind.methods[method])
-    again = task.fuse([once, once], [1, 1], method=kind.methods[method])
+    once = task.fuse(members, [1, 3], method=list(kind.methods)[method])
+    again = task.fuse([once, once], [1, 1], method=list(kind.methods)[method])
     assert list(once["ids"]) == list(again["ids"]) == list("xyz")
     assert set(task.table(once).columns) == set(task.table(again).columns)
     assert task.table(once).columns[0] == "id"

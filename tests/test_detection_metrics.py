@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from entries import METRICS as ALL_METRICS
 from goldfold.metrics import score
-from goldfold.metrics.detection import METRICS, Evidence, best_threshold, by_class, compare, precision_recall
+from goldfold.metrics.detection import Evidence, best_threshold, by_class, compare, precision_recall
 from goldfold.runtime.errors import ConfigError, DataError
 
 IN_STATS = {"ap": 0, "ap50": 1, "ap75": 2, "ap_small": 3, "ap_medium": 4, "ap_large": 5, "ar100": 8}
@@ -25,6 +26,8 @@ IN_STATS = {"ap": 0, "ap50": 1, "ap75": 2, "ap_small": 3, "ap_medium": 4, "ap_la
 Truth = list[tuple[np.ndarray, np.ndarray]]
 Predictions = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 seeds = st.integers(0, 2**32 - 1)
+
+METRICS = ALL_METRICS["boxes"]
 
 
 def scene(seed: int, n_images: int = 6, n_classes: int = 4) -> tuple[Truth, Predictions]:

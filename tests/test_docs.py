@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from goldfold.catalog import SOURCES
 from goldfold.config import load, read
 from goldfold.config.root import Config
 from goldfold.config.schema import reference, schema
-from goldfold.data.sources import SOURCES
 
 ROOT = Path(__file__).parents[1]
 ROWS = [

@@ -19,13 +19,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from conftest import PLACE, RUNTIME, Tiny
+from goldfold.catalog import SCHEDULES
 from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.loop import fit
 from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
-from goldfold.optim import SCHEDULES, average, build_optimizer, build_schedule
+from goldfold.optim import average, build_optimizer, build_schedule
 from goldfold.runtime.errors import ConfigError, TrainingError
 from goldfold.runtime.fingerprint import sha256_of
 from goldfold.stages import train

@@ -12,9 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from entries import SPLITTERS
 from goldfold.data import sources
 from goldfold.data.scored import scored
-from goldfold.data.splits import SPLITTERS, split, training
+from goldfold.data.splits import split, training
 from goldfold.data.splits.checks import deviations, read_summary, shares, worst
 from goldfold.data.splits.even import evened, unevenness
 from goldfold.data.splits.greedy import stratified_units

@@ -13,13 +13,14 @@ from torch import nn
 
 from conftest import Tiny, scene
 from goldfold import tasks
+from goldfold.catalog import AUGMENTATIONS
 from goldfold.data.boxes import to_text
 from goldfold.data.cache import CachedImages, build
 from goldfold.data.dataset import TrainingSet
 from goldfold.data.geometry import MODES, place
 from goldfold.data.mask_coding import IGNORE, Coding
 from goldfold.data.masks import resize_mask, write_mask
-from goldfold.data.transforms import PRESETS, Augment
+from goldfold.data.transforms import Augment
 from goldfold.inference import views
 from goldfold.tasks.detection import Detection
 from goldfold.tasks.segmentation import Segmentation
@@ -205,7 +206,7 @@ def test_boxes_that_a_crop_cuts_are_cut_and_those_it_does_not_show_are_left_out(
 
 
 @pytest.mark.parametrize("flips", ["none", "horizontal", "both"])
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", AUGMENTATIONS)
 def test_targets_move_with_the_image_whatever_the_augmentation(
     preset: str, flips: str, tiny_masks: Tiny, tiny_boxes: Tiny
 ) -> None:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from conftest import NETS, picture, save_picture
+from entries import LOSSES as ALL_LOSSES
+from entries import METRICS as ALL_METRICS
 from goldfold import tasks
 from goldfold.config import parse, slices
 from goldfold.data import sources
@@ -20,8 +22,7 @@ from goldfold.data.bins import bins_of, edges_of, place_in
 from goldfold.data.label_sets import from_text
 from goldfold.ensembling import values as averages
 from goldfold.inference.views import build
-from goldfold.losses.multilabel import LOSSES
-from goldfold.metrics import multilabel, ranking, regression
+from goldfold.metrics import ranking, regression
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.report.blocks import Gallery
 from goldfold.runtime.errors import ConfigError, DataError
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 SOURCE = {"source": "csv", "train": "raw/train.csv", "images": "raw/images"}
 FORM = {"format": "auto", "id_column": "id", "label_column": "label"}
 N = 12
+
+LOSSES = ALL_LOSSES["labels"]
 
 
 def write(header: str, cells: list[str], name: str = "train", first: int = 0) -> None:
@@ -213,7 +216,7 @@ def test_scores_of_labels_are_those_of_scikit_learn(seed: int) -> None:
     truth[:2] = [[1], [0]]
     p = generator.integers(1, 10, (30, 4)) / 10  # with ties
     found = MultiLabelled(p, truth)
-    value = {name: metric.value(found, np.arange(30)) for name, metric in multilabel.METRICS.items()}
+    value = {name: metric.value(found, np.arange(30)) for name, metric in ALL_METRICS["labels"].items()}
     assert value["roc_auc"] == pytest.approx(sk.roc_auc_score(truth, p, average="macro"))
     assert value["map"] == pytest.approx(sk.average_precision_score(truth, p, average="macro"))
     assert value["f1_macro"] == pytest.approx(sk.f1_score(truth, p >= 0.5, average="macro"))
@@ -224,7 +227,7 @@ def test_scores_of_labels_are_those_of_scikit_learn(seed: int) -> None:
 
 def test_a_class_that_is_nowhere_counts_for_nothing() -> None:
     found = MultiLabelled(np.array([[0.9, 0.1], [0.2, 0.1]]), np.array([[1, 0], [0, 0]], np.uint8))
-    assert {name: metric.value(found, np.arange(2)) for name, metric in multilabel.METRICS.items() if name != "log_loss"} == {
+    assert {name: metric.value(found, np.arange(2)) for name, metric in ALL_METRICS["labels"].items() if name != "log_loss"} == {
         "f1_macro": 1.0, "f1_micro": 1.0, "roc_auc": 1.0, "map": 1.0,
     }  # fmt: skip
     assert np.isnan(ranking.average_precision(np.array([0.5]), np.array([False])))
@@ -238,7 +241,7 @@ def test_scores_of_numbers_are_those_of_scikit_learn(seed: int) -> None:
     predicted = truth + generator.normal(0, 2, 20)
     value = {
         name: metric.value(regression.Valued(predicted, truth), np.arange(20))
-        for name, metric in regression.METRICS.items()
+        for name, metric in ALL_METRICS["value"].items()
     }
     grades = np.clip(np.round(predicted), 0, 4)
     assert value["rmse"] == pytest.approx(sk.root_mean_squared_error(truth, predicted))

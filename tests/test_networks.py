@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from goldfold import models
-from goldfold.losses.segmentation import LOSSES
+from entries import LOSSES as ALL_LOSSES
+from goldfold import catalog, models
 from goldfold.models.detectors import DETECTORS
 from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.models.wrapping import Normalised
@@ -29,6 +29,8 @@ SLIM: dict[str, dict[str, Any]] = {
 }
 SIDES: dict[str, tuple[int, int]] = {"pan": (128, 128)}
 """(height, width); PAN halves its features at stride 16 three times."""
+
+LOSSES = ALL_LOSSES["mask"]
 
 
 def dense(name: str, backbone: str = "resnet10t", channels: int = 3, n_classes: int = 2, **params: Any) -> Normalised:
@@ -67,7 +69,8 @@ def test_every_architecture_is_tried() -> None:
     assert set(SLIM) == set(ARCHITECTURES)
     assert len(ARCHITECTURES) >= 12
     assert len(DETECTORS) >= 3
-    assert set(ARCHITECTURES) | set(DETECTORS) < set(models.MODELS)
+    assert list(ARCHITECTURES) == list(catalog.NETWORKS["maps"])
+    assert set(DETECTORS) == set(catalog.NETWORKS["boxes"])
 
 
 @every("name", ARCHITECTURES)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from goldfold import optim, preflight
+from goldfold import catalog, preflight
 from goldfold.config import parse, slices
-from goldfold.config.names import timm_optimizers
+from goldfold.config.libraries import timm_optimizers
 from goldfold.models import trial
 from goldfold.runtime.errors import cause
 
@@ -267,7 +267,7 @@ def test_every_other_optimizer_and_schedule_can_be_built() -> None:
     assert len(tried) > 80
     for name in tried:
         preflight._check_optimizer(network, {**TRAIN, "optimizer": name})
-    for schedule in optim.SCHEDULES:
+    for schedule in catalog.SCHEDULES:
         preflight._check_optimizer(network, {**TRAIN, "schedule": schedule})
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from conftest import FORM, TASK
+from entries import VIEWS
 from goldfold.data.cache import shard_of
 from goldfold.data.dataset import EpochSampler
 from goldfold.data.predictions import save
 from goldfold.data.splits import split
 from goldfold.ensembling.average import geometric, logit, mean_ranks, probability, rank
-from goldfold.inference.views import VIEWS
 from goldfold.metrics.bootstrap import bootstrap
 from goldfold.metrics.classification import roc_auc
 from goldfold.runtime.counter import counter

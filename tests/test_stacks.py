@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Tiny, prepare
+from goldfold.catalog import AUGMENTATIONS
 from goldfold.cli import main
 from goldfold.config import parse, slices
 from goldfold.data import depth, integrity, perceptual
@@ -23,7 +24,7 @@ from goldfold.data.decode import Undecodable, decode
 from goldfold.data.looking import of_files
 from goldfold.data.sources import read
 from goldfold.data.stacks import files_of, gathered, joined
-from goldfold.data.transforms import PRESETS, Augment
+from goldfold.data.transforms import Augment
 from goldfold.data.viewing import as_colours, shown, shown_as
 from goldfold.runtime.errors import DataError
 from goldfold.stages import manifest
@@ -328,7 +329,7 @@ def test_copies_of_stacks_and_of_dark_12_bit_images_are_known() -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5])
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", AUGMENTATIONS)
 def test_any_number_of_channels_is_augmented(preset: str, channels: int) -> None:
     augment = Augment(preset, "both", (24, 24), channels)
     image = noise(0, (24, 24, channels))

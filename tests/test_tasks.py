@@ -10,17 +10,20 @@ from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
 from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
+from entries import METHODS as ALL_METHODS
+from entries import METRICS as ALL_METRICS
 from goldfold import tasks
 from goldfold.data.predictions import load, save
-from goldfold.ensembling.average import METHODS
 from goldfold.ensembling.voters import voters
 from goldfold.inference import views
 from goldfold.metrics import Metric, Score, score
-from goldfold.metrics.classification import METRICS, Labelled
+from goldfold.metrics.classification import Labelled
 from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import ensemble, predict, pseudo_label
 from goldfold.submission.form import Form
 from goldfold.tasks.classification import Classification
+
+METHODS, METRICS = ALL_METHODS["label"], ALL_METRICS["label"]
 
 
 def task(names: str = "abc") -> Classification:
@@ -87,7 +90,7 @@ def test_one_view_gives_the_network_s_logits() -> None:
 def test_many_views_give_the_log_of_the_mean_probability() -> None:
     names = ["identity", "hflip", "rot90", "shift_left"]
     made = task().predict(Means(), IMAGES, views.build(names))["logits"]
-    each = [torch.softmax(Means()(views.VIEWS[name].forward(IMAGES)), 1).numpy() for name in names]
+    each = [torch.softmax(Means()(views.build([name])[0].forward(IMAGES)), 1).numpy() for name in names]
     assert np.exp(made) == pytest.approx(np.mean(each, axis=0), abs=1e-6)
     flipped = task().predict(Means(), IMAGES.flip(-1), views.build(["identity", "hflip"]))["logits"]
     assert flipped == pytest.approx(task().predict(Means(), IMAGES, views.build(["identity", "hflip"]))["logits"])

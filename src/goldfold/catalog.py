@@ -153,14 +153,14 @@ AUGMENTATIONS: Entries = {
 }
 """Presets; transforms of albumentations have their own names."""
 TURNS: Entries = {
-    "identity": "goldfold.inference.views:IDENTITY",
-    "hflip": "goldfold.inference.views:HFLIP",
-    "vflip": "goldfold.inference.views:VFLIP",
-    "rot90": "goldfold.inference.views:ROT90",
-    "rot180": "goldfold.inference.views:ROT180",
-    "rot270": "goldfold.inference.views:ROT270",
-    "transpose": "goldfold.inference.views:TRANSPOSE",
-    "antitranspose": "goldfold.inference.views:ANTITRANSPOSE",
+    "identity": "goldfold.inference.views:identity",
+    "hflip": "goldfold.inference.views:hflip",
+    "vflip": "goldfold.inference.views:vflip",
+    "rot90": "goldfold.inference.views:rot90",
+    "rot180": "goldfold.inference.views:rot180",
+    "rot270": "goldfold.inference.views:rot270",
+    "transpose": "goldfold.inference.views:transpose",
+    "antitranspose": "goldfold.inference.views:antitranspose",
 }
 """Views after which maps and boxes can be turned back."""
 VIEWS: Entries = {

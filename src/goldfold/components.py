@@ -36,6 +36,8 @@ class Kind:
     """What goldfold hands over by position: these come first, and no config sets them."""
     by_name: frozenset[str] = frozenset()
     """What goldfold hands over by name."""
+    is_open: bool = False
+    """Whether a task of the user's own calls it, so that nothing is known of how."""
 
 
 def parse(written: Written) -> tuple[str, dict[str, Any]]:
@@ -112,7 +114,7 @@ def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kin
         if key not in names and not (signature.takes_any and key not in kind.given and key not in kind.by_name):
             allowed = ", ".join(names) or "none"
             yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
-    for part in free:
+    for part in free if not kind.is_open else []:
         if part.is_required and part.name not in params:
             yield f"{name} needs {part.name!r}; write {{{name}: {{{part.name}: ...}}}}"
 

@@ -23,7 +23,8 @@ def exponent(value: Any) -> Any:
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    repeated = sorted(str(value) for value, number in Counter(values).items() if number > 1)
+    texts = Counter(value if isinstance(value, str) else str(value) for value in values)
+    repeated = sorted(text for text, number in texts.items() if number > 1)
     if repeated:
         more = ", ..." if len(repeated) > SHOWN else ""
         raise ValueError(f"named more than once: {', '.join(repeated[:SHOWN])}{more}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from goldfold.catalog import AUGMENTATIONS, SCHEDULES
+from goldfold.catalog import AUGMENTATIONS, SCHEDULES, TASKS
 from goldfold.components import Kind, parse, problems
 from goldfold.config import kinds
 from goldfold.config.data import Submission
@@ -21,8 +21,8 @@ from goldfold.runtime.errors import ConfigError, nearest, shown
 from goldfold.signatures import read
 from goldfold.tasks import Task, find
 
-ANY = Kind("component")
-"""Of tasks of the user's own with a target of their own."""
+ANY = Kind("component", is_open=True)
+"""Of tasks of the user's own, which call their metrics, losses and ways to fuse as they like."""
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
@@ -61,11 +61,11 @@ def _task(config: Config, task: type[Task]) -> Iterator[str]:
     if brings != task.target:
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
         yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
-    target = str(task.target)
+    target = str(task.target) if config.task in TASKS else ""
     for key, written, kind, entries in (
         ("metric", config.metric, kinds.METRICS.get(target, ANY), task.metrics),
         ("ensemble.method", config.ensemble.method, kinds.METHODS.get(target, ANY), task.methods),
-        *(("tta", view, kinds.VIEW, task.views) for view in config.tta),
+        *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
             yield from _component(key, written, kind, entries, config.task)
@@ -124,7 +124,7 @@ def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
         if key not in task.learns_with and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
     for part in losses_of(settings.loss) if "loss" in task.learns_with else []:
-        kind = kinds.LOSSES.get(task.target, ANY)
+        kind = kinds.LOSSES.get(task.target, ANY) if name in TASKS else ANY
         yield from _component("train.loss", part, kind, task.losses, name)
 
 

@@ -11,6 +11,7 @@ from goldfold.runtime.errors import ConfigError
 
 MODEL_NAME = re.compile(r"^@register_model\s*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
 CLASS_NAME = re.compile(r"^class (\w+)\(", re.MULTILINE)
+EXPORTS = re.compile(r"^__all__ = (\[.*?\])", re.MULTILINE | re.DOTALL)
 FACTORY = "optim/_optim_factory.py"
 SECOND_ORDER = frozenset({"adahessian"})
 """Optimizers that need gradients of gradients, which the training loop does not make."""
@@ -58,10 +59,16 @@ def albumentations_transforms() -> dict[str, str]:
     found: dict[str, str] = {}
     for module, file in _modules("albumentations"):
         if module.startswith("albumentations.augmentations") or module == "albumentations.core.composition":
-            names = CLASS_NAME.findall(file.read_text(encoding="utf-8"))
-            is_composition = module.endswith("composition")
-            found |= {name: f"{module}:{name}" for name in names if not is_composition or name in COMPOSITIONS}
-    return {name: place for name, place in sorted(found.items()) if not name.startswith(("_", "Base"))}
+            text = file.read_text(encoding="utf-8")
+            public = COMPOSITIONS if module.endswith("composition") else set(_exported(text))
+            found |= {name: f"{module}:{name}" for name in CLASS_NAME.findall(text) if name in public}
+    return dict(sorted(found.items()))
+
+
+def _exported(text: str) -> list[str]:
+    """Names in a module's ``__all__``."""
+    listed = EXPORTS.search(text)
+    return [] if listed is None else [str(name) for name in ast.literal_eval(listed[1])]
 
 
 def _modules(package: str) -> Iterator[tuple[str, Path]]:

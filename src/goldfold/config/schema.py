@@ -9,7 +9,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from goldfold import catalog
 from goldfold.catalog import TASKS
+from goldfold.components import Kind
+from goldfold.config import kinds
 from goldfold.config.data import (
     Coco,
     Digits,
@@ -28,6 +31,7 @@ from goldfold.config.mask_sources import Instances, Masks, Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.table import Csv, Metadata
+from goldfold.signatures import Signature, read
 from goldfold.tasks import find
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -69,6 +73,14 @@ in the first line completes and checks keys as you type.
 """
 
 
+COMPONENTS = """
+## Components and their parameters
+
+Written as `name`, or `{name: {parameter: value}}`; your own as `package.module:function` ([extending.md](extending.md)).
+Optimizers are timm's and transforms albumentations', with the parameters of their classes.
+"""
+
+
 def schema() -> str:
     """The JSON schema as text."""
     return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
@@ -76,7 +88,8 @@ def schema() -> str:
 
 def reference() -> str:
     """The reference page as Markdown, a table a section."""
-    return HEAD + "".join(_section(title, section) for title, section in SECTIONS.items()) + _tasks()
+    sections = "".join(_section(title, section) for title, section in SECTIONS.items())
+    return HEAD + sections + _tasks() + _components()
 
 
 def _section(title: str, section: type[BaseModel]) -> str:
@@ -106,6 +119,36 @@ def _tasks() -> str:
         )
         parts.append("".join(f"| {key} | {value} |\n" for key, value in rows))
     return "".join(parts)
+
+
+def _components() -> str:
+    """Parameters of every component of the catalog, from the signatures of its functions."""
+    of_tasks = {name: find(name).target for name in TASKS}
+    tables = [
+        *((f"Losses of {task}", kinds.LOSSES[target], catalog.LOSSES[target]) for task, target in of_tasks.items()
+          if catalog.LOSSES[target]),
+        *((f"Metrics of {task}", kinds.METRICS[target], catalog.METRICS[target]) for task, target in of_tasks.items()),
+        *((f"Ensemble methods of {task}", kinds.METHODS[target], catalog.ENSEMBLES[target])
+          for task, target in of_tasks.items()),
+        ("Networks", kinds.NETWORK, {name: place for names in catalog.NETWORKS.values() for name, place in names.items()}),
+        ("Schedules", kinds.SCHEDULE, catalog.SCHEDULES),
+        ("Augmentation presets", kinds.AUGMENTATION, catalog.AUGMENTATIONS),
+        ("Views", kinds.VIEW, catalog.VIEWS),
+        ("Splitters", kinds.SPLITTER, catalog.SPLITTERS),
+    ]  # fmt: skip
+    return COMPONENTS + "".join(
+        f"\n### {title}\n\n| name | parameters | meaning |\n|---|---|---|\n"
+        + "".join(_component(name, read(place), kind) for name, place in names.items())
+        for title, kind, names in tables
+    )
+
+
+def _component(name: str, signature: Signature, kind: Kind) -> str:
+    free = [part for part in signature.parameters[len(kind.given) :] if part.name not in kind.by_name]
+    told = [f"{part.name}: {part.default}" if part.default else part.name for part in free]
+    told += ["..."] * signature.takes_any
+    parameters = ", ".join(f"`{part}`" for part in told) or "none"
+    return f"| `{name}` | {parameters.replace('|', chr(92) + '|')} | {signature.about.replace('|', chr(92) + '|')} |\n"
 
 
 def _allowed(name: str, field: FieldInfo) -> str:

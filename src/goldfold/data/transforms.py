@@ -89,9 +89,10 @@ def steps(wanted: components.Several, size: tuple[int, int], channels: int, turn
         ConfigError: there is no such preset or transform, or it does not take these parameters.
     """
     made: list[Any] = []
+    is_preset = isinstance(wanted, str | Mapping)
     for one in [wanted] if isinstance(wanted, str | Mapping) else wanted:
         name, params = components.parse(one)
-        if name in AUGMENTATIONS or ":" in name:
+        if is_preset or name in AUGMENTATIONS or ":" in name:
             made += components.load(one, AUGMENTATIONS, "augmentation")(size, channels, turns)
         else:
             made.append(_of_albumentations(name, params, size, channels, turns))

@@ -79,14 +79,44 @@ def _turned(name: str, turn: Turn) -> View:
     return View(name, turn.forward, turn)
 
 
-IDENTITY = _turned("identity", Turn())
-HFLIP = _turned("hflip", Turn(flips_x=True))
-VFLIP = _turned("vflip", Turn(flips_y=True))
-ROT90 = _turned("rot90", Turn(swaps=True, flips_y=True))
-ROT180 = _turned("rot180", Turn(flips_y=True, flips_x=True))
-ROT270 = _turned("rot270", Turn(swaps=True, flips_x=True))
-TRANSPOSE = _turned("transpose", Turn(swaps=True))
-ANTITRANSPOSE = _turned("antitranspose", Turn(swaps=True, flips_y=True, flips_x=True))
+def identity() -> View:
+    """As it is."""
+    return _turned("identity", Turn())
+
+
+def hflip() -> View:
+    """Mirrored left to right."""
+    return _turned("hflip", Turn(flips_x=True))
+
+
+def vflip() -> View:
+    """Mirrored top to bottom."""
+    return _turned("vflip", Turn(flips_y=True))
+
+
+def rot90() -> View:
+    """A quarter turn against the clock."""
+    return _turned("rot90", Turn(swaps=True, flips_y=True))
+
+
+def rot180() -> View:
+    """Half a turn."""
+    return _turned("rot180", Turn(flips_y=True, flips_x=True))
+
+
+def rot270() -> View:
+    """A quarter turn with the clock."""
+    return _turned("rot270", Turn(swaps=True, flips_x=True))
+
+
+def transpose() -> View:
+    """Height and width exchanged."""
+    return _turned("transpose", Turn(swaps=True))
+
+
+def antitranspose() -> View:
+    """Height and width exchanged about the other diagonal."""
+    return _turned("antitranspose", Turn(swaps=True, flips_y=True, flips_x=True))
 
 
 def shift_left(share: float = SHIFT) -> View:
@@ -120,6 +150,5 @@ def zoom_out(factor: float = ZOOM) -> View:
 
 
 def build(wanted: Sequence[components.Written]) -> list[View]:
-    """Views as a config writes them: each a view, or a function that gives one for its parameters."""
-    loaded = [components.load(one, VIEWS, "view") for one in wanted]
-    return [found if isinstance(found, View) else found() for found in loaded]
+    """Views as a config writes them: each a function that gives one for its parameters."""
+    return [components.load(one, VIEWS, "view")() for one in wanted]

@@ -11,7 +11,6 @@ def build(
     n_classes: int,
     in_channels: int,
     image_size: tuple[int, int],
-    pretrained: bool = False,
     dropout: float = 0.0,
     widths: tuple[int, ...] = WIDTHS,
     blocks: int = 1,
@@ -19,10 +18,8 @@ def build(
     """SmallResNet with channel counts ``widths``, ``blocks`` residual blocks a stage.
 
     Raises:
-        ConfigError: published weights are asked for, or the image is too small to be halved once a stage.
+        ConfigError: the image is too small to be halved once a stage.
     """
-    if pretrained:
-        raise ConfigError("small_resnet has no published weights; set pretrained: false")
     if not widths or min(widths) < 1 or blocks < 1:
         raise ConfigError(
             f"small_resnet needs widths and blocks of at least 1, not widths {list(widths)}, blocks {blocks}"

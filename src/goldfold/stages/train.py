@@ -249,7 +249,7 @@ def _validation(
     accelerator: Accelerator,
 ) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
-    identity, chosen = [views.IDENTITY], task.metric(metric)
+    identity, chosen = [views.identity()], task.metric(metric)
     targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
     def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:

@@ -1,0 +1,22 @@
+"""The entries of the catalog, loaded: what the contract tests walk over."""
+
+from typing import Any
+
+from goldfold import catalog, components, metrics
+from goldfold.inference import views
+from goldfold.metrics import Metric
+
+LOSSES: dict[str, dict[str, Any]] = {
+    target: {name: components.load(name, entries, "loss") for name in entries}
+    for target, entries in catalog.LOSSES.items()
+}
+METRICS: dict[str, dict[str, Metric]] = {
+    target: {name: metrics.build(name, entries) for name in entries} for target, entries in catalog.METRICS.items()
+}
+METHODS: dict[str, dict[str, Any]] = {
+    target: {name: components.load(name, entries, "ensemble method") for name in entries}
+    for target, entries in catalog.ENSEMBLES.items()
+}
+VIEWS = {name: views.build([name])[0] for name in catalog.VIEWS}
+SPLITTERS = {name: components.load(name, catalog.SPLITTERS, "splitter") for name in catalog.SPLITTERS}
+NETWORKS = {name: place for entries in catalog.NETWORKS.values() for name, place in entries.items()}

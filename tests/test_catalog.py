@@ -1,0 +1,261 @@
+"""The catalog and the grammar of components: names, parameters, what is refused before any job."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from goldfold import catalog, components, signatures
+from goldfold.components import Kind, problems
+from goldfold.config import chosen, kinds, load, parse
+from goldfold.config.libraries import albumentations_transforms, timm_optimizers
+from goldfold.data import transforms
+from goldfold.losses import classification, combined
+from goldfold.metrics import Metric
+from goldfold.metrics.classification import Labelled
+from goldfold.optim import build_optimizer, build_schedule
+from goldfold.runtime.errors import ConfigError
+from goldfold.tasks import find
+
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
+
+def entries() -> Iterator[tuple[str, str]]:
+    """(kind and name, place) of everything in the catalog."""
+    for kind, names in vars(catalog).items():
+        if kind.isupper() and kind[0] != "_" and isinstance(names, dict) and kind != "LATE_PARAMS":
+            for name, value in names.items():
+                for inner, place in value.items() if isinstance(value, dict) else [(name, value)]:
+                    yield f"{kind} {name} {inner}", place
+
+
+EVERY = dict(entries())
+
+
+def test_the_catalog_names_each_kind() -> None:
+    assert len(EVERY) > 90
+    assert {name.split()[0] for name in EVERY} == {
+        "TASKS", "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "AUGMENTATIONS", "TURNS", "VIEWS", "SPLITTERS",
+        "SOURCES",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_signature_read_from_the_source_is_that_of_the_loaded_function(name: str) -> None:
+    loaded, read = components.at(EVERY[name], name), signatures.read(EVERY[name])
+    function = loaded.function if isinstance(loaded, Metric) else loaded
+    if not callable(function):  # a view without parameters
+        return
+    taken = inspect.signature(function).parameters
+    bound = set(getattr(function, "keywords", ()))
+    expected = [p.name for p in taken.values() if p.kind.name not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
+    assert [part.name for part in read.parameters] == [part for part in expected if part not in bound]
+    assert read.takes_any == any(p.kind.name == "VAR_KEYWORD" for p in taken.values())
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(target, name) for target, names in catalog.LOSSES.items() for name in names]
+)
+def test_every_loss_fits_the_way_it_is_called(target: str, name: str) -> None:
+    assert list(problems(name, kinds.LOSSES[target], catalog.LOSSES[target])) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [(target, name) for target, names in catalog.METRICS.items() for name in names]
+)
+def test_every_metric_and_way_to_fuse_fits_the_way_it_is_called(target: str, name: str) -> None:
+    assert list(problems(name, kinds.METRICS[target], catalog.METRICS[target])) == []
+    for method in catalog.ENSEMBLES[target]:
+        assert list(problems(method, kinds.METHODS[target], catalog.ENSEMBLES[target])) == []
+
+
+OWN = """
+def own_loss(logits, target, gamma, beta=1.0):
+    return logits.sum(dim=1)
+
+def own_any(logits, target, **more):
+    return logits.sum(dim=1)
+
+def own_short(logits):
+    return logits.sum(dim=1)
+
+class Own:
+    def __init__(self, logits, target, beta=1): ...
+
+from functools import partial
+bound = partial(own_loss, gamma=2)
+"""
+LABEL = (kinds.LOSSES["label"], catalog.LOSSES["label"])
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("focl", "nearest is 'focal'; allowed: cross_entropy, focal, package.module:function"),
+        ({"focal": {"gama": 3}}, "focal does not take 'gama'; nearest is 'gamma'; its parameters: gamma"),
+        ({"cross_entropy": {"gamma": 3}}, "cross_entropy does not take 'gamma'; its parameters: none"),
+        ({"focal": {"logits": 3}}, "focal does not take 'logits'; its parameters: gamma"),
+        ("own:own_loss", "own:own_loss needs 'gamma'; write {own:own_loss: {gamma: ...}}"),
+        ("own:own_los", "module 'own' (own.py) has no 'own_los'; nearest is 'own_loss'; it has own_loss, own_any,"),
+        ("own:own_short", "takes 1 arguments, but a loss is called with (logits, target)"),
+        ("nowhere:loss", "there is no module 'nowhere'; looked for in "),
+        ({"focal": 3, "cross_entropy": {}}, "write a name, or {name: {parameter: value}}"),
+        ({"own:own_loss": {"gamma": 1, "bta": 2}}, "own:own_loss does not take 'bta'; nearest is 'beta'; its"),
+    ],
+)
+def test_a_component_that_cannot_be_built_is_refused_without_loading_it(
+    written: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(OWN + "\nraise SystemExit('loaded')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    clear()
+    found = list(problems(written, *LABEL))
+    assert len(found) == 1
+    assert said in found[0]
+
+
+def clear() -> None:
+    for function in (signatures.read, signatures._file, signatures._tree):
+        function.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"own:own_loss": {"gamma": 1}}, {"own:own_any": {"whatever": 1}}, "own:bound", {"own:Own": {"beta": 2}}, "focal",
+        {"focal": None}, {"focal": {}},
+    ],
+)  # fmt: skip
+def test_a_component_that_fits_is_accepted(written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    clear()
+    assert list(problems(written, *LABEL)) == []
+
+
+def config(**changes: Any) -> Any:
+    values = {
+        "name": "x", "data": {"source": "digits"}, "models": [{"name": "a", "network": "small_resnet", "image_size_px": 8}],
+    }  # fmt: skip
+    return parse({**values, **changes})
+
+
+def test_each_key_takes_parameters_in_one_grammar() -> None:
+    made = config(
+        metric="log_loss", tta=["identity", {"shift_left": {"share": 0.1}}], ensemble={"method": {"rank": {}}},
+        folds={"splitter": {"stratified": {}}},
+        train={
+            "loss": {"focal": {"gamma": 3, "weight": 0.5}, "cross_entropy": 1}, "optimizer": {"sgd": {"momentum": 0.8}},
+            "schedule": {"cosine": {"min_lr": "1e-6"}},
+            "augment": ["light", {"Rotate": {"limit": 30}}, {"OneOf": {"transforms": ["Blur", {"MedianBlur": {"p": 1}}]}}],
+        },
+        models=[{"name": "a", "network": {"small_resnet": {"widths": [8, 8]}}, "image_size_px": 8}],
+    )  # fmt: skip
+    train = made.models[0].train
+    assert (made.ensemble.method, made.folds.splitter) == ("rank", "stratified")
+    assert train.schedule == {"cosine": {"min_lr": 1e-6}}
+    assert (made.models[0].network, made.models[0].params) == ("small_resnet", {"widths": [8, 8]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"train": {"optimizer": {"adamw": {"momentum": 1}}}}, "adamw does not take 'momentum'; "),
+        ({"train": {"schedule": {"cosine": {"min": 1}}}}, "cosine does not take 'min'; nearest is 'min_lr'"),
+        ({"train": {"augment": [{"Rotate": {"limits": 1}}]}}, "Rotate does not take 'limits'; nearest is 'limit'"),
+        ({"train": {"augment": ["Rotat"]}}, "nearest is 'Rotate'; allowed: "),
+        ({"train": {"augment": [{"OneOf": {"transforms": ["Blr"]}}]}}, "nearest is 'Blur'"),
+        ({"train": {"loss": {"focal": {"weight": 0}}}}, "focal: 0 is no weight; give a number above 0"),
+        ({"tta": [{"hflip": {"share": 1}}]}, "hflip does not take 'share'"),
+        ({"metric": {"accuracy": {"beta": 1}}}, "accuracy does not take 'beta'"),
+        ({"ensemble": {"method": {"rank": {"power": 1}}}}, "rank does not take 'power'"),
+        ({"folds": {"splitter": {"group": {"x": 1}}}}, "group does not take 'x'"),
+    ],
+)  # fmt: skip
+def test_wrong_parameters_are_refused_with_the_key(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(**changes)
+    assert said in str(caught.value)
+
+
+def test_optimizers_and_transforms_are_read_from_their_libraries_files() -> None:
+    assert {"adamw", "sgd", "lamb", "lion"} <= set(timm_optimizers())
+    adamw = [part.name for part in signatures.read(timm_optimizers()["adamw"]).parameters]
+    assert adamw[:4] == ["params", "lr", "betas", "eps"]
+    transforms = albumentations_transforms()
+    assert len(transforms) > 90
+    import albumentations as A
+
+    assert [name for name in transforms if not hasattr(A, name)] == []
+    assert [part.name for part in signatures.read(transforms["HorizontalFlip"]).parameters] == ["p"]
+
+
+def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = ["manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
+    one = load(repo / "config.yaml")
+    before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
+    for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
+                  catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS):  # fmt: skip
+        monkeypatch.setitem(names, "added", "goldfold.added:added")
+    assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
+    assert len(before["train"]) == 7
+
+
+def test_parameters_reach_optimizer_schedule_and_transforms() -> None:
+    model = torch.nn.Linear(2, 2)
+    sgd = build_optimizer(model, {"sgd": {"momentum": 0.8, "nesterov": True}}, 0.1, 0.0)
+    assert (sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (0.8, True)
+    assert build_optimizer(model, {"adamw": {"betas": [0.9, 0.95]}}, 0.1, 0.0).defaults["betas"] == (0.9, 0.95)
+    schedule = build_schedule({"cosine": {"min_lr": 0.01}}, sgd, 100, 0)
+    schedule.step(100)
+    assert sgd.param_groups[0]["lr"] == pytest.approx(0.01)
+    made = transforms.steps(["light", {"OneOf": {"transforms": [{"Blur": {"p": 1.0}}], "p": 0.2}}], (8, 8), 3, True)
+    assert [type(one).__name__ for one in made] == ["Affine", "OneOf"]
+    assert (made[1].p, made[1].transforms[0].p) == (0.2, 1.0)
+    with pytest.raises(ConfigError, match="augmentation Rotate: "):
+        transforms.steps([{"Rotate": {"limit": "far"}}], (8, 8), 3, True)
+
+
+def test_a_weighted_sum_of_losses_with_parameters() -> None:
+    logits, target = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
+    wanted = {"focal": {"gamma": 3, "weight": 0.5}, "cross_entropy": 2}
+    expected = 0.5 * classification.focal(logits, target, gamma=3) + 2 * classification.cross_entropy(logits, target)
+    assert torch.equal(combined(catalog.LOSSES["label"], wanted)(logits, target), expected)
+    listed = combined(catalog.LOSSES["label"], ["focal", {"focal": {"gamma": 3}}])(logits, target)
+    assert torch.allclose(listed, classification.focal(logits, target) + classification.focal(logits, target, gamma=3))
+
+
+def test_the_parts_of_the_docs_train_score_and_fuse(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, settings = re.findall(r"```(?:python|yaml)\n(.*?)```", (repo / "docs/extending.md").read_text(), re.DOTALL)[
+        :2
+    ]
+    (tmp_path / "mine.py").write_text(python)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    clear()
+    made = config(**yaml.safe_load(settings))
+    train, task = made.models[0].train, find("classification")
+    logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
+    assert combined(task.losses, train.loss)(logits, target).shape == (6,)
+    metric = task.metric(made.metric)
+    assert metric.name == "top_k(k=3)"
+    assert metric.value(Labelled(logits.softmax(1).numpy(), np.arange(6) % 3), np.arange(6)) == 1
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    build_schedule(train.schedule, optimizer, 100, 0).step(99)
+    assert optimizer.param_groups[0]["lr"] == 0.5**3
+    image = {"image": np.zeros((8, 8, 3), dtype=np.uint8)}
+    assert transforms.Augment(train.augment, "none", (8, 8), 3)(image, 0)["image"].shape == (8, 8, 3)
+    fuse = components.load(made.ensemble.method, task.methods, "ensemble method")
+    assert fuse(np.array([[[0.0]], [[1.0]], [[0.4]]]), [1, 1, 1]) == pytest.approx(0.4)
+    assert {"mine:poly_cross_entropy", "mine:halves", "mine:grey"} <= set(chosen.places(made, "train", "a"))
+
+
+def test_an_open_kind_asks_for_no_parameters() -> None:
+    assert list(problems("goldfold.losses.classification:focal", Kind("component", is_open=True), {})) == []
