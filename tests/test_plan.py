@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from goldfold.config import parse
-from goldfold.plan import Job, Labels, Member, Plan, Run, grid_of, job_at, job_of, plan_of, run_of
+from goldfold.plan import Job, Labels, Member, Plan, Run, grid_of, job_at, job_of, plan_of, run_of, stage_folder
 from goldfold.runtime.errors import ConfigError
 from goldfold.runtime.staleness import Standing
 from test_workflow import TINY, jobs_of, snakemake, write_config, write_images
@@ -54,6 +54,7 @@ def test_a_teacher_of_another_fold_or_of_no_earlier_round_is_refused(teacher: Ru
 def test_a_path_leads_back_to_its_run() -> None:
     for run in plan().runs:
         assert run_of(f"results/tiny/predict/{run.folder}/oof.npz") == run
+        assert stage_folder(f"results/tiny/predict/{run.folder}/oof.npz") == "results/tiny/predict"
     with pytest.raises(ValueError, match=r"x/model.bin is not in the folder of a run"):
         run_of("x/model.bin")
 

@@ -92,6 +92,15 @@ def run_of(path: str | Path) -> Run:
     return Run(found["model"], int(found["round"]), int(found["fold"]), int(found["seed"]))
 
 
+def stage_folder(path: str | Path) -> str:
+    """Folder of all runs of the stage that wrote a file.
+
+    >>> stage_folder("results/x/predict/unet/round0/fold1/seed0/test.npz")
+    'results/x/predict'
+    """
+    return Path(path).parent.as_posix().removesuffix(f"/{run_of(path).folder}")
+
+
 @dataclass(frozen=True)
 class Round:
     """A round of training.

@@ -28,7 +28,5 @@ rule ensemble:
     threads: 8
     resources:
         mem_mb=2000,
-    params:
-        predictions=f"{PLAN.results}/predict",
     script:
         "../scripts/ensemble.py"

@@ -5,10 +5,11 @@ from pathlib import Path
 from goldfold.runtime.job import job
 
 with job(snakemake) as made:
+    from goldfold.plan import stage_folder
     from goldfold.stages.ensemble import run
 
     run(
-        predictions=snakemake.params.predictions,
+        predictions=stage_folder(snakemake.input.oof[0]),
         train=snakemake.input.train,
         classes=snakemake.input.classes,
         folder=str(Path(snakemake.output.weights).parent),
