@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from goldfold.config import parse
-from goldfold.plan import Job, Labels, Member, Plan, Run, grid_of, job_at, job_of, plan_of, run_of, stage_folder
+from goldfold.grid import Labels, Member, Run, grid_of, run_of, stage_folder
+from goldfold.plan import Job, Plan, job_at, job_of, plan_of
 from goldfold.runtime.errors import ConfigError
 from goldfold.runtime.staleness import Standing
 from test_workflow import TINY, jobs_of, snakemake, write_config, write_images

@@ -5,7 +5,7 @@ from pathlib import Path
 from goldfold.runtime.job import job
 
 with job(snakemake) as made:
-    from goldfold.plan import stage_folder
+    from goldfold.grid import stage_folder
     from goldfold.stages.ensemble import run
 
     run(

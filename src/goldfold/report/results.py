@@ -12,8 +12,8 @@ from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.data.splits.checks import read_summary
+from goldfold.grid import Grid, grid_of
 from goldfold.metrics import Evidence, Metric, Score, score
-from goldfold.plan import Grid, grid_of
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
 

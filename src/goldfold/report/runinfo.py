@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from goldfold.plan import grid_of
+from goldfold.grid import grid_of
 from goldfold.report import dag
 from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.report.results import Results, Run

@@ -13,8 +13,8 @@ from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.ensembling.voters import voters
+from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
-from goldfold.plan import Grid, Member, grid
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
 from goldfold.tasks import Task

@@ -8,7 +8,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.ensembling.voters import voters
-from goldfold.plan import run_of
+from goldfold.grid import run_of
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 
