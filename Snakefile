@@ -43,12 +43,10 @@ onsuccess:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/metrics.json",
-        f"{RESULTS}/report/report.html",
-        SUBMISSION,
-        SUBMISSION_FILES + SUBMISSION_FOLDERS if SUBMISSION else [],
-        # All that was made on the way but the cache, so that one file that was deleted is made again.
-        runs(rules.train.output, CONFIG.rounds),
-        runs(rules.predict.output, CONFIG.rounds),
-        expand(rules.pseudo_label.output, round=CONFIG.rounds[1:], fold=FOLDS),
         rules.ensemble.output,
+        FILES["report"]["page"],
+        rules.submit.output if PLAN.has_test else [],
+        # All that was made on the way but the cache, so that one file that was deleted is made again.
+        each_run(rules.train.output),
+        each_run(rules.predict.output),
+        [PLAN.outputs(job) for job in PLAN.jobs("pseudo_label")],

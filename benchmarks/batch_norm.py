@@ -10,7 +10,6 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from goldfold.config import load, slices  # noqa: E402
 from goldfold.data.cache import CachedImages  # noqa: E402
 from goldfold.inference import views  # noqa: E402
 from goldfold.models.batch_norm import Adapter  # noqa: E402
+from goldfold.plan import plan_of  # noqa: E402
 from goldfold.runtime.files import read_json  # noqa: E402
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
@@ -45,19 +45,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", default=str(ROOT / "config.yaml"))
     config = load(parser.parse_args().config)
-    results, last = Path(config.results), config.rounds[-1]
+    results, plan = Path(config.results), plan_of(config)
     task = tasks.build(slices.task(config), read_json(str(results / "folds/classes.json")))
     found: dict[tuple[str, str], list[float]] = {}
-    for model, fold, seed in product(config.models, range(config.folds.n_folds), config.seeds):
-        how = slices.network(config, model.name)
+    for run in plan.grid.runs([plan.grid.last]):
+        how = slices.network(config, run.model)
         params = how["params"] | ({"backbone": how["backbone"]} if how["backbone"] else {})
         network = task.model(how["network"], tuple(how["size"]), config.data.channels, **params)
-        network.load_state_dict(
-            load_file(results / f"train/{model.name}/round{last}/fold{fold}/seed{seed}/model.safetensors")
-        )
-        table = pd.read_csv(results / f"folds/fold{fold}.csv", dtype=str)
+        network.load_state_dict(load_file(f"{plan.folder('train', run)}/model.safetensors"))
+        table = pd.read_csv(results / f"folds/fold{run.fold}.csv", dtype=str)
         table = table[table["split"] == "val"]
-        spec = slices.cache_spec(config, model.name)
+        spec = plan.specs[run.model]
         cached = CachedImages([str(folder) for folder in sorted((results / "cache" / spec).glob("train-*"))])
         images = cached.batch(list(table["id"])).astype(float)
         seen = {name: (change(images), table["label"]) for name, change in CHANGES.items()}

@@ -25,9 +25,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.runtime import contents, plan, provenance, records  # noqa: E402
+from goldfold.plan import STAGES  # noqa: E402
+from goldfold.runtime import contents, provenance, records, scheduled  # noqa: E402
 from goldfold.runtime.files import read_json, write_json  # noqa: E402
-from goldfold.why import STAGES  # noqa: E402
 
 SHAPES = {20: (2, 5, 2), 100: (4, 5, 5), 500: (10, 5, 10), 2000: (20, 5, 20)}
 """Number of training runs -> models, folds, seeds."""
@@ -68,7 +68,7 @@ def planned() -> list[dict[str, Any]]:
     """Jobs that would run."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
-        measured(command("-n"), **{plan.VARIABLE: str(path)})
+        measured(command("-n"), **{scheduled.VARIABLE: str(path)})
         return list(read_json(path))
 
 

@@ -68,6 +68,18 @@ def tiny_run(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same made up in a moment by `made_run`: ``left``, and a ``clone`` of it; only to be copied."""
+    import made_run
+
+    folder = tmp_path_factory.mktemp("a made up run")
+    with contextlib.chdir(folder):
+        made_run.finish(folder / "left")
+        made_run.clone(folder / "left", folder / "clone")
+    return folder
+
+
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder is empty, so that no test leaves .goldfold/ or results/ in the checkout."""

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+import made_run
 from goldfold import cli
+from goldfold.plan import Job
 from goldfold.runtime.files import read_json, sealed, write_json
-from test_reruns import EVERY_RUN, LATE, caches, planned, ran, runs
+from made_run import would_run
+from test_reruns import EVERY_RUN, LATE, caches, planned, runs
 from test_workflow import TINY, snakemake, write_config
 
 RESULTS = "results/tiny"
@@ -20,11 +23,16 @@ MODELS: Any = TINY["models"]
 
 
 @pytest.fixture
-def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A finished run of one's own."""
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run, folder, symlinks=True)
-    return folder
+def run(made_up_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made-up run of one's own."""
+    monkeypatch.chdir(tmp_path)  # and back again after the test
+    return Path(shutil.copytree(made_up_run / "left", tmp_path / "run"))
+
+
+@pytest.fixture
+def real_run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A real one."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "real run", symlinks=True))
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -41,75 +49,76 @@ def files(folder: Path) -> list[Path]:
     return [path for path in (folder / "results").rglob("*") if path.is_file()]
 
 
-def test_a_setting_that_comes_back_is_run_again(run: Path, code: Path) -> None:
+def test_a_setting_that_comes_back_is_run_again(run: Path) -> None:
     for title in ("Yours", "Mine", "Yours"):
         edit(run, report={"title": title})
-        assert ran(run, code) == {"report"}
-        assert f"<title>{title}" in (run / RESULTS / "report/report.html").read_text()
-    assert planned(run, code) == set()
+        assert made_run.run(run) == {"report"}
+        assert read_json(run / RESULTS / "report/run.json")["recipe"]["settings"]["title"] == title
+    assert would_run(run) == set()
 
 
-def test_what_was_only_looked_at_still_runs_after_another_edit_and_a_touch(run: Path, code: Path) -> None:
+def test_what_was_only_looked_at_still_runs_after_another_edit_and_a_touch(run: Path) -> None:
     edit(run, models=[{**MODELS[0], "train": {"lr": 0.01}}, MODELS[1]])
-    jobs = planned(run, code)
+    jobs = would_run(run)
     assert jobs >= runs("train", models="wide")
     for seconds in (0, 86400 * 2, -86400):
         date(files(run), seconds)
-        assert planned(run, code) == jobs
+        assert would_run(run) == jobs
     edit(run, models=[{**MODELS[0], "train": {"lr": 0.02}}, MODELS[1]])
-    assert planned(run, code) == jobs
+    assert would_run(run) == jobs
     date(files(run), 0)
     edit(run, models=[{**MODELS[0], "train": {"lr": 0.01}}, MODELS[1]])
-    assert planned(run, code) == jobs
+    assert would_run(run) == jobs
     edit(run)
-    assert planned(run, code) == set()
+    assert would_run(run) == set()
 
 
-def test_results_of_the_future_hide_no_edit(run: Path, code: Path) -> None:
+def test_results_of_the_future_hide_no_edit(run: Path) -> None:
     date(files(run), 86400 * 2)
-    assert planned(run, code) == set()
+    assert would_run(run) == set()
     edit(run, tta=["identity"])
-    assert planned(run, code) >= runs("predict") | LATE
+    assert would_run(run) >= runs("predict") | LATE
     edit(run)
     table = run / "raw/train.csv"
     table.write_text(table.read_text().replace("00,light", "00,dark", 1))
-    ran(run, code, f"{RESULTS}/folds/run.json")
-    assert planned(run, code) == EVERY_RUN
+    assert would_run(run) >= {"manifest", "folds"}
+    made_run.make_folds()
+    assert would_run(run) == EVERY_RUN
 
 
-def test_raw_data_that_come_back_after_the_folds_were_made_train_nothing(run: Path, code: Path) -> None:
+def test_raw_data_that_come_back_after_the_folds_were_made_train_nothing(run: Path) -> None:
     table = run / "raw/train.csv"
     before = table.read_text()
-    table.write_text(before.replace("00,light", "00,dark", 1))
-    assert ran(run, code, f"{RESULTS}/folds/run.json") == {"manifest", "folds"}
-    assert planned(run, code) == EVERY_RUN
-    table.write_text(before)
-    assert ran(run, code) == {"manifest", "folds"}
-    assert planned(run, code) == set()
+    for text, jobs in ((before.replace("00,light", "00,dark", 1), EVERY_RUN), (before, set[str]())):
+        table.write_text(text)
+        assert would_run(run) >= {"manifest", "folds"}
+        made_run.make_folds()
+        assert would_run(run) == jobs
 
 
-def test_a_record_that_cannot_be_read_is_no_proof(run: Path, code: Path) -> None:
+def test_a_record_that_cannot_be_read_is_no_proof(run: Path) -> None:
     (run / RESULTS / "train/slim/round1/fold0/seed0/run.json").write_text("")
-    assert planned(run, code) >= runs("train", models="slim", rounds=[1], folds=[0])
+    assert would_run(run) >= runs("train", models="slim", rounds=[1], folds=[0])
 
 
-def test_a_file_that_was_cut_is_made_again(run: Path, code: Path) -> None:
+def test_a_file_that_was_cut_is_made_again(run: Path) -> None:
     model = run / RESULTS / "train/slim/round1/fold0/seed0/model.safetensors"
     model.write_bytes(b"")
     date([model], -86400)
-    assert planned(run, code) >= runs("train predict", "slim", [1], [0]) | LATE
+    assert would_run(run) >= runs("train predict", "slim", [1], [0]) | LATE
     history = run / RESULTS / "train/wide/round1/fold0/seed0/history.csv"
     history.write_text(history.read_text() + "1")
-    assert planned(run, code) >= runs("train", "wide", [1], [0])
+    assert would_run(run) >= runs("train", "wide", [1], [0])
 
 
-def test_a_deleted_list_is_made_again(run: Path, code: Path) -> None:
+def test_a_deleted_list_is_made_again(run: Path) -> None:
     (run / RESULTS / "folds/fold0.csv").unlink()
-    assert ran(run, code) == {"folds"}
-    assert (run / RESULTS / "folds/fold0.csv").exists()
+    assert would_run(run, [Job("folds")]) == {"folds"}
+    made_run.make_folds()
+    assert would_run(run) == set()
 
 
-def test_a_file_that_was_put_back_from_another_run_makes_what_was_made_from_it_stale(run: Path, code: Path) -> None:
+def test_a_file_that_was_put_back_from_another_run_makes_what_was_made_from_it_stale(run: Path) -> None:
     """As `dvc checkout` of one folder of results does: the older model with its own record."""
     place = run / RESULTS / "train/slim/round1/fold0/seed0"
     model, record = place / "model.safetensors", read_json(place / "run.json")
@@ -120,16 +129,17 @@ def test_a_file_that_was_put_back_from_another_run_makes_what_was_made_from_it_s
     ]
     write_json(place / "run.json", sealed(record))
     date([model, place / "run.json"], -86400 * 300)
-    assert planned(run, code) - {"cache 12x12-squash/train-0"} >= runs("predict", "slim", [1], [0]) | LATE
+    assert would_run(run) - {"cache 12x12-squash/train-0"} >= runs("predict", "slim", [1], [0]) | LATE
 
 
-def test_the_order_of_models_means_nothing(run: Path, code: Path) -> None:
+def test_the_order_of_models_means_nothing(run: Path) -> None:
     edit(run, models=[MODELS[1], MODELS[0]])
-    assert planned(run, code) == {"report"}
+    assert would_run(run) == {"report"}
 
 
 def test_pseudo_label_sources_are_part_of_the_recipe(run: Path) -> None:
-    (recipe,) = (run / ".goldfold/recipes" / RESULTS / "pseudo/round1").glob("fold0.run/*.json")
+    made_run.enter(run)
+    recipe = made_run.session().recipe_file(Job("pseudo_label", round=1, fold=0))
     assert read_json(recipe)["data"]["sources"] == ["test"]
 
 
@@ -139,7 +149,7 @@ def test_predictions_that_are_asked_for_anew_wait_for_their_images(run: Path, co
     assert jobs >= runs("predict") | caches(runs("predict"))
 
 
-def test_a_test_set_that_comes_later_waits_for_its_images(run: Path, code: Path) -> None:
+def test_a_test_set_that_comes_later_waits_for_its_images(run: Path) -> None:
     for path in (run / RESULTS / "predict").rglob("run.json"):  # as if there had been none when they were made
         record = read_json(path)
         test = str(path.with_name("test.npz").relative_to(run))
@@ -147,10 +157,11 @@ def test_a_test_set_that_comes_later_waits_for_its_images(run: Path, code: Path)
         write_json(path, sealed(record))
         path.with_name("test.npz").unlink()
     shutil.rmtree(run / RESULTS / "cache")
-    assert planned(run, code) >= runs("predict", rounds=[0]) | caches(runs("predict", rounds=[0]))
+    assert would_run(run) >= runs("predict", rounds=[0]) | caches(runs("predict", rounds=[0]))
 
 
-def test_a_run_of_one_model_leaves_the_state_of_another(run: Path, code: Path) -> None:
+def test_a_run_of_one_model_leaves_the_state_of_another(real_run: Path, code: Path) -> None:
+    run = real_run
     other = run / RESULTS / "train/wide/round0/fold0/seed0"
     for path in other.iterdir():
         path.unlink()
@@ -161,7 +172,10 @@ def test_a_run_of_one_model_leaves_the_state_of_another(run: Path, code: Path) -
     assert (other / "state.pt").exists()
 
 
-def test_why_on_a_real_plan(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_on_a_real_plan(
+    real_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = real_run
     monkeypatch.chdir(run)
     words = [f"{RESULTS}/metrics.json", "--configfile", "tiny.yaml"]
     assert cli.main(["why", *words]) == 0

@@ -13,6 +13,7 @@ from goldfold.config.data import Data
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
 from goldfold.data.transforms import FLIPS
+from goldfold.plan import plan_of
 from goldfold.runtime.errors import ConfigError
 from goldfold.tasks import find
 
@@ -683,7 +684,7 @@ def test_slices_name_only_what_their_stage_depends_on() -> None:
     assert slices.learning(config, "a")["train"]["lr"] == 0.5
     assert "train" not in slices.network(config, "a")
     assert slices.network(config, "a")["size"] == [8, 8]
-    assert slices.cache_spec(config, "a") == "8x8-squash"
+    assert plan_of(config).specs["a"] == "8x8-squash"
     assert "loader_workers" not in slices.runtime(config)
     assert json.loads(json.dumps(slices.learning(config, "a"))) == slices.learning(config, "a"), "plain builtins only"
 

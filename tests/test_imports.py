@@ -30,7 +30,7 @@ MODULES = sorted(
     str(path.relative_to(REPO / "src").with_suffix("")).replace("/", ".").removesuffix(".__init__")
     for path in (REPO / "src/goldfold").rglob("*.py")
 )
-LIGHT = ["goldfold", "goldfold.cli"] + [
+LIGHT = ["goldfold", "goldfold.cli", "goldfold.plan", "goldfold.session"] + [
     name for name in MODULES if name.startswith(("goldfold.config", "goldfold.runtime"))
 ]
 

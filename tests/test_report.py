@@ -111,6 +111,12 @@ def holds(text: str, *parts: str) -> None:
         assert part in text, part
 
 
+def test_a_title_of_one_s_own_stands_over_the_page(build: Build) -> None:
+    html = page_of({**build(), "title": "Mine & yours"})
+    assert "<title>Mine &amp; yours" in html
+    assert "<h1>Mine &amp; yours</h1>" in html
+
+
 def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
     arguments = build(models=("first", "second"), seeds=(0, 1), rounds=1)
     html = page_of(arguments)

@@ -1,32 +1,36 @@
-"""The re-run matrix: an edit on the left, exactly the jobs on the right, where the run was made and in a fresh clone."""
+"""The rerun matrix: an edit on the left, exactly the jobs on the right, where the run was made and in a fresh clone.
+
+Nearly all of it without Snakemake, on the records of a made-up run; the last lines show that Snakemake agrees.
+"""
 
 import os
-import random
 import re
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import pytest
 import yaml
 
+import made_run
 from goldfold.data.cache import shard_of
+from goldfold.plan import Job, job_at
+from goldfold.runtime import definitions, provenance, scheduled, source
 from goldfold.runtime.files import read_json, sealed, write_json
-from goldfold.runtime.provenance import FRAME
-from test_workflow import TINY, snakemake, write_config
+from made_run import would_run
+from test_workflow import TINY, command, snakemake, write_config
 
 Jobs = set[str]
 MODELS: Any = TINY["models"]
 WIDE, SLIM = MODELS
 ROUND_0 = {"pseudo_labels": {"rounds": 0}}
 LATE = {"ensemble", "submit", "report"}
-UNVERSIONED = (".snakemake", ".goldfold", "cache", "logs", "benchmarks", ".status", ".lock")
-"""What ``git clone`` and ``dvc pull`` do not bring."""
 SPECS = {"big": "14x14-squash"}
 """Cache of models that are not of TINY's size."""
 
@@ -63,6 +67,11 @@ def caches(jobs: Jobs) -> Jobs:
         for split in (["train"] if job.startswith("train") and "/round0/" in job else ["train", "test"])
         for piece in (0, 1)
     }
+
+
+def own_size(jobs: Jobs) -> Jobs:
+    """Those of another size than the run's, which are not there yet."""
+    return {job for job in caches(jobs) if "12x12" not in job}
 
 
 BLOCK = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .+\n)+)", re.MULTILINE)
@@ -104,7 +113,6 @@ class States:
 
     left: Path
     clone: Path
-    code: Path
 
     def apply(self, edit: Callable[[Path], Any]) -> None:
         for folder in (self.left, self.clone):
@@ -115,42 +123,26 @@ class States:
 
     def make_folds(self) -> None:
         """Before that, no one can tell what an edit of raw data means."""
-        made = self._both(lambda folder: ran(folder, self.code, "results/tiny/folds/run.json"))
-        assert made == [{"manifest", "folds"}] * 2
+        for folder in (self.left, self.clone):
+            assert would_run(folder) >= {"manifest", "folds"} | runs(rounds=[0]) | LATE
+            made_run.make_folds()
 
-    def rerun(self, jobs: Jobs, *words: str, also: Jobs | None = None, code: Path | None = None) -> None:
+    def rerun(self, jobs: Jobs, also: Jobs | None = None, **settings: Any) -> None:
         """Assert that exactly ``jobs`` would run; in the clone, which has no cache, all that they read is cached too.
 
         Args:
-            also: pieces of cache that are made anew where the run was made.
+            also: pieces of cache that are made again where the run was made.
         """
-        left, clone = self._both(lambda folder: planned(folder, code or self.code, *words))
-        own_size = {job for job in caches(jobs) if "12x12" not in job}
-        assert left == jobs | own_size | (also or set())
-        assert clone == jobs | caches(jobs), "in a fresh clone"
-
-    def _both(self, do: Callable[[Path], Any]) -> list[Any]:
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(do, (self.left, self.clone)))
-
-
-def states_of(run: Path, code: Path, folder: Path) -> States:
-    """Copies of a run; in the clone, times of files are as they happen to be."""
-    states = States(folder / "left", folder / "clone", code)
-    shutil.copytree(run, states.left)
-    shutil.copytree(run, states.clone, ignore=shutil.ignore_patterns(*UNVERSIONED))
-    generator = random.Random(0)
-    files = sorted(path for path in states.clone.rglob("*") if path.is_file())
-    assert len(files) > 40
-    for path in files:
-        time = generator.uniform(1.4e9, 1.7e9)
-        os.utime(path, (time, time))
-    return states
+        assert would_run(self.left, **settings) == jobs | own_size(jobs) | (also or set())
+        assert would_run(self.clone, **settings) == jobs | caches(jobs), "in a fresh clone"
 
 
 @pytest.fixture
-def states(tiny_run: Path, code: Path, tmp_path: Path) -> States:
-    return states_of(tiny_run, code, tmp_path)
+def states(made_up_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> States:
+    monkeypatch.chdir(tmp_path)  # and back again after the test
+    for name in ("left", "clone"):
+        shutil.copytree(made_up_run / name, tmp_path / name)
+    return States(tmp_path / "left", tmp_path / "clone")
 
 
 def edited(model: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
@@ -181,13 +173,10 @@ def test_nothing_and_the_layout_of_the_config_rerun_nothing(states: States) -> N
     states.rerun(set())
 
 
-def test_touched_files_rerun_nothing(states: States, tmp_path: Path) -> None:
-    code = copy_of(states.code, tmp_path)
-    for path in [*code.rglob("*.py"), *code.rglob("*.smk"), code / "Snakefile"]:
-        path.touch()
+def test_touched_files_rerun_nothing(states: States) -> None:
     for pattern in ("raw/**/*", "results/**/*"):
         states.apply(lambda folder, pattern=pattern: [path.touch() for path in folder.glob(pattern) if path.is_file()])
-        states.rerun(set(), code=code)
+        states.rerun(set())
 
 
 # --- the config
@@ -260,7 +249,7 @@ def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Job
 
 def test_pseudo_labels_do_not_wait_for_a_model_of_weight_0(states: States) -> None:
     states.config(models=edited(WIDE, train={"lr": 0.02}), ensemble={"weights": {"wide": 0}})
-    states.rerun(labels(0), "results/tiny/pseudo/round1/fold0.csv")
+    states.rerun(labels(0), targets=[Job("pseudo_label", round=1, fold=0)])
 
 
 # --- files that were deleted
@@ -307,23 +296,34 @@ def test_a_deleted_file_is_made_again_with_what_is_below_it(path: str, jobs: Job
 # --- code
 
 
-def copy_of(code: Path, folder: Path) -> Path:
-    return Path(shutil.copytree(code, folder / "code"))
-
-
 def append(file: Path, text: str) -> None:
     file.write_text(file.read_text() + text)
 
 
-def test_a_comment_in_any_module_and_an_edit_of_the_frame_rerun_nothing(states: States, tmp_path: Path) -> None:
-    code = copy_of(states.code, tmp_path)
-    files = list(code.rglob("*.py"))
-    assert len(files) > 90
-    for file in files:
-        append(file, "\n# a comment\n")
-    for name in FRAME:
-        append(code / "src" / f"{name.replace('.', '/')}.py", "\nADDED = 1\n")
-    states.rerun(set(), code=code)
+@pytest.fixture
+def edit_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Make goldfold see a file of its own with one more statement; the file stays as it is."""
+    outline, digest = source._outline, source.code_digest
+
+    def edit(file: Path) -> None:
+        assert file.is_file()
+        if file.suffix == ".py":
+            text, package = f"{file.read_text()}\nassert True\n", source._dotted(file).rpartition(".")[0]
+            edited = definitions.outline(text, package)
+            monkeypatch.setattr(source, "_outline", lambda path: edited if path == file else outline(path))
+        for module in (source, provenance):
+            monkeypatch.setattr(module, "code_digest", lambda path: "edited" if path == file else digest(path))
+        forget()
+
+    yield edit
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    """Forget all digests of code."""
+    for known in (source._targets, provenance._code, provenance.source_digest, provenance.code_table):
+        known.cache_clear()
 
 
 EVERY_RUN = runs() | labels() | LATE
@@ -346,12 +346,11 @@ EVERY_PREDICTION = runs("predict") | runs("train", rounds=[1]) | labels() | LATE
     ],
 )
 def test_an_edit_of_code_reruns_exactly(
-    file: str, changes: dict[str, Any], jobs: Jobs, states: States, tmp_path: Path
+    file: str, changes: dict[str, Any], jobs: Jobs, states: States, edit_code: Callable[[Path], None]
 ) -> None:
-    code = copy_of(states.code, tmp_path)
-    append(code / file, "\nADDED = 1\n" if file.endswith(".py") else "\nb { color: red }\n")
     states.config(**changes)
-    states.rerun(jobs, code=code)
+    edit_code(provenance.ROOT / file)
+    states.rerun(jobs)
 
 
 # --- raw data
@@ -413,31 +412,111 @@ def test_an_edit_of_raw_data_reruns_exactly(
 
 
 def test_another_version_of_a_library_is_named_and_reruns_nothing(
-    states: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    states: States, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metadata = tmp_path / "later/timm-99.0.dist-info/METADATA"
-    metadata.parent.mkdir(parents=True)
-    metadata.write_text("Metadata-Version: 2.1\nName: timm\nVersion: 99.0\n")
-    monkeypatch.setenv("PYTHONPATH", str(metadata.parents[1]))
-    records = len(list(states.clone.rglob("*run.json")))
-    assert records == 23
-    said = f"timm {version('timm')} -> 99.0: {records} results of the old version are kept; "
-    result = snakemake(states.clone, "-n", code=states.code)
-    assert f"{said}--config strict_versions=true makes them again" in result.stdout + result.stderr
+    installed = provenance.versions(provenance.SHAPING)
+    monkeypatch.setattr(provenance, "versions", lambda names: {**installed, "timm": "99.0"})
     states.rerun(set())
+    said = "results of the old version are kept; --config strict_versions=true makes them again"
+    assert caplog.messages == [f"timm {version('timm')} -> 99.0: {n} {said}" for n in (27, 23)], "4 pieces of cache"
 
 
-def test_results_of_other_versions_are_made_anew_where_the_config_asks_for_it(states: States) -> None:
+def test_results_of_other_versions_are_made_again_where_the_config_asks_for_it(
+    states: States, caplog: pytest.LogCaptureFixture
+) -> None:
     for path, library in (("train/wide/round1/fold0", "torch"), ("predict/slim/round1/fold1", "timm")):
         file = states.left / "results/tiny" / path / "seed0/run.json"
         before, record = file.stat(), read_json(file)
         record["versions"][library] = "0.1"
         write_json(file, sealed(record))
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert planned(states.left, states.code) == set()
+    assert would_run(states.left) == set()
+    caplog.clear()
     jobs = runs(models="wide", rounds=[1], folds=[0]) | runs("predict", "slim", [1], [1]) | LATE
-    assert planned(states.left, states.code, "--config", "strict_versions=true") == jobs
-    result = snakemake(states.left, "-n", "--config", "strict_versions=true", code=states.code)
-    for library in ("torch", "timm"):
-        said = f"{library} 0.1 -> {version(library)}: 1 result of the old version is made again"
-        assert said in result.stdout + result.stderr
+    assert would_run(states.left, strict_versions=True) == jobs
+    assert caplog.messages == [
+        f"{library} 0.1 -> {version(library)}: 1 result of the old version is made again"
+        for library in ("torch", "timm")
+    ]
+
+
+# --- the same through Snakemake
+
+
+def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, code: Path) -> None:
+    """All jobs of a run that has only its folds, with every file that they read and write."""
+    made_run.finish(tmp_path)
+    plan = made_run.session().plan
+    for job in (job for stage in plan.stages()[2:] for job in plan.jobs(stage)):
+        Path(plan.record(job)).unlink()
+    found, jobs = scheduled_jobs(tmp_path, code), made_run.session().standing().stale()
+    assert {entry["name"] for entry in found} == {job.name for job in jobs}
+    for job in jobs:
+        entry = next(entry for entry in found if entry["name"] == job.name)
+        assert entry["outputs"] == sorted(plan.outputs(job))
+        assert set(entry["inputs"]) - {entry["recipe"]} == set(made_run.inputs_of(plan, job)), job.name
+        assert entry["record"] == plan.record(job)
+
+
+def scheduled_jobs(folder: Path, code: Path) -> list[dict[str, Any]]:
+    """What Snakemake would run, as `goldfold why` reads it."""
+    out = folder / "scheduled.json"
+    started = command(folder, "-n", code=code)
+    started["env"] |= {scheduled.VARIABLE: str(out)}
+    done = subprocess.run(**started, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [
+        {**entry, "name": job_at(entry["rule"], SimpleNamespace(**entry["wildcards"])).name} for entry in read_json(out)
+    ]
+
+
+def delete_model(folder: Path) -> None:
+    (folder / "results/tiny/train/wide/round0/fold1/seed0/model.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("edit", "jobs"),
+    [
+        pytest.param(lambda folder: None, set(), id="nothing"),
+        pytest.param(
+            lambda folder: write_config(folder, models=edited(WIDE, train={"lr": 0.01})),
+            runs(models="wide", rounds=[0]) | BELOW_ROUND_0,
+            id="lr",
+        ),
+        pytest.param(
+            lambda folder: write_config(
+                folder, models=[*MODELS, {**WIDE, "name": "big", "image_size_px": 14}], **ROUND_0
+            ),
+            runs(models="big", rounds=[0]) | LATE,
+            id="member of another size without rounds",
+        ),
+        pytest.param(
+            delete_model,
+            runs(models="wide", rounds=[0], folds=[1]) | labels(1) | runs(rounds=[1], folds=[1]) | LATE,
+            id="model",
+        ),
+    ],
+)
+def test_snakemake_reruns_what_the_plan_says(
+    edit: Callable[[Path], None], jobs: Jobs, states: States, code: Path
+) -> None:
+    states.apply(edit)
+    states.rerun(jobs)
+    for folder, wanted in ((states.left, own_size(jobs)), (states.clone, caches(jobs))):
+        assert planned(folder, code) == jobs | wanted
+
+
+def test_snakemake_sees_an_edit_of_code_and_another_version(states: States, code: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(code, tmp_path / "code"))
+    for file in own.rglob("*.py"):
+        append(file, "\n# a comment\n")
+    append(own / "src/goldfold/ensembling/average.py", "\nADDED = 1\n")
+    metadata = tmp_path / "later/timm-99.0.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: timm\nVersion: 99.0\n")
+    states.config(**ROUND_0)
+    started = command(states.left, "-n", code=own)
+    started["env"]["PYTHONPATH"] = f"{metadata.parents[1]}{os.pathsep}{started['env']['PYTHONPATH']}"
+    result = subprocess.run(**started, capture_output=True)
+    assert set(jobs_in(result.stdout)) - {"all"} == LATE, result.stdout + result.stderr
+    assert f"timm {version('timm')} -> 99.0" in result.stdout + result.stderr

@@ -1,12 +1,15 @@
 """Edits that are really run: what they touch is written, nothing else is, and then there is nothing to do."""
 
 import base64
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from test_reruns import LATE, ROUND_0, SLIM, WIDE, caches, edited, planned, ran, runs, states_of
+import made_run
+from made_run import would_run
+from test_reruns import LATE, ROUND_0, SLIM, WIDE, States, caches, edited, planned, ran, runs
 from test_workflow import jobs_of, snakemake, write_config, write_images
 
 DATA_OF_THREE_FOLDS = {
@@ -19,6 +22,18 @@ def write_folds(folder: Path, moved: dict[str, int]) -> None:
     table = pd.read_csv(folder / "raw/train.csv", dtype=str)
     parts = [moved.get(id, int(id) // 2 % 3) for id in table["id"]]
     table.assign(part=parts).to_csv(folder / "raw/train.csv", index=False)
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back from the folders of runs after each test."""
+    monkeypatch.chdir(tmp_path)
+
+
+def copies_of(run: Path, folder: Path) -> States:
+    """A run that Snakemake has made, in a folder of its own and as a clone."""
+    left = Path(shutil.copytree(run, folder / "left", symlinks=True))
+    return States(left, made_run.clone(left, folder / "clone"))
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +66,12 @@ def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, by
 def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(
     run_of_three_folds: Path, code: Path, tmp_path: Path
 ) -> None:
-    states = states_of(run_of_three_folds, code, tmp_path)
+    states = copies_of(run_of_three_folds, tmp_path)
     states.apply(lambda folder: write_folds(folder, {"06": 1}))
     jobs = runs(models="slim", rounds=[0], folds=[0, 1]) | {"ensemble", "report"}
     made = {"manifest", "folds"}
     assert ran(states.left, code, "results/tiny/folds/run.json") == made
-    assert planned(states.left, code) == jobs
+    assert would_run(states.left) == planned(states.left, code) == jobs
     before = models_of(states.clone)
     assert ran(states.clone, code) == jobs | made | {"cache 12x12-squash/train-0"}
     after = models_of(states.clone)
@@ -68,8 +83,8 @@ def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(
 def test_edits_that_are_really_run_write_what_they_touch_and_nothing_else(
     tiny_run: Path, code: Path, tmp_path: Path
 ) -> None:
-    folder = states_of(tiny_run, code, tmp_path).clone
-    assert planned(folder, code) == set(), "what looks newer is dated anew"
+    folder = copies_of(tiny_run, tmp_path).clone
+    assert would_run(folder) == planned(folder, code) == set(), "what looks newer is dated again"
     before, settings = models_of(folder), {"models": edited(WIDE, train={"lr": 0.01}), **ROUND_0}
     jobs = runs(models="wide", rounds=[0]) | LATE
     write_config(folder, **settings)
@@ -88,7 +103,7 @@ def test_edits_that_are_really_run_write_what_they_touch_and_nothing_else(
 def test_lists_that_are_gone_or_cut_short_are_made_again_and_train_nothing(
     tiny_run: Path, code: Path, tmp_path: Path
 ) -> None:
-    folder = states_of(tiny_run, code, tmp_path).left
+    folder = copies_of(tiny_run, tmp_path).left
     before = models_of(folder)
     fold = folder / "results/tiny/folds/fold0.csv"
     lines = fold.read_text().splitlines(keepends=True)
@@ -102,7 +117,7 @@ def test_lists_that_are_gone_or_cut_short_are_made_again_and_train_nothing(
 def test_results_that_are_back_in_place_after_a_kill_are_not_made_again(
     tiny_run: Path, code: Path, tmp_path: Path
 ) -> None:
-    folder = states_of(tiny_run, code, tmp_path).left
+    folder = copies_of(tiny_run, tmp_path).left
     for name in ("model.safetensors", "history.csv", "run.json"):  # as Snakemake marks outputs of a job that it starts
         mark = base64.urlsafe_b64encode(f"results/tiny/train/wide/round0/fold0/seed0/{name}".encode()).decode()
         (folder / ".snakemake/incomplete" / mark).write_text("{}")
@@ -114,7 +129,7 @@ def test_results_that_are_back_in_place_after_a_kill_are_not_made_again(
 def test_a_refused_run_leaves_the_earlier_results_and_the_next_sees_all_changes(
     tiny_run: Path, code: Path, tmp_path: Path
 ) -> None:
-    folder = states_of(tiny_run, code, tmp_path).left
+    folder = copies_of(tiny_run, tmp_path).left
     results, table = folder / "results/tiny", folder / "raw/train.csv"
     before = {path: path.read_bytes() for path in results.rglob("*") if path.suffix in (".json", ".csv", ".npz")}
     corrected = table.read_text().replace("00,light", "00,dark")

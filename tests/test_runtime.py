@@ -17,7 +17,8 @@ import pytest
 
 from goldfold import cli
 from goldfold.catalog import TASKS
-from goldfold.config import Config, chosen, parse
+from goldfold.config import Config, chosen, dependencies, parse
+from goldfold.plan import Job
 from goldfold.runtime import contents, definitions, provenance, records, source, status
 from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import GoldfoldError, nearest, unknown
@@ -277,6 +278,13 @@ def test_comments_and_layout_do_not_count(sources: Any) -> None:
     assert {stage: sources(stage) for stage in STAGES} == before
 
 
+def test_touched_files_change_no_digest(sources: Any) -> None:
+    before = {stage: sources(stage) for stage in STAGES}
+    for file in Path().rglob("*.py"):
+        file.touch()
+    assert {stage: sources(stage) for stage in STAGES} == before
+
+
 # module -> stages whose digest an edit must change; all others must keep theirs
 EDITS = {
     "engine/loop.py": {"train"},
@@ -452,13 +460,28 @@ def test_what_is_imported_for_types_alone_does_not_count(sources: Any) -> None:
     assert sources("folds") == before
 
 
-def test_each_rule_asks_for_the_digest_of_its_own_stage(repo: Path) -> None:
+def test_each_rule_asks_for_the_recipe_of_its_own_stage(repo: Path) -> None:
     asked = {}
     for path in sorted((repo / "workflow/rules").glob("*.smk")):
         text = path.read_text()
-        words, script = re.findall(r"\bcode=(\w+\(.*\)),\n", text), re.findall(r'"\.\./scripts/(\w+)\.py"', text)
+        words, script = (
+            re.findall(r'\brecipe=recipe\("(\w+)"\),\n', text),
+            re.findall(r'"\.\./scripts/(\w+)\.py"', text),
+        )
         asked |= dict(zip(script, words, strict=True))
-    assert asked == {stage: f'{"run_" * (stage in ("train", "predict"))}code("{stage}")' for stage in STAGES}
+    assert asked == {stage: stage for stage in STAGES}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_recipe_of_a_stage_holds_the_digest_of_its_own_code(stage: str) -> None:
+    found = dependencies.recipe(config_of("classification", "small_resnet"), Job(stage, *["a"] * (stage in MEMBERS)))
+    of = asked_with(stage, "classification", "small_resnet")
+    assert found["code"]["of"] == [stage, *of]
+    assert found["code"]["digest"] == source_digest(stage, *of)
+    assert ("cache" in found["code"]) == (stage in MEMBERS), "cached images are part of what a network learns from"
+
+
+MEMBERS = ("train", "predict")
 
 
 def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goldfold import cli, why, why_text
-from goldfold.runtime import contents, dates, provenance, recipes
+from goldfold.runtime import contents, dates, provenance, recipes, staleness
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import write_json
 from goldfold.verify import verify
@@ -288,5 +288,5 @@ def test_a_table_with_a_very_long_field_can_be_looked_at(in_tmp: Path) -> None:
     Path("raw/a.png").write_bytes(b"new")
     runs = "1 2 " * 50_000
     Path("train.csv").write_text(f"id,path,sha256,mask\na,raw/a.png,0000,{runs}\n")
-    (cause,) = why._changed_images({"outputs": {"train.csv": ""}}, "raw")
+    (cause,) = staleness._changed_images({"outputs": {"train.csv": ""}}, "raw")
     assert (cause.kind, cause.name, cause.old) == ("data", "raw/a.png", "0000")

@@ -1,53 +1,20 @@
 """Why each job would run: the setting, code, data or file that changed, old -> new, and what it will cost."""
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from goldfold.runtime import contents, plan, provenance, recipes, records
+from goldfold.plan import STAGES, UPSTREAM
+from goldfold.runtime import provenance, recipes, records, scheduled
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.runtime.files import read_json
-
-UPSTREAM = ("manifest", "folds")
-STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One thing that changed: its kind, name, old and new value.
-
-    Kinds: setting, code, data (by digest), named (data that the config names), input, output (by digest), missing,
-    unreadable (a record), version, forced, new.
-    """
-
-    kind: str
-    name: str
-    old: Any = None
-    new: Any = None
-
-    def __str__(self) -> str:
-        if self.kind in ("new", "forced"):
-            return self.name
-        if self.kind == "missing":
-            return f"{self.name} is missing"
-        if self.kind == "unreadable":
-            return f"{self.name} cannot be read as a record"
-        if self.kind == "output":
-            return f"{self.name} is not what its job wrote ({_short(self.old)[:8]} -> {_short(self.new)[:8]})"
-        if self.kind == "named" and None in (self.old, self.new):
-            return f"the config {'now' if self.old is None else 'no longer'} names {self.name}"
-        if self.kind in ("code", "data", "named", "input"):
-            change = "is new" if self.old is None else "is gone" if self.new is None else "changed"
-            digests = f" ({self.old[:8]} -> {self.new[:8]})" if self.old and self.new else ""
-            return f"{'code of ' if self.kind == 'code' else ''}{self.name} {change}{digests}"
-        return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
+from goldfold.runtime.staleness import Cause, causes
 
 
 @dataclass
@@ -91,7 +58,7 @@ def make_folds(words: Sequence[str]) -> None:
 def _planned(words: Sequence[str]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
-        _snakemake("--dry-run", *words, environment={plan.VARIABLE: str(path)})
+        _snakemake("--dry-run", *words, environment={scheduled.VARIABLE: str(path)})
         return list(read_json(path))
 
 
@@ -112,7 +79,7 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
     job.causes = (
         [Cause("forced", "asked for by name, or its last run did not end")]
         if entry["forced"]
-        else list(_causes(entry, record, made_by))
+        else list(causes(entry["record"], recipes.read(entry["recipe"]), entry["inputs"], entry["outputs"], made_by))
     )
     model = entry["wildcards"].get("model", "")
     own = record["seconds"] if record else None
@@ -137,73 +104,6 @@ def _mark_what_hangs_on_the_folds(planned: Sequence[dict[str, Any]], found: Sequ
             return
 
 
-def _causes(entry: dict[str, Any], record: records.Record | None, made_by: dict[str, str]) -> Iterator[Cause]:
-    missing = [path for path in entry["outputs"] if not os.path.lexists(path)]
-    if record is None:
-        if os.path.lexists(entry["record"]):
-            yield Cause("unreadable", entry["record"])
-        elif len(missing) < len(entry["outputs"]) or entry["record"] in _recorded(entry["record"]):
-            yield Cause("missing", entry["record"])
-        else:
-            yield Cause("new", "never made before")
-        return
-    yield from (Cause("missing", path) for path in missing)
-    for path, (old, new) in contents.damage(record).items():
-        if path not in missing:
-            yield Cause("output", path, old, new) if new else Cause("missing", path)
-    yield from _recipe_causes(record, recipes.read(entry["recipe"]))
-    if all(record["inputs"].get(path) is None or path in made_by for path in entry["inputs"]):
-        return
-    for path, old in record["inputs"].items():
-        if (
-            path not in made_by
-            and not records.is_cache(path)
-            and os.path.exists(path)
-            and (new := contents.digest(path)) != old
-        ):
-            yield Cause("input", path, old, new)
-
-
-def _recorded(record: str) -> list[str]:
-    """Records of the last finished run in the same folder of results."""
-    try:
-        return list(read_json(Path(*Path(record).parts[:2]) / "provenance.json")["records"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return []
-
-
-def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[Cause]:
-    for name, (old, new) in recipes.differences(record["recipe"]["settings"], recipe["settings"]).items():
-        yield Cause("setting", name, old, new)
-    for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
-        changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
-        yield from changed or [Cause("named", name, old, new)]
-    if record["recipe"]["code"] != recipe["code"]:
-        table = provenance.code_of(recipe)
-        changes = recipes.differences({"code": record["code"]}, {"code": table})
-        files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]
-        yield from files or [Cause("code", "data/building.py, by which images are cached,", "-", "-")]
-    for name, old, new in records.version_changes(record, provenance.versions(provenance.SHAPING)):
-        yield Cause("version", name, old, new)
-
-
-def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
-    """Images below ``folder`` that differ from what the manifest's tables have."""
-    import csv
-
-    csv.field_size_limit(sys.maxsize)  # run lengths of a large image are longer than the 128 KiB that a field may have
-    known: dict[str, str] = {}
-    for table in (path for path in record["outputs"] if path.endswith(".csv")):
-        with open(table, encoding="utf-8", newline="") as stream:
-            known |= {row["path"]: row["sha256"] for row in csv.DictReader(stream) if row.get("sha256")}
-    inside = {path: old for path, old in known.items() if Path(path).is_relative_to(folder)}
-    there = contents.memory().digests(path for path in inside if os.path.exists(path))
-    for path, old in inside.items():
-        new = there.get(path)
-        if new != old:
-            yield Cause("data", path, old, new)
-
-
 def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
     """Mean seconds by stage and model, and by stage, of all that is recorded below ``folders``."""
     times: dict[tuple[str, ...], list[float]] = {}
@@ -212,10 +112,3 @@ def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
             for key in ((record["rule"],), (record["rule"], record["wildcards"].get("model", ""))):
                 times.setdefault(key, []).append(record["seconds"])
     return {key: mean(values) for key, values in times.items()}
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,33 +1,21 @@
 rule cache:
     input:
-        recipe=recipe(
-            f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json",
-            code=code("cache"),
-            channels=CONFIG.data.channels,
-        ),
-        data=ancient(CONFIG.data.generated),
+        recipe=recipe("cache"),
+        data=ancient(PLAN.generated),
         shard=folds_file("shards/{shard}.csv"),
     output:
-        files=expand(
-            f"{RESULTS}/cache/{{spec}}/{{shard}}/{{file}}",
-            file=slices.cache_files(CONFIG),
-            allow_missing=True,
-        ),
-        record=f"{RESULTS}/cache/{{spec}}/{{shard}}/run.json",
+        files=FILES["cache"]["files"],
+        record=FILES["cache"]["record"],
     log:
-        f"{RESULTS}/logs/cache/{{spec}}/{{shard}}.log",
+        FILES["cache"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/cache/{{spec}}/{{shard}}.tsv"
+        FILES["cache"].benchmark
     conda:
         "../../envs/goldfold.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        how=lambda wildcards: {
-            "others": other_sizes(wildcards),
-            "whole": whole_cache(),
-            "max_gb": CONFIG.cache.max_gb,
-        },
+        how=lambda wildcards: SESSION.cache_settings(job_at("cache", wildcards)),
     script:
         "../scripts/cache.py"

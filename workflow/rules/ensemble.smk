@@ -1,40 +1,28 @@
 rule ensemble:
     input:
-        recipe=recipe(
-            f"{RESULTS}/ensemble/run.json",
-            code=code("ensemble"),
-            task=slices.late_task(CONFIG),
-            metric=CONFIG.metric,
-            models=sorted(MODELS),
-            seeds=CONFIG.seeds,
-            n_folds=len(FOLDS),
-            rounds=len(CONFIG.rounds),
-            has_test=bool(SUBMISSION),
-            weights=slices.weights(CONFIG),
-            settings=slices.fusing(CONFIG),
+        recipe=recipe("ensemble"),
+        oof=PLAN.predictions("oof", PLAN.runs),
+        test=(
+            PLAN.predictions("test", PLAN.grid.runs([PLAN.grid.last]))
+            if PLAN.has_test
+            else []
         ),
-        oof=runs(f"{RESULTS}/predict/{RUN}/oof.npz", CONFIG.rounds),
-        test=runs(f"{RESULTS}/predict/{RUN}/test.npz", LAST_ROUND) if SUBMISSION else [],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
-        answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
-        images=folds_file("test.csv") if "answers" in CONFIG.tables else [],
+        answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
+        images=folds_file("test.csv") if "answers" in PLAN.tables else [],
     output:
-        ensemble=expand(
-            f"{RESULTS}/ensemble/{{part}}.{{suffix}}",
-            part=["oof", "test"][: 1 + len(SUBMISSION)],
-            suffix=["npz", "csv"],
-        ),
-        weights=f"{RESULTS}/ensemble/weights.json",
-        rounds=f"{RESULTS}/ensemble/rounds.csv",
-        leaderboard=f"{RESULTS}/leaderboard.csv",
-        metrics=f"{RESULTS}/metrics.json",
-        headline=f"{RESULTS}/headline.json",
-        record=f"{RESULTS}/ensemble/run.json",
+        ensemble=FILES["ensemble"]["ensemble"],
+        weights=FILES["ensemble"]["weights"],
+        rounds=FILES["ensemble"]["rounds"],
+        leaderboard=FILES["ensemble"]["leaderboard"],
+        metrics=FILES["ensemble"]["metrics"],
+        headline=FILES["ensemble"]["headline"],
+        record=FILES["ensemble"]["record"],
     log:
-        f"{RESULTS}/logs/ensemble.log",
+        FILES["ensemble"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/ensemble.tsv"
+        FILES["ensemble"].benchmark
     conda:
         "../../envs/goldfold.yaml"
     threads: 8

@@ -2,15 +2,7 @@
 # reach them through the checkpoint: so a touched image re-runs nothing below, and a moved one only its folds.
 checkpoint folds:
     input:
-        recipe=recipe(
-            f"{RESULTS}/folds/run.json",
-            code=code("folds"),
-            data=lambda wildcards: {
-                path: fingerprint([path])
-                for path in CONFIG.data.owned(CONFIG.folds.file)
-            },
-            **slices.folds(CONFIG),
-        ),
+        recipe=recipe("folds"),
         manifest=[
             *rules.manifest.output.tables,
             rules.manifest.output.quarantine,
@@ -19,11 +11,11 @@ checkpoint folds:
             rules.manifest.output.class_ids,
         ],
     output:
-        record=f"{RESULTS}/folds/run.json",
+        record=FILES["folds"]["record"],
     log:
-        f"{RESULTS}/logs/folds.log",
+        FILES["folds"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/folds.tsv"
+        FILES["folds"].benchmark
     retries: 0  # of a profile: wrong data stay wrong
     conda:
         "../../envs/goldfold.yaml"

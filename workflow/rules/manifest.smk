@@ -1,23 +1,18 @@
 rule manifest:
     input:
-        recipe=recipe(
-            f"{RESULTS}/manifest/run.json",
-            code=code("manifest"),
-            data=lambda wildcards: {path: fingerprint([path]) for path in RAW},
-            **slices.manifest(CONFIG),
-        ),
+        recipe=recipe("manifest"),
     output:
-        tables=expand(f"{RESULTS}/manifest/{{split}}.csv", split=CONFIG.tables),
-        quarantine=f"{RESULTS}/manifest/quarantine.csv",
-        duplicates=f"{RESULTS}/manifest/duplicates.csv",
-        classes=f"{RESULTS}/manifest/classes.json",
-        class_ids=f"{RESULTS}/manifest/class_ids.json",
-        generated=CONFIG.data.generated,
-        record=f"{RESULTS}/manifest/run.json",
+        tables=FILES["manifest"]["tables"],
+        quarantine=FILES["manifest"]["quarantine"],
+        duplicates=FILES["manifest"]["duplicates"],
+        classes=FILES["manifest"]["classes"],
+        class_ids=FILES["manifest"]["class_ids"],
+        generated=FILES["manifest"]["generated"],
+        record=FILES["manifest"]["record"],
     log:
-        f"{RESULTS}/logs/manifest.log",
+        FILES["manifest"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/manifest.tsv"
+        FILES["manifest"].benchmark
     retries: 0  # of a profile: wrong data stay wrong
     conda:
         "../../envs/goldfold.yaml"

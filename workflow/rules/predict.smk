@@ -1,33 +1,18 @@
 rule predict:
     input:
-        recipe=recipe(
-            f"{RESULTS}/predict/{RUN}/run.json",
-            code=run_code("predict"),
-            task=slices.task(CONFIG),
-            model=lambda wildcards: slices.network(CONFIG, wildcards.model),
-            resize=lambda wildcards: slices.resize(CONFIG, wildcards.model),
-            channels=CONFIG.data.channels,
-            scale_16bit=CONFIG.data.scale_16bit,
-            tta=CONFIG.tta,
-            batch_norm=CONFIG.batch_norm,
-            place=place,
-            runtime=slices.runtime(CONFIG),
-            batch_size=CONFIG.runtime.predict_batch_size,
-        ),
+        recipe=recipe("predict"),
         model=rules.train.output.model,
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         lists=image_lists,
-        cache=cache_for("predict", CONFIG.splits),
+        cache=cache_for("predict"),
     output:
-        parts=expand(
-            f"{RESULTS}/predict/{RUN}/{{part}}.npz", part=PARTS, allow_missing=True
-        ),
-        record=f"{RESULTS}/predict/{RUN}/run.json",
+        parts=FILES["predict"]["parts"],
+        record=FILES["predict"]["record"],
     log:
-        f"{RESULTS}/logs/predict/{RUN}.log",
+        FILES["predict"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/predict/{RUN}.tsv"
+        FILES["predict"].benchmark
     conda:
         "../../envs/goldfold.yaml"
     threads: CONFIG.runtime.torch_threads
@@ -36,7 +21,7 @@ rule predict:
         mem_mb=CONFIG.runtime.train_mem_mb,
     params:
         gpus=slices.gpus(CONFIG),
-        caches=lambda wildcards: cache_folders(wildcards.model, CONFIG.splits),
+        caches=cache_folders("predict"),
     script:
         "../scripts/predict.py"
 
@@ -48,10 +33,4 @@ for member in MODELS:
         name:
             f"member_{member}"
         input:
-            expand(
-                [*rules.train.output, *rules.predict.output],
-                model=member,
-                round=CONFIG.rounds,
-                fold=FOLDS,
-                seed=CONFIG.seeds,
-            ),
+            each_run([*rules.train.output, *rules.predict.output], models=[member]),

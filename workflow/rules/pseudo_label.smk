@@ -1,32 +1,23 @@
 rule pseudo_label:
     input:
-        **{source: round_before(source) for source in CONFIG.pseudo_sources},
-        recipe=recipe(
-            f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
-            code=code("pseudo_label"),
-            data={
-                "models": CONFIG.teachers,
-                "seeds": CONFIG.seeds,
-                "sources": CONFIG.pseudo_sources,
-            },
-            task=slices.task(CONFIG),
-            threshold=CONFIG.pseudo_labels.threshold,
-            **slices.teaching(CONFIG),
-        ),
+        **{source: teachers(source) for source in PLAN.sources},
+        recipe=recipe("pseudo_label"),
         classes=folds_file("classes.json"),
     output:
-        table=f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.csv",
-        record=f"{RESULTS}/pseudo/round{{round}}/fold{{fold}}.run.json",
+        table=FILES["pseudo_label"]["table"],
+        record=FILES["pseudo_label"]["record"],
     log:
-        f"{RESULTS}/logs/pseudo/round{{round}}/fold{{fold}}.log",
+        FILES["pseudo_label"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/pseudo/round{{round}}/fold{{fold}}.tsv"
+        FILES["pseudo_label"].benchmark
+    wildcard_constraints:
+        round="|".join(str(number) for number, _ in PLAN.labels) or "none",
     conda:
         "../../envs/goldfold.yaml"
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        sources=CONFIG.pseudo_sources,
+        sources=list(PLAN.sources),
     script:
         "../scripts/pseudo_label.py"

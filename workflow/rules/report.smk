@@ -1,18 +1,14 @@
 rule report:
     input:
-        recipe=recipe(
-            f"{RESULTS}/report/run.json",
-            code=code("report"),
-            **slices.report(CONFIG),
-        ),
+        recipe=recipe("report"),
         metrics=rules.ensemble.output.metrics,
         leaderboard=rules.ensemble.output.leaderboard,
         weights=rules.ensemble.output.weights,
         rounds=rules.ensemble.output.rounds,
         ensemble=rules.ensemble.output.ensemble,
-        records=runs(f"{RESULTS}/train/{RUN}/run.json", CONFIG.rounds),
-        histories=runs(f"{RESULTS}/train/{RUN}/history.csv", CONFIG.rounds),
-        submission=SUBMISSION,
+        records=each_run(rules.train.output.record),
+        histories=each_run(rules.train.output.history),
+        submission=rules.submit.output.table if PLAN.has_test else [],
         train=folds_file("train.csv"),
         others=image_lists,
         folds=folds_file("summary.csv"),
@@ -20,20 +16,20 @@ rule report:
         quarantine=folds_file("quarantine.csv"),
         copies=folds_file("duplicates.csv"),
         classes=folds_file("classes.json"),
-        answers=folds_file("answers.csv") if "answers" in CONFIG.tables else [],
-        data=ancient(CONFIG.data.generated),
+        answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
+        data=ancient(PLAN.generated),
     output:
         page=report(
-            f"{RESULTS}/report/report.html",
+            FILES["report"]["page"],
             caption="../report/report.rst",
             category="goldfold",
         ),
-        curves=f"{RESULTS}/report/curves.csv",
-        record=f"{RESULTS}/report/run.json",
+        curves=FILES["report"]["curves"],
+        record=FILES["report"]["record"],
     log:
-        f"{RESULTS}/logs/report.log",
+        FILES["report"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/report.tsv"
+        FILES["report"].benchmark
     conda:
         "../../envs/goldfold.yaml"
     threads: 2

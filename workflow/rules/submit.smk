@@ -1,28 +1,20 @@
 rule submit:
     input:
-        recipe=recipe(
-            f"{RESULTS}/submission.run.json",
-            code=code("submit"),
-            data={"sample": fingerprint(CONFIG.data.owned(CONFIG.submission.sample))},
-            task=slices.late_task(CONFIG),
-            metric=CONFIG.metric,
-            sample=CONFIG.submission.sample,
-            settings=CONFIG.submission.model_dump(exclude={"sample"}),
-        ),
-        predictions=f"{RESULTS}/ensemble/test.npz",
+        recipe=recipe("submit"),
+        predictions=f"{PLAN.results}/ensemble/test.npz",
         test=folds_file("test.csv"),
         classes=folds_file("classes.json"),
         class_ids=folds_file("class_ids.json"),
-        data=ancient(CONFIG.data.generated),
+        data=ancient(PLAN.generated),
     output:
-        table=f"{RESULTS}/submission.csv",
-        files=SUBMISSION_FILES,
-        folders=[directory(folder) for folder in SUBMISSION_FOLDERS],
-        record=f"{RESULTS}/submission.run.json",
+        table=FILES["submit"]["table"],
+        files=FILES["submit"]["files"],
+        folders=[directory(folder) for folder in FILES["submit"]["folders"]],
+        record=FILES["submit"]["record"],
     log:
-        f"{RESULTS}/logs/submit.log",
+        FILES["submit"].log,
     benchmark:
-        f"{RESULTS}/benchmarks/submit.tsv"
+        FILES["submit"].benchmark
     conda:
         "../../envs/goldfold.yaml"
     threads: 1

@@ -5,10 +5,11 @@ from pathlib import Path
 from goldfold.runtime.job import job
 
 with job(snakemake) as made:
+    from goldfold.grid import stage_folder
     from goldfold.stages.ensemble import run
 
     run(
-        predictions=str(Path(snakemake.input.oof[0]).parents[4]),
+        predictions=stage_folder(snakemake.input.oof[0]),
         train=snakemake.input.train,
         classes=snakemake.input.classes,
         folder=str(Path(snakemake.output.weights).parent),

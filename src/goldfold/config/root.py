@@ -9,6 +9,7 @@ from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
 from goldfold.config.written import Method, Metric, View
+from goldfold.tasks import find
 
 
 class Cache(Section):
@@ -147,6 +148,16 @@ class Config(Section):
     def pseudo_sources(self) -> list[str]:
         """Splits that pseudo labels are made for."""
         return [source for source in self.pseudo_labels.sources if source in self.splits]
+
+    @property
+    def cache_files(self) -> tuple[str, ...]:
+        """Files of a piece of the cache."""
+        return ("images.npy", "ids.csv", *find(self.task).cache_files)
+
+    @property
+    def submission_files(self) -> tuple[str, ...]:
+        """What the submission has besides its table; a name ending in ``/`` is a folder."""
+        return tuple(find(self.task).submission_files)
 
     @property
     def teachers(self) -> list[str]:

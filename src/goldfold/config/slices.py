@@ -93,21 +93,6 @@ def weights(config: Config) -> dict[str, float]:
     return {name: float(weight) for name, weight in config.ensemble.weights.items() if weight != 1}
 
 
-def cache_files(config: Config) -> list[str]:
-    """What a piece of the cache holds."""
-    return ["images.npy", "ids.csv", *find(config.task).cache_files]
-
-
-def submission_files(config: Config) -> list[str]:
-    """Files that the submission stage makes beside the table."""
-    return [name for name in find(config.task).submission_files if not name.endswith("/")]
-
-
-def submission_folders(config: Config) -> list[str]:
-    """Folders that it makes."""
-    return [name.rstrip("/") for name in find(config.task).submission_files if name.endswith("/")]
-
-
 def learning(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its training depends on."""
     model = _model(config, name)
@@ -120,12 +105,6 @@ def network(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its prediction depends on."""
     model = _model(config, name)
     return {**model.model_dump(include={"network", "backbone", "params"}), "size": list(model.size)}
-
-
-def cache_spec(config: Config, name: str) -> str:
-    """Name of the cache that holds images as a model takes them; models of one size share it."""
-    model = _model(config, name)
-    return f"{model.size[0]}x{model.size[1]}-{model.resize}"
 
 
 def runtime(config: Config) -> dict[str, Any]:

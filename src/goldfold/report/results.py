@@ -12,6 +12,7 @@ from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.data.splits.checks import read_summary
+from goldfold.grid import Grid, grid_of
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.runtime.files import read_json
 from goldfold.tasks import Task
@@ -149,6 +150,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
 
     Only what the settings name is read: a model that was taken out of the config may have left its files.
     """
+    plan = grid_of(settings)
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
     tables = {split: _text_table(folds / f"{split}.csv") for split in splits}
@@ -170,11 +172,11 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
         answers=_text_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
-        runs=list(_runs(root, settings)),
-        pseudo=dict(_pseudo(root, settings)),
-        members=_members(root, settings),
+        runs=list(_runs(root, plan)),
+        pseudo=dict(_pseudo(root, plan)),
+        members=_members(root, plan),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
-        benchmarks=_benchmarks(root / "benchmarks", settings),
+        benchmarks=_benchmarks(root / "benchmarks", plan),
     )
 
 
@@ -182,50 +184,39 @@ def _text_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def _places(settings: dict[str, Any]) -> Iterator[tuple[str, int, int, int]]:
-    for model in settings["models"]:
-        for number in range(settings["pseudo_labels"]["rounds"] + 1):
-            for fold in range(settings["folds"]["n_folds"]):
-                for seed in settings["seeds"]:
-                    yield model["name"], number, fold, seed
-
-
-def _runs(root: Path, settings: dict[str, Any]) -> Iterator[Run]:
-    for model, number, fold, seed in _places(settings):
-        folder = root / "train" / model / f"round{number}" / f"fold{fold}" / f"seed{seed}"
+def _runs(root: Path, plan: Grid) -> Iterator[Run]:
+    for run in plan.runs():
+        folder = root / "train" / run.folder
         if (folder / "run.json").exists() and (folder / "history.csv").exists():
             history = pd.read_csv(folder / "history.csv")
-            yield Run(model, number, fold, seed, read_json(folder / "run.json"), history)
+            yield Run(run.model, run.round, run.fold, run.seed, read_json(folder / "run.json"), history)
 
 
-def _pseudo(root: Path, settings: dict[str, Any]) -> Iterator[tuple[tuple[int, int], pd.DataFrame]]:
-    for number in range(1, settings["pseudo_labels"]["rounds"] + 1):
-        for fold in range(settings["folds"]["n_folds"]):
-            path = root / "pseudo" / f"round{number}" / f"fold{fold}.csv"
-            if path.exists():
-                yield (number, fold), _text_table(path)
+def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFrame]]:
+    for labels in plan.labels():
+        path = root / "pseudo" / f"{labels.folder}.csv"
+        if path.exists():
+            yield (labels.round, labels.fold), _text_table(path)
 
 
-def _members(root: Path, settings: dict[str, Any]) -> dict[str, dict[int, Arrays]]:
+def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
+    """Out-of-fold predictions of the last round of each member whose folds are all there, by fold."""
     found: dict[str, dict[int, Arrays]] = {}
-    for model, number, fold, seed in _places(settings):
-        path = root / "predict" / model / f"round{number}" / f"fold{fold}" / f"seed{seed}" / "oof.npz"
-        if number == settings["pseudo_labels"]["rounds"] and path.exists():
-            found.setdefault(f"{model}-seed{seed}", {})[fold] = load(path)
-    return {name: parts for name, parts in found.items() if len(parts) == settings["folds"]["n_folds"]}
+    for member in plan.members:
+        paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
+        if all(path.exists() for path in paths.values()):
+            found[member.name] = {fold: load(path) for fold, path in paths.items()}
+    return found
 
 
-def _benchmarks(root: Path, settings: dict[str, Any]) -> pd.DataFrame:
+def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
     """Times of the jobs; the report's own would differ from one writing to the next."""
-    ours = {(model, f"round{number}", f"fold{fold}", f"seed{seed}") for model, number, fold, seed in _places(settings)}
-    rows = []
+    ours, rows = {run.folder for run in plan.runs()}, []
     for path in sorted(root.rglob("*.tsv")):
-        stage, *place = path.relative_to(root).with_suffix("").parts
-        is_run = stage in ("train", "predict")
-        if stage != "report" and (not is_run or tuple(place) in ours):
+        place = path.relative_to(root).with_suffix("")
+        stage, is_run = place.parts[0], place.parts[0] in ("train", "predict")
+        if stage != "report" and (not is_run or place.relative_to(stage).as_posix() in ours):
             line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-            name = {"pseudo": "pseudo_label"}.get(stage, stage)
-            rows.append(
-                {"stage": name, "model": place[0] if is_run else "", "seconds": line["s"], "mb": line.get("max_rss")}
-            )
+            name, model = {"pseudo": "pseudo_label"}.get(stage, stage), place.parts[1] if is_run else ""
+            rows.append({"stage": name, "model": model, "seconds": line["s"], "mb": line.get("max_rss")})
     return pd.DataFrame(rows, columns=["stage", "model", "seconds", "mb"])

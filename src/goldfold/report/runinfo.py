@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold.grid import grid_of
 from goldfold.report import dag
 from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.report.results import Results, Run
@@ -30,8 +31,7 @@ def section(results: Results) -> Section:
 
 def n_training_runs(results: Results) -> int:
     """Models x folds x seeds x rounds."""
-    settings = results.settings
-    return len(results.models) * settings["folds"]["n_folds"] * len(settings["seeds"]) * (results.n_rounds + 1)
+    return len(grid_of(results.settings).runs())
 
 
 def _details(results: Results) -> dict[str, str]:

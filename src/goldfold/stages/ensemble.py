@@ -13,6 +13,7 @@ from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.scored import groups_of, scored, with_groups
 from goldfold.ensembling.voters import voters
+from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_json, write_text
@@ -67,83 +68,81 @@ def run(
     chosen_task = tasks.build(task, read_json(classes))
     chosen = chosen_task.metric(metric)
     truth = scored(_text(train))
-    names = [(model, seed) for model in models for seed in seeds]
+    whole = grid(models, seeds, n_folds, rounds)
     plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
-    members = Members(chosen_task, Path(predictions), names, n_folds, plain)
-    own_weights = [weights.get(model, 1.0) for model, _ in names]
+    members = Members(chosen_task, Path(predictions), whole, plain)
+    own_weights = [weights.get(member.model, 1.0) for member in whole.members]
 
     def fuse(parts: list[Arrays]) -> Arrays:
         return chosen_task.fuse(*voters(parts, own_weights), workers, **settings)
 
-    rows, evidence = _scored_rounds(members, truth, chosen, rounds, fuse, Path(folder))
+    rows, evidence = _scored_rounds(members, truth, chosen, fuse, Path(folder))
     fused_test = None
     if has_test:
-        tests = [members.test(model, rounds - 1, seed) for model, seed in members.names]
+        tests = [members.test(member, whole.last) for member in whole.members]
         fused_test = _keep(chosen_task, Path(folder), "test", fuse(tests))
     else:  # of an earlier run that had test images
         _remove_stale(
             Path(folder),
             [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
         )
-    named = dict(zip([f"{model}-seed{seed}" for model, seed in names], _shares(own_weights), strict=True))
+    named = dict(zip([member.name for member in whole.members], _shares(own_weights), strict=True))
     write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
     scores = pd.DataFrame(rows)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
-    last = scores[scores["round"] == rounds - 1]
+    last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    whole = {"oof": _every_metric(chosen_task, evidence, truth, chosen)}
+    scored_parts = {"oof": _every_metric(chosen_task, evidence, truth, chosen)}
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
-        whole["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, chosen)
+        scored_parts["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, chosen)
     about, by_class = {"task": task["name"], "metric": chosen.name}, chosen_task.by_class(evidence).to_dict("index")
-    write_json(metrics, {**about, **whole, "members": _of_members(last, chosen.name), "classes": by_class})
-    short = {part: {chosen.name: entries[chosen.name]} for part, entries in whole.items()}
+    write_json(metrics, {**about, **scored_parts, "members": _of_members(last, chosen.name), "classes": by_class})
+    short = {part: {chosen.name: entries[chosen.name]} for part, entries in scored_parts.items()}
     write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
     print(best_first.to_string(index=False), flush=True)
 
 
 @dataclass(frozen=True)
 class Members:
-    """Models with seeds, and where their predictions are."""
+    """Members of the ensemble, and where their predictions are."""
 
     task: Task
     root: Path
-    names: list[tuple[str, int]]
-    n_folds: int
+    grid: Grid
     settings: dict[str, Any]
     """How the folds' predictions of one member are fused."""
 
-    def oof(self, model: str, number: int, seed: int, truth: pd.DataFrame) -> Arrays:
+    def oof(self, member: Member, number: int, truth: pd.DataFrame) -> Arrays:
         """Out-of-fold predictions of one member, each validated image once."""
-        joined = self.task.join(self._parts(model, number, seed, "oof"))
+        joined = self.task.join(self._parts(member, number, "oof"))
         if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
             raise DataError(
-                f"{model} seed {seed} round {number}: out-of-fold predictions and training images differ, "
+                f"{member.model} seed {member.seed} round {number}: out-of-fold predictions and training images differ, "
                 f"e.g. {min(odd)!r}"
             )
         return joined
 
-    def test(self, model: str, number: int, seed: int) -> Arrays:
+    def test(self, member: Member, number: int) -> Arrays:
         """Mean over the folds' models of one member."""
-        return self.task.fuse(self._parts(model, number, seed, "test"), [1.0] * self.n_folds, **self.settings)
+        return self.task.fuse(self._parts(member, number, "test"), [1.0] * self.grid.n_folds, **self.settings)
 
-    def _parts(self, model: str, number: int, seed: int, part: str) -> list[Arrays]:
-        folders = (self.root / model / f"round{number}" / f"fold{fold}" / f"seed{seed}" for fold in range(self.n_folds))
-        return [load(folder / f"{part}.npz") for folder in folders]
+    def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
+        return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
 
 
 def _scored_rounds(
-    members: Members, truth: pd.DataFrame, metric: Metric, rounds: int, fuse: Callable[..., Arrays], folder: Path
+    members: Members, truth: pd.DataFrame, metric: Metric, fuse: Callable[..., Arrays], folder: Path
 ) -> tuple[list[dict[str, Any]], Evidence]:
     """The score of every member and ensemble of every round; the last ensemble is kept, and its evidence returned."""
     task = members.task
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
-    for number in range(rounds):
-        parts = {f"{model}-seed{seed}": members.oof(model, number, seed, truth) for model, seed in members.names}
+    for number in (stage.number for stage in members.grid.rounds):
+        parts = {member.name: members.oof(member, number, truth) for member in members.grid.members}
         whole = fuse(list(parts.values()))
-        if number == rounds - 1:
+        if number == members.grid.last:
             whole = _keep(task, folder, "oof", whole, truth)
         for name, part in [*parts.items(), ("ensemble", whole)]:
             evidence = task.evidence(part, truth)

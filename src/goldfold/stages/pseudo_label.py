@@ -8,6 +8,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.data.predictions import Arrays, load
 from goldfold.ensembling.voters import voters
+from goldfold.grid import run_of
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json, write_text
 
@@ -42,20 +43,11 @@ def run(
     chosen_task = tasks.build(task, read_json(classes))
     tables = []
     for source, paths in predictions.items():
-        teachers, shares = voters(paths, [weights.get(model_of(path), 1.0) for path in paths])
+        teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
         fused = chosen_task.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
         tables.append(chosen_task.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))
-
-
-def model_of(path: str) -> str:
-    """Name of the model that made a prediction file.
-
-    >>> model_of("results/x/predict/unet/round0/fold1/seed0/test.npz")
-    'unet'
-    """
-    return Path(path).parents[3].name
 
 
 def _of_fold(path: str, fold: int) -> Arrays:

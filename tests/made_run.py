@@ -1,0 +1,172 @@
+"""A finished run, made up in a moment: manifest and folds are real, every other file holds one byte beside its record.
+
+What goldfold looks at (paths, times, recipes, records) is what a real run leaves; tests/test_reruns.py compares the
+inputs, and the jobs that would run after an edit, with Snakemake's own.
+"""
+
+import logging
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from goldfold.config import Config, parse, slices
+from goldfold.config.dependencies import recipe
+from goldfold.plan import Job, Plan, plan_of
+from goldfold.runtime import contents, provenance, records
+from goldfold.runtime.files import sealed, write_json
+from goldfold.session import Session
+from goldfold.stages import folds, manifest
+from test_workflow import write_config, write_images
+
+CONFIG = "tiny.yaml"
+
+
+def enter(folder: Path) -> None:
+    """Work in ``folder``, with nothing remembered of the one before."""
+    os.chdir(folder)
+    contents.memory.cache_clear()
+    records._read.cache_clear()
+
+
+def config() -> Config:
+    return parse(yaml.safe_load(Path(CONFIG).read_text()))
+
+
+def finish(folder: Path, **changes: object) -> None:
+    """TINY with ``changes``, as if it had been run in ``folder`` to its end."""
+    folder.mkdir(exist_ok=True)
+    write_images(folder)
+    write_config(folder, **changes)
+    enter(folder)
+    made, plan = config(), plan_of(config())
+    make_folds()
+    rounds = {"pseudo_label": 0, "train": 1, "predict": 2}
+    jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
+    members = [job for job in jobs if job.stage in rounds]
+    first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
+    members.sort(key=lambda job: (job.round, rounds[job.stage]))
+    for job in [*first, *members, *(job for job in last if job.stage not in rounds)]:
+        write_job(made, plan, job)
+    write_json(f"{plan.results}/provenance.json", {"records": records.paths(plan.results)})
+
+
+def make_folds() -> None:
+    """Run the manifest and the folds stage in the working folder, and write their records, as their jobs do."""
+    made, plan = config(), plan_of(config())
+    manifest.run(folder=f"{plan.results}/manifest", workers=1, **slices.manifest(made))
+    write_record(made, plan, Job("manifest"), [])
+    facts = folds.run(f"{plan.results}/manifest", f"{plan.results}/folds", **slices.folds(made))
+    inputs = [path for path in plan.outputs(Job("manifest")) if not path.endswith("run.json")]
+    write_record(made, plan, Job("folds"), inputs, facts["files"])
+
+
+def write_job(made: Config, plan: Plan, job: Job) -> None:
+    """One byte into each of a job's outputs, and its record."""
+    for path in plan.outputs(job)[:-1]:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(f"{job.name} {Path(path).name}")
+    write_record(made, plan, job, inputs_of(plan, job))
+
+
+def write_record(made: Config, plan: Plan, job: Job, inputs: Iterable[str], files: Iterable[str] = ()) -> None:
+    outputs, now, made_by = plan.outputs(job)[:-1], time.time(), recipe(made, job)
+    record = {
+        "rule": job.stage, "wildcards": {}, "recipe": made_by, "inputs": {path: contents.digest(path) for path in inputs},
+        "outputs": {path: contents.digest(path) for path in outputs}, "logs": [],
+        "files": {path: contents.digest(path) for path in files}, **contents.stamps([*outputs, *files]),
+        "code": provenance.code_of(made_by), "git": {}, "versions": provenance.versions(), "hardware": {},
+        "started": now, "finished": now, "seconds": 1.0,
+    }  # fmt: skip
+    write_json(plan.record(job), sealed(record))
+
+
+def inputs_of(plan: Plan, job: Job) -> list[str]:
+    """Files that a job reads besides its recipe, as its rule declares them."""
+    lists, shard = f"{plan.results}/folds", f"shards/{job.shard}.csv"
+    names = {
+        "cache": [shard],
+        "train": [f"fold{job.fold}.csv", "classes.json"],
+        "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
+        "pseudo_label": ["classes.json"],
+        "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
+        "submit": ["test.csv", "classes.json", "class_ids.json"],
+        "report": [
+            "train.csv", *(f"{split}.csv" for split in plan.splits[1:]), "summary.csv", "test_groups.json", "quarantine.csv",
+            "duplicates.csv", "classes.json", *["answers.csv"] * ("answers" in plan.tables),
+        ],
+    }  # fmt: skip
+    return [*_made_by_others(plan, job), *(f"{lists}/{name}" for name in names[job.stage])]
+
+
+def _made_by_others(plan: Plan, job: Job) -> list[str]:
+    above, root = plan.above(job), plan.results
+    of = {
+        "cache": list(plan.generated),
+        "train": [path for labels in above for path in plan.outputs(labels)[:-1]],
+        "predict": [plan.outputs(train)[0] for train in above],
+        "pseudo_label": [
+            path
+            for labels in [plan.labels.get((job.round, job.fold))]
+            if labels
+            for source in plan.sources
+            for path in plan.predictions(source, labels.teachers)
+        ],
+        "ensemble": [
+            *plan.predictions("oof", plan.runs),
+            *(plan.predictions("test", plan.grid.runs([plan.grid.last])) if plan.has_test else ()),
+        ],
+        "submit": [f"{root}/ensemble/test.npz", *plan.generated],
+        "report": [
+            *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
+            *(path for train in plan.jobs("train") for path in plan.outputs(train)[1:]),
+            *[f"{root}/submission.csv"] * plan.has_test,
+            *plan.generated,
+        ],
+    }
+    caches = [path for piece in plan.caches(job) for path in plan.outputs(piece)]
+    return [*of[job.stage], *caches]
+
+
+def run(folder: Path) -> set[str]:
+    """Make all that would run in ``folder``; names of the jobs."""
+    enter(folder)
+    made, plan = config(), plan_of(config())
+    jobs = session().standing().stale()
+    for job in jobs:
+        write_job(made, plan, job)
+    return {job.name for job in jobs}
+
+
+UNVERSIONED = (".snakemake", ".goldfold", "cache", "logs", "benchmarks", ".status", ".lock")
+"""What ``git clone`` and ``dvc pull`` do not bring."""
+
+
+def clone(folder: Path, to: Path) -> Path:
+    """A run as someone else has it: no cache, no memory, and times of files as they happen to be."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns(*UNVERSIONED))
+    generator = random.Random(0)
+    files = sorted(path for path in to.rglob("*") if path.is_file())
+    assert len(files) > 40
+    for path in files:
+        when = generator.uniform(1.4e9, 1.7e9)
+        os.utime(path, (when, when))
+    return to
+
+
+def session(**changes: object) -> Session:
+    """What Snakemake starts in the working folder; ``changes`` are those of ``--config``."""
+    values = yaml.safe_load(Path(CONFIG).read_text())
+    made = Session(parse({**values, **changes}), logging.getLogger("goldfold.tests"), is_main=True)
+    made.bring_up_to_date()
+    return made
+
+
+def would_run(folder: Path, targets: list[Job] | None = None, **changes: object) -> set[str]:
+    """Jobs that would run in ``folder``, without Snakemake."""
+    enter(folder)
+    return {job.name for job in session(**changes).standing().stale(targets)}
