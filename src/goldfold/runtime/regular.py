@@ -66,6 +66,9 @@ def opened(path: str | Path) -> BinaryIO:
     return open(path, "rb")
 
 
+CHUNK_BYTES = 1 << 20
+
+
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Content of a regular file of at most ``most`` bytes.
 
@@ -73,10 +76,13 @@ def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
         OSError: it is missing, cannot be read, is no regular file, or is larger.
     """
     with opened(path) as stream:
-        if os.fstat(stream.fileno()).st_size > most:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
             raise Unreadable(too_large(most))
-        content = stream.read(most + 1)
-    if len(content) > most:  # files of the kernel have no size
+        content = stream.read(size + 1)  # a number takes a buffer of as many bytes
+        while len(content) <= most and (more := stream.read(CHUNK_BYTES)):  # files of the kernel have no size
+            content += more
+    if len(content) > most:
         raise Unreadable(too_large(most))
     return content
 
