@@ -53,7 +53,7 @@ def _training(config: Config, model: str) -> list[str]:
         *(name for name in [name_of(settings.optimizer)] if ":" in name),
         *_of([settings.schedule], catalog.SCHEDULES),
         *_augmentations(settings.augment),
-        *_of([config.metric], task.metrics),
+        *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],
     ]
 

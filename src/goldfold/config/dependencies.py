@@ -35,7 +35,7 @@ def _cache(config: Config, job: Job) -> dict[str, Any]:
 def _train(config: Config, job: Job) -> dict[str, Any]:
     return {
         "task": slices.task(config),
-        "metric": config.metric,
+        **slices.watched(config, job.model),
         "model": slices.learning(config, job.model),
         "resize": slices.resize(config, job.model),
         "channels": config.data.channels,

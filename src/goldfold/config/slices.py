@@ -101,6 +101,18 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     return {**model.model_dump(exclude={"image_size_px", "resize"}), "params": params, "size": list(model.size)}
 
 
+def watched(config: Config, name: str) -> dict[str, Any]:
+    """Metrics of the validation images while a model is trained: the one that its best epoch goes by, and others.
+
+    Where the last epoch is the member, the config's metric decides nothing in training, so that another one that the task
+    reports anyway retrains nothing.
+    """
+    task = find(config.task)
+    is_free = _model(config, name).train.checkpoint == "last" and config.metric in task.reported
+    metric = task.reported[0] if is_free else config.metric
+    return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
+
+
 def network(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its prediction depends on."""
     model = _model(config, name)

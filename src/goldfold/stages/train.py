@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,7 @@ def run(
     pseudo_weight: float,
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
+    reported: Sequence[components.Written] = (),
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def run(
         model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
+        metric: of the validation images; the best epoch goes by it.
+        reported: more metrics for the history.
         code: digest of the code that the run depends on: a state that other code saved is not gone on from.
         scale_16bit: how cached images of 16 bits become 8, see `goldfold.data.depth.to_8_bits`.
         progress: (total, unit) -> counts the steps.
@@ -99,7 +102,7 @@ def run(
     samples = _samples(chosen_task, rows, images, model, resize, channels, key)
     loader = _loader(samples, settings["batch_size"], chosen_task, runtime["loader_workers"], accelerator)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
-    validate = _validation(chosen_task, held_out, images, resize, metric, accelerator)
+    validate = _validation(chosen_task, held_out, images, resize, [metric, *reported], accelerator)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     minutes = runtime.get("save_minutes", SAVE_MINUTES)
     with _errors_explained(model, accelerator):
@@ -130,7 +133,7 @@ def _facts(
         "n_pseudo": len(rows) - int((table["split"] == "train").sum()),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "best_epoch": result.best_epoch,
-        "final": result.history[-1],
+        "final": {name: value for name, value in result.history[-1].items() if math.isfinite(value)},
         "device": accelerator.device.type,
         "precision": accelerator.mixed_precision,
         "gpus": accelerator.num_processes,
@@ -146,7 +149,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
     settings = {
         **{
             name: arguments[name]
-            for name in ("task", "metric", "resize", "channels", "place", "pseudo_weight", "scale_16bit")
+            for name in ("task", "metric", "reported", "resize", "channels", "place", "pseudo_weight", "scale_16bit")
         },
         "model": {**model, "train": train, "pretrained": bool(model["pretrained"])},
         "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
@@ -240,11 +243,11 @@ def _validation(
     rows: pd.DataFrame,
     images: CachedImages,
     resize: str,
-    metric: components.Written,
+    wanted: Sequence[components.Written],
     accelerator: Accelerator,
 ) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
-    chosen = task.metric(metric)
+    metrics = [task.metric(one) for one in wanted]
     targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
     def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
@@ -257,7 +260,8 @@ def _validation(
             return task.evidence(in_order(entries), rows, targets)
 
         evidence, size = as_memory_allows(work, size, 1, "validation")
-        return {chosen.name: float(chosen.value(evidence, np.arange(len(rows))))}
+        everything = np.arange(len(rows))
+        return {metric.name: float(metric.value(evidence, everything)) for metric in metrics}
 
     return validate
 
@@ -294,7 +298,7 @@ def _fit(
 
     def validate_and_tell(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
         scores = validate(model, pause)
-        text = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        text = f"{monitor.name} {scores[monitor.name]:.4f}"
         print(f"step {bar.done}/{bar.total}: {text}", flush=True)
         bar.advance(0, note=text)
         return scores
