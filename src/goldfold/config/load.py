@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.plain import unusable
+from goldfold.config.quick import shortened
 from goldfold.config.root import Config
 from goldfold.config.sizes import with_sizes
 from goldfold.runtime.config_files import NO_KEYS, read
@@ -45,6 +46,8 @@ def parse(values: Any, origin: str = "config") -> Config:
         raise ConfigError(f"{origin}: {NO_KEYS}")
     if problems := list(unusable(values)):
         raise ConfigError(_joined(origin, problems))
+    if values.get("quick") is True:
+        values = shortened(values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

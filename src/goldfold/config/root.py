@@ -96,6 +96,10 @@ class Config(Section):
     submission: Submission = Submission()
     report: Report = Report()
     runtime: Runtime = Runtime()
+    quick: bool = False
+    """A quick look: the whole workflow on at most 64 images per split, for one epoch, one seed and two folds, into
+    `results/<name>-quick/`, to see that a config works before hours are spent: `snakemake ... --config quick=true`. Its
+    scores mean nothing; a sample submission is not filled."""
     strict_versions: bool = False
     """Make anew what other versions of torch, timm and the other libraries made; without it they are only named."""
 

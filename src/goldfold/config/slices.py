@@ -4,6 +4,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.config import roi
+from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.config.written import name_of
 from goldfold.tasks import find
@@ -50,6 +51,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "policies": config.data.model_dump(include=set(POLICIES)),
         **roi.settings(config.data.roi),
         "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
+        **({"most_rows": MOST_IMAGES} if config.quick else {}),
     }
 
 

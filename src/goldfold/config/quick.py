@@ -1,0 +1,57 @@
+"""A quick look at a config: the whole DAG on a few images for one epoch (`--config quick=true`)."""
+
+from typing import Any
+
+MOST_IMAGES = 64
+"""Of each split, evenly over all."""
+BATCH_SIZE = 16
+N_FOLDS = 2
+GIVEN = ("predefined", "ordered", "ordered_blocks")
+"""Splitters for which the data say how many folds there are, or how large each must be."""
+ONE_EPOCH = {"epochs": 1, "warmup_epochs": 0}
+
+
+def shortened(values: dict[str, Any]) -> dict[str, Any]:
+    """The config that is run in place of ``values``, in a folder of its own; what is no config is left to its checks.
+
+    One seed, two folds where the config decides on them, one epoch of batches of at most 16 images, one round of pseudo
+    labels at most, no comparison of splits, and no sample submission, which names more images than are predicted.
+    """
+    if not all(
+        isinstance(values.get(key) or {}, dict) for key in ("train", "folds", "pseudo_labels", "report", "submission")
+    ):
+        return values
+    folds, labels = _section(values, "folds"), _section(values, "pseudo_labels")
+    splitter = folds.get("splitter")
+    name = next(iter(splitter)) if isinstance(splitter, dict) and splitter else splitter
+    n_folds = {} if name in GIVEN or folds.get("file") else {"n_folds": N_FOLDS}
+    rounds = {"rounds": min(1, labels["rounds"])} if isinstance(labels.get("rounds"), int) else {}
+    more = {"seeds": values["seeds"][:1]} if isinstance(values.get("seeds"), list) else {}
+    models = values.get("models")
+    more |= {"models": [_model(model) for model in models]} if isinstance(models, list) else {}
+    return {
+        **values, **more,
+        "name": f"{values['name']}-quick" if isinstance(values.get("name"), str) else values.get("name"),
+        "folds": {"rare_classes": "spread", **folds, **n_folds, "tolerance": None},
+        "train": _trained(_section(values, "train")),
+        "pseudo_labels": {**labels, **rounds},
+        "report": {**_section(values, "report"), "shift": False},
+        "submission": {**_section(values, "submission"), "sample": None},
+    }  # fmt: skip
+
+
+def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    return dict(values.get(key) or {})
+
+
+def _trained(settings: dict[str, Any]) -> dict[str, Any]:
+    size = settings.get("batch_size", BATCH_SIZE)
+    return {**settings, **ONE_EPOCH, "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size}
+
+
+def _model(model: Any) -> Any:
+    """A model whose own training settings do not undo those of the quick look."""
+    if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
+        return model
+    own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size")}
+    return {**model, "train": own}
