@@ -204,7 +204,9 @@ def test_a_stage_loads_nothing_of_the_packages_that_its_digest_leaves_out(
     assert wrong == []
     assert [other for other in TASKS if f"goldfold.tasks.{other}" in loaded] == [task], "one task knows no other"
     own = {network.split(".")[-1] for network in loaded if network.startswith("goldfold.models.")}
-    assert own <= {*NETWORK_MODULES[task], "wrapping", "batch_norm"}, "networks of other tasks are not loaded"
+    assert own <= {*NETWORK_MODULES[task], "wrapping", "batch_norm", "arguments"}, (
+        "networks of other tasks are not loaded"
+    )
     assert ("torch" in everything) == (stage in ("train", "predict")), "a stage without a network loads no torch"
     assert "matplotlib" not in everything
 

@@ -77,7 +77,7 @@ def test_another_version_of_code_or_libraries_looks_anew(monkeypatch: pytest.Mon
     looked(names)
     monkeypatch.setattr(looking, "version", lambda name: "0")
     assert looked(names)[0] == 2
-    monkeypatch.setattr(looking.source, "code_digest", lambda file: "other")
+    monkeypatch.setattr(looking.source, "digest", lambda reached: "other")
     assert looked(names)[0] == 2
     assert looked(names)[0] == 0
 

@@ -22,6 +22,7 @@ from goldfold.data.dataset import TrainingSet
 from goldfold.engine import stopping
 from goldfold.engine.checkpoint import StateFile, weights_digest
 from goldfold.engine.stopping import Asked, Keeper, signals_noted
+from goldfold.inference.predictor import Predictor
 from goldfold.runtime.errors import GoldfoldError
 from goldfold.stages import train
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
@@ -250,15 +251,15 @@ def test_a_signal_while_validating_does_not_wait_for_the_end_of_it(
     monkeypatch.setattr(train, "VALIDATION_BATCH_SIZE", 5)
     seen = list[int]()
 
-    def predict(*given: Any, on_batch: Callable[[int], None]) -> Iterator[Any]:
-        for part in original(*given, on_batch=on_batch):
+    def parts(*given: Any) -> Iterator[Any]:
+        for part in original(*given):
             seen.append(1)
             if len(seen) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
             yield part
 
-    original = train.predict
-    monkeypatch.setattr(train, "predict", predict)
+    original = Predictor._parts
+    monkeypatch.setattr(Predictor, "_parts", parts)
     with pytest.raises(SystemExit) as end:
         tiny.train(tmp_path, **settings_of(tiny))
     assert (end.value.code, len(seen)) == (130, 2)
@@ -309,12 +310,12 @@ def test_a_stop_before_the_first_step_of_a_resumed_run_leaves_the_state_as_it_is
     state = Path(shutil.copy(stopped_at_an_epoch_s_end, tmp_path / "state.pt"))
     before = state.stat().st_mtime_ns
 
-    def predict(*given: Any, **more: Any) -> Iterator[Any]:
+    def parts(*given: Any) -> Iterator[Any]:
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(*given, **more)
+        return original(*given)
 
-    original = train.predict
-    monkeypatch.setattr(train, "predict", predict)
+    original = Predictor._parts
+    monkeypatch.setattr(Predictor, "_parts", parts)
     with pytest.raises(SystemExit):
         tiny.train(tmp_path, **settings_of(tiny), runtime=EACH_STEP)
     assert state.stat().st_mtime_ns == before
@@ -424,10 +425,9 @@ def test_a_state_of_another_run_is_left_aside(
 def test_other_code_or_libraries_make_a_state_stale(
     tiny: Tiny, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train.provenance, "source_digest", lambda *of: "other")
     monkeypatch.setattr(train.provenance, "versions", lambda names: {"torch": "0.4"})
     shutil.copy(stopped, tmp_path / "state.pt")
-    tiny.train(tmp_path, **settings_of(tiny))
+    tiny.train(tmp_path, code="other", **settings_of(tiny))
     assert "it is of a run with other code, libraries. Training starts anew." in capsys.readouterr().out
 
 

@@ -48,7 +48,7 @@ def submitted(
         class_ids=str(folder / "class_ids.json"),
         out=str(folder / "submission.csv"),
         task=task,
-        metric=find(task["name"]).metrics[0],
+        metric=next(iter(find(task["name"]).metrics)),
         sample=None if sample is None else str(folder / "sample.csv"),
         settings=FORM,
     )
@@ -253,7 +253,7 @@ def test_a_sample_file_that_cannot_be_filled_is_refused(
     (tmp_path / "s.csv").write_text(sample)
     table = pd.read_csv(tmp_path / "s.csv", dtype=str)
     with pytest.raises(DataError, match=said):
-        task_of(name, classes).form(table, "s.csv", FORM, find(name).metrics[0])
+        task_of(name, classes).form(table, "s.csv", FORM, next(iter(find(name).metrics)))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from goldfold import catalog
 from goldfold.components import PLACE, parse, short
@@ -23,6 +24,8 @@ def _plain(value: Any) -> Any:
 
 
 def _component(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
     try:
         return short(_plain(value) if isinstance(value, dict) else value)
     except ConfigError as error:

@@ -208,10 +208,10 @@ class Detection:
             for own, output in zip(found, model(seen), strict=True):
                 boxes = view.turn.boxes_back(output["boxes"], tuple(seen.shape[-2:]))  # type: ignore[union-attr,arg-type]
                 own.append((_numpy(boxes), _numpy(output["scores"]), _numpy(output["labels"])))
-        from goldfold.ensembling.boxes import wbf
-
         if len(views) == 1:
             return {"found": [own[0] for own in found]}
+        from goldfold.ensembling.boxes import wbf
+
         sizes = np.tile([[height, width]], (len(found), 1))
         return {"found": _fused(found, sizes, [1.0] * len(views), wbf)}
 
