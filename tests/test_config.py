@@ -715,3 +715,29 @@ def test_a_metric_reaches_the_training_where_it_chooses_the_epoch_or_is_not_repo
     own = {"goldfold.metrics.classification:f1_macro": {}}
     assert watched("last", own)["metric"] == "goldfold.metrics.classification:f1_macro"
     assert set(watched("last", None)["reported"]) == set(catalog.METRICS["label"]) - {"accuracy"}
+
+
+def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:
+    train = {"epochs": 90, "batch_size": 64, "lr": 0.1}
+    own = {**SMALL, "train": {"epochs": 50, "optimizer": "sgd"}}
+    values = {
+        **BASE, "train": train, "models": [own], "seeds": [3, 4], "folds": {"n_folds": 7, "tolerance": 0.1},
+        "pseudo_labels": {"rounds": 2}, "submission": {"sample": "s.csv"},
+    }  # fmt: skip
+    before = copy.deepcopy(values)
+    quick = parse({**values, "quick": True})
+    assert values == before
+    made = quick.models[0].train
+    assert (quick.results, quick.seeds, quick.folds.n_folds, quick.rounds) == ("results/t-quick", [3], 2, [0, 1])
+    assert (made.epochs, made.batch_size, made.lr, made.optimizer) == (1, 16, 0.1, "sgd")
+    assert (quick.submission.sample, quick.folds.tolerance, quick.report.shift) == (None, None, False)
+    assert slices.manifest(quick)["most_rows"] == 64
+    assert "most_rows" not in slices.manifest(parse(BASE))
+
+
+def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
+    data = {"source": "csv", "train": "t.csv", "images": "i", "fold_column": "fold"}
+    values = {**BASE, "data": data, "folds": {"n_folds": 7, "splitter": "predefined"}, "quick": True}
+    assert parse(values).folds.n_folds == 7
+    with pytest.raises(ConfigError, match="train = 'fast': Input should be a valid dictionary"):
+        parse({**BASE, "train": "fast", "quick": True})
