@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +75,11 @@ def jobs_of(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 def test_dry_run_shows_the_whole_dag_without_torch(tmp_path: Path) -> None:
-    start = time.monotonic()
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "snakemake", "-n", "--cores", "8", "--resources", "gpu=2",
          "--directory", str(tmp_path), "--configfile", str(ROOT / "config.yaml")],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
-    seconds = time.monotonic() - start
     jobs = jobs_of(
         subprocess.CompletedProcess([], result.returncode, result.stdout, _without_import_times(result.stderr))
     )
@@ -93,7 +90,6 @@ def test_dry_run_shows_the_whole_dag_without_torch(tmp_path: Path) -> None:
     imported = set(re.findall(r"\| +(\w+)$", result.stderr, re.MULTILINE))
     assert "pydantic" in imported
     assert not imported & {"torch", "timm", "cv2", "sklearn", "albumentations", "matplotlib"}
-    assert seconds < 12  # measured 1.7 s on two free cores; generous, since machines are noisy
 
 
 def _without_import_times(text: str) -> str:
