@@ -204,7 +204,7 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
-    assert len(before["train"]) == 7
+    assert len(before["train"]) == 12
 
 
 def test_parameters_reach_optimizer_schedule_and_transforms() -> None:
