@@ -31,7 +31,7 @@ def listed(lists: str | Sequence[str], root: str, key: str) -> list[str]:
 
 
 def _of_file(path: str, root: str, known: Mapping[str, str], key: str) -> list[str]:
-    lines = _lines(path, key)
+    lines = lines_of(path, key)
     above = os.path.dirname(os.path.abspath(root))
     starts = dict.fromkeys(_places(start, root) for start in (root, os.path.dirname(path) or ".", above))
     found = max(([_found(line, start, path, known) for line in lines] for start in starts), key=_n_there)
@@ -52,7 +52,12 @@ def _n_there(found: Sequence[tuple[str, bool]]) -> int:
     return sum(is_there for _, is_there in found)
 
 
-def _lines(path: str, key: str) -> list[str]:
+def lines_of(path: str, key: str) -> list[str]:
+    """Lines of a text file that hold something.
+
+    Raises:
+        DataError: it cannot be read, or holds nothing.
+    """
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except (OSError, ValueError) as error:

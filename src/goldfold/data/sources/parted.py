@@ -7,9 +7,8 @@ import pandas as pd
 from goldfold.data.files import without_suffix
 from goldfold.data.reading import column_of, line_of
 from goldfold.data.sources.class_folders import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES
-from goldfold.data.sources.listed_names import NUMBERS
+from goldfold.data.sources.listed_names import NUMBERS, lines_of
 from goldfold.runtime.errors import DataError
-from goldfold.runtime.regular import read_text
 from goldfold.runtime.words import count
 
 PARTS = dict.fromkeys(TRAIN_NAMES | VALIDATION_NAMES | {"dev", "trainval"}, "train") | dict.fromkeys(TEST_NAMES, "test")
@@ -66,16 +65,8 @@ def by_lists(names: "pd.Series[str]", ids: "pd.Series[str]", train: Lists, test:
 
 
 def _names(path: str, key: str) -> set[str]:
-    try:
-        lines = [line.strip() for line in read_text(path).splitlines()]
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{key}: cannot read {path}: {error}. Name a text file (UTF-8) with one image per line."
-        ) from error
-    found = {name for line in lines if line for name in (*_spellings(line), *_spellings(NUMBERS.sub("", line)))}
-    if not found:
-        raise DataError(f"{key}: {path} names no images. Write one per line.")
-    return found
+    """Names in a list, spelled in every way, with and without numbers of classes after them."""
+    return {name for line in lines_of(path, key) for name in (*_spellings(line), *_spellings(NUMBERS.sub("", line)))}
 
 
 def _spellings(name: str) -> Iterator[str]:
