@@ -19,4 +19,4 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 VIEWS = {name: views.build([name])[0] for name in catalog.VIEWS}
 SPLITTERS = {name: components.load(name, catalog.SPLITTERS, "splitter") for name in catalog.SPLITTERS}
-NETWORKS = {name: place for entries in catalog.NETWORKS.values() for name, place in entries.items()}
+NETWORKS = components.every(catalog.NETWORKS)

@@ -55,6 +55,36 @@ def parse(written: Written) -> tuple[str, dict[str, Any]]:
     raise ConfigError(f"{shown(written)}: write a name, or {{name: {{parameter: value}}}}")
 
 
+def name_of(written: Written) -> str:
+    """Name of a component, without its parameters."""
+    return parse(written)[0]
+
+
+def summed(wanted: Several) -> list[tuple[Written, float]]:
+    """Components of a weighted sum, each with its weight; ``weight`` among the parameters is the sum's.
+
+    >>> summed({"dice": 0.5, "focal": {"gamma": 3, "weight": 2}})
+    [('dice', 0.5), ({'focal': {'gamma': 3}}, 2.0)]
+    >>> summed(["ce", {"tversky": {"alpha": 0.7}}])
+    [('ce', 1.0), ({'tversky': {'alpha': 0.7}}, 1.0)]
+    """
+    if isinstance(wanted, str):
+        return [(wanted, 1.0)]
+    if not isinstance(wanted, Mapping):
+        return [part for entry in wanted for part in summed(entry)]
+    parts: list[tuple[Written, float]] = []
+    for name, value in wanted.items():
+        params = dict(value) if isinstance(value, Mapping) else {"weight": 1.0 if value is None else value}
+        weight = float(params.pop("weight", 1.0))
+        parts.append(({name: params} if params else name, weight))
+    return parts
+
+
+def every(by_family: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Entries of all families of one kind, where names do not recur: networks, ensemble methods."""
+    return {name: place for entries in by_family.values() for name, place in entries.items()}
+
+
 def short(written: Written) -> Written:
     """The shortest way to write the same."""
     name, params = parse(written)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from goldfold import catalog, optim
-from goldfold.components import parse
+from goldfold.components import name_of
 from goldfold.models import batch_norm, build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.timm_models import input_size, offline
@@ -128,7 +128,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"])
     except Exception as error:
         raise ConfigError(
-            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(parse(name)[0])}"
+            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(name_of(name))}"
         ) from error
     try:
         schedule = optim.build_schedule(train["schedule"], optimizer, STEPS, WARMUP_STEPS)

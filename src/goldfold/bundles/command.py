@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from goldfold.bundles.loading import Bundle, load
-from goldfold.components import parse
+from goldfold.components import name_of
 from goldfold.runtime.errors import GoldfoldError, cause
 from goldfold.runtime.files import refuse_unwritable
 from goldfold.runtime.status import Progress
@@ -117,7 +117,7 @@ def predict(options: argparse.Namespace) -> int:
 def _say_what_hangs_together(bundle: Bundle) -> None:
     """Predictions that depend on which images are predicted together."""
     manifest = bundle.manifest
-    if len(manifest.members) > 1 and "method" in manifest.ensemble and parse(manifest.ensemble["method"])[0] == "rank":
+    if len(manifest.members) > 1 and "method" in manifest.ensemble and name_of(manifest.ensemble["method"]) == "rank":
         print("note: the ensemble averages ranks, so a prediction depends on the images that are predicted with it.")
     if manifest.batch_norm == "adapted":
         print(

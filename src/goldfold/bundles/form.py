@@ -110,8 +110,7 @@ class Manifest(Part):
 
     def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
         """Kind, component, and the catalog's entries of its kind."""
-        networks = {name: place for entries in catalog.NETWORKS.values() for name, place in entries.items()}
-        averages = {name: place for entries in catalog.ENSEMBLES.values() for name, place in entries.items()}
+        networks, averages = components.every(catalog.NETWORKS), components.every(catalog.ENSEMBLES)
         yield "task", self.task["name"], catalog.TASKS
         yield from (("network", member.network.network, networks) for member in self.members)
         yield from (("view", view, catalog.VIEWS) for view in self.views)
@@ -120,14 +119,8 @@ class Manifest(Part):
 
     def places_of_own_code(self) -> list[str]:
         """Components that stand in no list of goldfold's."""
-        named = (
-            components.parse(written)[0] for _, written, known in self.components() if not _is_known(written, known)
-        )
+        named = (name for _, written, known in self.components() if (name := components.name_of(written)) not in known)
         return list(dict.fromkeys(named))
-
-
-def _is_known(written: Written, known: Mapping[str, str]) -> bool:
-    return components.parse(written)[0] in known
 
 
 def write(folder: Path, manifest: Manifest) -> None:

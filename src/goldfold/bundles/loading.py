@@ -111,8 +111,8 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
 def _refuse_strange_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:
     """Nothing is imported because a bundle says so: it may come from anywhere."""
     for kind, written, known in manifest.components():
-        if ":" not in components.parse(written)[0]:
-            components.place(components.parse(written)[0], known, f"{kind} in {folder}")
+        if ":" not in (name := components.name_of(written)):
+            components.place(name, known, f"{kind} in {folder}")
     modules = {place: place.partition(":")[0] for place in manifest.places_of_own_code()}
     if strange := {place: module for place, module in modules.items() if module not in trust}:
         flags = " ".join(f"--trust {module}" for module in dict.fromkeys(strange.values()))

@@ -9,14 +9,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.catalog import AUGMENTATIONS, SCHEDULES, TASKS
-from goldfold.components import Kind, parse, problems
+from goldfold.components import Kind, name_of, parse, problems, summed
 from goldfold.config import kinds
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
-from goldfold.config.written import name_of
 from goldfold.runtime.errors import ConfigError, nearest, shown
 from goldfold.signatures import read
 from goldfold.tasks import Task, find
@@ -123,22 +122,9 @@ def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
     for key in OF_TASKS:
         if key not in task.learns_with and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
-    for part in losses_of(settings.loss) if "loss" in task.learns_with else []:
+    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.learns_with else []:
         kind = kinds.LOSSES.get(task.target, ANY) if name in TASKS else ANY
         yield from _component("train.loss", part, kind, task.losses, name)
-
-
-def losses_of(wanted: Any) -> Iterator[Any]:
-    """Losses of a weighted sum, without their weights."""
-    if isinstance(wanted, list):
-        for one in wanted:
-            yield from losses_of(one)
-    elif isinstance(wanted, dict):
-        for name, value in wanted.items():
-            params = {key: part for key, part in value.items() if key != "weight"} if isinstance(value, dict) else {}
-            yield {name: params} if params else name
-    elif wanted is not None:
-        yield wanted
 
 
 def _network(model: Model, task: type[Task]) -> Iterator[str]:

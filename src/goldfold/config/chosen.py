@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from goldfold import catalog
-from goldfold.components import parse, place
-from goldfold.config.checks import losses_of
+from goldfold.components import name_of, parse, place, summed
 from goldfold.config.root import Config
-from goldfold.config.written import name_of
 from goldfold.tasks import find
 
 
@@ -46,7 +44,8 @@ def _network(config: Config, model: str) -> list[str]:
 def _training(config: Config, model: str) -> list[str]:
     """Network, losses, own optimizer, schedule, augmentations, metric, and the view of validation."""
     task, settings = find(config.task), next(one.train for one in config.models if one.name == model)
-    losses = losses_of(settings.loss or getattr(task, "default_loss", None)) if "loss" in task.learns_with else []
+    wanted = settings.loss or getattr(task, "default_loss", None)
+    losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.learns_with else []
     return [
         *_network(config, model),
         *_of(losses, task.losses),

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from goldfold.catalog import SPLITTERS
-from goldfold.components import problems
+from goldfold.components import name_of, problems
 from goldfold.config.kinds import SPLITTER
 from goldfold.config.root import Config
-from goldfold.config.written import name_of
 from goldfold.runtime.errors import shown
 from goldfold.runtime.regular import MISSING, fault
 

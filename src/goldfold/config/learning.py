@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from goldfold.components import name_of
 from goldfold.config.base import Name, Number, Section, Unique
 from goldfold.config.plain import json_value
-from goldfold.config.written import Augmentation, Loss, Network, Optimizer, Schedule, name_of
+from goldfold.config.written import Augmentation, Loss, Network, Optimizer, Schedule
 
 
 class Train(Section):

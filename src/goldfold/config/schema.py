@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from goldfold import catalog
 from goldfold.catalog import TASKS
-from goldfold.components import Kind
+from goldfold.components import Kind, every
 from goldfold.config import kinds
 from goldfold.config.data import (
     Coco,
@@ -130,7 +130,7 @@ def _components() -> str:
         *((f"Metrics of {task}", kinds.METRICS[target], catalog.METRICS[target]) for task, target in of_tasks.items()),
         *((f"Ensemble methods of {task}", kinds.METHODS[target], catalog.ENSEMBLES[target])
           for task, target in of_tasks.items()),
-        ("Networks", kinds.NETWORK, {name: place for names in catalog.NETWORKS.values() for name, place in names.items()}),
+        ("Networks", kinds.NETWORK, every(catalog.NETWORKS)),
         ("Schedules", kinds.SCHEDULE, catalog.SCHEDULES),
         ("Augmentation presets", kinds.AUGMENTATION, catalog.AUGMENTATIONS),
         ("Views", kinds.VIEW, catalog.VIEWS),

@@ -3,10 +3,10 @@
 from typing import Any
 
 from goldfold import catalog
+from goldfold.components import name_of
 from goldfold.config import roi
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
-from goldfold.config.written import name_of
 from goldfold.tasks import find
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")

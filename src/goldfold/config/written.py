@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from goldfold import catalog
-from goldfold.components import PLACE, parse, short
+from goldfold.components import PLACE, short
 from goldfold.config.base import exponent
 from goldfold.config.plain import json_value
 from goldfold.runtime.errors import ConfigError, shown
@@ -86,8 +86,3 @@ Augmentation = Annotated[
     WithJsonSchema(_listed(_schema(catalog.AUGMENTATIONS, more=True))),
 ]
 Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(_listed(LOSS_SCHEMA))]
-
-
-def name_of(written: Any) -> str:
-    """Name of a component, without its parameters."""
-    return parse(written)[0]

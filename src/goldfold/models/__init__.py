@@ -14,8 +14,6 @@ from goldfold.runtime.errors import GoldfoldError, NotBuiltError, cause
 if TYPE_CHECKING:
     from torch import nn
 
-ALL = {name: place for entries in NETWORKS.values() for name, place in entries.items()}
-
 
 def build(network: str, pretrained: bool | str = False, partly_pretrained: bool = False, **params: Any) -> nn.Module:
     """Network by name, or the user's own ``package.module:function``, called with ``params``.
@@ -35,7 +33,7 @@ def build(network: str, pretrained: bool | str = False, partly_pretrained: bool 
 
 
 def _built(network: str, **params: Any) -> nn.Module:
-    builder = components.load(network, ALL, "network")
+    builder = components.load(network, components.every(NETWORKS), "network")
     try:
         return builder(**params)
     except GoldfoldError:

@@ -283,7 +283,7 @@ class Detection:
         if len(members) == 1:
             return self._arrays(ids, sizes, [image[0] for image in images])
         fusion, shares = components.load(method, self.methods, "fusion method"), list(weights)
-        if components.parse(method)[0] in ("nms", "soft_nms"):
+        if components.name_of(method) in ("nms", "soft_nms"):
             images, shares = _weighed(images, shares), []
         found = _fused(images, sizes, shares or None, fusion, iou_threshold, skip_threshold, workers)
         return self._arrays(ids, sizes, found)

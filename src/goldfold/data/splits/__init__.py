@@ -71,7 +71,7 @@ def split(
         DataError: the data cannot be split so.
     """
     function = components.load(splitter, SPLITTERS, "splitter")
-    splitter = components.parse(splitter)[0]
+    splitter = components.name_of(splitter)
     few = rare(table, content, n_folds, by_group=rare_classes != SPREAD_FEW)
     if rare_classes == "fail" and splitter in BY_CLASS and not is_train_only(table).all():
         refuse_small_classes(content[~is_train_only(table)], n_folds)
