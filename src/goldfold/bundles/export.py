@@ -17,6 +17,7 @@ from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, 
 from goldfold.data.limits import MOST_PIXELS
 from goldfold.data.predictions import load
 from goldfold.data.scored import scored
+from goldfold.grid import Member
 from goldfold.runtime.errors import ConfigError, DataError, GoldfoldError
 from goldfold.runtime.files import refuse_unwritable
 from goldfold.runtime.fingerprint import sha256_of
@@ -67,20 +68,21 @@ def _refuse_full(out: Path, force: bool) -> None:
 def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[form.Member], dict[str, str]]:
     """Members with their files of weights copied, and the digests of these."""
     members, files = [], {}
-    for (model, seed), group in groupby(runs, key=lambda run: (run.model, run.seed)):
+    for member, group in groupby(runs, key=lambda run: Member(run.model, run.seed)):
         networks, names = [], []
         for run in group:
-            names.append(f"{form.WEIGHTS}/{model}-seed{seed}-fold{run.fold}.safetensors")
+            names.append(f"{form.WEIGHTS}/{member.name}-fold{run.fold}.safetensors")
             shutil.copyfile(run.path, folder / names[-1])
             files[names[-1]] = sha256_of(folder / names[-1])
             networks.append({**run.settings["model"], "resize": run.settings["resize"]})
-        network = _only(networks, f"networks of the folds of {model}")
-        weight = float(found.settings["weights"].get(model, 1))
-        name = f"{model}-seed{seed}"
+        network = _only(networks, f"networks of the folds of {member.model}")
+        weight = float(found.settings["weights"].get(member.model, 1))
         try:
-            members.append(form.Member(name=name, weight=weight, network=form.Network(**network), weights=names))
+            members.append(form.Member(name=member.name, weight=weight, network=form.Network(**network), weights=names))
         except ValidationError as error:
-            raise ConfigError(f"models ({model}): {error.errors()[0]['msg']}, so it cannot be exported.") from error
+            raise ConfigError(
+                f"models ({member.model}): {error.errors()[0]['msg']}, so it cannot be exported."
+            ) from error
     return members, files
 
 

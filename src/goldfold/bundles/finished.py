@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from goldfold.grid import grid
 from goldfold.runtime import contents, records
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import read_json
@@ -87,11 +88,10 @@ class Finished:
             DataError: one is missing, or another than the one whose predictions were fused.
         """
         settings = self.settings
-        for model in settings["models"]:
-            for seed in settings["seeds"] if settings["weights"].get(model, 1) > 0 else []:
-                for fold in range(settings["n_folds"]):
-                    place = f"{model}/round{settings['rounds'] - 1}/fold{fold}/seed{seed}"
-                    yield Run(model, seed, fold, self._weights(place), self._predicted(place))
+        whole = grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"])
+        for member in whole.members:
+            for run in whole.runs_of(member, whole.last) if settings["weights"].get(member.model, 1) > 0 else []:
+                yield Run(run.model, run.seed, run.fold, self._weights(run.folder), self._predicted(run.folder))
 
     def _weights(self, place: str) -> Path:
         """Weights of a run, those that its predictions were made with."""
