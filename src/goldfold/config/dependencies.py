@@ -32,31 +32,33 @@ def _cache(config: Config, job: Job) -> dict[str, Any]:
     return {"channels": config.data.channels}
 
 
-def _train(config: Config, job: Job) -> dict[str, Any]:
+def _of_run(config: Config, job: Job) -> dict[str, Any]:
+    """What a run is trained and predicted with alike: how it is shown images, and where it stands in the grid."""
     return {
         "task": slices.task(config),
-        **slices.watched(config, job.model),
-        "model": slices.learning(config, job.model),
         "resize": slices.resize(config, job.model),
         "channels": config.data.channels,
         "scale_16bit": config.data.scale_16bit,
         "place": job.place,
-        "pseudo_weight": config.pseudo_labels.weight if job.round else 1.0,
         "runtime": slices.runtime(config),
+    }
+
+
+def _train(config: Config, job: Job) -> dict[str, Any]:
+    return {
+        **_of_run(config, job),
+        **slices.watched(config, job.model),
+        "model": slices.learning(config, job.model),
+        "pseudo_weight": config.pseudo_labels.weight if job.round else 1.0,
     }
 
 
 def _predict(config: Config, job: Job) -> dict[str, Any]:
     return {
-        "task": slices.task(config),
+        **_of_run(config, job),
         "model": slices.network(config, job.model),
-        "resize": slices.resize(config, job.model),
-        "channels": config.data.channels,
-        "scale_16bit": config.data.scale_16bit,
         "tta": config.tta,
         "batch_norm": config.batch_norm,
-        "place": job.place,
-        "runtime": slices.runtime(config),
         "batch_size": config.runtime.predict_batch_size,
     }
 
