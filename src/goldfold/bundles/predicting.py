@@ -23,7 +23,7 @@ from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.roi import fresh
 from goldfold.data.roi.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
-from goldfold.ensembling.voters import voters
+from goldfold.ensembling.members import of_folds, of_members
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.runtime.errors import ConfigError, DataError, cause
@@ -192,6 +192,5 @@ def fused(
         members: predictions of each member's folds.
     """
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    plain = {"workers": workers, **{key: settings[key] for key in task.fuses_by}}
-    means = [task.fuse(parts, [1.0] * len(parts), **plain) for parts in members]
-    return task.fuse(*voters(means, weights), workers, **settings)
+    means = [of_folds(task, parts, settings, workers) for parts in members]
+    return of_members(task, means, weights, settings, workers)

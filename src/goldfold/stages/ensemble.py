@@ -12,7 +12,7 @@ import pandas as pd
 from goldfold import components, tasks
 from goldfold.data.predictions import Arrays, load, save
 from goldfold.data.scored import groups_of, scored, with_groups
-from goldfold.ensembling.voters import voters
+from goldfold.ensembling.members import of_folds, of_members
 from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.runtime.errors import DataError
@@ -69,12 +69,11 @@ def run(
     chosen = chosen_task.metric(metric)
     truth = scored(_text(train))
     whole = grid(models, seeds, n_folds, rounds)
-    plain = {"workers": workers, **{key: settings[key] for key in chosen_task.fuses_by}}
-    members = Members(chosen_task, Path(predictions), whole, plain)
+    members = Members(chosen_task, Path(predictions), whole, settings, workers)
     own_weights = [weights.get(member.model, 1.0) for member in whole.members]
 
     def fuse(parts: list[Arrays]) -> Arrays:
-        return chosen_task.fuse(*voters(parts, own_weights), workers, **settings)
+        return of_members(chosen_task, parts, own_weights, settings, workers)
 
     rows, evidence = _scored_rounds(members, truth, chosen, fuse, Path(folder))
     fused_test = None
@@ -112,7 +111,8 @@ class Members:
     root: Path
     grid: Grid
     settings: dict[str, Any]
-    """How the folds' predictions of one member are fused."""
+    """How the task fuses."""
+    workers: int
 
     def oof(self, member: Member, number: int, truth: pd.DataFrame) -> Arrays:
         """Out-of-fold predictions of one member, each validated image once."""
@@ -126,7 +126,7 @@ class Members:
 
     def test(self, member: Member, number: int) -> Arrays:
         """Mean over the folds' models of one member."""
-        return self.task.fuse(self._parts(member, number, "test"), [1.0] * self.grid.n_folds, **self.settings)
+        return of_folds(self.task, self._parts(member, number, "test"), self.settings, self.workers)
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
         return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
