@@ -515,11 +515,12 @@ def test_pseudo_labelled_images_are_learnt_from(name: str, tiny_of: dict[str, Ti
     from goldfold.stages import pseudo_label
 
     tiny, model = tiny_of[name], tiny_of[name].model({"epochs": 1, "warmup_epochs": 0})
-    tiny.train(tmp_path / "r0", model=model)
-    tiny.predict(tmp_path / "r0", tmp_path / "r0/model.safetensors", "test")
+    first = tmp_path / "net/round0/fold0/seed0"
+    tiny.train(first, model=model)
+    tiny.predict(first, first / "model.safetensors", "test")
     classes, out = str(tiny.folds / "classes.json"), str(tmp_path / "pseudo.csv")
     teach = {"threshold": 0.05, "fold": 0, "weights": {}, "settings": {}, "workers": 1}
-    pseudo_label.run({"test": [str(tmp_path / "r0/test.npz")]}, classes, out, tiny.task, **teach)
+    pseudo_label.run({"test": [str(first / "test.npz")]}, classes, out, tiny.task, **teach)
     pseudo = pd.read_csv(out, dtype=str)
     assert 0 < len(pseudo) <= 4
     assert set(pseudo["source"]) == {"test"}

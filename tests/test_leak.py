@@ -25,7 +25,7 @@ def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str
     common = {"fold_file": fold_file, "caches": caches, "model": tiny.model({"epochs": 1, "warmup_epochs": 0})}
     pseudo: str | None = None
     for number in (0, 1):
-        out = folder / f"round{number}"
+        out = folder / f"net/round{number}/fold0/seed0"
         place = {"round": number, "fold": 0, "seed": 0}
         tiny.train(out, pseudo=pseudo, place=place, **common)
         tiny.predict(out, out / "model.safetensors", *pools, place=place, tta=["identity"], **common)

@@ -43,7 +43,7 @@ def run(
     chosen_task = tasks.build(task, read_json(classes))
     tables = []
     for source, paths in predictions.items():
-        teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) if weights else 1.0 for path in paths])
+        teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
         fused = chosen_task.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
         tables.append(chosen_task.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
