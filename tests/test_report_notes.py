@@ -18,6 +18,7 @@ from goldfold.metrics import Score
 from goldfold.report import (
     box_errors,
     detection,
+    ensemble,
     mask_colours,
     notes,
     overlays,
@@ -208,3 +209,12 @@ def test_a_training_of_one_epoch_is_seen_in_its_curve() -> None:
     assert learning_curves("a", [(0, history)], "accuracy").svg.count("<use") == 2, "a mark in both curves"
     lines = pd.concat([history, history.assign(epoch=1)])
     assert learning_curves("a", [(0, lines)], "accuracy").svg.count("<use") == 0
+
+
+def test_a_method_with_parameters_is_named_with_them() -> None:
+    made = SimpleNamespace(
+        ensemble={"method": {"rank": {"power": 2}}, "weights": {"a-seed0": 0.5, "b-seed0": 0.5}}, members={}
+    )
+    section = ensemble.section(made)  # type: ignore[arg-type]
+    assert section is not None
+    assert "the method “rank(power=2)”: " in section.intro

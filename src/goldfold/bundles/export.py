@@ -156,7 +156,7 @@ def _validation(found: Finished, task: tasks.Task, train: pd.DataFrame) -> dict[
         "kind": task.kinds[0],
         "unit": task.unit,
         "by_class": {str(name): int(number) for name, number in content.items()},
-        "splitter": folds["splitter"],
+        "splitter": components.label(folds["splitter"]),
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
         "pseudo_label_rounds": settings["rounds"] - 1,

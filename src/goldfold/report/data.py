@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from goldfold import components
 from goldfold.data.mask_coding import Coding
 from goldfold.data.together import COLUMN
 from goldfold.report import copies, folds, mask_colours, quarantine
@@ -38,7 +39,7 @@ def _groups(results: Results) -> str:
         return f"no groups, but {sets}, none of which is split over folds"
     if "group" not in table:
         return "images are taken as independent of each other (no groups)"
-    is_ordered = results.settings["folds"]["splitter"].startswith("ordered")
+    is_ordered = components.name_of(results.settings["folds"]["splitter"]).startswith("ordered")
     how = "a fold never learns from those it is scored on" if is_ordered else "none of which is split over folds"
     return f"{table['group'].nunique():,} groups, {how}"
 

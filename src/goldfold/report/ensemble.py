@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold import components
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import matrix
 from goldfold.report.results import Results
@@ -35,8 +36,9 @@ def section(results: Results) -> Section | None:
     """Method, weights and agreement; no section of one model."""
     if len(results.ensemble["weights"]) < 2:
         return None
-    method, weights = results.ensemble["method"], results.ensemble["weights"]
-    meaning = f": {MEANINGS[method]}" if method in MEANINGS else ""
+    written, weights = results.ensemble["method"], results.ensemble["weights"]
+    method, name = components.label(written), components.name_of(written)
+    meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
     largest = max(weights.values(), default=1.0) or 1.0
     rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
     intro = f"Made by the method “{method}”{meaning}. Predictions are joined on the image's id."

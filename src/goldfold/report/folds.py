@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from goldfold import components
 from goldfold.data.splits.checks import shares, worst
 from goldfold.data.splits.groups import groups_in_words, in_range, in_words, sizes_of
 from goldfold.report.blocks import Block, Figure, Table, Text
@@ -30,7 +31,7 @@ def blocks(results: Results) -> list[Block]:
     amounts, sizes = validated.drop(columns=[ALL, DEVIATION], errors="ignore"), validated[ALL]
     far = shares(amounts)
     name, fold, value = worst(far)
-    splitter = results.settings["folds"]["splitter"]
+    splitter = components.label(results.settings["folds"]["splitter"])
     text = (
         f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
         f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
