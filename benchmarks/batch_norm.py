@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from goldfold import tasks  # noqa: E402
+from goldfold.base.files import read_json  # noqa: E402
+from goldfold.cache.images import CachedImages  # noqa: E402
 from goldfold.config import load, slices  # noqa: E402
-from goldfold.data.cache import CachedImages  # noqa: E402
 from goldfold.inference import views  # noqa: E402
 from goldfold.models.batch_norm import Adapter  # noqa: E402
 from goldfold.plan import plan_of  # noqa: E402
-from goldfold.runtime.files import read_json  # noqa: E402
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "as they are": lambda x: x,

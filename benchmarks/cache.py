@@ -23,9 +23,9 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data.building import Contents, Frame, build_piece  # noqa: E402
-from goldfold.data.cache import CachedImages  # noqa: E402
-from goldfold.data.files import images_below  # noqa: E402
+from goldfold.cache.building import Contents, Frame, build_piece  # noqa: E402
+from goldfold.cache.images import CachedImages  # noqa: E402
+from goldfold.images.files import images_below  # noqa: E402
 
 BATCH_SIZE, SMALL_PX = 64, 64
 

@@ -23,7 +23,6 @@ from goldfold import models, optim  # noqa: E402
 from goldfold.engine.seeding import deterministic, seeded  # noqa: E402
 from goldfold.models.wrapping import Normalised  # noqa: E402
 
-
 WARM_UP = 4
 """Pairs that do not count."""
 

@@ -18,11 +18,11 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data.decode import decode  # noqa: E402
-from goldfold.data.duplicates import MIN_CORRELATION, _near  # noqa: E402
-from goldfold.data.files import images_below  # noqa: E402
-from goldfold.data.hamming import near_pairs  # noqa: E402
-from goldfold.data.perceptual import signature  # noqa: E402
+from goldfold.audit.duplicates import MIN_CORRELATION, _near  # noqa: E402
+from goldfold.audit.hamming import near_pairs  # noqa: E402
+from goldfold.audit.perceptual import signature  # noqa: E402
+from goldfold.images.decode import decode  # noqa: E402
+from goldfold.images.files import images_below  # noqa: E402
 
 DISTANCES = (2, 4, 6, 8, 10)
 Change = Callable[[np.ndarray], np.ndarray]

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data.splits import SPLITTERS  # noqa: E402
-from goldfold.data.splits.checks import deviations  # noqa: E402
-from goldfold.data.splits.even import evened  # noqa: E402
-from goldfold.data.splits.greedy import stratified_units  # noqa: E402
+from goldfold import components  # noqa: E402
+from goldfold.catalog import SPLITTERS  # noqa: E402
+from goldfold.splits.checks import deviations  # noqa: E402
+from goldfold.splits.even import evened  # noqa: E402
+from goldfold.splits.greedy import stratified_units  # noqa: E402
 
 SHAPES = ((500, 6), (2000, 20), (2000, 100), (20000, 20))
 """Images and classes."""
@@ -102,7 +103,7 @@ def main() -> None:
             for seed in range(repeats if n < 10_000 else max(1, repeats // 4)):
                 table, content = made_up(n, n_classes, seed)
                 start = time.process_time()
-                folds = SPLITTERS[name](table, content, N_FOLDS, seed)
+                folds = components.load(name, SPLITTERS, "splitter")(table, content, N_FOLDS, seed)
                 seconds = time.process_time() - start
                 far, sizes = deviations(content, folds, N_FOLDS).abs().to_numpy(), np.bincount(folds)
                 rows.append((far.max(), far.mean(), sizes.max() / sizes.min() - 1, seconds))

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from goldfold.config import load  # noqa: E402
-from goldfold.runtime import records  # noqa: E402
+from goldfold.lineage import records  # noqa: E402
 
 
 def timed(command: list[str], folder: Path) -> float:

@@ -20,8 +20,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from goldfold.data.roi.contour import region  # noqa: E402
-from goldfold.data.roi.fit import fitted  # noqa: E402
+from goldfold.crop.contour import region  # noqa: E402
+from goldfold.crop.fit import fitted  # noqa: E402
 from mammograms import mammogram  # noqa: E402
 
 

@@ -20,13 +20,13 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data import shift  # noqa: E402
-from goldfold.data.adversarial import BOTH_WAYS, compare  # noqa: E402
-from goldfold.data.decode import decode  # noqa: E402
-from goldfold.data.files import images_below  # noqa: E402
-from goldfold.data.shift_features import FEATURES, look, of_pixels  # noqa: E402
+from goldfold.audit import shift  # noqa: E402
+from goldfold.audit.adversarial import BOTH_WAYS, compare  # noqa: E402
+from goldfold.audit.shift_features import FEATURES, look, of_pixels  # noqa: E402
+from goldfold.base.fingerprint import sha256_of  # noqa: E402
+from goldfold.images.decode import decode  # noqa: E402
+from goldfold.images.files import images_below  # noqa: E402
 from goldfold.report.shift import verdict  # noqa: E402
-from goldfold.runtime.fingerprint import sha256_of  # noqa: E402
 
 BRIGHTER = (2, 5, 10, 20)
 SHARE = 0.3

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from goldfold.config import slices  # noqa: E402
 from goldfold.config.load import parse  # noqa: E402
-from goldfold.data.sources import read  # noqa: E402
+from goldfold.sources import read  # noqa: E402
 from goldfold.stages import folds, manifest  # noqa: E402
 
 

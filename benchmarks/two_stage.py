@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from goldfold.data import scenes  # noqa: E402
+from goldfold.demo import scenes  # noqa: E402
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 

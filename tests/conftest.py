@@ -16,7 +16,7 @@ import torch
 from hypothesis import settings
 
 from goldfold.config import parse, slices
-from goldfold.runtime import contents
+from goldfold.lineage import contents
 
 torch.set_num_threads(1)
 settings.register_profile("goldfold", deadline=None, max_examples=40, derandomize=True)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conftest import Tiny
-from goldfold.runtime.fingerprint import sha256_of
+from goldfold.base.fingerprint import sha256_of
 from goldfold.stages import train
 
 

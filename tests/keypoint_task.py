@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog
+from goldfold.base.errors import DataError
 from goldfold.components import Several, Written
 from goldfold.metrics import Metric, build
-from goldfold.runtime.errors import DataError
 from goldfold.submission.form import Form
 from goldfold.tasks.protocol import Entries, Examined
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
 
 NEAR = 0.05
@@ -154,7 +154,7 @@ class Keypoints:
     # --- samples
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
         """``keypoints`` (1, 2) in pixels of the frame, from the middle of the first one as albumentations counts."""
-        from goldfold.data.geometry import place
+        from goldfold.images.geometry import place
 
         fields = []
         for point, size in zip(_points(table["label"]), _sizes(table).tolist(), strict=True):
@@ -211,7 +211,7 @@ class Keypoints:
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
         """Points in pixels of the images."""
-        from goldfold.data.geometry import place
+        from goldfold.images.geometry import place
 
         sizes = _sizes(table)
         framed = np.concatenate([np.zeros((0, 2)), *(part["points"] for part in parts)])
@@ -229,7 +229,7 @@ class Keypoints:
     # --- after predicting
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id."""
-        from goldfold.data.predictions import disjoint
+        from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
         joined = (np.concatenate([part[name] for part in parts])[order] for name in ("sizes", "points", "doubts"))
@@ -239,7 +239,7 @@ class Keypoints:
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: str = "mean"
     ) -> Arrays:
         """Mean of the points; doubts grow by the members' mean distance to it."""
-        from goldfold.data.predictions import common_ids, rows_of
+        from goldfold.predictions.arrays import common_ids, rows_of
 
         ids = common_ids(members, self.classes)
         rows = [rows_of(member, ids.tolist()) for member in members]
@@ -253,7 +253,7 @@ class Keypoints:
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Distances:
         """Distances to the true points, in pixels of the images."""
-        from goldfold.data.predictions import rows_of
+        from goldfold.predictions.arrays import rows_of
 
         rows = rows_of(predictions, list(truth["id"]))
         away = np.linalg.norm(predictions["points"][rows] - _points(truth["label"]), axis=1)
@@ -315,7 +315,7 @@ class Keypoints:
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """How far predictions are away, and the farthest of them."""
-        from goldfold.data.predictions import rows_of
+        from goldfold.predictions.arrays import rows_of
         from goldfold.report.blocks import Facts, Gallery, Section
         from goldfold.report.pictures import picture
 
@@ -360,7 +360,7 @@ def _with_points(path: str, points: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The image with points drawn on it, the first green, the second red."""
     import cv2
 
-    from goldfold.data.decode import decode
+    from goldfold.images.decode import decode
 
     image = decode(path, 3)
     for (x, y), colour in zip(points, ((0, 200, 0), (230, 0, 0)), strict=False):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.data.copies import Policy, settle
-from goldfold.data.predictions import Arrays, save
-from goldfold.data.scored import scored
+from goldfold.audit.copies import Policy, settle
 from goldfold.metrics import score
+from goldfold.predictions.arrays import Arrays, save
+from goldfold.splits.scored import scored
 from goldfold.tasks import Task
 
 N_FOLDS = 3

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import yaml
 
+from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.lineage import contents, provenance, records
 from goldfold.plan import Job, Plan, plan_of
-from goldfold.runtime import contents, provenance, records
-from goldfold.runtime.files import sealed, write_json
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
 from test_workflow import write_config, write_images

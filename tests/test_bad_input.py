@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from conftest import FORM, TASK
-from goldfold.data import sources
-from goldfold.data.classes import classes_of, natural_order, one_number, refuse_unordered
-from goldfold.data.predictions import save
-from goldfold.data.splits import split as split_into
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.numbers import number_of
-from goldfold.sniff.columns import columns_of
-from goldfold.sniff.tables import Table
+from goldfold import sources
+from goldfold.base.errors import DataError
+from goldfold.base.numbers import number_of
+from goldfold.commands.init.columns import columns_of
+from goldfold.commands.init.tables import Table
+from goldfold.predictions.arrays import save
+from goldfold.splits.splitting import split as split_into
 from goldfold.stages import folds, manifest, submit
+from goldfold.targets.classes import classes_of, natural_order, one_number, refuse_unordered
 from goldfold.tasks.classification import Classification
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

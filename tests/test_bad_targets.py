@@ -13,14 +13,14 @@ import pytest
 
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
 from goldfold import tasks
-from goldfold.check import as_json, as_text, check
+from goldfold.audit.doubts import about_emptied
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.commands.check import as_json, as_text, check
 from goldfold.config import Config, parse, slices
-from goldfold.data.boxes import from_text
-from goldfold.data.mask_coding import Coding
-from goldfold.data.masks import write_mask
-from goldfold.doubts import about_emptied
-from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
+from goldfold.targets.boxes import from_text
+from goldfold.targets.mask_coding import Coding
+from goldfold.targets.masks import write_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 NO_CLASSES = {key: value for key, value in MASKS.items() if key != "classes"}
@@ -265,7 +265,7 @@ def test_an_image_without_boxes_is_a_sound_negative_that_is_learnt_from(tiny_box
     rows = pd.read_csv(tiny_boxes.fold_file(), dtype=str, keep_default_na=False)
     rows = rows[rows["boxes"] == "[]"]
     assert len(rows) == 3
-    from goldfold.data.cache import CachedImages
+    from goldfold.cache.images import CachedImages
 
     targets = tasks.build({"name": "detection"}, SHAPES).targets(rows, CachedImages(tiny_boxes.caches()), "squash")
     assert [target["bboxes"].shape for target in targets] == [(0, 4)] * 3

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from conftest import Tiny
-from goldfold import preflight
+from goldfold.commands import preflight
 from goldfold.models import batch_norm
 from goldfold.models.batch_norm import Adapter
 from test_engine import entry

@@ -10,18 +10,17 @@ import pytest
 from PIL import Image
 
 from conftest import NETS
-from goldfold import doubts
+from goldfold.audit import doubts
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
-from goldfold.data import declared
-from goldfold.data.box_forms import CENTRE, CORNERS, TOP_LEFT, refuse_other_form
-from goldfold.data.boxes import check, repeated
-from goldfold.data.decode import decode
-from goldfold.data.sources import coco, voc
-from goldfold.data.sources.coco_ids import Ambiguous, Ids, as_text
-from goldfold.data.sources.located import located
-from goldfold.data.splits import split
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.images.decode import decode
+from goldfold.sources import coco, declared, voc
+from goldfold.sources.coco_ids import Ambiguous, Ids, as_text
+from goldfold.sources.located import located
+from goldfold.splits.splitting import split
 from goldfold.stages import manifest
+from goldfold.targets.box_forms import CENTRE, CORNERS, TOP_LEFT, refuse_other_form
+from goldfold.targets.boxes import check, repeated
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 KINDS = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entries import METHODS as ALL_METHODS
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.ensembling import boxes as fusion
 from goldfold.ensembling import boxes as module
-from goldfold.runtime.errors import ConfigError, DataError
 
 LIBRARY = {"wbf": weighted_boxes_fusion, "nms": nms, "soft_nms": soft_nms, "nmw": non_maximum_weighted}
 METHODS = ALL_METHODS["boxes"]

@@ -16,20 +16,20 @@ from safetensors.numpy import load_file, save_file
 import goldfold
 from conftest import REPO, Tiny, picture, save_picture
 from goldfold import cli
+from goldfold.base.errors import DataError, GoldfoldError
+from goldfold.base.files import sealed
 from goldfold.bundles import form
 from goldfold.bundles.export import export
 from goldfold.bundles.finished import finished
 from goldfold.bundles.loading import Bundle
+from goldfold.cache.building import Frame
+from goldfold.cache.decoded import DecodedImages, Reading
+from goldfold.cache.images import CachedImages, build
 from goldfold.catalog import TASKS
-from goldfold.data.building import Frame
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decoded import DecodedImages, Reading
-from goldfold.data.given import given
-from goldfold.data.predictions import load as load_arrays
-from goldfold.data.roi.find import with_rois
-from goldfold.data.roi.fresh import finder
-from goldfold.runtime.errors import DataError, GoldfoldError
-from goldfold.runtime.files import sealed
+from goldfold.crop.find import with_rois
+from goldfold.crop.fresh import finder
+from goldfold.images.given import given
+from goldfold.predictions.arrays import load as load_arrays
 from tiny_results import record, write_results
 
 TWO = {"net": 2.0, "second": 1.0, "mute": 0.0}

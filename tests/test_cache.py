@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 
 from conftest import Tiny
-from goldfold.data import building
-from goldfold.data.building import Contents, Frame, build_piece
-from goldfold.data.cache import CachedImages
-from goldfold.data.decode import decode
-from goldfold.data.geometry import place
-from goldfold.data.masks import write_mask
-from goldfold.data.stores import WRITERS, open_rows
-from goldfold.runtime import run_lock
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json
+from goldfold.base import run_lock
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json
+from goldfold.cache import building
+from goldfold.cache.building import Contents, Frame, build_piece
+from goldfold.cache.images import CachedImages
+from goldfold.cache.stores import WRITERS, open_rows
+from goldfold.images.decode import decode
+from goldfold.images.geometry import place
 from goldfold.stages import cache as stage
+from goldfold.targets.masks import write_mask
 from test_workflow import snakemake, write_config, write_images
 
 N = 12

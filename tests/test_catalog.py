@@ -12,15 +12,15 @@ import torch
 import yaml
 
 from goldfold import catalog, components, signatures
+from goldfold.base.errors import ConfigError
 from goldfold.components import Kind, problems
 from goldfold.config import chosen, kinds, load, parse
 from goldfold.config.libraries import albumentations_transforms, timm_optimizers
-from goldfold.data import transforms
 from goldfold.losses import classification, combined
 from goldfold.metrics import Metric
 from goldfold.metrics.classification import Labelled
 from goldfold.optim import build_optimizer, build_schedule
-from goldfold.runtime.errors import ConfigError
+from goldfold.samples import transforms
 from goldfold.tasks import find
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

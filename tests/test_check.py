@@ -15,8 +15,8 @@ import yaml
 from PIL import Image
 
 from goldfold import cli
-from goldfold.check import check
-from goldfold.doubts import about_copies
+from goldfold.audit.doubts import about_copies
+from goldfold.commands.check import check
 
 CONFIG = {
     "name": "mine",

@@ -7,14 +7,14 @@ from typing import Any, get_args
 import pytest
 
 from goldfold import catalog, components
+from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
 from goldfold.config import libraries, load, parse, slices, typed
 from goldfold.config.data import Data
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
-from goldfold.data.transforms import FLIPS
 from goldfold.plan import plan_of
-from goldfold.runtime.errors import ConfigError
+from goldfold.samples.transforms import FLIPS
 from goldfold.tasks import find
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}

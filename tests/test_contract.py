@@ -19,18 +19,17 @@ from entries import LOSSES as ALL_LOSSES
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
 from entries import NETWORKS, VIEWS
-from goldfold import catalog, components, losses, models, tasks
+from goldfold import catalog, components, losses, models, sources, tasks
+from goldfold.base.errors import ConfigError
 from goldfold.catalog import AUGMENTATIONS, SCHEDULES, SOURCES, SPLITTERS, TASKS
-from goldfold.data import sources
-from goldfold.data.splits import UNKEPT, split
-from goldfold.data.transforms import FLIPS, Augment
 from goldfold.ensembling import maps
 from goldfold.inference import views
 from goldfold.losses.classification import focal
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.segmentation import Overlap, count
 from goldfold.optim import build_optimizer, build_schedule
-from goldfold.runtime.errors import ConfigError
+from goldfold.samples.transforms import FLIPS, Augment
+from goldfold.splits.splitting import UNKEPT, split
 from goldfold.tasks import find
 from goldfold.tasks.classification import Classification
 from test_bad_targets import write_voc

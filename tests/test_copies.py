@@ -11,13 +11,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.check import check
+from goldfold.audit import copies, duplicates, perceptual
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.commands.check import check
 from goldfold.config import slices
 from goldfold.config.load import parse
-from goldfold.data import copies, duplicates, perceptual
-from goldfold.data.splits import split
-from goldfold.data.together import COLUMN, joined
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.splits.splitting import split
+from goldfold.splits.together import COLUMN, joined
 from goldfold.stages import folds, manifest
 
 MODELS = [{"name": "a", "network": "small_resnet", "image_size_px": 8}]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from goldfold.runtime import contents, dates, keeping, recipes, records, run_lock, status
-from goldfold.runtime.errors import DataError, GoldfoldError
-from goldfold.runtime.files import refuse_unwritable, sealed, write_json
-from goldfold.runtime.snakemake_log import Quiet
-from goldfold.verify import verify
+from goldfold.base import run_lock, status
+from goldfold.base.errors import DataError, GoldfoldError
+from goldfold.base.files import refuse_unwritable, sealed, write_json
+from goldfold.base.snakemake_log import Quiet
+from goldfold.commands.verify import verify
+from goldfold.lineage import contents, dates, keeping, recipes, records
 
 ROOT = "results/x"
 RECIPE: dict[str, Any] = {"settings": {"lr": 0.1}, "data": {}, "code": {"of": ["train"], "digest": "d"}}

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.base.errors import DataError
+from goldfold.base.fingerprint import sha256_of
+from goldfold.cache.images import CachedImages, build, shard_of
 from goldfold.catalog import AUGMENTATIONS
-from goldfold.data.cache import CachedImages, build, shard_of
-from goldfold.data.decode import Undecodable, decode, resize
-from goldfold.data.files import images_below
-from goldfold.data.reading import read_csv
-from goldfold.data.sources import read
-from goldfold.data.transforms import FLIPS, Augment
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import sha256_of
+from goldfold.images.decode import Undecodable, decode, resize
+from goldfold.images.files import images_below
+from goldfold.samples.transforms import FLIPS, Augment
+from goldfold.sources import read
+from goldfold.sources.reading import read_csv
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 GREY = np.full((6, 6, 3), 128, np.uint8)

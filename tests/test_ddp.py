@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import RUNTIME, Tiny
-from goldfold.data.dataset import EpochSampler
+from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.engine import device
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
-from goldfold.runtime.errors import ConfigError, GoldfoldError
+from goldfold.samples.dataset import EpochSampler
 from goldfold.stages.train import _loader
 from goldfold.tasks.classification import LabelBatch
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until

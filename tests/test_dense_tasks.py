@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from conftest import SCENE_PX, Tiny, scene
 from entries import NETWORKS, VIEWS
 from goldfold import tasks
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.catalog import TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
 from goldfold.config.slices import TOLD_BY_TASK
-from goldfold.data.boxes import from_text, to_text
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.geometry import MODES
-from goldfold.data.label_sets import indicators
-from goldfold.data.label_sets import to_text as to_labels
-from goldfold.data.mask_coding import IGNORE
-from goldfold.data.masks import decode_mask, write_mask
-from goldfold.data.predictions import Arrays, load, save
+from goldfold.images.geometry import MODES
 from goldfold.metrics import score
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.targets.boxes import from_text, to_text
+from goldfold.targets.label_sets import indicators
+from goldfold.targets.label_sets import to_text as to_labels
+from goldfold.targets.mask_coding import IGNORE
+from goldfold.targets.masks import decode_mask, write_mask
 from goldfold.tasks import Task, find
 from goldfold.tasks.detection import Detection
 from goldfold.tasks.regression import Regression

@@ -17,9 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from entries import METRICS as ALL_METRICS
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.metrics import score
 from goldfold.metrics.detection import Evidence, best_threshold, by_class, compare, precision_recall
-from goldfold.runtime.errors import ConfigError, DataError
 
 IN_STATS = {"ap": 0, "ap50": 1, "ap75": 2, "ap_small": 3, "ap_medium": 4, "ap_large": 5, "ar100": 8}
 """Positions in COCO's twelve numbers."""

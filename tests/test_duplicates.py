@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold.data import duplicates, hamming
-from goldfold.data.boxes import to_text
-from goldfold.data.duplicates import find
-from goldfold.data.hamming import near_pairs
-from goldfold.data.perceptual import FLAT, signature
-from goldfold.data.target_maps import boxes_map, differ, mask_map
-from goldfold.data.together import components
-from goldfold.runtime.errors import DataError
+from goldfold.audit import duplicates, hamming
+from goldfold.audit.duplicates import find
+from goldfold.audit.hamming import near_pairs
+from goldfold.audit.perceptual import FLAT, signature
+from goldfold.audit.target_maps import boxes_map, differ, mask_map
+from goldfold.base.errors import DataError
+from goldfold.splits.together import components
+from goldfold.targets.boxes import to_text
 
 
 def scene(seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from goldfold.base.errors import ConfigError
 from goldfold.config.members import refuse_other_members
-from goldfold.runtime.errors import ConfigError
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent

@@ -19,6 +19,8 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from conftest import PLACE, RUNTIME, Tiny
+from goldfold.base.errors import ConfigError, TrainingError
+from goldfold.base.fingerprint import sha256_of
 from goldfold.catalog import SCHEDULES
 from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
@@ -27,8 +29,6 @@ from goldfold.engine.loop import fit
 from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
 from goldfold.optim import average, build_optimizer, build_schedule
-from goldfold.runtime.errors import ConfigError, TrainingError
-from goldfold.runtime.fingerprint import sha256_of
 from goldfold.stages import train
 
 # --- the loop
@@ -475,7 +475,7 @@ def test_pieces_hold_each_sample_once_beside_its_mirror(n: int) -> None:
 @pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
 def test_batches_of_every_task_can_be_split(task: str, tiny_of: dict[str, Tiny]) -> None:
     from goldfold import tasks
-    from goldfold.data.cache import CachedImages
+    from goldfold.cache.images import CachedImages
 
     tiny = tiny_of[task]
     chosen, images = tasks.build(tiny.task, tiny.classes), CachedImages(tiny.caches())
@@ -791,7 +791,7 @@ def test_a_run_starts_from_its_local_weights(
 def test_published_weights_that_are_not_to_be_had_give_one_error_with_both_ways_out(tmp_path: Path) -> None:
     code = (
         "from goldfold import models\n"
-        "from goldfold.runtime.errors import ConfigError\n"
+        "from goldfold.base.errors import ConfigError\n"
         "try:\n"
         "    models.build('timm', backbone='resnet10t', n_classes=2, in_channels=3, image_size=(32, 32), pretrained=True)\n"
         "except ConfigError as error:\n"
@@ -819,7 +819,7 @@ def entry(name: str, **changes: Any) -> dict[str, Any]:
 def test_preflight_tells_each_network_whose_weights_cannot_be_had(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold import preflight
+    from goldfold.commands import preflight
 
     def fetch(backbone: str) -> None:
         if backbone != "resnet10t":
@@ -850,7 +850,7 @@ def test_preflight_tells_each_network_whose_weights_cannot_be_had(
 def test_preflight_finds_a_network_that_cannot_be_built(
     changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold import preflight
+    from goldfold.commands import preflight
 
     assert preflight.main([entry("odd", **changes)]) == 1
     message = capsys.readouterr().err

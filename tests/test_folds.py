@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from entries import SPLITTERS
-from goldfold.data import sources
-from goldfold.data.scored import scored
-from goldfold.data.splits import split, training
-from goldfold.data.splits.checks import deviations, read_summary, shares, worst
-from goldfold.data.splits.even import evened, unevenness
-from goldfold.data.splits.greedy import stratified_units
-from goldfold.data.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
-from goldfold.data.splits.ordered import in_blocks
-from goldfold.doubts import about_copies, about_groups
+from goldfold import sources
+from goldfold.audit.doubts import about_copies, about_groups
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_json
 from goldfold.report.data import _groups
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_json
+from goldfold.splits.checks import deviations, read_summary, shares, worst
+from goldfold.splits.even import evened, unevenness
+from goldfold.splits.greedy import stratified_units
+from goldfold.splits.groups import compare_groups, groups_in_words, in_words, sizes_of
+from goldfold.splits.ordered import in_blocks
+from goldfold.splits.scored import scored
+from goldfold.splits.splitting import split, training
 from goldfold.stages import folds
 
 CLASSES = ["cat", "dog"]

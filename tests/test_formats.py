@@ -13,9 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from goldfold.data import headers, integrity, tiffs
-from goldfold.data.decode import Undecodable, decode, native, resize
-from goldfold.runtime.errors import DataError
+from goldfold.audit import integrity
+from goldfold.base.errors import DataError
+from goldfold.images import headers, tiffs
+from goldfold.images.decode import Undecodable, decode, native, resize
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 

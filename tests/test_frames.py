@@ -13,15 +13,15 @@ from torch import nn
 
 from conftest import Tiny, scene
 from goldfold import tasks
+from goldfold.cache.images import CachedImages, build
 from goldfold.catalog import AUGMENTATIONS
-from goldfold.data.boxes import to_text
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.dataset import TrainingSet
-from goldfold.data.geometry import MODES, place
-from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import resize_mask, write_mask
-from goldfold.data.transforms import Augment
+from goldfold.images.geometry import MODES, place
 from goldfold.inference import views
+from goldfold.samples.dataset import TrainingSet
+from goldfold.samples.transforms import Augment
+from goldfold.targets.boxes import to_text
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import resize_mask, write_mask
 from goldfold.tasks.detection import Detection
 from goldfold.tasks.segmentation import Segmentation
 from test_dense_tasks import FRAME, table_of, task_of

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from goldfold.base import gpu_slots
+from goldfold.base.errors import ConfigError, shortened
+from goldfold.base.gpu_slots import Device, devices_named, devices_of_machine, gpu_slot
 from goldfold.config import parse
-from goldfold.runtime import gpu_slots
-from goldfold.runtime.errors import ConfigError, shortened
-from goldfold.runtime.gpu_slots import Device, devices_named, devices_of_machine, gpu_slot
 
 UUIDS = ["GPU-11111111-aaaa", "GPU-22222222-bbbb", "GPU-22233333-cccc"]
 NOBODY, ANOTHER = 65534, 65533
@@ -348,7 +348,7 @@ def test_a_folder_of_the_users_own_may_be_a_link(machine: Path) -> None:
 HEAD = """
 import os, sys, time
 from pathlib import Path
-from goldfold.runtime import gpu_slots
+from goldfold.base import gpu_slots
 machine = Path(sys.argv[1])
 gpu_slots.DEVICE_FILES, gpu_slots.DRIVER = machine / "dev", machine / "driver"
 os.environ["GOLDFOLD_LOCKS"] = str(machine / "locks")

@@ -11,10 +11,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold import cli
+from goldfold.base.config_files import refuse_unreadable
+from goldfold.base.errors import MOST_SHOWN, ConfigError, GoldfoldError, Stopped, as_error, shortened, shown
 from goldfold.config import load, merged, parse
 from goldfold.config.base import Unique
-from goldfold.runtime.config_files import refuse_unreadable
-from goldfold.runtime.errors import MOST_SHOWN, ConfigError, GoldfoldError, Stopped, as_error, shortened, shown
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 MODEL = "{name: a, network: small_resnet, image_size_px: 8}"

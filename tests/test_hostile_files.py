@@ -20,20 +20,22 @@ import tifffile
 from PIL import Image
 
 from conftest import save_picture
+from goldfold import sources
+from goldfold.audit.integrity import scan
+from goldfold.base.errors import DataError
+from goldfold.base.regular import MOST_BYTES, fault, opened, read_bytes, read_text
+from goldfold.commands.init.coco import _read as sniffed_coco
+from goldfold.commands.init.pictures import look as looked_at
+from goldfold.commands.init.walk import walk
 from goldfold.config import parse, slices
-from goldfold.data import headers, sources, unpacking
-from goldfold.data.decode import Undecodable, decode
-from goldfold.data.integrity import scan
-from goldfold.data.limits import MOST_PIXELS, at_most, content_of
-from goldfold.data.masks import decode_mask
-from goldfold.data.masks import scan as scan_masks
-from goldfold.data.reading import read_csv, read_json, read_xml
-from goldfold.runtime.contents import fingerprint
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.regular import MOST_BYTES, fault, opened, read_bytes, read_text
-from goldfold.sniff.coco import _read as sniffed_coco
-from goldfold.sniff.pictures import look as looked_at
-from goldfold.sniff.walk import walk
+from goldfold.images import headers
+from goldfold.images.decode import Undecodable, decode
+from goldfold.images.limits import MOST_PIXELS, at_most, content_of
+from goldfold.lineage.contents import fingerprint
+from goldfold.sources import unpacking
+from goldfold.sources.reading import read_csv, read_json, read_xml
+from goldfold.targets.masks import decode_mask
+from goldfold.targets.masks import scan as scan_masks
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 MANY = r"has 32,000 x 32,000 pixels, more than data\.max_pixels \(200,000,000\); make it smaller, or raise that"

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import FORM, PLACE, POLICIES, REPO, RUNTIME, Tiny
 from goldfold.catalog import TASKS
-from goldfold.runtime.provenance import UNREACHED
+from goldfold.lineage.provenance import UNREACHED
 from goldfold.stages import ensemble
 from goldfold.tasks import find
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from conftest import picture, save_picture
+from goldfold.commands.init import command
+from goldfold.commands.init.tables import tables_of
+from goldfold.commands.init.walk import walk
 from goldfold.config import load, slices
-from goldfold.data.index_column import is_index, may_be_ids
-from goldfold.data.reading import read_csv, without_index
-from goldfold.data.sources.table import answers
-from goldfold.sniff import command
-from goldfold.sniff.tables import tables_of
-from goldfold.sniff.walk import walk
+from goldfold.sources.index_column import is_index, may_be_ids
+from goldfold.sources.reading import read_csv, without_index
+from goldfold.sources.table import answers
 from goldfold.stages import manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

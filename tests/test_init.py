@@ -17,12 +17,12 @@ import pytest
 from PIL import Image
 
 from conftest import REPO, coco_of, picture, save_picture, scene, write_scenes
+from goldfold.base.errors import DataError
 from goldfold.cli import main
+from goldfold.commands.init import command, pictures, rehearsal
+from goldfold.commands.init.walk import common, walk
 from goldfold.config import load, slices
 from goldfold.config.root import Config
-from goldfold.runtime.errors import DataError
-from goldfold.sniff import command, pictures, rehearsal
-from goldfold.sniff.walk import common, walk
 from goldfold.stages import folds, manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from conftest import NETS, save_picture
+from goldfold.base.errors import DataError
 from goldfold.config import parse, slices
-from goldfold.data.decode import Undecodable
-from goldfold.data.masks import decode_mask, scan
-from goldfold.data.sources import read
-from goldfold.runtime.errors import DataError
+from goldfold.images.decode import Undecodable
+from goldfold.sources import read
 from goldfold.stages import manifest
+from goldfold.targets.masks import decode_mask, scan
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 IMAGE = np.full((4, 6, 3), 90, np.uint8)

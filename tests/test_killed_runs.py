@@ -5,8 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from goldfold.runtime import status
-from goldfold.runtime.files import read_json
+from goldfold.base import status
+from goldfold.base.files import read_json
 from test_run_lock import Runs, is_alive, outputs_of, wait_for
 from test_workflow import TINY, snakemake, write_config, write_images
 

@@ -15,18 +15,17 @@ from sklearn import metrics as sk
 from conftest import NETS, picture, save_picture
 from entries import LOSSES as ALL_LOSSES
 from entries import METRICS as ALL_METRICS
-from goldfold import tasks
+from goldfold import sources, tasks
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
-from goldfold.data import sources
-from goldfold.data.bins import bins_of, edges_of, place_in
-from goldfold.data.label_sets import from_text
 from goldfold.ensembling import values as averages
 from goldfold.inference.views import build
 from goldfold.metrics import ranking, regression
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.report.blocks import Gallery
-from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
+from goldfold.targets.bins import bins_of, edges_of, place_in
+from goldfold.targets.label_sets import from_text
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 SOURCE = {"source": "csv", "train": "raw/train.csv", "images": "raw/images"}

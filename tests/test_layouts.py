@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 import downloads
-from goldfold.check import as_text, check
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.base.files import read_json
+from goldfold.commands.check import as_text, check
 from goldfold.config import parse, slices
-from goldfold.data.files import passed_over
-from goldfold.data.sources import read
-from goldfold.data.sources.class_folders import parts_to_pool
-from goldfold.runtime.errors import ConfigError, DataError
-from goldfold.runtime.files import read_json
+from goldfold.images.files import passed_over
+from goldfold.sources import read
+from goldfold.sources.class_folders import parts_to_pool
 from goldfold.stages import folds, manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

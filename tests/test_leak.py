@@ -10,10 +10,10 @@ import pytest
 
 from conftest import Tiny
 from goldfold.catalog import TASKS
-from goldfold.data.boxes import from_text, to_text
-from goldfold.data.label_sets import from_text as from_labels
-from goldfold.data.label_sets import to_text as to_labels
 from goldfold.stages import pseudo_label
+from goldfold.targets.boxes import from_text, to_text
+from goldfold.targets.label_sets import from_text as from_labels
+from goldfold.targets.label_sets import to_text as to_labels
 
 POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] for name in TASKS}
 

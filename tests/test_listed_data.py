@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from conftest import FORM, TASK, save_picture
-from goldfold.data.files import inside
-from goldfold.data.reading import read_csv
-from goldfold.data.sources import read
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
+from goldfold.images.files import inside
+from goldfold.sources import read
+from goldfold.sources.reading import read_csv
 from goldfold.stages import manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goldfold.data import integrity, looking
-from goldfold.data.looking import Seen, look_at
-from goldfold.runtime.errors import DataError
+from goldfold.audit import integrity
+from goldfold.base.errors import DataError
+from goldfold.images import looking
+from goldfold.images.looking import Seen, look_at
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 

@@ -12,14 +12,14 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from conftest import MASKS, NETS, SHAPES, scene, write_scenes
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse, slices
-from goldfold.data import colours
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import Undecodable
-from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import by_colour, decode_mask, resize_mask, values_in, write_mask
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.images.decode import Undecodable
 from goldfold.stages import folds, manifest
+from goldfold.targets import colours
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import by_colour, decode_mask, resize_mask, values_in, write_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 PICTURE = np.array([[[0, 0, 0], [9, 9, 9]], [[255, 0, 128], [0, 0, 9]]], np.uint8)

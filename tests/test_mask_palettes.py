@@ -10,18 +10,18 @@ import pytest
 from PIL import Image
 
 from conftest import NETS
+from goldfold.audit.doubts import about_masks
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse, slices
 from goldfold.config.root import Config
-from goldfold.data import colours
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import Undecodable
-from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import decode_mask
-from goldfold.data.palettes import Used, are_indices
-from goldfold.data.sources import masks
-from goldfold.doubts import about_masks
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.images.decode import Undecodable
+from goldfold.sources import masks
 from goldfold.stages import folds, manifest
+from goldfold.targets import colours
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import decode_mask
+from goldfold.targets.palettes import Used, are_indices
 from goldfold.tasks.segmentation import Segmentation
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

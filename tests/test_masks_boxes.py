@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from goldfold.data import rle, scenes
-from goldfold.data.boxes import clipped, flaws, from_text, to_text
-from goldfold.data.decode import Undecodable, resize
-from goldfold.data.masks import decode_mask, resize_mask, scan, values_in
-from goldfold.data.sources import coco, masks, voc
-from goldfold.data.sources import scenes as scenes_source
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.fingerprint import sha256_of
+from goldfold.base.errors import DataError
+from goldfold.base.fingerprint import sha256_of
+from goldfold.demo import scenes
+from goldfold.images.decode import Undecodable, resize
+from goldfold.sources import coco, masks, voc
+from goldfold.sources import scenes as scenes_source
+from goldfold.targets import rle
+from goldfold.targets.boxes import clipped, flaws, from_text, to_text
+from goldfold.targets.masks import decode_mask, resize_mask, scan, values_in
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 GREY = np.full((6, 6, 3), 128, np.uint8)

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from entries import LOSSES as ALL_LOSSES
 from goldfold import catalog, models
+from goldfold.base.errors import ConfigError
 from goldfold.models.detectors import DETECTORS
 from goldfold.models.smp_models import ARCHITECTURES
 from goldfold.models.wrapping import Normalised
-from goldfold.runtime.errors import ConfigError
 
 every = pytest.mark.parametrize
 SLIM: dict[str, dict[str, Any]] = {
@@ -194,7 +194,7 @@ def test_weights_of_an_encoder_that_are_not_to_be_had_give_the_one_error(monkeyp
 
 
 def test_weights_are_fetched_for_every_network_on_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from goldfold import preflight
+    from goldfold.commands import preflight
 
     fetched: list[str] = []
     monkeypatch.setattr(preflight, "fetch", fetched.append)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conftest import save_picture
+from goldfold.audit.integrity import scan
+from goldfold.base.errors import DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse, slices
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import decode, resize
-from goldfold.data.integrity import scan
-from goldfold.runtime.errors import DataError
+from goldfold.images.decode import decode, resize
 from goldfold.stages import cache, folds, manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

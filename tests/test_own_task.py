@@ -18,15 +18,15 @@ import yaml
 import keypoint_task
 from conftest import FORM
 from goldfold import tasks
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.dataset import TrainingSet
-from goldfold.data.geometry import MODES
-from goldfold.data.transforms import Augment
+from goldfold.images.geometry import MODES
 from goldfold.inference import views
 from goldfold.report import ensemble
 from goldfold.report.blocks import Text
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.samples.dataset import TrainingSet
+from goldfold.samples.transforms import Augment
 from goldfold.stages import manifest
 from keypoint_task import Keypoints
 from test_workflow import ROOT, jobs_of, snakemake

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from goldfold.base.errors import ConfigError
 from goldfold.config import parse
 from goldfold.grid import Labels, Member, Run, grid_of, run_of, stage_folder
+from goldfold.lineage.staleness import Standing
 from goldfold.plan import Job, Plan, job_at, job_of, plan_of
-from goldfold.runtime.errors import ConfigError
-from goldfold.runtime.staleness import Standing
 from test_workflow import TINY, jobs_of, snakemake, write_config, write_images
 
 BIG = {"name": "big", "network": "small_resnet", "params": {"widths": [4, 4]}, "image_size_px": [14, 16]}

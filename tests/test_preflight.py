@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from goldfold import catalog, preflight
+from goldfold import catalog
+from goldfold.base.errors import cause
+from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.libraries import timm_optimizers
 from goldfold.models import trial
-from goldfold.runtime.errors import cause
 
 every = pytest.mark.parametrize
 TRAIN = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine"}

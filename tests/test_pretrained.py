@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from goldfold import models, preflight
+from goldfold import models
+from goldfold.base.errors import ConfigError
+from goldfold.commands import preflight
 from goldfold.models.timm_models import weights_from
 from goldfold.models.weight_files import read
-from goldfold.runtime.errors import ConfigError
 
 every = pytest.mark.parametrize
 State = dict[str, torch.Tensor]

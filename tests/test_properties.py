@@ -11,15 +11,15 @@ from scipy.special import softmax
 
 from conftest import FORM, TASK
 from entries import VIEWS
-from goldfold.data.cache import shard_of
-from goldfold.data.dataset import EpochSampler
-from goldfold.data.predictions import save
-from goldfold.data.splits import split
+from goldfold.base.counter import counter
+from goldfold.base.errors import DataError
+from goldfold.cache.images import shard_of
 from goldfold.ensembling.average import geometric, logit, mean_ranks, probability, rank
 from goldfold.metrics.bootstrap import bootstrap
 from goldfold.metrics.classification import roc_auc
-from goldfold.runtime.counter import counter
-from goldfold.runtime.errors import DataError
+from goldfold.predictions.arrays import save
+from goldfold.samples.dataset import EpochSampler
+from goldfold.splits.splitting import split
 from goldfold.stages import submit
 from goldfold.tasks.classification import Classification
 

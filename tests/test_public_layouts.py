@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import public_layouts
-from goldfold.runtime.errors import DataError
-from goldfold.sniff import command, reading
-from goldfold.sniff.found import Layout
-from goldfold.sniff.walk import walk
+from goldfold.base.errors import DataError
+from goldfold.commands.init import command, reading
+from goldfold.commands.init.found import Layout
+from goldfold.commands.init.walk import walk
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 

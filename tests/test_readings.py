@@ -13,14 +13,14 @@ from PIL import Image
 
 import downloads
 from conftest import write_scenes
-from goldfold.runtime.errors import DataError
-from goldfold.sniff import colour_names, command, folders, lists, nearest, reading, rehearsal
-from goldfold.sniff.found import Layout, Setting
-from goldfold.sniff.pictures import Picture, Pictures
-from goldfold.sniff.report import grouped
-from goldfold.sniff.tables import tables_of
-from goldfold.sniff.tiles import by_affixes
-from goldfold.sniff.walk import Tree, walk
+from goldfold.base.errors import DataError
+from goldfold.commands.init import colour_names, command, folders, lists, nearest, reading, rehearsal
+from goldfold.commands.init.found import Layout, Setting
+from goldfold.commands.init.pictures import Picture, Pictures
+from goldfold.commands.init.report import grouped
+from goldfold.commands.init.tables import tables_of
+from goldfold.commands.init.tiles import by_affixes
+from goldfold.commands.init.walk import Tree, walk
 from goldfold.stages.manifest import _thinned
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

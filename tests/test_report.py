@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goldfold.data.predictions import Arrays
-from goldfold.data.splits.checks import shares
+from goldfold.predictions.arrays import Arrays
 from goldfold.report.drawing import inline
 from goldfold.report.folds import drawing
 from goldfold.report.words import change, duration, interval, listed, percent, score, shortened
+from goldfold.splits.checks import shares
 from goldfold.stages.report import run
 from goldfold.tasks.classification import Classification
 from made_results import settings_of, write_results

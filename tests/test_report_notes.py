@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image as Picture
 
-from goldfold.data.adversarial import Auc
-from goldfold.data.mask_coding import Coding
-from goldfold.data.shift import Feature, Shift
-from goldfold.doubts import about_formulas
+from goldfold.audit.adversarial import Auc
+from goldfold.audit.doubts import about_formulas
+from goldfold.audit.shift import Feature, Shift
 from goldfold.metrics import Score
 from goldfold.report import (
     box_errors,
@@ -30,6 +29,7 @@ from goldfold.report.answers import note
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
 from goldfold.report.tables import order_in_words, worst_first
+from goldfold.targets.mask_coding import Coding
 from goldfold.tasks.classification import Classification
 
 Made = Any

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldfold import tasks
-from goldfold.data.predictions import Arrays
 from goldfold.metrics.detection import best_threshold
+from goldfold.predictions.arrays import Arrays
 from goldfold.report import box_errors, overlays
 from goldfold.report import detection as detection_pages
 from goldfold.report import segmentation as segmentation_pages

@@ -19,10 +19,11 @@ import pytest
 import yaml
 
 import made_run
-from goldfold.data.cache import shard_of
+from goldfold.base import scheduled
+from goldfold.base.files import read_json, sealed, write_json
+from goldfold.cache.images import shard_of
+from goldfold.lineage import definitions, provenance, source
 from goldfold.plan import Job, job_at
-from goldfold.runtime import definitions, provenance, scheduled, source
-from goldfold.runtime.files import read_json, sealed, write_json
 from made_run import would_run
 from test_workflow import TINY, command, snakemake, write_config
 

@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from conftest import PLACE, RUNTIME, Tiny
-from goldfold.data.dataset import TrainingSet
+from goldfold.base.errors import GoldfoldError
 from goldfold.engine import stopping
 from goldfold.engine.checkpoint import StateFile, weights_digest
 from goldfold.engine.stopping import Asked, Keeper, signals_noted
 from goldfold.inference.predictor import Predictor
-from goldfold.runtime.errors import GoldfoldError
+from goldfold.samples.dataset import TrainingSet
 from goldfold.stages import train
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 

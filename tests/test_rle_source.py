@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from conftest import MASKS, NETS, SHAPES, save_picture, write_scenes
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse, slices
-from goldfold.data import rle, run_masks
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import Undecodable
-from goldfold.data.masks import decode_mask, scan
-from goldfold.data.sources import read
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.images.decode import Undecodable
+from goldfold.sources import read
 from goldfold.stages import folds, manifest
+from goldfold.targets import rle, run_masks
+from goldfold.targets.masks import decode_mask, scan
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 IMAGE = np.full((2, 3, 3), 90, np.uint8)

@@ -16,24 +16,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import COCO, MASKS, SCENE_PX, TASK, Tiny, _below, prepare, save_picture, write_scenes
-from goldfold.check import as_json, check
-from goldfold.check import as_text as check_text
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.cache.images import CachedImages, build
+from goldfold.commands.check import as_json, check
+from goldfold.commands.check import as_text as check_text
 from goldfold.config import parse, slices
-from goldfold.data.boxes import from_text, to_text
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import resize
-from goldfold.data.geometry import MODES, Roi, place, roi_of, roi_to_text
-from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import resize_mask, write_mask
-from goldfold.data.predictions import load, save
-from goldfold.data.roi import boxes, column, contour
-from goldfold.data.roi.counts import as_text, counts
-from goldfold.data.roi.find import with_rois
-from goldfold.data.roi.fit import NO_AREA, OUTSIDE, fitted
-from goldfold.data.stacks import joined
+from goldfold.crop import boxes, column, contour
+from goldfold.crop.counts import as_text, counts
+from goldfold.crop.find import with_rois
+from goldfold.crop.fit import NO_AREA, OUTSIDE, fitted
+from goldfold.images.decode import resize
+from goldfold.images.geometry import MODES, Roi, place, roi_of, roi_to_text
+from goldfold.images.stacks import joined
+from goldfold.predictions.arrays import load, save
 from goldfold.report import crops
-from goldfold.runtime.errors import ConfigError, DataError
 from goldfold.stages import folds, manifest
+from goldfold.targets.boxes import from_text, to_text
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import resize_mask, write_mask
 from mammograms import mammogram
 from test_dense_tasks import task_of
 from test_workflow import jobs_of, snakemake
@@ -356,7 +356,7 @@ def test_a_second_look_reads_nothing_and_other_settings_do_not_forget_it(
     save_picture(in_tmp / "a.png", scan_of())
     table = {"train": pd.DataFrame({"path": ["a.png"], "width": [200], "height": [100]})}
     first, fixed = contour.find(table, 1), contour.find(table, 1, threshold=0.3)
-    monkeypatch.setattr("goldfold.data.looking.ProcessPoolExecutor", None)
+    monkeypatch.setattr("goldfold.images.looking.ProcessPoolExecutor", None)
     assert contour.find(table, 1) == first
     assert contour.find(table, 1, threshold=0.3) == fixed
     assert contour.find(table, 1, most_share=0.01) == {"train": [(None, contour.FULL)]}

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from goldfold.runtime import run_lock, status
-from goldfold.runtime.errors import GoldfoldError
-from goldfold.runtime.files import read_json
+from goldfold.base import run_lock, status
+from goldfold.base.errors import GoldfoldError
+from goldfold.base.files import read_json
 from test_workflow import command, jobs_of, snakemake, write_config, write_images
 
 RESULTS = "results/tiny"
@@ -163,7 +163,7 @@ def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peac
 
 NO_LOCKS = """
 import errno, os, sys, time
-from goldfold.runtime import run_lock
+from goldfold.base import run_lock
 def flock(*_):
     raise OSError(errno.{name}, "no locks")
 run_lock.fcntl.flock = flock

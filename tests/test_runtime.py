@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from goldfold import cli
+from goldfold.base import status
+from goldfold.base.errors import GoldfoldError, nearest, unknown
+from goldfold.base.files import atomic, read_json, write_if_changed, write_json, write_text
+from goldfold.base.fingerprint import sha256_of
 from goldfold.catalog import TASKS
 from goldfold.config import Config, chosen, dependencies, parse
+from goldfold.lineage import contents, definitions, provenance, records, source
+from goldfold.lineage.contents import fingerprint
+from goldfold.lineage.job import job
+from goldfold.lineage.provenance import source_digest
 from goldfold.plan import Job
-from goldfold.runtime import contents, definitions, provenance, records, source, status
-from goldfold.runtime.contents import fingerprint
-from goldfold.runtime.errors import GoldfoldError, nearest, unknown
-from goldfold.runtime.files import atomic, read_json, write_if_changed, write_json, write_text
-from goldfold.runtime.fingerprint import sha256_of
-from goldfold.runtime.job import job
-from goldfold.runtime.provenance import source_digest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -291,13 +292,13 @@ EDITS = {
     "models/small_resnet.py": {"train", "predict"},
     "losses/classification.py": {"train"},
     "optim/schedules.py": {"train"},
-    "data/transforms.py": {"train"},
-    "data/splits/stratified.py": {"folds"},
-    "data/cache.py": {"folds", "train", "predict"},
-    "data/building.py": {"folds", "cache", "train", "predict"},
-    "data/sources/table.py": {"manifest"},
-    "data/reading.py": {"manifest", "folds", "submit"},
-    "data/integrity.py": {"manifest"},
+    "samples/transforms.py": {"train"},
+    "splits/stratified.py": {"folds"},
+    "cache/images.py": {"folds", "train", "predict"},
+    "cache/building.py": {"folds", "cache", "train", "predict"},
+    "sources/table.py": {"manifest"},
+    "sources/reading.py": {"manifest", "folds", "submit"},
+    "audit/integrity.py": {"manifest"},
     "inference/views.py": {"train", "predict"},
     "inference/predictor.py": {"train", "predict"},
     "models/arguments.py": {"train", "predict"},
@@ -339,7 +340,7 @@ OF_ONE_TASK = {
         "metrics/regression.py": SCORING,
         "losses/regression.py": {"train"},
         "ensembling/values.py": {"pseudo_label", "ensemble"},
-        "data/bins.py": ALL_BUT_CACHE,
+        "targets/bins.py": ALL_BUT_CACHE,
     },
     "segmentation": {
         "tasks/segmentation.py": ALL_BUT_CACHE,
@@ -347,7 +348,7 @@ OF_ONE_TASK = {
         "losses/segmentation.py": {"train"},
         "models/smp_models.py": {"train", "predict"},
         "ensembling/maps.py": {"pseudo_label", "ensemble"},
-        "data/maps.py": ALL_BUT_CACHE,
+        "predictions/maps.py": ALL_BUT_CACHE,
     },
     "detection": {
         "tasks/detection.py": ALL_BUT_CACHE,
@@ -486,15 +487,18 @@ MEMBERS = ("train", "predict")
 
 def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
-    assert len(provenance.FRAME) == 16
-    for name in provenance.FRAME:
-        edit(f"{name.removeprefix('goldfold.').replace('.', '/')}.py")
+    package = Path("src/goldfold")
+    places = [package / name.removeprefix("goldfold.").replace(".", "/") for name in provenance.FRAME]
+    files = [file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])]
+    assert len(files) == 18
+    for file in files:
+        edit(str(file.relative_to(package)))
     assert {stage: sources(stage) for stage in STAGES} == before
 
 
 def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
-    edit("runtime/errors.py")
+    edit("base/errors.py")
     assert [stage for stage in STAGES if sources(stage) == before[stage]] == []
 
 
@@ -635,9 +639,9 @@ import sys
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import write_json
-from goldfold.runtime.job import job
+from goldfold.base.errors import DataError
+from goldfold.base.files import write_json
+from goldfold.lineage.job import job
 class Files(list):
     def __init__(self, **named):
         super().__init__(named.values())
@@ -652,7 +656,7 @@ snakemake = SimpleNamespace(
     output=Files(model="results/t/train/a/model", record="results/t/train/a/run.json"),
 )
 with job(snakemake) as made:
-    from goldfold.runtime import status
+    from goldfold.base import status
     print("JOBS", [entry["job"] for entry in status.listing(Path("results"))])
     Path(snakemake.output.model).write_text("abc")
     WHAT
@@ -685,7 +689,7 @@ def test_a_job_leaves_a_record_of_all_that_it_was_made_from() -> None:
     assert record["logs"] == ["results/t/logs/train/a.log", "results/t/benchmarks/train/a.tsv"]
     assert record["n_train"] == 3
     assert record["code"] == provenance.code_table("folds", "classification")
-    assert {"workflow/scripts/folds.py", "src/goldfold/data/splits/stratified.py"} <= set(record["code"])
+    assert {"workflow/scripts/folds.py", "src/goldfold/splits/stratified.py"} <= set(record["code"])
     assert {"git", "versions", "hardware", "digest"} <= set(record)
     assert 0 <= record["seconds"] == pytest.approx(record["finished"] - record["started"], abs=0.01)
 

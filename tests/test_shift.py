@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from conftest import picture
-from goldfold.data import shift
-from goldfold.data.adversarial import Auc, compare
-from goldfold.data.shift import Feature, Shift, between
-from goldfold.data.shift_features import FEATURES, look, of_pixels
-from goldfold.data.stacks import joined
+from goldfold.audit import shift
+from goldfold.audit.adversarial import Auc, compare
+from goldfold.audit.shift import Feature, Shift, between
+from goldfold.audit.shift_features import FEATURES, look, of_pixels
+from goldfold.base.fingerprint import sha256_of
+from goldfold.images.stacks import joined
 from goldfold.report.shift import is_open, notes, verdict
-from goldfold.runtime.fingerprint import sha256_of
 
 N_SPLITS = 30
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from goldfold.base.errors import ConfigError
 from goldfold.config import parse
-from goldfold.runtime.errors import ConfigError
 
 VALUES = {"name": "x", "data": {"source": "digits"}, "models": [{"name": "a", "backbone": "test_vit"}]}
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from goldfold.data import colours, smears
-from goldfold.data.mask_coding import IGNORE, Coding
-from goldfold.data.masks import scan_edges
-from goldfold.doubts import about_masks
-from goldfold.runtime.errors import DataError
+from goldfold.audit.doubts import about_masks
+from goldfold.base.errors import DataError
+from goldfold.targets import colours, smears
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import scan_edges
 from goldfold.tasks.segmentation import Segmentation
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

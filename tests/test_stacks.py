@@ -15,18 +15,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Tiny, prepare
+from goldfold.audit import integrity, perceptual
+from goldfold.base.errors import DataError
+from goldfold.cache.images import CachedImages, build
 from goldfold.catalog import AUGMENTATIONS
 from goldfold.cli import main
 from goldfold.config import parse, slices
-from goldfold.data import depth, integrity, perceptual
-from goldfold.data.cache import CachedImages, build
-from goldfold.data.decode import Undecodable, decode
-from goldfold.data.looking import of_files
-from goldfold.data.sources import read
-from goldfold.data.stacks import files_of, gathered, joined
-from goldfold.data.transforms import Augment
-from goldfold.data.viewing import as_colours, shown, shown_as
-from goldfold.runtime.errors import DataError
+from goldfold.images import depth
+from goldfold.images.decode import Undecodable, decode
+from goldfold.images.looking import of_files
+from goldfold.images.stacks import files_of, gathered, joined
+from goldfold.images.viewing import as_colours, shown, shown_as
+from goldfold.samples.transforms import Augment
+from goldfold.sources import read
 from goldfold.stages import manifest
 
 RGBY = ["red", "green", "blue", "yellow"]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from goldfold.data.splits import split
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_json
-from goldfold.runtime.fingerprint import sha256_of
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_json
+from goldfold.base.fingerprint import sha256_of
+from goldfold.splits.splitting import split
 from goldfold.stages import folds
 
 CLASSES = ["cat", "dog", "owl"]

@@ -10,12 +10,12 @@ import pytest
 
 from conftest import FORM
 from goldfold import tasks
-from goldfold.data import rle
-from goldfold.data.mask_coding import IGNORE
-from goldfold.data.masks import decode_mask, write_mask
-from goldfold.data.predictions import Arrays, save
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
+from goldfold.predictions.arrays import Arrays, save
 from goldfold.stages import submit
+from goldfold.targets import rle
+from goldfold.targets.mask_coding import IGNORE
+from goldfold.targets.masks import decode_mask, write_mask
 from goldfold.tasks import Task, find
 from test_dense_tasks import FRAME, task_of
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import downloads
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
-from goldfold.data.nearest import nearest_file, nearest_of
-from goldfold.data.sources import read
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.images.nearest import nearest_file, nearest_of
+from goldfold.sources import read
 from goldfold.stages import manifest
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

@@ -13,12 +13,12 @@ from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
 from goldfold import tasks
-from goldfold.data.predictions import load, save
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.ensembling.voters import voters
 from goldfold.inference import views
 from goldfold.metrics import Metric, Score, score
 from goldfold.metrics.classification import Labelled
-from goldfold.runtime.errors import ConfigError, DataError
+from goldfold.predictions.arrays import load, save
 from goldfold.stages import ensemble, predict, pseudo_label
 from goldfold.submission.form import Form
 from goldfold.tasks.classification import Classification

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from goldfold import cli, why, why_text
-from goldfold.runtime import contents, dates, provenance, recipes, staleness
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import write_json
-from goldfold.verify import verify
+from goldfold import cli
+from goldfold.base.errors import DataError
+from goldfold.base.files import write_json
+from goldfold.commands import why, why_text
+from goldfold.commands.verify import verify
+from goldfold.lineage import contents, dates, provenance, recipes, staleness
 
 OF = ["train", "classification", "small_resnet"]
 

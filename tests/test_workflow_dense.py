@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from conftest import COCO, MASKS, NETS, SCENE_PX, SHAPES, write_scenes
-from goldfold.data import rle
-from goldfold.data.masks import decode_mask, write_mask
+from goldfold.targets import rle
+from goldfold.targets.masks import decode_mask, write_mask
 from test_workflow import jobs_of, snakemake
 
 SHARED: dict[str, Any] = {

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from conftest import COCO, NETS, SHAPES, write_scenes
+from goldfold.base.errors import DataError
 from goldfold.config import parse, slices
-from goldfold.data.boxes import in_pixels
-from goldfold.data.sources import read
-from goldfold.data.sources.yolo_names import read_names
-from goldfold.runtime.errors import DataError
+from goldfold.sources import read
+from goldfold.sources.yolo_names import read_names
 from goldfold.stages import manifest
+from goldfold.targets.boxes import in_pixels
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 BOX = "1 0.5 0.5 0.25 0.5"

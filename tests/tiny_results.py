@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from conftest import PLACE, Tiny
-from goldfold.runtime import contents
-from goldfold.runtime.files import sealed, write_json
+from goldfold.base.files import sealed, write_json
+from goldfold.lineage import contents
 from goldfold.stages import ensemble
 from goldfold.tasks import find
 

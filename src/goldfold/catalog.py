@@ -146,10 +146,10 @@ SCHEDULES: Entries = {
 }
 """Optimizers are those of timm, see `goldfold.config.libraries`."""
 AUGMENTATIONS: Entries = {
-    "none": "goldfold.data.transforms:none",
-    "light": "goldfold.data.transforms:light",
-    "medium": "goldfold.data.transforms:medium",
-    "heavy": "goldfold.data.transforms:heavy",
+    "none": "goldfold.samples.transforms:none",
+    "light": "goldfold.samples.transforms:light",
+    "medium": "goldfold.samples.transforms:medium",
+    "heavy": "goldfold.samples.transforms:heavy",
 }
 """Presets; transforms of albumentations have their own names."""
 TURNS: Entries = {
@@ -173,28 +173,28 @@ VIEWS: Entries = {
     "zoom_out": "goldfold.inference.views:zoom_out",
 }
 SPLITTERS: Entries = {
-    "stratified": "goldfold.data.splits.stratified:stratified",
-    "group": "goldfold.data.splits.stratified:group",
-    "stratified_group": "goldfold.data.splits.stratified:stratified_group",
-    "multilabel_stratified": "goldfold.data.splits.multilabel:multilabel_stratified",
-    "multilabel_stratified_group": "goldfold.data.splits.multilabel:multilabel_stratified_group",
-    "ordered": "goldfold.data.splits.ordered:ordered",
-    "ordered_blocks": "goldfold.data.splits.ordered:ordered_blocks",
-    "predefined": "goldfold.data.splits.predefined:predefined",
+    "stratified": "goldfold.splits.stratified:stratified",
+    "group": "goldfold.splits.stratified:group",
+    "stratified_group": "goldfold.splits.stratified:stratified_group",
+    "multilabel_stratified": "goldfold.splits.multilabel:multilabel_stratified",
+    "multilabel_stratified_group": "goldfold.splits.multilabel:multilabel_stratified_group",
+    "ordered": "goldfold.splits.ordered:ordered",
+    "ordered_blocks": "goldfold.splits.ordered:ordered_blocks",
+    "predefined": "goldfold.splits.predefined:predefined",
 }
 SOURCES: Entries = {
-    "digits": "goldfold.data.sources.digits:read",
-    "digits_labels": "goldfold.data.sources.digits:read_labels",
-    "digits_ink": "goldfold.data.sources.digits:read_ink",
-    "folder": "goldfold.data.sources.folder:read",
-    "csv": "goldfold.data.sources.table:read",
-    "masks": "goldfold.data.sources.masks:read",
-    "tiles": "goldfold.data.sources.tiles:read",
-    "instances": "goldfold.data.sources.instances:read",
-    "rle": "goldfold.data.sources.rle:read",
-    "coco": "goldfold.data.sources.coco:read",
-    "voc": "goldfold.data.sources.voc:read",
-    "yolo": "goldfold.data.sources.yolo:read",
-    "scenes_masks": "goldfold.data.sources.scenes:read_masks",
-    "scenes_boxes": "goldfold.data.sources.scenes:read_boxes",
+    "digits": "goldfold.sources.digits:read",
+    "digits_labels": "goldfold.sources.digits:read_labels",
+    "digits_ink": "goldfold.sources.digits:read_ink",
+    "folder": "goldfold.sources.folder:read",
+    "csv": "goldfold.sources.table:read",
+    "masks": "goldfold.sources.masks:read",
+    "tiles": "goldfold.sources.tiles:read",
+    "instances": "goldfold.sources.instances:read",
+    "rle": "goldfold.sources.rle:read",
+    "coco": "goldfold.sources.coco:read",
+    "voc": "goldfold.sources.voc:read",
+    "yolo": "goldfold.sources.yolo:read",
+    "scenes_masks": "goldfold.sources.scenes:read_masks",
+    "scenes_boxes": "goldfold.sources.scenes:read_boxes",
 }

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from goldfold import check, verify, why, why_text
+from goldfold.base import run_lock, status
+from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.bundles import command
-from goldfold.runtime import run_lock, status
-from goldfold.runtime.errors import GoldfoldError, as_error
+from goldfold.commands import check, verify, why, why_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _init(options: argparse.Namespace, rest: list[str]) -> int:
-    from goldfold.sniff.command import init  # pandas and Pillow, which no other command needs
+    from goldfold.commands.init.command import init  # pandas and Pillow, which no other command needs
 
     print(init(options.path, options.out, options.name, options.force, options.json))
     return 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from goldfold.runtime.errors import ConfigError, GoldfoldError, cause, nearest, shown, unknown
+from goldfold.base.errors import ConfigError, GoldfoldError, cause, nearest, shown, unknown
 from goldfold.signatures import Signature, read
 
 Written = str | Mapping[str, Any]

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.base.errors import ConfigError
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run below those of the stages that make it."""

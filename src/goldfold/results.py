@@ -9,8 +9,8 @@ import pandas as pd
 
 from goldfold import components
 from goldfold.bundles.finished import ENSEMBLE, Finished, finished
-from goldfold.data.predictions import Arrays, load
 from goldfold.metrics import Score
+from goldfold.predictions.arrays import Arrays, load
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,16 @@ from functools import cache
 from logging import Logger
 from pathlib import Path
 
+from goldfold.base import run_lock, status
+from goldfold.base.errors import GoldfoldError
+from goldfold.base.files import cannot_write, refuse_unusable, refuse_unwritable, write_json
+from goldfold.base.snakemake_log import Quiet
+from goldfold.base.words import count
 from goldfold.config import Config, slices
 from goldfold.config.dependencies import recipe
+from goldfold.lineage import contents, dates, keeping, provenance, recipes, records
+from goldfold.lineage.staleness import Standing
 from goldfold.plan import Job, plan_of
-from goldfold.runtime import contents, dates, keeping, provenance, recipes, records, run_lock, status
-from goldfold.runtime.errors import GoldfoldError
-from goldfold.runtime.files import cannot_write, refuse_unusable, refuse_unwritable, write_json
-from goldfold.runtime.snakemake_log import Quiet
-from goldfold.runtime.staleness import Standing
-from goldfold.runtime.words import count
 
 NO_RECIPES = "goldfold: cannot write {folder} in {here}: {why}. Start in another folder."
 
@@ -162,7 +163,7 @@ class Session:
 
     def _preflight(self) -> None:
         """Try every network and optimizer and fetch weights, in a process of its own: this one loads no torch."""
-        command = [sys.executable, "-m", "goldfold.preflight", json.dumps(slices.network_checks(self.config))]
+        command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(slices.network_checks(self.config))]
         if subprocess.run(command).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
 

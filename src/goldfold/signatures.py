@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from goldfold.runtime.errors import ConfigError, nearest
-from goldfold.runtime.source import PACKAGE, located
+from goldfold.base.errors import ConfigError, nearest
+from goldfold.lineage.source import PACKAGE, located
 
 MOST_STEPS = 8
 """Of names that stand for other names, before the last is taken for unknown."""

@@ -9,8 +9,8 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from goldfold.config import merged, slices
 from goldfold.config import parse as parse_config
 from goldfold.plan import job_at
-from goldfold.runtime import provenance
-from goldfold.runtime.errors import GoldfoldError, as_error
+from goldfold.lineage import provenance
+from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.session import Session
 
 

@@ -1,9 +1,9 @@
-"""Snakemake's objects passed on to `goldfold.session` and `goldfold.runtime.staleness`, which decide what runs again."""
+"""Snakemake's objects passed on to `goldfold.session` and `goldfold.lineage.staleness`, which decide what runs again."""
 
 import atexit
 import os
 
-from goldfold.runtime import scheduled
+from goldfold.base import scheduled
 
 
 def recipe(stage):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from goldfold.runtime.job import job
+from goldfold.lineage.job import job
 
 with job(snakemake) as made:
     from goldfold.engine.checkpoint import STATE

@@ -1,6 +1,6 @@
 """predictions of the round before -> pseudo labels of one fold"""
 
-from goldfold.runtime.job import job
+from goldfold.lineage.job import job
 
 with job(snakemake) as made:
     from goldfold.stages.pseudo_label import run

@@ -1,6 +1,6 @@
 """ensemble -> submission"""
 
-from goldfold.runtime.job import job
+from goldfold.lineage.job import job
 
 with job(snakemake) as made:
     from goldfold.stages.submit import run

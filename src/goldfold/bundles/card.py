@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
-from goldfold.runtime.words import count
+from goldfold.base.words import count
 
 if TYPE_CHECKING:
     from goldfold.bundles.form import Manifest, Member

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+from goldfold.base.errors import GoldfoldError, cause
+from goldfold.base.files import refuse_unwritable
+from goldfold.base.status import Progress
+from goldfold.base.words import count
 from goldfold.bundles.loading import Bundle, load
 from goldfold.components import name_of
-from goldfold.runtime.errors import GoldfoldError, cause
-from goldfold.runtime.files import refuse_unwritable
-from goldfold.runtime.status import Progress
-from goldfold.runtime.words import count
 
 PASSED_OVER = 1
 """Exit status where some files could not be predicted."""

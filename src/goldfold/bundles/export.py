@@ -12,15 +12,15 @@ import pandas as pd
 from pydantic import ValidationError
 
 from goldfold import __version__, components, tasks
+from goldfold.base.errors import ConfigError, DataError, GoldfoldError
+from goldfold.base.files import refuse_unwritable
+from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import card, form
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
-from goldfold.data.limits import MOST_PIXELS
-from goldfold.data.predictions import load
-from goldfold.data.scored import scored
 from goldfold.grid import Member
-from goldfold.runtime.errors import ConfigError, DataError, GoldfoldError
-from goldfold.runtime.files import refuse_unwritable
-from goldfold.runtime.fingerprint import sha256_of
+from goldfold.images.limits import MOST_PIXELS
+from goldfold.predictions.arrays import load
+from goldfold.splits.scored import scored
 
 SHARED = ("channels", "scale_16bit", "tta", "batch_norm", "batch_size")
 """Settings of predictions that all members have in common."""

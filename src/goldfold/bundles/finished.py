@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json
 from goldfold.grid import grid
-from goldfold.runtime import contents, records
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json
+from goldfold.lineage import contents, records
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from goldfold import __version__, catalog, components
+from goldfold.base.errors import DataError, cause
+from goldfold.base.files import is_intact, read_json, sealed, write_json
+from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
-from goldfold.runtime.errors import DataError, cause
-from goldfold.runtime.files import is_intact, read_json, sealed, write_json
-from goldfold.runtime.fingerprint import sha256_of
 
 SCHEMA = 1
 """Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""

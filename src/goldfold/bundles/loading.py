@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
+from goldfold.base.errors import DataError, cause, unknown
 from goldfold.bundles import form
-from goldfold.runtime.errors import DataError, cause, unknown
 
 if TYPE_CHECKING:
     from goldfold.bundles.predictions import Predictions

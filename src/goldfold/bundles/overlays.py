@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from goldfold.data.depth import Rule
-from goldfold.data.predictions import Arrays
-from goldfold.data.viewing import shown, shown_as
+from goldfold.base.files import atomic
+from goldfold.images.depth import Rule
+from goldfold.images.viewing import shown, shown_as
+from goldfold.predictions.arrays import Arrays
 from goldfold.report import mask_colours
 from goldfold.report.overlays import Box, Pixels, boxed, colour_of, enlarged, font_file, outlined, tinted
-from goldfold.runtime.files import atomic
 from goldfold.tasks import Task
 
 LEAST_PX, MOST_PX = 320, 1600

@@ -13,22 +13,22 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from goldfold.base.errors import ConfigError, DataError, cause
+from goldfold.base.status import Progress
 from goldfold.bundles import form
 from goldfold.bundles.loading import scratch
 from goldfold.bundles.predictions import Predictions
-from goldfold.data.building import Frame
-from goldfold.data.decoded import DecodedImages, Reading
-from goldfold.data.given import given
-from goldfold.data.predictions import Arrays, load, save
-from goldfold.data.roi import fresh
-from goldfold.data.roi.counts import as_text, counts
+from goldfold.cache.building import Frame
+from goldfold.cache.decoded import DecodedImages, Reading
+from goldfold.crop import fresh
+from goldfold.crop.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
 from goldfold.ensembling.members import of_folds, of_members
+from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
-from goldfold.runtime.errors import ConfigError, DataError, cause
-from goldfold.runtime.provenance import versions
-from goldfold.runtime.status import Progress
+from goldfold.lineage.provenance import versions
+from goldfold.predictions.arrays import Arrays, load, save
 from goldfold.tasks import Task
 
 MOST_WORKERS = 8

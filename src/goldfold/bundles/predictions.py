@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.base.files import write_text
 from goldfold.bundles.form import Preprocessing
-from goldfold.data.predictions import Arrays
-from goldfold.runtime.files import write_text
+from goldfold.predictions.arrays import Arrays
 
 if TYPE_CHECKING:
     from goldfold.tasks import Task
@@ -55,7 +55,7 @@ class Predictions:
         """Write the table as CSV; masks as PNG into the folder ``masks`` beside it."""
         write_text(out, self.table.to_csv(index=False))
         if self.has_masks:
-            from goldfold.data.masks import write_mask
+            from goldfold.targets.masks import write_mask
 
             for id, mask in self.masks():
                 write_mask(Path(out).parent / "masks" / f"{id}.png", mask)

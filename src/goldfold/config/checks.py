@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import AUGMENTATIONS, SCHEDULES, TASKS
 from goldfold.components import Kind, name_of, parse, problems, summed
 from goldfold.config import kinds
@@ -16,7 +17,6 @@ from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
-from goldfold.runtime.errors import ConfigError, nearest, shown
 from goldfold.signatures import read
 from goldfold.tasks import Task, find
 

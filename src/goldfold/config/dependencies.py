@@ -5,10 +5,10 @@ from typing import Any
 
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
+from goldfold.lineage import provenance
+from goldfold.lineage.contents import fingerprint
+from goldfold.lineage.recipes import Recipe
 from goldfold.plan import Job
-from goldfold.runtime import provenance
-from goldfold.runtime.contents import fingerprint
-from goldfold.runtime.recipes import Recipe
 
 
 def recipe(config: Config, job: Job) -> Recipe:

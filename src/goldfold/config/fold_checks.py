@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from goldfold.base.errors import shown
+from goldfold.base.regular import MISSING, fault
 from goldfold.catalog import SPLITTERS
 from goldfold.components import name_of, problems
 from goldfold.config.kinds import SPLITTER
 from goldfold.config.root import Config
-from goldfold.runtime.errors import shown
-from goldfold.runtime.regular import MISSING, fault
 
 ORDERED = ("ordered", "ordered_blocks")
 BY_GROUP = ("group", "stratified_group", "multilabel_stratified_group")

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.base.errors import ConfigError
 
 MODEL_NAME = re.compile(r"^@register_model\s*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
 CLASS_NAME = re.compile(r"^class (\w+)\(", re.MULTILINE)

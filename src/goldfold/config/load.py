@@ -9,14 +9,14 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from goldfold.base.config_files import NO_KEYS, read
+from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
 from goldfold.config.root import Config
 from goldfold.config.sizes import with_sizes
-from goldfold.runtime.config_files import NO_KEYS, read
-from goldfold.runtime.errors import ConfigError, nearest, shown
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
 SOURCES = (

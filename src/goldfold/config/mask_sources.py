@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from goldfold.config.base import Unique
 from goldfold.config.sources import DataBase
-from goldfold.data import colours
+from goldfold.targets import colours
 
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.base.errors import ConfigError
 
 
 def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from goldfold.runtime.errors import shown
+from goldfold.base.errors import shown
 
 LARGEST = 2**63
 """Whole numbers are smaller, whatever their sign."""

@@ -6,9 +6,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from goldfold.base.errors import ConfigError
+from goldfold.base.files import write_json
 from goldfold.config.root import Config
-from goldfold.runtime.errors import ConfigError
-from goldfold.runtime.files import write_json
 
 KNOWN = Path(".goldfold/input_sizes.json")
 

@@ -17,7 +17,7 @@ COPIES = {
     "across": "duplicates_across",
     "two_labels": "on_two_labels",
 }
-"""Setting of `goldfold.data.copies.Policy` -> key of data sources."""
+"""Setting of `goldfold.audit.copies.Policy` -> key of data sources."""
 TOLD_BY_TASK = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator")
 """Keys of data sources that reach the stages as settings of the task."""
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from goldfold.base.errors import nearest
 from goldfold.config.base import Section, Unique
 from goldfold.config.sources import Stacked
-from goldfold.runtime.errors import nearest
 
 
 class Metadata(Section):

@@ -7,10 +7,10 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from goldfold import catalog
+from goldfold.base.errors import ConfigError, shown
 from goldfold.components import PLACE, short
 from goldfold.config.base import exponent
 from goldfold.config.plain import json_value
-from goldfold.runtime.errors import ConfigError, shown
 
 Written = str | dict[str, Any]
 PARAMS = {"type": "object", "additionalProperties": True}

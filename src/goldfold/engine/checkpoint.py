@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from goldfold.runtime.errors import GoldfoldError
-from goldfold.runtime.files import atomic
+from goldfold.base.errors import GoldfoldError
+from goldfold.base.files import atomic
 
 MARK = b"\ngoldfold-state-1 "
 """Between torch's zip file and a line of JSON: what the state was made from, and the sha256 of the zip file."""

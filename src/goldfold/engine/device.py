@@ -4,8 +4,8 @@ import os
 
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
+from goldfold.base.errors import ConfigError
 from goldfold.engine.seeding import deterministic
-from goldfold.runtime.errors import ConfigError
 
 
 def accelerator(device: str, precision: str, threads: int) -> Accelerator:

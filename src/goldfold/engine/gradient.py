@@ -9,10 +9,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from goldfold.base.errors import TrainingError
 from goldfold.engine.device import total
 from goldfold.engine.memory import Batch, as_memory_allows, pieces
 from goldfold.engine.seeding import same_draws, seeded
-from goldfold.runtime.errors import TrainingError
 
 
 class Gradient:

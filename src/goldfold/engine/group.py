@@ -19,8 +19,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from goldfold.base.errors import GoldfoldError, Stopped, TrainingError, as_error
 from goldfold.engine.parent import die_with
-from goldfold.runtime.errors import GoldfoldError, Stopped, TrainingError, as_error
 
 if TYPE_CHECKING:
     from goldfold.engine.stopping import Asked

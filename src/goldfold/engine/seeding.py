@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from goldfold.runtime.counter import counter
+from goldfold.base.counter import counter
 
 T = TypeVar("T")
 

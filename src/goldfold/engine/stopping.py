@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from goldfold.base.errors import Stopped
 from goldfold.engine.checkpoint import StateFile
-from goldfold.runtime.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 """Of schedulers (Slurm's preemption, Snakemake's end) and of Ctrl-C."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.base.errors import ConfigError
 
 Member = TypeVar("Member")
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.metrics.metric import Metric, Rows
-from goldfold.runtime.errors import ConfigError, DataError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

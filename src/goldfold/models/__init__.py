@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
+from goldfold.base.errors import GoldfoldError, NotBuiltError, cause
 from goldfold.catalog import NETWORKS
-from goldfold.runtime.errors import GoldfoldError, NotBuiltError, cause
 
 if TYPE_CHECKING:
     from torch import nn

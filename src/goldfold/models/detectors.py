@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goldfold.base.errors import ConfigError
 from goldfold.models.pyramid import GROUPS, NORM, Pyramid, body
 from goldfold.models.timm_models import Pretrained, with_statistics
-from goldfold.runtime.errors import ConfigError
 
 RATIOS = (0.5, 1.0, 2.0)
 """Height to width of anchors."""

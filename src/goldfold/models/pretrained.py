@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goldfold.base.errors import ConfigError, GoldfoldError, cause
 from goldfold.models.weight_files import read
-from goldfold.runtime.errors import ConfigError, GoldfoldError, cause
 
 State = dict[str, Tensor]
 Make = Callable[..., nn.Module]

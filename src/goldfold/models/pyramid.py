@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from goldfold.base.errors import ConfigError
 from goldfold.models.timm_models import (
     Pretrained,
     check_drop_path,
@@ -18,7 +19,6 @@ from goldfold.models.timm_models import (
     trim,
     weights_from,
 )
-from goldfold.runtime.errors import ConfigError
 
 GROUPS = 8
 """Of GroupNorm; torchvision's 32, made for 256 channels, would leave one channel a group in a slim network."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from goldfold.runtime.errors import ConfigError
+from goldfold.base.errors import ConfigError
 
 WIDTHS = (32, 64, 128, 256)
 

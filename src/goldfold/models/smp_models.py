@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from goldfold.base.errors import ConfigError, SizeError, cause
 from goldfold.models.timm_models import (
     Pretrained,
     check_drop_path,
@@ -18,7 +19,6 @@ from goldfold.models.timm_models import (
     weights_from,
     with_statistics,
 )
-from goldfold.runtime.errors import ConfigError, SizeError, cause
 
 ARCHITECTURES: dict[str, str] = {
     "unet": "Unet",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from goldfold.runtime.errors import ConfigError, cause
+from goldfold.base.errors import ConfigError, cause
 
 M = TypeVar("M", bound=nn.Module)
 Pretrained = bool | Mapping[str, Tensor]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.models.wrapping import Normalised
-from goldfold.runtime.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 
 Make = Callable[[tuple[int, int]], nn.Module]
 """Builds a network for images of (height, width)."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goldfold.runtime.errors import ConfigError, cause
+from goldfold.base.errors import ConfigError, cause
 
 INSIDE = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model", "net")
 """Keys under which training tools keep the weights, an average before those of the last step."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from goldfold.base.words import count
 from goldfold.metrics import Score
 from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.report.shift import Shifts, is_open
 from goldfold.report.words import interval, listed, percent, score, shortened
-from goldfold.runtime.words import count
 
 LARGE_SHARE = 0.1
 """Difference of a class's share of training and test images that may move a score."""

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table, Text
 from goldfold.report.calibration import confidence, reliability
 from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
 from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import percent, shortened
-from goldfold.runtime.words import count
 
 MOST_CLASSES_DRAWN = 30
 MOST_PAIRS = 20

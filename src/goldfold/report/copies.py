@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Facts, Gallery, Picture, Section, Table, Text
 from goldfold.report.pictures import pair
 from goldfold.report.results import Results
 from goldfold.report.words import listed
-from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PAIRS = 50, 8
 PAIR_PX = 300

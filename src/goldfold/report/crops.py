@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goldfold.data.geometry import roi_of
-from goldfold.data.roi.counts import counts, shares
+from goldfold.base.words import count
+from goldfold.crop.counts import counts, shares
+from goldfold.images.geometry import roi_of
 from goldfold.report.blocks import Block, Figure, Section, Table, Text
 from goldfold.report.overlays import LINE_PX, Box, Pixels, boxed, opened
 from goldfold.report.results import Results
 from goldfold.report.words import shortened
-from goldfold.runtime.words import count
 
 MOST_SHOWN, COLUMNS = 40, 8
 CELL_PX, WORDS_PX, GAP_PX = 150, 18, 6

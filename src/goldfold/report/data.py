@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold import components
-from goldfold.data.mask_coding import Coding
-from goldfold.data.together import COLUMN
+from goldfold.base.words import count
 from goldfold.report import copies, folds, mask_colours, quarantine
 from goldfold.report.blocks import Block, Gallery, Lines, Section, Text
 from goldfold.report.copies import Cluster
@@ -14,7 +13,8 @@ from goldfold.report.overlays import CLASS_COLOURS, Colour, class_legend
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import listed
-from goldfold.runtime.words import count
+from goldfold.splits.together import COLUMN
+from goldfold.targets.mask_coding import Coding
 
 MOST_SAMPLES, MOST_DRAWN_SAMPLES = 120, 24
 SAMPLE_PX = 230

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data.boxes import from_text
+from goldfold.base.words import count
 from goldfold.metrics.detection import Evidence, best_threshold, precision_recall
 from goldfold.report import box_errors
 from goldfold.report.blocks import Block, Cell, Figure, Picture, Section, Table, Text
@@ -22,10 +22,10 @@ from goldfold.report.overlays import ERROR_LEGEND, FALSE, FOUND, MISSED, Box, Pi
 from goldfold.report.pictures import galleries, picture
 from goldfold.report.tables import LONG, order_in_words, worst_first
 from goldfold.report.words import percent, score, shortened
-from goldfold.runtime.words import count
+from goldfold.targets.boxes import from_text
 
 if TYPE_CHECKING:
-    from goldfold.data.predictions import Arrays
+    from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.detection import Detection
 
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))

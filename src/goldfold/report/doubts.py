@@ -2,8 +2,8 @@
 
 from hashlib import sha256
 
-from goldfold import doubts
-from goldfold.data.roi.counts import counts
+from goldfold.audit import doubts
+from goldfold.crop.counts import counts
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
@@ -54,7 +54,7 @@ def _paths(results: Results) -> list[str]:
 
 
 def _rows(clusters: list[Cluster]) -> list[dict[str, object]]:
-    """As `goldfold.data.duplicates.find` gives them, of images that take part."""
+    """As `goldfold.audit.duplicates.find` gives them, of images that take part."""
     return [
         {
             "cluster": number, "split": copy.split, "id": copy.id, "label": copy.label, "kind": copy.kind,

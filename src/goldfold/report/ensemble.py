@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold import components
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import matrix
 from goldfold.report.results import Results
 from goldfold.report.words import percent
-from goldfold.runtime.words import count
 
 MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",

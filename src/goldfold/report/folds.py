@@ -3,14 +3,14 @@
 import pandas as pd
 
 from goldfold import components
-from goldfold.data.splits.checks import shares, worst
-from goldfold.data.splits.groups import groups_in_words, in_range, in_words, sizes_of
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Figure, Table, Text
 from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.report.figures import MOST_ROWS, WIDTH_PX
 from goldfold.report.results import Results
 from goldfold.report.words import shortened
-from goldfold.runtime.words import count
+from goldfold.splits.checks import shares, worst
+from goldfold.splits.groups import groups_in_words, in_range, in_words, sizes_of
 
 ALL, DEVIATION = "(all)", "(deviation)"
 FULL = 0.5

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from goldfold.base.words import count, noun
 from goldfold.metrics import Score
 from goldfold.metrics.bootstrap import bootstrap
 from goldfold.report.blocks import Section, Table
 from goldfold.report.results import Results
 from goldfold.report.words import change, interval, score
-from goldfold.runtime.words import count, noun
 
 FEWEST_IMAGES = 20
 MOST_GROUPS = 12

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from goldfold.base.words import count, noun
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
 from goldfold.report.words import interval, score
-from goldfold.runtime.words import count, noun
 
 
 @dataclass(frozen=True)

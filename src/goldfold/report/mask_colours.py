@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldfold.data import colours, run_masks
 from goldfold.report.overlays import Colour, colour_of
+from goldfold.targets import colours, run_masks
 
 if TYPE_CHECKING:
-    from goldfold.data.mask_coding import Coding
+    from goldfold.targets.mask_coding import Coding
 
 GREY = 12
 """Channels of a colour that differ by less make a grey, which says nothing on a photograph."""

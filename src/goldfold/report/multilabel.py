@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.base.words import count
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.report.blocks import Block, Cell, Gallery, Picture, Section, Table, Text
 from goldfold.report.calibration import confidence, reliability
@@ -11,7 +12,6 @@ from goldfold.report.figures import matrix
 from goldfold.report.pictures import picture
 from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import listed, percent, shortened
-from goldfold.runtime.words import count
 
 MOST_CLASSES_DRAWN = 20
 THRESHOLDS = np.linspace(0.05, 0.95, 19)

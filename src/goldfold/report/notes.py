@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from goldfold.base.words import count
 from goldfold.report import answers, quarantine, shift, training
 from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.report.words import change, interval, listed, score, shortened
-from goldfold.runtime.words import count
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable
-from goldfold.data.viewing import shown
+from goldfold.images.decode import Undecodable
+from goldfold.images.viewing import shown
 from goldfold.report.pictures import TINY_PX
 
 Pixels = NDArray[np.uint8]

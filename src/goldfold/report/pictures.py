@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.decode import Undecodable
-from goldfold.data.viewing import shown
+from goldfold.base.words import count
+from goldfold.images.decode import Undecodable
+from goldfold.images.viewing import shown
 from goldfold.report.blocks import Block, Gallery, Picture
-from goldfold.runtime.words import count
 
 TINY_PX = 100
 LARGEST_PX = 200

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from goldfold.data.quarantine import CUT
+from goldfold.audit.quarantine import CUT
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Gallery, Section, Table, Text
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import listed, shortened
-from goldfold.runtime.words import count
 
 MOST_LISTED, MOST_PICTURES = 50, 12
 SAYS_WHICH = (

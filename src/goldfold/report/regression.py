@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from goldfold.base.words import count
 from goldfold.metrics import regression as metrics
 from goldfold.metrics.regression import Valued
 from goldfold.report.blocks import Block, Cell, Facts, Figure, Gallery, Section, Table
@@ -10,7 +11,6 @@ from goldfold.report.drawing import BLUE, COLOURS, MUTED, Canvas
 from goldfold.report.figures import WIDTH_PX
 from goldfold.report.pictures import picture
 from goldfold.report.words import change
-from goldfold.runtime.words import count
 
 MOST_DOTS = 3000
 

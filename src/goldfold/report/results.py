@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from goldfold import components, tasks
-from goldfold.data.predictions import Arrays, load
-from goldfold.data.scored import groups_of, scored, with_groups
-from goldfold.data.splits.checks import read_summary
+from goldfold.base.files import read_json
 from goldfold.grid import Grid, grid_of
 from goldfold.metrics import Evidence, Metric, Score, score
-from goldfold.runtime.files import read_json
+from goldfold.predictions.arrays import Arrays, load
+from goldfold.splits.checks import read_summary
+from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tasks import Task
 
 ENSEMBLE = "ensemble"
@@ -61,7 +61,7 @@ class Results:
     members: dict[str, dict[int, Arrays]]
     """Out-of-fold predictions of the last round, by member and fold; empty where they are no longer on disk."""
     test_groups: dict[str, int] | None = None
-    """What `goldfold.data.splits.groups.compare_groups` found, where test images have groups."""
+    """What `goldfold.splits.groups.compare_groups` found, where test images have groups."""
     wanted_metric: components.Written | None = None
     """The metric as the config has it, where it has parameters or is the user's own."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold.base.words import count
 from goldfold.grid import grid_of
 from goldfold.report import dag
 from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.report.results import Results, Run
 from goldfold.report.words import duration
-from goldfold.runtime.words import count
 
 
 def section(results: Results) -> Section:

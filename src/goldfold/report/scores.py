@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Cell, Section, Table, Text
 from goldfold.report.figures import ScoreLine, forest
 from goldfold.report.results import ENSEMBLE, Results
 from goldfold.report.tables import LONG
 from goldfold.report.words import change, interval, percent, score
-from goldfold.runtime.words import count
 
 TINY = 1e-6
 FoldScores = dict[str, dict[int, float]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.data.mask_coding import IGNORE
+from goldfold.base.words import count
 from goldfold.metrics.segmentation import Overlap, by_image, dice
 from goldfold.report import mask_colours, overlays
 from goldfold.report.blocks import Block, Cell, Figure, Picture, Section, Table, Text
@@ -20,13 +20,13 @@ from goldfold.report.overlays import Pixels
 from goldfold.report.pictures import galleries, picture
 from goldfold.report.tables import order_in_words, worst_first
 from goldfold.report.words import change, listed, percent, shortened
-from goldfold.runtime.words import count
+from goldfold.targets.mask_coding import IGNORE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from goldfold.data.predictions import Arrays
+    from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.segmentation import Segmentation
 
 MOST_CLASSES_DRAWN = 30

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from goldfold.data.adversarial import FEWEST, Auc
-from goldfold.data.shift import Feature, Shift, between
+from goldfold.audit.adversarial import FEWEST, Auc
+from goldfold.audit.shift import Feature, Shift, between
+from goldfold.base.words import count
 from goldfold.report.blocks import Block, Cell, Gallery, Note, Section, Table, Text
 from goldfold.report.copies import Cluster
 from goldfold.report.pictures import picture
 from goldfold.report.results import Results
 from goldfold.report.words import interval, listed, percent
-from goldfold.runtime.words import count
 
 STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
 """AUC below which they can be told apart so well."""

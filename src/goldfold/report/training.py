@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from goldfold.base.words import count
 from goldfold.report.blocks import Note, Section, Text
 from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
 from goldfold.report.words import listed, score
-from goldfold.runtime.words import count
 
 LATE_SHARE = 0.2
 """The last part of the epochs, in which a training that is done no longer gains."""

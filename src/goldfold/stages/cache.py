@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold.data.building import Contents, Frame, build_piece, share_of_png
-from goldfold.data.cache_size import GB, Whole, bytes_below, refuse_full_disk, store_for
-from goldfold.runtime import provenance
-from goldfold.runtime.run_lock import held
+from goldfold.base.run_lock import held
+from goldfold.cache.building import Contents, Frame, build_piece, share_of_png
+from goldfold.cache.size import GB, Whole, bytes_below, refuse_full_disk, store_for
+from goldfold.lineage import provenance
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 WORK = ".work"

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from goldfold import components, tasks
-from goldfold.data.predictions import Arrays, load, save
-from goldfold.data.scored import groups_of, scored, with_groups
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_json, write_text
 from goldfold.ensembling.members import of_folds, of_members
 from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_json, write_text
+from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tasks import Task
 
 PLACES = ("group", "fold")

@@ -10,15 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold import tasks
-from goldfold.data.cache import shard_of
-from goldfold.data.splits import SPREAD_FEW, UNKEPT, listed, split, training
-from goldfold.data.splits.checks import deviations, worst
-from goldfold.data.splits.groups import compare_groups, in_words
-from goldfold.data.together import parted
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_if_changed
-from goldfold.runtime.fingerprint import sha256_of
-from goldfold.runtime.words import count
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_if_changed
+from goldfold.base.fingerprint import sha256_of
+from goldfold.base.words import count
+from goldfold.cache.images import shard_of
+from goldfold.splits.checks import deviations, worst
+from goldfold.splits.groups import compare_groups, in_words
+from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
+from goldfold.splits.together import parted
 
 DIGEST = "train_sha256"
 """Key of the digest of ``train.csv`` in ``split.json``."""

@@ -8,24 +8,24 @@ from typing import Any
 
 import pandas as pd
 
-from goldfold import components, tasks
-from goldfold.data import copies, quarantine, sources
-from goldfold.data.declared import Settled, settle
-from goldfold.data.ids import match_sample, tell_apart
-from goldfold.data.integrity import scan
-from goldfold.data.limits import MOST_PIXELS
-from goldfold.data.nearest import nearest_file
-from goldfold.data.reading import read_csv, without_index
-from goldfold.data.roi.find import with_rois
-from goldfold.data.sized import with_sizes
-from goldfold.data.stacks import files_of
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import write_json, write_text
-from goldfold.runtime.words import count
+from goldfold import components, sources, tasks
+from goldfold.audit import copies, quarantine
+from goldfold.audit.integrity import scan
+from goldfold.base.errors import DataError
+from goldfold.base.files import write_json, write_text
+from goldfold.base.words import count
+from goldfold.crop.find import with_rois
+from goldfold.images.limits import MOST_PIXELS
+from goldfold.images.nearest import nearest_file
+from goldfold.images.stacks import files_of
+from goldfold.sources.declared import Settled, settle
+from goldfold.sources.ids import match_sample, tell_apart
+from goldfold.sources.reading import read_csv, without_index
+from goldfold.sources.sized import with_sizes
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
 MISSING_FILE = "file is missing"
-"""Reason of `goldfold.data.integrity` for a path at which there is no file."""
+"""Reason of `goldfold.audit.integrity` for a path at which there is no file."""
 PARTS = (("dropped", quarantine.LEFT_OUT), ("cut", quarantine.CUT))
 """Fields of `goldfold.tasks.protocol.Examined` that list parts of targets, and what became of these."""
 
@@ -70,8 +70,8 @@ def run(
         workers: processes that read images.
         channels: what images are read as; one that has others is as bad as one that cannot be read.
         max_pixels: an image of more is as bad, too, and is not decoded.
-        roi: how to find the part of each image that is cut out, see `goldfold.data.roi.find`; None to take them whole.
-        duplicates: see `goldfold.data.copies.Policy`.
+        roi: how to find the part of each image that is cut out, see `goldfold.crop.find`; None to take them whole.
+        duplicates: see `goldfold.audit.copies.Policy`.
         most_rows: rows of each split that are looked at, evenly over all, for a quick verdict; None for all.
 
     Raises:

@@ -9,14 +9,14 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from goldfold import tasks
-from goldfold.data.cache import CachedImages
-from goldfold.data.depth import DEFAULT, Rule
-from goldfold.data.predictions import save
+from goldfold.base.files import read_json
+from goldfold.base.status import Progress
+from goldfold.cache.images import CachedImages
 from goldfold.engine.device import accelerator as build_accelerator
+from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference import views
 from goldfold.inference.predictor import trained
-from goldfold.runtime.files import read_json
-from goldfold.runtime.status import Progress
+from goldfold.predictions.arrays import save
 
 
 def run(

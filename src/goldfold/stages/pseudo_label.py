@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from goldfold import tasks
-from goldfold.data.predictions import Arrays, load
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_text
 from goldfold.ensembling.voters import voters
 from goldfold.grid import run_of
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_text
+from goldfold.predictions.arrays import Arrays, load
 
 
 def run(

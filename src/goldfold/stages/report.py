@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from goldfold import components
-from goldfold.data.viewing import shown_as
+from goldfold.base.files import atomic, write_text
+from goldfold.images.viewing import shown_as
 from goldfold.report import (
     copies,
     crops,
@@ -24,7 +25,6 @@ from goldfold.report import shift as differences
 from goldfold.report.blocks import Section
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results, read
-from goldfold.runtime.files import atomic, write_text
 
 
 def run(

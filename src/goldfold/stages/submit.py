@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from goldfold import components, tasks
-from goldfold.data.predictions import load
-from goldfold.data.reading import read_csv, without_index
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.files import read_json, write_text
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json, write_text
+from goldfold.predictions.arrays import load
+from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
 from goldfold.submission.formulas import formulas
 

@@ -16,11 +16,12 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from goldfold import components, optim, tasks
-from goldfold.data.cache import CachedImages
-from goldfold.data.dataset import Loader, TrainingSet
-from goldfold.data.depth import DEFAULT, Rule
-from goldfold.data.predictions import in_order
-from goldfold.data.transforms import Augment
+from goldfold.base.counter import counter
+from goldfold.base.errors import ConfigError, TrainingError
+from goldfold.base.files import read_json
+from goldfold.base.fingerprint import sha256_of
+from goldfold.base.status import Progress
+from goldfold.cache.images import CachedImages
 from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest, write_all
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.device import backend, total
@@ -29,13 +30,12 @@ from goldfold.engine.loop import Fit, Pause, fit
 from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.engine.stopping import Keeper, signals_noted
+from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference.predictor import Predictor, build
-from goldfold.runtime import provenance
-from goldfold.runtime.counter import counter
-from goldfold.runtime.errors import ConfigError, TrainingError
-from goldfold.runtime.files import read_json
-from goldfold.runtime.fingerprint import sha256_of
-from goldfold.runtime.status import Progress
+from goldfold.lineage import provenance
+from goldfold.predictions.arrays import in_order
+from goldfold.samples.dataset import Loader, TrainingSet
+from goldfold.samples.transforms import Augment
 from goldfold.tasks import Task
 
 VALIDATION_BATCH_SIZE = 64
@@ -79,7 +79,7 @@ def run(
         metric: of the validation images; the best epoch goes by it.
         reported: more metrics for the history.
         code: digest of the code that the run depends on: a state that other code saved is not gone on from.
-        scale_16bit: how cached images of 16 bits become 8, see `goldfold.data.depth.to_8_bits`.
+        scale_16bit: how cached images of 16 bits become 8, see `goldfold.images.depth.to_8_bits`.
         progress: (total, unit) -> counts the steps.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
 from goldfold.submission.form import Form
 
 Found = Sequence[tuple[Any, Any, Any]]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.runtime.errors import DataError, nearest
+from goldfold.base.errors import DataError, nearest
 from goldfold.submission.form import Form
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.data import rle
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
 from goldfold.submission.form import Form
+from goldfold.targets import rle
 
 
 def form(classes: Sequence[str], sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any]) -> Form:

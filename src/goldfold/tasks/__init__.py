@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldfold import components
+from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
-from goldfold.runtime.errors import ConfigError
 from goldfold.tasks.protocol import Task
 
 __all__ = ["Task", "build", "find"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.protocol import Entries, Examined
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.classification import Labelled
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
@@ -73,7 +73,7 @@ class Classification:
         cls, table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int
     ) -> Examined:
         """Labels are named, and of at least two classes."""
-        from goldfold.data.classes import classes_of
+        from goldfold.targets.classes import classes_of
 
         names = classes_of(table["label"].dropna(), classes, where)
         if len(names) == 1:
@@ -226,7 +226,7 @@ class Classification:
 
     def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """The order of the classes must be known where grades or a single probability are scored."""
-        from goldfold.data.classes import refuse_unordered
+        from goldfold.targets.classes import refuse_unordered
 
         is_single = form is not None and form.keys is not None and not form.as_labels and len(form.columns) == 2
         one_probability = is_single and form is not None and form.columns[1] not in self.classes

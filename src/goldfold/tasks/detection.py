@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from goldfold import catalog, components
-from goldfold.runtime.errors import DataError
-from goldfold.runtime.numbers import WHOLE
+from goldfold.base.errors import DataError
+from goldfold.base.numbers import WHOLE
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.ensembling.boxes import Method
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.detection import Evidence
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
@@ -101,8 +101,8 @@ class Detection:
         cls, table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int
     ) -> Examined:
         """Boxes lie in their image and have an area; an image without any is a negative."""
-        from goldfold.data import boxes
-        from goldfold.data.classes import natural_order
+        from goldfold.targets import boxes
+        from goldfold.targets.classes import natural_order
 
         texts, flaws, found = [], [], set()
         dropped, cut = list[tuple[str, str]](), list[tuple[str, str]]()
@@ -128,14 +128,14 @@ class Detection:
         """Objects of each class."""
         import pandas as pd
 
-        from goldfold.data.boxes import from_text
+        from goldfold.targets.boxes import from_text
 
         labels = [pd.Series(from_text(text)[0], dtype=str).value_counts() for text in table["boxes"]]
         return pd.DataFrame({name: [int(row.get(name, 0)) for row in labels] for name in self.classes}, table.index)
 
     def _boxes(self, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Boxes (n, 4) and indices of classes (n,) of one image."""
-        from goldfold.data.boxes import from_text
+        from goldfold.targets.boxes import from_text
 
         labels, boxes = from_text(text)
         return boxes, np.array([self.classes.index(label) for label in labels], dtype=np.int64)
@@ -144,8 +144,8 @@ class Detection:
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
         """``bboxes`` (n, 4) in pixels of the frame and ``labels`` (n,); those of which
         the frame shows no more than a pixel's width or height are left out."""
-        from goldfold.data.boxes import clipped
-        from goldfold.data.geometry import place
+        from goldfold.images.geometry import place
+        from goldfold.targets.boxes import clipped
 
         fields = []
         for row in table.to_dict("records"):
@@ -219,7 +219,7 @@ class Detection:
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
         """Boxes in pixels of the images, cut where the image was; what was found in the frame's padding is left out."""
-        from goldfold.data.geometry import placements
+        from goldfold.images.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
         found = [image for part in parts for image in part["found"]]
@@ -248,7 +248,7 @@ class Detection:
     # --- after predicting
     def by_image(self, predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
         """Boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` where given."""
-        from goldfold.data.predictions import rows_of
+        from goldfold.predictions.arrays import rows_of
 
         ends = np.cumsum(predictions["counts"])
         rows = np.arange(len(ends)) if ids is None else rows_of(predictions, ids)
@@ -257,7 +257,7 @@ class Detection:
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id."""
-        from goldfold.data.predictions import disjoint
+        from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
         found = [image for part in parts for image in self.by_image(part)]
@@ -274,7 +274,7 @@ class Detection:
         skip_threshold: float = 0.0,
     ) -> Arrays:
         """Boxes of all members fused, image by image; one member alone stays as it is."""
-        from goldfold.data.predictions import common_ids, rows_of
+        from goldfold.predictions.arrays import common_ids, rows_of
 
         ids = common_ids(members, self.classes)
         sizes = members[0]["sizes"][rows_of(members[0], ids.tolist())]
@@ -314,7 +314,7 @@ class Detection:
         """Boxes that reach ``threshold``, of the images that have one; ``confidence`` is their mean score."""
         import pandas as pd
 
-        from goldfold.data.boxes import to_text
+        from goldfold.targets.boxes import to_text
 
         rows = []
         for id, size, (boxes, scores, labels) in zip(
@@ -351,7 +351,7 @@ class Detection:
 
         Without such ids images have goldfold's, and classes 1, 2, ... in their order.
         """
-        from goldfold.runtime.files import write_json
+        from goldfold.base.files import write_json
         from goldfold.submission import boxes
 
         ids = list(table["id"])

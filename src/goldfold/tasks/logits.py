@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from goldfold.data.predictions import Arrays
+    from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.protocol import Entries
 
 Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -64,7 +64,7 @@ def packed(ids: Iterable[str], parts: Iterable[Mapping[str, Any]], classes: Sequ
 
 def joined(parts: Sequence[Arrays], classes: Sequence[str]) -> Arrays:
     """Predictions of disjoint sets of images one below the other, ordered by id."""
-    from goldfold.data.predictions import disjoint
+    from goldfold.predictions.arrays import disjoint
 
     order, ids = disjoint(parts, classes)
     return dict(_entries(ids, np.concatenate([part["logits"] for part in parts])[order], classes))
@@ -78,7 +78,7 @@ def fused(
     average: Callable[[NDArray[Any], Sequence[float]], NDArray[Any]],
 ) -> Arrays:
     """Members aligned on id; ``probabilities`` (n, classes) are what ``average`` makes of their stack."""
-    from goldfold.data.predictions import common_ids
+    from goldfold.predictions.arrays import common_ids
 
     ids = common_ids(members, classes)
     stack = np.stack([probabilities(member, squash, ids.tolist()) for member in members])
@@ -92,7 +92,7 @@ def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None
     Raises:
         DataError: an id has no prediction.
     """
-    from goldfold.data.predictions import rows_of
+    from goldfold.predictions.arrays import rows_of
 
     is_fused = "probabilities" in predictions
     values = predictions["probabilities"] if is_fused else squash(predictions["logits"].astype(np.float64))

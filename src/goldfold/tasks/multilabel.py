@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.runtime.errors import ConfigError, DataError, nearest
+from goldfold.base.errors import ConfigError, DataError, nearest
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.protocol import Entries, Examined
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.multilabel import MultiLabelled
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
@@ -103,8 +103,8 @@ class MultiLabel:
         """Labels are named, none of an image is empty or there twice; they come in the order of the classes."""
         import pandas as pd
 
-        from goldfold.data.classes import classes_of
-        from goldfold.data.label_sets import from_text, to_text
+        from goldfold.targets.classes import classes_of
+        from goldfold.targets.label_sets import from_text, to_text
 
         found = [None if pd.isna(text) else from_text(text) for text in table["labels"]]
         every = pd.Series([label for labels in found for label in labels or [] if label], dtype=object)
@@ -140,7 +140,7 @@ class MultiLabel:
         return [{"labels": row} for row in self._truth(table)]
 
     def _truth(self, table: pd.DataFrame) -> NDArray[np.uint8]:
-        from goldfold.data.label_sets import indicators
+        from goldfold.targets.label_sets import indicators
 
         return indicators(table["labels"], self.classes)
 
@@ -254,7 +254,7 @@ class MultiLabel:
         ``threshold`` or more. A class is there from one half on."""
         import pandas as pd
 
-        from goldfold.data.label_sets import to_text
+        from goldfold.targets.label_sets import to_text
 
         values = self.probabilities(predictions)
         confidence = np.maximum(values, 1 - values).min(axis=1)
@@ -292,7 +292,7 @@ class MultiLabel:
         """id, the labels, the probability of the least sure of them, and one column a class."""
         import pandas as pd
 
-        from goldfold.data.label_sets import to_text
+        from goldfold.targets.label_sets import to_text
 
         values = self.probabilities(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])

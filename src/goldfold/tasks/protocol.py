@@ -13,10 +13,10 @@ if TYPE_CHECKING:  # the Snakefile reads a task's facts, and loads neither torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
     from goldfold.metrics import Evidence, Metric
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
@@ -153,7 +153,7 @@ class Task(Protocol):
 
         Args:
             table: id and, where the task names them among its columns, width and height, in the order of the batches;
-                roi where images are cut, see `goldfold.data.geometry.placements`.
+                roi where images are cut, see `goldfold.images.geometry.placements`.
             frame: height and width of the network's input; ``resize`` says how images were put into it.
         """
 

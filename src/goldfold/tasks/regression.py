@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.runtime.errors import DataError
+from goldfold.base.errors import DataError
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.protocol import Entries, Examined
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.regression import Valued
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.submission.form import Form
 
@@ -80,7 +80,7 @@ class Regression:
         """Targets are finite numbers, and not all the same."""
         import pandas as pd
 
-        from goldfold.data.bins import bins_of, edges_of
+        from goldfold.targets.bins import bins_of, edges_of
 
         texts = table["value"]
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
@@ -110,7 +110,7 @@ class Regression:
         """1 in the column of the bin that holds the target."""
         import pandas as pd
 
-        from goldfold.data.bins import edges_of, place_in
+        from goldfold.targets.bins import edges_of, place_in
 
         places = place_in(_numbers(table), edges_of(self.classes))
         return pd.DataFrame(np.eye(len(self.classes), dtype=int)[places], columns=self.classes)
@@ -118,7 +118,7 @@ class Regression:
     @property
     def _scale(self) -> tuple[float, float]:
         """Middle and spread of the training targets: half of what four fifths of them span, about a standard deviation."""
-        from goldfold.data.bins import edges_of
+        from goldfold.targets.bins import edges_of
 
         edges = edges_of(self.classes)
         low, middle, high = (float(np.quantile(edges, level)) for level in (0.1, 0.5, 0.9))
@@ -180,7 +180,7 @@ class Regression:
     # --- after predicting
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id."""
-        from goldfold.data.predictions import disjoint
+        from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
         return self._arrays(
@@ -191,7 +191,7 @@ class Regression:
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: components.Written = "mean"
     ) -> Arrays:
         """Members aligned on id; the spread is that of all their views together."""
-        from goldfold.data.predictions import common_ids, rows_of
+        from goldfold.predictions.arrays import common_ids, rows_of
 
         ids = common_ids(members, self.classes)
         rows = [rows_of(member, ids.tolist()) for member in members]
@@ -205,8 +205,8 @@ class Regression:
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Valued:
         """Predicted numbers beside the true ones."""
-        from goldfold.data.predictions import rows_of
         from goldfold.metrics.regression import Valued
+        from goldfold.predictions.arrays import rows_of
 
         return Valued(predictions["values"][rows_of(predictions, list(truth["id"]))], _numbers(truth))
 
@@ -221,7 +221,7 @@ class Regression:
         """Images whose true number lies in the bin, the root of their mean squared error, and their mean error."""
         import pandas as pd
 
-        from goldfold.data.bins import edges_of, place_in
+        from goldfold.targets.bins import edges_of, place_in
 
         places, errors = place_in(evidence.truth, edges_of(self.classes)), evidence.predicted - evidence.truth
         rows = []
@@ -256,7 +256,7 @@ class Regression:
 
     def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Grades must be whole numbers."""
-        from goldfold.data.bins import edges_of
+        from goldfold.targets.bins import edges_of
 
         edges = edges_of(self.classes) if metric == "quadratic_kappa" else np.zeros(0)
         if (wrong := edges[edges != np.round(edges)]).size:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from goldfold.data.cache import CachedImages
-    from goldfold.data.dense import FramedMasks
-    from goldfold.data.geometry import Placement
-    from goldfold.data.predictions import Arrays
+    from goldfold.cache.images import CachedImages
+    from goldfold.images.geometry import Placement
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
     from goldfold.metrics.segmentation import Overlap
+    from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
+    from goldfold.samples.dense import FramedMasks
     from goldfold.submission.form import Form
 
 LEAST_SURE = 0.5
@@ -103,7 +103,7 @@ class Segmentation:
         mask_palette: str = "auto",
         unlisted_values: str = "flaw",
     ) -> None:
-        from goldfold.data.mask_coding import Coding
+        from goldfold.targets.mask_coding import Coding
 
         self.classes, self.threshold = list(classes), threshold
         self.coding = Coding(classes, mask_values, ignore_value, unlisted_values == "nearest")
@@ -124,8 +124,8 @@ class Segmentation:
         unlisted_values: str = "flaw",
     ) -> Examined:
         """Masks can be read, have their image's size, and hold no value that is no class."""
-        from goldfold.data import mask_values as values
-        from goldfold.data.mask_table import Masks, Rule, values_json
+        from goldfold.targets import mask_values as values
+        from goldfold.targets.mask_table import Masks, Rule, values_json
 
         to_nearest = unlisted_values == "nearest"
         masks = Masks(table, Rule(mask_values, ignore_value, mask_palette), workers)
@@ -146,7 +146,7 @@ class Segmentation:
         """Pixels of each class."""
         import pandas as pd
 
-        from goldfold.data.mask_values import parsed
+        from goldfold.targets.mask_values import parsed
 
         numbers = self.coding.pixels([parsed(text) for text in table["mask_values"]])
         return pd.DataFrame(numbers, columns=self.classes, index=table.index)
@@ -154,7 +154,7 @@ class Segmentation:
     # --- samples
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> FramedMasks:
         """``mask``: (height, width) indices, IGNORE outside the image and where nothing is known; made when asked for."""
-        from goldfold.data.dense import FramedMasks
+        from goldfold.samples.dense import FramedMasks
 
         return FramedMasks(table, images, resize, self.coding)
 
@@ -213,7 +213,7 @@ class Segmentation:
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
         """Maps without the frame's padding, one image after the other."""
-        from goldfold.data.geometry import placements
+        from goldfold.images.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
         placed = placements(table, frame, resize)
@@ -235,7 +235,7 @@ class Segmentation:
     # --- after predicting
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Parts one below the other, ordered by id; maps are read when asked for."""
-        from goldfold.data.predictions import OneByOne, disjoint
+        from goldfold.predictions.arrays import OneByOne, disjoint
 
         order, ids = disjoint(parts, self.classes)
         places = [(part, row) for part in parts for row in range(len(part["ids"]))]
@@ -255,9 +255,9 @@ class Segmentation:
         method: components.Written = "probability",
     ) -> Arrays:
         """Maps of one image at a time, at the largest size that a member has it; never more than one image is held."""
-        from goldfold.data.maps import alike, kept
-        from goldfold.data.predictions import OneByOne, common_ids, rows_of
         from goldfold.ensembling.maps import fused
+        from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
+        from goldfold.predictions.maps import alike, kept
 
         average = components.load(method, self.methods, "ensemble method")
         ids = common_ids(members, self.classes)
@@ -273,8 +273,8 @@ class Segmentation:
     def masks(self, predictions: Arrays, ids: Sequence[str], sizes: Sequence[tuple[int, int]] | None = None
               ) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
         """Channel of every pixel, image by image, at the images' own size, or of the part that was cut out at ``sizes``."""
-        from goldfold.data.maps import resized, whole
-        from goldfold.data.predictions import rows_of
+        from goldfold.predictions.arrays import rows_of
+        from goldfold.predictions.maps import resized, whole
 
         cuts = _cuts(predictions)
         for place, row in enumerate(rows_of(predictions, ids)):
@@ -287,8 +287,8 @@ class Segmentation:
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: FramedMasks | None = None) -> Overlap:
         """Pixels shared and not, at the size of the masks on disk; of ``targets`` at the network's, where given."""
-        from goldfold.data.mask_coding import IGNORE
         from goldfold.metrics.segmentation import Overlap, count
+        from goldfold.targets.mask_coding import IGNORE
 
         ids, sizes = list(truth["id"]), None
         if targets is None:
@@ -306,7 +306,7 @@ class Segmentation:
 
     def true_mask(self, path: str) -> NDArray[np.uint8]:
         """Channel of every pixel of a mask file."""
-        from goldfold.data.masks import decode_mask
+        from goldfold.targets.masks import decode_mask
 
         return self.coding.channels(decode_mask(path))
 
@@ -342,8 +342,8 @@ class Segmentation:
         """
         import pandas as pd
 
-        from goldfold.data.maps import resized, whole
-        from goldfold.data.mask_coding import IGNORE
+        from goldfold.predictions.maps import resized, whole
+        from goldfold.targets.mask_coding import IGNORE
 
         rows = []
         for row, (id, cut) in enumerate(zip(predictions["ids"], _cuts(predictions), strict=True)):
@@ -380,7 +380,7 @@ class Segmentation:
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
         """``masks/<id>.png`` at the images' own size, with the pixel values of the training masks."""
-        from goldfold.data.masks import write_mask
+        from goldfold.targets.masks import write_mask
 
         ids = list(table["id"])
         for id, mask in zip(ids, self.masks(predictions, ids), strict=True):
@@ -416,7 +416,7 @@ class Segmentation:
 
 def _cuts(predictions: Arrays) -> list[Placement]:
     """Where the part that each map is of lies in its image."""
-    from goldfold.data.geometry import place
+    from goldfold.images.geometry import place
 
     sizes = [(int(height), int(width)) for height, width in predictions["sizes"]]
     rois = predictions["rois"].tolist() if "rois" in predictions else [None] * len(sizes)

@@ -1,0 +1,88 @@
+"""What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
+
+from base64 import b64decode, b64encode
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.images.looking import Seen
+
+SIDE_PX = 32
+"""Side of the thumbnail; imagehash's phash of 8 x 8 bits looks at 32 x 32 pixels, so it resizes nothing more."""
+MIN_SPREAD = 2.0
+"""Standard deviation of the thumbnail, in grey levels, below which the hash is that of noise."""
+MIN_SIDE_PX = 16
+"""Images smaller than this on a side say too little: different 8 x 8 digits agree as well as copies do."""
+FLAT = 0
+"""Hash of an image with too little structure; a phash has about 32 bits set, never none."""
+
+
+class Signature(NamedTuple):
+    """Hash of the image and of its left-right mirror, FLAT both where it shows too little; SIDE_PX² grey levels."""
+
+    hash: int
+    mirrored: int
+    thumbnail: bytes
+
+
+def signature(image: NDArray[np.uint8]) -> Signature:
+    """Signature of a decoded image.
+
+    Args:
+        image: (height, width, channels), 0 to 255; 3 channels are RGB, of any other number the mean is looked at.
+    """
+    small = thumbnail(image)
+    if _is_flat(image, small):
+        return Signature(FLAT, FLAT, small.tobytes())
+    return Signature(_phash(small), _phash(small[:, ::-1]), small.tobytes())
+
+
+def thumbnail(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed.
+
+    Args:
+        image: as in `signature`, or of any number of channels, of which the mean counts, or of 16 bits, of which the
+            largest value becomes white.
+    """
+    how = cv2.INTER_LINEAR if min(image.shape[:2]) < SIDE_PX else cv2.INTER_AREA
+    if image.dtype == np.uint8 and image.shape[2] in (1, 3):
+        small = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=how).reshape(SIDE_PX, SIDE_PX, -1)
+        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.shape[2] == 3 else small[..., 0]
+    planes = [cv2.resize(plane, (SIDE_PX, SIDE_PX), interpolation=how) for plane in np.moveaxis(image, 2, 0)]
+    largest = 255.0 if image.dtype == np.uint8 else max(float(image.max()), 1.0)
+    return (np.mean(planes, axis=0) * (255 / largest)).round().astype(np.uint8)
+
+
+def _is_flat(image: NDArray[Any], small: NDArray[np.uint8]) -> bool:
+    return min(image.shape[:2]) < MIN_SIDE_PX or float(small.std()) < MIN_SPREAD
+
+
+def _phash(grey: NDArray[np.uint8]) -> int:
+    from imagehash import phash
+    from PIL import Image
+
+    bits = phash(Image.fromarray(np.ascontiguousarray(grey))).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def brief(image: NDArray[np.uint8] | NDArray[np.uint16]) -> Seen:
+    """Hash and thumbnail (base64) of a decoded image, as `unpacked` reads them.
+
+    Args:
+        image: as in `thumbnail`.
+    """
+    small = thumbnail(image)
+    return [FLAT if _is_flat(image, small) else _phash(small), b64encode(small.tobytes()).decode()]
+
+
+def unpacked(text: str) -> bytes:
+    """Thumbnail of a `brief`."""
+    return b64decode(text)
+
+
+def mirrored(hash: int, small: bytes) -> int:
+    """Hash of the left-right mirror of an image of this hash and thumbnail."""
+    grey = np.frombuffer(small, np.uint8).reshape(SIDE_PX, SIDE_PX)
+    return FLAT if hash == FLAT else _phash(grey[:, ::-1])

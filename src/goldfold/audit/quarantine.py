@@ -1,0 +1,35 @@
+"""What ``quarantine.csv`` lists, in numbers and words: images, and parts of targets (boxes, labels) of images that stay."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from goldfold.base.words import count
+
+COLUMNS = ["split", "id", "path", "part", "reason", "outcome"]
+LEFT_OUT, CUT = "left out", "cut"
+"""Outcomes: what is cut is learnt from, by what is sound of it."""
+MANY = {"box": "boxes"}
+
+
+def n_images(rows: Iterable[Mapping[str, Any]]) -> int:
+    """Number of whole images among the rows."""
+    return sum(row["part"] == "image" for row in rows)
+
+
+def parts_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
+    """``2 boxes left out, 1 cut``; empty where only images are listed."""
+    counts = Counter((row["part"], row["outcome"]) for row in rows if row["part"] != "image")
+    told = []
+    for part in sorted({part for part, _ in counts}):
+        numbers = [(outcome, counts[part, outcome]) for outcome in (LEFT_OUT, CUT) if counts[part, outcome]]
+        (outcome, number), *more = numbers
+        told.append(
+            ", ".join([f"{count(number, part, MANY.get(part))} {outcome}", *(f"{n:,} {what}" for what, n in more)])
+        )
+    return "; ".join(told)
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """The reason, with what became of a part that stays."""
+    return f"{row['reason']} (cut)" if row["outcome"] == CUT else str(row["reason"])

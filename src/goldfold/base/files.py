@@ -1,0 +1,134 @@
+"""Files that are either whole or not there, and only new when their content is."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from goldfold.base.errors import GoldfoldError
+
+SEAL = "digest"
+"""Key of a JSON object under which it holds a digest of all else in it."""
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Path of a temporary file beside ``path`` that replaces it when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_if_changed(path: str | Path, text: str) -> bool:
+    """Write ``text`` only where it differs from what is there, so that nothing downstream is made anew for nothing.
+
+    Returns:
+        Whether the file was written.
+    """
+    path = Path(path)
+    if path.exists() and path.read_bytes() == text.encode():
+        return False
+    write_text(path, text)
+    return True
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON with a closing newline; a number that is not finite becomes null."""
+    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """``value`` with a digest of all else in it, to be written as JSON."""
+    read = json.loads(json.dumps(_finite({name: part for name, part in value.items() if name != SEAL})))
+    return {**value, SEAL: _digest(read)}
+
+
+def is_intact(value: dict[str, Any]) -> bool:
+    """Whether a JSON object, as it was read, is the one that was sealed; true of one that has no seal."""
+    return SEAL not in value or value[SEAL] == _digest({name: part for name, part in value.items() if name != SEAL})
+
+
+def _digest(value: dict[str, Any]) -> str:
+    """sha256 of an object as it is read from JSON, whatever the order of its keys."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity as None: JSON has no other word for a score that cannot be had."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def refuse_unusable(folder: str | Path) -> None:
+    """Look at the path of a folder that is to be written into.
+
+    Raises:
+        GoldfoldError: part of it is a link to nothing, or a file.
+    """
+    for place in (*reversed(Path(folder).parents), Path(folder)):
+        if place.is_symlink() and not place.exists():
+            raise GoldfoldError(
+                f"{place} is a link to {os.readlink(place)}, which is not there. Make or mount that folder, or remove the link."
+            )
+        if place.exists() and not place.is_dir():
+            raise GoldfoldError(f"{place} is a file, and results are written below it. Move it away.")
+
+
+CONFIGURE = "Make it writable, or set another name: in the config."
+
+
+def refuse_unwritable(folder: str | Path, way_out: str = CONFIGURE) -> None:
+    """Make a folder and a file in it, which is removed again.
+
+    Args:
+        way_out: what to do where one cannot be made.
+
+    Raises:
+        GoldfoldError: one cannot be made; the text says why.
+    """
+    refuse_unusable(folder)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise GoldfoldError(cannot_write(folder, error, way_out)) from error
+
+
+def cannot_write(folder: str | Path, error: OSError, way_out: str = CONFIGURE) -> str:
+    """Message for a folder in which nothing can be written or dated."""
+    why = error.strerror or error
+    return f"cannot write below {folder}: {why}. {way_out}"
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,79 @@
+"""The log of a job: a full disk costs its text, not the job, and an error that it cannot take is told elsewhere."""
+
+import errno
+import io
+import os
+import shutil
+import sys
+import traceback
+from pathlib import Path
+from typing import TextIO
+
+from goldfold.base import status
+from goldfold.base.errors import GoldfoldError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk, a quota and a limit on sizes say where there is no room left."""
+
+
+class _Forgiving(io.FileIO):
+    """A stream that drops what cannot be written."""
+
+    has_lost = False
+
+    def write(self, data: object) -> int:
+        try:
+            written: int | None = super().write(data)  # type: ignore[arg-type]
+        except OSError:
+            self.has_lost = True
+            written = None
+        return len(data) if written is None else written  # type: ignore[arg-type]
+
+
+def forgiving(descriptor: int) -> TextIO:
+    """Text stream to an open file, line by line, that never fails for want of room."""
+    buffer = io.BufferedWriter(_Forgiving(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def send_to(path: Path) -> None:
+    """From now on what this process prints goes to ``path``; it stays where it is if there is no room for that file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    status.terminal = forgiving(os.dup(2))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        stream = os.dup(2)
+    for number in (1, 2):
+        os.dup2(stream, number)
+    os.close(stream)
+    sys.stdout, sys.stderr = forgiving(1), forgiving(2)
+
+
+def tell(error: Exception, folder: Path) -> None:
+    """Write to the log what ended a job that writes into ``folder``; to the terminal, where the log cannot take it."""
+    text = _text(error, folder)
+    sys.stdout.flush()
+    print(text, file=sys.stderr, flush=True)
+    raw = getattr(getattr(sys.stderr, "buffer", None), "raw", None)
+    if status.terminal is not None and getattr(raw, "has_lost", False):
+        print(text, file=status.terminal, flush=True)
+
+
+def _text(error: Exception, folder: Path) -> str:
+    """An error that the user can act on as its words alone, any other with its traceback."""
+    if isinstance(error, GoldfoldError):
+        return f"goldfold: {error}"
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = Path(error.filename).parent if isinstance(error.filename, str) else folder
+        there = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free / 1e6
+        return (
+            f"goldfold: cannot write into {place}: {error.strerror} ({free:,.1f} MB are free there). Make room there and "
+            "run again: what other jobs have finished is kept."
+        )
+    return "".join(traceback.format_exception(error)).rstrip()

@@ -1,0 +1,144 @@
+"""One run at a time in a folder of results, by OS file locks that the kernel frees when their holder dies.
+
+Where the file system has no locks (Lustre mounted without ``flock``), it is looked at whether the run's process is
+alive, which can be told on its own host only.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from goldfold.base.errors import GoldfoldError
+from goldfold.base.processes import born, lives
+
+VARIABLE = "GOLDFOLD_RUN"
+"""Environment variable by which jobs know the run they belong to: the lock's path and the run's token."""
+FOLDER = Path(".goldfold/locks")
+"""Locks of single jobs, by the path of their record."""
+POLL_SECONDS = 1.0
+GRACE_SECONDS = 60.0
+"""How long a job may take to save its state before it is killed."""
+
+_kept: list[TextIO] = []
+
+
+def take(results: str | Path) -> None:
+    """Hold the lock of a folder of results for as long as this process lives.
+
+    Raises:
+        GoldfoldError: another run works there.
+    """
+    path = Path(results) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (held until the process ends)
+    other, free = _content(path), _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if free is False or (free is None and lives(other)):
+        raise GoldfoldError(
+            f"another run works in {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
+            f"since {other.get('since', '?')}. Wait for it, or stop it; nothing was started."
+        )
+    host, token = socket.gethostname(), uuid.uuid4().hex
+    own = {"pid": str(os.getpid()), "host": host, "since": time.strftime("%Y-%m-%d %H:%M:%S"), "token": token}
+    own["born"] = born(own["pid"])
+    stream.seek(0)
+    stream.truncate()
+    stream.write(json.dumps(own))
+    stream.flush()
+    _kept.append(stream)
+    os.environ[VARIABLE] = json.dumps([os.path.abspath(path), host, token])
+
+
+def is_held(results: str | Path) -> bool:
+    """Whether a run works in a folder of results."""
+    path = Path(results) / ".lock"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            free = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return free is False or (free is None and lives(_content(path)))
+
+
+def holders(root: str | Path) -> list[dict[str, str]]:
+    """Runs that work below ``root``: experiment, pid, host, since."""
+    folders = sorted(path.parent for path in Path(root).glob("*/.lock"))
+    return [{"experiment": folder.name, **_content(folder / ".lock")} for folder in folders if is_held(folder)]
+
+
+def _locked(stream: TextIO, mode: int) -> bool | None:
+    """Whether the lock was got; None on a file system without locks."""
+    try:
+        fcntl.flock(stream, mode)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _content(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@contextmanager
+def held(record: Path, other: str = "the same job of an earlier run") -> Iterator[bool]:
+    """Be the only job that makes what ``record`` records: one left over from a killed run is waited for.
+
+    Args:
+        other: what may hold it, in words.
+
+    Yields:
+        Whether that is sure; it is not on a file system without locks.
+    """
+    path = FOLDER / f"{record}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as stream:
+        got = _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if got is False:
+            print(f"waiting for {other} to end", flush=True)
+            got = _locked(stream, fcntl.LOCK_EX)
+        yield got is True
+
+
+def leave_with_the_run() -> None:
+    """End this process soon after the run that started it was killed, which could not tell it so.
+
+    It is asked by SIGTERM first, so that a training saves its state. Jobs of a cluster's scheduler are left alone.
+    """
+    if VARIABLE not in os.environ or "SLURM_JOB_ID" in os.environ:
+        return
+    path, host, token = json.loads(os.environ[VARIABLE])
+    if host == socket.gethostname():
+        threading.Thread(target=_watch, args=(Path(path), token), daemon=True).start()
+
+
+def _watch(path: Path, token: str) -> None:
+    while _runs(path, token):
+        time.sleep(POLL_SECONDS)
+    print("the run that started this job is gone; leaving", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _runs(path: Path, token: str) -> bool:
+    """Whether the lock's holder is alive and still the run with this token."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            free, run = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB), _content(path)
+            return run.get("token") == token and (lives(run) if free is None else not free)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Decoded, resized images on disk: decode once, never in the training loop."""

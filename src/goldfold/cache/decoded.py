@@ -1,0 +1,127 @@
+"""Images of files as networks are shown them, without a cache: decoded once, at every size that is asked for."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.base.regular import MOST_BYTES, fault
+from goldfold.cache.building import Frame
+from goldfold.crop.fresh import Finder
+from goldfold.images import headers, stacks
+from goldfold.images.decode import Image, Undecodable, decode, resize
+from goldfold.images.depth import DEFAULT, Rule, to_8_bits
+from goldfold.images.geometry import roi_to_text
+from goldfold.images.limits import MOST_PIXELS
+
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Reading:
+    """From a file to pixels: the settings of the config's ``data`` that decide it."""
+
+    channels: int
+    scale_16bit: Rule = DEFAULT
+    max_pixels: int = MOST_PIXELS
+
+    def image(self, path: str) -> Image:
+        """Image of a file, or of a stack of files, decoded as for training.
+
+        Raises:
+            Undecodable: it is no image, too large, or of another number of channels; the text says which.
+            DataError: a DICOM file, and pydicom is not installed.
+        """
+        files = stacks.files_of(path)
+        for file in files:
+            if reason := fault(file, MOST_BYTES):
+                raise Undecodable(f"file is {reason}")
+            header = headers.of(file, most_pixels=self.max_pixels)
+            if header.kind and self.channels // len(files) not in header.accepts:
+                n = f"{header.bands} channel{'s' * (header.bands != 1)}"
+                raise Undecodable(f"has {n}, but the networks were trained on {self.channels}")
+        return decode(path, self.channels)
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Images by id at one size."""
+
+    pixels: NDArray[np.uint8]
+    """(n, height, width, channels)."""
+    rows: Mapping[str, int]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of every image."""
+        return int(self.pixels.shape[1]), int(self.pixels.shape[2])
+
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
+        """(len(ids), height, width, channels) uint8."""
+        return self.pixels[[self.rows[id] for id in ids]]
+
+
+class DecodedImages:
+    """Images of files at some sizes, in memory maps below ``folder``; files that cannot be read are named, not raised.
+
+    Args:
+        files: id and path of each image.
+        reading: from a file to pixels.
+        frames: sizes, and how images are put into them.
+        finder: the part of each image that is cut out, see `goldfold.crop.fresh`; None to take images whole.
+        on_image: called after each image.
+    """
+
+    def __init__(
+        self,
+        files: pd.DataFrame,
+        reading: Reading,
+        frames: Iterable[Frame],
+        folder: Path,
+        finder: Finder | None = None,
+        on_image: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._reading, self._finder, self._files = reading, finder, list(files["path"])
+        self._pixels = {
+            frame: np.lib.format.open_memmap(
+                folder / f"{frame.name}.npy", "w+", np.uint8, (len(files), *frame.size, reading.channels)
+            )
+            for frame in frames
+        }  # fmt: skip
+        found = []
+        with ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
+            for one in pool.map(self._read, range(len(files))):
+                found.append(one)
+                on_image()
+        table = files.assign(**pd.DataFrame(found, columns=["width", "height", "roi", "roi_fallback", "reason"]))
+        is_bad = table["reason"] != ""
+        self.bad = [(str(path), str(reason)) for path, reason in table.loc[is_bad, ["path", "reason"]].to_numpy()]
+        """Path of each file that cannot be read, and why."""
+        unused = ["reason", *(["roi", "roi_fallback"] if finder is None else [])]
+        self.table = table[~is_bad].drop(columns=unused).reset_index(drop=True)
+        """id, path, width and height of those that can, and where images are cut roi and roi_fallback."""
+        self._rows = {str(id): row for row, id in enumerate(files["id"])}
+
+    def at(self, frame: Frame) -> Framed:
+        """The images at one of the sizes."""
+        return Framed(self._pixels[frame], self._rows)
+
+    def _read(self, row: int) -> tuple[Any, ...]:
+        """Put an image into every frame: width, height, roi, roi_fallback, and why it cannot be read."""
+        path = self._files[row]
+        try:
+            image = self._reading.image(path)
+            height, width = image.shape[:2]
+            roi, fallback = self._finder(row, path, width, height) if self._finder else (None, "")
+            for frame, pixels in self._pixels.items():
+                framed = resize(image, frame.size, frame.mode, roi)
+                pixels[row] = to_8_bits(framed, self._reading.scale_16bit)
+        except (OSError, Undecodable) as error:
+            return 0, 0, "", "", str(error) or type(error).__name__
+        return width, height, roi_to_text(roi), fallback, ""

@@ -1,0 +1,76 @@
+"""Decoded, resized images (and masks) behind a memory map: decode once, never in the training loop."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.cache.building import Contents, Frame, build_piece
+from goldfold.cache.stores import open_rows
+from goldfold.images import depth
+from goldfold.images.geometry import Roi, roi_of
+
+
+def shard_of(id: str, shards: int) -> int:
+    """Piece of the cache that an image belongs to: a stable hash of its id, so that a new image moves no other."""
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") % shards
+
+
+def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: int, mode: str) -> None:
+    """Write the cached images of the rows of ``table`` into ``folder``, as `goldfold.cache.building.build_piece` does.
+
+    Args:
+        table: columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut.
+
+    Raises:
+        DataError: an image or a mask can no longer be read.
+    """
+    build_piece(Contents(table, channels), Frame(size, mode), folder, folder.parent / f".{folder.name}.work")
+
+
+class CachedImages:
+    """Images by id, over the shards of one or more splits, and masks where there are any.
+
+    The one place where images of 16 bits become the 8 that networks and people are shown.
+    """
+
+    def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
+        self.scale_16bit = scale_16bit
+        self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
+        self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
+        tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
+        self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
+        self.rois = {
+            id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
+        }
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width of every image."""
+        _, height, width, _ = self.arrays[0].shape
+        return int(height), int(width)
+
+    def __getitem__(self, id: str) -> NDArray[np.uint8]:
+        """A copy of the image, (height, width, channels) uint8."""
+        shard, row = self.place[id]
+        return depth.to_8_bits(self.arrays[shard][row], self.scale_16bit)
+
+    def roi(self, id: str) -> Roi | None:
+        """The part of the image that was cut out; None for all of it."""
+        return roi_of(self.rois.get(id, ""))
+
+    def mask(self, id: str) -> NDArray[Any]:
+        """A copy of the image's mask, (height, width), values as on disk."""
+        shard, row = self.place[id]
+        masks = self.masks[shard]
+        if masks is None or not masks.shape[0]:
+            raise KeyError(f"there is no mask of {id!r} in the cache")
+        return masks[row]
+
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
+        """Images of ``ids``, (len(ids), height, width, channels) uint8."""
+        return np.stack([self[id] for id in ids])

@@ -1,0 +1,1 @@
+"""The commands of ``goldfold``, one module each."""

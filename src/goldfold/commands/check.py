@@ -1,0 +1,169 @@
+"""Config and data, looked at by the very code that runs first, before hours are spent on them."""
+
+import contextlib
+import io
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from goldfold.audit import doubts
+from goldfold.base.errors import GoldfoldError, as_error, shortened
+from goldfold.base.files import read_json
+from goldfold.base.words import count
+from goldfold.config import Config, load, slices
+from goldfold.images.files import passed_over, tools_in_words
+from goldfold.tasks import find
+
+SHOWN = 20
+"""Classes and rows that are printed; JSON has them all."""
+
+
+@dataclass
+class Check:
+    """What was found: ``error`` is why nothing could be run, None where all could."""
+
+    config: str
+    error: str | None = None
+    task: str | None = None
+    images: dict[str, int] = field(default_factory=dict)
+    """Number of usable images by split."""
+    classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    """How much of each class each fold validates: images, objects, or pixels."""
+    folds: list[int] = field(default_factory=list)
+    """Number of validation images of each fold."""
+    not_validated: int = 0
+    """Training images that no fold validates."""
+    deviation: float = 0.0
+    """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
+    furthest: dict[str, Any] = field(default_factory=dict)
+    """That ``class``, in which ``fold``, its ``deviation`` with its sign, the ``amount`` that the fold validates of it and
+    the ``even`` one, the same in all folds."""
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
+    is learnt from, as far as it is sound)."""
+    groups: dict[str, Any] = field(default_factory=dict)
+    """``number`` of groups of training images, images of the ``smallest`` and the ``largest``, and the latter's ``name``;
+    empty where there are no groups."""
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of images that have a copy; see `goldfold.audit.duplicates.find`."""
+    crops: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How many images are cut, by split; see `goldfold.crop.counts`. Empty where all are taken whole."""
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Files and folders of other tools below the folders of the data, by name."""
+    doubts: list[str] = field(default_factory=list)
+
+
+def check(path: str | Path) -> Check:
+    """Read the config, make manifest and folds in a folder that is thrown away, and say what came of it."""
+    found = Check(str(path))
+    try:
+        config = load(path)
+        found.task = config.task
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            _make(config, Path(folder), found)
+    except (GoldfoldError, SystemExit) as error:
+        found.error = str(as_error(error))
+    return found
+
+
+def _make(config: Config, folder: Path, found: Check) -> None:
+    import pandas as pd
+
+    from goldfold.audit import duplicates
+    from goldfold.crop import counts as roi
+    from goldfold.splits.checks import read_summary, shares, worst
+    from goldfold.splits.groups import sizes_of
+    from goldfold.splits.together import parted
+    from goldfold.stages import folds, manifest
+
+    settings = slices.manifest(config)
+    found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
+    tables = {
+        name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
+        for name in (*config.tables, "quarantine")
+    }
+    found.left_out = tables.pop("quarantine").to_dict("records")
+    found.images = {name: len(table) for name, table in tables.items()}
+    found.doubts += doubts.about_left_out(found.left_out, found.images)
+    found.doubts += doubts.about_emptied(found.left_out, tables["train"])
+    found.doubts += doubts.about_repeated(tables["train"])
+    found.doubts += doubts.about_files(
+        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
+    )
+    found.doubts += doubts.about_unread(config.data.raw_paths())
+    found.doubts += doubts.about_masks(tables["train"], settings["task"])
+    listed = [path for name, table in tables.items() if name != "answers" for path in table["path"]]
+    listed += [row["path"] for row in found.left_out]
+    found.doubts += doubts.about_unlisted(config.data.listed_folders, listed)
+    found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
+    found.crops = roi.counts(tables)
+    found.doubts += doubts.about_crops(found.crops)
+    found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
+    found.doubts += doubts.about_copies(found.copies, settings["duplicates"], len(tables["train"]))
+    folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
+    train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
+    found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
+    summary = read_summary(folder / "folds/summary.csv")
+    found.not_validated = int(summary["(all)"].get(-1, 0))
+    summary = summary[summary.index >= 0]
+    found.folds = summary["(all)"].astype(int).tolist()
+    names = read_json(folder / "manifest/classes.json")
+    name, row, far = worst(shares(summary[names]))
+    found.deviation = abs(far)
+    found.furthest = {
+        "class": name,
+        "fold": int(summary.index[row]),
+        "deviation": far,
+        "amount": float(summary[name].iloc[row]),
+        "even": float(summary[name].mean()),
+    }
+    found.groups = sizes_of(train)
+    found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
+    found.doubts += doubts.about_classes(found.classes)
+    found.doubts += doubts.about_rare_boxes(tables["train"], names, config.folds.n_folds)
+    found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
+    if "test" in tables:
+        found.doubts += doubts.about_formulas(
+            [*tables["test"]["id"], *(names if find(config.task).kinds[0] == "class" else [])]
+        )
+
+
+def as_text(found: Check) -> str:
+    """What was found in words."""
+    from goldfold.audit import quarantine
+    from goldfold.crop import counts as roi
+    from goldfold.splits.groups import groups_in_words, in_range
+    from goldfold.tasks import find
+
+    if found.error is not None:
+        return f"{found.config}: cannot be run\n{found.error}"
+    images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
+    lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
+    lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
+    lines += roi.as_text(found.crops)
+    lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
+    far = found.furthest
+    lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
+    unit = find(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))
+    lines.append(f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even")
+    if found.groups:
+        lines.append(f"groups: {groups_in_words(found.groups)}")
+    lines.append(f"classes: {len(found.classes)}")
+    for name, parts in list(found.classes.items())[:SHOWN]:
+        lines.append(f"  {name}: {sum(parts.values()):,.0f} ({', '.join(f'{n:,.0f}' for n in parts.values())} by fold)")
+    lines += [f"  and {len(found.classes) - SHOWN} more"] * (len(found.classes) > SHOWN)
+    numbers = [count(quarantine.n_images(found.left_out), "image"), quarantine.parts_in_words(found.left_out)]
+    lines.append(f"left out: {'; '.join(filter(None, numbers))}")
+    for row in found.left_out[:SHOWN]:
+        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
+    lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
+    lines += [tools_in_words(found.passed_over)] if found.passed_over else []
+    lines.append("doubts:" if found.doubts else "doubts: none")
+    return "\n".join(map(shortened, [*lines, *(f"  {doubt}" for doubt in found.doubts)]))
+
+
+def as_json(found: Check) -> dict[str, Any]:
+    """The same for machines."""
+    return {"ok": found.error is None, **found.__dict__}

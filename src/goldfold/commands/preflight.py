@@ -1,0 +1,176 @@
+"""Try every network and optimizer once before any job runs: ``python -m goldfold.commands.preflight '<JSON>'``.
+
+A wrong parameter, an image size that a network cannot work at, an own network that cannot be imported or weights that
+are not to be had then cost seconds, not the hours until their turn comes. Published weights are fetched into the cache:
+jobs find them there, on nodes without a network too, and two jobs never download the same file. A process of its own,
+so that the Snakefile loads no torch.
+"""
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from goldfold import catalog, optim
+from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
+from goldfold.components import name_of
+from goldfold.models import batch_norm, build, trial
+from goldfold.models.arguments import OUR_OWN, arguments
+from goldfold.models.timm_models import input_size, offline
+
+N_CLASSES = 2
+"""Where the config names no classes, their number is known only when the data are read; a head fits any."""
+GIVES = {
+    "classification": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
+    "detection": "boxes",
+}  # fmt: skip
+"""Output that a task needs of its networks."""
+STEPS, WARMUP_STEPS = 10, 2
+"""Of the schedule that is tried."""
+
+
+def check(model: dict[str, Any]) -> bool:
+    """Build the network of one entry of the config's models, pass images through it, and build its optimizer.
+
+    Returns:
+        Whether its batch normalisation is to be adapted and it has none.
+
+    Raises:
+        GoldfoldError: it cannot be built or used at this size, or its weights are not to be had.
+    """
+    if taken := sorted(OUR_OWN & set(model["params"])):
+        raise ConfigError(f"params: {taken[0]!r} is set by goldfold itself; remove it")
+    wanted = trial.Wanted(tuple(model["size"]), model["channels"], model.get("n_classes") or N_CLASSES, _gives(model))
+    params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
+    make = partial(_at_size, model["network"], params)
+    network = trial.check(make, _named(model), wanted, partial(_own_size, model))
+    _check_weights(model, {**params, "image_size": wanted.size})
+    if lost := trial.without_gradient(network):
+        n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and stay as they begin"
+        print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
+    if "train" in model:
+        _check_optimizer(network, model["train"])
+    return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
+
+
+def _at_size(network: str, params: Mapping[str, Any], size: tuple[int, int]) -> Any:
+    return build(network, **params, image_size=size)
+
+
+def _gives(model: Mapping[str, Any]) -> Any:
+    """Output that the task needs; of a user's own task only the output of our own networks is known."""
+    network, task = model["network"], model.get("task")
+    of_ours = next((gives for gives, entries in catalog.NETWORKS.items() if network in entries), "anything")
+    return GIVES.get(str(task), of_ours)
+
+
+def _named(model: Mapping[str, Any]) -> str:
+    on = f" on {model['backbone']!r}" if model["backbone"] else ""
+    return f"network {model['network']!r}{on}"
+
+
+def _own_size(model: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The size that its backbone was made for."""
+    try:
+        return input_size(model["backbone"]) if model["backbone"] else None
+    except Exception:  # only one size fewer to try
+        return None
+
+
+def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    """Fetch published weights, or start from a local file as the job will.
+
+    Raises:
+        GoldfoldError: they are not to be had, or not of this network.
+    """
+    pretrained = model["pretrained"]
+    if isinstance(pretrained, str):
+        build(
+            model["network"], **params, pretrained=pretrained, partly_pretrained=model.get("partly_pretrained", False)
+        )
+    elif pretrained and model["backbone"]:
+        try:
+            fetch(model["backbone"])
+        except Exception as error:
+            raise GoldfoldError(offline(model["backbone"], error)) from error
+
+
+def fetch(backbone: str) -> None:
+    """Bring the weights of a timm backbone into the cache.
+
+    Raises:
+        Exception: they cannot be had; the kind depends on what failed.
+    """
+    import timm
+    from timm.models import load_state_dict_from_hf
+    from torch.hub import load_state_dict_from_url
+
+    settings = timm.get_pretrained_cfg(backbone)
+    if settings is None or not settings.has_weights:
+        raise LookupError("timm has no published weights for it")
+    if settings.hf_hub_id:
+        load_state_dict_from_hf(settings.hf_hub_id, settings.hf_hub_filename or "")
+    elif settings.url:
+        load_state_dict_from_url(settings.url, map_location="cpu", weights_only=True)
+
+
+def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
+    """Build the optimizer of a network, and its schedule.
+
+    Raises:
+        ConfigError: either cannot be built on this machine.
+    """
+    name = train["optimizer"]
+    try:
+        optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"])
+    except Exception as error:
+        raise ConfigError(
+            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(name_of(name))}"
+        ) from error
+    try:
+        schedule = optim.build_schedule(train["schedule"], optimizer, STEPS, WARMUP_STEPS)
+        for step in range(STEPS):
+            schedule.step(step)
+    except Exception as error:
+        raise ConfigError(
+            f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Take another."
+        ) from error
+
+
+def _instead(optimizer: str) -> str:
+    """An optimizer of timm's that needs neither a GPU nor another library."""
+    for prefix, library in (("fused", "NVIDIA's apex"), ("bnb", "bitsandbytes")):
+        if optimizer.startswith(prefix):
+            plain = optimizer.removeprefix(prefix).removesuffix("8bit")
+            return f"It needs a GPU and {library}. Take {plain}, the same method by torch or timm."
+    return "Take another, e.g. adamw."
+
+
+def main(models: list[dict[str, Any]]) -> int:
+    """Check each; print one line for each that cannot be used; return the exit status."""
+    logging.getLogger("timm").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    failed, without = 0, []
+    for model in models:
+        try:
+            without += [model["name"]] * check(model)
+        except (Exception, SystemExit) as raised:
+            error = as_error(raised)
+            what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
+            print(f"goldfold: models ({model['name']}): {what}", file=sys.stderr)
+            failed += 1
+    if models and len(without) == len(models):
+        print(
+            f"goldfold: batch_norm: adapted changes nothing, for no model has batch normalisation ({', '.join(without)}). "
+            f"Remove it.",
+            file=sys.stderr,
+        )
+        failed += 1
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -1,0 +1,119 @@
+"""The jobs that `goldfold.commands.why` found, for people and for machines."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from goldfold.base.words import count
+from goldfold.commands.why import Job
+
+MANY = 6
+"""Longer lists are cut."""
+
+
+def as_json(found: Sequence[Job]) -> str:
+    """The jobs and their sum, for machines."""
+    listed = [
+        {
+            "rule": job.rule,
+            "wildcards": job.wildcards,
+            "causes": [cause.__dict__ for cause in job.causes],
+            "after": job.after,
+            "seconds": job.seconds,
+            "certain": job.is_certain,
+        }
+        for job in found
+    ]
+    sure = [job for job in found if job.is_certain]
+    possible = {"trainings": trainings(found), "seconds": seconds(found)}
+    whole = {"trainings": trainings(sure), "seconds": seconds(sure), "possible": possible, "jobs": listed}
+    return json.dumps(whole, indent=2)
+
+
+def trainings(found: Sequence[Job]) -> int:
+    """How many training runs there are."""
+    return sum(job.rule == "train" for job in found)
+
+
+def seconds(found: Sequence[Job]) -> float | None:
+    """Seconds of all jobs one after the other; None where nothing is known of one's like."""
+    times = [job.seconds for job in found]
+    return None if None in times else round(sum(time for time in times if time), 1)
+
+
+def as_text(found: Sequence[Job]) -> str:
+    """The jobs in words, those of the same stage, model, round and cause together."""
+    if not found:
+        return "Nothing would run: every result is of the present config, code and data."
+    sure, unsure = ([job for job in found if job.is_certain is certain] for certain in (True, False))
+    lines = [_summary(sure), *_grouped(sure)]
+    if unsure:
+        lines += ["", _unknown(unsure)]
+    return "\n".join(lines)
+
+
+def _grouped(found: Sequence[Job]) -> Iterator[str]:
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in found:
+        causes = tuple(map(str, job.causes))
+        key = (job.rule, job.wildcards.get("model"), job.wildcards.get("round"), causes, tuple(job.after))
+        groups.setdefault(key, []).append(job)
+    for members in groups.values():
+        yield from ("", _heading(members), *(f"  {line}" for line in _reasons(members[0])))
+
+
+def _summary(found: Sequence[Job]) -> str:
+    return f"{count(len(found), 'job')} would run, {_trainings(found)} of them trainings: {_cost(found)}."
+
+
+def _unknown(found: Sequence[Job]) -> str:
+    most = f"at most {count(len(found), 'job')}, {_trainings(found)} of them trainings"
+    return (
+        f"What runs below the folds is not known before they are made: nothing, or {most} ({_cost(found)}). "
+        "--look makes the folds first."
+    )
+
+
+def _trainings(found: Sequence[Job]) -> str:
+    return str(trainings(found) or "none")
+
+
+def _cost(found: Sequence[Job]) -> str:
+    time = seconds(found)
+    if time is None:
+        return "how long they take is not known yet"
+    return f"some {_clock(time)} one after the other, by their last times"
+
+
+def _heading(members: Sequence[Job]) -> str:
+    first, names = members[0], [name for name in ("model", "round") if name in members[0].wildcards]
+    places = [
+        " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
+    ]
+    told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
+    title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
+    return f"{title}: {told}" if any(places) else title
+
+
+def _place(key: str, value: str) -> str:
+    return f"{key}{value}" if value.isdigit() else value
+
+
+def _reasons(job: Job) -> list[str]:
+    lines = [str(cause) for cause in job.causes[:MANY]]
+    if len(job.causes) > MANY:
+        lines.append(f"and {len(job.causes) - MANY} more changes")
+    if job.after:
+        lines.append(f"takes what {', '.join(job.after)} will make again")
+    return lines or ["its files are older than what they were made from"]
+
+
+def _clock(time: float) -> str:
+    minutes, rest = divmod(round(time), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )

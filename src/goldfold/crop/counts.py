@@ -1,0 +1,64 @@
+"""How many images are cut, to how much, and why others are not."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goldfold.images.geometry import roi_of
+from goldfold.targets.boxes import from_text
+
+
+def counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """What came of each split that has a column ``roi``, as plain values.
+
+    ``images``; ``whole``: reason -> number of images of which nothing was cut off for it; ``share``: mean share of the
+    pixels that is kept of the others; ``boxes_lost``: boxes to learn from of which nothing lies in what is kept.
+    """
+    found = {}
+    for split, table in tables.items():
+        if "roi" in table and "roi_fallback" in table:
+            reasons = table["roi_fallback"].replace("", None).dropna().value_counts()
+            kept = shares(table)[(table["roi_fallback"] == "").to_numpy()]
+            found[split] = {
+                "images": len(table),
+                "whole": {str(reason): int(number) for reason, number in reasons.items()},
+                "share": round(float(kept.mean()), 4) if len(kept) else None,
+                "boxes_lost": _lost(table),
+            }
+    return found
+
+
+def shares(table: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Share of each image's pixels that is kept."""
+    rows = table[["roi", "width", "height"]].to_dict("records")
+    return np.array([_share(row["roi"], int(row["width"]) * int(row["height"])) for row in rows], dtype=np.float64)
+
+
+def _share(text: str, pixels: int) -> float:
+    roi = roi_of(text)
+    return 1.0 if roi is None else (roi[2] - roi[0]) * (roi[3] - roi[1]) / pixels
+
+
+def _lost(table: pd.DataFrame) -> int:
+    """Boxes to learn from that lie wholly outside what is kept."""
+    lost = 0
+    for row in table.to_dict("records") if "boxes" in table else []:
+        roi = roi_of(row["roi"])
+        if roi is not None and isinstance(row["boxes"], str):
+            x1, y1, x2, y2 = from_text(row["boxes"])[1].T
+            lost += int(((x2 <= roi[0]) | (y2 <= roi[1]) | (x1 >= roi[2]) | (y1 >= roi[3])).sum())
+    return lost
+
+
+def as_text(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line a split."""
+    for split, of in found.items():
+        n_whole = sum(of["whole"].values())
+        kept = f", to {of['share']:.0%} of their pixels on average" if of["share"] is not None else ""
+        line = f"crops: {of['images'] - n_whole:,} of {of['images']:,} {split} images are cut{kept}"
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in of["whole"].items())
+        line += f"; whole: {reasons}" if reasons else ""
+        line += f"; {of['boxes_lost']:,} boxes lie outside and are not learnt from" if of["boxes_lost"] else ""
+        yield line

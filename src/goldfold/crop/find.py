@@ -1,0 +1,61 @@
+"""The columns ``roi`` and ``roi_fallback`` of the manifest."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from goldfold.base.errors import unknown
+from goldfold.crop import boxes, column, contour
+from goldfold.crop.counts import as_text, counts
+from goldfold.crop.fit import Found, fitted
+from goldfold.images.geometry import roi_to_text
+
+METHODS: dict[str, Callable[..., dict[str, list[Found]]]] = {
+    "contour": contour.find,
+    "column": column.find,
+    "boxes": boxes.find,
+}
+WITHOUT = ("answers",)
+"""Tables of which no image is looked at."""
+
+
+def with_rois(tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, workers: int) -> dict[str, pd.DataFrame]:
+    """Tables with the part of each image that is cut out, as they are where images are taken whole.
+
+    ``roi`` is ``x1 y1 x2 y2`` in pixels of the upright image, empty for all of it; ``roi_fallback`` is why nothing was
+    found to cut out, empty where something was.
+
+    Args:
+        tables: id, path, width and height; ``roi`` as the source gave it, for the method ``column``.
+        roi: ``method``, ``margin`` and the method's own settings.
+        workers: processes that read images.
+
+    Raises:
+        DataError: a box cannot be read.
+    """
+    if roi is None:
+        return tables
+    own = {key: value for key, value in roi.items() if key not in ("method", "margin")}
+    if roi["method"] not in METHODS:
+        raise unknown("way to find the part of an image", roi["method"], METHODS)
+    cut = {split: table for split, table in tables.items() if split not in WITHOUT}
+    found = METHODS[roi["method"]](cut, workers, **own)
+    made = {split: _with_columns(table, found[split], roi["margin"]) for split, table in cut.items()}
+    for line in as_text(counts(made)):
+        print(line, flush=True)
+    return {**tables, **made}
+
+
+def _with_columns(table: pd.DataFrame, found: list[Found], margin: float) -> pd.DataFrame:
+    sizes = zip(table["width"].astype(int), table["height"].astype(int), strict=True)
+    texts, reasons = [], []
+    for (box, reason), (width, height) in zip(found, sizes, strict=True):
+        part, flaw = fitted(box, width, height, margin) if box is not None else (None, reason)
+        texts.append(roi_to_text(part))
+        reasons.append(flaw)
+    columns = {
+        "roi": pd.Series(texts, table.index, dtype=str),
+        "roi_fallback": pd.Series(reasons, table.index, dtype=str),
+    }
+    return table.drop(columns="roi", errors="ignore").assign(**columns)

@@ -1,0 +1,1 @@
+"""Demo data sets, made from what scikit-learn brings along."""

@@ -1,0 +1,1 @@
+"""Image files: found, looked at, decoded, placed in a frame."""

@@ -1,0 +1,144 @@
+"""Where an image, or the part of it that is cut out, lies in a network's frame, for pixels and boxes, there and back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.base.errors import DataError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODES = ("squash", "pad", "crop")
+Roi = tuple[int, int, int, int]
+"""x1, y1, x2, y2 of the part of an image that is cut out, in its pixels, x2 and y2 exclusive."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A part of an image scaled to ``inner`` (height, width) whose top left corner is put at (``top``, ``left``) of a frame.
+
+    ``top`` and ``left`` are negative where the frame cuts what was scaled.
+    """
+
+    original: tuple[int, int]
+    """Height and width of the image in pixels."""
+    frame: tuple[int, int]
+    """Height and width of the frame in pixels."""
+    inner: tuple[int, int]
+    top: int
+    left: int
+    roi: Roi
+    """The part; all of the image where nothing is cut off."""
+
+    def to_frame(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Boxes (n, 4) x1, y1, x2, y2 of the image in the frame; they may reach outside it where it does not show them."""
+        return (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - self._corner()) * self._scale() + self._shift()
+
+    def to_original(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Boxes (n, 4) x1, y1, x2, y2 of the frame in the image, cut at the borders of the part that was cut out."""
+        turned = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - self._shift()) / self._scale() + self._corner()
+        x1, y1, x2, y2 = self.roi
+        return turned.clip([x1, y1, x1, y1], [x2, y2, x2, y2])
+
+    def cut(self, image: NDArray[Any]) -> NDArray[Any]:
+        """The part (height, width, ...) of the whole image, in its pixels; a view."""
+        x1, y1, x2, y2 = self.roi
+        return image[y1:y2, x1:x2]
+
+    def put_back(self, part: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        """The whole image (height, width, ...) with the part at its place; what lies around it is ``fill``."""
+        if part.shape[:2] == self.original:
+            return part
+        canvas = np.full((*self.original, *part.shape[2:]), fill, dtype=part.dtype)
+        self.cut(canvas)[:] = part
+        return canvas
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Height and width of the part in pixels of the image."""
+        return self.roi[3] - self.roi[1], self.roi[2] - self.roi[0]
+
+    def _scale(self) -> NDArray[np.float64]:
+        y, x = self.inner[0] / self.part[0], self.inner[1] / self.part[1]
+        return np.array([x, y, x, y])
+
+    def _corner(self) -> NDArray[np.float64]:
+        return np.array([self.roi[0], self.roi[1]] * 2, dtype=np.float64)
+
+    def _shift(self) -> NDArray[np.float64]:
+        return np.array([self.left, self.top, self.left, self.top], dtype=np.float64)
+
+    def into_frame(self, inner: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        """The scaled image (height, width, ...) in its frame; what it does not cover is ``fill``."""
+        if self.inner == self.frame:
+            return inner
+        canvas = np.full((*self.frame, *inner.shape[2:]), fill, dtype=inner.dtype)
+        _paste(inner, canvas, self.top, self.left)
+        return canvas
+
+    def out_of_frame(self, framed: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        """The scaled image (height, width, ...) cut out of its frame; what the frame does not hold is ``fill``."""
+        canvas = np.full((*self.inner, *framed.shape[2:]), fill, dtype=framed.dtype)
+        _paste(framed, canvas, -self.top, -self.left)
+        return canvas
+
+
+def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi | None = None) -> Placement:
+    """How an image of ``original`` (height, width), or a part of it, is put into ``frame``.
+
+    Args:
+        mode: ``squash`` to the frame, whatever the shape; ``pad``: the whole part, in the middle; ``crop``: its middle,
+            so that the frame is filled.
+        roi: the part; None for all of the image.
+    """
+    if mode not in MODES:
+        raise unknown("resize mode", mode, MODES)
+    part = roi or (0, 0, original[1], original[0])
+    size = part[3] - part[1], part[2] - part[0]
+    if mode == "squash":
+        return Placement(original, frame, frame, 0, 0, part)
+    ratios = frame[0] / size[0], frame[1] / size[1]
+    ratio = min(ratios) if mode == "pad" else max(ratios)
+    height, width = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    return Placement(original, frame, (height, width), (frame[0] - height) // 2, (frame[1] - width) // 2, part)
+
+
+def placements(table: "pd.DataFrame", frame: tuple[int, int], mode: str) -> list[Placement]:
+    """Where each image lies, by the columns height, width and, where images are cut, roi."""
+    rois = [roi_of(text) for text in table["roi"]] if "roi" in table else [None] * len(table)
+    sizes = zip(table["height"].astype(int), table["width"].astype(int), strict=True)
+    return [place((height, width), frame, mode, roi) for (height, width), roi in zip(sizes, rois, strict=True)]
+
+
+def roi_of(text: str) -> Roi | None:
+    """The part that a table's ``x1 y1 x2 y2`` means; None for an empty text: all of the image.
+
+    Raises:
+        DataError: the text is something else.
+    """
+    if not text:
+        return None
+    numbers = text.split()
+    if len(numbers) != 4 or not all(number.isdigit() for number in numbers):
+        raise DataError(f"roi: {text[:60]!r} is no part of an image. Write x1 y1 x2 y2 in whole pixels, or nothing.")
+    x1, y1, x2, y2 = map(int, numbers)
+    if x1 >= x2 or y1 >= y2:
+        raise DataError(f"roi: {text!r} has no area. Write x1 y1 x2 y2 in whole pixels, or nothing.")
+    return x1, y1, x2, y2
+
+
+def roi_to_text(roi: Roi | None) -> str:
+    """What `roi_of` reads."""
+    return "" if roi is None else " ".join(map(str, roi))
+
+
+def _paste(source: NDArray[Any], target: NDArray[Any], top: int, left: int) -> None:
+    """Copy the part of ``source`` that falls into ``target`` when its corner is at (``top``, ``left``)."""
+    height = min(source.shape[0] + min(top, 0), target.shape[0] - max(top, 0))
+    width = min(source.shape[1] + min(left, 0), target.shape[1] - max(left, 0))
+    y, x = max(-top, 0), max(-left, 0)
+    into = np.s_[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+    target[into] = source[y : y + height, x : x + width]

@@ -1,0 +1,45 @@
+"""Images as people see them: three colours of 8 bits, whatever was learnt from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.images import depth
+from goldfold.images.decode import decode, native
+
+_HOW: ContextVar[tuple[int | None, depth.Rule]] = ContextVar("how images are shown", default=(None, depth.DEFAULT))
+
+
+@contextmanager
+def shown_as(channels: int, scale_16bit: depth.Rule) -> Iterator[None]:
+    """Within the block, `shown` reads images as the networks do."""
+    token = _HOW.set((channels, scale_16bit))
+    try:
+        yield
+    finally:
+        _HOW.reset(token)
+
+
+def shown(path: str | Path) -> NDArray[np.uint8]:
+    """Image of a file or stack (height, width, 3), read as `shown_as` says; outside of it, as the file has it.
+
+    Raises:
+        Undecodable: it cannot be read.
+    """
+    channels, rule = _HOW.get()
+    image = native(path) if channels is None else decode(path, channels)
+    return as_colours(depth.to_8_bits(image, rule))
+
+
+def as_colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(height, width, 3): grey as it is; of two channels the first red, the second green; of more, the first three."""
+    channels = image.shape[2]
+    if channels == 1:
+        return np.repeat(image, 3, axis=2)
+    if channels == 2:
+        return np.concatenate([image, np.zeros_like(image[..., :1])], axis=2)
+    return np.ascontiguousarray(image[..., :3])

@@ -1,0 +1,173 @@
+"""Digests of raw files and results, remembered by size and time, and which results are not what their job wrote."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from goldfold.base.files import write_text
+from goldfold.base.fingerprint import sha256_of
+from goldfold.base.regular import MOST_BYTES, fault
+
+MEMORY = Path(".goldfold/contents.json")
+TIMESTAMP = ".snakemake_timestamp"
+"""Snakemake takes the time of a folder from this file in it."""
+
+
+def digest(path: str | Path) -> str:
+    """sha256 of a file's bytes, or of the names and bytes of all files of a folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return sha256_of(path)
+    total = sha256()
+    for file in _files(path):
+        total.update(f"{file.relative_to(path)}\0{sha256_of(file)}\0".encode())
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.name != TIMESTAMP)
+
+
+def stamp(path: str | Path) -> tuple[int, int] | None:
+    """Size in bytes and time in ns of a file, or the sum and the latest of a folder's files; None where neither is there."""
+    try:
+        if not os.path.isdir(path):
+            found = os.stat(path)
+            return (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else None
+        stats = [os.stat(file) for file in _files(Path(path))]
+    except (OSError, ValueError):
+        return None
+    return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
+class Memory:
+    """Digests by path, each valid for as long as size and time of the file stay the same (git's index does likewise)."""
+
+    def __init__(self, path: Path = MEMORY) -> None:
+        self.path, self.is_new = path, False
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        self.known: dict[str, Any] = {
+            name: entry
+            for name, entry in (known.items() if isinstance(known, dict) else ())
+            if isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+        }
+
+    def digest(self, path: str, written: tuple[int, int, str] | None = None) -> str | None:
+        """Digest of what is at ``path`` now; None where nothing is.
+
+        Args:
+            written: size, time and digest as the job that wrote the file recorded them.
+        """
+        now = stamp(path)
+        if now is None:
+            return None
+        if written is not None and now == written[:2]:
+            self._remember(path, now, written[2])
+        elif self.known.get(path, [])[:2] != [*now]:
+            self._remember(path, now, digest(path))
+        return str(self.known[path][2])
+
+    def digests(self, paths: Iterable[str | Path]) -> dict[str, str]:
+        """Digests of files that are there; those that are not known are read, in threads (hashing frees the lock)."""
+        found = {os.fspath(path): stamp(path) or (0, 0) for path in paths}
+        unknown = [name for name, now in found.items() if self.known.get(name, [])[:2] != [*now]]
+        if unknown:
+            with ThreadPoolExecutor() as pool:
+                for name, sha256sum in zip(unknown, pool.map(sha256_of, unknown), strict=True):
+                    self._remember(name, found[name], sha256sum)
+            self.save()
+        return {name: str(self.known[name][2]) for name in found}
+
+    def adopt(self, record: Mapping[str, Any]) -> None:
+        """Take what a job of this very run wrote for what its record says: Snakemake dates outputs after the record."""
+        for path, found in written(record).items():
+            if (now := stamp(path)) is not None and now[0] == record.get("sizes", {}).get(path):
+                self._remember(path, now, found)
+
+    def redate(self, path: str, time_ns: int) -> None:
+        """Give a file another time; its digest stays known."""
+        before = stamp(path)
+        os.utime(path, ns=(time_ns, time_ns))
+        after, entry = stamp(path), self.known.get(path)
+        if before and after and entry and entry[:2] == [*before]:
+            self._remember(path, after, entry[2])
+
+    def _remember(self, path: str, now: tuple[int, int], found: str) -> None:
+        if self.known.get(path) != [*now, found]:
+            self.known[path] = [*now, found]
+            self.is_new = True
+
+    def save(self) -> None:
+        """Write what was learned; files that are gone are forgotten."""
+        if self.is_new:
+            self.known = {path: entry for path, entry in self.known.items() if os.path.exists(path)}
+            write_text(self.path, json.dumps(self.known))
+            self.is_new = False
+
+
+@cache
+def memory() -> Memory:
+    """The memory of the folder in which this process works."""
+    return Memory()
+
+
+def fingerprint(paths: Iterable[str | Path]) -> str:
+    """One digest over files and folders by content and relative name; a touched file does not change it.
+
+    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it
+    can say what is wrong with it.
+    """
+    total = sha256()
+    for root in paths:
+        files = sorted(_walk(Path(root)))
+        digests = memory().digests(files)
+        total.update(f"{os.fspath(root)}\0{len(files)}\0".encode())
+        for file in files:
+            total.update(f"{os.path.relpath(file, root)}\0{digests[os.fspath(file)]}\0".encode())
+    return total.hexdigest()
+
+
+def _walk(root: Path) -> list[Path]:
+    if not fault(root):
+        return [root]
+    found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
+    # A link to nothing, a pipe, or what is too large to be read is the manifest's to name.
+    return [path for path in found if not fault(path, MOST_BYTES)]
+
+
+def written(record: Mapping[str, Any]) -> dict[str, str]:
+    """Digests, by path, of all that a job wrote for others: its outputs, and lists beside them.
+
+    The epoch of a member that was not chosen is no such file: it may be deleted.
+    """
+    return {**record["outputs"], **({} if record["rule"] == "train" else record["files"])}
+
+
+def as_written(record: Mapping[str, Any], path: str) -> tuple[int, int, str] | None:
+    """Size, time and digest of one of a job's files as its record has them; None where it has no size or time."""
+    size, time = (record.get(name, {}).get(path) for name in ("sizes", "times"))
+    return None if size is None or time is None else (size, time, written(record)[path])
+
+
+def damage(record: Mapping[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Files of a job that are not what it wrote: path -> (digest in the record, digest now, None where it is missing)."""
+    now = {path: memory().digest(path, as_written(record, path)) for path in written(record)}
+    return {path: (old, now[path]) for path, old in written(record).items() if now[path] != old}
+
+
+def stamps(paths: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Sizes in bytes and times in ns of files and folders, as a record holds them."""
+    found = {path: place for path in paths if (place := stamp(path))}
+    return {
+        "sizes": {path: size for path, (size, _) in found.items()},
+        "times": {path: time for path, (_, time) in found.items()},
+    }

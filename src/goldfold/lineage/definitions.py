@@ -1,0 +1,233 @@
+"""The top-level definitions of a Python file: a digest of each, and the names that it uses.
+
+A digest covers statements, not comments, layout or docstrings. Names are resolved to ``module:name`` where the file imports
+them, so that `goldfold.lineage.source` can follow them from file to file.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+WHOLE = "*"
+"""Stands for all definitions of a file."""
+ALWAYS = "(on import)"
+"""Stands for the statements of a file that run when it is imported, besides definitions and imports."""
+DYNAMIC = "globals"
+"""Function through which a file may reach any of its definitions by text."""
+BUILT_IN = frozenset({"property", "staticmethod", "classmethod"})
+"""Decorators that come with Python."""
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
+PLACE = re.compile(r"(goldfold(?:\.\w+)+):(\w+)")
+"""A definition named as text."""
+
+
+@dataclass
+class Definition:
+    """Statements that define a name."""
+
+    digest: str
+    """sha256 of the statements, whatever they are named by elsewhere."""
+    uses: dict[str, str] = field(default_factory=dict)
+    """Dotted name as written -> what it stands for, as ``module:name``; names of the same file start with a dot."""
+    imports: list[str] = field(default_factory=list)
+    """Modules that running it imports."""
+
+
+@dataclass
+class Outline:
+    """Definitions of a file by name, `ALWAYS` included, and what its import statements bind."""
+
+    definitions: dict[str, Definition]
+    bound: dict[str, str]
+    """Name -> what it was imported as, ``module:name``; a module alone has no name."""
+
+
+def outline(text: bytes, package: str) -> Outline:
+    """Outline of a file's text.
+
+    Args:
+        package: dotted name of the package that relative imports start from.
+
+    Raises:
+        SyntaxError, ValueError: the text is no Python.
+    """
+    tree = ast.parse(text)
+    found: dict[str, list[ast.stmt]] = {}
+    always: list[ast.stmt] = []
+    imports: list[ast.stmt] = []
+    for statement in tree.body:
+        names = _defined(statement)
+        if _is_docstring(statement) or _is_type_checking(statement):
+            continue
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            imports.append(statement)
+        elif names:
+            for name in names:
+                found.setdefault(name, []).append(statement)
+        else:
+            always.append(statement)
+    bound, modules = _imported(imports, package)
+    nested = {name for statement in always for node in ast.walk(statement) for name in _defined(node)}
+    local = {*found, *nested}
+    definitions = {name: _definition(parts, bound, local, package) for name, parts in found.items()}
+    always += [part for parts in found.values() for part in parts if any(_is_ours(d, bound) for d in _decorators(part))]
+    definitions[ALWAYS] = _definition(always, bound, local, package)
+    definitions[ALWAYS].imports += modules
+    for name in nested - set(found):  # defined in a branch: part of what always runs
+        definitions[name] = definitions[ALWAYS]
+    return Outline(definitions, bound)
+
+
+def _defined(node: ast.AST) -> list[str]:
+    """Names that a statement defines, where it does nothing else."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.AnnAssign):
+        return [node.target.id] if isinstance(node.target, ast.Name) else []
+    if isinstance(node, ast.Assign):
+        parts = [part for target in node.targets for part in _flat(target)]
+        return [part.id for part in parts if isinstance(part, ast.Name)] if _all_names(parts) else []
+    return []
+
+
+def _flat(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, ast.Tuple | ast.List):
+        for part in target.elts:
+            yield from _flat(part)
+    else:
+        yield target
+
+
+def _all_names(parts: Iterable[ast.expr]) -> bool:
+    return all(isinstance(part, ast.Name) for part in parts)
+
+
+def _decorators(statement: ast.stmt) -> list[ast.expr]:
+    return list(getattr(statement, "decorator_list", []))
+
+
+def _is_ours(decorator: ast.expr, bound: dict[str, str]) -> bool:
+    """Whether a decorator may register what it decorates: one of goldfold's own, or of the same file."""
+    call = decorator.func if isinstance(decorator, ast.Call) else decorator
+    root = (_chain(call) or "").split(".")[0]
+    return root not in BUILT_IN and re.split("[.:]", bound.get(root, "goldfold"))[0] == "goldfold"
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _definition(parts: list[ast.stmt], bound: dict[str, str], local: set[str], package: str) -> Definition:
+    nodes = [node for part in parts for node in _running(part)]
+    own_bound, modules = _imported([n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)], package)
+    bound = bound | own_bound
+    uses: dict[str, str] = {}
+    for chain in (chain for part in parts for chain in _chains(part)):
+        root, _, rest = chain.partition(".")
+        if chain.endswith("()"):
+            uses[chain] = f".{WHOLE}"
+        elif root in bound:
+            uses[chain] = f"{bound[root]}.{rest}" if rest else bound[root]
+        elif root in local:
+            uses[chain] = f".{chain}"
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and PLACE.fullmatch(node.value):
+            uses[node.value] = node.value
+    text = "\n".join(_dump(part) for part in parts)
+    return Definition(hashlib.sha256(text.encode()).hexdigest(), uses, modules)
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it but what stands under ``if TYPE_CHECKING``."""
+    if not _is_type_checking(node):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _running(child)
+
+
+def _imported(statements: Iterable[ast.AST], package: str) -> tuple[dict[str, str], list[str]]:
+    """What import statements bind, as dotted names, and which modules they import."""
+    bound: dict[str, str] = {}
+    modules: list[str] = []
+    for node in statements:
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+            for alias in node.names:
+                root = alias.name.split(".")[0]
+                bound[alias.asname or root] = f"{alias.name if alias.asname else root}:"
+        elif isinstance(node, ast.ImportFrom) and (above := _imported_from(node, package)):
+            modules += [above, *(f"{above}.{alias.name}" for alias in node.names)]
+            bound |= {alias.asname or alias.name: f"{above}:{alias.name}" for alias in node.names}
+    return bound, modules
+
+
+def _imported_from(node: ast.ImportFrom, package: str) -> str:
+    """Dotted name behind ``from``; empty where there are more dots than packages."""
+    parts = package.split(".") if package else []
+    if node.level > len(parts):
+        return ""
+    above = parts[: len(parts) + 1 - node.level] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Names with the attributes taken of them (``optim.build`` is one), but for variables of the functions around them."""
+    if _is_type_checking(node):
+        return
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        local |= _variables(node)
+    if isinstance(node, COMPREHENSIONS):
+        local |= {part.id for each in node.generators for part in ast.walk(each.target) if isinstance(part, ast.Name)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == DYNAMIC:
+        yield f"{node.func.id}()"
+    if isinstance(node, ast.Name | ast.Attribute) and (chain := _chain(node)):
+        if chain.split(".")[0] not in local and not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)):
+            yield chain
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _chains(child, local)
+
+
+def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:
+    """Arguments of a function and names that it assigns, but for those that it also imports."""
+    names = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    outside: set[str] = set()
+    body = function.body if isinstance(function.body, list) else [function.body]
+    todo: list[ast.AST] = [*body]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            outside |= set(node.names)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            outside |= set(_imported([node], "")[0])
+        if not isinstance(node, SCOPES):
+            todo += ast.iter_child_nodes(node)
+    return frozenset(names - outside)
+
+
+def _chain(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    above = _chain(node.value) if isinstance(node, ast.Attribute) else None
+    return f"{above}.{node.attr}" if above and isinstance(node, ast.Attribute) else None
+
+
+def _dump(statement: ast.stmt) -> str:
+    """Text of a statement without docstrings, and without the places that names of goldfold's are imported from."""
+    for node in ast.walk(statement):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                setattr(node, name, [part for part in block if not _is_docstring(part)])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "goldfold":
+            node.module = "goldfold"
+    return ast.dump(statement)

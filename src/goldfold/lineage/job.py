@@ -1,0 +1,110 @@
+"""The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from goldfold.base import status
+from goldfold.base.errors import Stopped, as_error
+from goldfold.base.files import sealed, write_json
+from goldfold.base.gpu_slots import gpu_slot
+from goldfold.base.log import send_to, tell
+from goldfold.base.run_lock import held, leave_with_the_run
+from goldfold.lineage import contents, provenance, recipes, records
+
+
+class Job:
+    """What a script tells the frame, and is told."""
+
+    def __init__(self, snakemake: Any) -> None:
+        self.snakemake = snakemake
+        self.recipe = recipes.read(snakemake.input.recipe)
+        self.code = self._code_that_is_there()
+        inputs = dict.fromkeys(str(path) for path in snakemake.input if str(path) != str(snakemake.input.recipe))
+        self.inputs = records.input_digests(inputs)
+        self.facts: dict[str, Any] = {}
+        """More for the record; files that were written besides the outputs stand under ``files``."""
+
+    def _code_that_is_there(self) -> dict[str, str]:
+        """The files' digests as this process loads them: the code may have been edited since Snakemake read it."""
+        of = self.recipe["code"]["of"]
+        self.recipe["code"] = {**self.recipe["code"], "digest": provenance.source_digest(*of)}
+        return provenance.code_table(*of)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the stage is run with."""
+        return dict(self.recipe["settings"])
+
+    def record(self, started: float) -> dict[str, Any]:
+        """All that there is to know about what was made."""
+        snakemake, facts = self.snakemake, dict(self.facts or {})
+        own, log, finished = str(snakemake.output.record), Path(str(snakemake.log[0])), time.time()
+        outputs = dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)
+        files = [str(path) for path in facts.pop("files", [])]
+        return {
+            "rule": snakemake.rule,
+            "wildcards": dict(snakemake.wildcards.items()),
+            "recipe": self.recipe,
+            "inputs": self.inputs,
+            "outputs": {path: contents.digest(path) for path in outputs},
+            **contents.stamps([*outputs, *files]),
+            "logs": [str(path) for path in (log, _benchmark_of(log))],
+            "files": {path: contents.digest(path) for path in files},
+            **facts,
+            "code": self.code,
+            "git": provenance.git_state(),
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware(),
+            "started": started,
+            "first_step_at": status.first_step_at(),
+            "finished": finished,
+            "seconds": round(finished - started, 2),
+        }
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Send what the job prints to its log; a GoldfoldError ends it with its text alone; what was made is recorded.
+
+    The terminal stays with Snakemake, and with the progress bar where there is a terminal. A job that asks for a GPU
+    gets one to itself; import what loads torch inside the block, after that.
+    """
+    log, record = Path(str(snakemake.log[0])), Path(str(snakemake.output.record))
+    wildcards = dict(snakemake.wildcards.items())
+    name = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in wildcards.items())])
+    leave_with_the_run()
+    send_to(log)
+    gpus = snakemake.params.get("gpus")
+    slot = gpu_slot(**gpus) if gpus else nullcontext()
+    try:
+        with held(record), status.running(_results_of(log), name), slot:
+            made, started = Job(snakemake), time.time()
+            yield made
+            write_json(record, sealed(made.record(started)))
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:
+        tell(as_error(error), record.parent)
+        _leave()
+
+
+def _leave() -> None:
+    """End the process without Snakemake's wrapper printing the traceback a second time."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    raise SystemExit(1)
+
+
+def _benchmark_of(log: Path) -> Path:
+    """results/<name>/benchmarks/....tsv of results/<name>/logs/....log."""
+    results = _results_of(log)
+    return results / "benchmarks" / log.relative_to(results / "logs").with_suffix(".tsv")
+
+
+def _results_of(log: Path) -> Path:
+    """results/<name> of results/<name>/logs/..."""
+    return next((parent.parent for parent in log.parents if parent.name == "logs"), log.parent)

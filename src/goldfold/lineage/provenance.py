@@ -1,0 +1,146 @@
+"""What a result was made from: digests of the code a job reaches, and the record kept beside each model."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from goldfold.lineage import source
+from goldfold.lineage.source import PACKAGE, code_digest, own_files
+
+ROOT = PACKAGE.parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
+VERSIONS_OF = (
+    "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
+    "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
+    "tifffile", "pydicom",
+)  # fmt: skip
+
+SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))
+"""Libraries whose other version may give other results from the same code and config."""
+PAGE_SUFFIXES = frozenset({".css", ".html"})
+"""Files beside the code that shape the report."""
+LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
+FRAME = (
+    "goldfold.lineage", "goldfold.base.status", "goldfold.base.gpu_slots", "goldfold.base.run_lock",
+    "goldfold.base.processes", "goldfold.images.looking", "goldfold.catalog", "goldfold.signatures",
+)  # fmt: skip
+"""What stands around a stage's work and has no part in what it computes."""
+UNREACHED: dict[str, tuple[str, ...]] = {
+    "manifest": ("goldfold.report", "goldfold.ensembling", *LEARNING),
+    "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
+    "train": ("goldfold.ensembling", "goldfold.report", "goldfold.submission"),
+    "predict": (
+        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.ensembling.values", "goldfold.report",
+        "goldfold.losses", "goldfold.optim", "goldfold.metrics", "goldfold.submission",
+    ),
+    "pseudo_label": ("goldfold.report", "goldfold.submission", "goldfold.metrics", *LEARNING),
+    "ensemble": ("goldfold.report", "goldfold.submission", *LEARNING),
+    "submit": ("goldfold.report", "goldfold.ensembling", *LEARNING),
+    "report": ("goldfold.submission", *LEARNING),
+}  # fmt: skip
+"""Packages that a task names but that the stage's own work never loads. A test runs each stage and holds it to this."""
+
+
+@cache
+def source_digest(stage: str, *places: str) -> str:
+    """Digest of the code that a stage's job reaches, definition by definition, wherever it stands.
+
+    Args:
+        places: of the components that its config chose, as ``module:name``.
+    """
+    reached, own, pages = _code(stage, places)
+    parts = [source.digest(reached), *own.values(), *(code_digest(page) for page in pages)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def code_table(stage: str, *places: str) -> dict[str, str]:
+    """Digest of what a stage's job reaches in each file of goldfold, by path in the repository, in order.
+
+    Components are named as text, so only the code of ``places`` counts; where they are the user's own, their modules, and
+    those of the user's that these import, stand last under their dotted names. Comments, docstrings and white space do
+    not count, so tidying a file retrains nothing; a changed statement does.
+    """
+    reached, own, pages = _code(stage, places)
+    files = source.by_file(reached) | {page: code_digest(page) for page in pages}
+    return {str(file.relative_to(ROOT)): files[file][:16] for file in sorted(files)} | own
+
+
+@cache
+def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], dict[str, str], list[Path]]:
+    """Definitions of goldfold's that are reached, digests of the user's own modules, pages beside the code."""
+    roots, own = [source.whole(SCRIPTS / f"{stage}.py")], dict[str, Path]()
+    for place in places:
+        module = place.partition(":")[0]
+        if module.startswith("goldfold."):
+            roots += source.targets(place)
+        else:
+            own |= own_files(module)
+    unreached = (*FRAME, *UNREACHED.get(stage, ()))
+    reached = source.reach([*roots, *map(source.whole, own.values())], unreached)
+    reached = {unit: digest for unit, digest in reached.items() if unit[0] not in own.values()}
+    folders = {file.parent for file, _ in reached}
+    pages = {page for folder in folders for page in folder.iterdir() if page.suffix in PAGE_SUFFIXES}
+    return reached, {name: code_digest(file)[:16] for name, file in own.items()}, sorted(pages)
+
+
+def code_of(recipe: dict[str, Any]) -> dict[str, str]:
+    """The table behind the digest of a job's recipe."""
+    return code_table(*recipe["code"]["of"])
+
+
+def export_source_path(root: str | Path) -> None:
+    """Let jobs import this checkout, in an environment of their own (conda) too, and what lies where they start.
+
+    The latter for this process as well: it looks at tasks and networks of the user's before any job does.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    paths = [str(Path(root) / "src"), os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and whether the tree differs from it; nulls outside a git checkout."""
+
+    def ask(*words: str) -> str | None:
+        try:
+            answer = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, cwd=PACKAGE)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    changes = ask("status", "--porcelain", "--untracked-files=no")
+    return {"commit": ask("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+
+
+def versions(names: tuple[str, ...] = VERSIONS_OF) -> dict[str, str | None]:
+    """Versions of Python and of libraries; None for one that is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor and, where torch is already loaded and sees one, GPU."""
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+    model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), None)
+    return {"system": platform.platform(), "processor": model, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []

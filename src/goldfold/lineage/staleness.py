@@ -1,0 +1,213 @@
+"""Which jobs of a plan are out of date, and why: the logic behind a dry run, without Snakemake.
+
+A job is out of date where its own record does not vouch for its outputs (`causes` says what differs), or where a job that
+it takes files from is. Snakemake comes to the same by the times of files, which `goldfold.lineage.dates` and
+`goldfold.lineage.recipes` set by the same records.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldfold.base.files import read_json
+from goldfold.lineage import contents, provenance, recipes, records
+from goldfold.plan import UPSTREAM, Job, Plan
+
+IsFresh = Callable[[Job], bool]
+"""Whether a job's own outputs are there, whole, and made by the present recipe from the present inputs."""
+
+
+class Standing:
+    """How the jobs of a plan stand, each looked at once.
+
+    Args:
+        is_fresh: whether a job has nothing to do by itself, see `goldfold.lineage.dates.is_fresh`.
+    """
+
+    def __init__(self, plan: Plan, is_fresh: IsFresh) -> None:
+        self.plan, self.is_fresh = plan, is_fresh
+        self._own: dict[Job, bool] = {}
+        self._stale: dict[Job, bool] = {}
+
+    def is_own(self, job: Job) -> bool:
+        """Whether a job is out of date for a reason of its own."""
+        if job not in self._own:
+            self._own[job] = not self.is_fresh(job)
+        return self._own[job]
+
+    def is_stale(self, job: Job) -> bool:
+        """Whether a job, or one that it takes files from, is out of date."""
+        if job not in self._stale:
+            self._stale[job] = self.is_own(job) or any(map(self.is_stale, self.plan.above(job)))
+        return self._stale[job]
+
+    def wanted_sizes(self) -> list[str]:
+        """Caches that jobs which are out of date will ask for."""
+        stale = {job.model for job in self.plan.jobs("predict") if self.is_stale(job)}
+        return sorted({self.plan.specs[model] for model in stale})
+
+    def other_sizes(self, piece: Job) -> list[str]:
+        """Sizes besides its own that a piece of the cache is wanted in, and is not there."""
+        others = (piece._replace(spec=spec) for spec in self.wanted_sizes() if spec != piece.spec)
+        return [other.spec for other in others if self.is_own(other)]
+
+    def whole_cache(self, images: Mapping[str, int]) -> dict[str, Any]:
+        """What there will be of the cache, as far as is known before it is made.
+
+        Args:
+            images: number of images by split.
+        """
+        return {
+            "images": {split: images.get(split, 0) for split in self.plan.splits},
+            "shards": self.plan.n_shards,
+            "specs": sorted({*self.plan.specs.values()}),
+            "wanted": self.wanted_sizes(),
+        }
+
+    def stale(self, targets: Iterable[Job] | None = None) -> list[Job]:
+        """Jobs that would run, upstream first.
+
+        Where the lists of the folds are yet to be made, whatever reads them may run: what they will hold is not known.
+
+        Args:
+            targets: jobs whose results are asked for; all, without them.
+        """
+        asked = None if targets is None else self._needed(targets)
+        made_first = [job for stage in UPSTREAM for job in self.plan.jobs(stage) if self.is_stale(job)]
+        stages = [stage for stage in self.plan.stages() if stage not in (*UPSTREAM, "cache")]
+        jobs = [job for stage in stages for job in self.plan.jobs(stage) if asked is None or job in asked]
+        below = [job for job in jobs if made_first or self.is_stale(job)]
+        return [*made_first, *self.caches(below), *below]
+
+    def _needed(self, targets: Iterable[Job]) -> set[Job]:
+        """Jobs with all that they take something from."""
+        found, todo = set[Job](), list(targets)
+        while todo:
+            job = todo.pop()
+            if job not in found:
+                found.add(job)
+                todo += self.plan.above(job)
+        return found
+
+    def caches(self, jobs: Iterable[Job]) -> list[Job]:
+        """Pieces of the cache that jobs read and that must be made first."""
+        return sorted({piece for job in jobs for piece in self.plan.caches(job) if self.is_own(piece)})
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that changed: its kind, name, old and new value.
+
+    Kinds: setting, code, data (by digest), named (data that the config names), input, output (by digest), missing,
+    unreadable (a record), version, forced, new.
+    """
+
+    kind: str
+    name: str
+    old: Any = None
+    new: Any = None
+
+    def __str__(self) -> str:
+        if self.kind in ("new", "forced"):
+            return self.name
+        if self.kind == "missing":
+            return f"{self.name} is missing"
+        if self.kind == "unreadable":
+            return f"{self.name} cannot be read as a record"
+        if self.kind == "output":
+            return f"{self.name} is not what its job wrote ({_short(self.old)[:8]} -> {_short(self.new)[:8]})"
+        if self.kind == "named" and None in (self.old, self.new):
+            return f"the config {'now' if self.old is None else 'no longer'} names {self.name}"
+        if self.kind in ("code", "data", "named", "input"):
+            change = "is new" if self.old is None else "is gone" if self.new is None else "changed"
+            digests = f" ({self.old[:8]} -> {self.new[:8]})" if self.old and self.new else ""
+            return f"{'code of ' if self.kind == 'code' else ''}{self.name} {change}{digests}"
+        return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
+
+
+def causes(
+    name: str, recipe: recipes.Recipe, inputs: Iterable[str], outputs: Iterable[str], made: Iterable[str] = ()
+) -> Iterator[Cause]:
+    """Reasons of its own for which the job that writes the record ``name`` would run.
+
+    Args:
+        recipe: its present recipe.
+        inputs: files that it would read.
+        made: files that jobs which run before it write: what will be in them is not known.
+    """
+    outputs, made, record = list(outputs), {*made}, records.read(name)
+    missing = [path for path in outputs if not os.path.lexists(path)]
+    if record is None:
+        yield _without_record(name, is_new=len(missing) == len(outputs))
+        return
+    yield from (Cause("missing", path) for path in missing)
+    for path, (old, new) in contents.damage(record).items():
+        if path not in missing:
+            yield Cause("output", path, old, new) if new else Cause("missing", path)
+    yield from _recipe_causes(record, recipe)
+    if not all(record["inputs"].get(path) is None or path in made for path in inputs):
+        yield from _input_causes(record, made)
+
+
+def _without_record(name: str, is_new: bool) -> Cause:
+    if os.path.lexists(name):
+        return Cause("unreadable", name)
+    return Cause("new", "never made before") if is_new and name not in _recorded(name) else Cause("missing", name)
+
+
+def _input_causes(record: records.Record, made: set[str]) -> Iterator[Cause]:
+    for path, old in record["inputs"].items():
+        is_known = path not in made and not records.is_cache(path) and os.path.exists(path)
+        if is_known and (new := contents.digest(path)) != old:
+            yield Cause("input", path, old, new)
+
+
+def _recorded(record: str) -> list[str]:
+    """Records of the last finished run in the same folder of results."""
+    try:
+        return list(read_json(Path(*Path(record).parts[:2]) / "provenance.json")["records"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[Cause]:
+    for name, (old, new) in recipes.differences(record["recipe"]["settings"], recipe["settings"]).items():
+        yield Cause("setting", name, old, new)
+    for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
+        changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
+        yield from changed or [Cause("named", name, old, new)]
+    if record["recipe"]["code"] != recipe["code"]:
+        table = provenance.code_of(recipe)
+        changes = recipes.differences({"code": record["code"]}, {"code": table})
+        files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]
+        yield from files or [Cause("code", "cache/building.py, by which images are cached,", "-", "-")]
+    for name, old, new in records.version_changes(record, provenance.versions(provenance.SHAPING)):
+        yield Cause("version", name, old, new)
+
+
+def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
+    """Images below ``folder`` that differ from what the manifest's tables have."""
+    import csv
+
+    csv.field_size_limit(sys.maxsize)  # run lengths of a large image are longer than the 128 KiB that a field may have
+    known: dict[str, str] = {}
+    for table in (path for path in record["outputs"] if path.endswith(".csv")):
+        with open(table, encoding="utf-8", newline="") as stream:
+            known |= {row["path"]: row["sha256"] for row in csv.DictReader(stream) if row.get("sha256")}
+    inside = {path: old for path, old in known.items() if Path(path).is_relative_to(folder)}
+    there = contents.memory().digests(path for path in inside if os.path.exists(path))
+    for path, old in inside.items():
+        new = there.get(path)
+        if new != old:
+            yield Cause("data", path, old, new)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

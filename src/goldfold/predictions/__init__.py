@@ -1,0 +1,1 @@
+"""Predictions of images: arrays by id, in memory and on disk."""

@@ -1,0 +1,146 @@
+"""Predictions of a set of images, in memory and on disk."""
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from goldfold.base.errors import DataError
+from goldfold.base.files import atomic
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays by name: ``ids`` (n,), ``classes``, and the task's own. An entry ``<name>/<row>`` belongs to one image alone."""
+
+
+class OneByOne(Mapping[str, NDArray[Any]]):
+    """Arrays of which one an image is made only when it is asked for, so that no set of images is ever held whole.
+
+    Args:
+        arrays: the entries that are small.
+        name: the large entries are ``<name>/0`` to ``<name>/<n - 1>``.
+        n: number of images.
+        make: row -> its array.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, NDArray[Any]], name: str, n: int, make: Callable[[int], NDArray[Any]]
+    ) -> None:
+        self.arrays, self.make = dict(arrays), make
+        self.rows = {f"{name}/{row}": row for row in range(n)}
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        return self.arrays[key] if key in self.arrays else self.make(self.rows[key])
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.arrays
+        yield from self.rows
+
+    def __len__(self) -> int:
+        return len(self.arrays) + len(self.rows)
+
+
+def in_order(entries: Iterable[tuple[str, NDArray[Any]]]) -> Arrays:
+    """Entries as they come, for one pass in their order: those of single images are let go once they were asked for.
+
+    Raises:
+        LookupError: a single image's entry is asked for out of its turn.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    coming = iter(entries)
+    for name, array in coming:
+        if "/" in name:
+            coming = chain([(name, array)], coming)
+            return OneByOne(arrays, name.split("/")[0], len(arrays["ids"]), partial(_next, coming))
+        arrays[name] = array
+    return arrays
+
+
+def _next(coming: Iterator[tuple[str, NDArray[Any]]], row: int) -> NDArray[Any]:
+    name, array = next(coming)
+    if name.split("/")[1] != str(row):
+        raise LookupError(f"row {row} is asked for, but {name} is next")
+    return array
+
+
+def save(path: str | Path, entries: Iterable[tuple[str, NDArray[Any]]]) -> None:
+    """Write entries as .npz, compressed, one after the other, whole or not at all; the same bytes every time."""
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in entries:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                npy.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+
+def load(path: str | Path) -> Arrays:
+    """Read predictions; nothing is unpickled, and entries of single images are read when they are asked for."""
+    archive = np.load(path, allow_pickle=False)
+    single = [name for name in archive.files if "/" in name]
+    arrays = {name: archive[name] for name in archive.files if "/" not in name}
+    if not single:
+        archive.close()
+        return arrays
+    name = single[0].split("/")[0]
+    return OneByOne(arrays, name, len(single), lambda row: archive[f"{name}/{row}"])
+
+
+def disjoint(parts: Sequence[Arrays], classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Order that sorts the ids of all parts, laid end to end, and the ids in it.
+
+    Raises:
+        DataError: an id is in two parts, or a part is of other classes.
+    """
+    for part in parts:
+        check_classes(part, classes)
+    ids = np.concatenate([part["ids"] for part in parts])
+    if len(np.unique(ids)) != len(ids):
+        raise DataError(f"predictions overlap: id {_first_repeated(ids)!r} is in more than one part")
+    order = np.argsort(ids, kind="stable")
+    return order, ids[order]
+
+
+def common_ids(members: Sequence[Arrays], classes: Sequence[str]) -> NDArray[np.str_]:
+    """The ids, sorted, that all members predict.
+
+    Raises:
+        DataError: members predict different images, or are of other classes.
+    """
+    ids: NDArray[np.str_] = np.sort(members[0]["ids"])
+    for member in members:
+        check_classes(member, classes)
+        if not np.array_equal(np.sort(member["ids"]), ids):
+            odd = sorted(set(ids.tolist()) ^ set(member["ids"].tolist()))
+            raise DataError(f"members predict different images, e.g. {odd[:1] or _first_repeated(member['ids'])}")
+    return ids
+
+
+def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of ``predictions`` that hold ``ids``, in their order.
+
+    Raises:
+        DataError: an id has no prediction.
+    """
+    place = {str(id): row for row, id in enumerate(predictions["ids"])}
+    lacking = [id for id in ids if id not in place]
+    if lacking:
+        raise DataError(f"{len(lacking)} images have no prediction, first {lacking[0]!r}")
+    return np.array([place[id] for id in ids], dtype=np.int64)
+
+
+def check_classes(predictions: Arrays, classes: Sequence[str]) -> None:
+    """Raise DataError where predictions are of other classes, or of the same in another order."""
+    found = [str(name) for name in predictions["classes"]]
+    if found != list(classes):
+        raise DataError(
+            f"predictions are of the classes {found}, not {list(classes)}, in this order. They are of another run: delete "
+            f"the folder predict of these results, and run again."
+        )
+
+
+def _first_repeated(ids: NDArray[Any]) -> str:
+    names, counts = np.unique(ids, return_counts=True)
+    return str(names[counts > 1][0]) if (counts > 1).any() else ""

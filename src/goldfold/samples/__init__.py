@@ -1,0 +1,1 @@
+"""Training samples: datasets, batches and augmentation."""

@@ -1,0 +1,110 @@
+"""Batches of training samples, the same for every number of worker processes."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from goldfold.base.counter import counter
+from goldfold.cache.images import CachedImages
+from goldfold.engine.parent import die_with
+from goldfold.samples.transforms import Augment
+
+Batch = TypeVar("Batch")
+
+
+class TrainingSet(Dataset[dict[str, Any]]):
+    """Samples by (epoch, row): the image, augmented as a function of key, epoch and id, beside its target."""
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        targets: Sequence[dict[str, Any]],
+        weights: Sequence[float],
+        images: CachedImages,
+        augment: Augment,
+        key: tuple[int | str, ...],
+    ) -> None:
+        self.ids, self.targets, self.weights = list(ids), targets, weights
+        self.images, self.augment, self.key = images, augment, key
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
+        """``id``, ``weight``, ``image`` (height, width, channels) uint8, and the fields of the target."""
+        epoch, row = place
+        fields = {"image": self.images[self.ids[row]], **self.targets[row]}
+        fields = self.augment(fields, counter(*self.key, epoch, self.ids[row]))
+        return {**fields, "id": self.ids[row], "weight": self.weights[row]}
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, row) in an order that depends on key and epoch alone; an incomplete last batch is left out.
+
+    Where there are fewer samples than a batch holds, they are the batch. Of ``processes`` that compute together each
+    takes every so-manieth sample of batches that are so many times as large.
+    """
+
+    def __init__(
+        self, n: int, batch_size: int, key: tuple[int | str, ...], process: int = 0, processes: int = 1
+    ) -> None:
+        self.n, self.batch_size, self.key = n, batch_size * processes, key
+        self.process, self.processes = process, processes
+        self.epoch, self.start = 0, 0
+
+    def __len__(self) -> int:
+        return max(1, self.n // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.random.default_rng(counter(*self.key, self.epoch, "order")).permutation(self.n)
+        for step in range(self.start, len(self)):
+            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield [(self.epoch, int(row)) for row in rows[self.process :: self.processes]]
+
+
+class Loader(Generic[Batch]):
+    """Batches of one epoch after the other."""
+
+    def __init__(
+        self,
+        samples: TrainingSet,
+        batch_size: int,
+        collate: Callable[[list[dict[str, Any]]], Batch],
+        workers: int,
+        process: int = 0,
+        processes: int = 1,
+    ) -> None:
+        """``process`` is the number of this one of the ``processes`` that compute together."""
+        self.samples = samples
+        self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes)
+        self.batches = DataLoader(
+            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_heed_parent_only,
+            persistent_workers=workers > 0, multiprocessing_context="fork" if workers else None,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of epoch ``number`` from the one numbered ``start`` on; those before are not made."""
+        self.sampler.epoch, self.sampler.start = number, start
+        return iter(self.batches)
+
+
+def _heed_parent_only(worker: int) -> None:
+    """Let no signal but the parent's end this worker: one to all processes of a job must not tear the running step."""
+    die_with(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_leave_when_told, daemon=True).start()
+
+
+def _leave_when_told() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

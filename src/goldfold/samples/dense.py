@@ -1,0 +1,55 @@
+"""Masks in a network's frame, made when asked for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.cache.images import CachedImages
+from goldfold.images.geometry import Placement, place
+from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.masks import resize_mask
+
+
+class FramedMasks(Sequence[dict[str, Any]]):
+    """``{"mask": (height, width)}`` by row of a table; pixels of the frame that the image does not cover are IGNORE.
+
+    Args:
+        table: id, width and height; a column ``rle`` holds masks that are not in the cache.
+        images: cached images, masks beside them.
+        coding: from pixel values to channels.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        images: CachedImages,
+        resize: str,
+        coding: Coding,
+    ) -> None:
+        self.images, self.resize, self.coding = images, resize, coding
+        self.ids = list(table["id"])
+        self.sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
+        self.texts = list(table["rle"]) if "rle" in table else [""] * len(table)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: Any) -> Any:
+        return {"mask": self.placement(row).into_frame(self.inner(row), IGNORE)}
+
+    def placement(self, row: int) -> Placement:
+        """Where the image, or the part of it that was cut out, lies in the frame."""
+        return place(self.sizes[row], self.images.frame, self.resize, self.images.roi(self.ids[row]))
+
+    def inner(self, row: int) -> NDArray[np.uint8]:
+        """The mask of all that was put into the frame, at the network's resolution; what it does not show is IGNORE."""
+        placement = self.placement(row)
+        if text := self.texts[row]:
+            whole = self.coding.from_text(text, *self.sizes[row])
+            framed = resize_mask(whole, self.images.frame, self.resize, roi=placement.roi)
+        else:
+            framed = self.coding.channels(self.images.mask(self.ids[row]))
+        return placement.out_of_frame(framed, IGNORE)

@@ -1,0 +1,82 @@
+"""Where images and labels come from. Each source gives tables of the same shape."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from goldfold import components
+from goldfold.base.errors import DataError, shown
+from goldfold.catalog import SOURCES
+from goldfold.images.files import files_below, is_text, passed_over, tools_in_words
+from goldfold.images.links import refuse_outside
+
+FOLDERS = frozenset(
+    {
+        "annotations", "directory", "extra_images", "extra_train", "images", "labels", "masks", "test", "test_answers",
+        "test_images", "train", "unlabeled",
+    }
+)  # fmt: skip
+"""Settings that may name a folder of the data; links may lead anywhere in these."""
+FILES = ("path", "mask")
+"""Columns that name files and folders."""
+ODD = {"\r": "a carriage return", "\0": "a NUL character"}
+"""Characters that part a row, or end a file's name."""
+LABEL_FILES = {"voc": {".xml"}, "yolo": {".txt"}}
+"""Suffix of the files that hold the targets, where there is one an image."""
+
+
+def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **settings: Any) -> dict[str, pd.DataFrame]:
+    """Tables of the splits that exist (`train`, `test`, `unlabeled`), a row an image, in the order of the source.
+
+    Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``labels`` (text, see
+    `goldfold.targets.label_sets`), ``value``, ``mask`` (see `goldfold.targets.masks.decode_mask`) or ``runs`` (run lengths),
+    ``boxes`` (text, see `goldfold.targets.boxes`) or ``shares`` (boxes in shares of the image); where the source has them
+    ``group``, ``fold`` and ``meta_<name>`` (text). `answers` has the targets of test images by id, where they are known,
+    and `categories` (name, id) the numbers that the source's own files give the classes.
+
+    Args:
+        outside_links: whether files may be links to what lies outside the folders that the settings name.
+
+    Raises:
+        DataError: the data are not laid out as the settings say.
+    """
+    function = components.load(source, SOURCES, "data source")
+    roots = _texts(value for key, value in settings.items() if key in FOLDERS)
+    if outside_links == "fail" and source in LABEL_FILES:
+        folders = [Path(root) for root in roots if os.path.isdir(root)]
+        files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
+        refuse_outside(files, roots)
+    tables: dict[str, pd.DataFrame] = function(**settings)
+    if hidden := passed_over(root for root in roots if os.path.isdir(root)):
+        print(tools_in_words(hidden), flush=True)
+    _refuse_odd_text(tables)
+    if outside_links == "fail":
+        columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
+        refuse_outside((path for column in columns for path in column), roots)
+    return tables
+
+
+def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse text that goldfold's own tables cannot hold, or would read again as something else."""
+    for split, rows in sorted(tables.items(), key=lambda entry: entry[0] != "categories"):  # a class by its name alone
+        for column in rows:
+            for text in rows[column]:
+                if isinstance(text, str) and (odd := _odd(text)):
+                    raise DataError(f"{split}: {column} {shown(text)} has {odd} in it. Rename it.")
+
+
+def _odd(text: str) -> str:
+    """Character of ``text`` that a table in UTF-8 cannot hold, in words; empty where there is none."""
+    for character, name in ODD.items():
+        if character in text:
+            return name
+    return "" if text.isascii() or is_text(text) else "half a surrogate pair, which is no character,"
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [
+        text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
+    ]

@@ -1,0 +1,144 @@
+"""A folder of images beside a folder of their masks."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.base.errors import DataError
+from goldfold.images.files import images_below, pool_of, without_suffix
+from goldfold.images.nearest import nearest_name
+from goldfold.sources.groups import with_groups
+
+
+def read(
+    train: str | list[str],
+    masks: str | list[str],
+    mask_suffix: str = "",
+    test: str | None = None,
+    test_answers: str | None = None,
+    unlabeled: str | None = None,
+    groups: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Tables of images and masks; ids are relative paths without suffix, ``mask`` is a path or missing.
+
+    The mask of ``a/1.jpg`` is ``a/1<mask_suffix>`` below ``masks``, whatever its image suffix. Where ``train`` and
+    ``masks`` are one folder, the files whose names end in ``mask_suffix`` are the masks. Several folders of images, each
+    with its folder of masks, are one training set; ids then begin with what tells the folders apart.
+
+    Args:
+        test_answers: folder of the masks of the test images; they become the split ``answers`` (id, mask).
+        groups: CSV with the columns id and group.
+
+    Raises:
+        DataError: a mask has no image or an image two masks, or test images lack an answer.
+    """
+    tables = {"train": with_groups(_together(train, masks, mask_suffix), groups)}
+    if test is not None:
+        tables["test"] = pd.DataFrame(_images(test, test_answers, mask_suffix, "data.test"), columns=["id", "path"])
+    if test_answers is not None:
+        if test is None:
+            raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
+        tables["answers"] = complete(_paired(test, test_answers, mask_suffix, "data.test", "data.test_answers"))
+    if unlabeled is not None:
+        tables["unlabeled"] = pd.DataFrame(pool_of(unlabeled, "data.unlabeled"), columns=["id", "path"])
+    return tables
+
+
+def _together(train: str | Sequence[str], masks: str | Sequence[str], suffix: str) -> pd.DataFrame:
+    """id, path and mask of every image of one folder, or of several.
+
+    Raises:
+        DataError: two folders have an image of the same id.
+    """
+    if isinstance(train, str) or isinstance(masks, str):
+        return _paired(str(train), str(masks), suffix, "data.train", "data.masks")
+    starts = prefixes(train)
+    tables = [_paired(*pair, suffix, "data.train", "data.masks") for pair in zip(train, masks, strict=True)]
+    table = pd.concat(
+        [own.assign(id=start + own["id"]) for own, start in zip(tables, starts, strict=True)], ignore_index=True
+    )
+    if (twice := table["id"][table["path"].map(os.path.abspath).duplicated()]).size:
+        raise DataError(f"data.train: image {twice.iloc[0]!r} is in two of the folders. Name each folder once.")
+    return table
+
+
+def prefixes(folders: Sequence[str]) -> list[str]:
+    """What tells folders apart: ``train/`` and ``val/`` of ``raw/train/images`` and ``raw/val/images``."""
+    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
+    if len(parts) == 1:
+        return [""]
+    while len({own[:1] for own in parts}) == 1 and all(parts):
+        parts = [own[1:] for own in parts]
+    while all(parts) and len({own[-1] for own in parts}) == 1:
+        parts = [own[:-1] for own in parts]
+    return ["/".join(own) + "/" if own else "" for own in parts]
+
+
+def _paired(images: str, masks: str, suffix: str, images_key: str, masks_key: str) -> pd.DataFrame:
+    """id, path and mask of every image."""
+    if not suffix and Path(images).resolve() == Path(masks).resolve():
+        raise DataError(
+            f"{masks_key} is the folder of {images_key}, {images}, so which files are masks? Set data.mask_suffix to the "
+            f"end of their names, e.g. _mask."
+        )
+    table = pd.DataFrame(_images(images, masks, suffix, images_key), columns=["id", "path"])
+    of_id = _masks(masks, images, suffix, masks_key)
+    strays = sorted(set(of_id) - set(table["id"]))
+    if strays:
+        raise DataError(
+            f"{masks_key}: {len(strays)} masks have no image below {images}, first {of_id[strays[0]]}. "
+            f"{nearest_name(strays[0], table['id'], 'the nearest image is')}Add the images, remove the masks, or correct "
+            f"data.mask_suffix: {suffix!r}."
+        )
+    return table.assign(mask=[of_id.get(id) for id in table["id"]])
+
+
+def _images(images: str, masks: str | None, suffix: str, key: str) -> list[tuple[str, str]]:
+    """(id, path) of the images; masks that lie below the same folder are none."""
+    pool = pool_of(images, key)
+    if masks is None:
+        return pool
+    if Path(images).resolve() == Path(masks).resolve():
+        return [(id, path) for id, path in pool if not id.endswith(suffix)]
+    inner = _inner_folder(masks, images)
+    return [(id, path) for id, path in pool if inner is None or not id.startswith(inner)]
+
+
+def _masks(masks: str, images: str, suffix: str, key: str) -> dict[str, str]:
+    """Path of the mask of each image id."""
+    inner = _inner_folder(images, masks)
+    found: dict[str, str] = {}
+    for name in images_below(masks, key):
+        path, stem = str(Path(masks) / name), without_suffix(name)
+        if not stem.endswith(suffix) or (inner is not None and name.startswith(inner)):
+            continue
+        id = stem.removesuffix(suffix)
+        if id in found:
+            raise DataError(f"{key}: image {id!r} has two masks, {found[id]} and {path}. Remove one.")
+        found[id] = path
+    if not found:
+        raise DataError(f"{key}: no name below {masks} ends in {suffix!r}. Correct data.mask_suffix.")
+    return found
+
+
+def _inner_folder(folder: str, root: str) -> str | None:
+    """``masks/`` for the folder ``data/masks`` below ``data``; None where it does not lie below."""
+    inner, outer = Path(os.path.abspath(folder)), Path(os.path.abspath(root))
+    return f"{inner.relative_to(outer).as_posix()}/" if outer in inner.parents else None
+
+
+def complete(answers: pd.DataFrame) -> pd.DataFrame:
+    """id and mask of the test images.
+
+    Raises:
+        DataError: one has none.
+    """
+    lacks = answers["mask"].isna()
+    if lacks.any():
+        raise DataError(
+            f"data.test_answers: {int(lacks.sum())} of {len(answers)} test images have no mask, first "
+            f"{answers['id'][lacks].iloc[0]!r}. Add them, or remove data.test_answers."
+        )
+    return answers[["id", "mask"]]

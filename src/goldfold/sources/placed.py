@@ -1,0 +1,71 @@
+"""Columns that say where an image belongs: its group, fold and order, and whether it is only learnt from."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from goldfold.base.errors import DataError
+from goldfold.sources.reading import column_of
+
+YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
+
+
+def with_places(listed: pd.DataFrame, table: pd.DataFrame, csv: str, columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """The images of ``csv`` with ``group``, ``fold``, ``order`` and ``train_only`` (1 or empty), as far as they are named.
+
+    Args:
+        listed: id and path of each row of ``table``.
+        columns: which column of the CSV each of them is; None where there is none.
+
+    Raises:
+        DataError: there is no such column, or a value is missing or not to be understood.
+    """
+    listed = listed.copy()
+    if (column := columns.get("train_only")) is not None:
+        listed["train_only"] = _marks(column_of(table, column, csv, "data.train_only_column"), listed["id"], csv)
+    may_lack = listed.get("train_only", pd.Series("", index=listed.index)).eq("1")
+    for name in ("group", "fold", "order"):
+        if (column := columns.get(name)) is not None:
+            listed[name] = column_of(table, column, csv, f"data.{name}_column")
+            empty = listed[name].isna() & ~(may_lack & (name != "group"))
+            if empty.any():
+                raise DataError(
+                    f"{csv}: column {column!r} is empty in {empty.sum()} rows, first {listed['id'][empty].iloc[0]!r}. Fill it."
+                )
+    return listed
+
+
+def with_extra(train: pd.DataFrame, extra: pd.DataFrame) -> pd.DataFrame:
+    """Training images and, after them, those that are only learnt from; where an id is in both, all of these get ``extra/``.
+
+    One without a group is a group of its own.
+    """
+    extra = extra.assign(train_only="1")
+    if set(extra["id"]) & set(train["id"]):
+        extra["id"] = "extra/" + extra["id"]
+    if "group" in train:
+        extra["group"] = extra["group"] if "group" in extra else "extra/" + extra["id"]
+    both = pd.concat([train, extra], ignore_index=True)
+    return both.assign(train_only=both["train_only"].fillna(""))
+
+
+def present(columns: Mapping[str, str | None], table: pd.DataFrame) -> dict[str, str | None]:
+    """Those of ``columns`` that the table has; its rows need no mark, since all are only learnt from."""
+    return {name: column for name, column in columns.items() if column in table and name != "train_only"}
+
+
+def groups_of_test(test: pd.DataFrame, table: pd.DataFrame, group_column: str | None) -> pd.DataFrame:
+    """The test images with their groups, where their table says all of them; nothing but a remark is made of them."""
+    known = group_column is not None and group_column in table and table[group_column].notna().all()
+    return test.assign(group=table[group_column].to_numpy()) if known else test
+
+
+def _marks(values: "pd.Series[str]", ids: "pd.Series[str]", csv: str) -> "pd.Series[str]":
+    words = values.fillna("").str.lower()
+    wrong = ~words.isin(YES | NO)
+    if wrong.any():
+        raise DataError(
+            f"{csv}: data.train_only_column: id {ids[wrong].iloc[0]!r} has {values[wrong].iloc[0]!r}; write 1 or 0 (true or "
+            f"false, yes or no; empty is no)."
+        )
+    return words.isin(YES).map({True: "1", False: ""})

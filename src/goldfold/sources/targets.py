@@ -1,0 +1,129 @@
+"""What a row of a table says of its image: a label, several, a number; and what else is known of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from goldfold.base.errors import DataError
+from goldfold.sources.reading import column_of, line_of
+from goldfold.targets.label_sets import to_text
+
+BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
+METADATA = "meta_"
+"""What the names of metadata columns begin with in the tables that are made."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a table has what is learnt; see `goldfold.config.data.Csv`."""
+
+    label_column: str = "label"
+    label_columns: Sequence[str] | None = None
+    label_separator: str | None = None
+    empty_label: str | None = None
+    target_column: str | None = None
+    label_values: Mapping[str, bool] | None = None
+
+    @property
+    def name(self) -> str:
+        """Column of the made tables: ``label``, ``labels`` (see `goldfold.targets.label_sets`) or ``value``."""
+        if self.target_column is not None:
+            return "value"
+        return "labels" if self.label_columns or self.label_separator else "label"
+
+    @property
+    def column(self) -> str:
+        """The one column it stands in, where it is one."""
+        return self.target_column or self.label_column
+
+    def of(self, table: pd.DataFrame, path: str) -> "pd.Series[str]":
+        """The target of each row, missing where there is none.
+
+        Raises:
+            DataError: there is no such column, or a column of 0 and 1 holds something else.
+        """
+        if self.label_columns:
+            return self._of_columns(table, path)
+        key = "data.target_column" if self.target_column else "data.label_column"
+        values = column_of(table, self.column, path, key)
+        if self.label_separator is None:
+            return values
+        empty = "[]" if self.empty_label == "no_class" else None
+        rows = [empty if pd.isna(cell) else _parted(cell, self.label_separator) for cell in values]
+        return pd.Series(rows, index=table.index, dtype=object)
+
+    def _of_columns(self, table: pd.DataFrame, path: str) -> "pd.Series[str]":
+        names, meaning = list(self.label_columns or ()), self.label_values or BINARY
+        cells = pd.DataFrame({name: column_of(table, name, path, "data.label_columns") for name in names})
+        cells = cells.fillna("") if "" in meaning else cells
+        for name in names:
+            wrong = cells[name].notna() & ~cells[name].isin(list(meaning))
+            if wrong.any():
+                raise DataError(
+                    f"{path}: column {name!r} has {cells[name][wrong].iloc[0]!r} in {_line(table, wrong)} "
+                    f"({int(wrong.sum())} such rows). Write {_yes_and_no(meaning)}, or say with "
+                    f"data.label_values what it means."
+                )
+        rows = [
+            None if any(map(pd.isna, row)) else to_text(name for name, cell in zip(names, row, strict=True) if meaning[cell])
+            for row in cells.itertuples(index=False)
+        ]  # fmt: skip
+        empty = None if self.empty_label == "missing" else "[]"
+        return pd.Series([empty if row == "[]" else row for row in rows], index=table.index, dtype=object)
+
+
+def _yes_and_no(meaning: Mapping[str, bool]) -> str:
+    """``1 where the image is of the class, 0 where it is not``."""
+    yes, no = (
+        next((repr(value) for value, own in meaning.items() if own == is_yes), "nothing") for is_yes in (True, False)
+    )
+    if meaning is BINARY:
+        yes, no = "1", "0"
+    return f"{yes} where the image is of the class, {no} where it is not"
+
+
+def _parted(cell: str, separator: str) -> str:
+    """Labels of a cell as text; of blanks any number part two labels, of other separators one."""
+    parts = cell.split() if separator.isspace() else [part.strip() for part in cell.split(separator)]
+    return to_text(parts)
+
+
+def metadata_of(
+    table: pd.DataFrame, path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]
+) -> pd.DataFrame:
+    """Columns ``meta_<name>`` as text, and a line about each on the terminal: how often it is missing.
+
+    Columns that a table of test images, or of external ones, lacks are left out.
+
+    Raises:
+        DataError: a training table lacks a column, or a numeric one holds something else.
+    """
+    found = {}
+    for name in (*numeric, *categorical):
+        if split != "train" and name not in table:
+            print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
+            continue
+        values = column_of(table, name, path, "data.metadata")
+        if name in numeric:
+            _refuse_text(table, name, path)
+        print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
+        found[f"{METADATA}{name}"] = values
+    return pd.DataFrame(found, index=table.index)
+
+
+def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:
+    values = table[name]
+    numbers = pd.to_numeric(values, errors="coerce")
+    wrong = values.notna() & ~numbers.between(float("-inf"), float("inf"), inclusive="neither")
+    if wrong.any():
+        raise DataError(
+            f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in {_line(table, wrong)} "
+            f"({int(wrong.sum())} such rows), which is no finite number. Leave a missing one empty, or list the column "
+            f"under categorical."
+        )
+
+
+def _line(table: pd.DataFrame, rows: "pd.Series[bool]") -> str:
+    """Where the first row that is true stands in the file."""
+    return line_of(table, int(rows.to_numpy().argmax()))

@@ -1,0 +1,54 @@
+"""Images of a folder that no table or list names: a deliberate subset leaves them, or they are images without labels."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from goldfold.base.words import count, noun
+from goldfold.images.stacks import files_of
+from goldfold.sources.stacked import images
+
+
+def pool_beside(
+    root: str, tables: Mapping[str, pd.DataFrame], stack: list[str] | None = None, pattern: str = ""
+) -> pd.DataFrame:
+    """id and path of the images below ``root`` that are in none of the tables: those of `data.unlabeled`.
+
+    Where all of them are in a table, as of a folder of test images, all are given: the manifest leaves copies out.
+    """
+    known = named(tables)
+    every = images(root, "data.unlabeled", stack, pattern)
+    rest = [(id, path) for id, path in every if known.isdisjoint(absolute(path))]
+    return pd.DataFrame(rest or every, columns=["id", "path"])
+
+
+def report_unlisted(
+    roots: Iterable[str | None], tables: Mapping[str, pd.DataFrame], stack: list[str] | None = None, pattern: str = ""
+) -> None:
+    """A line for each folder that holds images which no table names."""
+    known = named(tables)
+    for root in dict.fromkeys(root for root in roots if root is not None):
+        rest = [path for _, path in images(root, "data.images", stack, pattern) if known.isdisjoint(absolute(path))]
+        if rest:
+            print(in_words(len(rest), root, files_of(rest[0])[0]), flush=True)
+
+
+def in_words(number: int, root: str, first: str) -> str:
+    """``12 images below raw are in no table, first raw/a.png: ...``."""
+    them, are = noun(number, "it", "them"), noun(number, "is", "are")
+    what = noun(number, "an image without a label", "images without labels")
+    return (
+        f"{count(number, 'image')} below {root} {are} in no table, first {first}: left out (data.unlabeled: {root} takes {them} "
+        f"as {what})"
+    )
+
+
+def named(tables: Mapping[str, pd.DataFrame]) -> set[str]:
+    """Absolute paths of all files of all tables."""
+    return {file for table in tables.values() if "path" in table for path in table["path"] for file in absolute(path)}
+
+
+def absolute(path: str) -> Sequence[str]:
+    """Absolute paths of the files of an image."""
+    return [os.path.abspath(file) for file in files_of(path)]

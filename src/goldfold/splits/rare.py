@@ -1,0 +1,38 @@
+"""Classes of too few images, or groups, to be in each fold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.splits.together import joined
+from goldfold.splits.training import is_train_only
+
+
+def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: bool = True) -> list[str]:
+    """Classes of fewer images than folds, or all in one group; images that are train_only anyway do not count.
+
+    Args:
+        table: as for `goldfold.splits.split`; copies count as a group.
+        by_group: whether classes that are all in one group count, of however many images.
+    """
+    validated = ~is_train_only(table)
+    has = (content[validated] > 0).to_numpy()
+    counts, united = has.sum(axis=0), joined(table[validated])
+    few = counts < n_folds
+    if by_group and "group" in united:
+        groups = pd.factorize(united["group"])[0]
+        few |= np.array([len(np.unique(groups[own])) < 2 for own in has.T], dtype=bool)
+    return [str(name) for name in content.columns[few & (counts > 0)]]
+
+
+def in_one_part(content: pd.DataFrame, folds: NDArray[np.int64]) -> list[str]:
+    """Classes whose images are all validated by one fold, which then never learns them, or by none."""
+    n_parts = (content > 0).groupby(folds).any().sum()
+    return [str(name) for name in content.columns[n_parts == 1]]
+
+
+def rows_of(content: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(rows,) whether an image holds any of the classes."""
+    return (content[list(classes)] > 0).to_numpy().any(axis=1)

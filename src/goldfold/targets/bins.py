@@ -1,0 +1,60 @@
+"""Numbers in bins of about the same count, so that folds can be balanced by them. A bin is called ``1.5 to 2``."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.base.errors import DataError
+from goldfold.base.numbers import number_of
+
+MOST_BINS, LEAST_IN_BIN = 10, 20
+BETWEEN = " to "
+
+
+def bins_of(values: NDArray[np.float64]) -> list[str]:
+    """Names of at most 10 bins between quantiles, each of 20 values or more (one bin where there are fewer than 40).
+
+    Names have as few digits as leave every value in its bin.
+    """
+    edges = np.array([values.min(), *_inner(values), values.max()])
+    exact = place_in(values, edges)
+    for digits in range(3, 18):
+        rounded = [f"{edge:.{digits}g}" for edge in edges]
+        if np.array_equal(place_in(values, np.array(rounded, dtype=float)), exact):
+            break
+    return [f"{low}{BETWEEN}{high}" for low, high in itertools.pairwise(rounded)]
+
+
+def _inner(values: NDArray[np.float64]) -> list[float]:
+    """Quantiles, from the lowest, of those that leave enough values on either side."""
+    n_bins = int(np.clip(len(values) // LEAST_IN_BIN, 1, MOST_BINS))
+    kept, n_below = [], 0
+    for edge in np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf")):
+        n_up_to = int((values <= edge).sum())
+        if min(n_up_to - n_below, len(values) - n_up_to) >= LEAST_IN_BIN:
+            kept.append(float(edge))
+            n_below = n_up_to
+    return kept
+
+
+def edges_of(names: Sequence[str]) -> NDArray[np.float64]:
+    """Edges (bins + 1,) of bins by their names.
+
+    Raises:
+        DataError: they are no names of bins that follow each other.
+    """
+    numbers = [[number_of(edge) for edge in name.split(BETWEEN)] for name in names]
+    pairs = [[float(edge) for edge in pair if edge is not None] for pair in numbers]
+    whole = bool(pairs) and all(len(pair) == len(own) == 2 for pair, own in zip(pairs, numbers, strict=True))
+    if not whole or any(first[1] != second[0] for first, second in itertools.pairwise(pairs)):
+        raise DataError(
+            f"{', '.join(map(repr, names))} are no bins of a number such as '1.5 to 2', one after the other."
+        )
+    return np.array([pairs[0][0], *(pair[1] for pair in pairs)])
+
+
+def place_in(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin of each value, (n,); a value on an edge lies in the lower bin, the outer bins reach to infinity."""
+    return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)

@@ -1,0 +1,180 @@
+"""Which pixel value of a mask means which class."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from goldfold.base.errors import DataError
+from goldfold.targets import colours, run_masks
+from goldfold.targets.smears import Edges, Smears
+
+Contents = Mapping[int, int]
+"""Number of pixels by value."""
+Ignored = int | Sequence[int] | None
+"""One value that counts for nothing, or several."""
+MOST = 254
+"""Classes that fit beside the background and the pixels that count for nothing."""
+MOST_NAMED = 8
+"""Values that an error names."""
+GREY_PALETTE = "; its palette is read by colour, data.mask_palette: index reads the entries' numbers"
+MOST_UNNAMED = 32
+"""Values that are taken for classes without being named: more are likely to be numbers of objects."""
+
+
+def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int]:
+    """Pixel value of each class.
+
+    Args:
+        rule: ``index``: 1 for the first class, 2 for the second, ...; ``names``: the class is named as its value;
+            ``nonzero``: any value but 0 is the one class, written as 255; or value by name.
+    """
+    if isinstance(rule, Mapping):
+        return [int(rule[name]) for name in classes]
+    if rule == "nonzero":
+        return [255]
+    return [int(name) for name in classes] if rule == "names" else list(range(1, len(classes) + 1))
+
+
+def ignored(value: Ignored) -> list[int]:
+    """Values that count for nothing."""
+    return [] if value is None else [value] if isinstance(value, int) else list(value)
+
+
+def classes_of(
+    contents: Sequence[Contents],
+    named: Sequence[str] | None,
+    rule: str | Mapping[str, int],
+    ignore: Ignored,
+    smears: Smears | None = None,
+) -> list[str]:
+    """Names of the classes.
+
+    Raises:
+        DataError: names and rule do not go together, the values to be named are smeared, or no mask holds anything.
+    """
+    if isinstance(rule, Mapping):
+        if named is not None and set(named) != set(rule):
+            odd = min(set(named) ^ set(rule))
+            raise DataError(f"data.classes and data.mask_values do not name the same classes, e.g. {odd!r}.")
+        return _limited(sorted(named or rule, key=lambda name: rule[name] != 0))  # 0 stands where a background would
+    if rule == "nonzero":
+        if named is not None and len(named) != 1:
+            raise DataError("data.mask_values: nonzero knows one class; data.classes must name one.")
+        return list(named or ["foreground"])
+    if named is not None:
+        names = list(named)
+    else:
+        found = {value for content in contents for value in content} - {0, *ignored(ignore)}
+        if smears is not None:
+            raise DataError(f"data.masks: the masks hold {smears.in_words}. {clean_by(smears)}")
+        names = [str(value) for value in sorted(found)]
+        if len(names) > MOST_UNNAMED:
+            raise DataError(
+                f"data.masks: the masks hold {len(names)} different values. If they number objects, set data.mask_values: "
+                f"nonzero; if they are classes, name them in data.classes."
+            )
+    if not names:
+        raise DataError("data.masks: every pixel of every mask is 0, so there is nothing to learn.")
+    return _limited(names)
+
+
+def sound_of(contents: Sequence[Contents], flaws: Sequence[str], must_name: bool) -> list[Contents]:
+    """The contents of masks without a flaw.
+
+    Args:
+        must_name: whether the classes are to be found in them.
+
+    Raises:
+        DataError: they are, and there is none that holds more than the value 0.
+    """
+    sound = [content for content, flaw in zip(contents, flaws, strict=True) if not flaw]
+    first = next((flaw for flaw in flaws if flaw), "" if any(sound) else "no image has one")
+    if must_name and first and not any(value for content in sound for value in content):
+        raise DataError(f"data.masks: no mask that holds a class can be used, first: {first}. Correct them.")
+    return sound
+
+
+def _limited(names: list[str]) -> list[str]:
+    if len(names) > MOST:
+        raise DataError(
+            f"data.masks: {len(names)} different values. If they number objects, set data.mask_values: nonzero; "
+            f"at most {MOST} classes are possible."
+        )
+    return names
+
+
+def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored) -> set[int] | None:
+    """The values a mask may hold; None for any."""
+    return None if rule == "nonzero" else {0, *values_of(classes, rule), *ignored(ignore)}
+
+
+def clean_by(smears: Smears) -> str:
+    """What to do about smeared masks."""
+    names = [value for value in smears.clean if value]
+    written = [f'"{value}"' if isinstance(value, str) else value for value in colours.all_written(names)]
+    rule = ", ".join(f"class_{place}: {value}" for place, value in enumerate(written[:MOST_NAMED], 1))
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return (
+        f"Save the masks with these values alone, without loss and resized to the nearest; or set data.mask_values: "
+        f"{{{rule}{more}}} and data.unlisted_values: nearest."
+    )
+
+
+def flaw(
+    found: Mapping[str, Any],
+    content: Contents,
+    size: tuple[int, int],
+    allowed: set[int] | None,
+    smears: Smears | None = None,
+    smears_may: bool = False,
+    colours_may: bool = False,
+) -> str:
+    """What is wrong with a mask, empty where nothing is.
+
+    Args:
+        found: what the scan says of it.
+        size: height and width of its image.
+        smears: what smears were found in all masks.
+        smears_may: whether a value that is not ``allowed`` is sound.
+        colours_may: whether a palette's colours are values even where none is named.
+    """
+    called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
+    if found["reason"] and not (smears_may and found["n_colours"]):
+        edges = f"; {_edges_of(smears)}" if found["n_colours"] and smears is not None else ""
+        return f"{called}: {found['reason']}{edges}"
+    if (int(found["height"]), int(found["width"])) != size:
+        return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
+    are_named = any(value >= colours.FIRST for value in allowed or ()) or (colours_may and bool(found["palette"]))
+    if max(content) >= colours.FIRST and not are_named:
+        return (
+            f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
+            f"make it single-channel"
+        )
+    odd = sorted(set(content) - allowed) if allowed is not None and not smears_may else []
+    if odd:
+        values = ", ".join(map(colours.written, odd[:5])) + (", ..." if len(odd) > 5 else "")
+        text = f"{called} has the value{'s'[: len(odd) > 1]} {values}, no class (see data.mask_values)"
+        if smears is not None and set(odd) & set(smears.values):
+            return f"{text}; {_edges_of(smears)}"
+        return text + GREY_PALETTE * bool(found.get("palette"))
+    return ""
+
+
+def _edges_of(smears: Smears) -> str:
+    return f"the masks hold {smears.in_words} (see data.unlisted_values)"
+
+
+def depth(content: Contents) -> int:
+    """Bits that the values of a mask take in an array."""
+    highest = max(content, default=0)
+    return 8 if highest < 1 << 8 else 16 if highest < colours.FIRST else 32
+
+
+def parsed(text: Any) -> dict[int, int]:
+    """Number of pixels by value from its JSON; nothing for an image without a mask."""
+    return {int(value): int(n) for value, n in json.loads(text).items()} if isinstance(text, str) and text else {}
+
+
+def parsed_edges(text: Any) -> Edges:
+    """The same of `goldfold.targets.smears.Edges`."""
+    return {int(value): tuple(counts) for value, counts in json.loads(text).items()} if isinstance(text, str) else {}

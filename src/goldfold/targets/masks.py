@@ -1,0 +1,323 @@
+"""Masks: from a file to the values of its pixels, into a network's frame, and a look at all of them."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from goldfold.base.errors import DataError
+from goldfold.base.files import atomic
+from goldfold.base.regular import MOST_BYTES, fault
+from goldfold.images import tiff_chain, tiffs
+from goldfold.images.decode import Undecodable
+from goldfold.images.files import SUFFIXES, files_below
+from goldfold.images.geometry import Roi, place
+from goldfold.images.limits import MOST_PIXELS, any_size, content_of, refuse_many_pixels, refuse_size
+from goldfold.images.looking import Seen, look_at, of_files
+from goldfold.targets import colours, palettes, run_masks, smears
+from goldfold.targets.palettes import Palette
+
+Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+"""(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.targets.colours`."""
+
+COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
+LARGEST = 65535
+MOST_COLOURS = 1024
+"""A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
+TOO_MANY = "holds {} colours; a mask has one a class, in a format without loss"
+BY_COLOUR = "colour:"
+SPREAD = {"L;2": 85, "L;4": 17}
+"""Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
+
+
+def by_colour(path: str) -> str:
+    """What `decode_mask` takes for a file with a palette whose colours are the values."""
+    return BY_COLOUR + path
+
+
+def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
+    """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
+    EXIF entry.
+
+    Args:
+        path: a file, or one as `by_colour` names it; a folder of files, one an object, which are laid over one another as
+            255; or run lengths as text.
+        most_pixels: a file with more is not decoded; without it, one of any size is.
+
+    Raises:
+        Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
+    """
+    if run_masks.is_text(str(path)):
+        return _decode_runs(str(path))
+    if Path(path).is_dir():
+        return _laid_over(_objects(Path(path), most_pixels))
+    mask, palette = _decode_file(str(path).removeprefix(BY_COLOUR), most_pixels)
+    return _coloured(mask, palette) if palette is not None and str(path).startswith(BY_COLOUR) else mask
+
+
+def _decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palette | None]:
+    """Pixel values, of a palette the indices, and the palette."""
+    content = content_of(path)
+    if not content:
+        raise Undecodable("file is empty")
+    if tiffs.is_tiff(content):
+        tiff_chain.directories(content)
+        if most_pixels is not None:  # its tiles may be larger than itself
+            refuse_many_pixels(path, content, most_pixels)
+    try:
+        with any_size(), Image.open(io.BytesIO(content)) as image:
+            image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same
+        with any_size(), Image.open(io.BytesIO(content)) as image:
+            if most_pixels is not None:
+                refuse_size(image.width, image.height, most_pixels)
+            _refuse_pages(image)
+            _refuse_deep_colour(image, content)
+            step = SPREAD.get(_raw_mode(image), 1)
+            upright = ImageOps.exif_transpose(image)
+            mask = _single_channel(np.asarray(upright), upright.mode)
+            return (mask if step == 1 else mask // np.uint8(step)), palettes.of_image(image)
+    except UnidentifiedImageError as error:
+        raise Undecodable("cannot be decoded as an image") from error
+    except Undecodable:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
+        raise Undecodable(f"cannot be decoded: {error}") from error
+
+
+def _coloured(indices: Mask, palette: Palette) -> Mask:
+    """Numbers of the colours of a palette, in the fewest bits that hold them."""
+    mask = palettes.numbers(palette)[indices]
+    return mask if mask.max(initial=0) >= colours.FIRST else mask.astype(np.uint8)
+
+
+def _decode_runs(text: str) -> Mask:
+    try:
+        return run_masks.decode(text)
+    except DataError as error:
+        raise Undecodable(str(error).rstrip(".")) from error
+
+
+def _laid_over(parts: Iterable[Mask]) -> Mask:
+    """255 where any part is not 0."""
+    union: NDArray[np.bool_] | None = None
+    for part in parts:
+        union = part != 0 if union is None else union | (part != 0)
+    if union is None:
+        raise Undecodable("the folder holds no picture")
+    return union.astype(np.uint8) * np.uint8(255)
+
+
+def _objects(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
+    """The masks of a folder, a file an object, all of one size."""
+    shape: tuple[int, ...] = ()
+    for name in _parts(folder):
+        try:
+            part = _object(name, most_pixels)
+        except Undecodable as error:
+            raise Undecodable(f"{Path(name).name} {error}") from error
+        if shape and part.shape != shape:
+            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+        shape = part.shape
+        yield part
+
+
+def _object(path: str, most_pixels: int | None) -> Mask:
+    """The mask of one object, of a palette by colour."""
+    mask, palette = _decode_file(path, most_pixels)
+    if palette is None:
+        return mask
+    coloured = _coloured(mask, palette)
+    if palettes.numbers(palette).max() < colours.FIRST:
+        is_doubtful = mask.any() and not coloured.any()
+    else:
+        is_doubtful = ((mask != 0) != (coloured != 0)).any()
+    if is_doubtful:
+        raise Undecodable("has a palette whose background is not both entry 0 and black; save it as grey, 0 and 255")
+    return coloured
+
+
+def _parts(path: str | Path) -> list[str]:
+    """Files of a mask; none where it is missing or text."""
+    if run_masks.is_text(str(path)):
+        return []
+    if Path(path).is_dir():
+        return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
+    return [str(path)] if not fault(path, MOST_BYTES) else []
+
+
+def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
+    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16; or one of (height, width, 3) colours."""
+    pixels = mask.astype(np.uint8 if int(mask.max(initial=0)) <= 255 else np.uint16)
+    with atomic(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0, roi: Roi | None = None) -> Mask:
+    """Mask, or a part of it, at ``size`` (height, width), as `goldfold.images.decode.resize` does it to the image.
+
+    Values are not mixed.
+
+    Args:
+        fill: the value where the frame holds no image.
+    """
+    placement = place((mask.shape[0], mask.shape[1]), size, mode, roi)
+    height, width = placement.inner
+    scaled = placement.cut(mask)
+    if scaled.shape != placement.inner:
+        known = scaled.view(np.int32) if mask.dtype == np.uint32 else scaled  # OpenCV knows no unsigned 32 bits
+        scaled = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
+    return placement.into_frame(scaled, fill)
+
+
+def values_in(mask: Mask) -> dict[int, int]:
+    """Value -> number of its pixels, smallest value first.
+
+    Raises:
+        Undecodable: there are more colours than a mask has.
+    """
+    if mask.dtype != np.uint32:
+        counts = np.bincount(mask.ravel())
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    values, numbers = np.unique(mask, return_counts=True)
+    if len(values) > MOST_COLOURS:
+        raise Undecodable(TOO_MANY.format(len(values)))
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
+
+
+def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
+    """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
+
+    ``values`` is JSON, value -> number of its pixels, of a palette by index.
+
+    Args:
+        paths: what `decode_mask` takes.
+        workers: processes that decode.
+        most_pixels: a mask of more is not decoded, and is unsound.
+    """
+    return _seen(paths, workers, most_pixels)[["path", "sha256", "height", "width", "values", "reason"]]
+
+
+def scan_edges(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
+    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
+
+    ``edges`` is JSON of `goldfold.targets.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
+    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
+    together in ``edges`` and ``values``, and the reason says it.
+    """
+    return _seen(paths, workers, most_pixels)[["path", "edges", "palette", "n_colours"]]
+
+
+def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
+    names = sorted(set(paths))
+    look_so = look if most_pixels <= MOST_PIXELS else partial(look, most_pixels=most_pixels)
+    seen = look_at(names, look_so, workers, digests_of=_digests)
+    rows = [
+        (name, digest, *found)
+        for name in names
+        for digest, found in [seen.get(name) or ("", [0, 0, "{}", "{}", "", 0, f"file is {fault(name, MOST_BYTES)}"])]
+    ]
+    columns = ("path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason")
+    return pd.DataFrame(rows, columns=columns)
+
+
+def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
+    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
+    try:
+        if not run_masks.is_text(path) and Path(path).is_dir():
+            return _look_at_objects(Path(path), most_pixels)
+        mask, palette = (_decode_runs(path), None) if run_masks.is_text(path) else _decode_file(path, most_pixels)
+    except Undecodable as error:
+        return [0, 0, "{}", "{}", "", 0, str(error)]
+    picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
+    edges, n, reason = smears.edges_of(mask, picture), 0, ""
+    if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
+        n, reason = len(edges), TOO_MANY.format(len(edges))
+        edges = smears.binned(edges)
+    values = {value: counts[0] for value, counts in edges.items()}
+    return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
+
+
+def _look_at_objects(folder: Path, most_pixels: int) -> Seen:
+    """The same of a folder, a file an object."""
+    edges: list[smears.Edges] = []
+
+    def watched() -> Iterator[Mask]:
+        for part in _objects(folder, most_pixels):
+            edges.append(smears.edges_of(part))
+            yield part
+
+    mask = _laid_over(watched())
+    return [*mask.shape, _json(values_in(mask)), _json(smears.summed(edges)), "", 0, ""]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _digests(names: Iterable[str]) -> dict[str, str]:
+    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
+    parts = {
+        name: _parts(name)
+        for name in names
+        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
+    }
+    of_part = of_files(part for found in parts.values() for part in found)
+    digests = {}
+    for name, found in parts.items():
+        is_text = run_masks.is_text(name)
+        lines = ["text", name] if is_text else sorted(of_part.get(part) or fault(part, MOST_BYTES) for part in found)
+        digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return digests
+
+
+def _refuse_pages(image: Image.Image) -> None:
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        raise Undecodable(f"holds {pages} pictures, a mask is one")
+
+
+def _refuse_deep_colour(image: Image.Image, content: bytes) -> None:
+    """Pillow halves the 16 bits of a PNG that has colours or alpha, and says nothing."""
+    if image.format == "PNG" and content[24] == 16 and content[25] != 0:
+        raise Undecodable("a 16-bit picture with colour or alpha, single-channel masks are needed")
+
+
+def _refuse_alpha_alone(channels: NDArray[Any], alpha: NDArray[Any]) -> None:
+    """Alpha counts for nothing, so a mask that it alone holds would be read as empty."""
+    if (alpha != alpha.flat[0]).any() and (channels == channels[0, 0]).all():
+        raise Undecodable("is of one colour, and its alpha alone differs; save the alpha as a grey picture")
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the pixels of the file are packed."""
+    tiles: Any = getattr(image, "tile", [])
+    args = tiles[0][3] if tiles else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
+    """The one channel of decoded pixels of a Pillow mode."""
+    if mode in COLOUR:
+        channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
+        if mode in ("LA", "RGBA"):
+            _refuse_alpha_alone(channels, pixels[..., -1])
+        differ = (channels != channels[..., :1]).any()
+        return colours.numbers_of(channels) if differ else channels[..., 0]
+    if mode in ("1", "L", "P"):
+        return pixels.astype(np.uint8)
+    if mode == "I" or mode.startswith("I;16"):
+        low, high = int(pixels.min()), int(pixels.max())
+        if low < 0 or high > LARGEST:
+            raise Undecodable(f"holds the value {low if low < 0 else high}, masks go from 0 to {LARGEST}")
+        return pixels.astype(np.uint16)
+    raise Undecodable(f"a picture of mode {mode}, single-channel masks of whole numbers are needed")

@@ -1,0 +1,175 @@
+"""Palettes of masks: a pixel's index, the colour that stands for it, and which of the two is its value.
+
+A palette is a list of 0xRRGGBB by index. By colour a pixel has the number of `goldfold.targets.colours`, so a grey palette has
+its grey values. By index it has the index, which means the same in all files only where they share one palette.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from goldfold.base.errors import DataError
+from goldfold.targets import colours
+from goldfold.targets.smears import Edges, summed
+
+Palette = list[int]
+SHOWN = 8
+"""Colours that an error names."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """Palette of a mask file, and the indices that its pixels have."""
+
+    path: str
+    palette: Palette
+    indices: Sequence[int]
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether all entries are greys, also those that no pixel has."""
+        return all(_number(colour) < colours.FIRST for colour in self.palette)
+
+    def entries(self) -> list[tuple[int, int]]:
+        """Index and colour of the entries that pixels have."""
+        return [(index, _colour(self.palette, index)) for index in self.indices]
+
+
+def of_image(image: Image.Image) -> Palette | None:
+    """Palette of an opened picture, as long as the file has it; None where its pixels are no indices."""
+    if image.mode not in ("P", "PA"):
+        return None
+    levels = image.getpalette("RGB") or []
+    return [red << 16 | green << 8 | blue for red, green, blue in zip(*[iter(levels)] * 3, strict=True)]
+
+
+def numbers(palette: Palette) -> NDArray[np.uint32]:
+    """Number by index, of 256; indices beyond the palette are black, as decoders show them."""
+    return np.array([_number(_colour(palette, index)) for index in range(256)], dtype=np.uint32)
+
+
+def by_colour(counts: Mapping[int, int], palette: Palette) -> dict[int, int]:
+    """Counts by index as counts by number, smallest number first."""
+    of_index, summed = numbers(palette), dict[int, int]()
+    for index, n in counts.items():
+        number = int(of_index[index])
+        summed[number] = summed.get(number, 0) + n
+    return dict(sorted(summed.items()))
+
+
+def edges_by_colour(edges: Edges, palette: Palette) -> Edges:
+    """Counts by index as counts by number."""
+    of_index = numbers(palette)
+    return summed({int(of_index[index]): counts} for index, counts in edges.items())
+
+
+def are_indices(
+    files: Sequence[Used], asked: str, rule: str | Mapping[str, int], ignores: bool = False, plain: str = ""
+) -> bool:
+    """Whether the pixels of palette files are read by index, else by colour.
+
+    Args:
+        asked: ``index``, ``colour``, or ``auto``: by colour where all palettes are grey, by index where all files share one.
+        rule: which value is which class, by levels; see `goldfold.targets.mask_values.values_of`.
+        ignores: whether levels count for nothing.
+        plain: a file without a palette that holds more than 0; empty where there is none.
+
+    Raises:
+        DataError: it is ``auto``, and neither reading is safe.
+    """
+    if asked != "auto" or not files:
+        return asked == "index"
+    if all(file.is_grey for file in files):
+        _refuse_lost(files)
+        return False
+    _refuse_odd_zero(files, only_black=rule != "nonzero")
+    if rule != "nonzero" or ignores:
+        _refuse_unshared(files)
+        if plain:
+            raise DataError(
+                f"data.masks: {files[0].path} has a palette of colours and {plain} none, so the value 1 may be two things. "
+                f"{_ways_out(files)}"
+            )
+    return True
+
+
+def index_of(files: Sequence[Used], number: int) -> int | None:
+    """The index that stands for the colour of this number; None where no file has it."""
+    found = (index for file in files for index, colour in enumerate(file.palette) if _number(colour) == number)
+    return next(found, None)
+
+
+def _number(colour: int) -> int:
+    return colours.number_of(colour >> 16, colour >> 8 & 255, colour & 255)
+
+
+def _colour(palette: Palette, index: int) -> int:
+    return palette[index] if index < len(palette) else 0
+
+
+def _refuse_lost(files: Sequence[Used]) -> None:
+    """Grey palettes in which entries that pixels have are the same grey: by colour they could not be told apart."""
+    for file in files:
+        seen: dict[int, int] = {}
+        for index, colour in file.entries():
+            if (other := seen.setdefault(colour, index)) != index:
+                raise DataError(
+                    f"data.masks: entries {other} and {index} of the palette of {file.path} are the same colour, "
+                    f"{_hex(colour)}. Set data.mask_palette: index to tell them apart, or colour to take them for one."
+                )
+
+
+def _refuse_odd_zero(files: Sequence[Used], only_black: bool) -> None:
+    """Palettes in which the background of one reading is not that of the other, as quantisers make them.
+
+    Args:
+        only_black: black at another index alone is refused; an entry 0 of another colour is not.
+    """
+    for file in files:
+        first = _colour(file.palette, 0)
+        black = next((index for index, colour in file.entries() if index and not colour), None)
+        if black is not None and (first or not only_black):
+            raise DataError(
+                f"data.masks: in the palette of {file.path} entry 0 is {_hex(first)} and entry {black} is black, so what is "
+                f"background depends on the reading. {_ways_out(files)}"
+            )
+        if not only_black and first and 0 in file.indices:
+            raise DataError(
+                f"data.masks: entry 0 of the palette of {file.path} is {_hex(first)}: nonzero may mean all but this entry, or "
+                f"all but black. {_ways_out(files)}"
+            )
+
+
+def _refuse_unshared(files: Sequence[Used]) -> None:
+    """Palettes of which an entry that pixels have is another colour, or a colour another entry, from file to file."""
+    longest = max((file.palette for file in files), key=len)
+    is_one = all(file.palette == longest[: len(file.palette)] for file in files)
+    colour_of: dict[int, tuple[int, str]] = {}
+    entry_of: dict[int, tuple[int, str]] = {}
+    for file in files:
+        for index, colour in file.entries():
+            other, path = colour_of.setdefault(index, (colour, file.path))
+            if other != colour:
+                what = f"entry {index} is {_hex(other)} in {path} and {_hex(colour)} in {file.path}"
+                raise DataError(f"data.masks: the palettes of the masks differ: {what}. {_ways_out(files)}")
+            entry, path = entry_of.setdefault(colour, (index, file.path))
+            if entry != index and not is_one:
+                what = f"{_hex(colour)} is entry {entry} in {path} and entry {index} in {file.path}"
+                raise DataError(f"data.masks: the palettes of the masks differ: {what}. {_ways_out(files)}")
+
+
+def _ways_out(files: Sequence[Used]) -> str:
+    found = list(dict.fromkeys(colour for file in files for _, colour in file.entries() if colour))
+    named = ", ".join(f'class_{place}: "{_hex(colour)}"' for place, colour in enumerate(found[:SHOWN], 1))
+    more = ", ..." if len(found) > SHOWN else ""
+    return (
+        f"Name the colours, data.mask_values: {{{named}{more}}}, or set data.mask_palette: index to read the entries' "
+        f"numbers, or colour to read their colours."
+    )
+
+
+def _hex(colour: int) -> str:
+    return f"#{colour:06x}"

@@ -1,0 +1,52 @@
+"""A mask as text: run lengths by pixel value, and the size of their image. It stands where a mask's path would."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.base.errors import DataError
+from goldfold.targets import rle
+
+PREFIX = "rle:"
+
+
+def is_text(mask: str) -> bool:
+    """Whether it is such a text, not a path."""
+    return mask.startswith(PREFIX)
+
+
+def to_text(runs: str, height: int, width: int) -> str:
+    """Text of `runs_of` and the size in pixels."""
+    return f"{PREFIX}{height} {width} {runs}"
+
+
+def runs_of(by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int) -> str:
+    """Text of run lengths, some an object, by the value of their pixels."""
+    runs = {str(value): list(texts) for value, texts in sorted(by_value.items())}
+    return json.dumps({"row_major": row_major, "first_pixel": first_pixel, "runs": runs}, separators=(",", ":"))
+
+
+def decode(text: str) -> NDArray[np.uint8]:
+    """Mask (height, width); runs of one value may cover each other, of two they may not.
+
+    Raises:
+        DataError: the runs do not fit the image, or two values claim a pixel.
+    """
+    height, width, runs = text.removeprefix(PREFIX).split(" ", 2)
+    known: dict[str, Any] = json.loads(runs)
+    size = (int(height), int(width))
+    mask = np.zeros(size, dtype=np.uint8)
+    for value, texts in known["runs"].items():
+        covered = np.zeros(size, dtype=bool)
+        for one in texts:
+            covered |= rle.decode(one, *size, known["row_major"], known["first_pixel"])
+        both = covered & (mask > 0)
+        if both.any():
+            raise DataError(
+                f"{int(both.sum())} pixels are of two classes, number {int(mask[both][0])} and {value} of data.classes"
+            )
+        mask[covered] = int(value)
+    return mask
