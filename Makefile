@@ -62,7 +62,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check src tests workflow/scripts
 	$(BIN)/ruff check src tests workflow/scripts
 	$(BIN)/mypy
-	PYTHONPATH=src $(BIN)/lint-imports
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 

@@ -1,4 +1,4 @@
-"""One point an image: a whole task in one file, named in a config as ``task: keypoint_task:Keypoints``.
+"""One point per image: a whole task in one file, named in a config as ``task: keypoint_task:Keypoints``.
 
 The label of an image is its point as text, ``x y`` in pixels from the top left corner. Predictions hold ``sizes`` (n, 2),
 the images' height and width; ``points`` float32 (n, 2) in pixels; and ``doubts`` float32 (n,), how far the members lie
@@ -19,6 +19,7 @@ from goldfold.base.errors import DataError
 from goldfold.components import Several, Written
 from goldfold.metrics import Metric, build
 from goldfold.submission.form import Form
+from goldfold.tasks.facts import Facts
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from goldfold.cache.images import CachedImages
+    from goldfold.drawing.blocks import Section
     from goldfold.inference.views import View
     from goldfold.predictions.arrays import Arrays
-    from goldfold.report.blocks import Section
 
 NEAR = 0.05
 """Share of the diagonal up to which a point counts as found."""
@@ -104,32 +105,22 @@ class Settings:
 class Keypoints:
     """Where the point of each image is."""
 
-    target = "label"
-    unit = "points"
-    kinds = ("class", "classes")
-    columns = ("label", "width", "height")
-    cached: tuple[str, ...] = ()
-    cache_files: tuple[str, ...] = ()
-    shown = ("label",)
-    metrics: ClassVar[dict[str, str]] = {"distance": "keypoint_task:DISTANCE", "near": "keypoint_task:near"}
-    reported = ("distance", "near")
-    losses: ClassVar[dict[str, str]] = {"smooth_l1": "keypoint_task:smooth_l1", "l1": "keypoint_task:l1"}
-    default_loss = "smooth_l1"
-    methods: ClassVar[dict[str, str]] = {"mean": "keypoint_task:mean"}
-    networks = catalog.NETWORKS["values"]
-    views = catalog.TURNS
-    fuses_by: tuple[str, ...] = ()
-    learns_with = ("loss",)
-    settings = Settings
-    late = ("decimals",)
-    weighs_samples = True
-    labels_by_agreement = False
-    on_missing_label = "quarantine"
-    resizes = ("squash", "pad", "crop")
-    follows_roi = False
-    flaws_may = ("fail", "quarantine")
-    submits_by: tuple[str, ...] = ()
-    submission_files: tuple[str, ...] = ()
+    facts = Facts(
+        target="label",
+        columns=("label", "width", "height"),
+        metrics={"distance": "keypoint_task:DISTANCE", "near": "keypoint_task:near"},
+        reported=("distance", "near"),
+        methods={"mean": "keypoint_task:mean"},
+        networks=catalog.NETWORKS["values"],
+        views=catalog.TURNS,
+        losses={"smooth_l1": "keypoint_task:smooth_l1", "l1": "keypoint_task:l1"},
+        default_loss="smooth_l1",
+        settings=Settings,
+        post_training_settings=("decimals",),
+        unit="points",
+        shown=("label",),
+        follows_roi=False,
+    )
     compose_params: ClassVar[dict[str, Any]] = {"keypoint_params": {"format": "xy", "remove_invisible": False}}
 
     def __init__(self, classes: Sequence[str], decimals: int = 2) -> None:
@@ -183,11 +174,11 @@ class Keypoints:
         built = models.build(network, n_classes=2, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: Several | None = None) -> Callable[[nn.Module, PointBatch], Tensor]:
+    def loss(self, loss: Several) -> Callable[[nn.Module, PointBatch], Tensor]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
 
-        criterion = combined(self.losses, loss or self.default_loss)
+        criterion = combined(self.facts.losses, loss)
 
         def mean_loss(model: nn.Module, batch: PointBatch) -> Tensor:
             return (batch.weights * criterion(model(batch.images).sigmoid(), batch.points).sum(dim=1)).mean()
@@ -259,10 +250,9 @@ class Keypoints:
         away = np.linalg.norm(predictions["points"][rows] - _points(truth["label"]), axis=1)
         return Distances(away / np.linalg.norm(predictions["sizes"][rows], axis=1))
 
-    @classmethod
-    def metric(cls, wanted: Written) -> Metric:
+    def metric(self, wanted: Written) -> Metric:
         """Metric as a config writes it."""
-        return build(wanted, cls.metrics)
+        return build(wanted, self.facts.metrics)
 
     def by_class(self, evidence: Distances) -> pd.DataFrame:
         """Images and mean distance."""
@@ -289,9 +279,6 @@ class Keypoints:
             raise DataError(f"{where}: has the columns {', '.join(columns)}; needed are id, x and y.")
         return Form(columns, keys=[(str(id),) for id in sample.iloc[:, 0]])
 
-    def refuse_doubts(self, named: Sequence[str] | None, metric: str, form: Form | None) -> None:
-        """Nothing is in doubt."""
-
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
         """The point of each image in pixels."""
         import pandas as pd
@@ -300,9 +287,6 @@ class Keypoints:
         return pd.DataFrame(points, columns=form.columns[1:]).assign(**{form.columns[0]: predictions["ids"]})[
             form.columns
         ]
-
-    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
-        """Nothing: the table holds all."""
 
     # --- showing
     def table(self, predictions: Arrays) -> pd.DataFrame:
@@ -315,9 +299,9 @@ class Keypoints:
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """How far predictions are away, and the farthest of them."""
+        from goldfold.drawing.blocks import Facts, Gallery, Section
+        from goldfold.drawing.pictures import picture
         from goldfold.predictions.arrays import rows_of
-        from goldfold.report.blocks import Facts, Gallery, Section
-        from goldfold.report.pictures import picture
 
         shares = self.evidence(predictions, truth).shares
         points = predictions["points"][rows_of(predictions, list(truth["id"]))]
@@ -331,7 +315,7 @@ class Keypoints:
         worst = Gallery(pictures, "The farthest first; the true point green, the predicted red.")
         return [Section("distances", "Distances", intro, [Facts(quantiles), worst], "Distances")]
 
-    def drawn(self, row: Mapping[str, Any]) -> NDArray[Any]:
+    def draw_target(self, row: Mapping[str, Any]) -> NDArray[Any]:
         """The image with its point."""
         return _with_points(row["path"], list(_points([row["label"]])))
 

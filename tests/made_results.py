@@ -11,7 +11,7 @@ from goldfold.audit.copies import Policy, settle
 from goldfold.metrics import score
 from goldfold.predictions.arrays import Arrays, save
 from goldfold.splits.scored import scored
-from goldfold.tasks import Task
+from whole_task import Whole
 
 N_FOLDS = 3
 N_RESAMPLES = 30
@@ -54,7 +54,7 @@ def write(path: Path, content: str) -> None:
 
 def write_results(
     root: Path,
-    task: Task,
+    task: Whole,
     name: str,
     settings: dict[str, Any],
     train: pd.DataFrame,
@@ -93,7 +93,7 @@ def write_results(
 
 
 def write_scores(
-    root: Path, task: Task, name: str, settings: dict[str, Any], train: pd.DataFrame, predict: Predict,
+    root: Path, task: Whole, name: str, settings: dict[str, Any], train: pd.DataFrame, predict: Predict,
     members: list[tuple[str, int]],
 ) -> None:  # fmt: skip
     metric, ids = settings["metric"], list(train["id"])

@@ -20,7 +20,7 @@ from goldfold.predictions.arrays import save
 from goldfold.splits.splitting import split as split_into
 from goldfold.stages import folds, manifest, submit
 from goldfold.targets.classes import classes_of, natural_order, one_number, refuse_unordered
-from goldfold.tasks.classification import Classification
+from whole_task import classification
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 POLICIES = {
@@ -399,7 +399,7 @@ def test_a_file_that_is_a_link_to_outside_is_refused(name: str, tmp_path: Path) 
 def test_a_group_in_two_predefined_folds_is_refused() -> None:
     table = pd.DataFrame({"id": list("abcd"), "label": list("xyxy"), "group": list("1123"), "fold": list("0110")})
     with pytest.raises(DataError, match="group '1' lies in more than one fold"):
-        split_into(table, Classification(["x", "y"]).content(table), "predefined", 2, 0)
+        split_into(table, classification(["x", "y"]).content(table), "predefined", 2, 0)
 
 
 def test_ids_of_a_pool_that_repeat_others_are_told_apart(raw: Raw) -> None:

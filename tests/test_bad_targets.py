@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
-from goldfold import tasks
 from goldfold.audit.doubts import about_emptied
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.commands.check import as_json, as_text, check
@@ -21,6 +20,7 @@ from goldfold.stages import folds, manifest
 from goldfold.targets.boxes import from_text
 from goldfold.targets.mask_coding import Coding
 from goldfold.targets.masks import write_mask
+from whole_task import whole
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 NO_CLASSES = {key: value for key, value in MASKS.items() if key != "classes"}
@@ -267,7 +267,7 @@ def test_an_image_without_boxes_is_a_sound_negative_that_is_learnt_from(tiny_box
     assert len(rows) == 3
     from goldfold.cache.images import CachedImages
 
-    targets = tasks.build({"name": "detection"}, SHAPES).targets(rows, CachedImages(tiny_boxes.caches()), "squash")
+    targets = whole({"name": "detection"}, SHAPES).targets(rows, CachedImages(tiny_boxes.caches()), "squash")
     assert [target["bboxes"].shape for target in targets] == [(0, 4)] * 3
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from goldfold import catalog, components, signatures
+from goldfold import catalog, components, signatures, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.components import Kind, problems
 from goldfold.config import chosen, kinds, load, parse
@@ -21,7 +21,6 @@ from goldfold.metrics import Metric
 from goldfold.metrics.classification import Labelled
 from goldfold.optim import build_optimizer, build_schedule
 from goldfold.samples import transforms
-from goldfold.tasks import find
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -241,10 +240,10 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
     monkeypatch.syspath_prepend(str(tmp_path))
     clear()
     made = config(**yaml.safe_load(settings))
-    train, task = made.models[0].train, find("classification")
+    train, task = made.models[0].train, tasks.facts("classification")
     logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
     assert combined(task.losses, train.loss)(logits, target).shape == (6,)
-    metric = task.metric(made.metric)
+    metric = tasks.score({"name": "classification"}, ["a"]).metric(made.metric)
     assert metric.name == "top_k(k=3)"
     assert metric.value(Labelled(logits.softmax(1).numpy(), np.arange(6) % 3), np.arange(6)) == 1
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)

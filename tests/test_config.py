@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from goldfold import catalog, components
+from goldfold import catalog, components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
 from goldfold.config import libraries, load, parse, slices, typed
@@ -15,7 +15,6 @@ from goldfold.config.learning import Train
 from goldfold.config.schema import schema
 from goldfold.plan import plan_of
 from goldfold.samples.transforms import FLIPS
-from goldfold.tasks import find
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}
 BASE: dict[str, Any] = {"name": "t", "data": {"source": "digits"}, "models": [SMALL]}
@@ -443,7 +442,7 @@ def test_columns_that_contradict_each_other_are_told(keys: dict[str, Any], said:
 @pytest.mark.parametrize("task", TASKS)
 def test_what_the_config_leaves_to_the_task_is_filled_in(task: str) -> None:
     config = parse({**BASE, "task": task, **OF_TASK[task]})
-    kind = find(task)
+    kind = tasks.facts(task)
     assert (config.metric, config.ensemble.method) == (next(iter(kind.metrics)), next(iter(kind.methods)))
     assert config.data.on_missing_label == kind.on_missing_label
     assert config.models[0].train.loss is None, "the task's own, which no single name need stand for"
@@ -633,7 +632,7 @@ def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     assert field(Train, "flips") == set(FLIPS)
 
 
-TASK_OF_TARGET = {find(name).target: name for name in TASKS}
+TASK_OF_TARGET = {tasks.facts(name).target: name for name in TASKS}
 
 
 def test_every_source_is_asked_for_its_settings() -> None:

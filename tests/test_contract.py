@@ -30,9 +30,8 @@ from goldfold.metrics.segmentation import Overlap, count
 from goldfold.optim import build_optimizer, build_schedule
 from goldfold.samples.transforms import FLIPS, Augment
 from goldfold.splits.splitting import UNKEPT, split
-from goldfold.tasks import find
-from goldfold.tasks.classification import Classification
 from test_bad_targets import write_voc
+from whole_task import classification, whole
 
 LOSSES, METRICS, MASK_METRICS = ALL_LOSSES["label"], ALL_METRICS["label"], ALL_METRICS["mask"]
 METHODS, PIXELWISE = ALL_METHODS["label"], ALL_METHODS["mask"]
@@ -58,7 +57,7 @@ def test_the_suite_sees_every_registry() -> None:
     }
     least = dict(zip(sizes, (17, 2, 2, 6, 4, 5, 4, 4, 4, 14, 4, 8, 3), strict=True))
     assert all(sizes[name] >= least[name] for name in sizes), sizes
-    assert {len(find(name).metrics) > 0 for name in TASKS} == {True}
+    assert {len(tasks.facts(name).metrics) > 0 for name in TASKS} == {True}
 
 
 # --- networks
@@ -82,7 +81,7 @@ def network(name: str, channels: int = 3, n_classes: int = 3, **params: Any) -> 
     if "backbone" in inspect.signature(builder(name)).parameters:
         params = {"backbone": "test_resnet", **params}
     torch.manual_seed(0)
-    task = Classification([f"c{i}" for i in range(n_classes)])
+    task = classification([f"c{i}" for i in range(n_classes)])
     built = task.model(name, (32, 32), channels, **params)
     with torch.no_grad():
         for parameter in built.parameters():
@@ -478,7 +477,7 @@ def table_for(splitter: str) -> pd.DataFrame:
 
 def folds_of(splitter: str, seed: int = 0) -> np.ndarray:
     table = table_for(splitter)
-    return split(table, Classification(["0", "1", "2"]).content(table), splitter, 4, seed=seed)
+    return split(table, classification(["0", "1", "2"]).content(table), splitter, 4, seed=seed)
 
 
 @every("name", SPLITTERS)
@@ -654,7 +653,7 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
 
 def fused(task: str, method: str) -> Any:
     """What a task says of a method."""
-    kind = find(task)
+    kind = tasks.facts(task)
     return components.load(method, kind.methods, "ensemble method")
 
 
@@ -667,8 +666,13 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
         LOSSES,
     ),
     "weighted losses": (lambda: losses.combined(catalog.LOSSES["label"], {"focl": 0.5}), "focl", "focal", LOSSES),
-    "metrics": (lambda: Classification.metric("logloss"), "logloss", "log_loss", METRICS),
-    "metrics of masks": (lambda: find("segmentation").metric("dic"), "dic", "dice", MASK_METRICS),
+    "metrics": (lambda: classification("ab").metric("logloss"), "logloss", "log_loss", METRICS),
+    "metrics of masks": (
+        lambda: tasks.score({"name": "segmentation"}, ["a"]).metric("dic"),
+        "dic",
+        "dice",
+        MASK_METRICS,
+    ),
     "schedules": (lambda: build_schedule("cosin", None, 1, 0), "cosin", "cosine", SCHEDULES),
     "splitters": (lambda: split(table_of(), table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
     "methods": (lambda: fused("classification", "geometrc"), "geometrc", "geometric", METHODS),
@@ -677,7 +681,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
     "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", AUGMENTATIONS),
     "flips": (lambda: Augment("light", "horizontl", (8, 8), 3), "horizontl", "horizontal", FLIPS),
     "sources": (lambda: sources.read("foldr"), "foldr", "folder", SOURCES),
-    "tasks": (lambda: tasks.build({"name": "clasification"}, ["a"]), "clasification", "classification", TASKS),
+    "tasks": (lambda: whole({"name": "clasification"}, ["a"]), "clasification", "classification", TASKS),
 }
 
 

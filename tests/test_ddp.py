@@ -20,7 +20,7 @@ from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
 from goldfold.samples.dataset import EpochSampler
 from goldfold.stages.train import _loader
-from goldfold.tasks.classification import LabelBatch
+from goldfold.tasks.logits import LabelBatch
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 
 VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from entries import NETWORKS, VIEWS
 from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
-from goldfold.catalog import TASKS
+from goldfold.catalog import FACETS, TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
 from goldfold.config.slices import TOLD_BY_TASK
@@ -30,10 +31,11 @@ from goldfold.targets.label_sets import indicators
 from goldfold.targets.label_sets import to_text as to_labels
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, write_mask
-from goldfold.tasks import Task, find
-from goldfold.tasks.detection import Detection
-from goldfold.tasks.regression import Regression
-from goldfold.tasks.segmentation import MaskBatch, Segmentation
+from goldfold.tasks import protocol
+from goldfold.tasks.detection.boxes import arrays
+from goldfold.tasks.protocol import REQUIRED
+from goldfold.tasks.segmentation.learn import MaskBatch
+from whole_task import Whole, whole
 
 every_task = pytest.mark.parametrize("name", TASKS)
 dense_task = pytest.mark.parametrize("name", ["segmentation", "detection"])
@@ -43,8 +45,8 @@ seeds = st.integers(0, 2**32 - 1)
 FRAME = (24, 24)
 
 
-def task_of(name: str, classes: str = "abc", **more: Any) -> Task:
-    return tasks.build({"name": name, **more}, list(classes))
+def task_of(name: str, classes: str = "abc", **more: Any) -> Whole:
+    return whole({"name": name, **more}, list(classes))
 
 
 def table_of(ids: list[str], size: tuple[int, int] = (30, 40)) -> pd.DataFrame:
@@ -76,24 +78,24 @@ def random_boxes(generator: np.random.Generator, n_classes: int) -> tuple[np.nda
     return np.hstack([corners + near, corners + far]), scores, generator.integers(0, n_classes, len(corners))
 
 
-def predicted(task: Task, name: str, ids: list[str], seed: int = 0, classes: str = "abc") -> dict[str, Any]:
+def predicted(task: Whole, name: str, ids: list[str], seed: int = 0, classes: str = "abc") -> dict[str, Any]:
     parts = parts_of(name, len(ids), len(classes), seed)
     return dict(task.pack(table_of(ids), parts, FRAME, "squash"))
 
 
-def image_of(task: Task, predictions: Arrays, id: str) -> list[np.ndarray]:
+def image_of(task: Whole, predictions: Arrays, id: str) -> list[np.ndarray]:
     """All that predictions say of one image."""
     row = list(predictions["ids"]).index(id)
-    if isinstance(task, Detection):
+    if task.name == "detection":
         return [predictions["sizes"][row], *(np.asarray(part, dtype=float) for part in task.by_image(predictions)[row])]
-    if isinstance(task, Segmentation):
+    if task.name == "segmentation":
         return [predictions["sizes"][row], predictions[f"maps/{row}"]]
-    if isinstance(task, Regression):
+    if task.name == "regression":
         return [predictions["values"][row]]
     return [predictions[key][row] for key in ("logits", "probabilities") if key in predictions]
 
 
-def assert_same_image(task: Task, first: Arrays, second: Arrays, id: str, tolerance: float = 0) -> None:
+def assert_same_image(task: Whole, first: Arrays, second: Arrays, id: str, tolerance: float = 0) -> None:
     pairs = zip(image_of(task, first, id), image_of(task, second, id), strict=True)
     for one, other in pairs:
         assert one.shape == other.shape
@@ -105,67 +107,71 @@ def assert_same_image(task: Task, first: Arrays, second: Arrays, id: str, tolera
 
 def test_there_are_five_tasks_each_with_a_target_of_its_own() -> None:
     assert list(TASKS) == ["classification", "multilabel", "regression", "segmentation", "detection"]
-    assert [find(name).target for name in TASKS] == ["label", "labels", "value", "mask", "boxes"]
+    assert [tasks.facts(name).target for name in TASKS] == ["label", "labels", "value", "mask", "boxes"]
 
 
 @every_task
 def test_a_task_has_all_that_the_protocol_names(name: str) -> None:
-    named = {key for key in {**vars(Task), **Task.__annotations__} if not key.startswith("_")}
-    assert len(named) >= 38
-    task = task_of(name)
-    assert [key for key in sorted(named) if not hasattr(task, key)] == []
-    for key in named & set(vars(Task)):
-        asked = list(signature(getattr(Task, key)).parameters) if callable(getattr(Task, key)) else []
-        answered = signature(getattr(find(name), key)).parameters if asked else {}
-        # settings (**) may be spelt out, and nothing may be asked for that the stages do not give
-        assert [word for word in asked if word not in (*answered, "settings", "params")] == [], key
+    assert sum(map(len, REQUIRED.values())) == 16
+    kinds = [
+        facet for facet in vars(protocol).values() if getattr(facet, "_is_protocol", False) and facet is not Protocol
+    ]
+    assert {kind.__name__.lower() for kind in kinds} == {*REQUIRED, "examine"}
+    assert {*REQUIRED, "examine", "facts"} == set(FACETS)
+    made = dict(zip(REQUIRED, task_of(name).facets, strict=True))
+    for kind in kinds:
+        facet = made.get(kind.__name__.lower())
+        for key in REQUIRED.get(kind.__name__.lower(), ()):
+            asked, answered = (list(signature(getattr(one, key)).parameters) for one in (kind, facet))
+            # settings (**) may be spelt out, and nothing may be asked for that the stages do not give
+            assert [word for word in asked if word not in (*answered, "self", "settings", "params")] == [], key
+    asked, answered = signature(protocol.Examine.__call__).parameters, signature(tasks.examine(name)).parameters
+    assert [word for word in asked if word not in (*answered, "self", "settings")] == []
 
 
 @every_task
 def test_the_facts_that_a_config_is_checked_against_are_those_of_the_code(name: str) -> None:
-    task, kind = task_of(name), find(name)
-    for metric in kind.metrics:
-        assert kind.metric(metric).name == metric
+    task, facts = task_of(name), tasks.facts(name)
+    for metric in facts.metrics:
+        assert task.metric(metric).name == metric
     with pytest.raises(ConfigError, match=r"unknown metric 'no_such': .*allowed: "):
-        kind.metric("no_such")
-    assert set(kind.networks) <= set(NETWORKS)
-    assert set(kind.views) <= set(VIEWS)
-    assert "identity" in kind.views
+        task.metric("no_such")
+    assert set(facts.networks) <= set(NETWORKS)
+    assert set(facts.views) <= set(VIEWS)
+    assert "identity" in facts.views
     if name in ("segmentation", "detection"):
-        assert all(VIEWS[view].turn is not None for view in kind.views), "what is predicted must be turned back"
-    assert set(kind.learns_with) <= set(Train.model_fields)
-    assert set(kind.learns_with) == set(signature(kind.loss).parameters) - {"self"}
-    for loss in kind.losses if "loss" in kind.learns_with else ():
+        assert all(VIEWS[view].turn is not None for view in facts.views), "what is predicted must be turned back"
+    assert set(facts.loss_keys) <= set(Train.model_fields)
+    assert set(facts.loss_keys) == set(signature(task.learn.loss).parameters)
+    for loss in facts.losses if "loss" in facts.loss_keys else ():
         assert callable(task.loss(loss=loss))
-    assert set(kind.fuses_by) <= set(Ensemble.model_fields)
-    assert set(kind.fuses_by) == set(signature(kind.fuse).parameters) - {
-        "self",
+    assert set(facts.ensemble_keys) <= set(Ensemble.model_fields)
+    assert set(facts.ensemble_keys) == set(signature(task.fuse).parameters) - {
         "members",
         "weights",
         "workers",
         "method",
     }
-    for metric in (kind.metrics, kind.methods, kind.networks, kind.views):
+    for metric in (facts.metrics, facts.methods, facts.networks, facts.views):
         assert len(metric) == len(set(metric)) > 0
 
 
 @every_task
 def test_settings_of_a_task_are_what_it_is_made_with(name: str) -> None:
-    kind = find(name)
-    own = [field.name for field in fields(kind.settings)]
-    assert set(kind.late) <= set(own)
-    taken = set(signature(kind.__init__).parameters) - {"self", "classes"}
+    facts = tasks.facts(name)
+    own, late = [field.name for field in fields(facts.settings)], set(facts.post_training_settings)
+    assert late <= set(own)
+    taken = {field.name for field in fields(import_module(f"{TASKS[name]}.spec").Spec)} - {"classes"}
     assert set(own) == taken - set(TOLD_BY_TASK), "besides what a data source says of its targets"
-    examined = set(signature(kind.examine).parameters)
-    assert taken - set(kind.late) <= examined, "what is not late reaches the manifest"
-    defaults = kind.settings()
+    assert taken - late <= set(signature(tasks.examine(name)).parameters), "what is not late reaches the manifest"
+    defaults = facts.settings()
     assert task_of(name, **{field: getattr(defaults, field) for field in own}).classes == ["a", "b", "c"]
 
 
 @every_task
 @pytest.mark.parametrize("method", range(4))
 def test_each_way_to_fuse_gives_predictions_that_can_be_scored_saved_and_fused_again(name: str, method: int) -> None:
-    kind = find(name)
+    kind = tasks.facts(name)
     if method >= len(kind.methods):
         pytest.skip(f"{name} has {len(kind.methods)}")
     task = task_of(name)
@@ -247,7 +253,7 @@ def test_parts_that_overlap_and_members_of_other_images_or_classes_are_refused(n
 def test_fusing_one_member_is_the_identity(name: str, seed: int, weight: float) -> None:
     task, ids = task_of(name), list("zxy")
     member = predicted(task, name, ids, seed)
-    for method in find(name).methods:
+    for method in tasks.facts(name).methods:
         fused = task.fuse([member], [weight], method=method)
         assert list(fused["ids"]) == sorted(ids)
         if name in OF_LOGITS:
@@ -266,7 +272,7 @@ def test_fusing_equal_members_changes_nothing(name: str, seed: int) -> None:
     member = predicted(task, name, ids, seed)
     alone, fused = task.fuse([member], [1]), task.fuse([member, member, member], [1, 2, 3])
     for id in ids:
-        if not isinstance(task, Detection):
+        if task.name != "detection":
             assert_same_image(task, alone, fused, id, tolerance=1 if name == "segmentation" else 1e-9)
             continue
         first, second = (
@@ -294,20 +300,18 @@ def test_members_are_joined_on_id_whatever_the_order_of_their_rows(name: str, se
             assert_same_image(task, one, other, id)
 
 
-def reordered(task: Task, predictions: Arrays, ids: list[str]) -> dict[str, Any]:
+def reordered(task: Whole, predictions: Arrays, ids: list[str]) -> dict[str, Any]:
     """The same predictions with their images in another order."""
     rows = [list(predictions["ids"]).index(id) for id in ids]
-    if isinstance(task, Detection):
+    if task.name == "detection":
         found = [task.by_image(predictions)[row] for row in rows]
-        return task._arrays(np.array(ids), predictions["sizes"][rows], found)  # type: ignore[return-value]
+        return arrays(task.classes, np.array(ids), predictions["sizes"][rows], found)  # type: ignore[return-value]
     made = {key: predictions[key][rows] for key in predictions if key != "classes" and "/" not in key}
     return {
         **made,
         "classes": predictions["classes"],
         **{
-            f"maps/{place}": predictions[f"maps/{row}"]
-            for place, row in enumerate(rows)
-            if isinstance(task, Segmentation)
+            f"maps/{place}": predictions[f"maps/{row}"] for place, row in enumerate(rows) if task.name == "segmentation"
         },
     }
 
@@ -388,9 +392,9 @@ def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataF
     }
 
 
-def true_predictions(name: str, truth: pd.DataFrame) -> tuple[Task, dict[str, Any]]:
+def true_predictions(name: str, truth: pd.DataFrame) -> tuple[Whole, dict[str, Any]]:
     """A task of dim and lit, and predictions that are right and certain."""
-    task = tasks.build({"name": name}, ["0 to 1", "1 to 3"] if name == "regression" else ["dim", "lit"])
+    task = whole({"name": name}, ["0 to 1", "1 to 3"] if name == "regression" else ["dim", "lit"])
     if name == "multilabel":
         parts = [{"logits": 40.0 * (2.0 * indicators(truth["labels"], task.classes) - 1)}]
     elif name == "regression":
@@ -414,7 +418,7 @@ def test_right_predictions_have_the_best_score_by_every_metric(name: str, truth:
     evidence = task.evidence(made, truth[name])
     assert len(evidence) == 6
     scored = 0
-    for metric in find(name).metrics:
+    for metric in tasks.facts(name).metrics:
         found = score(task.metric(metric), evidence, list(truth[name]["group"]), n_resamples=20)
         if np.isnan(found.value):  # there is nothing of that size
             assert metric in ("ap_medium", "ap_large", "ap_small")
@@ -453,11 +457,11 @@ def test_the_score_does_not_depend_on_the_order_of_rows(
         truth["boxes"] = [to_text(["ab"[label] for label in labels], corners) for corners, _, labels in boxes]
     shuffled = reordered(task, made, generator.permutation(ids).tolist())
     first, second = task.evidence(made, truth), task.evidence(shuffled, truth)
-    for metric in find(name).metrics:
+    for metric in tasks.facts(name).metrics:
         one, other = (task.metric(metric).value(evidence, np.arange(6)) for evidence in (first, second))
         assert one == pytest.approx(other, abs=1e-12, nan_ok=True), metric
     backwards = truth.iloc[::-1].reset_index(drop=True)
-    for metric in find(name).metrics:
+    for metric in tasks.facts(name).metrics:
         rows = np.array([0, 0, 3])
         one = task.metric(metric).value(first, rows)
         other = task.metric(metric).value(task.evidence(made, backwards), 5 - rows)
@@ -479,7 +483,7 @@ def test_masks_are_compared_in_the_frame_where_targets_are_given_and_padding_cou
     for mode in MODES:
         build(table.assign(mask_depth="8"), tmp_path / mode, (40, 40), 3, mode)
         images = CachedImages([tmp_path / mode])
-        task = tasks.build({"name": "segmentation"}, tiny_masks.classes)
+        task = whole({"name": "segmentation"}, tiny_masks.classes)
         targets = task.targets(table, images, mode)
         framed = np.stack([targets[row]["mask"] for row in range(len(table))])
         assert (framed == IGNORE).any() == (mode == "pad")
@@ -495,7 +499,7 @@ def test_masks_are_compared_in_the_frame_where_targets_are_given_and_padding_cou
 
 @pytest.mark.parametrize("loss", [None, "ce", "dice"])
 def test_the_weight_of_an_image_scales_its_share_of_the_loss_of_masks(loss: str | None) -> None:
-    task, generator = Segmentation(["a", "b"]), torch.Generator().manual_seed(0)
+    task, generator = task_of("segmentation", "ab"), torch.Generator().manual_seed(0)
     logits = torch.randn(4, 3, 6, 6, generator=generator)
     masks = torch.randint(0, 3, (4, 6, 6), generator=generator)
     images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 6, 6)
@@ -525,7 +529,7 @@ def test_pseudo_labelled_images_are_learnt_from(name: str, tiny_of: dict[str, Ti
     assert 0 < len(pseudo) <= 4
     assert set(pseudo["source"]) == {"test"}
     caches = tiny.caches("train", "test")
-    weights = (1.0, 0.25) if find(name).weighs_samples else (1.0,)
+    weights = (1.0, 0.25) if tasks.facts(name).weighs_samples else (1.0,)
     made = set()
     for weight in weights:
         folder = tmp_path / f"r1-{weight}"

@@ -30,6 +30,7 @@ from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
 from goldfold.optim import average, build_optimizer, build_schedule
 from goldfold.stages import train
+from whole_task import classification, whole
 
 # --- the loop
 
@@ -474,11 +475,10 @@ def test_pieces_hold_each_sample_once_beside_its_mirror(n: int) -> None:
 
 @pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
 def test_batches_of_every_task_can_be_split(task: str, tiny_of: dict[str, Tiny]) -> None:
-    from goldfold import tasks
     from goldfold.cache.images import CachedImages
 
     tiny = tiny_of[task]
-    chosen, images = tasks.build(tiny.task, tiny.classes), CachedImages(tiny.caches())
+    chosen, images = whole(tiny.task, tiny.classes), CachedImages(tiny.caches())
     rows = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False).head(6)
     targets = chosen.targets(rows, images, "squash")
     samples = [
@@ -494,12 +494,12 @@ def test_batches_of_every_task_can_be_split(task: str, tiny_of: dict[str, Tiny])
 
 @pytest.mark.parametrize("alpha", ["mixup_alpha", "cutmix_alpha"])
 def test_a_split_batch_is_mixed_as_the_whole_one(alpha: str, tiny: Tiny) -> None:
-    from goldfold.tasks.classification import Classification, LabelBatch
+    from goldfold.tasks.logits import LabelBatch
 
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (8, 3, 6, 6), generator=generator, dtype=torch.uint8)
     batch = LabelBatch([f"i{row}" for row in range(8)], images, torch.arange(8) % 2, torch.linspace(0.3, 1, 8))
-    loss = Classification(["a", "b"]).loss(**{alpha: 1.0})
+    loss = classification(["a", "b"]).loss(**{alpha: 1.0})
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(108, 2))
     optimizer, found = torch.optim.SGD(model.parameters(), lr=1.0), []
@@ -642,7 +642,7 @@ def test_pseudo_labelled_images_are_learnt_from_with_their_weight(tiny: Tiny, tm
 
 
 def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
-    from goldfold.tasks.classification import Classification, LabelBatch
+    from goldfold.tasks.logits import LabelBatch
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
@@ -650,7 +650,7 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
 
     def mean(weights: list[float], **settings: float) -> float:
         batch = LabelBatch(list("abcd"), images, labels, torch.tensor(weights))
-        return Classification(["a", "b"]).loss(**settings)(model, batch).item()
+        return classification(["a", "b"]).loss(**settings)(model, batch).item()
 
     each = torch.nn.functional.cross_entropy(model(images.float()), labels, reduction="none")
     assert mean([1, 1, 1, 1]) == pytest.approx(each.mean().item(), rel=1e-5)
@@ -664,9 +664,10 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
 
 def hold(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Make the device hold ``most`` images in training; sizes of the batches that were tried."""
-    from goldfold.tasks.classification import Classification
 
-    original, sizes = Classification.loss, list[int]()
+    from goldfold.tasks.classification.learn import Learn
+
+    original, sizes = Learn.loss, list[int]()
 
     def loss(self: Any, **settings: Any) -> Any:
         mean = original(self, **settings)
@@ -679,7 +680,7 @@ def hold(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return limited
 
-    monkeypatch.setattr(Classification, "loss", loss)
+    monkeypatch.setattr(Learn, "loss", loss)
     return sizes
 
 
@@ -751,17 +752,18 @@ def test_memory_that_runs_out_in_the_optimizer_is_told_and_not_tried_again(
 def test_validation_that_does_not_fit_is_done_with_fewer_images_at_once(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from goldfold.tasks.classification import Classification
 
     expected = tiny.train(tmp_path / "whole")["final"]
-    original = Classification.predict
+    from goldfold.tasks.classification.infer import Infer
+
+    original = Infer.predict
 
     def predict(self: Any, model: torch.nn.Module, images: torch.Tensor, views: Any) -> Any:
         if len(images) > 16:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return original(self, model, images, views)
 
-    monkeypatch.setattr(Classification, "predict", predict)
+    monkeypatch.setattr(Infer, "predict", predict)
     assert tiny.train(tmp_path / "split")["final"] == pytest.approx(expected)
     told = [line for line in capsys.readouterr().out.splitlines() if "ran out of memory" in line]
     assert told == [

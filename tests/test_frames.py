@@ -22,9 +22,8 @@ from goldfold.samples.transforms import Augment
 from goldfold.targets.boxes import to_text
 from goldfold.targets.mask_coding import IGNORE, Coding
 from goldfold.targets.masks import resize_mask, write_mask
-from goldfold.tasks.detection import Detection
-from goldfold.tasks.segmentation import Segmentation
 from test_dense_tasks import FRAME, table_of, task_of
+from whole_task import whole
 
 # --- views
 
@@ -78,10 +77,10 @@ def test_views_of_a_network_that_turns_with_its_image_agree_for_masks(classes: s
     plain = task.predict(model, images, views.build(["identity"]))["maps"]
     assert (plain.shape, plain.dtype) == ((3, len(classes), *size), np.uint8)
     assert len(np.unique(plain)) > 50, "the prediction depends on the pixel"
-    assert len(Segmentation.views) == 8
-    for name in Segmentation.views:
+    assert len(tasks.facts("segmentation").views) == 8
+    for name in tasks.facts("segmentation").views:
         assert np.array_equal(task.predict(model, images, views.build([name]))["maps"], plain), name
-    together = task.predict(model, images, views.build(list(Segmentation.views)))["maps"]
+    together = task.predict(model, images, views.build(list(tasks.facts("segmentation").views)))["maps"]
     difference = np.abs(together.astype(int) - plain)
     assert difference.max() <= 1, "eight equal numbers add up with rounding"
     assert (difference > 0).mean() < 0.01
@@ -92,8 +91,12 @@ def test_views_of_a_detector_that_turns_with_its_image_agree(size: tuple[int, in
     task, images = task_of("detection", "ab"), bright_scenes(size)
     plain = task.predict(BrightBoxes(), images, views.build(["identity"]))["found"]
     assert [len(boxes) for boxes, _, _ in plain] == [2, 2, 2, 0]
-    assert len(Detection.views) == 8
-    for names in [*([name] for name in Detection.views), list(Detection.views), ["identity", "hflip"]]:
+    assert len(tasks.facts("detection").views) == 8
+    for names in [
+        *([name] for name in tasks.facts("detection").views),
+        list(tasks.facts("detection").views),
+        ["identity", "hflip"],
+    ]:
         seen = task.predict(BrightBoxes(), images, views.build(names))["found"]
         for (boxes, scores, labels), (expected, levels, kinds) in zip(seen, plain, strict=True):
             order, wanted = np.argsort(scores, kind="stable"), np.argsort(levels, kind="stable")
@@ -212,7 +215,7 @@ def test_targets_move_with_the_image_whatever_the_augmentation(
 ) -> None:
     """A shape is brighter than all else, so that it can be found again in the augmented image."""
     for tiny, kind in ((tiny_masks, "mask"), (tiny_boxes, "bboxes")):
-        task = tasks.build(tiny.task, tiny.classes)
+        task = whole(tiny.task, tiny.classes)
         table = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False)
         images = CachedImages(tiny.caches())
         augment = Augment(preset, flips, images.frame, 3, task.compose_params)

@@ -15,17 +15,18 @@ from sklearn import metrics as sk
 from conftest import NETS, picture, save_picture
 from entries import LOSSES as ALL_LOSSES
 from entries import METRICS as ALL_METRICS
-from goldfold import sources, tasks
+from goldfold import sources
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
+from goldfold.drawing.blocks import Gallery
 from goldfold.ensembling import values as averages
 from goldfold.inference.views import build
 from goldfold.metrics import ranking, regression
 from goldfold.metrics.multilabel import MultiLabelled
-from goldfold.report.blocks import Gallery
 from goldfold.stages import folds, manifest
 from goldfold.targets.bins import bins_of, edges_of, place_in
 from goldfold.targets.label_sets import from_text
+from whole_task import Whole, whole
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 SOURCE = {"source": "csv", "train": "raw/train.csv", "images": "raw/images"}
@@ -250,7 +251,7 @@ def test_scores_of_numbers_are_those_of_scikit_learn(seed: int) -> None:
 
 
 def test_kappa_of_numbers_that_are_no_grades_is_refused_before_training() -> None:
-    task = tasks.build({"name": "regression"}, ["0.5 to 1", "1 to 2"])
+    task = whole({"name": "regression"}, ["0.5 to 1", "1 to 2"])
     with pytest.raises(
         DataError, match=r"quadratic_kappa needs grades, and targets such as 0\.5 are not whole. Use rmse"
     ):
@@ -274,13 +275,13 @@ def test_weights_of_positives_reach_the_loss_and_unknown_classes_are_named() -> 
     image = {"image": np.zeros((4, 4, 3), np.uint8), "id": "x", "weight": 1.0, "labels": np.array([1, 0], np.uint8)}
     losses = []
     for weights in ({}, {"a": 4.0}):
-        task = tasks.build({"name": "multilabel", "positive_weights": weights}, ["a", "b"])
+        task = whole({"name": "multilabel", "positive_weights": weights}, ["a", "b"])
         losses.append(task.loss()(lambda images: torch.zeros(len(images), 2), task.collate([image])).item())  # type: ignore[arg-type, return-value]
     assert losses == pytest.approx([np.log(2), 2.5 * np.log(2)])
     with pytest.raises(DataError, match=r"positive_weights: 'c' is no class; .*classes: a, b"):
-        tasks.build({"name": "multilabel", "positive_weights": {"c": 2.0}}, ["a", "b"])
+        whole({"name": "multilabel", "positive_weights": {"c": 2.0}}, ["a", "b"])
     with pytest.raises(ConfigError, match=r"positive_weights\.a = 0: must be more than 0"):
-        tasks.build({"name": "multilabel", "positive_weights": {"a": 0}}, ["a", "b"])
+        whole({"name": "multilabel", "positive_weights": {"a": 0}}, ["a", "b"])
 
 
 class Bright(torch.nn.Module):
@@ -294,11 +295,11 @@ def test_views_give_the_mean_probability_and_the_mean_number() -> None:
     images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     images[0, ..., :4] = 200
     views = build(["identity", "hflip"])
-    task = tasks.build({"name": "multilabel"}, ["a"])
+    task = whole({"name": "multilabel"}, ["a"])
     single = [torch.tensor(task.predict(Bright(), images, [view])["logits"]).sigmoid() for view in views]
     both = torch.tensor(task.predict(Bright(), images, views)["logits"]).sigmoid()
     assert both.numpy() == pytest.approx(((single[0] + single[1]) / 2).numpy(), abs=1e-6)
-    numbers = tasks.build({"name": "regression"}, ["0 to 10", "10 to 20"]).predict(Bright(), images, views)
+    numbers = whole({"name": "regression"}, ["0 to 10", "10 to 20"]).predict(Bright(), images, views)
     assert numbers["spreads"] == pytest.approx([16, 0], abs=1e-6), "4 and 0, in spreads of 8"
     assert numbers["values"] == pytest.approx([10 + 8 * 2, 10], abs=1e-6)
 
@@ -306,8 +307,8 @@ def test_views_give_the_mean_probability_and_the_mean_number() -> None:
 # --- after predicting
 
 
-def labelled(p: list[list[float]], ids: str = "xyz") -> tuple[tasks.Task, dict[str, Any]]:
-    task = tasks.build({"name": "multilabel"}, ["a", "b"])
+def labelled(p: list[list[float]], ids: str = "xyz") -> tuple[Whole, dict[str, Any]]:
+    task = whole({"name": "multilabel"}, ["a", "b"])
     return task, {"ids": np.array(list(ids)), "classes": np.array(["a", "b"]), "probabilities": np.array(p)}
 
 
@@ -329,7 +330,7 @@ def test_pseudo_labels_are_of_images_of_which_every_class_is_sure() -> None:
 
 
 def test_pseudo_numbers_are_those_on_which_members_and_views_agree() -> None:
-    task = tasks.build({"name": "regression"}, ["0 to 10", "10 to 20"])  # its spread is 8
+    task = whole({"name": "regression"}, ["0 to 10", "10 to 20"])  # its spread is 8
 
     def member(values: list[float], spread: float) -> dict[str, Any]:
         parts = [{"values": np.array(values), "spreads": np.full(2, spread)}]
@@ -393,25 +394,21 @@ def test_a_sample_that_cannot_be_filled_with_labels_is_refused(
 
 
 def test_a_class_that_holds_the_separator_is_no_label_in_a_cell() -> None:
-    task = tasks.build({"name": "multilabel"}, ["big cat", "dog"])
+    task = whole({"name": "multilabel"}, ["big cat", "dog"])
     with pytest.raises(DataError, match="class 'big cat' holds the separator ' ', so it would be read as two labels"):
         task.form(None, "", FORM, "f1_macro")
     assert task.form(None, "", {**FORM, "format": "probabilities"}, "f1_macro").columns == ["id", "big cat", "dog"]
-    assert (
-        tasks.build({"name": "multilabel", "label_separator": "|"}, ["big cat"])
-        .form(None, "", FORM, "f1_macro")
-        .as_labels
-    )
+    assert whole({"name": "multilabel", "label_separator": "|"}, ["big cat"]).form(None, "", FORM, "f1_macro").as_labels
 
 
 def test_the_threshold_decides_which_labels_are_submitted() -> None:
-    task = tasks.build({"name": "multilabel", "threshold": 0.25}, ["a", "b"])
+    task = whole({"name": "multilabel", "threshold": 0.25}, ["a", "b"])
     _, found = labelled([[0.9, 0.3], [0.1, 0.7], [0.1, 0.2]])
     assert task.submission(found, task.form(None, "", FORM, "f1_macro"))["label"].tolist() == ["a b", "b", ""]
 
 
 def test_a_sample_for_numbers_has_two_columns() -> None:
-    task = tasks.build({"name": "regression"}, ["0 to 1"])
+    task = whole({"name": "regression"}, ["0 to 1"])
     sample = pd.DataFrame({"Id": ["x"], "score": [0.0], "other": [1]})
     with pytest.raises(DataError, match="has the columns Id, score, other; for one number an image two are needed"):
         task.form(sample, "sample.csv", FORM, "rmse")
@@ -432,7 +429,7 @@ def test_pages_of_labels_name_errors_and_give_each_class_its_scores() -> None:
 
 
 def test_pages_of_numbers_compare_with_saying_the_mean() -> None:
-    task = tasks.build({"name": "regression"}, ["0 to 2", "2 to 4"])
+    task = whole({"name": "regression"}, ["0 to 2", "2 to 4"])
     truth = pd.DataFrame({"id": list("wxyz"), "value": ["0", "1", "3", "4"]})
     parts = [{"values": np.array([0, 1, 3, 8.0]), "spreads": np.zeros(4)}]
     found = dict(task.pack(truth, parts, (0, 0), ""))

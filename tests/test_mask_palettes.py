@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from conftest import NETS
+from goldfold import tasks
 from goldfold.audit.doubts import about_masks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
@@ -22,7 +23,6 @@ from goldfold.targets import colours
 from goldfold.targets.mask_coding import IGNORE, Coding
 from goldfold.targets.masks import decode_mask
 from goldfold.targets.palettes import Used, are_indices
-from goldfold.tasks.segmentation import Segmentation
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 RED, BLUE, GREY, WHITE, VOID = 0xFF0000, 0x0000FF, 0x808080, 0xFFFFFF, 0xE0E0C0
@@ -64,10 +64,16 @@ def counted(**data: Any) -> dict[str, int]:
     config = config_of(**data)
     settings = {key: value for key, value in slices.task(config).items() if key != "name"}
     table = masks.read("images", "masks")["train"].assign(height=4, width=6)
-    found = Segmentation.examine(table, config.data.classes, "train", False, 1, **settings)
+    found = tasks.examine("segmentation")(table, config.data.classes, "train", False, 1, **settings)
     if any(found.flaws):
         raise DataError(found.flaws[0])
-    return Segmentation(found.classes, **settings).content(found.table).sum().astype(int).to_dict()
+    return (
+        tasks.target({"name": "segmentation", **settings}, found.classes)
+        .content(found.table)
+        .sum()
+        .astype(int)
+        .to_dict()
+    )
 
 
 def first_jobs(**data: Any) -> None:
@@ -268,9 +274,9 @@ def test_entries_that_no_pixel_has_are_no_hindrance_for_the_masks_of_test_images
     config = config_of(mask_values="nonzero")
     settings = {key: value for key, value in slices.task(config).items() if key != "name"}
     table = masks.read("images", "masks")["train"].assign(height=4, width=6)
-    found = Segmentation.examine(table, None, "train", False, 1, **settings)
+    found = tasks.examine("segmentation")(table, None, "train", False, 1, **settings)
     assert found.settled["mask_palette"]["indices"] == [0, 1, 2], "of 256 entries, most of them black"
-    again = Segmentation.examine(table, None, "data.test_answers", False, 1, **settings, **found.settled)
+    again = tasks.examine("segmentation")(table, None, "data.test_answers", False, 1, **settings, **found.settled)
     assert again.flaws == [""] * 4
 
 

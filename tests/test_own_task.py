@@ -17,19 +17,19 @@ import yaml
 
 import keypoint_task
 from conftest import FORM
-from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse
+from goldfold.drawing.blocks import Text
 from goldfold.images.geometry import MODES
 from goldfold.inference import views
 from goldfold.report import ensemble
-from goldfold.report.blocks import Text
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.stages import manifest
 from keypoint_task import Keypoints
 from test_workflow import ROOT, jobs_of, snakemake
+from whole_task import whole
 
 N_TRAIN, N_TEST = 24, 6
 OWN = "keypoint_task:Keypoints"
@@ -167,16 +167,16 @@ def without_files(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_class_that_lacks_what_is_asked_of_a_task_is_told_what(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Keypoints, "pseudo_labels")
-    monkeypatch.delattr(Keypoints, "late")
-    said = r"task 'keypoint_task:Keypoints' has no late, pseudo_labels; see goldfold\.tasks\.protocol"
+    monkeypatch.delattr(Keypoints, "join")
+    monkeypatch.delattr(Keypoints, "facts")
+    said = r"task 'keypoint_task:Keypoints' has no facts, join; see goldfold\.tasks\.protocol"
     with pytest.raises(ConfigError, match=said):
         parse(without_files(CONFIG))
 
 
 def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tmp: Path) -> None:
     table = write_points(in_tmp)[:12].rename(columns={"point": "label"}).assign(width="48", height="36")
-    task, generator = tasks.build({"name": OWN}, ["point"]), np.random.default_rng(0)
+    task, generator = whole({"name": OWN}, ["point"]), np.random.default_rng(0)
     points = {name: [{"points": generator.uniform(0, 36, (12, 2))}] for name in ("net-seed0", "net-seed1")}
     made = {name: dict(task.pack(table, parts, (36, 48), "squash")) for name, parts in points.items()}
     evidence = {name: task.evidence(arrays, table) for name, arrays in made.items()}
@@ -224,7 +224,7 @@ def test_points_move_with_the_image_and_come_back_out_of_the_frame(mode: str, fl
     table = write_points(in_tmp)[:12].rename(columns={"point": "label"})
     table = table.assign(path=[f"raw/images/{id}.png" for id in table["id"]], sha256="s", width="48", height="36")
     build(table, Path("cache"), (40, 40), 3, mode)
-    images, task = CachedImages(["cache"]), tasks.build({"name": OWN}, ["point"])
+    images, task = CachedImages(["cache"]), whole({"name": OWN}, ["point"])
     targets = task.targets(table, images, mode)
     augment = Augment("none", flips, (40, 40), 3, task.compose_params)
     samples = TrainingSet(list(table["id"]), targets, [1.0] * 12, images, augment, ("k",))

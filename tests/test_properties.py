@@ -21,7 +21,7 @@ from goldfold.predictions.arrays import save
 from goldfold.samples.dataset import EpochSampler
 from goldfold.splits.splitting import split
 from goldfold.stages import submit
-from goldfold.tasks.classification import Classification
+from whole_task import classification
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -44,7 +44,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, int]:
 
 def content_of(table: pd.DataFrame) -> pd.DataFrame:
     """As classification gives it: 1 in the column of the label."""
-    return Classification(sorted(set(table["label"]))).content(table)
+    return classification(sorted(set(table["label"]))).content(table)
 
 
 def split_or_reject(table: pd.DataFrame, splitter: str, n_folds: int, seed: int) -> np.ndarray:
@@ -315,7 +315,7 @@ def test_pseudo_labels_are_the_most_probable_classes_of_the_sure_images_only(
     names = [f"c{number}" for number in range(classes)]
     ids = np.array([f"i{number}" for number in generator.permutation(n)], dtype=str)
     values = generator.dirichlet(np.full(classes, 0.3), n).reshape(n, classes)
-    task = Classification(names)
+    task = classification(names)
     table = task.pseudo_labels({"ids": ids, "classes": np.array(names), "probabilities": values}, threshold)
     expected = {
         id: names[int(row.argmax())] for id, row in zip(ids.tolist(), values, strict=True) if row.max() >= threshold

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold.drawing.axes import inline
+from goldfold.drawing.words import change, duration, interval, listed, percent, score, shortened
 from goldfold.predictions.arrays import Arrays
-from goldfold.report.drawing import inline
 from goldfold.report.folds import drawing
-from goldfold.report.words import change, duration, interval, listed, percent, score, shortened
 from goldfold.splits.checks import shares
 from goldfold.stages.report import run
-from goldfold.tasks.classification import Classification
 from made_results import settings_of, write_results
+from whole_task import classification
 
 THREE = ["<i>&", "cat", "Hündin 犬"]
 Build = Callable[..., dict[str, Any]]
@@ -76,7 +76,7 @@ def build(in_tmp: Path) -> Build:
         test = images(tmp_path, "test", 6, None, classes)
         answers = test.assign(label=[classes[number % len(classes)] for number in range(6)])
         settings = settings_of(metric, models, seeds, rounds, checkpoint)
-        task, truth = Classification(classes), {id: number % len(classes) for number, id in enumerate(train["id"])}
+        task, truth = classification(classes), {id: number % len(classes) for number, id in enumerate(train["id"])}
 
         def predict(seed: int, ids: Sequence[str]) -> Arrays:
             of = np.array([truth.get(id, int(id[-2:]) % len(classes)) for id in ids])

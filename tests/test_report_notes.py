@@ -13,24 +13,17 @@ from PIL import Image as Picture
 from goldfold.audit.adversarial import Auc
 from goldfold.audit.doubts import about_formulas
 from goldfold.audit.shift import Feature, Shift
+from goldfold.drawing import box_errors, mask_colours, overlays
+from goldfold.drawing.figures import learning_curves
+from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.metrics import Score
-from goldfold.report import (
-    box_errors,
-    detection,
-    ensemble,
-    mask_colours,
-    notes,
-    overlays,
-    segmentation,
-    shift,
-    training,
-)
+from goldfold.report import ensemble, notes, shift, training
 from goldfold.report.answers import note
-from goldfold.report.figures import learning_curves
 from goldfold.report.results import Results
-from goldfold.report.tables import order_in_words, worst_first
 from goldfold.targets.mask_coding import Coding
-from goldfold.tasks.classification import Classification
+from goldfold.tasks.detection import show as detection
+from goldfold.tasks.segmentation import show as segmentation
+from whole_task import classification
 
 Made = Any
 
@@ -54,7 +47,7 @@ def results(test: float, labels: str = "aabb", groups: dict[str, int] | None = N
         tables={"train": train, "test": answers},
         settings={"folds": {"n_folds": 3}},
         test_groups=groups,
-        task=Classification(["a", "b"]),
+        task=classification(["a", "b"]),
     )
 
 
@@ -81,7 +74,7 @@ def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() 
 
 
 def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
-    task, truth = Classification(["a", "b", "c"]), pd.DataFrame({"id": list("vwxyz"), "label": list("aabbb")})
+    task, truth = classification(["a", "b", "c"]), pd.DataFrame({"id": list("vwxyz"), "label": list("aabbb")})
     probabilities = np.tile([0.8, 0.1, 0.1], (5, 1))
     evidence = task.evidence(
         {"ids": truth["id"].to_numpy(str), "classes": np.array(list("abc")), "probabilities": probabilities}, truth

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldfold import tasks
+from goldfold.drawing import box_errors, overlays
+from goldfold.drawing.pictures import worst_typical_best
 from goldfold.metrics.detection import best_threshold
 from goldfold.predictions.arrays import Arrays
-from goldfold.report import box_errors, overlays
-from goldfold.report import detection as detection_pages
-from goldfold.report import segmentation as segmentation_pages
-from goldfold.report.pictures import worst_typical_best
 from goldfold.stages.report import run
+from goldfold.tasks.detection import show as detection_pages
+from goldfold.tasks.segmentation import show as segmentation_pages
 from made_results import settings_of, write_results
+from whole_task import whole
 
 SIDE = 24
 HOSTILE = ["<script>alert(1)</script>", "a & 'b'", "犬"]
@@ -50,7 +50,7 @@ def squares(classes: Sequence[str], number: int) -> list[tuple[int, int, int, in
 
 def masks(folder: Path, classes: list[str], n: int, **settings: Any) -> tuple[Any, pd.DataFrame, Any]:
     """Task, training table and predictor; predictions are the truth moved, further for later members and images."""
-    task, rows, true = tasks.build({"name": "segmentation", **settings}, classes), [], {}
+    task, rows, true = whole({"name": "segmentation", **settings}, classes), [], {}
     for number in range(n):
         mask = np.zeros((SIDE, SIDE + 4), dtype=np.uint8)
         for of, left, top, side in squares(classes, number):
@@ -81,7 +81,7 @@ def masks(folder: Path, classes: list[str], n: int, **settings: Any) -> tuple[An
 
 def boxes(folder: Path, classes: list[str], n: int) -> tuple[Any, pd.DataFrame, Any]:
     """The same of boxes; each is found, moved or misnamed by turns, and a false one is beside it."""
-    task, rows = tasks.build({"name": "detection"}, classes), []
+    task, rows = whole({"name": "detection"}, classes), []
     true: dict[str, list[tuple[int, int, int, int]]] = {}
     for number in range(n):
         id = f"im{number:02d}"

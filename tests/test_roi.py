@@ -37,6 +37,7 @@ from goldfold.targets.masks import resize_mask, write_mask
 from mammograms import mammogram
 from test_dense_tasks import task_of
 from test_workflow import jobs_of, snakemake
+from whole_task import whole
 
 # --- geometry
 
@@ -515,9 +516,8 @@ def test_from_raw_images_to_predictions_in_the_images_own_pixels(task: str, tmp_
         assert CachedImages(tiny.caches("train", "test")).roi("te01") == roi
         tiny.train(tmp_path / "net", model=tiny.model({"epochs": 1, "warmup_epochs": 0}))
         tiny.predict(tmp_path / "out", tmp_path / "net/model.safetensors", "test")
-    from goldfold import tasks
 
-    built, found = tasks.build(tiny.task, tiny.classes), load(tmp_path / "out/test.npz")
+    built, found = whole(tiny.task, tiny.classes), load(tmp_path / "out/test.npz")
     assert found["sizes"].tolist() == [list(SCENE_PX)] * 4
     if task == "segmentation":
         for mask in built.masks(found, ids[8:]):  # type: ignore[attr-defined]

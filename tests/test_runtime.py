@@ -333,7 +333,7 @@ OF_ONE_TASK = {
         "metrics/multilabel.py": SCORING,
         "losses/multilabel.py": {"train"},
         "submission/label_sets.py": {"manifest", "submit"},
-        "report/multilabel.py": set(),
+        "tasks/multilabel/show.py": set(),
     },
     "regression": {
         "tasks/regression.py": ALL_BUT_CACHE,
@@ -456,7 +456,7 @@ def test_the_code_of_goldfold_that_an_own_task_or_network_reaches_counts_whereve
 
 def test_what_is_imported_for_types_alone_does_not_count(sources: Any) -> None:
     before = sources("folds")
-    edit("tasks/classification.py", "\nif TYPE_CHECKING:\n    from goldfold.optim import schedules\n")
+    edit("tasks/classification/target.py", "\nif TYPE_CHECKING:\n    from goldfold.optim import schedules\n")
     edit("optim/schedules.py")
     assert sources("folds") == before
 
@@ -489,7 +489,9 @@ def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) ->
     before = {stage: sources(stage) for stage in STAGES}
     package = Path("src/goldfold")
     places = [package / name.removeprefix("goldfold.").replace(".", "/") for name in provenance.FRAME]
-    files = [file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])]
+    files = [
+        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])
+    ]
     assert len(files) == 18
     for file in files:
         edit(str(file.relative_to(package)))

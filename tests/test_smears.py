@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from goldfold import tasks
 from goldfold.audit.doubts import about_masks
 from goldfold.base.errors import DataError
 from goldfold.targets import colours, smears
 from goldfold.targets.mask_coding import IGNORE, Coding
 from goldfold.targets.masks import scan_edges
-from goldfold.tasks.segmentation import Segmentation
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 SIDE_PX = 96
@@ -199,7 +199,7 @@ def examined(rule: Any, *pictures: Image.Image, suffix: str = "png", **settings:
     table = pd.DataFrame({"mask": [f"{number}.{suffix}" for number in range(len(pictures))]})
     table = table.assign(id=table.index.astype(str), height=height, width=width)
     names = list(rule) if isinstance(rule, dict) else None
-    return Segmentation.examine(table, names, "train", False, 1, mask_values=rule, **settings)
+    return tasks.examine("segmentation")(table, names, "train", False, 1, mask_values=rule, **settings)
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "jpg"])
@@ -221,7 +221,8 @@ def test_smeared_values_are_taken_for_the_nearest_where_that_is_asked_for() -> N
     assert "Nearest clean values: 0, 128, 255 (see data.unlisted_values)" in flaws[0]
     sound = examined(rule, smeared, unlisted_values="nearest")
     assert sound.flaws == [""]
-    pixels = Segmentation(["a", "b"], rule, unlisted_values="nearest").content(sound.table).iloc[0]
+    spec = {"name": "segmentation", "mask_values": rule, "unlisted_values": "nearest"}
+    pixels = tasks.target(spec, ["a", "b"]).content(sound.table).iloc[0]
     clean = np.asarray(resized(shapes(128, 255), Image.Resampling.NEAREST))
     assert np.allclose(pixels, [(clean == 128).sum(), (clean == 255).sum()], rtol=0.12)
 

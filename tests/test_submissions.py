@@ -16,8 +16,8 @@ from goldfold.stages import submit
 from goldfold.targets import rle
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, write_mask
-from goldfold.tasks import Task, find
 from test_dense_tasks import FRAME, task_of
+from whole_task import Whole, whole
 
 
 def rle_rows(table: pd.DataFrame, size: tuple[int, int]) -> list[np.ndarray]:
@@ -48,7 +48,7 @@ def submitted(
         class_ids=str(folder / "class_ids.json"),
         out=str(folder / "submission.csv"),
         task=task,
-        metric=next(iter(find(task["name"]).metrics)),
+        metric=next(iter(tasks.facts(task["name"]).metrics)),
         sample=None if sample is None else str(folder / "sample.csv"),
         settings=FORM,
     )
@@ -56,7 +56,7 @@ def submitted(
 
 
 def masks_of(
-    task: Task, ids: list[str], seed: int = 0, size: tuple[int, int] = (9, 7)
+    task: Whole, ids: list[str], seed: int = 0, size: tuple[int, int] = (9, 7)
 ) -> tuple[Any, pd.DataFrame, dict[str, Any]]:
     """Certain predictions, the table of their images, and the masks (channels) by id."""
     generator = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def masks_of(
 @pytest.mark.parametrize("sampled", [True, False])
 def test_masks_of_several_classes_are_submitted_as_a_row_an_image_and_class(sampled: bool, tmp_path: Path) -> None:
     spec, ids = {"name": "segmentation"}, ["t2", "t0", "t1"]
-    made, table, masks = masks_of(tasks.build(spec, ["cat", "dog"]), ids)
+    made, table, masks = masks_of(whole(spec, ["cat", "dog"]), ids)
     rows = [("t1", "dog"), ("t0", "cat"), ("t2", "dog"), ("t1", "cat"), ("t2", "cat"), ("t0", "dog")]
     sample = "img,kind,EncodedPixels\n" + "".join(f"{id},{name},1 1\n" for id, name in rows)
     found = submitted(tmp_path, spec, ["cat", "dog"], made, table, sample if sampled else None)
@@ -98,7 +98,7 @@ def test_masks_of_one_class_are_submitted_as_a_row_an_image(
     sample: str | None, columns: list[str], tmp_path: Path
 ) -> None:
     spec = {"name": "segmentation", "mask_values": "nonzero"}
-    task = tasks.build(spec, ["cell"])
+    task = whole(spec, ["cell"])
     made, table, masks = masks_of(task, ["t0", "t1", "t2"])
     made["maps/2"] = np.zeros_like(made["maps/2"])
     found = submitted(tmp_path, spec, ["cell"], made, table, sample)
@@ -135,7 +135,7 @@ def test_predicted_masks_are_written_with_the_values_of_the_training_masks_at_th
     rule: Any, classes: list[str], values: list[int], tmp_path: Path
 ) -> None:
     spec = {"name": "segmentation", "mask_values": rule}
-    made, table, masks = masks_of(tasks.build(spec, classes), ["sub/t0", "t1"])
+    made, table, masks = masks_of(whole(spec, classes), ["sub/t0", "t1"])
     table.loc[1, ["width", "height"]] = ["14", "18"]
     made["sizes"] = np.array([[9, 7], [18, 14]], dtype=np.int32)
     submitted(tmp_path, spec, classes, made, table)
@@ -148,7 +148,7 @@ def test_predicted_masks_are_written_with_the_values_of_the_training_masks_at_th
 
 def test_a_class_of_value_zero_takes_the_place_of_the_background(tmp_path: Path) -> None:
     spec = {"name": "segmentation", "mask_values": {"road": 0, "sky": 9, "sea": 4}}
-    task = tasks.build(spec, ["sky", "road", "sea"])
+    task = whole(spec, ["sky", "road", "sea"])
     assert task.n_channels == 3  # type: ignore[attr-defined]
     channels = np.array([[0, 1], [2, 1]])
     maps = np.stack([channels == 1, channels == 2])[None].astype(np.uint8) * 255
@@ -164,7 +164,7 @@ def test_a_class_of_value_zero_takes_the_place_of_the_background(tmp_path: Path)
 
 @pytest.mark.parametrize(("rule", "ignored"), [("nonzero", 7), ("index", 200), ({"a": 1}, 0)])
 def test_ignored_values_are_no_class_and_count_for_nothing(rule: Any, ignored: int, tmp_path: Path) -> None:
-    task = tasks.build({"name": "segmentation", "mask_values": rule, "ignore_value": ignored}, ["a"])
+    task = whole({"name": "segmentation", "mask_values": rule, "ignore_value": ignored}, ["a"])
     mask = np.array([[1, 1, ignored], [ignored, 1, 1]], np.uint8)
     assert task.coding.channels(mask).tolist() == [[1, 1, IGNORE], [IGNORE, 1, 1]]  # type: ignore[attr-defined]
     content = task.content(pd.DataFrame({"mask_values": [json.dumps({1: 4, ignored: 2})]}))
@@ -253,7 +253,7 @@ def test_a_sample_file_that_cannot_be_filled_is_refused(
     (tmp_path / "s.csv").write_text(sample)
     table = pd.read_csv(tmp_path / "s.csv", dtype=str)
     with pytest.raises(DataError, match=said):
-        task_of(name, classes).form(table, "s.csv", FORM, next(iter(find(name).metrics)))
+        task_of(name, classes).form(table, "s.csv", FORM, next(iter(tasks.facts(name).metrics)))
 
 
 @pytest.mark.parametrize(

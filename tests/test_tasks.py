@@ -12,7 +12,6 @@ from scipy.stats import rankdata
 from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
-from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.ensembling.voters import voters
 from goldfold.inference import views
@@ -21,13 +20,13 @@ from goldfold.metrics.classification import Labelled
 from goldfold.predictions.arrays import load, save
 from goldfold.stages import ensemble, predict, pseudo_label
 from goldfold.submission.form import Form
-from goldfold.tasks.classification import Classification
+from whole_task import Whole, classification, whole
 
 METHODS, METRICS = ALL_METHODS["label"], ALL_METRICS["label"]
 
 
-def task(names: str = "abc") -> Classification:
-    return Classification(list(names))
+def task(names: str = "abc") -> Whole:
+    return classification(list(names))
 
 
 def packed(ids: str, names: str = "abc", seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -36,12 +35,12 @@ def packed(ids: str, names: str = "abc", seed: int = 0, **more: Any) -> dict[str
     return arrays(task(names), list(ids), logits) | more
 
 
-def arrays(chosen: Classification, ids: list[str], logits: np.ndarray) -> dict[str, Any]:
+def arrays(chosen: Whole, ids: list[str], logits: np.ndarray) -> dict[str, Any]:
     """Predictions of a task by name of entry."""
     return dict(chosen.pack(pd.DataFrame({"id": ids}), [{"logits": logits}]))
 
 
-def scored(chosen: Classification, made: Any, truth: pd.DataFrame, metric: str, n_resamples: int = 1000) -> Score:
+def scored(chosen: Whole, made: Any, truth: pd.DataFrame, metric: str, n_resamples: int = 1000) -> Score:
     """Score as the ensemble stage takes it."""
     groups = list(truth["group"]) if "group" in truth else None
     return score(chosen.metric(metric), chosen.evidence(made, truth), groups, n_resamples)
@@ -285,7 +284,7 @@ def pool_file(path: Path, fold: int, sure: dict[str, str], member: int = 0, cert
     logits = np.zeros((len(POOL), 2))
     for id, label in sure.items():
         logits[POOL.index(id), ["cat", "dog"].index(label)] = certainty
-    made = arrays(Classification(["cat", "dog"]), POOL, logits)
+    made = arrays(classification(["cat", "dog"]), POOL, logits)
     target = path / f"member{member}/round0/fold{fold}/seed0/test.npz"
     target.parent.mkdir(parents=True)
     save(target, (made | {"fold": np.array(fold), "round": np.array(0), "seed": np.array(0)}).items())
@@ -479,7 +478,7 @@ def members_file(root: Path, tiny: Tiny, member: str, round: int, right: float, 
         logits = np.zeros((len(rows), 2))
         logits[np.arange(len(rows)), np.where(hit, index, 1 - index)] = 3.0
         folder = root / member / f"round{round}" / f"fold{fold}" / f"seed{seed}"
-        chosen = Classification(tiny.classes)
+        chosen = classification(tiny.classes)
         save(folder / "oof.npz", arrays(chosen, list(rows["id"]), logits).items())
         save(folder / "test.npz", arrays(chosen, ["t0"], logits[:1]).items())
 
@@ -531,7 +530,7 @@ def test_an_ensemble_of_one_member_scores_as_the_member(
 def test_submission_of_two_classes_in_one_column_is_the_second_s_probability() -> None:
     made = {"ids": np.array(["x", "y"]), "classes": np.array(["no", "yes"])}
     made |= {"probabilities": np.array([[0.9, 0.1], [0.2, 0.8]])}
-    binary = Classification(["no", "yes"])
+    binary = classification(["no", "yes"])
     table = binary.submission(made, Form(["id", "target"]))
     assert table.to_dict("list") == {"id": ["x", "y"], "target": pytest.approx([0.1, 0.8])}
     assert binary.submission(made, Form(["id", "no"]))["no"].tolist() == pytest.approx([0.9, 0.2])
@@ -560,7 +559,7 @@ def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:
     wants = {name: task().form(None, "", FORM, name).as_labels for name in METRICS}
     assert wants == {name: metric.of_labels for name, metric in METRICS.items()}
     named = {**FORM, "id_column": "Id", "label_column": "y"}
-    assert tasks.build(TASK, ["a", "b"]).form(None, "", named, "accuracy").columns == ["Id", "y"]
+    assert whole(TASK, ["a", "b"]).form(None, "", named, "accuracy").columns == ["Id", "y"]
     assert task().form(None, "", named, "log_loss").columns == ["Id", "a", "b", "c"]
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from conftest import PLACE, Tiny
+from goldfold import tasks
 from goldfold.base.files import sealed, write_json
 from goldfold.lineage import contents
 from goldfold.stages import ensemble
-from goldfold.tasks import find
 
 
 def record(results: Path, name: str, rule: str, settings: dict[str, Any], inputs: Sequence[str], outputs: Sequence[str],
@@ -30,7 +30,10 @@ def record(results: Path, name: str, rule: str, settings: dict[str, Any], inputs
 def fusing(task: str) -> dict[str, Any]:
     """How members are fused, as the config hands it to the stage."""
     values = {"iou_threshold": 0.55, "skip_threshold": 0.0}
-    return {"method": next(iter(find(task).methods)), **{key: values[key] for key in find(task).fuses_by}}
+    return {
+        "method": next(iter(tasks.facts(task).methods)),
+        **{key: values[key] for key in tasks.facts(task).ensemble_keys},
+    }
 
 
 def write_results(tiny: Tiny, results: Path, weights: dict[str, float] | None = None, **changes: Any) -> Path:

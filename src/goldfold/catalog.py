@@ -8,12 +8,26 @@ depends on an entry that it did not choose. A config may also name a function of
 Entries = dict[str, str]
 
 TASKS: Entries = {
-    "classification": "goldfold.tasks.classification:Classification",
-    "multilabel": "goldfold.tasks.multilabel:MultiLabel",
-    "regression": "goldfold.tasks.regression:Regression",
-    "segmentation": "goldfold.tasks.segmentation:Segmentation",
-    "detection": "goldfold.tasks.detection:Detection",
+    "classification": "goldfold.tasks.classification",
+    "multilabel": "goldfold.tasks.multilabel",
+    "regression": "goldfold.tasks.regression",
+    "segmentation": "goldfold.tasks.segmentation",
+    "detection": "goldfold.tasks.detection",
 }
+"""Packages, each with the facets below; a task of the user's own is one class, ``package.module:Class``."""
+FACETS: Entries = {
+    "facts": "facts:FACTS",
+    "examine": "target:examine",
+    "target": "target:Target",
+    "learn": "learn:Learn",
+    "infer": "infer:Infer",
+    "output": "output:Output",
+    "tables": "output:Tables",
+    "score": "score:Score",
+    "submit": "submit:Submit",
+    "show": "show:Show",
+}
+"""Facets of a task: ``module:name`` within its package. A job depends on those that its stage asks for."""
 
 # --- by what a network gives: values of an image, maps of classes, boxes
 

@@ -91,7 +91,6 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     settings, shared = found.settings, {key: _only([run.settings.get(key) for run in runs], key) for key in SHARED}
     raw = found.record(MANIFEST)["recipe"]["settings"]
     classes = found.json("folds/classes.json", FOLDS)
-    task = tasks.build(settings["task"], classes)
     metric = components.label(settings["metric"])
     train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
     score = found.json("metrics.json", ENSEMBLE)["oof"][metric]
@@ -119,8 +118,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         batch_size=shared["batch_size"],
         ensemble=settings["settings"],
         score=form.Score(metric=metric, **{key: score[key] for key in ("value", "low", "high")}),
-        draw_from=_draw_from(task, found, train),
-        validation=_validation(found, task, train),
+        draw_from=_draw_from(classes, found, train),
+        validation=_validation(found, classes, train),
         own_code=[],
         versions=_versions(found, runs),
         files={},
@@ -135,26 +134,27 @@ def _only(values: Sequence[Any], what: str) -> Any:
     return values[0]
 
 
-def _draw_from(task: tasks.Task, found: Finished, truth: pd.DataFrame) -> float | None:
+def _draw_from(classes: list[str], found: Finished, truth: pd.DataFrame) -> float | None:
     """Score from which boxes are right more often than not worth showing: where F1 is best out of fold."""
     if found.settings["task"]["name"] != "detection":
         return None
     from goldfold.metrics.detection import best_threshold
 
     oof = load(found.file("ensemble/oof.npz", ENSEMBLE))
-    threshold = best_threshold(task.evidence(oof, truth))  # type: ignore[arg-type]
+    scores = tasks.score(found.settings["task"], classes)
+    threshold = best_threshold(scores.evidence(oof, truth))  # type: ignore[arg-type]
     return float(threshold) if np.isfinite(threshold) else None
 
 
-def _validation(found: Finished, task: tasks.Task, train: pd.DataFrame) -> dict[str, Any]:
+def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dict[str, Any]:
     """How the score was found, and of how many images."""
     settings, folds = found.settings, found.record(FOLDS)["recipe"]["settings"]
-    content = task.content(train).sum()
+    facts, content = tasks.facts(settings["task"]["name"]), tasks.target(settings["task"], classes).content(train).sum()
     return {
         "images": len(train),
         "groups": int(train["group"].nunique()) if "group" in train else None,
-        "kind": task.kinds[0],
-        "unit": task.unit,
+        "kind": facts.kinds[0],
+        "unit": facts.unit,
         "by_class": {str(name): int(number) for name, number in content.items()},
         "splitter": components.label(folds["splitter"]),
         "n_folds": settings["n_folds"],

@@ -1,7 +1,6 @@
 """A bundle in memory: what it is, and its predictions of new images."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ from goldfold.bundles import form
 
 if TYPE_CHECKING:
     from goldfold.bundles.predictions import Predictions
-    from goldfold.tasks import Task
 
 
 class Bundle:
     """A trained ensemble that was exported by ``goldfold export``."""
 
-    def __init__(self, folder: Path, manifest: form.Manifest, task: "Task") -> None:
-        self.folder, self.manifest, self._task = folder, manifest, task
+    def __init__(self, folder: Path, manifest: form.Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
 
     @property
     def name(self) -> str:
@@ -73,7 +71,7 @@ class Bundle:
 
         chosen = self.manifest.members if member is None else [self._member(member)]
         named = [images] if isinstance(images, str | Path) else list(images)
-        return predict(self.folder, self.manifest, self._task, chosen, named, batch_size, device, boxes, progress)
+        return predict(self.folder, self.manifest, chosen, named, batch_size, device, boxes, progress)
 
     def _member(self, name: str) -> form.Member:
         found = next((member for member in self.manifest.members if member.name == name), None)
@@ -103,9 +101,10 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
     for name in (file for member in manifest.members for file in member.weights):
         form.check_file(folder, name, manifest.files[name])
     try:
-        return Bundle(Path(os.path.abspath(folder)), manifest, tasks.build(manifest.task, manifest.classes))
+        tasks.output(manifest.task, manifest.classes)
     except TypeError as error:  # settings that the task does not take
         raise DataError(f"{folder}: {cause(error)}. {form.AGAIN}") from error
+    return Bundle(Path(os.path.abspath(folder)), manifest)
 
 
 def _refuse_strange_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:
@@ -122,8 +121,3 @@ def _refuse_strange_code(folder: str | Path, manifest: form.Manifest, trust: Seq
         )
     for place in modules:
         components.at(place, f"{folder}: {place!r}")
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder that goes with the predictions that lie in it."""
-    return tempfile.TemporaryDirectory(prefix="goldfold-")

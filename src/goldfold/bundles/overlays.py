@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.files import atomic
+from goldfold.drawing import mask_colours
+from goldfold.drawing.overlays import Box, Pixels, boxed, colour_of, enlarged, font_file, outlined, tinted
 from goldfold.images.depth import Rule
 from goldfold.images.viewing import shown, shown_as
 from goldfold.predictions.arrays import Arrays
-from goldfold.report import mask_colours
-from goldfold.report.overlays import Box, Pixels, boxed, colour_of, enlarged, font_file, outlined, tinted
-from goldfold.tasks import Task
 
 LEAST_PX, MOST_PX = 320, 1600
 """Longest side of a drawing: as large as its image within these."""
@@ -28,8 +27,9 @@ DRAW_FROM = 0.3
 
 
 def draw(
-    task: Task,
+    output: Any,
     arrays: Arrays,
+    table: pd.DataFrame,
     paths: Sequence[tuple[str, str]],
     folder: Path,
     channels: int,
@@ -39,15 +39,22 @@ def draw(
     """Write ``<id>.png`` for each image; return the files.
 
     Args:
+        output: of the task, see `goldfold.tasks.protocol.Output`.
+        table: predictions as a table.
         paths: id and path of each image.
         channels, scale_16bit: how images are read.
         draw_from: score from which boxes are drawn.
     """
     made = []
-    draw_one = _masks if hasattr(task, "masks") else _boxes if hasattr(task, "by_image") else _captions
     ids = [id for id, _ in paths]
     with shown_as(channels, scale_16bit):
-        drawn = draw_one(task, arrays, ids, (shown(path) for _, path in paths), draw_from or DRAW_FROM)
+        images = (shown(path) for _, path in paths)
+        if hasattr(output, "masks"):
+            drawn = _masks(output, arrays, ids, images)
+        elif hasattr(output, "by_image"):
+            drawn = _boxes(output, arrays, ids, images, draw_from or DRAW_FROM)
+        else:
+            drawn = _captions(table, ids, images)
         for id, picture in zip(ids, drawn, strict=True):
             made.append(folder / f"{id}.png")
             with atomic(made[-1]) as temporary:
@@ -59,34 +66,32 @@ def _side(image: Pixels) -> int:
     return min(MOST_PX, max(LEAST_PX, *image.shape[:2]))
 
 
-def _masks(task: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels], draw_from: float) -> Iterator[Pixels]:
+def _masks(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
     """Classes tinted and outlined in their colours, with a legend of those that are there."""
-    colours = mask_colours.of_classes(task.coding)
-    for image, mask in zip(images, task.masks(arrays, ids), strict=True):
-        inks = {task.first + index: (colour, SHARE) for index, colour in enumerate(colours)}
+    colours, first = mask_colours.of_classes(output.coding), output.coding.first
+    for image, mask in zip(images, output.masks(arrays, ids), strict=True):
+        inks = {first + index: (colour, SHARE) for index, colour in enumerate(colours)}
         picture = enlarged(tinted(image, mask, inks), _side(image))
-        there = [index for index in range(len(colours)) if (mask == task.first + index).any()]
+        there = [index for index in range(len(colours)) if (mask == first + index).any()]
         for index in there:
-            outlined(picture, mask == task.first + index, colours[index])
-        yield _below(picture, [(task.classes[index], colours[index]) for index in there] or [("nothing", INK)])
+            outlined(picture, mask == first + index, colours[index])
+        yield _below(picture, [(output.classes[index], colours[index]) for index in there] or [("nothing", INK)])
 
 
-def _boxes(task: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels], draw_from: float) -> Iterator[Pixels]:
+def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels], draw_from: float) -> Iterator[Pixels]:
     """Boxes in the colours of their classes with label and score, the surest on top."""
-    for image, (corners, scores, labels) in zip(images, task.by_image(arrays, ids), strict=True):
+    for image, (corners, scores, labels) in zip(images, output.by_image(arrays, ids), strict=True):
         order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= draw_from][:MOST_BOXES]
         boxes = [
-            Box(corners[row].tolist(), colour_of(int(labels[row])), f"{task.classes[labels[row]]} {scores[row]:.2f}")
+            Box(corners[row].tolist(), colour_of(int(labels[row])), f"{output.classes[labels[row]]} {scores[row]:.2f}")
             for row in reversed(order)
         ]
         yield boxed(image, boxes, _side(image))
 
 
-def _captions(
-    task: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels], draw_from: float
-) -> Iterator[Pixels]:
+def _captions(table: pd.DataFrame, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
     """What the table says of the image, below it."""
-    table: pd.DataFrame = task.table(arrays).set_index("id")
+    table = table.set_index("id")
     shown_columns = [column for column in table if not str(column).startswith("p_")]
     for id, image in zip(ids, images, strict=True):
         row = table.loc[id, shown_columns]

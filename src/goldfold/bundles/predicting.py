@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -13,10 +14,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError, cause
 from goldfold.base.status import Progress
 from goldfold.bundles import form
-from goldfold.bundles.loading import scratch
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
@@ -29,7 +30,6 @@ from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
-from goldfold.tasks import Task
 
 MOST_WORKERS = 8
 
@@ -37,7 +37,6 @@ MOST_WORKERS = 8
 def predict(
     folder: Path,
     manifest: form.Manifest,
-    task: Task,
     members: Sequence[form.Member],
     paths: Sequence[str | Path],
     batch_size: int | None,
@@ -59,12 +58,12 @@ def predict(
         reading = Reading(how.channels, how.scale_16bit, how.max_pixels)
         images = DecodedImages(files, reading, frames, Path(pixels.name), finder, lambda: bar.advance(1))
         _refuse_none(images)
-        predictor_of = partial(_predictor, folder, manifest, task, where, autocast)
+        predictor_of = partial(_predictor, folder, manifest, where, autocast)
         size, threads = batch_size or manifest.batch_size, manifest.torch_threads
         parts = _of_members(predictor_of, members, images, Path(kept.name), size, threads, bar)
-        arrays = fused(task, manifest.ensemble, list(parts), [member.weight for member in members])
+        arrays = fused(manifest, list(parts), [member.weight for member in members])
     bar.close()
-    return Predictions(task, arrays, images.table, images.bad, how, manifest.draw_from, kept)
+    return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
 
 
 def computing(device: str, precision: str) -> tuple[torch.device, Callable[[], AbstractContextManager[Any]]]:
@@ -110,7 +109,6 @@ def _refuse_none(images: DecodedImages) -> None:
 def _predictor(
     folder: Path,
     manifest: form.Manifest,
-    task: Task,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
     member: form.Member,
@@ -119,7 +117,7 @@ def _predictor(
     """One network of a member."""
     try:
         return trained(
-            task,
+            tasks.infer(manifest.task, manifest.classes),
             member.network.model_dump(),
             load_file(folder / weights),
             manifest.preprocessing.channels,
@@ -182,15 +180,18 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fused(
-    task: Task, settings: dict[str, Any], members: Sequence[Sequence[Arrays]], weights: Sequence[float]
-) -> Arrays:
+def fused(manifest: form.Manifest, members: Sequence[Sequence[Arrays]], weights: Sequence[float]) -> Arrays:
     """One prediction of all networks: folds of a member first, then members, as the stage ensemble does it.
 
     Args:
-        settings: how the task fuses: ``method`` and its parameters.
         members: predictions of each member's folds.
     """
+    output, settings = tasks.output(manifest.task, manifest.classes), manifest.ensemble
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    means = [of_folds(task, parts, settings, workers) for parts in members]
-    return of_members(task, means, weights, settings, workers)
+    means = [of_folds(output, parts, settings, workers) for parts in members]
+    return of_members(output, means, weights, settings, workers)
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """Temporary folder that goes with the predictions that lie in it."""
+    return tempfile.TemporaryDirectory(prefix="goldfold-")

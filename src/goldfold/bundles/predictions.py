@@ -2,27 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold import tasks
 from goldfold.base.files import write_text
 from goldfold.bundles.form import Preprocessing
 from goldfold.predictions.arrays import Arrays
-
-if TYPE_CHECKING:
-    from goldfold.tasks import Task
 
 
 @dataclass(frozen=True)
 class Predictions:
     """What a bundle predicts."""
 
-    _task: "Task" = field(repr=False)
+    _task: tasks.Spec = field(repr=False)
+    _classes: list[str] = field(repr=False)
     arrays: Arrays = field(repr=False)
     """Arrays by name, as in ``ensemble/test.npz``: ``ids``, ``classes`` and the task's own."""
     images: pd.DataFrame
@@ -37,19 +37,22 @@ class Predictions:
     @property
     def table(self) -> pd.DataFrame:
         """The columns of ``ensemble/test.csv``: id first; one row per image, of boxes one row per box."""
-        return self._task.table(self.arrays)
+        return tasks.tables(self._task, self._classes).table(self.arrays)
+
+    @cached_property
+    def _output(self) -> Any:
+        return tasks.output(self._task, self._classes)
 
     @property
     def has_masks(self) -> bool:
         """Whether there is a mask for each image."""
-        return self._task.target == "mask" and hasattr(self._task, "masks")
+        return tasks.facts(self._task["name"]).target == "mask" and hasattr(self._output, "masks")
 
     def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """id and mask (height, width) of each image at its own size, with the pixel values of the training masks."""
         ids = [str(id) for id in self.arrays["ids"]]
-        task: Any = self._task
-        for id, mask in zip(ids, task.masks(self.arrays, ids), strict=True):
-            yield id, task.coding.written(mask)
+        for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
+            yield id, self._output.coding.written(mask)
 
     def save(self, out: str | Path) -> None:
         """Write the table as CSV; masks as PNG into the folder ``masks`` beside it."""
@@ -66,7 +69,7 @@ class Predictions:
         rows: dict[str, list[dict[str, Any]]] = {str(id): [] for id in self.arrays["ids"]}
         for row in self.table.to_dict("records"):
             rows[str(row.pop("id"))].append({str(key): _plain(value) for key, value in row.items()})
-        if self._task.target == "boxes":
+        if tasks.facts(self._task["name"]).target == "boxes":
             return [{"id": id, "path": paths[id], "boxes": found} for id, found in rows.items()]
         return [{"id": id, "path": paths[id], **row} for id, found in rows.items() for row in found]
 
@@ -76,7 +79,9 @@ class Predictions:
 
         how = self._preprocessing
         paths: Sequence[tuple[str, str]] = self.images[["id", "path"]].to_records(index=False).tolist()
-        return draw(self._task, self.arrays, paths, Path(folder), how.channels, how.scale_16bit, self._draw_from)
+        return draw(
+            self._output, self.arrays, self.table, paths, Path(folder), how.channels, how.scale_16bit, self._draw_from
+        )
 
 
 def _plain(value: Any) -> Any:

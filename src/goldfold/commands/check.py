@@ -14,7 +14,7 @@ from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
 from goldfold.images.files import passed_over, tools_in_words
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -126,7 +126,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
     if "test" in tables:
         found.doubts += doubts.about_formulas(
-            [*tables["test"]["id"], *(names if find(config.task).kinds[0] == "class" else [])]
+            [*tables["test"]["id"], *(names if facts(config.task).kinds[0] == "class" else [])]
         )
 
 
@@ -135,7 +135,7 @@ def as_text(found: Check) -> str:
     from goldfold.audit import quarantine
     from goldfold.crop import counts as roi
     from goldfold.splits.groups import groups_in_words, in_range
-    from goldfold.tasks import find
+    from goldfold.tasks import facts
 
     if found.error is not None:
         return f"{found.config}: cannot be run\n{found.error}"
@@ -146,7 +146,7 @@ def as_text(found: Check) -> str:
     lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
     far = found.furthest
     lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
-    unit = find(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))
+    unit = facts(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))
     lines.append(f"  it validates {far['amount']:,.0f} {unit} of it; {far['even']:,.1f} would be even")
     if found.groups:
         lines.append(f"groups: {groups_in_words(found.groups)}")

@@ -18,7 +18,8 @@ from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
 from goldfold.signatures import read
-from goldfold.tasks import Task, find
+from goldfold.tasks import facts
+from goldfold.tasks.facts import Facts
 
 ANY = Kind("component", is_open=True)
 """Of tasks of the user's own, which call their metrics, losses and ways to fuse as they like."""
@@ -40,7 +41,7 @@ SET = {
 
 def check(config: Config) -> None:
     """Raise ConfigError with every problem found, a line each."""
-    task = find(config.task)
+    task = facts(config.task)
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
@@ -54,7 +55,7 @@ def check(config: Config) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def _task(config: Config, task: type[Task]) -> Iterator[str]:
+def _task(config: Config, task: Facts) -> Iterator[str]:
     """Names that belong to the task, and data that it can learn from."""
     brings = config.data.brings
     if brings != task.target:
@@ -70,7 +71,7 @@ def _task(config: Config, task: type[Task]) -> Iterator[str]:
             yield from _component(key, written, kind, entries, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
-        if key not in task.fuses_by and getattr(config.ensemble, key) != Ensemble.model_fields[key].default:
+        if key not in task.ensemble_keys and getattr(config.ensemble, key) != Ensemble.model_fields[key].default:
             yield f"ensemble.{key}: task {config.task!r} has no boxes to fuse; remove it"
     yield from _task_params(config, task)
 
@@ -82,13 +83,13 @@ def _component(key: str, written: Any, kind: Kind, entries: Mapping[str, str], t
         yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
 
 
-def _unused(config: Config, task: type[Task]) -> Iterator[str]:
+def _unused(config: Config, task: Facts) -> Iterator[str]:
     """Keys that only some tasks use are not accepted and ignored."""
     policy = config.data.on_bad_label
-    if policy not in task.flaws_may:
-        yield f"data.on_bad_label = {policy!r}: allowed with {config.task}: {', '.join(task.flaws_may)}"
+    if policy not in task.bad_label_policies:
+        yield f"data.on_bad_label = {policy!r}: allowed with {config.task}: {', '.join(task.bad_label_policies)}"
     for key in ("format", "label_column"):
-        if key not in task.submits_by and getattr(config.submission, key) != Submission.model_fields[key].default:
+        if key not in task.submission_keys and getattr(config.submission, key) != Submission.model_fields[key].default:
             yield f"submission.{key}: task {config.task!r} does not use it; remove it"
     for index, model in enumerate(config.models):
         if model.resize not in task.resizes:
@@ -102,7 +103,7 @@ def _unused(config: Config, task: type[Task]) -> Iterator[str]:
         yield "ensemble.iou_threshold: soft_nms of ensemble-boxes has none; remove it"
 
 
-def _task_params(config: Config, task: type[Task]) -> Iterator[str]:
+def _task_params(config: Config, task: Facts) -> Iterator[str]:
     allowed = [field.name for field in fields(task.settings)]
     for name in config.task_params:
         if name not in allowed:
@@ -116,18 +117,18 @@ def _task_params(config: Config, task: type[Task]) -> Iterator[str]:
             yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
 
 
-def _loss(model: Model, name: str, task: type[Task]) -> Iterator[str]:
+def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
     """Keys of the training that the task knows, set to what it knows."""
     settings, unset = model.train, Train()
     for key in OF_TASKS:
-        if key not in task.learns_with and getattr(settings, key) != getattr(unset, key):
+        if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
-    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.learns_with else []:
+    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.loss_keys else []:
         kind = kinds.LOSSES.get(task.target, ANY) if name in TASKS else ANY
         yield from _component("train.loss", part, kind, task.losses, name)
 
 
-def _network(model: Model, task: type[Task]) -> Iterator[str]:
+def _network(model: Model, task: Facts) -> Iterator[str]:
     network = name_of(model.network)
     yield from _component("network", {network: model.params} if model.params else network, kinds.NETWORK, task.networks)
     if network not in task.networks:
@@ -204,7 +205,7 @@ def _weights(config: Config) -> Iterator[str]:
         yield "ensemble.weights: all are zero; give at least one model a positive weight"
 
 
-def _pseudo_labels(config: Config, task: type[Task]) -> Iterator[str]:
+def _pseudo_labels(config: Config, task: Facts) -> Iterator[str]:
     if config.pseudo_labels.weight != 1 and not task.weighs_samples:
         yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
@@ -228,7 +229,7 @@ def _files(config: Config) -> Iterator[str]:
             yield f"data.roi.boxes = {shown(path)}: {reason}; run the detector first, or correct it"
 
 
-def _roi(config: Config, task: type[Task]) -> Iterator[str]:
+def _roi(config: Config, task: Facts) -> Iterator[str]:
     """What is cut out moves with its task's targets, and is in the data."""
     method = config.data.roi.method
     if method != "none" and not task.follows_roi:

@@ -1,12 +1,12 @@
 """Fill in what the config leaves to the task."""
 
 from goldfold.config.root import Config
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 
 def with_choices(config: Config) -> Config:
     """The config with a metric, a way to fuse and policies, where the user names none."""
-    task = find(config.task)
+    task = facts(config.task)
     data = config.data.model_copy(update={"on_missing_label": config.data.on_missing_label or task.on_missing_label})
     ensemble = config.ensemble.model_copy(update={"method": config.ensemble.method or next(iter(task.methods))})
     return config.model_copy(

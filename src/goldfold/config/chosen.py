@@ -6,7 +6,7 @@ from typing import Any
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
 from goldfold.config.root import Config
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 
 def places(config: Config, stage: str, model: str = "") -> list[str]:
@@ -15,7 +15,7 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
     Args:
         model: of the member, for stages that run once a member.
     """
-    task = find(config.task)
+    task = facts(config.task)
     own = [catalog.TASKS.get(config.task, config.task)]
     metrics = _of([config.metric, *task.reported], task.metrics)
     methods = _of([next(iter(task.methods)), config.ensemble.method], task.methods)
@@ -38,14 +38,14 @@ def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
 
 def _network(config: Config, model: str) -> list[str]:
     network = next(one.network for one in config.models if one.name == model)
-    return _of([network], find(config.task).networks)
+    return _of([network], facts(config.task).networks)
 
 
 def _training(config: Config, model: str) -> list[str]:
     """Network, losses, own optimizer, schedule, augmentations, metric, and the view of validation."""
-    task, settings = find(config.task), next(one.train for one in config.models if one.name == model)
-    wanted = settings.loss or getattr(task, "default_loss", None)
-    losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.learns_with else []
+    task, settings = facts(config.task), next(one.train for one in config.models if one.name == model)
+    wanted = settings.loss or task.default_loss
+    losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []
     return [
         *_network(config, model),
         *_of(losses, task.losses),

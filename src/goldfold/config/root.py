@@ -9,7 +9,7 @@ from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
 from goldfold.config.written import Method, Metric, View
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 
 class Cache(Section):
@@ -156,12 +156,12 @@ class Config(Section):
     @property
     def cache_files(self) -> tuple[str, ...]:
         """Files of a piece of the cache."""
-        return ("images.npy", "ids.csv", *find(self.task).cache_files)
+        return ("images.npy", "ids.csv", *facts(self.task).cache_files)
 
     @property
     def submission_files(self) -> tuple[str, ...]:
         """What the submission has besides its table; a name ending in ``/`` is a folder."""
-        return tuple(find(self.task).submission_files)
+        return tuple(facts(self.task).submission_files)
 
     @property
     def teachers(self) -> list[str]:

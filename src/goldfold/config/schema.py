@@ -32,7 +32,7 @@ from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.table import Csv, Metadata
 from goldfold.signatures import Signature, read
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 REFERENCE = Path("docs/config.md")
@@ -107,7 +107,7 @@ def _tasks() -> str:
     """What each task knows, from its own facts."""
     parts = []
     for name in TASKS:
-        task = find(name)
+        task = facts(name)
         rows = [
             ("data must bring", task.target),
             *((key, ", ".join(f"`{value}`" for value in getattr(task, key)))
@@ -123,7 +123,7 @@ def _tasks() -> str:
 
 def _components() -> str:
     """Parameters of every component of the catalog, from the signatures of its functions."""
-    of_tasks = {name: find(name).target for name in TASKS}
+    of_tasks = {name: facts(name).target for name in TASKS}
     tables = [
         *((f"Losses of {task}", kinds.LOSSES[target], catalog.LOSSES[target]) for task, target in of_tasks.items()
           if catalog.LOSSES[target]),

@@ -7,7 +7,7 @@ from goldfold.components import name_of
 from goldfold.config import roi
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
-from goldfold.tasks import find
+from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
 COPIES = {
@@ -67,7 +67,7 @@ def folds(config: Config) -> dict[str, Any]:
 
 def task(config: Config) -> dict[str, Any]:
     """Name and settings of the task, as far as they matter before the ensemble."""
-    late = find(config.task).late
+    late = facts(config.task).post_training_settings
     early = {key: value for key, value in config.task_params.items() if key not in late}
     return {"name": config.task, **early, **config.data.target_settings}
 
@@ -81,7 +81,7 @@ def fusing(config: Config) -> dict[str, Any]:
     """How the task is told to fuse."""
     return {
         "method": config.ensemble.method,
-        **{key: getattr(config.ensemble, key) for key in find(config.task).fuses_by},
+        **{key: getattr(config.ensemble, key) for key in facts(config.task).ensemble_keys},
     }
 
 
@@ -100,7 +100,15 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     model = _model(config, name)
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
-    return {**model.model_dump(exclude={"image_size_px", "resize"}), "params": params, "size": list(model.size)}
+    known = facts(config.task)
+    train = {**model.train.model_dump(), "loss": model.train.loss or known.default_loss}
+    return {
+        **model.model_dump(exclude={"image_size_px", "resize"}),
+        "train": train,
+        "loss_keys": list(known.loss_keys),
+        "params": params,
+        "size": list(model.size),
+    }
 
 
 def watched(config: Config, name: str) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def watched(config: Config, name: str) -> dict[str, Any]:
     Where the last epoch is the member, the config's metric decides nothing in training, so that another one that the task
     reports anyway retrains nothing.
     """
-    task = find(config.task)
+    task = facts(config.task)
     is_free = _model(config, name).train.checkpoint == "last" and config.metric in task.reported
     metric = task.reported[0] if is_free else config.metric
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}

@@ -35,7 +35,7 @@ class Images(Protocol):
 
 
 class Predicting(Protocol):
-    """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Task`."""
+    """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Infer`."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Network that takes images (batch, channels, height, width) of 0..255."""
@@ -101,7 +101,7 @@ class Predictor:
         """Arrays of the predictions by name, in the order of ``table``; those of single images are made when asked for.
 
         Args:
-            table: id, and what `goldfold.tasks.protocol.Task.pack` needs.
+            table: id, and what `goldfold.tasks.protocol.Infer.pack` needs.
             on_batch: called with the number of images of each batch that is done.
         """
         parts = self._parts(list(table["id"]), images, batch_size, on_batch)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from goldfold.catalog import FACETS
 from goldfold.lineage import source
 from goldfold.lineage.source import PACKAGE, code_digest, own_files
 
@@ -25,26 +26,11 @@ SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakem
 """Libraries whose other version may give other results from the same code and config."""
 PAGE_SUFFIXES = frozenset({".css", ".html"})
 """Files beside the code that shape the report."""
-LEARNING = ("goldfold.models", "goldfold.losses", "goldfold.optim", "goldfold.engine", "goldfold.inference")
 FRAME = (
     "goldfold.lineage", "goldfold.base.status", "goldfold.base.gpu_slots", "goldfold.base.run_lock",
-    "goldfold.base.processes", "goldfold.images.looking", "goldfold.catalog", "goldfold.signatures",
+    "goldfold.base.processes", "goldfold.images.looking", "goldfold.catalog", "goldfold.signatures", "goldfold.tasks.facts",
 )  # fmt: skip
 """What stands around a stage's work and has no part in what it computes."""
-UNREACHED: dict[str, tuple[str, ...]] = {
-    "manifest": ("goldfold.report", "goldfold.ensembling", *LEARNING),
-    "folds": ("goldfold.report", "goldfold.submission", "goldfold.ensembling", "goldfold.metrics", *LEARNING),
-    "train": ("goldfold.ensembling", "goldfold.report", "goldfold.submission"),
-    "predict": (
-        "goldfold.ensembling.average", "goldfold.ensembling.maps", "goldfold.ensembling.values", "goldfold.report",
-        "goldfold.losses", "goldfold.optim", "goldfold.metrics", "goldfold.submission",
-    ),
-    "pseudo_label": ("goldfold.report", "goldfold.submission", "goldfold.metrics", *LEARNING),
-    "ensemble": ("goldfold.report", "goldfold.submission", *LEARNING),
-    "submit": ("goldfold.report", "goldfold.ensembling", *LEARNING),
-    "report": ("goldfold.submission", *LEARNING),
-}  # fmt: skip
-"""Packages that a task names but that the stage's own work never loads. A test runs each stage and holds it to this."""
 
 
 @cache
@@ -52,7 +38,8 @@ def source_digest(stage: str, *places: str) -> str:
     """Digest of the code that a stage's job reaches, definition by definition, wherever it stands.
 
     Args:
-        places: of the components that its config chose, as ``module:name``.
+        places: of the components that its config chose, as ``module:name``; a task as its package, of which only the
+            facets count that the stage asks for.
     """
     reached, own, pages = _code(stage, places)
     parts = [source.digest(reached), *own.values(), *(code_digest(page) for page in pages)]
@@ -77,17 +64,27 @@ def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], 
     """Definitions of goldfold's that are reached, digests of the user's own modules, pages beside the code."""
     roots, own = [source.whole(SCRIPTS / f"{stage}.py")], dict[str, Path]()
     for place in places:
-        module = place.partition(":")[0]
-        if module.startswith("goldfold."):
+        module, _, name = place.partition(":")
+        if not module.startswith("goldfold."):
+            own |= own_files(module)
+        elif name:
             roots += source.targets(place)
         else:
-            own |= own_files(module)
-    unreached = (*FRAME, *UNREACHED.get(stage, ()))
-    reached = source.reach([*roots, *map(source.whole, own.values())], unreached)
+            roots += [unit for facet in _facets(stage) for unit in source.targets(f"{module}.{facet}")]
+    reached = source.reach([*roots, *map(source.whole, own.values())], FRAME)
     reached = {unit: digest for unit, digest in reached.items() if unit[0] not in own.values()}
     folders = {file.parent for file, _ in reached}
     pages = {page for folder in folders for page in folder.iterdir() if page.suffix in PAGE_SUFFIXES}
     return reached, {name: code_digest(file)[:16] for name, file in own.items()}, sorted(pages)
+
+
+@cache
+def _facets(stage: str) -> list[str]:
+    """Facets of a task that a stage's own code asks for, each as ``module:name`` within the task's package."""
+    reached = source.reach([source.whole(SCRIPTS / f"{stage}.py")], FRAME)
+    asked = {name for file, name in reached if file == PACKAGE / "tasks/__init__.py"}
+    found = {place for name, place in FACETS.items() if name in asked}
+    return sorted({*found, "spec:Spec"}) if found else []
 
 
 def code_of(recipe: dict[str, Any]) -> dict[str, str]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from goldfold.base.words import count
+from goldfold.drawing.blocks import Note
+from goldfold.drawing.words import interval, listed, percent, score, shortened
 from goldfold.metrics import Score
-from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.report.shift import Shifts, is_open
-from goldfold.report.words import interval, listed, percent, score, shortened
 
 LARGE_SHARE = 0.1
 """Difference of a class's share of training and test images that may move a score."""
@@ -105,14 +105,14 @@ def _classes(results: Results) -> Iterator[str]:
     """Classes that are far more, or less, frequent in the test images."""
     if results.answers is None:
         return
-    train, test = (results.task.content(table).sum() for table in (results.truth, results.answers))
+    train, test = (results.target.content(table).sum() for table in (results.truth, results.answers))
     if not train.sum() or not test.sum():
         return
     shares = train / train.sum(), test / test.sum()
     far = (shares[1] - shares[0]).abs().sort_values(ascending=False, kind="stable")
     named = [
         f"“{shortened(str(name), 30)}” is {percent(shares[0][name])} of the training and {percent(shares[1][name])} of the test "
-        f"{results.task.unit}"
+        f"{results.facts.unit}"
         for name in far[far >= LARGE_SHARE].index
     ]
     if named:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Facts, Gallery, Picture, Section, Table, Text
-from goldfold.report.pictures import pair
+from goldfold.drawing.blocks import Block, Facts, Gallery, Picture, Section, Table, Text
+from goldfold.drawing.pictures import pair
+from goldfold.drawing.words import listed
 from goldfold.report.results import Results
-from goldfold.report.words import listed
 
 MOST_LISTED, MOST_PAIRS = 50, 8
 PAIR_PX = 300

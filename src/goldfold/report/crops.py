@@ -8,11 +8,11 @@ import pandas as pd
 
 from goldfold.base.words import count
 from goldfold.crop.counts import counts, shares
+from goldfold.drawing.blocks import Block, Figure, Section, Table, Text
+from goldfold.drawing.overlays import LINE_PX, Box, Pixels, boxed, opened
+from goldfold.drawing.words import shortened
 from goldfold.images.geometry import roi_of
-from goldfold.report.blocks import Block, Figure, Section, Table, Text
-from goldfold.report.overlays import LINE_PX, Box, Pixels, boxed, opened
 from goldfold.report.results import Results
-from goldfold.report.words import shortened
 
 MOST_SHOWN, COLUMNS = 40, 8
 CELL_PX, WORDS_PX, GAP_PX = 150, 18, 6
@@ -112,7 +112,7 @@ def _drawn(image: Pixels, roi: tuple[int, int, int, int] | None) -> Pixels:
 def _written(canvas: Pixels, words: str) -> Pixels:
     from PIL import Image, ImageDraw, ImageFont
 
-    from goldfold.report.overlays import font_file
+    from goldfold.drawing.overlays import font_file
 
     page = Image.fromarray(canvas)
     ImageDraw.Draw(page).text((1, CELL_PX + 1), words, fill=(60, 60, 60), font=ImageFont.truetype(font_file(), 11))

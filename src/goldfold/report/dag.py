@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from itertools import pairwise
 
-from goldfold.report.blocks import Figure
+from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
 LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "predict", "ensemble", "submit")

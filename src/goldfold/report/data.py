@@ -5,16 +5,18 @@ import pandas as pd
 
 from goldfold import components
 from goldfold.base.words import count
-from goldfold.report import copies, folds, mask_colours, quarantine
-from goldfold.report.blocks import Block, Gallery, Lines, Section, Text
+from goldfold.drawing import mask_colours
+from goldfold.drawing.blocks import Block, Gallery, Lines, Section, Text
+from goldfold.drawing.figures import bars, sizes
+from goldfold.drawing.overlays import CLASS_COLOURS, Colour, class_legend
+from goldfold.drawing.pictures import picture
+from goldfold.drawing.words import listed
+from goldfold.report import copies, folds, quarantine
 from goldfold.report.copies import Cluster
-from goldfold.report.figures import bars, sizes
-from goldfold.report.overlays import CLASS_COLOURS, Colour, class_legend
-from goldfold.report.pictures import picture
 from goldfold.report.results import Results
-from goldfold.report.words import listed
 from goldfold.splits.together import COLUMN
 from goldfold.targets.mask_coding import Coding
+from goldfold.tasks.optional import draw_target
 
 MOST_SAMPLES, MOST_DRAWN_SAMPLES = 120, 24
 SAMPLE_PX = 230
@@ -26,7 +28,7 @@ def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Sec
         count(len(table), "training image" if split == "train" else f"{split} image")
         for split, table in results.tables.items()
     ]
-    intro = f"{listed(numbers)}; {count(len(results.classes), *results.task.kinds)}; {_groups(results)}."
+    intro = f"{listed(numbers)}; {count(len(results.classes), *results.facts.kinds)}; {_groups(results)}."
     blocks = [*_counts(results), *_sizes(results), *folds.blocks(results), *_doubts(results, clusters, doubts)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
 
@@ -45,11 +47,11 @@ def _groups(results: Results) -> str:
 
 
 def _counts(results: Results) -> list[Block]:
-    task = results.task
-    counts = pd.DataFrame({"train": (task.content(results.tables["train"]) > 0).sum()})
+    target = results.target
+    counts = pd.DataFrame({"train": (target.content(results.tables["train"]) > 0).sum()})
     last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
-    if last and all(task.target in table for table in last):
-        taken = (task.content(pd.concat(last, ignore_index=True)) > 0).sum()
+    if last and all(results.facts.target in table for table in last):
+        taken = (target.content(pd.concat(last, ignore_index=True)) > 0).sum()
         counts["pseudo labels, mean of the folds"] = (taken / len(last)).round(1)
     counts = counts.reindex(results.classes).fillna(0)
     return [Text("", heading="Images by class"), bars("class_counts", counts, "images", "")]
@@ -84,10 +86,10 @@ def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> lis
 
 def _samples(results: Results) -> list[Block]:
     """Some training images of each class, spread over the table, with their targets drawn on them; no image twice."""
-    truth, content = results.tables["train"], results.task.content(results.tables["train"])
+    truth, content = results.tables["train"], results.target.content(results.tables["train"])
     if "path" not in truth:
         return []
-    draws = results.task.drawn(truth.iloc[0].to_dict()) is not None
+    draws = draw_target(results.show, truth.iloc[0].to_dict()) is not None
     most = MOST_DRAWN_SAMPLES if draws else MOST_SAMPLES
     each, shown, pictures = max(1, min(6, most // len(results.classes))), set[str](), []
     for name in results.classes[:most]:
@@ -95,7 +97,7 @@ def _samples(results: Results) -> list[Block]:
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
         shown |= set(chosen["id"])
         for row in chosen.to_dict("records"):
-            pictures.append(picture(row["path"], name, [row["id"]], drawn=results.task.drawn(row)))
+            pictures.append(picture(row["path"], name, [row["id"]], drawn=draw_target(results.show, row)))
     caption = "Training images as they are on disk, before any resizing or augmentation."
     heading = "Examples of each class"
     if not draws:
@@ -107,7 +109,7 @@ def _samples(results: Results) -> list[Block]:
 
 def _colours(results: Results) -> list[Colour]:
     """Colours of the classes in masks; none where the task has no masks of its own."""
-    coding, table = getattr(results.task, "coding", None), results.tables["train"]
+    coding, table = getattr(results.target, "coding", None), results.tables["train"]
     return (
         mask_colours.of_classes(coding, table["mask"].iloc[0]) if isinstance(coding, Coding) and "mask" in table else []
     )

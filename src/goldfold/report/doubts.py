@@ -42,7 +42,7 @@ def _submitted(results: Results) -> list[str]:
     """Names that the submission may hold; ranges of numbers are no names."""
     if "test" not in results.tables:
         return []
-    return [*results.tables["test"]["id"], *(results.classes if results.task.kinds[0] == "class" else [])]
+    return [*results.tables["test"]["id"], *(results.classes if results.facts.kinds[0] == "class" else [])]
 
 
 def _paths(results: Results) -> list[str]:

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold import components
+from goldfold import components, tasks
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Cell, Section, Table, Text
-from goldfold.report.figures import matrix
+from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
+from goldfold.drawing.figures import matrix
+from goldfold.drawing.words import percent
 from goldfold.report.results import Results
-from goldfold.report.words import percent
 
 MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",
@@ -50,9 +50,12 @@ def _agreement(results: Results) -> list[Block]:
     names = list(results.members)[:MOST_MEMBERS]
     if len(names) < 2:
         return [Text("There is one member, so there is nothing to compare.")]
-    if not results.task.shown:  # no single answer an image that could be compared
+    if not results.facts.shown:  # no single answer an image that could be compared
         return _alike_by_image(results, names)
-    tables = {name: results.task.table(results.joined(name)).set_index("id").sort_index() for name in names}
+    tables = {
+        name: tasks.tables(results.task, results.classes).table(results.joined(name)).set_index("id").sort_index()
+        for name in names
+    }
     if "prediction" not in tables[names[0]]:
         return _alike_by_image(results, names)
     agreement = _pairwise(names, lambda a, b: float((tables[a]["prediction"] == tables[b]["prediction"]).mean()))

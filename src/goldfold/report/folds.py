@@ -4,11 +4,11 @@ import pandas as pd
 
 from goldfold import components
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Figure, Table, Text
-from goldfold.report.drawing import BLUE, COLOURS, INK, MUTED, Canvas
-from goldfold.report.figures import MOST_ROWS, WIDTH_PX
+from goldfold.drawing.axes import BLUE, COLOURS, INK, MUTED, Canvas
+from goldfold.drawing.blocks import Block, Figure, Table, Text
+from goldfold.drawing.figures import MOST_ROWS, WIDTH_PX
+from goldfold.drawing.words import shortened
 from goldfold.report.results import Results
-from goldfold.report.words import shortened
 from goldfold.splits.checks import shares, worst
 from goldfold.splits.groups import groups_in_words, in_range, in_words, sizes_of
 
@@ -33,9 +33,9 @@ def blocks(results: Results) -> list[Block]:
     name, fold, value = worst(far)
     splitter = components.label(results.settings["folds"]["splitter"])
     text = (
-        f"How many {results.task.unit} of each class are in the validation part of each fold, and how many images it has; "
+        f"How many {results.facts.unit} of each class are in the validation part of each fold, and how many images it has; "
         f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
-        f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.task.unit} where "
+        f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.facts.unit} where "
         f"{amounts[name].mean():,.1f} would be even. Folds have {in_range(sizes.tolist())}."
     )
     if found := sizes_of(results.tables["train"]):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from goldfold.base.words import count, noun
+from goldfold.drawing.blocks import Section, Table
+from goldfold.drawing.words import change, interval, score
 from goldfold.metrics import Score
 from goldfold.metrics.bootstrap import bootstrap
-from goldfold.report.blocks import Section, Table
 from goldfold.report.results import Results
-from goldfold.report.words import change, interval, score
 
 FEWEST_IMAGES = 20
 MOST_GROUPS = 12
@@ -68,7 +68,7 @@ def _of_others(results: Results, name: str) -> float:
     Without that, a mean over classes (f1_macro) would count those that the group lacks.
     """
     is_own = (results.truth["group"] == name).to_numpy()
-    holds = (results.task.content(results.truth) > 0).to_numpy()
+    holds = (results.target.content(results.truth) > 0).to_numpy()
     alike: dict[bytes, list[int]] = {}
     for row in np.flatnonzero(~is_own):
         alike.setdefault(holds[row].tobytes(), []).append(int(row))

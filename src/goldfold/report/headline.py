@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from goldfold.base.words import count, noun
+from goldfold.drawing.words import interval, score
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
-from goldfold.report.words import interval, score
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     numbers = [(split, len(table)) for split, table in results.tables.items()]
     return [
         *(_tile(number, f"{'training' if split == 'train' else split} image") for split, number in numbers),
-        _tile(len(results.classes), *results.task.kinds),
+        _tile(len(results.classes), *results.facts.kinds),
         _tile(len(results.models), "model"),
         _tile(settings["folds"]["n_folds"], "fold"),
         _tile(len(settings["seeds"]), "seed"),

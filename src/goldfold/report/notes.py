@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count
+from goldfold.drawing.blocks import Note
+from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.report import answers, quarantine, shift, training
-from goldfold.report.blocks import Note
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
-from goldfold.report.words import change, interval, listed, score, shortened
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000
@@ -142,11 +142,11 @@ def _parts_left_out(results: Results) -> Iterator[Note]:
 
 def _never_found(results: Results) -> Iterator[Note]:
     """Classes of which nothing is found: their score is 0, and a mean over the classes hides it."""
-    table = results.task.by_class(results.evidence)
+    table = results.scores.by_class(results.evidence)
     key = next((name for name in SCORES_OF_CLASSES if name in table), None)
     if key is None:
         return
-    there = (results.task.content(results.truth) > 0).sum().reindex(table.index).fillna(0)
+    there = (results.target.content(results.truth) > 0).sum().reindex(table.index).fillna(0)
     lost = [str(name) for name in table.index if there[name] > 0 and not table[key].fillna(0)[name] > 0]
     if lost:
         named = listed([f"{shortened(name, 40)} ({int(there[name]):,})" for name in lost])
@@ -159,7 +159,7 @@ def _never_found(results: Results) -> Iterator[Note]:
 
 
 def _small(results: Results) -> Iterator[Note]:
-    counts = (results.task.content(results.truth) > 0).sum().sort_values(kind="stable")
+    counts = (results.target.content(results.truth) > 0).sum().sort_values(kind="stable")
     small = counts[counts < SMALL_CLASS]
     if len(small):
         named = listed([f"{name} ({number})" for name, number in small.items()])

@@ -6,7 +6,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from goldfold.report.blocks import Figure, Note, Section
+from goldfold.drawing.blocks import Figure, Note, Section
 from goldfold.report.headline import Headline
 
 

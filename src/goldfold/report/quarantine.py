@@ -8,10 +8,10 @@ import pandas as pd
 
 from goldfold.audit.quarantine import CUT
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Gallery, Section, Table, Text
-from goldfold.report.pictures import picture
+from goldfold.drawing.blocks import Block, Gallery, Section, Table, Text
+from goldfold.drawing.pictures import picture
+from goldfold.drawing.words import listed, shortened
 from goldfold.report.results import Results
-from goldfold.report.words import listed, shortened
 
 MOST_LISTED, MOST_PICTURES = 50, 12
 SAYS_WHICH = (

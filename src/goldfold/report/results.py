@@ -15,7 +15,8 @@ from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
-from goldfold.tasks import Task
+from goldfold.tasks import protocol
+from goldfold.tasks.facts import Facts
 
 ENSEMBLE = "ensemble"
 """Name of the fused prediction in the files of scores."""
@@ -39,7 +40,7 @@ class Results:
 
     root: Path
     settings: dict[str, Any]
-    task: Task
+    task: tasks.Spec
     metric: str
     """Its name, as tables have it."""
     classes: list[str]
@@ -68,6 +69,31 @@ class Results:
     """A row a job: stage, model (empty where it has none), seconds, mb."""
 
     @cached_property
+    def facts(self) -> Facts:
+        """Facts of the task."""
+        return tasks.facts(self.task["name"])
+
+    @cached_property
+    def target(self) -> protocol.Target:
+        """Targets of the task."""
+        return tasks.target(self.task, self.classes)
+
+    @cached_property
+    def output(self) -> protocol.Output:
+        """Predictions of the task."""
+        return tasks.output(self.task, self.classes)
+
+    @cached_property
+    def scores(self) -> protocol.Score:
+        """Scores of the task."""
+        return tasks.score(self.task, self.classes)
+
+    @cached_property
+    def show(self) -> protocol.Show:
+        """Report pages of the task."""
+        return tasks.show(self.task, self.classes)
+
+    @cached_property
     def truth(self) -> pd.DataFrame:
         """Training images that a fold validates, with their labels and folds."""
         return scored(self.tables["train"])
@@ -80,17 +106,17 @@ class Results:
     @property
     def chosen_metric(self) -> Metric:
         """The metric that counts."""
-        return self.task.metric(self.metric if self.wanted_metric is None else self.wanted_metric)
+        return self.scores.metric(self.metric if self.wanted_metric is None else self.wanted_metric)
 
     @cached_property
     def evidence(self) -> Evidence:
         """The ensemble's out-of-fold predictions beside the truth, in its order."""
-        return self.task.evidence(self.oof, self.truth)
+        return self.scores.evidence(self.oof, self.truth)
 
     @cached_property
     def member_evidence(self) -> dict[str, Evidence]:
         """The same of each member whose predictions are on disk."""
-        return {name: self.task.evidence(self.joined(name), self.truth) for name in self.members}
+        return {name: self.scores.evidence(self.joined(name), self.truth) for name in self.members}
 
     @cached_property
     def test_score(self) -> Score | None:
@@ -98,7 +124,7 @@ class Results:
         if self.answers is None or self.test is None:
             return None
         truth = with_groups(self.answers, self.tables.get("test"))
-        return score(self.chosen_metric, self.task.evidence(self.test, truth), groups_of(truth))
+        return score(self.chosen_metric, self.scores.evidence(self.test, truth), groups_of(truth))
 
     @property
     def voters(self) -> list[str]:
@@ -142,7 +168,7 @@ class Results:
 
     def joined(self, member: str) -> Arrays:
         """A member's out-of-fold prediction of all training images."""
-        return self.task.join(list(self.members[member].values()))
+        return self.output.join(list(self.members[member].values()))
 
 
 def read(root: Path, task: dict[str, Any], metric: components.Written, settings: dict[str, Any]) -> Results:
@@ -158,7 +184,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     return Results(
         root=root,
         settings=settings,
-        task=tasks.build(task, classes),
+        task=task,
         metric=components.label(metric),
         wanted_metric=metric,
         classes=classes,

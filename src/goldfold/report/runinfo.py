@@ -8,11 +8,11 @@ import pandas as pd
 import yaml
 
 from goldfold.base.words import count
+from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
+from goldfold.drawing.words import duration
 from goldfold.grid import grid_of
 from goldfold.report import dag
-from goldfold.report.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.report.results import Results, Run
-from goldfold.report.words import duration
 
 
 def section(results: Results) -> Section:

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Cell, Section, Table, Text
-from goldfold.report.figures import ScoreLine, forest
+from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
+from goldfold.drawing.figures import ScoreLine, forest
+from goldfold.drawing.tables import LONG
+from goldfold.drawing.words import change, interval, percent, score
 from goldfold.report.results import ENSEMBLE, Results
-from goldfold.report.tables import LONG
-from goldfold.report.words import change, interval, percent, score
 
 TINY = 1e-6
 FoldScores = dict[str, dict[int, float]]
@@ -175,22 +175,24 @@ def _pools(pools: dict[str, int]) -> str:
 
 def _shares(results: Results) -> Sequence[Block]:
     """Share of each class among the pseudo labels of the last round, beside its share in training."""
-    task = results.task
+    target = results.target
     last = [
-        table for (number, _), table in results.pseudo.items() if number == results.n_rounds and task.target in table
+        table
+        for (number, _), table in results.pseudo.items()
+        if number == results.n_rounds and results.facts.target in table
     ]
-    found = task.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
+    found = target.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
     if not found.sum():
         return []
-    learnt = task.content(results.tables["train"]).sum()
+    learnt = target.content(results.tables["train"]).sum()
     pseudo, train = found / found.sum(), learnt / learnt.sum()
     rows: list[list[str | Cell]] = [
         [name, _ratio(pseudo[name], train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), percent(train[name])]
         for name in _furthest_first(results.classes, pseudo, train)
     ]  # fmt: skip
     text = (
-        f"Shares of the {task.unit}; pseudo labels of the last round, all folds together. A class with a ratio far from 1 "
-        f"is one the models are sure of more often, or less often, than it occurs."
+        f"Shares of the {results.facts.unit}; pseudo labels of the last round, all folds together. A class with a ratio far "
+        f"from 1 is one the models are sure of more often, or less often, than it occurs."
     )
     columns = ["class", "ratio", "share of pseudo labels", "share in training"]
     return [Text(text, heading="Of which classes"), Table(columns, rows, text_columns=["class"])]

@@ -7,11 +7,11 @@ import pandas as pd
 from goldfold.audit.adversarial import FEWEST, Auc
 from goldfold.audit.shift import Feature, Shift, between
 from goldfold.base.words import count
-from goldfold.report.blocks import Block, Cell, Gallery, Note, Section, Table, Text
+from goldfold.drawing.blocks import Block, Cell, Gallery, Note, Section, Table, Text
+from goldfold.drawing.pictures import picture
+from goldfold.drawing.words import interval, listed, percent
 from goldfold.report.copies import Cluster
-from goldfold.report.pictures import picture
 from goldfold.report.results import Results
-from goldfold.report.words import interval, listed, percent
 
 STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
 """AUC below which they can be told apart so well."""

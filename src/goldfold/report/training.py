@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count
-from goldfold.report.blocks import Note, Section, Text
-from goldfold.report.figures import learning_curves
+from goldfold.drawing.blocks import Note, Section, Text
+from goldfold.drawing.figures import learning_curves
+from goldfold.drawing.words import listed, score
 from goldfold.report.results import Results
-from goldfold.report.words import listed, score
 
 LATE_SHARE = 0.2
 """The last part of the epochs, in which a training that is done no longer gains."""

@@ -17,7 +17,8 @@ from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.predictions.arrays import Arrays, load, save
 from goldfold.splits.scored import groups_of, scored, with_groups
-from goldfold.tasks import Task
+from goldfold.tasks.facts import Facts
+from goldfold.tasks.protocol import Output, Score, Tables
 
 PLACES = ("group", "fold")
 """Columns that say where an image stands."""
@@ -65,25 +66,25 @@ def run(
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
     """
-    chosen_task = tasks.build(task, read_json(classes))
-    chosen = chosen_task.metric(metric)
+    facets = _facets(task, read_json(classes))
+    chosen = facets.scores.metric(metric)
     truth = scored(_text(train))
     whole = grid(models, seeds, n_folds, rounds)
-    members = Members(chosen_task, Path(predictions), whole, settings, workers)
+    members = Members(facets, Path(predictions), whole, settings, workers)
     own_weights = [weights.get(member.model, 1.0) for member in whole.members]
 
     def fuse(parts: list[Arrays]) -> Arrays:
-        return of_members(chosen_task, parts, own_weights, settings, workers)
+        return of_members(facets.output, parts, own_weights, settings, workers)
 
     rows, evidence = _scored_rounds(members, truth, chosen, fuse, Path(folder))
     fused_test = None
     if has_test:
         tests = [members.test(member, whole.last) for member in whole.members]
-        fused_test = _keep(chosen_task, Path(folder), "test", fuse(tests))
+        fused_test = _keep(facets, Path(folder), "test", fuse(tests))
     else:  # of an earlier run that had test images
         _remove_stale(
             Path(folder),
-            [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
+            [Path(leaderboard).parent / name for name in ("submission.csv", *facets.facts.submission_files)],
         )
     named = dict(zip([member.name for member in whole.members], _shares(own_weights), strict=True))
     write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
@@ -92,11 +93,11 @@ def run(
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    scored_parts = {"oof": _every_metric(chosen_task, evidence, truth, chosen)}
+    scored_parts = {"oof": _every_metric(facets, evidence, truth, chosen)}
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
-        scored_parts["test"] = _every_metric(chosen_task, chosen_task.evidence(fused_test, known), known, chosen)
-    about, by_class = {"task": task["name"], "metric": chosen.name}, chosen_task.by_class(evidence).to_dict("index")
+        scored_parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
+    about, by_class = {"task": task["name"], "metric": chosen.name}, facets.scores.by_class(evidence).to_dict("index")
     write_json(metrics, {**about, **scored_parts, "members": _of_members(last, chosen.name), "classes": by_class})
     short = {part: {chosen.name: entries[chosen.name]} for part, entries in scored_parts.items()}
     write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
@@ -104,10 +105,25 @@ def run(
 
 
 @dataclass(frozen=True)
+class Facets:
+    """Facets of the task that this stage asks for."""
+
+    facts: Facts
+    output: Output
+    tables: Tables
+    scores: Score
+
+
+def _facets(task: dict[str, Any], classes: list[str]) -> Facets:
+    made = tasks.output(task, classes), tasks.tables(task, classes), tasks.score(task, classes)
+    return Facets(tasks.facts(task["name"]), *made)
+
+
+@dataclass(frozen=True)
 class Members:
     """Members of the ensemble, and where their predictions are."""
 
-    task: Task
+    task: Facets
     root: Path
     grid: Grid
     settings: dict[str, Any]
@@ -116,7 +132,7 @@ class Members:
 
     def oof(self, member: Member, number: int, truth: pd.DataFrame) -> Arrays:
         """Out-of-fold predictions of one member, each validated image once."""
-        joined = self.task.join(self._parts(member, number, "oof"))
+        joined = self.task.output.join(self._parts(member, number, "oof"))
         if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
             raise DataError(
                 f"{member.model} seed {member.seed} round {number}: out-of-fold predictions and training images differ, "
@@ -126,7 +142,7 @@ class Members:
 
     def test(self, member: Member, number: int) -> Arrays:
         """Mean over the folds' models of one member."""
-        return of_folds(self.task, self._parts(member, number, "test"), self.settings, self.workers)
+        return of_folds(self.task.output, self._parts(member, number, "test"), self.settings, self.workers)
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
         return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
@@ -145,7 +161,7 @@ def _scored_rounds(
         if number == members.grid.last:
             whole = _keep(task, folder, "oof", whole, truth)
         for name, part in [*parts.items(), ("ensemble", whole)]:
-            evidence = task.evidence(part, truth)
+            evidence = task.scores.evidence(part, truth)
             found = _score(evidence, truth, metric)
             row = {
                 "member": name,
@@ -162,24 +178,24 @@ def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples:
     return score(metric, evidence, groups_of(truth), n_resamples).as_dict()
 
 
-def _keep(task: Task, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
+def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
     """As .npz for the next stage and as .csv for people, beside what is known of the images; the file read back."""
     save(folder / f"{name}.npz", predictions.items())
     kept = load(folder / f"{name}.npz")
-    table = task.table(kept)
+    table = task.tables.table(kept)
     if truth is not None:
-        table = table.merge(truth[["id", *(name for name in (*task.shown, *PLACES) if name in truth)]], on="id")
+        table = table.merge(truth[["id", *(name for name in (*task.facts.shown, *PLACES) if name in truth)]], on="id")
     write_text(folder / f"{name}.csv", table.to_csv(index=False))
     return kept
 
 
-def _every_metric(task: Task, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
+def _every_metric(task: Facets, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
     """Scores of the ensemble, the metric that counts first.
 
     A metric of grades is left out unless it is the one that counts, which is how a config says that classes are grades;
     numbers are grades where they are whole.
     """
-    others = [task.metric(name) for name in task.reported if name != metric.name]
+    others = [task.scores.metric(name) for name in task.facts.reported if name != metric.name]
     return {
         metric.name: _score(evidence, truth, metric),
         **{
@@ -190,8 +206,10 @@ def _every_metric(task: Task, evidence: Evidence, truth: pd.DataFrame, metric: M
     }
 
 
-def _needs_grades(task: Task, evidence: Evidence, one: Metric) -> bool:
-    return one.of_grades and (task.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence)))))
+def _needs_grades(task: Facets, evidence: Evidence, one: Metric) -> bool:
+    return one.of_grades and (
+        task.facts.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence))))
+    )
 
 
 def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:

@@ -51,11 +51,11 @@ def run(
     if file is not None:
         tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
     train, out = tables["train"], Path(folder)
-    chosen_task = tasks.build(task, read_json(Path(manifest) / "classes.json"))
-    content = chosen_task.content(train)
+    facts = tasks.facts(task["name"])
+    content = tasks.target(task, read_json(Path(manifest) / "classes.json")).content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    policy = rare_classes or (SPREAD_FEW if chosen_task.target == "boxes" else "fail")
+    policy = rare_classes or (SPREAD_FEW if facts.target == "boxes" else "fail")
     numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     if known:
@@ -66,7 +66,7 @@ def run(
         print(f"{groups}: no fold learns from copies of its images", flush=True)
     for number, of_fold in enumerate(learnt):
         part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[["sha256", *chosen_task.columns, *_cut(train)]])
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *facts.columns, *_cut(train)]])
         write_if_changed(out / f"fold{number}.csv", rows[of_fold | (numbers == number)].to_csv(index=False))
     _summarise(out, content, numbers, learnt)
     write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
@@ -78,7 +78,7 @@ def run(
             continue
         pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
         for piece in range(shards):
-            rows = table[pieces == piece].reindex(columns=[*CACHED, *chosen_task.cached, *_cut(table)])
+            rows = table[pieces == piece].reindex(columns=[*CACHED, *facts.cached, *_cut(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in ("quarantine.csv", "duplicates.csv"):

@@ -22,6 +22,8 @@ from goldfold.sources.declared import Settled, settle
 from goldfold.sources.ids import match_sample, tell_apart
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.sources.sized import with_sizes
+from goldfold.tasks.optional import refuse_doubts
+from goldfold.tasks.protocol import Target
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
 MISSING_FILE = "file is missing"
@@ -93,17 +95,16 @@ def run(
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_empty(tables, lost)
-    chosen_task = tasks.build(task, names)
-    _refuse_unseen(chosen_task, tables["train"])
+    _refuse_unseen(tasks.target(task, names), tables["train"])
     own_ids = tables["test"]["id"] if "test" in tables else None
-    _check_submission(tables, chosen_task, classes, metric, sample, submission)
+    _check_submission(tables, task, names, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
         tables["answers"] = _answers(answers, said, tables["test"], own_ids, task | settled, names, policy, workers)
     tables = with_rois(tables, roi, workers)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))
-    _write(Path(folder), tables, lost, chosen_task)
+    _write(Path(folder), tables, lost, names, tasks.facts(task["name"]).kinds)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)
     for doubt in doubts:
@@ -161,7 +162,7 @@ def _targets(
     table = with_sizes(sized.table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
-    found = tasks.find(task["name"]).examine(table, classes, split, drops, workers, **settings)
+    found = tasks.examine(task["name"])(table, classes, split, drops, workers, **settings)
     lost: list[pd.DataFrame] = []
     missing, flaws = (pd.Series(reasons, index=table.index, dtype=str) for reasons in (found.missing, found.flaws))
     flaws = flaws.mask(sized.reasons != "", sized.reasons)
@@ -232,40 +233,44 @@ def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> 
 
 def _check_submission(
     tables: dict[str, pd.DataFrame],
-    task: tasks.Task,
+    task: dict[str, Any],
+    names: list[str],
     named: list[str] | None,
     metric: components.Written | None,
     sample: str | None,
     submission: dict[str, Any],
 ) -> None:
     """Refuse what could not be submitted or scored in the end; the test ids become those of the sample file."""
-    form = None
+    form, submit = None, tasks.submit(task, names)
     if sample is not None and metric is not None:
-        form = task.form(without_index(read_csv(sample, "submission.sample")), sample, submission, metric)
+        form = submit.form(without_index(read_csv(sample, "submission.sample")), sample, submission, metric)
         tables["test"] = match_sample(form.keys or [], sample, tables.get("test"))
     elif "test" in tables:
-        task.form(None, "", {**submission, "format": "probabilities"}, metric or next(iter(task.metrics)))
-    task.refuse_doubts(named, metric or "", form)
+        usual = next(iter(tasks.facts(task["name"]).metrics))
+        submit.form(None, "", {**submission, "format": "probabilities"}, metric or usual)
+    refuse_doubts(submit, named, metric or "", form)
 
 
-def _refuse_unseen(task: tasks.Task, train: pd.DataFrame) -> None:
+def _refuse_unseen(target: Target, train: pd.DataFrame) -> None:
     """Every class must be in some training image."""
-    amounts = task.content(train).sum()
+    amounts = target.content(train).sum()
     for name in amounts.index[amounts == 0]:
         raise DataError(f"data.classes: class {name!r} has no training image.")
 
 
-def _write(folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], task: tasks.Task) -> None:
+def _write(
+    folder: Path, tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], names: list[str], kinds: tuple[str, str]
+) -> None:
     for split, table in tables.items():
         extra = [column for column in table if column not in COLUMNS]
         write_text(folder / f"{split}.csv", table[[*COLUMNS, *extra]].to_csv(index=False))
     bad = _listed(lost)
     write_text(folder / "quarantine.csv", bad.to_csv(index=False))
-    write_json(folder / "classes.json", task.classes)
+    write_json(folder / "classes.json", names)
     counts = ", ".join(f"{len(table)} {split}" for split, table in tables.items())
     rows = bad.to_dict("records")
     quarantined = f"{count(quarantine.n_images(rows), 'image')} in quarantine"
-    told = [counts, count(len(task.classes), *task.kinds), quarantined, quarantine.parts_in_words(rows)]
+    told = [counts, count(len(names), *kinds), quarantined, quarantine.parts_in_words(rows)]
     print("; ".join(filter(None, told)), flush=True)
 
 

@@ -47,11 +47,10 @@ def run(
         batch_norm: whether batch normalisation uses statistics of training, or of the images of each file.
         place: round, fold and seed; kept in the files, so that pseudo labels can be held to their fold.
     """
-    chosen_task = tasks.build(task, read_json(classes))
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     images = CachedImages(caches, scale_16bit)
     predictor = trained(
-        chosen_task, model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
+        tasks.infer(task, read_json(classes)), model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
         resize=resize, views=views.build(tta), autocast=accelerator.autocast,
     )  # fmt: skip
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)

@@ -40,12 +40,12 @@ def run(
     Raises:
         DataError: a file is of another fold.
     """
-    chosen_task = tasks.build(task, read_json(classes))
+    output: Any = tasks.output(task, read_json(classes))
     tables = []
     for source, paths in predictions.items():
         teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
-        fused = chosen_task.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
-        tables.append(chosen_task.pseudo_labels(fused, threshold).assign(source=source))
+        fused = output.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
+        tables.append(output.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from goldfold import components
 from goldfold.base.files import atomic, write_text
+from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
 from goldfold.report import (
     copies,
@@ -22,7 +23,6 @@ from goldfold.report import (
     training,
 )  # fmt: skip
 from goldfold.report import shift as differences
-from goldfold.report.blocks import Section
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results, read
 
@@ -71,7 +71,7 @@ def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, g
         scores.leaderboard(found, scores.fold_scores(found)),
         scores.pseudo_labels(found),
         training.curves(found),
-        *found.task.pages(found.oof, found.truth, gallery),
+        *found.show.pages(found.oof, found.truth, gallery),
         groups.section(found),
         ensemble.section(found),
         data.section(found, same, doubts.collect(found, same)),

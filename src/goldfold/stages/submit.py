@@ -12,6 +12,7 @@ from goldfold.predictions.arrays import load
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
 from goldfold.submission.formulas import formulas
+from goldfold.tasks.optional import write_extras
 
 
 def run(
@@ -37,17 +38,17 @@ def run(
     Raises:
         DataError: ids are missing, extra or duplicate, in the sample or in the predictions.
     """
-    chosen_task = tasks.build(task, read_json(classes))
+    chosen = tasks.submit(task, read_json(classes))
     images, found = pd.read_csv(test, dtype=str, keep_default_na=False), load(predictions)
-    form = chosen_task.form(
+    form = chosen.form(
         without_index(read_csv(sample, "submission.sample")) if sample else None, sample or "", settings, metric
     )
     if form.keys is not None:
         refuse_other_ids(sorted({key[0] for key in form.keys}), list(images["id"]), str(sample))
-    filled = chosen_task.submission(found, form)
+    filled = chosen.submission(found, form)
     ordered = _ordered(filled, form, list(images["id"]), str(sample))
     write_text(out, ordered.to_csv(index=False))
-    chosen_task.write_extras(found, images, str(Path(out).parent), read_json(class_ids))
+    write_extras(chosen, found, images, str(Path(out).parent), read_json(class_ids))
     print(f"{len(ordered)} rows: {', '.join(form.columns)}", flush=True)
     if odd := formulas(str(cell) for column in ordered for cell in ordered[column]):
         print(

@@ -33,10 +33,12 @@ from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference.predictor import Predictor, build
 from goldfold.lineage import provenance
+from goldfold.metrics import Metric
 from goldfold.predictions.arrays import in_order
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
-from goldfold.tasks import Task
+from goldfold.tasks.optional import compose_params
+from goldfold.tasks.protocol import Infer, Learn, Score, Target
 
 VALIDATION_BATCH_SIZE = 64
 WORKERS = {"cpu": 0, "cuda": 4}
@@ -93,21 +95,27 @@ def run(
             how = backend(runtime["device"], model["gpus"])
             return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
     settings, key = model["train"], (model["name"], place["seed"], place["round"], place["fold"])
-    chosen_task = tasks.build(task, read_json(classes))
+    names = read_json(classes)
+    infer, learn, target = tasks.infer(task, names), tasks.learn(task, names), tasks.target(task, names)
+    scores = tasks.score(task, names)
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     images = CachedImages(caches, scale_16bit)
-    network = _network(chosen_task, model, channels, key)
+    network = _network(infer, model, channels, key)
     rows = _rows(table, pseudo, pseudo_weight)
-    samples = _samples(chosen_task, rows, images, model, resize, channels, key)
-    loader = _loader(samples, settings["batch_size"], chosen_task, runtime["loader_workers"], accelerator)
+    augment = Augment(settings["augment"], settings["flips"], tuple(model["size"]), channels, compose_params(learn))
+    samples = TrainingSet(
+        list(rows["id"]), target.targets(rows, images, resize), list(rows["weight"]), images, augment, key
+    )
+    loader = _loader(samples, settings["batch_size"], learn, runtime["loader_workers"], accelerator)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
-    validate = _validation(chosen_task, held_out, images, resize, [metric, *reported], accelerator)
+    validate = _validation(infer, scores, target, held_out, images, resize, [metric, *reported], accelerator)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     minutes = runtime.get("save_minutes", SAVE_MINUTES)
     with _errors_explained(model, accelerator):
         result = _fit(
-            network, chosen_task, loader, validate, settings, metric, key, accelerator, state_file, 60 * minutes, progress
+            network, learn.loss(**{name: settings[name] for name in model["loss_keys"]}), loader, validate, settings,
+            scores.metric(metric), key, accelerator, state_file, 60 * minutes, progress
         )  # fmt: skip
     if accelerator.is_main_process:
         _write(Path(folder), result, settings["checkpoint"])
@@ -193,10 +201,10 @@ def _errors_explained(model: dict[str, Any], accelerator: Accelerator) -> Iterat
         ) from error
 
 
-def _network(task: Task, model: dict[str, Any], channels: int, key: tuple[int | str, ...]) -> torch.nn.Module:
+def _network(infer: Infer, model: dict[str, Any], channels: int, key: tuple[int | str, ...]) -> torch.nn.Module:
     """The network with its first weights: drawn from ``key``, or loaded."""
     with seeded(*key, "weights"):
-        network = build(task, model, channels, starts=True)
+        network = build(infer, model, channels, starts=True)
     if isinstance(model["pretrained"], str):
         from goldfold.models.pretrained import summary
 
@@ -213,33 +221,20 @@ def _rows(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.D
     return pd.concat([rows, extra], ignore_index=True).fillna("")
 
 
-def _samples(
-    task: Task,
-    rows: pd.DataFrame,
-    images: CachedImages,
-    model: dict[str, Any],
-    resize: str,
-    channels: int,
-    key: tuple[int | str, ...],
-) -> TrainingSet:
-    settings = model["train"]
-    augment = Augment(settings["augment"], settings["flips"], tuple(model["size"]), channels, task.compose_params)
-    targets = task.targets(rows, images, resize)
-    return TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, key)
-
-
 def _loader(
-    samples: TrainingSet, batch_size: int, task: Task, workers: int | str, accelerator: Accelerator
+    samples: TrainingSet, batch_size: int, learn: Learn, workers: int | str, accelerator: Accelerator
 ) -> Loader[Any]:
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(samples) < processes:
         raise ConfigError(f"models[].gpus = {processes}: there are only {len(samples)} training images. Set gpus: 1.")
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
-    return Loader(samples, batch_size, task.collate, number, process, processes)
+    return Loader(samples, batch_size, learn.collate, number, process, processes)
 
 
 def _validation(
-    task: Task,
+    infer: Infer,
+    scores: Score,
+    target: Target,
     rows: pd.DataFrame,
     images: CachedImages,
     resize: str,
@@ -247,17 +242,17 @@ def _validation(
     accelerator: Accelerator,
 ) -> Callable[[torch.nn.Module, Pause], dict[str, float]]:
     """Function: model -> {metric: its value on the validation images, at the network's resolution}."""
-    metrics = [task.metric(one) for one in wanted]
-    targets, size = task.targets(rows, images, resize), VALIDATION_BATCH_SIZE
+    metrics = [scores.metric(one) for one in wanted]
+    targets, size = target.targets(rows, images, resize), VALIDATION_BATCH_SIZE
 
     def validate(model: torch.nn.Module, pause: Pause) -> dict[str, float]:
         nonlocal size
 
-        predictor = Predictor(model, task, resize, accelerator.device, autocast=accelerator.autocast)
+        predictor = Predictor(model, infer, resize, accelerator.device, autocast=accelerator.autocast)
 
         def work(size: int) -> Any:
             entries = predictor.entries(rows, images, size, on_batch=lambda n: pause())
-            return task.evidence(in_order(entries), rows, targets)
+            return scores.evidence(in_order(entries), rows, targets)
 
         evidence, size = as_memory_allows(work, size, 1, "validation")
         everything = np.arange(len(rows))
@@ -268,23 +263,22 @@ def _validation(
 
 def _fit(
     network: torch.nn.Module,
-    task: Task,
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor],
     loader: Loader[Any],
     validate: Callable[[torch.nn.Module, Pause], dict[str, float]],
     settings: dict[str, Any],
-    metric: components.Written,
+    monitor: Metric,
     key: tuple[int | str, ...],
     accelerator: Accelerator,
     state_file: StateFile,
     save_seconds: float,
     progress: Callable[[int, str], Any],
 ) -> Fit:
-    """Hand task, optimizer, schedule and batches to the engine; the first process alone averages, validates and saves."""
+    """Hand loss, optimizer, schedule and batches to the engine; the first process alone averages, validates and saves."""
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
 
         network = convert_sync_batchnorm(network)
-    monitor = task.metric(metric)
     optimizer = optim.build_optimizer(network, settings["optimizer"], settings["lr"], settings["weight_decay"])
     steps_per_epoch = math.ceil(len(loader) / settings["accumulate"])
     steps, warmup = settings["epochs"] * steps_per_epoch, round(settings["warmup_epochs"] * steps_per_epoch)
@@ -308,7 +302,7 @@ def _fit(
             print(f"goes on from step {start} of {steps}, whose state was saved", flush=True)
             bar.go_on_from(start)
         return fit(
-            prepared, task.loss(**{name: settings[name] for name in task.learns_with}), prepared_optimizer, schedule, loader,
+            prepared, loss, prepared_optimizer, schedule, loader,
             validate_and_tell if is_first else lambda model, pause: {}, accelerator=accelerator,
             epochs=settings["epochs"], validate_every=settings["validate_every"], key=key, monitor=monitor.name,
             greater_is_better=monitor.greater_is_better, accumulate=settings["accumulate"],

@@ -1,35 +1,100 @@
-"""What differs between labels, masks and boxes. A task is one file here and one line in the catalog."""
+"""What differs between labels, masks and boxes. A task is a package of facets here and one line in the catalog."""
 
+import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from goldfold import components
 from goldfold.base.errors import ConfigError
-from goldfold.catalog import TASKS
-from goldfold.tasks.protocol import Task
+from goldfold.catalog import FACETS, TASKS
+from goldfold.tasks import protocol
+from goldfold.tasks.facts import Facts
 
-__all__ = ["Task", "build", "find"]
-
-ASKED = sorted(key for key in {*vars(Task), *Task.__annotations__} if not key.startswith("_") and key != "classes")
-"""All that a task's class must have."""
+Spec = Mapping[str, Any]
+"""``name`` of a task, and the task's own settings."""
 
 
-def find(name: str) -> type[Task]:
-    """Class of a task by name, or the user's own as ``package.module:Class``.
+def facts(name: str) -> Facts:
+    """Facts of a task, by name or of the user's own as ``package.module:Class``.
 
     Raises:
         ConfigError: no such task.
     """
-    found: type[Task] = components.at(components.place(name, TASKS, "task"), f"task {name!r}")
-    if lacking := [key for key in ASKED if not hasattr(found, key)]:
+    if name in TASKS:
+        return cast(Facts, _of_ours(name, "facts"))
+    found = _own(name)
+    known = getattr(found, "facts", None)
+    lacking = [] if isinstance(known, Facts) else ["facts"]
+    lacking += ["examine"] * (not hasattr(found, "examine"))
+    lacking += [key for keys in protocol.REQUIRED.values() for key in keys if not hasattr(found, key)]
+    if lacking:
         raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
-    return found
+    return cast(Facts, known)
 
 
-def build(spec: Mapping[str, Any], classes: Sequence[str]) -> Task:
-    """Task for these classes.
+def examine(name: str) -> protocol.Examine:
+    """Function that looks at a task's targets, before its classes are known."""
+    return cast(protocol.Examine, _of_ours(name, "examine") if name in TASKS else _own(name).examine)
 
-    Args:
-        spec: ``name``, and the task's own settings.
-    """
-    return find(spec["name"])(classes, **{key: value for key, value in spec.items() if key != "name"})
+
+def target(spec: Spec, classes: Sequence[str]) -> protocol.Target:
+    """Targets of a task with these classes."""
+    return cast(protocol.Target, _facet("target", spec, classes))
+
+
+def learn(spec: Spec, classes: Sequence[str]) -> protocol.Learn:
+    """Batches and losses of a task with these classes."""
+    return cast(protocol.Learn, _facet("learn", spec, classes))
+
+
+def infer(spec: Spec, classes: Sequence[str]) -> protocol.Infer:
+    """Networks of a task with these classes, and what they predict."""
+    return cast(protocol.Infer, _facet("infer", spec, classes))
+
+
+def output(spec: Spec, classes: Sequence[str]) -> protocol.Output:
+    """What is done with predictions of a task with these classes."""
+    return cast(protocol.Output, _facet("output", spec, classes))
+
+
+def tables(spec: Spec, classes: Sequence[str]) -> protocol.Tables:
+    """Predictions of a task with these classes as tables."""
+    return cast(protocol.Tables, _facet("tables", spec, classes))
+
+
+def score(spec: Spec, classes: Sequence[str]) -> protocol.Score:
+    """Scores of a task with these classes."""
+    return cast(protocol.Score, _facet("score", spec, classes))
+
+
+def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
+    """Submissions of a task with these classes."""
+    return cast(protocol.Submit, _facet("submit", spec, classes))
+
+
+def show(spec: Spec, classes: Sequence[str]) -> protocol.Show:
+    """Report pages of a task with these classes."""
+    return cast(protocol.Show, _facet("show", spec, classes))
+
+
+def has(name: str, facet: str, member: str) -> bool:
+    """Whether a task has an optional member of a facet."""
+    return hasattr(_of_ours(name, facet) if name in TASKS else _own(name), member)
+
+
+def _facet(facet: str, spec: Spec, classes: Sequence[str]) -> Any:
+    """Facet of a task of ours, or the user's own class, which is all of them."""
+    name, settings = spec["name"], {key: value for key, value in spec.items() if key != "name"}
+    if name not in TASKS:
+        return _own(name)(classes, **settings)
+    made = importlib.import_module(f"{TASKS[name]}.spec").Spec(list(classes), **settings)
+    return _of_ours(name, facet)(made)
+
+
+def _of_ours(name: str, facet: str) -> Any:
+    module, _, part = FACETS[facet].partition(":")
+    return getattr(importlib.import_module(f"{TASKS[name]}.{module}"), part)
+
+
+def _own(name: str) -> Any:
+    return components.at(components.place(name, TASKS, "task"), f"task {name!r}")

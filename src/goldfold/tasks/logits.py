@@ -1,4 +1,4 @@
-"""What tasks share whose networks give an image one number a class.
+"""Parts that tasks share whose networks give an image one number per class.
 
 A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` float64 (n, classes).
 """
@@ -106,3 +106,19 @@ def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequen
         ("classes", np.array(classes)),
         ("logits", values.astype(np.float32)),
     ]
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of classes that exclude each other."""
+    from scipy import special
+
+    values: NDArray[np.float64] = special.softmax(logits, axis=1)
+    return values
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of classes that are each a yes or no."""
+    from scipy import special
+
+    values: NDArray[np.float64] = special.expit(logits)
+    return values

@@ -13,6 +13,7 @@ from goldfold.commands.init.words import NEGATIVES
 from goldfold.config.mask_sources import numbers_of
 from goldfold.images.files import without_suffix
 from goldfold.sources.reading import read_csv, without_index
+from goldfold.tasks.optional import refuse_doubts
 
 
 def submission(tree: Tree, layout: Layout, tables: list[Table]) -> Values:
@@ -68,11 +69,11 @@ def _form(tree: Tree, layout: Layout, sample: Table) -> None:
     }
     classes = sorted(layout.classes)
     form_settings = {"format": "auto", "id_column": "id", "label_column": "label"}
-    task = tasks.build({**settings, "name": layout.task}, classes)
+    submit = tasks.submit({**settings, "name": layout.task}, classes)
     score = str(metric(layout).value)
-    form = task.form(without_index(read_csv(path, "submission.sample")), path, form_settings, score)
+    form = submit.form(without_index(read_csv(path, "submission.sample")), path, form_settings, score)
     try:
-        task.refuse_doubts(None, score, form)
+        refuse_doubts(submit, None, score, form)
     except DataError:
         ordered = sorted(classes, key=lambda name: name.lower() not in NEGATIVES)
         layout.data["classes"] = Setting(
@@ -81,4 +82,4 @@ def _form(tree: Tree, layout: Layout, sample: Table) -> None:
         layout.doubt(
             f"the sample submission asks for one probability; it is taken for that of {ordered[1]!r}: see data.classes."
         )
-        task.refuse_doubts(ordered, score, form)
+        refuse_doubts(submit, ordered, score, form)

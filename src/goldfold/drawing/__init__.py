@@ -1,0 +1,1 @@
+"""Parts of report pages and overlays: blocks, figures, pictures, colours."""

@@ -1,0 +1,203 @@
+"""Figures that serve any task."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.drawing.axes import BLUE, COLOURS, GOLD, INK, LINE, MUTED, SERIES, Canvas
+from goldfold.drawing.blocks import Figure
+from goldfold.drawing.words import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
+
+WIDTH_PX = 860
+MOST_ROWS = 40
+SKIPPED_SHARE = 4
+"""One part in four of the epochs, the first, does not set the range of a learning curve's axis."""
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """A score to compare: its 95 % interval (NaN where there is none), and the scores of single folds."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    folds: Sequence[float] = ()
+    stands_out: bool = False
+
+
+def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
+    """One line a member: dot for the score, bar for its interval, small rings for its folds."""
+    shown = list(lines)[:MOST_ROWS]
+    with Canvas(WIDTH_PX, 74 + 34 * len(shown)) as canvas:
+        (axes,) = canvas.axes()
+        for row, line in enumerate(shown):
+            colour = GOLD if line.stands_out else BLUE
+            axes.plot(line.folds, [row] * len(line.folds), "o", ms=5, mfc="none", mec=MUTED, mew=1, zorder=3)
+            if math.isfinite(line.low) and math.isfinite(line.high):
+                axes.plot([line.low, line.high], [row, row], color=colour, lw=6, alpha=0.35, zorder=2)
+            axes.plot([line.value], [row], "o", ms=10, color=colour, mew=0, zorder=4)
+        axes.set_yticks(range(len(shown)), [shortened(line.name, 30) for line in shown])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(f"{metric}, out of fold")
+        axes.margins(x=0.04)
+        caption = (
+            "Dot: score over all training images, each predicted by models that never saw it. Bar: 95 % bootstrap "
+            "interval. Rings: the score of each fold alone."
+        )
+        if len(lines) > MOST_ROWS:
+            caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
+        return canvas.block("leaderboard", caption, "Scores with their intervals")
+
+
+def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
+    """Validation score and training loss by epoch, one thin line per run, coloured by round.
+
+    The score comes first, with the legend: a narrow screen shows the left part of a figure.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    with Canvas(WIDTH_PX, 270) as canvas:
+        both = canvas.axes(1, 2)
+        for axes, column, title in zip(
+            both, (metric, "train_loss"), (f"validation {metric}", "training loss"), strict=True
+        ):
+            for number, history in histories:
+                colour = SERIES[number % len(SERIES)]
+                known = history[["epoch", column]].dropna()
+                mark = "o" if len(known) == 1 else None  # a line of one point is not seen
+                axes.plot(known["epoch"] + 1, known[column], color=colour, lw=1.3, alpha=0.75, marker=mark)
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+            axes.margins(x=0.02)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            _range_of_late_epochs(axes, [history[["epoch", column]] for _, history in histories])
+        rounds = sorted({number for number, _ in histories})
+        if len(rounds) > 1:
+            for number in rounds:
+                both[0].plot([], [], color=SERIES[number % len(SERIES)], lw=2.5, label=f"round {number}")
+            both[0].legend(loc="best")
+        return canvas.block(f"learning_curves_{model}", "", f"Learning curves of {model}")
+
+
+def _range_of_late_epochs(axes: "Axes", columns: Sequence[pd.DataFrame]) -> None:
+    """The first epochs differ so much from the rest that they would press it flat."""
+    late = [column.iloc[len(column) // SKIPPED_SHARE :, 1].to_numpy(dtype=float) for column in columns]
+    values = np.concatenate(late) if late else np.empty(0)
+    values = values[np.isfinite(values)]
+    if len(values):
+        low, high = float(values.min()), float(values.max())
+        margin = 0.12 * (high - low) or 0.05 * (abs(high) or 1.0)
+        axes.set_ylim(low - margin, high + margin)
+
+
+def matrix(
+    name: str,
+    values: NDArray[np.float64],
+    texts: Sequence[Sequence[str]],
+    labels: Sequence[str],
+    axis_names: tuple[str, str] = ("", ""),
+    caption: str = "",
+    highlight_errors: bool = False,
+) -> Figure:
+    """Square of cells, each as strong as its value (0..1); ``highlight_errors`` gives those off the diagonal a hue."""
+    n = len(labels)
+    cell = 62 if n <= 8 else 46 if n <= 14 else 32 if n <= 22 else 26
+    longest = max((len(shortened(label, 18)) for label in labels), default=1)
+    with Canvas(min(1180, n * cell + 40 + 7 * longest), n * cell + 40 + min(7 * longest, 110)) as canvas:
+        (axes,) = canvas.axes()
+        for row in range(n):
+            for column in range(n):
+                strength = float(values[row, column])
+                if strength > 0 and math.isfinite(strength):
+                    colour = COLOURS["rose"] if highlight_errors and row != column else BLUE
+                    alpha = 0.12 + 0.88 * strength ** (0.5 if highlight_errors and row != column else 1)
+                    axes.add_patch(_tile(row, column, colour, alpha))
+                    tone = COLOURS["on-gold"] if alpha > 0.6 else INK
+                else:
+                    tone = LINE
+                size = 12 if cell > 40 else 10 if cell > 30 else 8.5
+                axes.text(column, row, texts[row][column], ha="center", va="center", color=tone, fontsize=size)
+        _name_cells(axes, [shortened(label, 18) for label in labels], axis_names)
+        return canvas.block(name, caption, f"Matrix of {' against '.join(filter(None, axis_names)) or name}")
+
+
+def _tile(row: int, column: int, colour: str, alpha: float) -> "Rectangle":
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=colour, alpha=round(alpha, 3), linewidth=0)
+
+
+def _name_cells(axes: "Axes", labels: Sequence[str], axis_names: tuple[str, str]) -> None:
+    places = range(len(labels))
+    is_wide = max(map(len, labels), default=0) > 4
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_aspect("equal")
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_xticks(places, labels, rotation=40 if is_wide else 0, ha="right" if is_wide else "center")
+    axes.set_yticks(places, labels)
+    axes.tick_params(labelcolor=INK)
+    axes.set_ylabel(axis_names[0])
+    axes.set_xlabel(axis_names[1])
+
+
+def bars(name: str, counts: pd.DataFrame, unit: str, caption: str) -> Figure:
+    """Horizontal bars: a row a name, side by side the columns; the largest come first where there are too many."""
+    shown = counts
+    if len(counts) > MOST_ROWS:
+        shown = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]]
+        caption += f" The {MOST_ROWS} largest of {len(counts)} are drawn."
+    thickness = 0.72 / len(shown.columns)
+    row_px = 22 if len(shown.columns) == 1 else 14 + 12 * len(shown.columns)
+    with Canvas(WIDTH_PX, 74 + row_px * len(shown) + 20 * (len(shown.columns) > 1)) as canvas:
+        (axes,) = canvas.axes()
+        for number, column in enumerate(shown.columns):
+            places = np.arange(len(shown)) + (number - (len(shown.columns) - 1) / 2) * thickness
+            drawn = axes.barh(places, shown[column], thickness * 0.92, color=SERIES[number], label=str(column))
+            axes.bar_label(drawn, [f"{value:,.4g}" for value in shown[column]], padding=4, color=MUTED, fontsize=10.5)
+        axes.set_yticks(range(len(shown)), [shortened(str(label), 26) for label in shown.index])
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.08)
+        axes.set_xlabel(unit)
+        if len(shown.columns) > 1:
+            canvas.figure.legend(loc="outside upper right", ncols=len(shown.columns))
+        return canvas.block(name, caption, f"Bars of {unit}")
+
+
+def sizes(tables: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
+    """Width against height of the images, an area as large as the number of images of that size."""
+    with Canvas(520, 380) as canvas:
+        (axes,) = canvas.axes()
+        most = 1.0
+        for number, (split, (widths, heights)) in enumerate(tables.items()):
+            pairs, counts = np.unique(np.stack([widths, heights], axis=1), axis=0, return_counts=True)
+            most = max(most, float(pairs.max()))
+            area = 12 + 160 * counts / counts.max()
+            axes.scatter(pairs[:, 0], pairs[:, 1], area, color=SERIES[number], alpha=0.45, linewidths=0, label=split)
+        axes.set_xlim(0, most * 1.08)
+        axes.set_ylim(0, most * 1.08)
+        axes.set_aspect("equal")
+        axes.set_xlabel("width, px")
+        axes.set_ylabel("height, px")
+        if len(tables) > 1:
+            axes.legend(loc="upper left")
+        return canvas.block(
+            "image_sizes",
+            "A dot a size, as large as the number of images that have it.",
+            "Width against height of the images",
+        )

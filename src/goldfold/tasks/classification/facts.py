@@ -1,0 +1,20 @@
+"""Facts of classification."""
+
+from goldfold import catalog
+from goldfold.tasks.facts import Facts
+
+FACTS = Facts(
+    target="label",
+    columns=("label",),
+    metrics=catalog.METRICS["label"],
+    reported=("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "quadratic_kappa", "roc_auc"),
+    methods=catalog.ENSEMBLES["label"],
+    networks=catalog.NETWORKS["values"],
+    views=catalog.VIEWS,
+    losses=catalog.LOSSES["label"],
+    default_loss="cross_entropy",
+    loss_keys=("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability"),
+    submission_keys=("format", "label_column"),
+    bad_label_policies=("fail",),
+    shown=("label",),
+)

@@ -1,0 +1,56 @@
+"""Batches of labelled images, mixed or not, and their loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from goldfold import catalog, components
+from goldfold.tasks import logits as of_logits
+from goldfold.tasks.classification.spec import Spec
+from goldfold.tasks.logits import LabelBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Learn:
+    """Classes that exclude each other."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def collate(self, samples: list[dict[str, Any]]) -> LabelBatch:
+        """Images stacked, channels first in shape and last in memory."""
+        import torch
+
+        return of_logits.collate(samples, torch.tensor([sample["label"] for sample in samples]))
+
+    def loss(
+        self,
+        loss: components.Several,
+        label_smoothing: float = 0.0,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        mix_probability: float = 1.0,
+    ) -> Callable[[nn.Module, LabelBatch], Tensor]:
+        """Mean over the batch of weight x loss, on images and labels mixed where mixup or cutmix (timm's) is on."""
+        from timm.data.mixup import Mixup
+        from torch.nn import functional
+
+        from goldfold.losses import combined
+
+        criterion, n = combined(catalog.LOSSES["label"], loss), len(self.classes)
+        mixes = bool(mixup_alpha or cutmix_alpha)
+        mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
+
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
+            images, weights = batch.images.float(), batch.weights
+            if mixes and len(images) % 2 == 0:  # odd only where all training images are fewer than one batch
+                images, target = mix(images, batch.labels)
+                weights = (weights + weights.flip(0)) / 2  # each image is mixed with its mirror in the batch
+            else:
+                target = functional.one_hot(batch.labels, n).float() * (1 - label_smoothing) + label_smoothing / n
+            return (weights * criterion(model(images), target)).mean()
+
+        return mean_loss

@@ -1,0 +1,77 @@
+"""Predictions of one label per image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold import catalog, components
+from goldfold.tasks import logits as of_logits
+from goldfold.tasks.classification.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+
+class Output:
+    """A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` (n, classes)."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Parts one below the other, ordered by id."""
+        return of_logits.joined(parts, self.classes)
+
+    def fuse(
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
+    ) -> Arrays:
+        """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
+        average = components.load(method, catalog.ENSEMBLES["label"], "ensemble method")
+        return of_logits.fused(members, weights, self.classes, of_logits.softmax, average)
+
+    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+        """The most probable class where its probability reaches ``threshold``."""
+        import pandas as pd
+
+        values = probabilities(predictions)
+        confidence = values.max(axis=1)
+        labels = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
+        table = pd.DataFrame({"id": predictions["ids"], "label": labels, "confidence": confidence.round(6)})
+        return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
+
+
+class Tables:
+    """Predictions as a table."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def table(self, predictions: Arrays) -> pd.DataFrame:
+        """id, the most probable class, its probability, and one column per class."""
+        import pandas as pd
+
+        values = probabilities(predictions)
+        frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
+        frame.insert(0, "id", predictions["ids"])
+        frame.insert(1, "prediction", np.array(self.classes, dtype=object)[values.argmax(axis=1)])
+        frame.insert(2, "confidence", values.max(axis=1).round(6))
+        return frame
+
+
+def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Probabilities (n, classes), in the order of ``ids`` where given.
+
+    Raises:
+        DataError: an id has no prediction.
+    """
+    return of_logits.probabilities(predictions, of_logits.softmax, ids)

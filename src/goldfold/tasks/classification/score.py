@@ -1,0 +1,50 @@
+"""Probabilities beside labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold import catalog, components
+from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.metrics import Metric
+    from goldfold.metrics.classification import Labelled
+    from goldfold.predictions.arrays import Arrays
+
+
+class Score:
+    """Scores of one label per image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Labelled:
+        """Probabilities beside the labels."""
+        from goldfold.metrics.classification import Labelled
+
+        index = {name: number for number, name in enumerate(self.classes)}
+        labels = np.array([index[label] for label in truth["label"]], dtype=np.int64)
+        return Labelled(probabilities(predictions, list(truth["id"])), labels)
+
+    def metric(self, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
+
+        return metrics.build(wanted, catalog.METRICS["label"])
+
+    def by_class(self, evidence: Labelled) -> pd.DataFrame:
+        """Images, precision, recall and F1."""
+        import pandas as pd
+        from sklearn.metrics import precision_recall_fscore_support
+
+        chosen = evidence.probabilities.argmax(axis=1)
+        precision, recall, f1, n = precision_recall_fscore_support(
+            evidence.labels, chosen, labels=range(len(self.classes)), zero_division=np.nan
+        )
+        return pd.DataFrame({"images": n, "precision": precision, "recall": recall, "f1": f1}, index=self.classes)

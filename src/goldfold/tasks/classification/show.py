@@ -1,0 +1,212 @@
+"""Sections of the report for one label per image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.base.words import count
+from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table, Text
+from goldfold.drawing.calibration import confidence, reliability
+from goldfold.drawing.figures import matrix
+from goldfold.drawing.pictures import picture
+from goldfold.drawing.tables import order_in_words, worst_first
+from goldfold.drawing.words import percent, shortened
+from goldfold.predictions.arrays import Arrays
+from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.spec import Spec
+
+MOST_CLASSES_DRAWN = 30
+MOST_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions beside the truth, image by image; ``labels`` and ``predicted`` are indices of classes."""
+
+    ids: NDArray[np.str_]
+    classes: list[str]
+    values: NDArray[np.float64]
+    """Probabilities (n, classes), rows summing to one."""
+    labels: NDArray[np.int64]
+    paths: dict[str, str]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class."""
+        return self.values.argmax(axis=1)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Its probability."""
+        return self.values.max(axis=1)
+
+    @property
+    def is_wrong(self) -> NDArray[np.bool_]:
+        """Whether it is not the label."""
+        return self.predicted != self.labels
+
+    def counts(self) -> NDArray[np.int64]:
+        """Confusion matrix: true classes down, predicted across."""
+        n = len(self.classes)
+        return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
+
+
+def pages(values: NDArray[np.float64], classes: list[str], truth: pd.DataFrame, gallery: int) -> list[Section]:
+    """Confusion, classes, calibration and errors.
+
+    Args:
+        values: probabilities (n, classes) of the images of ``truth``, in its order.
+        truth: id, label and path.
+        gallery: pictures a gallery.
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    labels = truth["label"].map(index).to_numpy(dtype=np.int64)
+    scaled = values / values.sum(axis=1, keepdims=True)
+    paths = dict(zip(truth["id"], truth["path"], strict=True)) if "path" in truth else {}
+    outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths)
+    return [_confusion(outcome), _classes(outcome), _calibration(outcome), _errors(outcome, gallery)]
+
+
+def _confusion(outcome: Outcome) -> Section:
+    counts, n = outcome.counts(), len(outcome.classes)
+    n_wrong = int(outcome.is_wrong.sum())
+    intro = (
+        f"{n_wrong:,} of {count(len(outcome.labels), 'image')} ({percent(n_wrong / len(outcome.labels), 2)}) got a class "
+        f"that is not theirs. Rows are the true classes, columns what was predicted, out of fold."
+    )
+    blocks: list[Block] = []
+    if n <= MOST_CLASSES_DRAWN:
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        texts = [[_cell(counts[r, c], shares[r, c], r == c, n) for c in range(n)] for r in range(n)]
+        caption = "Number of images" + (" and share of the true class." if n <= 14 else ".") + " Errors are in red."
+        names = ("true class", "predicted class")
+        blocks.append(matrix("confusion", shares, texts, outcome.classes, names, caption, highlight_errors=True))
+    else:
+        blocks.append(Text(f"With {n} classes the whole matrix cannot be read; the most confused pairs say more."))
+    return Section("confusion", "Confusion", intro, [*blocks, *_pairs(outcome, counts)])
+
+
+def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
+    """Count and, where there is room, share; what is not all is never called 100 %, what is not nothing never 0 %."""
+    if not number:
+        return "0" if is_diagonal else "·"
+    if n > 14:
+        return f"{number:,}"
+    digits = 1 if n <= 8 else 0
+    half = 10**-digits / 2
+    rounded = f"{100 * share:.{digits}f}"
+    if 100 * share < half or 100 - half <= 100 * share < 100:
+        rounded = f"<{2 * half:g}" if share < 0.5 else f">{100 - 2 * half:g}"
+    return f"{number:,}\n{rounded} %"
+
+
+def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
+    """Pairs of classes taken for each other, most often first."""
+    if not outcome.is_wrong.any():
+        return [Text("No errors: no class was ever taken for another.")]
+    both = counts + counts.T
+    rows, columns = np.triu_indices(len(counts), 1)
+    order = np.argsort(-both[rows, columns], kind="stable")[:MOST_PAIRS]
+    of_both = counts.sum(axis=1)
+    lines: list[list[str | Cell]] = [
+        [
+            f"{outcome.classes[a]} ↔ {outcome.classes[b]}",
+            Cell(f"{both[a, b]:,}", both[a, b] / both[rows, columns].max()),
+            percent(both[a, b] / max(1, of_both[a] + of_both[b]), 2),
+            f"{counts[a, b]:,}", f"{counts[b, a]:,}",
+        ]
+        for a, b in zip(rows[order], columns[order], strict=True)
+        if both[a, b]
+    ]  # fmt: skip
+    header = ["pair A ↔ B", "confused", "share of both", "A taken for B", "B taken for A"]
+    return [Text("", heading="Most confused pairs"), Table(header, lines, text_columns=header[:1])]
+
+
+def _classes(outcome: Outcome) -> Section:
+    counts = outcome.counts()
+    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
+    rows = [
+        [
+            outcome.classes[c], _share(f1[c]), _share(precision[c]), _share(recall[c]), f"{n_true[c]:,}",
+            f"{n_predicted[c] - hits[c]:,}", f"{n_true[c] - hits[c]:,}",
+        ]
+        for c in worst_first(pd.DataFrame({"f1": f1}), "f1").index
+    ]  # fmt: skip
+    intro = (
+        "Precision: of the images predicted to be of the class, the share that is. Recall: of the images of the class, "
+        "the share that is found. F1: their harmonic mean. A class with few images has scores that rest on little."
+    )
+    intro += order_in_words(len(rows), "F1")
+    columns = ["class", "F1", "precision", "recall", "images", "false positives", "false negatives"]
+    return Section("classes", "Class by class", intro, [Table(columns, rows, text_columns=["class"])], "Classes")
+
+
+def _share(value: float) -> str | Cell:
+    return Cell(f"{value:.4f}", float(value)) if np.isfinite(value) else "–"
+
+
+def _calibration(outcome: Outcome) -> Section:
+    is_right = ~outcome.is_wrong
+    figure, gap, n_bins = reliability(outcome.confidence, is_right)
+    mean, right = float(outcome.confidence.mean()), float(is_right.mean())
+    lean = "too sure" if mean > right else "not sure enough"
+    if abs(mean - right) < 0.01:
+        lean = "about as sure as they are right"
+    intro = (
+        f"Does a probability of 0.9 come true nine times in ten? On average predictions are {percent(mean)} sure and "
+        f"{percent(right)} right, so on the whole they are {lean}. Expected calibration error: {gap:.4f} (mean distance "
+        f"between the two over {n_bins} bins of equal width, weighted by the images in each)."
+    )
+    return Section("calibration", "Calibration", intro, [figure, confidence(outcome.confidence, is_right)])
+
+
+def _errors(outcome: Outcome, gallery: int) -> Section:
+    wrong = np.flatnonzero(outcome.is_wrong)
+    wrong = wrong[np.lexsort((outcome.ids[wrong], -outcome.confidence[wrong]))]
+    unsure = np.lexsort((outcome.ids, outcome.confidence))[:gallery]
+    blocks: list[Block] = []
+    intro = (
+        "Pictures say most about what to do next: a wrong label, a bad crop, two classes that look alike. All are "
+        "training images, each predicted by models that never saw it."
+    )
+    if len(wrong):
+        shown = wrong[:gallery]
+        which = "All errors" if len(shown) == len(wrong) else f"{len(shown)} of {len(wrong):,} errors"
+        caption = f"{which}, the surest first: true class → predicted class."
+        blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
+    else:
+        blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
+    caption = "The images with the least sure predictions, right or wrong."
+    blocks.append(Gallery(_pictures(outcome, unsure), caption, heading="Least confident images"))
+    return Section("errors", "Errors in pictures", intro, blocks, "Errors")
+
+
+def _pictures(outcome: Outcome, rows: NDArray[np.int64]) -> list[Picture]:
+    predicted, sure = outcome.predicted, outcome.confidence
+    return [
+        picture(
+            outcome.paths.get(str(outcome.ids[row])),
+            _verdict(outcome.classes[outcome.labels[row]], outcome.classes[predicted[row]]),
+            [f"{100 * sure[row]:.1f} % sure", str(outcome.ids[row])],
+        )
+        for row in rows
+    ]
+
+
+def _verdict(true: str, predicted: str) -> str:
+    return f"{shortened(true)} ✓" if true == predicted else f"{shortened(true)} → {shortened(predicted)}"
+
+
+class Show:
+    """Errors in pictures, confusion, scores by class, calibration."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = list(spec.classes)
+
+    def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
+        """Sections of the report, see `pages`."""
+        return pages(probabilities(predictions, list(truth["id"])), self.classes, truth, gallery)

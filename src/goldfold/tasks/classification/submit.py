@@ -1,0 +1,46 @@
+"""Submissions of labels or probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components
+from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.score import Score
+from goldfold.tasks.classification.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+    from goldfold.submission.form import Form
+
+
+class Submit:
+    """A label column, a column per class, or one probability."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
+        """Columns: id and label; or id and every class; or, for two classes, id and one probability."""
+        from goldfold.submission import labels
+
+        return labels.form(self.classes, sample, where, settings, Score(self.spec).metric(metric).of_labels)
+
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
+        """The order of the classes must be known where grades or a single probability are scored."""
+        from goldfold.targets.classes import refuse_unordered
+
+        is_single = form is not None and form.keys is not None and not form.as_labels and len(form.columns) == 2
+        one_probability = is_single and form is not None and form.columns[1] not in self.classes
+        refuse_unordered(self.classes, named, metric, one_probability)
+
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """A label column, a column per class, or one probability."""
+        from goldfold.submission import labels
+
+        return labels.table(probabilities(predictions), predictions["ids"].tolist(), self.classes, form)

@@ -1,0 +1,47 @@
+"""Labels, from the raw data to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from goldfold.base.errors import DataError
+from goldfold.tasks.classification.spec import Spec
+from goldfold.tasks.protocol import Examined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.cache.images import CachedImages
+
+
+def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
+    """Labels are named, and of at least two classes."""
+    from goldfold.targets.classes import classes_of
+
+    names = classes_of(table["label"].dropna(), classes, where)
+    if len(names) == 1:
+        n = table["label"].notna().sum()
+        raise DataError(f"{where}: all {n} images are of one class, {names[0]!r}. Name at least two.")
+    missing = ["image has no label" if lacks else "" for lacks in table["label"].isna()]
+    return Examined(table, names, missing, [""] * len(table))
+
+
+class Target:
+    """A label per image, among the classes."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """1 in the column of the label."""
+        import pandas as pd
+
+        return pd.DataFrame({name: (table["label"] == name).astype(int) for name in self.classes})
+
+    def targets(
+        self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
+    ) -> list[dict[str, Any]]:
+        """``label``: index of the class."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        return [{"label": index[label]} for label in table["label"]]

@@ -1,0 +1,80 @@
+"""Predicted boxes: as arrays of a file, image by image, and fused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from goldfold.ensembling.boxes import Method
+    from goldfold.predictions.arrays import Arrays
+
+Found = tuple[Any, Any, Any]
+"""Boxes (n, 4), scores (n,) and labels (n,) of an image."""
+
+
+def arrays(classes: Sequence[str], ids: NDArray[np.str_], sizes: NDArray[Any], found: Sequence[Found]) -> Arrays:
+    """Arrays of a file of predictions.
+
+    ``sizes`` (n, 2) are the images' own height and width, ``counts`` (n,) numbers of boxes; laid end to end, ``boxes``
+    are float32 (sum, 4) x1, y1, x2, y2 in pixels of the image, ``scores`` float32 and ``labels`` int32 (sum,).
+    """
+    boxes, scores, labels = (
+        np.concatenate([np.asarray(image[part], dtype=float).reshape(-1, width) for image in found] or [np.empty((0, width))])
+        for part, width in ((0, 4), (1, 1), (2, 1))
+    )  # fmt: skip
+    return {
+        "ids": ids,
+        "classes": np.array(classes),
+        "sizes": np.asarray(sizes, dtype=np.int32).reshape(-1, 2),
+        "counts": np.array([len(image[1]) for image in found], dtype=np.int32),
+        "boxes": boxes.astype(np.float32),
+        "scores": scores[:, 0].astype(np.float32),
+        "labels": labels[:, 0].astype(np.int32),
+    }
+
+
+def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
+    """Boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` where given."""
+    from goldfold.predictions.arrays import rows_of
+
+    ends = np.cumsum(predictions["counts"])
+    rows = np.arange(len(ends)) if ids is None else rows_of(predictions, ids)
+    spans = [slice(int(ends[row] - predictions["counts"][row]), int(ends[row])) for row in rows]
+    return [(predictions["boxes"][s], predictions["scores"][s], predictions["labels"][s]) for s in spans]
+
+
+def weighed(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
+    """Scores times the weight of their member, the largest being 1.
+
+    ensemble-boxes would divide them by the number of members.
+    """
+    factors = np.asarray(weights) / max(weights)
+    return [
+        [(boxes, scores * factor, labels) for (boxes, scores, labels), factor in zip(image, factors, strict=True)]
+        for image in images
+    ]
+
+
+def fused(
+    images: Sequence[Sequence[Found]],
+    sizes: NDArray[Any],
+    weights: Sequence[float] | None,
+    fusion: Method,
+    iou_threshold: float = 0.55,
+    skip_threshold: float = 0.0,
+    workers: int = 1,
+) -> list[Found]:
+    """Boxes of each image fused, in pixels as they came."""
+    from goldfold.ensembling.boxes import fuse_images
+
+    scales = [np.array([size[1], size[0]] * 2, dtype=np.float64) for size in sizes]
+    scaled = [
+        ([boxes / scale for boxes, _, _ in image], [scores for _, scores, _ in image], [labels for _, _, labels in image])
+        for image, scale in zip(images, scales, strict=True)
+    ]  # fmt: skip
+    found = fuse_images(fusion, scaled, weights, iou_threshold, skip_threshold, workers)
+    return [(boxes * scale, scores, labels) for (boxes, scores, labels), scale in zip(found, scales, strict=True)]

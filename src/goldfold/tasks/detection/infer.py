@@ -1,0 +1,76 @@
+"""Detectors, and boxes in pixels of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.tasks.detection.boxes import Found, arrays, fused
+from goldfold.tasks.detection.spec import Spec
+from goldfold.tasks.protocol import Entries
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor, nn
+
+    from goldfold.inference.views import View
+
+
+class Infer:
+    """See `goldfold.tasks.detection.boxes.arrays` for the arrays."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+        """Detector with an output a class."""
+        from goldfold import models
+        from goldfold.models.wrapping import Normalised
+
+        built = models.build(
+            network, n_classes=len(self.classes), in_channels=channels, image_size=image_size, **params
+        )
+        return Normalised(built, channels)
+
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """``found``: for each image boxes in pixels of the frame, scores, labels; views are turned back and fused."""
+        height, width = images.shape[-2:]
+        found: list[list[Found]] = [[] for _ in images]
+        for view in views:
+            seen = view.forward(images)
+            for own, output in zip(found, model(seen), strict=True):
+                boxes = view.turn.boxes_back(output["boxes"], tuple(seen.shape[-2:]))  # type: ignore[union-attr,arg-type]
+                own.append((_numpy(boxes), _numpy(output["scores"]), _numpy(output["labels"])))
+        if len(views) == 1:
+            return {"found": [own[0] for own in found]}
+        from goldfold.ensembling.boxes import wbf
+
+        sizes = np.tile([[height, width]], (len(found), 1))
+        return {"found": fused(found, sizes, [1.0] * len(views), wbf)}
+
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
+    ) -> Entries:
+        """Boxes in pixels of the images, cut where the image was; what was found in the frame's padding is left out."""
+        from goldfold.images.geometry import placements
+
+        sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
+        found = [image for part in parts for image in part["found"]]
+        turned = [
+            _with_area(placement.to_original(boxes), scores, labels)
+            for placement, (boxes, scores, labels) in zip(placements(table, frame, resize), found, strict=True)
+        ]
+        return arrays(self.classes, table["id"].to_numpy(dtype=str), sizes, turned).items()
+
+
+def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> Found:
+    there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return boxes[there], np.asarray(scores)[there], np.asarray(labels)[there]
+
+
+def _numpy(values: Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = values.float().cpu().numpy()
+    return found

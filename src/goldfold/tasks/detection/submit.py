@@ -1,0 +1,58 @@
+"""Submissions of boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components
+from goldfold.base.numbers import WHOLE
+from goldfold.tasks.detection.boxes import by_image
+from goldfold.tasks.detection.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+    from goldfold.submission.form import Form
+
+
+class Submit:
+    """A PredictionString per image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
+        """Columns: id and PredictionString."""
+        from goldfold.submission import boxes
+
+        return boxes.form(sample, where, settings)
+
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """The boxes of an image as one text, surest first; empty where there are none."""
+        from goldfold.submission import boxes
+
+        found, ids = by_image(predictions), predictions["ids"].tolist()
+        return boxes.table(found, ids, self.classes, self.spec.box_fields, self.spec.least_score, form)
+
+    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
+        """``submission.json``: COCO results, with the ids of the competition's own files where it has any.
+
+        Without such ids images have goldfold's, and classes 1, 2, ... in their order.
+        """
+        from goldfold.base.files import write_json
+        from goldfold.submission import boxes
+
+        ids = list(table["id"])
+        numbers = [_number(id) for id in table["coco_id"]] if "coco_id" in table else ids
+        categories = [class_ids[name] if class_ids else index + 1 for index, name in enumerate(self.classes)]
+        found = by_image(predictions, ids)
+        write_json(f"{folder}/submission.json", boxes.coco(found, numbers, categories, self.spec.least_score))
+
+
+def _number(id: str) -> int | str:
+    """An id as the competition's JSON has it: the table holds text."""
+    return int(id) if WHOLE.fullmatch(id) else id

@@ -1,0 +1,76 @@
+"""Boxes, from the raw data to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold.base.errors import DataError
+from goldfold.tasks.detection.spec import Spec
+from goldfold.tasks.protocol import Examined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.cache.images import CachedImages
+
+
+def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
+    """Boxes lie in their image and have an area; an image without any is a negative."""
+    from goldfold.targets import boxes
+    from goldfold.targets.classes import natural_order
+
+    texts, flaws, found = [], [], set()
+    dropped, cut = list[tuple[str, str]](), list[tuple[str, str]]()
+    for row in table.to_dict("records"):
+        if not isinstance(row["boxes"], str):
+            texts.append("")
+            flaws.append("")
+            continue
+        checked = boxes.check(row["boxes"], int(row["width"]), int(row["height"]), classes)
+        found |= set(checked.labels) if drops or not checked.flaws else set()
+        texts.append(checked.once if drops else checked.text)
+        flaws.append("" if drops else "; ".join(checked.flaws))
+        for what, is_cut in zip(checked.flaws, checked.cut, strict=True) if drops else ():
+            (cut if is_cut else dropped).append((row["id"], what))
+        dropped += [(row["id"], what) for what in checked.twice if drops]
+    names = list(classes) if classes is not None else natural_order(found)
+    if not names:
+        raise DataError(f"{where}: there is not one box, so there is nothing to learn. Look at the annotations.")
+    missing = ["" if isinstance(text, str) else "image has no annotation" for text in table["boxes"]]
+    return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box", cut=cut)
+
+
+class Target:
+    """Any number of boxes per image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Objects of each class."""
+        import pandas as pd
+
+        from goldfold.targets.boxes import from_text
+
+        labels = [pd.Series(from_text(text)[0], dtype=str).value_counts() for text in table["boxes"]]
+        return pd.DataFrame({name: [int(row.get(name, 0)) for row in labels] for name in self.classes}, table.index)
+
+    def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
+        """``bboxes`` (n, 4) in pixels of the frame and ``labels`` (n,); those of which
+        the frame shows no more than a pixel's width or height are left out."""
+        from goldfold.images.geometry import place
+        from goldfold.targets.boxes import clipped
+
+        fields = []
+        for row in table.to_dict("records"):
+            boxes, labels = self.spec.boxes(row["boxes"])
+            frame = images.frame
+            placement = place((int(row["height"]), int(row["width"])), frame, resize, images.roi(row["id"]))
+            framed = placement.to_frame(boxes)
+            seen = clipped(framed, width=frame[1], height=frame[0])
+            keep = (np.diff(seen.reshape(-1, 2, 2), axis=1) > 1).all(axis=(1, 2))
+            fields.append({"bboxes": seen[keep].astype(np.float32), "labels": labels[keep]})
+        return fields

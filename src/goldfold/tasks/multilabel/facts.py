@@ -1,0 +1,35 @@
+"""Facts of multi-label classification."""
+
+from dataclasses import dataclass, field
+
+from goldfold import catalog
+from goldfold.tasks.facts import Facts
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the config's ``task_params``."""
+
+    threshold: float = 0.5
+    """Least probability for an image to be of a class: in F1, and in submissions of labels."""
+    positive_weights: dict[str, float] = field(default_factory=dict)
+    """Weight in the loss of an image that is of the class, by class; 1 where not named."""
+
+
+FACTS = Facts(
+    target="labels",
+    columns=("labels",),
+    metrics=catalog.METRICS["labels"],
+    reported=("f1_macro", "f1_micro", "roc_auc", "map", "log_loss"),
+    methods=catalog.ENSEMBLES["labels"],
+    networks=catalog.NETWORKS["values"],
+    views=catalog.VIEWS,
+    losses=catalog.LOSSES["labels"],
+    default_loss="bce",
+    loss_keys=("loss", "label_smoothing"),
+    submission_keys=("format", "label_column"),
+    settings=Settings,
+    post_training_settings=("threshold",),
+    bad_label_policies=("fail", "quarantine", "drop"),
+    shown=("labels",),
+)

@@ -1,0 +1,88 @@
+"""Predictions of sets of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold import catalog, components
+from goldfold.tasks import logits as of_logits
+from goldfold.tasks.multilabel.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+
+class Output:
+    """A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` (n, classes)."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Parts one below the other, ordered by id."""
+        return of_logits.joined(parts, self.classes)
+
+    def fuse(
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
+    ) -> Arrays:
+        """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of each class for itself."""
+        chosen = components.load(method, catalog.ENSEMBLES["labels"], "ensemble method")
+
+        def each_class(stack: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
+            pairs = np.stack([1 - stack, stack], axis=-1)  # (members, images, classes, no and yes)
+            values = [chosen(pairs[:, :, place], shares)[:, 1] for place in range(stack.shape[2])]
+            return np.stack(values, axis=1)
+
+        return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, each_class)
+
+    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+        """All labels of the images of which every class is sure: its probability, or that of not being there, is
+        ``threshold`` or more. A class is there from one half on."""
+        import pandas as pd
+
+        from goldfold.targets.label_sets import to_text
+
+        values = probabilities(predictions)
+        confidence = np.maximum(values, 1 - values).min(axis=1)
+        labels = [to_text(self.spec.named(row)) for row in values >= 0.5]
+        table = pd.DataFrame({"id": predictions["ids"], "labels": labels, "confidence": confidence.round(6)})
+        return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
+
+
+class Tables:
+    """Predictions as a table."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def table(self, predictions: Arrays) -> pd.DataFrame:
+        """id, the labels, the probability of the least sure of them, and one column a class."""
+        import pandas as pd
+
+        from goldfold.targets.label_sets import to_text
+
+        values = probabilities(predictions)
+        frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.spec.classes])
+        frame.insert(0, "id", predictions["ids"])
+        frame.insert(1, "prediction", [to_text(self.spec.named(row)) for row in values >= self.spec.threshold])
+        frame.insert(2, "confidence", np.maximum(values, 1 - values).min(axis=1).round(6))
+        return frame
+
+
+def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """Probabilities (n, classes), in the order of ``ids`` where given.
+
+    Raises:
+        DataError: an id has no prediction.
+    """
+    return of_logits.probabilities(predictions, of_logits.sigmoid, ids)

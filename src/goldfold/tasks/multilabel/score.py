@@ -1,0 +1,53 @@
+"""Probabilities beside sets of labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold import catalog, components
+from goldfold.tasks.multilabel.output import probabilities
+from goldfold.tasks.multilabel.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.metrics import Metric
+    from goldfold.metrics.multilabel import MultiLabelled
+    from goldfold.predictions.arrays import Arrays
+
+
+class Score:
+    """Scores of sets of labels."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> MultiLabelled:
+        """Probabilities beside the true labels."""
+        from goldfold.metrics.multilabel import MultiLabelled
+        from goldfold.targets.label_sets import indicators
+
+        values, true = probabilities(predictions, list(truth["id"])), indicators(truth["labels"], self.classes)
+        return MultiLabelled(values, true, self.spec.threshold)
+
+    def metric(self, wanted: components.Written) -> Metric:
+        """Metric as a config writes it."""
+        from goldfold import metrics
+
+        return metrics.build(wanted, catalog.METRICS["labels"])
+
+    def by_class(self, evidence: MultiLabelled) -> pd.DataFrame:
+        """Images, precision, recall, F1, area under the ROC curve, average precision."""
+        import pandas as pd
+
+        from goldfold.metrics.ranking import average_precision, roc_area
+
+        hits, predicted, n = evidence.counts()
+        pairs = list(zip(evidence.probabilities.T, (evidence.truth == 1).T, strict=True))
+        with np.errstate(invalid="ignore"):
+            columns = {"images": n, "precision": hits / predicted, "recall": hits / n, "f1": 2 * hits / (predicted + n)}
+        columns["roc_auc"] = np.array([roc_area(*pair) for pair in pairs])
+        columns["average_precision"] = np.array([average_precision(*pair) for pair in pairs])
+        return pd.DataFrame(columns, index=self.classes)

@@ -1,0 +1,41 @@
+"""Optional members of facets, with what holds where a task has none."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components
+from goldfold.tasks import protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from goldfold.predictions.arrays import Arrays
+    from goldfold.submission.form import Form
+
+
+def compose_params(learn: protocol.Learn) -> dict[str, Any]:
+    """Arguments of albumentations' Compose; none where targets do not move with the image."""
+    return dict(getattr(learn, "compose_params", {}))
+
+
+def refuse_doubts(
+    submit: protocol.Submit, named: Sequence[str] | None, metric: components.Written, form: "Form | None"
+) -> None:
+    """Raise DataError where the score hangs on something that the config does not say."""
+    if refuse := getattr(submit, "refuse_doubts", None):
+        refuse(named, metric, form)
+
+
+def write_extras(
+    submit: protocol.Submit, predictions: "Arrays", table: "pd.DataFrame", folder: str, class_ids: Mapping[str, int]
+) -> None:
+    """Write the files that go with a submission."""
+    if write := getattr(submit, "write_extras", None):
+        write(predictions, table, folder, class_ids)
+
+
+def draw_target(show: protocol.Show, row: Mapping[str, Any]) -> "NDArray[Any] | None":
+    """Image of a training row with its target drawn on it; None where the label's text says it."""
+    draw = getattr(show, "draw_target", None)
+    return draw(row) if draw else None

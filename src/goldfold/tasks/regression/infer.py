@@ -1,0 +1,47 @@
+"""Networks with one output, and numbers in units of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold.tasks import logits as of_logits
+from goldfold.tasks.protocol import Entries
+from goldfold.tasks.regression.output import arrays
+from goldfold.tasks.regression.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor, nn
+
+    from goldfold.inference.views import View
+
+
+class Infer:
+    """See `goldfold.tasks.regression.output.Output` for the arrays."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+        """Network with one output, the number, scaled."""
+        return of_logits.network(network, 1, image_size, channels, **params)
+
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """``values`` (batch,), the mean over the views, and ``spreads`` (batch,), how far these lie apart."""
+        middle, spread = self.spec.scale
+        outputs = [model(view.forward(images))[:, 0].double().cpu().numpy() for view in views]
+        stack = np.stack(outputs) * spread + middle
+        return {"values": stack.mean(axis=0), "spreads": stack.std(axis=0)}
+
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
+    ) -> Entries:
+        """Batches one below the other."""
+        listed = list(parts)
+        values, spreads = (
+            np.concatenate([np.zeros(0), *(part[key] for part in listed)]) for key in ("values", "spreads")
+        )
+        return arrays(self.spec.classes, table["id"].to_numpy(dtype=str), values, spreads).items()

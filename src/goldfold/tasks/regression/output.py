@@ -1,0 +1,87 @@
+"""Predicted numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold import catalog, components
+from goldfold.tasks.regression.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+
+class Output:
+    """Predictions hold ``values`` float64 (n,), in units of the target, and ``spreads`` float64 (n,), how far the views
+    and members lie apart (standard deviation, the same units; 0 where there is one alone).
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Parts one below the other, ordered by id."""
+        from goldfold.predictions.arrays import disjoint
+
+        order, ids = disjoint(parts, self.classes)
+        return arrays(
+            self.classes, ids, *(np.concatenate([part[key] for part in parts])[order] for key in ("values", "spreads"))
+        )
+
+    def fuse(
+        self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: components.Written = "mean"
+    ) -> Arrays:
+        """Members aligned on id; the spread is that of all their views together."""
+        from goldfold.predictions.arrays import common_ids, rows_of
+
+        ids = common_ids(members, self.classes)
+        rows = [rows_of(member, ids.tolist()) for member in members]
+        stack, spreads = (
+            np.stack([member[key][own] for member, own in zip(members, rows, strict=True)])
+            for key in ("values", "spreads")
+        )
+        around = (stack - np.average(stack, axis=0, weights=weights)) ** 2
+        spread = np.sqrt(np.average(spreads**2 + around, axis=0, weights=weights))
+        return arrays(
+            self.classes,
+            ids,
+            components.load(method, catalog.ENSEMBLES["value"], "ensemble method")(stack, weights),
+            spread,
+        )
+
+    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+        """Numbers on which models, seeds and views agree: ``confidence`` is 1 - their spread in spreads of the target."""
+        import pandas as pd
+
+        confidence = np.clip(1 - predictions["spreads"] / self.spec.scale[1], 0, 1)
+        values = [f"{value:.9g}" for value in predictions["values"]]
+        table = pd.DataFrame({"id": predictions["ids"], "value": values, "confidence": confidence.round(6)})
+        return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
+
+
+class Tables:
+    """Predictions as a table."""
+
+    def __init__(self, spec: Spec) -> None:
+        pass
+
+    def table(self, predictions: Arrays) -> pd.DataFrame:
+        """id, the predicted number, and how far views and members lie apart."""
+        import pandas as pd
+
+        columns = {"id": predictions["ids"], "predicted": predictions["values"], "spread": predictions["spreads"]}
+        return pd.DataFrame(columns).round({"spread": 6})
+
+
+def arrays(
+    classes: Sequence[str], ids: NDArray[Any], values: NDArray[Any], spreads: NDArray[Any]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of a file of predictions."""
+    named = {"ids": np.array(ids, dtype=str), "classes": np.array(classes)}
+    return {**named, "values": values.astype(np.float64), "spreads": spreads.astype(np.float64)}

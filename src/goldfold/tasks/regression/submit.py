@@ -1,0 +1,54 @@
+"""Submissions of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold import components
+from goldfold.base.errors import DataError
+from goldfold.tasks.regression.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+    from goldfold.submission.form import Form
+
+
+class Submit:
+    """A number per image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
+        """Columns: id and the number."""
+        from goldfold.submission.form import Form
+
+        if sample is None:
+            return Form([settings["id_column"], settings["label_column"]])
+        columns = [str(column) for column in sample.columns]
+        if len(columns) != 2:
+            raise DataError(f"{where}: has the columns {', '.join(columns)}; for one number an image two are needed.")
+        return Form(columns, keys=[(str(id),) for id in sample.iloc[:, 0]])
+
+    def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
+        """Grades must be whole numbers."""
+        from goldfold.targets.bins import edges_of
+
+        edges = edges_of(self.classes) if metric == "quadratic_kappa" else np.zeros(0)
+        if (wrong := edges[edges != np.round(edges)]).size:
+            raise DataError(
+                f"metric quadratic_kappa needs grades, and targets such as {wrong[0]:g} are not whole. Use rmse."
+            )
+
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """The number of each image."""
+        import pandas as pd
+
+        return pd.DataFrame({form.columns[0]: predictions["ids"], form.columns[1]: predictions["values"]})

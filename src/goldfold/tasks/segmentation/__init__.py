@@ -1,0 +1,1 @@
+"""A class for every pixel: one class against the background, or several."""

@@ -1,0 +1,38 @@
+"""Facts of segmentation."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from goldfold import catalog
+from goldfold.tasks.facts import Facts
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the config's ``task_params``."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Least probability for a pixel to be of the class, where there is one class."""
+
+
+FACTS = Facts(
+    target="mask",
+    columns=("width", "height", "mask_sha256"),
+    metrics=catalog.METRICS["mask"],
+    reported=("dice", "iou", "dice_per_image", "iou_per_image"),
+    methods=catalog.ENSEMBLES["mask"],
+    networks=catalog.NETWORKS["maps"],
+    views=catalog.TURNS,
+    losses=catalog.LOSSES["mask"],
+    default_loss={"dice": 0.5, "ce": 0.5},
+    submission_files=("masks/",),
+    settings=Settings,
+    post_training_settings=("threshold",),
+    unit="pixels",
+    cached=("mask", "mask_sha256", "mask_depth"),
+    cache_files=("masks.npy",),
+    on_missing_label="fail",
+    resizes=("squash", "pad"),  # what a crop leaves out would count as background
+)

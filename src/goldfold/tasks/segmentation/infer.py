@@ -1,0 +1,65 @@
+"""Networks with a map per channel, and maps of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold.tasks.protocol import Entries
+from goldfold.tasks.segmentation.maps import heads
+from goldfold.tasks.segmentation.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor, nn
+
+    from goldfold.inference.views import View
+
+FULL = 255
+"""A probability of 1 as it is stored."""
+
+
+class Infer:
+    """See `goldfold.tasks.segmentation.maps` for the arrays."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes, self.n_channels = spec.classes, spec.n_channels
+
+    def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
+        """Network with one output a channel; a single one where there is one class and background."""
+        from goldfold import models
+        from goldfold.models.wrapping import Normalised
+
+        outputs = 1 if self.n_channels == 2 else self.n_channels
+        built = models.build(network, n_classes=outputs, in_channels=channels, image_size=image_size, **params)
+        return Normalised(built, channels)
+
+    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+        """``maps`` (batch, channels - 1, height, width) uint8, the mean over the views."""
+        import torch
+
+        mean: Tensor | None = None
+        for view in views:
+            logits = model(view.forward(images)).float()
+            shares = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)[:, 1:]
+            back = view.turn.inverse(shares) / len(views)  # type: ignore[union-attr]
+            mean = back if mean is None else mean + back
+        assert mean is not None, "there is at least one view"
+        return {"maps": (mean * FULL).round().to(torch.uint8).cpu().numpy()}
+
+    def pack(
+        self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
+    ) -> Entries:
+        """Maps without the frame's padding, one image after the other."""
+        from goldfold.images.geometry import placements
+
+        sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
+        placed = placements(table, frame, resize)
+        rois = {"rois": np.array([one.roi for one in placed], np.int32).reshape(-1, 4)} if "roi" in table else {}
+        yield from heads(self.classes, table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
+        maps = (image for part in parts for image in part["maps"])
+        for row, (placement, image) in enumerate(zip(placed, maps, strict=True)):
+            inner = placement.out_of_frame(image.transpose(1, 2, 0))
+            yield f"maps/{row}", np.ascontiguousarray(inner.transpose(2, 0, 1))

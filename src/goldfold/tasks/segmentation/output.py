@@ -1,0 +1,118 @@
+"""Predictions of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold import catalog, components
+from goldfold.tasks.segmentation.maps import cuts, heads, masks, shapes_of
+from goldfold.tasks.segmentation.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+LEAST_SURE = 0.5
+"""Share of an image's pixels that must be sure for it to be pseudo-labelled."""
+
+
+class Output:
+    """See `goldfold.tasks.segmentation.maps` for the arrays."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes, self.coding = spec, spec.classes, spec.coding
+
+    def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+        """Channel of every pixel, image by image, at the images' own size."""
+        return masks(self.spec, predictions, ids)
+
+    def join(self, parts: Sequence[Arrays]) -> Arrays:
+        """Parts one below the other, ordered by id; maps are read when asked for."""
+        from goldfold.predictions.arrays import OneByOne, disjoint
+
+        order, ids = disjoint(parts, self.classes)
+        places = [(part, row) for part in parts for row in range(len(part["ids"]))]
+        shapes = {name: array[order] for name, array in shapes_of(parts).items()}
+
+        def make(row: int) -> NDArray[Any]:
+            part, own = places[order[row]]
+            return part[f"maps/{own}"]
+
+        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+
+    def fuse(
+        self,
+        members: Sequence[Arrays],
+        weights: Sequence[float],
+        workers: int = 1,
+        method: components.Written = "probability",
+    ) -> Arrays:
+        """Maps of one image at a time, at the largest size that a member has it; never more than one image is held."""
+        from goldfold.ensembling.maps import fused
+        from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
+        from goldfold.predictions.maps import alike, kept
+
+        average = components.load(method, catalog.ENSEMBLES["mask"], "ensemble method")
+        ids = common_ids(members, self.classes)
+        rows = [rows_of(member, ids.tolist()) for member in members]
+
+        def make(row: int) -> NDArray[np.uint8]:
+            maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
+            return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, average))
+
+        shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
+        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+
+    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+        """Hard masks; pixels whose probability is below ``threshold`` count for nothing.
+
+        An image with less than half of its pixels sure is left out. ``confidence`` is the mean probability of the pixels
+        that are sure. Where images are cut, the part alone counts.
+        """
+        import pandas as pd
+
+        from goldfold.predictions.maps import resized, whole
+        from goldfold.targets.mask_coding import IGNORE
+
+        rows = []
+        for row, (id, cut) in enumerate(zip(predictions["ids"], cuts(predictions), strict=True)):
+            height, width = cut.original
+            values = whole(resized(predictions[f"maps/{row}"], cut.part))
+            confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
+            sure = confidence >= threshold
+            if sure.mean() >= LEAST_SURE:
+                index[~sure] = IGNORE
+                mean = round(float(confidence[sure].mean()), 6)
+                text = self.coding.to_text(cut.put_back(index))
+                rows.append((str(id), mean, width, height, text, round(float(sure.mean()), 6)))
+        columns = ["id", "confidence", "width", "height", "rle", "sure"]
+        return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
+
+
+class Tables:
+    """Predictions as a table."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def table(self, predictions: Arrays) -> pd.DataFrame:
+        """id, size, and pixels of each class."""
+        import pandas as pd
+
+        ids = predictions["ids"].tolist()
+        counts = [
+            np.bincount(mask.ravel(), minlength=self.spec.n_channels)[self.spec.first :]
+            for mask in masks(self.spec, predictions, ids)
+        ]
+        frame = pd.DataFrame(
+            np.reshape(counts, (len(ids), -1)), columns=[f"pixels_{name}" for name in self.spec.classes]
+        )
+        frame.insert(0, "id", ids)
+        frame.insert(1, "width", predictions["sizes"][:, 1])
+        frame.insert(2, "height", predictions["sizes"][:, 0])
+        return frame

@@ -1,0 +1,47 @@
+"""The classes of a segmentation, and how masks code them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from goldfold.targets.mask_coding import Coding
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Names of the classes, how masks on disk code them, and settings."""
+
+    classes: list[str]
+    mask_values: str | Mapping[str, int] = "index"
+    ignore_value: int | Sequence[int] | None = None
+    threshold: float = 0.5
+    mask_palette: str | Mapping[str, Sequence[int]] = "auto"
+    unlisted_values: str = "flaw"
+
+    @cached_property
+    def coding(self) -> "Coding":
+        """From pixel values to channels and back."""
+        from goldfold.targets.mask_coding import Coding
+
+        return Coding(self.classes, self.mask_values, self.ignore_value, self.unlisted_values == "nearest")
+
+    @property
+    def first(self) -> int:
+        """Channel of the first class: 1 where channel 0 is the background."""
+        return self.coding.first
+
+    @property
+    def n_channels(self) -> int:
+        """Classes, and the background where there is one."""
+        return self.coding.n_channels
+
+    def true_mask(self, path: str) -> NDArray[np.uint8]:
+        """Channel of every pixel of a mask file."""
+        from goldfold.targets.masks import decode_mask
+
+        return self.coding.channels(decode_mask(path))

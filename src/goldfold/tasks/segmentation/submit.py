@@ -1,0 +1,46 @@
+"""Submissions of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components
+from goldfold.tasks.segmentation.maps import masks as masks_of
+from goldfold.tasks.segmentation.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+    from goldfold.submission.form import Form
+
+
+class Submit:
+    """Run lengths, and masks as PNGs."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.classes = spec, spec.classes
+
+    def form(
+        self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
+    ) -> Form:
+        """Columns: id and run lengths; with several classes, id, class and run lengths."""
+        from goldfold.submission import masks
+
+        return masks.form(self.classes, sample, where, settings)
+
+    def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
+        """Run lengths of each image, or of each class in each image."""
+        from goldfold.submission import masks
+
+        ids = predictions["ids"].tolist()
+        return masks.table(masks_of(self.spec, predictions, ids), ids, self.classes, self.spec.first, form)
+
+    def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
+        """``masks/<id>.png`` at the images' own size, with the pixel values of the training masks."""
+        from goldfold.targets.masks import write_mask
+
+        ids = list(table["id"])
+        for id, mask in zip(ids, masks_of(self.spec, predictions, ids), strict=True):
+            write_mask(f"{folder}/masks/{id}.png", self.spec.coding.written(mask))

@@ -1,0 +1,68 @@
+"""Masks, from the raw data to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from goldfold.tasks.protocol import Examined
+from goldfold.tasks.segmentation.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.cache.images import CachedImages
+    from goldfold.samples.dense import FramedMasks
+
+
+def examine(
+    table: pd.DataFrame,
+    classes: Sequence[str] | None,
+    where: str,
+    drops: bool,
+    workers: int,
+    mask_values: str | Mapping[str, int] = "index",
+    ignore_value: int | Sequence[int] | None = None,
+    mask_palette: str | Mapping[str, Sequence[int]] = "auto",
+    unlisted_values: str = "flaw",
+) -> Examined:
+    """Masks can be read, have their image's size, and hold no value that is no class."""
+    from goldfold.targets import mask_values as values
+    from goldfold.targets.mask_table import Masks, Rule, values_json
+
+    to_nearest = unlisted_values == "nearest"
+    masks = Masks(table, Rule(mask_values, ignore_value, mask_palette), workers)
+    sound = values.sound_of(masks.contents, masks.flaws(None), classes is None and mask_values == "names")
+    names = values.classes_of(sound, classes, mask_values, ignore_value, masks.smears)
+    examined = table.assign(
+        mask=masks.names,
+        mask_sha256=masks.digests,
+        mask_depth=[values.depth(content) for content in masks.contents],
+        mask_values=values_json(masks.contents),
+    )
+    missing = ["" if there else "image has no mask" for there in masks.has]
+    flaws = masks.flaws(values.known(names, mask_values, ignore_value), to_nearest)
+    settled = {} if masks.shared is None else {"mask_palette": masks.shared}
+    return Examined(examined, names, missing, flaws, settled=settled)
+
+
+class Target:
+    """A mask per image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes, self.coding = spec.classes, spec.coding
+
+    def content(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Pixels of each class."""
+        import pandas as pd
+
+        from goldfold.targets.mask_values import parsed
+
+        numbers = self.coding.pixels([parsed(text) for text in table["mask_values"]])
+        return pd.DataFrame(numbers, columns=list(self.classes), index=table.index)
+
+    def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> FramedMasks:
+        """``mask``: (height, width) indices, IGNORE outside the image and where nothing is known; made when asked for."""
+        from goldfold.samples.dense import FramedMasks
+
+        return FramedMasks(table, images, resize, self.coding)
