@@ -323,36 +323,37 @@ SCORING = {"manifest", "train", "ensemble", "submit"}
 # what belongs to one task alone -> stages whose digest an edit must change, of runs of that task alone
 OF_ONE_TASK = {
     "classification": {
-        "tasks/classification.py": ALL_BUT_CACHE,
+        "tasks/classification/spec.py": ALL_BUT_CACHE,
+        "tasks/classification/learn.py": {"train"},
+        "tasks/classification/infer.py": {"train", "predict"},
+        "tasks/classification/submit.py": {"manifest", "submit"},
+        "tasks/classification/show.py": set(),
         "metrics/classification.py": SCORING,
         "losses/classification.py": {"train"},
         "models/small_resnet.py": {"train", "predict"},
     },
     "multilabel": {
-        "tasks/multilabel.py": ALL_BUT_CACHE,
         "metrics/multilabel.py": SCORING,
         "losses/multilabel.py": {"train"},
         "submission/label_sets.py": {"manifest", "submit"},
-        "tasks/multilabel/show.py": set(),
     },
     "regression": {
-        "tasks/regression.py": ALL_BUT_CACHE,
-        "metrics/regression.py": SCORING,
+        "metrics/regression.py": {"train", "ensemble"},
         "losses/regression.py": {"train"},
         "ensembling/values.py": {"pseudo_label", "ensemble"},
         "targets/bins.py": ALL_BUT_CACHE,
     },
     "segmentation": {
-        "tasks/segmentation.py": ALL_BUT_CACHE,
-        "metrics/segmentation.py": SCORING,
+        "tasks/segmentation/maps.py": {"manifest", "train", "predict", "pseudo_label", "ensemble", "submit"},
+        "metrics/segmentation.py": {"train", "ensemble"},
         "losses/segmentation.py": {"train"},
         "models/smp_models.py": {"train", "predict"},
         "ensembling/maps.py": {"pseudo_label", "ensemble"},
-        "predictions/maps.py": ALL_BUT_CACHE,
+        "predictions/maps.py": {"manifest", "train", "predict", "pseudo_label", "ensemble", "submit"},
     },
     "detection": {
-        "tasks/detection.py": ALL_BUT_CACHE,
-        "metrics/detection.py": SCORING,
+        "tasks/detection/output.py": {"pseudo_label", "ensemble"},
+        "metrics/detection.py": {"train", "ensemble"},
         "models/detectors.py": {"train", "predict"},
         "ensembling/boxes.py": {"predict", "pseudo_label", "ensemble"},  # views of one image are fused in predict
     },
