@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from goldfold.runtime.files import write_text
+from goldfold.runtime.files import read_json, write_text
 from goldfold.runtime.fingerprint import sha256_of
 from goldfold.runtime.regular import MOST_BYTES, fault
 
@@ -52,7 +52,7 @@ class Memory:
     def __init__(self, path: Path = MEMORY) -> None:
         self.path, self.is_new = path, False
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            known = read_json(path)
         except (OSError, ValueError):
             known = {}
         self.known: dict[str, Any] = {

@@ -36,7 +36,7 @@ def read(path: str | Path) -> Record | None:
     """The record at ``path``; None where there is none that can be read."""
     try:
         return _read(os.fspath(path), os.stat(path).st_mtime_ns)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # its digest may take one level more than it could be read with
         return None
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from goldfold.runtime import definitions
 from goldfold.runtime.definitions import ALWAYS, WHOLE, Definition, Outline
-from goldfold.runtime.files import write_text
+from goldfold.runtime.files import read_json, write_text
 
 PACKAGE = Path(__file__).resolve().parents[1]
 MEMORY = Path(".goldfold/outlines.json")
@@ -168,7 +168,7 @@ class _Outlines:
     def __init__(self) -> None:
         self.version = f"{sys.version} {code_digest(Path(definitions.__file__))}"
         try:
-            told = json.loads(MEMORY.read_text("utf-8"))
+            told = read_json(MEMORY)
             self.known = dict(told["files"]) if told["version"] == self.version else {}
         except (OSError, ValueError, KeyError, TypeError):
             self.known = {}
@@ -272,8 +272,8 @@ def located(name: str) -> dict[str, Path]:
 def _step(folders: list[Path], part: str) -> tuple[Path | None, list[Path]]:
     """File of a module in the first of ``folders`` that has it, and where to look for what is below it."""
     for folder in folders:
-        if (file := folder / part / "__init__.py").is_file():
+        if os.path.isfile(file := folder / part / "__init__.py"):  # pathlib raises where a name is too long
             return file, [folder / part]
-        if (file := folder / f"{part}.py").is_file():
+        if os.path.isfile(file := folder / f"{part}.py"):
             return file, []
-    return None, [folder / part for folder in folders if (folder / part).is_dir()]
+    return None, [folder / part for folder in folders if os.path.isdir(folder / part)]
