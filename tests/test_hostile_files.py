@@ -120,6 +120,21 @@ def test_a_chain_of_directories_that_is_very_long_or_leads_out_of_the_file_is_re
         headers.of("a.tif")
 
 
+def test_directories_that_share_their_bytes_are_not_read_one_by_one() -> None:
+    """4,000 of them, of 65,535 entries each, fit into 800 kB."""
+    n, entries = 40, 65535
+    after = 8 + 2 + entries * 12
+    content = bytearray(after + 4 * n + 16)
+    content[:8] = struct.pack("<2sHI", b"II", 42, 8)
+    for number in range(n):
+        struct.pack_into("<H", content, 8 + 4 * number, entries)
+        struct.pack_into("<I", content, after + 4 * number, 8 + 4 * (number + 1))
+    Path("a.tif").write_bytes(content)
+    for read in (headers.of, decode_mask):
+        with pytest.raises(Undecodable, match="its directories overlap"):
+            read("a.tif")
+
+
 @pytest.mark.parametrize(
     "content",
     [
