@@ -163,6 +163,23 @@ def test_a_pipe_in_the_place_of_an_output_is_damage_and_never_opened(train: str)
     assert [finding.problem for finding in verify(ROOT)[1]] == ["missing"]
 
 
+@pytest.mark.parametrize("lost", [MODEL, f"{ROOT}/train/a/run.json"])
+def test_a_link_to_nothing_in_the_place_of_a_result_is_named_and_stays(lost: str, train: str) -> None:
+    records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
+    Path(lost).unlink()
+    Path(lost).symlink_to("/disk/gone")
+    said = rf"^{lost} is a link to /disk/gone, which is not there \(1 such result\)\. Bring the files back .*or remove the links"
+    with pytest.raises(DataError, match=said):
+        records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
+    assert os.path.islink(lost)
+
+
+def test_a_memory_that_cannot_be_written_costs_nothing_else(train: str) -> None:
+    contents.MEMORY.parent.write_text("no folder")
+    contents.memory().digest(MODEL)
+    contents.memory().save()
+
+
 def test_a_torn_recipe_is_written_again_and_a_spoilt_memory_forgotten(train: str) -> None:
     path = recipes.keep(train, RECIPE)
     Path(path).write_text("")

@@ -19,7 +19,7 @@ from goldfold.config import Config, slices
 from goldfold.config.dependencies import recipe
 from goldfold.plan import Job, plan_of
 from goldfold.runtime import contents, dates, keeping, provenance, recipes, records, run_lock, status
-from goldfold.runtime.errors import GoldfoldError
+from goldfold.runtime.errors import DataError, GoldfoldError
 from goldfold.runtime.files import cannot_write, refuse_unusable, refuse_unwritable, write_json
 from goldfold.runtime.snakemake_log import Quiet
 from goldfold.runtime.staleness import Standing
@@ -125,6 +125,8 @@ class Session:
         self.logger.addFilter(Quiet())
         try:
             self.bring_up_to_date()
+        except DataError as error:
+            sys.exit(f"goldfold: {error}")
         except OSError as error:
             sys.exit(f"goldfold: {cannot_write(self.results, error)}")
 
@@ -133,6 +135,7 @@ class Session:
         if not run_lock.is_held(self.results):
             keeping.put_back(self.results)  # of a run that was killed
         known = records.read_all(self.results)
+        records.refuse_links_to_nothing(self.results, known)
         dates.settle(known)
         fate = "kept; --config strict_versions=true makes them again"
         for (library, old, new), n in records.changed_versions(known, self.versions).items():

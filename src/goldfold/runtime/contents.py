@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -110,7 +111,8 @@ class Memory:
         """Write what was learned; files that are gone are forgotten."""
         if self.is_new:
             self.known = {path: entry for path, entry in self.known.items() if os.path.exists(path)}
-            write_text(self.path, json.dumps(self.known))
+            with suppress(OSError):  # a full disk costs the memory, not the run
+                write_text(self.path, json.dumps(self.known))
             self.is_new = False
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from goldfold.runtime import contents
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.files import is_intact, read_json
+from goldfold.runtime.words import count
 
 SUFFIX = "run.json"
 HIDDEN = "."
@@ -92,6 +93,24 @@ def paths(results: str | Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
         found += [os.path.join(folder, name) for name in names if _is_record(name)]
     return sorted(found)
+
+
+def refuse_links_to_nothing(results: str | Path, known: dict[str, Record]) -> None:
+    """Look for results that are links to what is not there, which Snakemake takes for files and cannot date.
+
+    They are not removed: the disk that they lead to may only be missing for the time.
+
+    Raises:
+        DataError: there are some.
+    """
+    names = (name for record in known.values() for name in contents.written(record))
+    lost = [name for name in (*paths(results), *names) if os.path.islink(name) and not os.path.exists(name)]
+    if lost:
+        n = count(len(lost), "such result")
+        raise DataError(
+            f"{lost[0]} is a link to {os.readlink(lost[0])}, which is not there ({n}). Bring the files back (mount their disk, "
+            "dvc checkout), or remove the links: the jobs that write them then run again."
+        )
 
 
 def _is_record(name: str) -> bool:

@@ -12,6 +12,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -189,7 +190,8 @@ class _Outlines:
     def save(self, folder: Path) -> None:
         """Write what was learned, in a folder where goldfold keeps such things."""
         if (folder / MEMORY).parent.is_dir():
-            write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
+            with suppress(OSError):  # a full disk costs the memory, not the run
+                write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
 
 
 _memory = cache(_Outlines)
