@@ -157,6 +157,17 @@ def test_numbers_that_no_library_can_take_are_refused_in_every_section(key: str,
     assert len(text) < 400
 
 
+def test_a_component_that_is_no_name_is_told_without_a_part_of_it() -> None:
+    assert error_of(BASE + "tta: [{a: b}]\n").endswith("\n  tta[0]: write a name, or {name: {parameter: value}}")
+
+
+def test_thousands_of_problems_are_counted_and_the_first_are_named() -> None:
+    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(2000)))
+    assert text.startswith("c.yaml: 2000 problems\n  k0: unknown key; ")
+    assert text.endswith("\n  and 1950 more")
+    assert text.count("\n") == 51
+
+
 def test_a_module_whose_name_no_file_can_have_is_not_found() -> None:
     text = error_of(BASE.replace("small_resnet", f"{'a' * 5000}:b"))
     assert re.search(r"models\[0\] \(a\)\.network = .*looked for in", text), text

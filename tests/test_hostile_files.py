@@ -32,6 +32,7 @@ from goldfold.runtime.contents import fingerprint
 from goldfold.runtime.errors import DataError
 from goldfold.runtime.regular import MOST_BYTES, fault, opened, read_bytes, read_text
 from goldfold.sniff.coco import _read as sniffed_coco
+from goldfold.sniff.foreign import files as foreign_files
 from goldfold.sniff.pictures import look as looked_at
 from goldfold.sniff.walk import walk
 
@@ -432,3 +433,10 @@ def test_a_label_or_an_annotation_that_is_no_regular_file_is_named() -> None:
     special("ann/a.xml", "a named pipe")
     with pytest.raises(DataError, match=r"^ann/a\.xml cannot be read: not a regular file \(a named pipe\)"):
         sources.read("voc", annotations="ann", images="img")
+
+
+@pytest.mark.parametrize("head", ['{"images":', '{"train":', ""])
+def test_a_json_that_is_nested_without_end_is_nothing_that_init_knows(head: str) -> None:
+    Path("x").mkdir()
+    Path("x/a.json").write_text(head + "[" * 100_000)
+    assert list(foreign_files(walk("x"))) == []
