@@ -224,7 +224,10 @@ def test_small_outlines_of_as_many_corners_are_no_boxes_with_points_inside(corne
 
 def test_keypoints_without_a_mark_are_known_by_sizes_that_are_no_corner() -> None:
     put("raw/a.jpg")
-    write("raw/a.txt", "0 0.3 0.3 0.2 0.6 0.31 0.3 0.3 0.25\n0 0.7 0.7 0.1 0.1 0.7 0.7 0.72 0.7\n0 0.5 0.5 0.4 0.4 0.5 0.5 0 0\n")
+    write(
+        "raw/a.txt",
+        "0 0.3 0.3 0.2 0.6 0.31 0.3 0.3 0.25\n0 0.7 0.7 0.1 0.1 0.7 0.7 0.72 0.7\n0 0.5 0.5 0.4 0.4 0.5 0.5 0 0\n",
+    )
     with pytest.raises(DataError, match=r"3 lines of 9 fields are boxes with 2 points .*kpt_shape: \[2, 2\]"):
         tables()
 
