@@ -235,6 +235,10 @@ def test_a_supercategory_without_boxes_is_dropped_with_a_note() -> None:
         ),
         ([(79, 61)], "It differs by the factor 0.5: the images"),
         (
+            [(15, 20)] * 3,
+            "Width and height are exchanged and the images 2 times as large: they were turned, as by EXIF",
+        ),
+        (
             [(55, 60)],
             "Correct width and height where the boxes fit the image (0 is for a size that is not known), or take",
         ),

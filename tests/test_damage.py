@@ -94,6 +94,8 @@ def rewritten(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], None]:
         pytest.param(lambda record: Path(record).unlink(), id="record gone"),
         pytest.param(lambda record: Path(record).write_text("{"), id="record torn"),
         pytest.param(lambda record: Path(record).write_text("[]"), id="record of another kind"),
+        pytest.param(lambda record: Path(record).write_text("[" * 100_000), id="record nested without end"),
+        pytest.param(lambda record: (Path(record).unlink(), os.mkfifo(record)), id="a pipe in its place"),
         *(
             pytest.param(rewritten(lambda value, key=key: value.pop(key)), id=f"record without {key}")
             for key in ("rule", "wildcards", "recipe", "inputs", "outputs", "files", "logs", "versions", "finished", "seconds")
@@ -160,6 +162,23 @@ def test_a_pipe_in_the_place_of_an_output_is_damage_and_never_opened(train: str)
     os.mkfifo(MODEL)
     assert is_stale(train)
     assert [finding.problem for finding in verify(ROOT)[1]] == ["missing"]
+
+
+@pytest.mark.parametrize("lost", [MODEL, f"{ROOT}/train/a/run.json"])
+def test_a_link_to_nothing_in_the_place_of_a_result_is_named_and_stays(lost: str, train: str) -> None:
+    records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
+    Path(lost).unlink()
+    Path(lost).symlink_to("/disk/gone")
+    said = rf"^{lost} is a link to /disk/gone, which is not there \(1 such result\)\. Bring the files back .*or remove the links"
+    with pytest.raises(DataError, match=said):
+        records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
+    assert os.path.islink(lost)
+
+
+def test_a_memory_that_cannot_be_written_costs_nothing_else(train: str) -> None:
+    contents.MEMORY.parent.write_text("no folder")
+    contents.memory().digest(MODEL)
+    contents.memory().save()
 
 
 def test_a_torn_recipe_is_written_again_and_a_spoilt_memory_forgotten(train: str) -> None:

@@ -132,12 +132,45 @@ def test_numbers_that_all_readers_agree_on_and_merged_sections_are_taken() -> No
         ("1.0e+999", "inf is no finite number"),
         ("!!binary aGk=", "b'hi' is no plain value"),
         ("!!set {a}", "{'a'} is no plain value"),
-        ("0x" + "f" * 5000, "a value of type int that is too large to show is too large"),
     ],
 )
 def test_settings_of_networks_and_tasks_are_what_json_can_hold(value: str, said: str) -> None:
     assert f"models[0].params: {said}" in error_of(BASE.replace("px: 8", f"px: 8, params: {{width: [{value}]}}"))
     assert f": {said}" in error_of(f"{BASE}task_params: {{width: {value}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("models[0].params.width[0]", BASE.replace("px: 8", "px: 8, params: {width: [%s]}")),
+        ("task_params.width", BASE + "task_params: {width: %s}\n"),
+        ("train.epochs", BASE + "train: {epochs: %s}\n"),
+        ("models[0].image_size_px", BASE.replace("px: 8", "px: %s")),
+        ("data.max_pixels", BASE.replace("digits}", "digits, max_pixels: %s}")),
+    ],
+)
+@pytest.mark.parametrize("number", ["9" * 4000, "-" + "9" * 20, "0x" + "f" * 5000])
+def test_numbers_that_no_library_can_take_are_refused_in_every_section(key: str, value: str, number: str) -> None:
+    text = error_of(value % number)
+    assert f"  {key} = " in text
+    assert text.endswith(": is too large; write a number below 2^63")
+    assert len(text) < 400
+
+
+def test_a_component_that_is_no_name_is_told_without_a_part_of_it() -> None:
+    assert error_of(BASE + "tta: [{a: b}]\n").endswith("\n  tta[0]: write a name, or {name: {parameter: value}}")
+
+
+def test_thousands_of_problems_are_counted_and_the_first_are_named() -> None:
+    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(2000)))
+    assert text.startswith("c.yaml: 2000 problems\n  k0: unknown key; ")
+    assert text.endswith("\n  and 1950 more")
+    assert text.count("\n") == 51
+
+
+def test_a_module_whose_name_no_file_can_have_is_not_found() -> None:
+    text = error_of(BASE.replace("small_resnet", f"{'a' * 5000}:b"))
+    assert re.search(r"models\[0\] \(a\)\.network = .*looked for in", text), text
 
 
 @pytest.mark.parametrize("key", ["pretrained", "folds.file", "data.test_answers", "data.train"])

@@ -25,6 +25,7 @@ from goldfold.audit.integrity import scan
 from goldfold.base.errors import DataError
 from goldfold.base.regular import MOST_BYTES, fault, opened, read_bytes, read_text
 from goldfold.commands.init.coco import _read as sniffed_coco
+from goldfold.commands.init.foreign import files as foreign_files
 from goldfold.commands.init.pictures import look as looked_at
 from goldfold.commands.init.walk import walk
 from goldfold.config import parse, slices
@@ -120,6 +121,21 @@ def test_a_chain_of_directories_that_is_very_long_or_leads_out_of_the_file_is_re
     Path("a.tif").write_bytes(tiff([9]))
     with pytest.raises(Undecodable, match="a directory lies outside the file"):
         headers.of("a.tif")
+
+
+def test_directories_that_share_their_bytes_are_not_read_one_by_one() -> None:
+    """4,000 of them, of 65,535 entries each, fit into 800 kB."""
+    n, entries = 40, 65535
+    after = 8 + 2 + entries * 12
+    content = bytearray(after + 4 * n + 16)
+    content[:8] = struct.pack("<2sHI", b"II", 42, 8)
+    for number in range(n):
+        struct.pack_into("<H", content, 8 + 4 * number, entries)
+        struct.pack_into("<I", content, after + 4 * number, 8 + 4 * (number + 1))
+    Path("a.tif").write_bytes(content)
+    for read in (headers.of, decode_mask):
+        with pytest.raises(Undecodable, match="its directories overlap"):
+            read("a.tif")
 
 
 @pytest.mark.parametrize(
@@ -419,3 +435,10 @@ def test_a_label_or_an_annotation_that_is_no_regular_file_is_named() -> None:
     special("ann/a.xml", "a named pipe")
     with pytest.raises(DataError, match=r"^ann/a\.xml cannot be read: not a regular file \(a named pipe\)"):
         sources.read("voc", annotations="ann", images="img")
+
+
+@pytest.mark.parametrize("head", ['{"images":', '{"train":', ""])
+def test_a_json_that_is_nested_without_end_is_nothing_that_init_knows(head: str) -> None:
+    Path("x").mkdir()
+    Path("x/a.json").write_text(head + "[" * 100_000)
+    assert list(foreign_files(walk("x"))) == []

@@ -213,6 +213,13 @@ def test_smeared_values_are_no_classes_whatever_the_format(suffix: str) -> None:
         examined("names", shapes(255) if suffix == "jpg" else jpeg(shapes(255)), suffix=suffix)
 
 
+def test_smeared_colours_that_are_yet_to_be_named_are_told_as_smeared() -> None:
+    with pytest.raises(
+        DataError, match=r"a colour picture, .*; the masks hold .* clean values: #000000, #0000ff, #ff0000"
+    ):
+        examined("names", resized(shapes((255, 0, 0), (0, 0, 255), mode="RGB")))
+
+
 def test_smeared_values_are_taken_for_the_nearest_where_that_is_asked_for() -> None:
     smeared = resized(shapes(128, 255))
     rule = {"a": 128, "b": 255}

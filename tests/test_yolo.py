@@ -205,6 +205,33 @@ def test_keypoints_are_read_where_their_shape_is_given_and_are_no_outlines() -> 
     assert tables(names="raw/pose.yaml")["train"]["shares"].tolist() == [f"[{','.join([SHARES[1:-1]] * 3)}]"]
 
 
+@pytest.mark.parametrize(
+    "corners",
+    [
+        "0.5 0.5 0.6 0.5 0.6 0.6 0.5 0.6",  # a turned box, as most have no turn
+        "0.5 0.45 0.55 0.5 0.5 0.55 0.45 0.5",
+        "0.4 0.4 0.6 0.4 0.6 0.6",
+        "0.5 0.45 0.55 0.5 0.53 0.55 0.47 0.55 0.45 0.5",
+    ],
+)
+def test_small_outlines_of_as_many_corners_are_no_boxes_with_points_inside(corners: str) -> None:
+    put("raw/a.jpg")
+    write("raw/a.txt", f"0 {corners}\n" * 3)
+    xs, ys = (list(map(float, corners.split()[start::2])) for start in (0, 1))
+    box = json.loads(tables()["train"]["shares"][0])[0]
+    assert box[1:] == [min(xs), min(ys), max(xs), max(ys)]
+
+
+def test_keypoints_without_a_mark_are_known_by_sizes_that_are_no_corner() -> None:
+    put("raw/a.jpg")
+    write(
+        "raw/a.txt",
+        "0 0.3 0.3 0.2 0.6 0.31 0.3 0.3 0.25\n0 0.7 0.7 0.1 0.1 0.7 0.7 0.72 0.7\n0 0.5 0.5 0.4 0.4 0.5 0.5 0 0\n",
+    )
+    with pytest.raises(DataError, match=r"3 lines of 9 fields are boxes with 2 points .*kpt_shape: \[2, 2\]"):
+        tables()
+
+
 def test_a_text_file_without_an_image_and_without_boxes_is_no_label() -> None:
     put("raw/images/train/a.jpg", "raw/images/val/b.jpg")
     write("raw/labels/train/a.txt", BOX), write("raw/labels/val/b.txt")

@@ -16,7 +16,7 @@ from logging import Logger
 from pathlib import Path
 
 from goldfold.base import run_lock, status
-from goldfold.base.errors import GoldfoldError
+from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import cannot_write, refuse_unusable, refuse_unwritable, write_json
 from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
@@ -126,6 +126,8 @@ class Session:
         self.logger.addFilter(Quiet())
         try:
             self.bring_up_to_date()
+        except DataError as error:
+            sys.exit(f"goldfold: {error}")
         except OSError as error:
             sys.exit(f"goldfold: {cannot_write(self.results, error)}")
 
@@ -134,6 +136,7 @@ class Session:
         if not run_lock.is_held(self.results):
             keeping.put_back(self.results)  # of a run that was killed
         known = records.read_all(self.results)
+        records.refuse_links_to_nothing(self.results, known)
         dates.settle(known)
         fate = "kept; --config strict_versions=true makes them again"
         for (library, old, new), n in records.changed_versions(known, self.versions).items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import GoldfoldError
+from goldfold.base.regular import read_text
 
 SEAL = "digest"
 """Key of a JSON object under which it holds a digest of all else in it."""
@@ -82,8 +83,16 @@ def _finite(value: Any) -> Any:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is no regular file.
+        ValueError: it is no JSON, or nested without end.
+    """
+    try:
+        return json.loads(read_text(path))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def refuse_unusable(folder: str | Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from goldfold.base.errors import GoldfoldError
+from goldfold.base.files import read_json
 from goldfold.base.processes import born, lives
 
 VARIABLE = "GOLDFOLD_RUN"
@@ -87,7 +88,7 @@ def _locked(stream: TextIO, mode: int) -> bool | None:
 
 def _content(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -65,14 +65,19 @@ def verify(results: str | Path) -> tuple[int, list[Finding]]:
     for record in known.values():
         for path in (*record["outputs"], *record["files"], *record["inputs"]):
             if path not in digests:
-                digests[path] = contents.digest(path) if contents.stamp(path) else None
-    torn = [Finding(path, "changed", READABLE, contents.digest(path), path) for path in paths if path not in known]
+                digests[path] = _digest(path)
+    torn = [Finding(path, "changed", READABLE, _digest(path), path) for path in paths if path not in known]
     overview = Path(results, OVERVIEW)
     if overview.exists() and _asked_for(overview) is None:
         torn.append(Finding(os.fspath(overview), "changed", READABLE, None, os.fspath(overview)))
     gone = _gone(results, paths, known)
     findings = [*torn, *gone, *_findings(known, digests)]
     return sum(digest is not None for digest in digests.values()), list(_marked(findings))
+
+
+def _digest(path: str) -> str | None:
+    """Digest of what is at a path now; None where nothing is that can be read."""
+    return contents.digest(path) if contents.stamp(path) else None
 
 
 def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:

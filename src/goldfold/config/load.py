@@ -24,6 +24,8 @@ SOURCES = (
     "'digits_labels', 'digits_ink'"
 )
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
+MOST_LINES = 50
+"""Problems that an error names one by one."""
 QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -60,7 +62,8 @@ def parse(values: Any, origin: str = "config") -> Config:
 
 
 def _joined(origin: str, lines: list[str]) -> str:
-    return f"{origin}: {len(lines)} problem{'s'[: len(lines) > 1]}\n" + "\n".join(f"  {line}" for line in lines)
+    shown_lines = [*lines[:MOST_LINES], *[f"and {len(lines) - MOST_LINES} more"] * (len(lines) > MOST_LINES)]
+    return f"{origin}: {len(lines)} problem{'s'[: len(lines) > 1]}\n" + "\n".join(f"  {line}" for line in shown_lines)
 
 
 def _lines(errors: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,9 @@ LARGEST = 2**63
 
 
 def unusable(values: Any, where: str = "") -> Iterator[str]:
-    """A line for each text with a NUL or half a surrogate pair in it, which no file name and no table can hold."""
+    """A line for each text with a NUL or half a surrogate pair in it, which no file name and no table can hold, and for each
+    number that no library can take.
+    """
     if isinstance(values, dict):
         for key, value in values.items():
             yield from unusable(key, f"{where or 'config'}: key {shown(key)}")
@@ -24,6 +26,8 @@ def unusable(values: Any, where: str = "") -> Iterator[str]:
         yield f"{where} = {shown(values)}: holds a NUL character; remove it"
     elif isinstance(values, str) and not values.isascii() and any("\ud800" <= letter <= "\udfff" for letter in values):
         yield f"{where} = {shown(values)}: holds half a surrogate pair, no character; correct it"
+    elif isinstance(values, int) and abs(values) >= LARGEST:
+        yield f"{where} = {shown(values)}: is too large; write a number below 2^63"
 
 
 def json_value(value: Any) -> Any:
@@ -46,6 +50,4 @@ def json_value(value: Any) -> Any:
         raise ValueError(f"{shown(value)} is no plain value; write text, numbers, true, false, lists or sections")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is no finite number")
-    elif isinstance(value, int) and abs(value) >= LARGEST:
-        raise ValueError(f"{shown(value)} is too large; write a number below 2^63")
     return value

@@ -29,7 +29,8 @@ def _component(value: Any) -> Any:
     try:
         return short(_plain(value) if isinstance(value, dict) else value)
     except ConfigError as error:
-        raise ValueError(str(error).partition(": ")[2]) from error
+        what = str(error).rpartition(": write ")[2]  # behind the value, which may hold a colon too
+        raise ValueError(f"write {what}") from error
 
 
 def _component_or_list(value: Any) -> Any:

@@ -27,12 +27,13 @@ def directories(content: bytes) -> list[Directory]:
     """All directories of a TIFF or BigTIFF in the order of their chain.
 
     Raises:
-        Undecodable: the chain leads back into itself or out of the file, or is very long.
+        Undecodable: the chain leads back into itself or out of the file, is very long, or its directories overlap.
     """
     order = "<" if content[:2] == b"II" else ">"
     is_big = content[2:4] in (b"+\0", b"\0+")
     found: list[Directory] = []
     seen: set[int] = set()
+    n_bytes = 0
     try:
         (place,) = struct.unpack_from(order + ("Q" if is_big else "I"), content, 8 if is_big else 4)
         while place:
@@ -41,11 +42,20 @@ def directories(content: bytes) -> list[Directory]:
             if len(found) == MOST_DIRECTORIES:
                 raise Undecodable(f"cannot be decoded: it has more than {MOST_DIRECTORIES} directories")
             seen.add(place)
+            n_bytes += _size(content, place, order, is_big)
+            if n_bytes > len(content):
+                raise Undecodable("cannot be decoded: its directories overlap")
             directory, place = _directory(content, place, order, is_big)
             found.append(directory)
     except struct.error as error:
         raise Undecodable("cannot be decoded: a directory lies outside the file") from error
     return found
+
+
+def _size(content: bytes, place: int, order: str, is_big: bool) -> int:
+    """Bytes that the entries of the directory at ``place`` take."""
+    (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), content, place)
+    return int(count) * (20 if is_big else 12)
 
 
 def _directory(content: bytes, place: int, order: str, is_big: bool) -> tuple[Directory, int]:

@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from goldfold.base.files import write_text
+from goldfold.base.files import read_json, write_text
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.regular import MOST_BYTES, fault
 
@@ -52,7 +53,7 @@ class Memory:
     def __init__(self, path: Path = MEMORY) -> None:
         self.path, self.is_new = path, False
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            known = read_json(path)
         except (OSError, ValueError):
             known = {}
         self.known: dict[str, Any] = {
@@ -110,7 +111,8 @@ class Memory:
         """Write what was learned; files that are gone are forgotten."""
         if self.is_new:
             self.known = {path: entry for path, entry in self.known.items() if os.path.exists(path)}
-            write_text(self.path, json.dumps(self.known))
+            with suppress(OSError):  # a full disk costs the memory, not the run
+                write_text(self.path, json.dumps(self.known))
             self.is_new = False
 
 

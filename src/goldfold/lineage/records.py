@@ -12,6 +12,7 @@ from typing import Any
 
 from goldfold.base.errors import DataError
 from goldfold.base.files import is_intact, read_json
+from goldfold.base.words import count
 from goldfold.lineage import contents
 
 SUFFIX = "run.json"
@@ -36,7 +37,7 @@ def read(path: str | Path) -> Record | None:
     """The record at ``path``; None where there is none that can be read."""
     try:
         return _read(os.fspath(path), os.stat(path).st_mtime_ns)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # its digest may take one level more than it could be read with
         return None
 
 
@@ -92,6 +93,24 @@ def paths(results: str | Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
         found += [os.path.join(folder, name) for name in names if _is_record(name)]
     return sorted(found)
+
+
+def refuse_links_to_nothing(results: str | Path, known: dict[str, Record]) -> None:
+    """Look for results that are links to what is not there, which Snakemake takes for files and cannot date.
+
+    They are not removed: the disk that they lead to may only be missing for the time.
+
+    Raises:
+        DataError: there are some.
+    """
+    names = (name for record in known.values() for name in contents.written(record))
+    lost = [name for name in (*paths(results), *names) if os.path.islink(name) and not os.path.exists(name)]
+    if lost:
+        n = count(len(lost), "such result")
+        raise DataError(
+            f"{lost[0]} is a link to {os.readlink(lost[0])}, which is not there ({n}). Bring the files back (mount their disk, "
+            "dvc checkout), or remove the links: the jobs that write them then run again."
+        )
 
 
 def _is_record(name: str) -> bool:

@@ -12,11 +12,12 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from goldfold.base.files import write_text
+from goldfold.base.files import read_json, write_text
 from goldfold.lineage import definitions
 from goldfold.lineage.definitions import ALWAYS, WHOLE, Definition, Outline
 
@@ -168,7 +169,7 @@ class _Outlines:
     def __init__(self) -> None:
         self.version = f"{sys.version} {code_digest(Path(definitions.__file__))}"
         try:
-            told = json.loads(MEMORY.read_text("utf-8"))
+            told = read_json(MEMORY)
             self.known = dict(told["files"]) if told["version"] == self.version else {}
         except (OSError, ValueError, KeyError, TypeError):
             self.known = {}
@@ -189,7 +190,8 @@ class _Outlines:
     def save(self, folder: Path) -> None:
         """Write what was learned, in a folder where goldfold keeps such things."""
         if (folder / MEMORY).parent.is_dir():
-            write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
+            with suppress(OSError):  # a full disk costs the memory, not the run
+                write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
 
 
 _memory = cache(_Outlines)
@@ -272,8 +274,8 @@ def located(name: str) -> dict[str, Path]:
 def _step(folders: list[Path], part: str) -> tuple[Path | None, list[Path]]:
     """File of a module in the first of ``folders`` that has it, and where to look for what is below it."""
     for folder in folders:
-        if (file := folder / part / "__init__.py").is_file():
+        if os.path.isfile(file := folder / part / "__init__.py"):  # pathlib raises where a name is too long
             return file, [folder / part]
-        if (file := folder / f"{part}.py").is_file():
+        if os.path.isfile(file := folder / f"{part}.py"):
             return file, []
-    return None, [folder / part for folder in folders if (folder / part).is_dir()]
+    return None, [folder / part for folder in folders if os.path.isdir(folder / part)]

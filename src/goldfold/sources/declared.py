@@ -175,6 +175,11 @@ def in_words(said: NDArray[np.float64], true: Sizes) -> str:
         return f"{what}: correct them where the boxes fit the images; where the images were turned without their boxes, {ways}."
     if (factor := _factor(said, true)) is not None:
         by, it = f"the factor {factor:g}", "it"
+    elif (factor := _factor(said, true[:, ::-1])) is not None:
+        return (
+            f"Width and height are exchanged and the images {factor:g} times as large: they were turned, as by EXIF, and "
+            f"resized without their boxes: {ways}."
+        )
     elif len(said) == 1:
         return f"Correct width and height where the boxes fit the image (0 is for a size that is not known), or {ways}."
     elif (wide := _factor(said[:, :1], true[:, :1])) and (high := _factor(said[:, 1:], true[:, 1:])):

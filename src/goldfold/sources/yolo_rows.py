@@ -147,7 +147,8 @@ def _refuse_keypoints(lines: Sequence[Sequence[float]]) -> None:
         return
     numbers = np.array(lines, dtype=np.float64)
     for width in (2, 3):
-        if (numbers.shape[1] - 4) % width == 0 and _points_inside(numbers, width):
+        are_points = (numbers.shape[1] - 4) % width == 0 and _points_inside(numbers, width)
+        if are_points and not (_are_outlines(numbers) if width == 2 else _are_unmarked(numbers)):
             n = count(len(lines), "line")
             raise DataError(
                 f"data.labels: {n} of {numbers.shape[1] + 1} fields are boxes with {(numbers.shape[1] - 4) // width} points "
@@ -162,3 +163,20 @@ def _points_inside(numbers: NDArray[np.float64], width: int) -> bool:
     half = np.abs(numbers[:, None, 2:4]) / 2 + 1e-3
     inside = (np.abs(points[..., :2] - numbers[:, None, :2]) <= half).all(axis=-1)
     return bool((inside | (points[..., :2] == 0).all(axis=-1)).all())
+
+
+def _are_outlines(numbers: NDArray[np.float64]) -> bool:
+    """Whether the second two numbers of every line are a corner too: as near to the others as these are to each other.
+
+    Small rectangles in the middle of an image, as lines of turned boxes have them, pass for boxes with points inside.
+    """
+    points = numbers.reshape(len(numbers), -1, 2)
+    others = np.delete(points, 1, axis=1)
+    low, high = others.min(axis=1), others.max(axis=1)
+    room = (high - low).max(axis=1, keepdims=True) + 1e-3
+    return bool(((points[:, 1] >= low - room) & (points[:, 1] <= high + room)).all())
+
+
+def _are_unmarked(numbers: NDArray[np.float64]) -> bool:
+    """Whether any third number of a point is no mark of what is seen: 0, 1 or 2."""
+    return not bool(np.isin(numbers[:, 6::3], (0, 1, 2)).all())

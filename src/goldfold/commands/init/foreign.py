@@ -78,7 +78,7 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
         return _by_split(tree, name, where) if any(f'"{word}"' in text for word in SPLIT_WORDS) else None
     try:
         content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if "JSON" not in type(error).__name__:
             return None
         return (

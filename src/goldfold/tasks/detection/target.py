@@ -23,7 +23,7 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
     from goldfold.targets.classes import natural_order
 
     texts, flaws, found = [], [], set()
-    dropped, cut = list[tuple[str, str]](), list[tuple[str, str]]()
+    dropped, cut, seen = list[tuple[str, str]](), list[tuple[str, str]](), list[tuple[str, str]]()
     for row in table.to_dict("records"):
         if not isinstance(row["boxes"], str):
             texts.append("")
@@ -31,6 +31,7 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
             continue
         checked = boxes.check(row["boxes"], int(row["width"]), int(row["height"]), classes)
         found |= set(checked.labels) if drops or not checked.flaws else set()
+        seen += [(row["id"], flaw) for flaw in checked.flaws[:1]]
         texts.append(checked.once if drops else checked.text)
         flaws.append("" if drops else "; ".join(checked.flaws))
         for what, is_cut in zip(checked.flaws, checked.cut, strict=True) if drops else ():
@@ -38,7 +39,10 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
         dropped += [(row["id"], what) for what in checked.twice if drops]
     names = list(classes) if classes is not None else natural_order(found)
     if not names:
-        raise DataError(f"{where}: there is not one box, so there is nothing to learn. Look at the annotations.")
+        first = next((f", only flawed ones, first in {id!r}: {flaw}" for id, flaw in seen), "")
+        raise DataError(
+            f"{where}: there is not one box to learn from{first}. Look at the annotations and the images' sizes."
+        )
     missing = ["" if isinstance(text, str) else "image has no annotation" for text in table["boxes"]]
     return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box", cut=cut)
 
