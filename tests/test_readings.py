@@ -13,8 +13,9 @@ from PIL import Image
 
 import downloads
 from conftest import write_scenes
+from goldfold.data.records import Columns, read_records
 from goldfold.runtime.errors import DataError
-from goldfold.sniff import colour_names, command, folders, lists, nearest, reading, rehearsal
+from goldfold.sniff import colour_names, command, folders, labels, lists, nearest, reading, rehearsal
 from goldfold.sniff.found import Layout, Setting
 from goldfold.sniff.pictures import Picture, Pictures
 from goldfold.sniff.report import grouped
@@ -250,6 +251,38 @@ def test_tables_of_every_form(name: str, text: str, labels: list[str]) -> None:
     assert table.match is not None
     assert sorted(table.match.images.values()) == ["a/0.jpg", "a/1.jpg"]
     assert table.values("label") == labels
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"train": {"a/0.jpg": 0, "a/1.jpg": 1}, "test": {"a/2.jpg": 0}},
+        {"Train": {"0": "x", "1": "y"}, "val": {"2": "x"}},
+        {"train": ["a/0.jpg", "a/1.jpg"], "test": ["a/2.jpg"]},
+    ],
+)
+def test_a_table_per_split_in_one_json_is_no_table(content: dict[str, Any]) -> None:
+    write("l.json", json.dumps(content))
+    tree = touch("a/0.jpg", "a/1.jpg", "a/2.jpg")
+    assert tables_of(tree) == []
+    assert any("a table per split in one file is not read" in str(miss) for miss in nearest.misses(tree, []))
+    with pytest.raises(DataError, match="has a table per split .* Write each into a file of its own"):
+        read_records("raw/l.json", "data.train", Columns())
+
+
+def test_a_key_of_json_is_no_header_that_was_left_out() -> None:
+    write("l.json", json.dumps({"a": {"0.jpg": "x", "1.jpg": "1"}, "b": {"0.jpg": "y", "1.jpg": "0"}}))
+    assert all(table.has_header for table in tables_of(touch("a/0.jpg", "a/1.jpg")))
+
+
+def test_the_file_that_names_the_classes_is_not_said_to_be_unused() -> None:
+    write("train.csv", "path,label\n" + "".join(f"a/{n}.jpg,{n % 2}\n" for n in range(4)))
+    write("classes.csv", "id,name\n0,cat\n1,dog\n")
+    tree = touch(*(f"a/{n}.jpg" for n in range(4)))
+    found = labels.sniff(tree, tables_of(tree))
+    assert found is not None
+    assert found.data["class_names"].value == "raw/classes.csv"
+    assert not any("is not used" in doubt.text for doubt in found.doubts)
 
 
 def test_boxes_and_outlines_are_no_tables() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from goldfold.data.records import SPLIT_WORDS
 from goldfold.runtime.words import count
 from goldfold.sniff.found import some, spread
 from goldfold.sniff.walk import Tree, base, parent
@@ -12,7 +13,6 @@ N_TRIED = 3
 HEAD = 20_000
 """Characters of a file that are looked at."""
 COCO_LISTS = ("images", "annotations", "categories")
-SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test"})
 PACKED = {
     ".parquet": "a Parquet table, as Hugging Face has them", ".arrow": "an Arrow table", ".tfrecord": "TensorFlow records",
     ".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "NumPy arrays", ".npy": "a NumPy array", ".mdb": "an LMDB database",
@@ -75,7 +75,7 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
     if '"_via_img_metadata"' in text or '"shape_attributes"' in text:
         return "coco", f"{where} VIA's regions", "VIA's JSON is not read. Export as COCO from VIA (Annotation, Export)."
     if '"annotations"' not in text and '"images"' not in text:
-        return _by_split(tree, name, where) if any(f'"{word}"' in text for word in SPLIT_WORDS) else None
+        return _by_split(tree, name, where) if any(f'"{word}"' in text.lower() for word in SPLIT_WORDS) else None
     try:
         content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:

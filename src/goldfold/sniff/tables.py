@@ -192,7 +192,9 @@ def _matched(table: Table, tree: Tree) -> Match | None:
     """The column of which most values name images; the first line becomes a row where it is no header."""
     best = _column_of_images(table, tree)
     head = "" if best is None else table.columns[best]
-    if best is not None and (_candidates(head, tree) or f".{head.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES):
+    is_json = table.name.lower().endswith(json_tables.SUFFIXES)
+    is_image = best is not None and (_candidates(head, tree) or Path(head).suffix.lower() in IMAGE_SUFFIXES)
+    if best is not None and is_image and not is_json:
         _without_header(table, best)
     else:
         _name_columns(table)
