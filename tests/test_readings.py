@@ -467,6 +467,70 @@ def test_tiles_are_known_by_their_contents() -> None:
 
 
 @pytest.mark.parametrize(
+    ("images", "masks"),
+    [("data/img_{}.jpg", "data/msk_{}.png"), ("{}.png", "label{}.png"), ("a/site/{}.jpg", "a/site/gt {}.png")],
+)
+def test_images_and_masks_in_one_folder_are_told_by_the_words_before_their_numbers(images: str, masks: str) -> None:
+    masked(images, masks)
+    (best,) = [one.layout for one in proposed(walk("raw"))]
+    data = {key: setting.value for key, setting in best.data.items()}
+    assert (best.source, data["image_folder"], data["mask_folder"], data["group_level"]) == ("tiles", ".", ".", 0)
+    patterns = [Path(name.replace("{}", "{id}")).stem for name in (images, masks)]
+    assert [data["image_pattern"], data["mask_pattern"]] == patterns
+    assert len(best.train) == 6
+
+
+def test_folders_of_images_and_masks_side_by_side_are_no_classes() -> None:
+    for number, site in enumerate(("site A", "site B")):
+        masked(f"{site}/img{{}}.jpg", f"{site}/msk{{}}.png", 10 * number)
+    (best,) = [one.layout for one in proposed(walk("raw"))]
+    assert (best.source, best.n_groups, len(best.train), "group_level" in best.data) == ("tiles", 2, 12, False)
+
+
+@pytest.mark.parametrize(
+    ("folders", "table", "sources"),
+    [
+        (("images", "images_128"), "train.csv", ["csv"]),
+        (("photos", "edges"), "train.csv", ["csv"]),
+        (("images", "images_128"), None, []),
+        (("photos", "edges"), None, ["folder"]),
+        (("cats", "dogs"), "cats/train.csv", ["folder"]),
+    ],
+)
+def test_versions_of_the_images_that_a_table_names_are_no_classes(
+    folders: tuple[str, str], table: str | None, sources: list[str]
+) -> None:
+    tree = touch(*(f"{folder}/{n}.jpg" for folder in folders for n in range(6)))
+    if table is not None:
+        write(table, "id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(6)))
+        tree = walk("raw")
+    assert [one.layout.source for one in proposed(tree)][:1] == sources
+
+
+def test_numbers_are_no_names_of_images_where_a_column_has_such() -> None:
+    write("train.txt", "".join(f"/x/{n}.png, {n % 3}, {n % 2}\n" for n in range(8)))
+    tree = touch(*(f"x/{n}.png" for n in range(8)))
+    tables = tables_of(tree)
+    assert [table.match for table in tables] == [None]
+    (miss,) = nearest.misses(tree, tables)
+    assert "the folders differ: '/x/1.png' against 'x/1.png'" in str(miss)
+
+
+def test_a_table_of_which_few_images_are_here_is_told_so() -> None:
+    write("train.csv", "file,label\n" + "".join(f"{n:02d}.jpg,{n % 2}\n" for n in range(10)))
+    tree = touch("x/00.jpg", "x/03.jpg")
+    (miss,) = nearest.misses(tree, tables_of(tree))
+    assert "only 2 of 10 names that were looked at have an image: '01.jpg'" in str(miss)
+
+
+def test_annotations_of_whole_images_are_named() -> None:
+    lists = {"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [{"id": 1, "name": "a"}]}
+    write("coco.json", json.dumps({**lists, "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}))
+    (miss,) = nearest.misses(touch("1.jpg"), [])
+    assert "its annotations have no bbox: they are of whole images" in str(miss)
+
+
+@pytest.mark.parametrize(
     ("images", "masks", "patterns"),
     [
         ("leftImg8bit/{0}/{0}_leftImg.png", "gtFine/{0}/{0}_gtFine_labelIds.png", ("{id}_leftImg", "{id}_gtFine_labelIds")),

@@ -46,8 +46,13 @@ def check(model: dict[str, Any]) -> bool:
     """
     if taken := sorted(OUR_OWN & set(model["params"])):
         raise ConfigError(f"params: {taken[0]!r} is set by goldfold itself; remove it")
-    n_classes, batch_size = model.get("n_classes") or N_CLASSES, model.get("train", {}).get("batch_size", trial.TRAIN_IMAGES)
-    wanted = trial.Wanted(tuple(model["size"]), model["channels"], n_classes, _gives(model), min(batch_size, trial.TRAIN_IMAGES))
+    n_classes, batch_size = (
+        model.get("n_classes") or N_CLASSES,
+        model.get("train", {}).get("batch_size", trial.TRAIN_IMAGES),
+    )
+    wanted = trial.Wanted(
+        tuple(model["size"]), model["channels"], n_classes, _gives(model), min(batch_size, trial.TRAIN_IMAGES)
+    )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))

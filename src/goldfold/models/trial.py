@@ -128,7 +128,9 @@ def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers take longer on the meta device than with numbers")
         whole = Normalised(network, wanted.channels)
-        _pass(whole.train(), "trained", wanted.train_images, wanted, _targets(wanted) if wanted.gives == "boxes" else None)
+        _pass(
+            whole.train(), "trained", wanted.train_images, wanted, _targets(wanted) if wanted.gives == "boxes" else None
+        )
         with torch.no_grad():
             _pass(whole.eval(), "used to predict", PREDICT_IMAGES, wanted, None)
     return whole

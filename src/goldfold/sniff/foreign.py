@@ -104,13 +104,17 @@ def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
 
 
 def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, str] | None:
-    there = [key for key in COCO_LISTS if content.get(key)]
+    there = [key for key in COCO_LISTS if isinstance(content.get(key), list) and content[key]]
     lacking = [key for key in COCO_LISTS if key not in there]
     if len(there) < 2 and "annotations" not in there:
         return None
     because = f"{where} the lists {', '.join(there)}"
     if lacking:
         return "coco", because, f"{some(lacking)} is lacking or empty. Export it whole."
+    notes = [note for note in content["annotations"] if isinstance(note, dict)]
+    if not any("bbox" in note or "segmentation" in note for note in notes):
+        way = "Write their labels into a CSV (id, label), and run init again."
+        return "coco", because, f"its annotations have no bbox: they are of whole images, which is not read. {way}"
     names = [str(entry.get("file_name", "")) for entry in content["images"] if isinstance(entry, dict)]
     lost = [name for name in names if base(name.replace("\\", "/")).rpartition(".")[0] not in tree.stems]
     if not lost:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldfold.data.files import UNREAD
+from goldfold.data.files import SUFFIXES, UNREAD
 from goldfold.runtime.words import count, noun
 from goldfold.sniff import foreign
 from goldfold.sniff.alike import Spelling, affixes, spelling_of
@@ -103,7 +103,7 @@ def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
         return
     spelling = max(
         (found for column in table.columns if (found := spelling_of(table.values(column), tree, column))),
-        key=lambda found: found.share, default=None,
+        key=lambda found: (Path(found.example[0]).suffix.lower() in SUFFIXES, found.share), default=None,
     )  # fmt: skip
     if spelling is not None:
         yield Miss(_source(table), f"column {spelling.column!r} of {where} looks like names of images", _but(spelling))
