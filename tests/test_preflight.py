@@ -310,6 +310,8 @@ def raised(error: Exception) -> Exception:
         (AssertionError("32 != 16"), "32 != 16"),
         (RuntimeError("\n  first\nsecond"), "first"),
         (StopIteration(), "StopIteration"),
+        (RuntimeError("Error(s) in loading:\n\tsize mismatch for a.\n\tb"), "Error(s) in loading: size mismatch for a"),
+        (RuntimeError("Error(s) in loading:"), "Error(s) in loading"),
     ],
 )
 def test_the_cause_of_an_error_is_one_line_that_says_something(error: Exception, text: str) -> None:
