@@ -185,7 +185,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("normed", "classification", "Expected more than 1 value per channel when training"),
         ("coloured", "classification", "broadcastable to [2, 3, 32, 32]"),
         ("training_fails", "classification", "cannot be trained at 32x32 (height x width), 2 images of 3 channels: KeyError"),
-        ("predicting_fails", "classification", "cannot be used to predict at 32x32 (height x width), 1 images"),
+        ("predicting_fails", "classification", "cannot be used to predict at 32x32 (height x width), 1 image of"),
         ("no_module", "classification", "it is of type dict, not a torch.nn.Module"),
         ("silent", "classification", ".py, line "),
         ("missing", "classification", "does not take these parameters: KeyError: 'width'"),
@@ -262,9 +262,30 @@ def test_an_optimizer_that_cannot_be_built_here_is_told_with_one_that_can(
     assert plain in timm_optimizers()
 
 
-def test_every_other_optimizer_and_schedule_can_be_built() -> None:
+def test_an_optimizer_that_can_be_built_and_takes_no_step_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    line = said(capsys, train={**TRAIN, "optimizer": "adahessian"})
+    assert "'adahessian' cannot be built here: it needs second derivatives, which training does not compute" in line
+    line = said(capsys, train={**TRAIN, "optimizer": "test_preflight:stepless"})
+    assert "'test_preflight:stepless' cannot be built here: no closure is given" in line
+
+
+def stepless(groups: Any, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    class Stepless(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            raise TypeError("no closure is given")
+
+    return Stepless(groups, lr=lr, weight_decay=weight_decay)
+
+
+def test_batches_of_one_image_are_tried_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    line = said(capsys, backbone="resnet10t", train={**TRAIN, "batch_size": 1})
+    assert "1 image of 3 channels: Expected more than 1 value per channel" in line
+    assert "(train.batch_size: 2)" in line
+
+
+def test_every_other_optimizer_and_schedule_can_be_used() -> None:
     network = nn.Conv2d(1, 2, 3)
-    tried = [name for name in timm_optimizers() if not name.startswith(("fused", "bnb"))]
+    tried = [name for name in timm_optimizers() if not name.startswith(("fused", "bnb", "adahessian"))]
     assert len(tried) > 80
     for name in tried:
         preflight._check_optimizer(network, {**TRAIN, "optimizer": name})
@@ -290,6 +311,8 @@ def raised(error: Exception) -> Exception:
         (AssertionError("32 != 16"), "32 != 16"),
         (RuntimeError("\n  first\nsecond"), "first"),
         (StopIteration(), "StopIteration"),
+        (RuntimeError("Error(s) in loading:\n\tsize mismatch for a.\n\tb"), "Error(s) in loading: size mismatch for a"),
+        (RuntimeError("Error(s) in loading:"), "Error(s) in loading"),
     ],
 )
 def test_the_cause_of_an_error_is_one_line_that_says_something(error: Exception, text: str) -> None:

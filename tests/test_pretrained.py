@@ -1,6 +1,7 @@
 """Starting from a local file of weights: how it is read, what is adapted, and what may stay new."""
 
 import argparse
+import os
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -142,6 +143,14 @@ def test_a_file_that_holds_no_weights_is_refused_in_our_words(case: str, tmp_pat
     assert "weights_only" not in str(refused.value), "torch's advice to load what may run code"
 
 
+def test_a_pipe_or_device_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=r"not a regular file \(a named pipe\)\. Give a file"):
+        read(tmp_path / "w.pth")
+    with pytest.raises(ConfigError, match=r"not a regular file \(a device\)"):
+        read("/dev/zero")
+
+
 @every("new", [True, False])
 def test_a_file_that_would_run_code_is_not_unpickled(new: bool, tmp_path: Path) -> None:
     class Trap:
@@ -256,8 +265,22 @@ def lacking(*names: str, backbone: str = "test_resnet") -> State:
             {"network": "unet"},
             r"does not fit backbone 'test_resnet': layer1\.0\.conv1\.weight has another shape",
         ),
+        (
+            lambda: {**donor(), "layer1.0.conv1.weight": donor()["layer1.0.conv1.weight"] * torch.nan},
+            {},
+            r"has values that are no numbers \(NaN\), in layer1\.0\.conv1\.weight\. Give weights",
+        ),
     ],
-    ids=["a stage", "statistics", "position embedding", "another family", "another network", "by name", "a shape"],
+    ids=[
+        "a stage",
+        "statistics",
+        "position embedding",
+        "another family",
+        "another network",
+        "by name",
+        "a shape",
+        "no number",
+    ],
 )
 def test_what_would_stay_new_besides_the_head_is_named(
     state: Callable[[], State], changes: dict[str, Any], said: str, tmp_path: Path

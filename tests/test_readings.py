@@ -21,6 +21,15 @@ from goldfold.commands.init.report import grouped
 from goldfold.commands.init.tables import tables_of
 from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, walk
+from goldfold.sources.records import Columns, read_records
+from goldfold.base.errors import DataError
+from goldfold.commands.init import colour_names, command, folders, labels, lists, nearest, reading, rehearsal
+from goldfold.commands.init.found import Layout, Setting
+from goldfold.commands.init.pictures import Picture, Pictures
+from goldfold.commands.init.report import grouped
+from goldfold.commands.init.tables import tables_of
+from goldfold.commands.init.tiles import by_affixes
+from goldfold.commands.init.walk import Tree, walk
 from goldfold.stages.manifest import _thinned
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
@@ -252,6 +261,38 @@ def test_tables_of_every_form(name: str, text: str, labels: list[str]) -> None:
     assert table.values("label") == labels
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"train": {"a/0.jpg": 0, "a/1.jpg": 1}, "test": {"a/2.jpg": 0}},
+        {"Train": {"0": "x", "1": "y"}, "val": {"2": "x"}},
+        {"train": ["a/0.jpg", "a/1.jpg"], "test": ["a/2.jpg"]},
+    ],
+)
+def test_a_table_per_split_in_one_json_is_no_table(content: dict[str, Any]) -> None:
+    write("l.json", json.dumps(content))
+    tree = touch("a/0.jpg", "a/1.jpg", "a/2.jpg")
+    assert tables_of(tree) == []
+    assert any("a table per split in one file is not read" in str(miss) for miss in nearest.misses(tree, []))
+    with pytest.raises(DataError, match=r"has a table per split .* Write each into a file of its own"):
+        read_records("raw/l.json", "data.train", Columns())
+
+
+def test_a_key_of_json_is_no_header_that_was_left_out() -> None:
+    write("l.json", json.dumps({"a": {"0.jpg": "x", "1.jpg": "1"}, "b": {"0.jpg": "y", "1.jpg": "0"}}))
+    assert all(table.has_header for table in tables_of(touch("a/0.jpg", "a/1.jpg")))
+
+
+def test_the_file_that_names_the_classes_is_not_said_to_be_unused() -> None:
+    write("train.csv", "path,label\n" + "".join(f"a/{n}.jpg,{n % 2}\n" for n in range(4)))
+    write("classes.csv", "id,name\n0,cat\n1,dog\n")
+    tree = touch(*(f"a/{n}.jpg" for n in range(4)))
+    found = labels.sniff(tree, tables_of(tree))
+    assert found is not None
+    assert found.data["class_names"].value == "raw/classes.csv"
+    assert not any("is not used" in doubt.text for doubt in found.doubts)
+
+
 def test_boxes_and_outlines_are_no_tables() -> None:
     write("coco.json", json.dumps({"images": [], "annotations": [{"id": 1}], "categories": []}))
     write("0.json", json.dumps({"shapes": [], "imagePath": "0.jpg"}))
@@ -431,6 +472,70 @@ def test_tiles_are_known_by_their_contents() -> None:
     best = proposed(walk("raw"))[0].layout
     parts = best.data["image_folder"].value, best.data["mask_folder"].value
     assert (best.source, best.data["train"].value, parts) == ("tiles", "raw", ("images_png", "masks_png"))
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("data/img_{}.jpg", "data/msk_{}.png"), ("{}.png", "label{}.png"), ("a/site/{}.jpg", "a/site/gt {}.png")],
+)
+def test_images_and_masks_in_one_folder_are_told_by_the_words_before_their_numbers(images: str, masks: str) -> None:
+    masked(images, masks)
+    (best,) = [one.layout for one in proposed(walk("raw"))]
+    data = {key: setting.value for key, setting in best.data.items()}
+    assert (best.source, data["image_folder"], data["mask_folder"], data["group_level"]) == ("tiles", ".", ".", 0)
+    patterns = [Path(name.replace("{}", "{id}")).stem for name in (images, masks)]
+    assert [data["image_pattern"], data["mask_pattern"]] == patterns
+    assert len(best.train) == 6
+
+
+def test_folders_of_images_and_masks_side_by_side_are_no_classes() -> None:
+    for number, site in enumerate(("site A", "site B")):
+        masked(f"{site}/img{{}}.jpg", f"{site}/msk{{}}.png", 10 * number)
+    (best,) = [one.layout for one in proposed(walk("raw"))]
+    assert (best.source, best.n_groups, len(best.train), "group_level" in best.data) == ("tiles", 2, 12, False)
+
+
+@pytest.mark.parametrize(
+    ("folders", "table", "sources"),
+    [
+        (("images", "images_128"), "train.csv", ["csv"]),
+        (("photos", "edges"), "train.csv", ["csv"]),
+        (("images", "images_128"), None, []),
+        (("photos", "edges"), None, ["folder"]),
+        (("cats", "dogs"), "cats/train.csv", ["folder"]),
+    ],
+)
+def test_versions_of_the_images_that_a_table_names_are_no_classes(
+    folders: tuple[str, str], table: str | None, sources: list[str]
+) -> None:
+    tree = touch(*(f"{folder}/{n}.jpg" for folder in folders for n in range(6)))
+    if table is not None:
+        write(table, "id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(6)))
+        tree = walk("raw")
+    assert [one.layout.source for one in proposed(tree)][:1] == sources
+
+
+def test_numbers_are_no_names_of_images_where_a_column_has_such() -> None:
+    write("train.txt", "".join(f"/x/{n}.png, {n % 3}, {n % 2}\n" for n in range(8)))
+    tree = touch(*(f"x/{n}.png" for n in range(8)))
+    tables = tables_of(tree)
+    assert [table.match for table in tables] == [None]
+    (miss,) = nearest.misses(tree, tables)
+    assert "the folders differ: '/x/1.png' against 'x/1.png'" in str(miss)
+
+
+def test_a_table_of_which_few_images_are_here_is_told_so() -> None:
+    write("train.csv", "file,label\n" + "".join(f"{n:02d}.jpg,{n % 2}\n" for n in range(10)))
+    tree = touch("x/00.jpg", "x/03.jpg")
+    (miss,) = nearest.misses(tree, tables_of(tree))
+    assert "only 2 of 10 names that were looked at have an image: '01.jpg'" in str(miss)
+
+
+def test_annotations_of_whole_images_are_named() -> None:
+    lists = {"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [{"id": 1, "name": "a"}]}
+    write("coco.json", json.dumps({**lists, "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}))
+    (miss,) = nearest.misses(touch("1.jpg"), [])
+    assert "its annotations have no bbox: they are of whole images" in str(miss)
 
 
 @pytest.mark.parametrize(

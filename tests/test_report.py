@@ -227,6 +227,11 @@ def test_missing_interval_is_said(build: Build) -> None:
     path.write_text(json.dumps(metrics))
     text = words(page_of(arguments))
     holds(text, "The score has no interval", "No interval could be computed")
+    metrics["oof"]["accuracy"] |= {"value": None}
+    path.write_text(json.dumps(metrics))
+    text = words(page_of(arguments))
+    holds(text, "The score could not be computed", "accuracy is not defined for the out-of-fold predictions")
+    assert "The score has no interval" not in text
 
 
 def test_identical_images_are_counted(build: Build) -> None:

@@ -117,6 +117,11 @@ def test_equal_medians_are_no_evidence_of_a_shift() -> None:
     other = Feature("height", "size", 0.6, 100.0, 120.0)
     assert shift.telling([same, other], "size") is other
     assert shift.evidence(other, "test") == "height: median 100 in training, 120 in test images"
+    near = Feature("spread of red", "light", 0.6, 8.67, 8.66)
+    assert shift.evidence(near, "test") == "spread of red: AUC alone 0.600, with almost equal medians"
+    assert "median 640 in training, 641" in shift.evidence(Feature("width", "size", 1.0, 640, 641), "test"), (
+        "all differ"
+    )
     text = shift.verdict("test", shift_of(0.8, [Feature("width", "light", 0.51, 134.0, 134.0)]))
     assert "134" not in text
     assert "light (no single feature, but several together)" in text

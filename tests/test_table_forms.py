@@ -91,7 +91,7 @@ def test_several_labels_of_json_need_a_separator_that_is_in_none() -> None:
         ('{"a.png": "x", "a.png": "y"}', r"'a\.png' is given twice"),
         (
             {"train": {"a.png": "x"}, "val": ["b"]},
-            r"t\.json is no table of images; it has the keys 'train', 'val'\. Write",
+            r"t\.json has a table per split \('train', 'val'\)\. Write each",
         ),
         ([1, 2], r"t\.json is no table of images\. Write"),
         ([], r"t\.json is no table of images\. Write"),

@@ -92,8 +92,10 @@ def _ends(text: str) -> str:
 
 
 def cause(error: BaseException) -> str:
-    """First line of an error, its kind where that alone says nothing, and the place where it has no text at all."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    """First line of an error, with the next where it ends in a colon, its kind where that alone says nothing, and the place
+    where it has no text at all."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[: 2 if lines and lines[0].endswith((":", ":.")) else 1]).rstrip(":")
     kind = type(error).__name__
     if not text:
         frames = extract_tb(error.__traceback__)

@@ -143,7 +143,7 @@ def as_text(found: Check) -> str:
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
     lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
-    lines += [f"never validated: {found.not_validated:,} training images"] * (found.not_validated > 0)
+    lines += [f"never validated: {count(found.not_validated, 'training image')}"] * (found.not_validated > 0)
     far = found.furthest
     lines.append(f"furthest from its even share: class {far['class']!r} in fold {far['fold']}, {far['deviation']:+.1%}")
     unit = facts(str(found.task)).unit.removesuffix("s" * (far["amount"] == 1))

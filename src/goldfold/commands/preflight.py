@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import torch
+from torch import nn
+
 from goldfold import catalog, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.components import name_of
@@ -43,7 +46,13 @@ def check(model: dict[str, Any]) -> bool:
     """
     if taken := sorted(OUR_OWN & set(model["params"])):
         raise ConfigError(f"params: {taken[0]!r} is set by goldfold itself; remove it")
-    wanted = trial.Wanted(tuple(model["size"]), model["channels"], model.get("n_classes") or N_CLASSES, _gives(model))
+    n_classes, batch_size = (
+        model.get("n_classes") or N_CLASSES,
+        model.get("train", {}).get("batch_size", trial.TRAIN_IMAGES),
+    )
+    wanted = trial.Wanted(
+        tuple(model["size"]), model["channels"], n_classes, _gives(model), min(batch_size, trial.TRAIN_IMAGES)
+    )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
@@ -121,11 +130,12 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
     """Build the optimizer of a network, and its schedule.
 
     Raises:
-        ConfigError: either cannot be built on this machine.
+        ConfigError: either cannot be built, or used, on this machine.
     """
     name = train["optimizer"]
     try:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"])
+        _step(train)
     except Exception as error:
         raise ConfigError(
             f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(name_of(name))}"
@@ -138,6 +148,20 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Take another."
         ) from error
+
+
+def _step(train: Mapping[str, Any]) -> None:
+    """Take a step of the optimizer on a small network: some can be built, and fail in training.
+
+    Raises:
+        Exception: the step fails; the kind depends on the optimizer.
+    """
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    optimizer = optim.build_optimizer(network, train["optimizer"], train["lr"], train["weight_decay"])
+    if getattr(optimizer, "is_second_order", False):
+        raise ConfigError("it needs second derivatives, which training does not compute")
+    network(torch.ones(2, 3, 3, 3)).square().mean().backward()
+    optimizer.step()
 
 
 def _instead(optimizer: str) -> str:

@@ -50,6 +50,7 @@ def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = 
         model = make(**params)
         loaded = _load(model, state, params["in_channels"])
     _refuse(path, shapes.keys() - head, loaded, partly)
+    _refuse_nan(path, model)
     for module in model.modules():  # timm keeps a copy of all weights among its settings
         settings: Any = getattr(module, "pretrained_cfg", None)
         if isinstance(settings, dict):
@@ -176,6 +177,16 @@ def _refuse(path: str, wanted: set[str], loaded: set[str], partly: bool) -> None
             f"pretrained: {path} would leave {_listed(missing)} new, which is not of the head: the file has nothing for it, "
             f"or in a shape that cannot be adapted. Give other weights, or set partly_pretrained: true to train it from "
             f"scratch."
+        )
+
+
+def _refuse_nan(path: str, model: nn.Module) -> None:
+    """Raise ConfigError where parameters are not numbers: the training that wrote the file had failed."""
+    lost = [name for name, value in model.named_parameters() if not value.is_meta and value.isnan().any()]
+    if lost:
+        raise ConfigError(
+            f"pretrained: {path} has values that are no numbers (NaN), in {_listed(lost)}. Give weights of a training that went "
+            f"well."
         )
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.models.wrapping import Normalised
+from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
+from goldfold.base.words import count
 
 Make = Callable[[tuple[int, int]], nn.Module]
 """Builds a network for images of (height, width)."""
@@ -37,6 +39,8 @@ class Wanted:
     n_classes: int
     gives: Literal["values", "maps", "boxes", "anything"] = "anything"
     """A number per class; a map per class; boxes, and losses in training."""
+    train_images: int = TRAIN_IMAGES
+    """Images of the pass in training: one where batches have one, of which batch normalisation may have no statistics."""
 
 
 class _Failed(Exception):
@@ -125,7 +129,9 @@ def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers take longer on the meta device than with numbers")
         whole = Normalised(network, wanted.channels)
-        _pass(whole.train(), "trained", TRAIN_IMAGES, wanted, _targets(wanted) if wanted.gives == "boxes" else None)
+        _pass(
+            whole.train(), "trained", wanted.train_images, wanted, _targets(wanted) if wanted.gives == "boxes" else None
+        )
         with torch.no_grad():
             _pass(whole.eval(), "used to predict", PREDICT_IMAGES, wanted, None)
     return whole
@@ -135,7 +141,7 @@ def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:
     """A box in the middle of each image."""
     height, width = wanted.size
     box = torch.tensor([[width / 4, height / 4, 3 * width / 4, 3 * height / 4]])
-    return [{"boxes": box, "labels": torch.zeros(1, dtype=torch.int64)} for _ in range(TRAIN_IMAGES)]
+    return [{"boxes": box, "labels": torch.zeros(1, dtype=torch.int64)} for _ in range(wanted.train_images)]
 
 
 def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) -> None:
@@ -143,8 +149,10 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
     try:
         output = network(images) if targets is None else network(images, targets)
     except Exception as error:
+        alone = n == 1 and "more than 1 value per channel" in str(error)
+        way = " Batches of two images (train.batch_size: 2) have statistics of batch normalisation." * alone
         raise _Failed(
-            f"{doing} at {words(wanted.size)}, {n} images of {wanted.channels} channels: {cause(error)}."
+            f"{doing} at {words(wanted.size)}, {count(n, 'image')} of {wanted.channels} channels: {cause(error)}.{way}"
         ) from error
     if wrong := _wrong(output, n, wanted, network.training):
         raise _Failed(f"{doing} at {words(wanted.size)}: {wrong}.")

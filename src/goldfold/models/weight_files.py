@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from goldfold.base.errors import ConfigError, cause
+from goldfold.base.errors import ConfigError, cause
+from goldfold.base.regular import Unreadable, opened
 
 INSIDE = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model", "net")
 """Keys under which training tools keep the weights, an average before those of the last step."""
@@ -70,13 +72,12 @@ def _content(path: Path) -> Any:
     if path.is_dir():
         raise _unusable(path, "is a folder. Give the file in it, e.g. model.safetensors.")
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(4096)
         size = path.stat().st_size
     except OSError as error:
-        raise _unusable(
-            path, f"cannot be read: {error.strerror or error}. Give a file that this user may read."
-        ) from error
+        way = "Give a file" if isinstance(error, Unreadable) else "Give a file that this user may read"
+        raise _unusable(path, f"cannot be read: {error.strerror or error}. {way}.") from error
     if not size:
         raise _unusable(path, f"is empty (0 bytes). {AGAIN}")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

@@ -169,7 +169,13 @@ def _small(results: Results) -> Iterator[Note]:
 
 def _unsure(results: Results) -> Iterator[Note]:
     entry = results.metrics["oof"][results.metric]
-    if interval(entry.get("low"), entry.get("high")) == "–":
+    if entry["value"] is None or not np.isfinite(entry["value"]):
+        text = (
+            f"{results.metric} is not defined for the out-of-fold predictions: roc_auc, for one, needs images of two classes. "
+            f"Look at how much of each class the folds validate (section Data), or take another metric."
+        )
+        yield Note("warn", "The score could not be computed", text)
+    elif interval(entry.get("low"), entry.get("high")) == "–":
         text = "No resample could be scored, so there is no saying how far the score would move with other images."
         yield Note("warn", "The score has no interval", text)
 

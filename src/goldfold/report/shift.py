@@ -22,6 +22,8 @@ FEWEST_BEYOND = 0.005
 """Share of the other set, 1 % when rounded, that an image must look more like than to be shown."""
 TELLING_ALONE = 0.55
 """AUC of a single feature from which on it is evidence."""
+CLEAR_ALONE, FAR = 0.75, 0.01
+"""AUC of a single feature from which on any difference of its medians is evidence; below it, that share of the larger one is."""
 MOST_FEATURES = 10
 MOST_NAMED = 3
 
@@ -125,12 +127,16 @@ def evidence(row: Feature, split: str) -> str:
     if row.alone >= TELLING_ALONE and _differs(row):
         return f"{row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images"
     if row.alone >= TELLING_ALONE:
-        return f"{row.name}: AUC alone {row.alone:.3f}, with equal medians"
+        almost = "equal" if _number(row.first) == _number(row.second) else "almost equal"
+        return f"{row.name}: AUC alone {row.alone:.3f}, with {almost} medians"
     return "no single feature, but several together"
 
 
 def _differs(row: Feature) -> bool:
-    return _number(row.first) != _number(row.second)
+    """Whether the medians differ as they are written, and by enough to show something: 8.67 and 8.66 do not."""
+    apart = abs(row.first - row.second)
+    is_far = row.alone >= CLEAR_ALONE or apart >= FAR * max(abs(row.first), abs(row.second))
+    return _number(row.first) != _number(row.second) and is_far
 
 
 def _pixels(auc: Auc) -> str:

@@ -62,11 +62,12 @@ def _names(table: Table, labels: Sequence[str], path: str, id: str | None, name:
                 f"{', '.join(list(found)[:20])}. Add it, or remove data.class_names."
             )
     known = {label: found[label] for label in labels}
-    twice = [label for label in labels if list(known.values()).count(known[label]) > 1]
-    if twice:
-        raise DataError(
-            f"{KEY}: {path} calls {twice[0]!r} and {twice[1]!r} both {known[twice[0]]!r}. Give each class its own name."
-        )
+    first: dict[str, str] = {}
+    for label, name in known.items():
+        if first.setdefault(name, label) != label:
+            raise DataError(
+                f"{KEY}: {path} calls {first[name]!r} and {label!r} both {name!r}. Give each class its own name."
+            )
     return found
 
 

@@ -13,6 +13,7 @@ from goldfold.base.regular import read_text
 from goldfold.images.files import SUFFIXES
 
 LINES = (".jsonl", ".ndjson")
+SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 SUFFIXES_OF_JSON = (".json", *LINES)
 FORMS = "{path: label}, {id: {path: ..., label: ...}}, or a list of records [{path: ..., label: ...}]"
 Record = dict[str, Any]
@@ -79,6 +80,11 @@ def _records(content: Any, path: str, key: str, columns: Columns) -> list[Record
     values = list(content.values()) if isinstance(content, dict) else []
     if _are(content, dict):
         return list(content)
+    if len(values) > 1 and {str(name).casefold() for name in content} <= SPLIT_WORDS:
+        raise DataError(
+            f"{key}: {path} has a table per split ({', '.join(map(repr, content))}). Write each into a file of its own, or all "
+            f"into one CSV with a column split."
+        )
     if values and all(isinstance(value, dict) for value in values):
         if columns.id in content and len({tuple(value) for value in values}) == 1:  # as pandas writes columns
             return [{name: content[name][row] for name in content} for row in values[0]]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from goldfold.base.numbers import number_of
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that Excel, LibreOffice and Google Sheets may take for the beginning of a formula (OWASP, CSV injection)."""
 
@@ -9,15 +11,13 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def formulas(cells: Iterable[str]) -> list[str]:
     """Cells that begin like a formula and are no numbers, each once, in their order.
 
-    >>> formulas(["=cmd|' /C calc'!A0", "-0.5", "+3", "-cat", "cat", "@SUM(A1)", "-1 0.9 3 4 5 6"])
-    ["=cmd|' /C calc'!A0", '-cat', '@SUM(A1)']
+    >>> formulas(["=cmd|' /C calc'!A0", "-0.5", "+3", "-cat", "cat", "@SUM(A1)", "-1 0.9 3 4 5 6", "+1_1"])
+    ["=cmd|' /C calc'!A0", '-cat', '@SUM(A1)', '+1_1']
     """
     return [cell for cell in dict.fromkeys(cells) if cell.startswith(FORMULA_STARTS) and not _are_numbers(cell)]
 
 
 def _are_numbers(cell: str) -> bool:
     """Whether a cell holds numbers alone, as run lengths and boxes do."""
-    try:
-        return bool([float(word) for word in cell.split()])
-    except ValueError:
-        return False
+    words = cell.split()
+    return bool(words) and all(number_of(word) is not None for word in words)

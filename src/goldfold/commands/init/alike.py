@@ -107,6 +107,10 @@ def _affixed(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:
 def _lost(tried: Sequence[str], column: str, tree: Tree) -> Spelling:
     first = next(iter(sorted(tree.known_images)))
     way = "Are the images of this table here? Download them, or correct the names."
+    lost = [value for value in tried if base(_stem(value)) not in tree.stems]
+    if lost and len(lost) < len(tried):
+        what = f"only {len(tried) - len(lost)} of {len(tried)} names that were looked at have an image"
+        return Spelling(column, 0.0, what, (lost[0], first), way)
     return Spelling(column, 0.0, "no image is called so", (tried[0], first), way)
 
 

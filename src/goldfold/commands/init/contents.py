@@ -108,6 +108,11 @@ def _are_pair(tree: Tree, images: str, masks: str) -> bool:
     return _hold_masks(tree, [(of[mask], mask) for mask in spread(sorted(of), N_LOOKED)])
 
 
+def are_masks(tree: Tree, mask_of: dict[str, str]) -> bool:
+    """Whether the masks of images, as far as looked at, are of their sizes and of few values, and the images are not."""
+    return _hold_masks(tree, [(image, mask_of[image]) for image in spread(sorted(mask_of), N_LOOKED)])
+
+
 def _hold_masks(tree: Tree, pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether the second of each pair is a mask of the first, by size and values."""
     looks = [(look(tree.root / image), look(tree.root / mask)) for image, mask in pairs]

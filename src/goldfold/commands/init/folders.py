@@ -14,6 +14,16 @@ from goldfold.commands.init.walk import Tree, base, parent
 from goldfold.commands.init.words import IMAGES, MASK_END, is_masks, plain, split_of
 from goldfold.images.files import without_suffix
 from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
+from goldfold.images.files import without_suffix
+from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
+from goldfold.base.words import count
+from goldfold.commands.init import contents, lists, pairings
+from goldfold.commands.init.columns import columns_of
+from goldfold.commands.init.found import Layout, Setting, some
+from goldfold.commands.init.levels import Level, folders_of, levels
+from goldfold.commands.init.tables import Table
+from goldfold.commands.init.walk import Tree, base, parent
+from goldfold.commands.init.words import IMAGES, MASK_END, is_masks, plain, split_of
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
 """What there is to read beside images is likelier to hold the labels."""
@@ -34,6 +44,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         len(classes) < 2
         or all(_is_no_class(tree, name) for name in classes)
         or any(_has_masks(tree, c) for c in classes)
+        or _are_versions(tree, tables, classes)
     ):
         return
     if all(PART.fullmatch(base(name)) for name in classes) and len(classes) > 1:
@@ -60,11 +71,32 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
 
 def _has_masks(tree: Tree, folder: str) -> bool:
     """Whether a folder is a tile, with images and their masks in it, and no class."""
+    if pairings.mixed(tree, folder) is not None:
+        return True
     names = [base(child) for child in tree.children(folder)]
     stems = {without_suffix(image) for image in tree.folders[folder].images}
     if sum((end := MASK_END.match(stem)) is not None and end.group(1) in stems for stem in stems) * 3 > len(stems) > 0:
         return True
     return any(map(is_masks, names)) and any(plain(name) in IMAGES for name in names)
+
+
+def _are_versions(tree: Tree, tables: Sequence[Table], folders: Sequence[str]) -> bool:
+    """Whether folders hold the same images in several sizes or forms: all are called alike, ``images`` and ``images_128``, or
+    a table of labels names the images of one, and the others hold the same names."""
+    stems = {name: {without_suffix(image.removeprefix(f"{name}/")) for image in tree.images(name)} for name in folders}
+    if len(set(map(frozenset, stems.values()))) > 1:
+        return False
+    names = [plain(base(name)) for name in folders]
+    if any(word in IMAGES and all(name.startswith(word) for name in names) for word in names):
+        return True
+    named = [
+        set(table.match.images.values())
+        for table in tables
+        if table.match is not None and not table.is_test and columns_of(table).has_target
+        if not any(table.name.startswith(f"{name}/") for name in folders)
+    ]
+    inside = [{name for name in folders for image in images if image.startswith(f"{name}/")} for images in named]
+    return any(len(of) == 1 for of in inside)
 
 
 def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level: Level) -> Layout:

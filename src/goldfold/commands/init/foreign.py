@@ -7,12 +7,15 @@ from typing import Any
 from goldfold.base.words import count
 from goldfold.commands.init.found import some, spread
 from goldfold.commands.init.walk import Tree, base, parent
+from goldfold.sources.records import SPLIT_WORDS
+from goldfold.base.words import count
+from goldfold.commands.init.found import some, spread
+from goldfold.commands.init.walk import Tree, base, parent
 
 N_TRIED = 3
 HEAD = 20_000
 """Characters of a file that are looked at."""
 COCO_LISTS = ("images", "annotations", "categories")
-SPLIT_WORDS = frozenset({"train", "training", "val", "valid", "validation", "test"})
 PACKED = {
     ".parquet": "a Parquet table, as Hugging Face has them", ".arrow": "an Arrow table", ".tfrecord": "TensorFlow records",
     ".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "NumPy arrays", ".npy": "a NumPy array", ".mdb": "an LMDB database",
@@ -75,7 +78,7 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
     if '"_via_img_metadata"' in text or '"shape_attributes"' in text:
         return "coco", f"{where} VIA's regions", "VIA's JSON is not read. Export as COCO from VIA (Annotation, Export)."
     if '"annotations"' not in text and '"images"' not in text:
-        return _by_split(tree, name, where) if any(f'"{word}"' in text for word in SPLIT_WORDS) else None
+        return _by_split(tree, name, where) if any(f'"{word}"' in text.lower() for word in SPLIT_WORDS) else None
     try:
         content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -104,13 +107,17 @@ def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
 
 
 def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, str] | None:
-    there = [key for key in COCO_LISTS if content.get(key)]
+    there = [key for key in COCO_LISTS if isinstance(content.get(key), list) and content[key]]
     lacking = [key for key in COCO_LISTS if key not in there]
     if len(there) < 2 and "annotations" not in there:
         return None
     because = f"{where} the lists {', '.join(there)}"
     if lacking:
         return "coco", because, f"{some(lacking)} is lacking or empty. Export it whole."
+    notes = [note for note in content["annotations"] if isinstance(note, dict)]
+    if not any("bbox" in note or "segmentation" in note for note in notes):
+        way = "Write their labels into a CSV (id, label), and run init again."
+        return "coco", because, f"its annotations have no bbox: they are of whole images, which is not read. {way}"
     names = [str(entry.get("file_name", "")) for entry in content["images"] if isinstance(entry, dict)]
     lost = [name for name in names if base(name.replace("\\", "/")).rpartition(".")[0] not in tree.stems]
     if not lost:

@@ -30,12 +30,6 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         return None
     table, columns = max(learnt, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
     layout, match = _layout(tree, table, columns)
-    for other, _ in learnt:
-        if other is not table:
-            layout.doubt(
-                f"{tree.path(other.name)} has labels of images too and is not used: its names start elsewhere, or its "
-                f"columns differ from those of {base(table.name)}."
-            )
     test = _test(tree, tables, table, layout)
     if test is None and (parts := one_table.find(tree, table)) is not None:
         one_table.apply(tree, table, columns, parts, layout)
@@ -43,6 +37,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     _name_columns(table, match, columns, test, layout)
     tally(table, match, columns, layout)
     _name_classes(tree, table, layout)
+    _doubt_unused(tree, table, [other for other, _ in learnt], layout)
     _doubt_images(tree, table, match, test, layout)
     return _with_test(tree, match, columns, test, tables, layout)
 
@@ -235,6 +230,17 @@ def _how(names: list[str]) -> str:
     """How the names are written."""
     has_suffix = any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
     return f"names of images, {'with' if has_suffix else 'without'} suffix"
+
+
+def _doubt_unused(tree: Tree, used: Table, tables: Sequence[Table], layout: Layout) -> None:
+    """Other tables of labels, but for the one that names the classes: its numbers may look like names of images."""
+    names = layout.data.get("class_names")
+    for other in tables:
+        if other is not used and (names is None or names.value != tree.path(other.name)):
+            layout.doubt(
+                f"{tree.path(other.name)} has labels of images too and is not used: its names start elsewhere, or its "
+                f"columns differ from those of {base(used.name)}."
+            )
 
 
 def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, layout: Layout) -> None:

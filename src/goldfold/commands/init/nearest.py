@@ -17,6 +17,17 @@ from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, base, parent
 from goldfold.commands.init.words import MASK_END, is_masks, plain
 from goldfold.images.files import UNREAD
+from goldfold.images.files import SUFFIXES, UNREAD
+from goldfold.base.words import count, noun
+from goldfold.commands.init import foreign
+from goldfold.commands.init.alike import Spelling, affixes, spelling_of
+from goldfold.commands.init.columns import columns_of
+from goldfold.commands.init.found import by_count, some, spread
+from goldfold.commands.init.report_text import printable
+from goldfold.commands.init.tables import Table
+from goldfold.commands.init.tiles import by_affixes
+from goldfold.commands.init.walk import Tree, base, parent
+from goldfold.commands.init.words import MASK_END, is_masks, plain
 
 LOOKED_FOR = (
     "class folders (<class>/*.jpg, also nested, or in train/, val/, test/); a CSV, a JSON or a list with images' names and "
@@ -103,7 +114,7 @@ def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
         return
     spelling = max(
         (found for column in table.columns if (found := spelling_of(table.values(column), tree, column))),
-        key=lambda found: found.share, default=None,
+        key=lambda found: (Path(found.example[0]).suffix.lower() in SUFFIXES, found.share), default=None,
     )  # fmt: skip
     if spelling is not None:
         yield Miss(_source(table), f"column {spelling.column!r} of {where} looks like names of images", _but(spelling))

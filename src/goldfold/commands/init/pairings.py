@@ -1,8 +1,9 @@
 """Images and masks that lie apart, or a folder per image, told by their contents and paired by patterns of their names."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldfold.base.words import count
 from goldfold.commands.init.contents import begins, ends_of, look, pairs_of, side_by_side
@@ -12,10 +13,20 @@ from goldfold.commands.init.tables import Table
 from goldfold.commands.init.walk import Tree, base, common, join, parent
 from goldfold.commands.init.words import MASK_END, split_in, split_of, split_of_path
 from goldfold.images.files import without_suffix
+from goldfold.images.files import without_suffix
+from goldfold.base.words import count
+from goldfold.commands.init.contents import are_masks, begins, ends_of, look, pairs_of, side_by_side
+from goldfold.commands.init.found import Layout, Setting, some, spread
+from goldfold.commands.init.mask_looks import look_at
+from goldfold.commands.init.tables import Table
+from goldfold.commands.init.walk import Tree, base, common, join, parent
+from goldfold.commands.init.words import MASK_END, split_in, split_of, split_of_path
 
 LIKELIHOOD = 0.78
 """Source masks says the same more simply where it pairs the names."""
 N_TRIED, LEAST = 60, 0.5
+NUMBERED = re.compile(r"(\D*)(\d.*)")
+"""A word, which may be empty, and what a name has from its first digit on."""
 HERE = "."
 Key = tuple[str, str]
 """The folders between, and the name without suffix."""
@@ -47,6 +58,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
     yield from (layout for pairs in found if (layout := _layout(tree, pairs)).train)
     if not found and (cases := _cases(tree)) is not None:
         yield _layout(tree, cases)
+    elif not found and (pairs := _mixed(tree)) is not None:
+        yield _layout(tree, pairs)
 
 
 def _split(folder: str) -> str:
@@ -128,13 +141,45 @@ def _cases(tree: Tree) -> Pairs | None:
     return Pairs(common(f"{case}/x" for case in map(parent, cases)), (HERE, HERE), (image, mask), of, [])
 
 
+def _mixed(tree: Tree) -> Pairs | None:
+    """Folders that `mixed` knows by the same words, those of most images."""
+    found: dict[tuple[str, str], list[Pairs]] = {}
+    for pairs in filter(None, (mixed(tree, name) for name in tree.folders)):
+        found.setdefault(pairs.patterns, []).append(pairs)
+    if not found:
+        return None
+    alike = max(found.values(), key=lambda own: sum(len(pairs.of) for pairs in own))
+    of = {image: mask for pairs in alike for image, mask in pairs.of.items()}
+    lacking = [name for pairs in alike for name in pairs.lacking]
+    return replace(alike[0], root=common([*of, *lacking]), of=of, lacking=lacking)
+
+
+def mixed(tree: Tree, folder: str) -> Pairs | None:
+    """``img_1.jpg`` and ``msk_1.png`` in one folder: two words before the same numbers, either of which may be empty."""
+    named: dict[str, dict[str, str]] = {}
+    for file in tree.folders[folder].images:
+        match = NUMBERED.fullmatch(without_suffix(file))
+        if match is None or len({*named, match[1]}) > 2:
+            return None
+        named.setdefault(match[1], {})[match[2]] = join(folder, file)
+    for image, mask in (tuple(named), tuple(named)[::-1]) if len(named) == 2 else ():
+        of = {name: named[mask][id] for id, name in named[image].items() if id in named[mask]}
+        if len(of) > LEAST * len(named[image]) and len(of) == len(named[mask]) > 1 and are_masks(tree, of):
+            lacking = [name for name in named[image].values() if name not in of]
+            return Pairs(folder, (HERE, HERE), (f"{image}{{id}}", f"{mask}{{id}}"), of, lacking)
+    return None
+
+
 def _layout(tree: Tree, pairs: Pairs) -> Layout:
     is_test = {name: split_of_path(parent(name)) == "test" for name in (*pairs.of, *pairs.lacking)}
     of = {image: mask for image, mask in pairs.of.items() if not is_test[image]}
     lacking = [name for name in pairs.lacking if not is_test[name]]
     looks = look_at(tree.root, of)
+    is_mixed = pairs.parts == (HERE, HERE) and "{id}" in pairs.patterns[0]
     what = (
-        "a folder per image"
+        f"images and masks {'in one folder' if len({*map(parent, pairs.of)}) == 1 else 'side by side'}"
+        if is_mixed
+        else "a folder per image"
         if pairs.parts == (HERE, HERE)
         else f"images in {pairs.parts[0]}/, masks in {pairs.parts[1]}/"
     )
@@ -178,9 +223,10 @@ def _others(tree: Tree, pairs: Pairs) -> Iterator[tuple[str, str]]:
 
 def _group(layout: Layout, pairs: Pairs, images: Sequence[str]) -> None:
     """The folders between as groups; none where they are but parts of a split, or a folder per image."""
-    start = len(join(pairs.root, pairs.parts[0]).split("/")) if pairs.root else 1
+    start = sum(part != HERE for part in join(pairs.root, pairs.parts[0]).split("/"))
+    is_case = pairs.parts == (HERE, HERE) and "{id}" not in pairs.patterns[0]
     inner = {tuple(part for part in name.split("/")[start:-1] if not split_of(part)) for name in images}
-    if pairs.parts == (HERE, HERE) or len(inner) < 2:
+    if is_case or len(inner) < 2:
         layout.data["group_level"] = Setting(0, "no images belong together by their folders")
         return
     layout.n_groups = len(inner)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -102,7 +102,8 @@ def _tables(tree: Tree) -> Iterator[Table]:
         if table is None:
             continue
         table.match = _matched(table, tree)
-        if any(number_of(column) is not None for column in table.twice):
+        names_images = any(_are_images(table.values(column)) for column in table.columns)
+        if any(number_of(column) is not None for column in table.twice) and not names_images:
             continue  # values, not names of columns
         if table.match is not None:
             _pass_over_index(table, table.match.column)
@@ -192,7 +193,9 @@ def _matched(table: Table, tree: Tree) -> Match | None:
     """The column of which most values name images; the first line becomes a row where it is no header."""
     best = _column_of_images(table, tree)
     head = "" if best is None else table.columns[best]
-    if best is not None and (_candidates(head, tree) or f".{head.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES):
+    is_json = table.name.lower().endswith(json_tables.SUFFIXES)
+    is_image = best is not None and (_candidates(head, tree) or Path(head).suffix.lower() in IMAGE_SUFFIXES)
+    if best is not None and is_image and not is_json:
         _without_header(table, best)
     else:
         _name_columns(table)
@@ -210,7 +213,14 @@ def _column_of_images(table: Table, tree: Tree) -> int | None:
     named = zip(table.columns, columns, kinds, strict=True)
     sure = [n_kinds > len(table.rows) / 2 and not is_index(name, list(values)) for name, values, n_kinds in named]
     best = max(range(len(shares)), key=lambda n: (shares[n] >= ENOUGH, sure[n], kinds[n], shares[n]))
-    return best if shares[best] >= ENOUGH else None
+    is_number = not sure[best] and any(kinds[n] > kinds[best] and _are_images(columns[n]) for n in range(len(kinds)))
+    return best if shares[best] >= ENOUGH and not is_number else None
+
+
+def _are_images(values: Sequence[str]) -> bool:
+    """Whether most values end like names of images."""
+    tried = spread([value for value in values if value], N_TRIED)
+    return sum(f".{value.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES for value in tried) > ENOUGH * len(tried)
 
 
 def _candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
