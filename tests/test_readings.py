@@ -14,15 +14,6 @@ from PIL import Image
 import downloads
 from conftest import write_scenes
 from goldfold.base.errors import DataError
-from goldfold.commands.init import colour_names, command, folders, lists, nearest, reading, rehearsal
-from goldfold.commands.init.found import Layout, Setting
-from goldfold.commands.init.pictures import Picture, Pictures
-from goldfold.commands.init.report import grouped
-from goldfold.commands.init.tables import tables_of
-from goldfold.commands.init.tiles import by_affixes
-from goldfold.commands.init.walk import Tree, walk
-from goldfold.sources.records import Columns, read_records
-from goldfold.base.errors import DataError
 from goldfold.commands.init import colour_names, command, folders, labels, lists, nearest, reading, rehearsal
 from goldfold.commands.init.found import Layout, Setting
 from goldfold.commands.init.pictures import Picture, Pictures
@@ -30,6 +21,7 @@ from goldfold.commands.init.report import grouped
 from goldfold.commands.init.tables import tables_of
 from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, walk
+from goldfold.sources.records import Columns, read_records
 from goldfold.stages.manifest import _thinned
 
 pytestmark = pytest.mark.usefixtures("in_tmp")

@@ -338,10 +338,10 @@ def test_what_a_mask_picture_shows(tmp_path: Path) -> None:
 
 def test_a_training_mask_is_drawn(tmp_path: Path) -> None:
     task, truth, _ = masks(tmp_path, ["a", "b"], 2)
-    drawn = task.drawn(truth.iloc[1].to_dict())
+    drawn = task.draw_target(truth.iloc[1].to_dict())
     for index in (0, 1):  # the outlines of both
         assert (drawn == overlays.colour_of(index)).all(axis=2).any()
-    assert task.drawn({**truth.iloc[1].to_dict(), "path": str(tmp_path / "gone.png")}) is None
+    assert task.draw_target({**truth.iloc[1].to_dict(), "path": str(tmp_path / "gone.png")}) is None
 
 
 # --- boxes

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
-from goldfold.models.wrapping import Normalised
-from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.base.words import count
+from goldfold.models.wrapping import Normalised
 
 Make = Callable[[tuple[int, int]], nn.Module]
 """Builds a network for images of (height, width)."""

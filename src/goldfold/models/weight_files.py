@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from goldfold.base.errors import ConfigError, cause
-from goldfold.base.errors import ConfigError, cause
 from goldfold.base.regular import Unreadable, opened
 
 INSIDE = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model", "net")

@@ -6,17 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from goldfold.base.words import count
-from goldfold.commands.init import contents, lists
-from goldfold.commands.init.found import Layout, Setting, some
-from goldfold.commands.init.levels import Level, folders_of, levels
-from goldfold.commands.init.tables import Table
-from goldfold.commands.init.walk import Tree, base, parent
-from goldfold.commands.init.words import IMAGES, MASK_END, is_masks, plain, split_of
-from goldfold.images.files import without_suffix
-from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
-from goldfold.images.files import without_suffix
-from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
-from goldfold.base.words import count
 from goldfold.commands.init import contents, lists, pairings
 from goldfold.commands.init.columns import columns_of
 from goldfold.commands.init.found import Layout, Setting, some
@@ -24,6 +13,8 @@ from goldfold.commands.init.levels import Level, folders_of, levels
 from goldfold.commands.init.tables import Table
 from goldfold.commands.init.walk import Tree, base, parent
 from goldfold.commands.init.words import IMAGES, MASK_END, is_masks, plain, split_of
+from goldfold.images.files import without_suffix
+from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
 """What there is to read beside images is likelier to hold the labels."""

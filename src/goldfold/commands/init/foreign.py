@@ -8,9 +8,6 @@ from goldfold.base.words import count
 from goldfold.commands.init.found import some, spread
 from goldfold.commands.init.walk import Tree, base, parent
 from goldfold.sources.records import SPLIT_WORDS
-from goldfold.base.words import count
-from goldfold.commands.init.found import some, spread
-from goldfold.commands.init.walk import Tree, base, parent
 
 N_TRIED = 3
 HEAD = 20_000

@@ -16,18 +16,7 @@ from goldfold.commands.init.tables import Table
 from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, base, parent
 from goldfold.commands.init.words import MASK_END, is_masks, plain
-from goldfold.images.files import UNREAD
 from goldfold.images.files import SUFFIXES, UNREAD
-from goldfold.base.words import count, noun
-from goldfold.commands.init import foreign
-from goldfold.commands.init.alike import Spelling, affixes, spelling_of
-from goldfold.commands.init.columns import columns_of
-from goldfold.commands.init.found import by_count, some, spread
-from goldfold.commands.init.report_text import printable
-from goldfold.commands.init.tables import Table
-from goldfold.commands.init.tiles import by_affixes
-from goldfold.commands.init.walk import Tree, base, parent
-from goldfold.commands.init.words import MASK_END, is_masks, plain
 
 LOOKED_FOR = (
     "class folders (<class>/*.jpg, also nested, or in train/, val/, test/); a CSV, a JSON or a list with images' names and "

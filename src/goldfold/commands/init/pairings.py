@@ -6,21 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from goldfold.base.words import count
-from goldfold.commands.init.contents import begins, ends_of, look, pairs_of, side_by_side
-from goldfold.commands.init.found import Layout, Setting, some, spread
-from goldfold.commands.init.mask_looks import look_at
-from goldfold.commands.init.tables import Table
-from goldfold.commands.init.walk import Tree, base, common, join, parent
-from goldfold.commands.init.words import MASK_END, split_in, split_of, split_of_path
-from goldfold.images.files import without_suffix
-from goldfold.images.files import without_suffix
-from goldfold.base.words import count
 from goldfold.commands.init.contents import are_masks, begins, ends_of, look, pairs_of, side_by_side
 from goldfold.commands.init.found import Layout, Setting, some, spread
 from goldfold.commands.init.mask_looks import look_at
 from goldfold.commands.init.tables import Table
 from goldfold.commands.init.walk import Tree, base, common, join, parent
 from goldfold.commands.init.words import MASK_END, split_in, split_of, split_of_path
+from goldfold.images.files import without_suffix
 
 LIKELIHOOD = 0.78
 """Source masks says the same more simply where it pairs the names."""
