@@ -22,6 +22,7 @@ from goldfold.samples.transforms import Augment
 from goldfold.targets.boxes import to_text
 from goldfold.targets.mask_coding import IGNORE, Coding
 from goldfold.targets.masks import resize_mask, write_mask
+from goldfold.tasks.optional import compose_params
 from test_dense_tasks import FRAME, table_of, task_of
 from whole_task import whole
 
@@ -218,7 +219,7 @@ def test_targets_move_with_the_image_whatever_the_augmentation(
         task = whole(tiny.task, tiny.classes)
         table = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False)
         images = CachedImages(tiny.caches())
-        augment = Augment(preset, flips, images.frame, 3, task.compose_params)
+        augment = Augment(preset, flips, images.frame, 3, compose_params(task.learn))
         samples = TrainingSet(
             list(table["id"]), task.targets(table, images, "squash"), [1.0] * len(table), images, augment, ("k",)
         )

@@ -27,6 +27,7 @@ from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.stages import manifest
+from goldfold.tasks.optional import compose_params
 from keypoint_task import Keypoints
 from test_workflow import ROOT, jobs_of, snakemake
 from whole_task import whole
@@ -226,7 +227,7 @@ def test_points_move_with_the_image_and_come_back_out_of_the_frame(mode: str, fl
     build(table, Path("cache"), (40, 40), 3, mode)
     images, task = CachedImages(["cache"]), whole({"name": OWN}, ["point"])
     targets = task.targets(table, images, mode)
-    augment = Augment("none", flips, (40, 40), 3, task.compose_params)
+    augment = Augment("none", flips, (40, 40), 3, compose_params(task.learn))
     samples = TrainingSet(list(table["id"]), targets, [1.0] * 12, images, augment, ("k",))
     for row in range(12):
         sample = samples[(0, row)]
