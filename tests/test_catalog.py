@@ -28,7 +28,12 @@ pytestmark = pytest.mark.usefixtures("in_tmp")
 def entries() -> Iterator[tuple[str, str]]:
     """(kind and name, place) of everything in the catalog."""
     for kind, names in vars(catalog).items():
-        if kind.isupper() and kind[0] != "_" and isinstance(names, dict) and kind not in ("LATE_PARAMS", "TASKS", "FACETS"):
+        if (
+            kind.isupper()
+            and kind[0] != "_"
+            and isinstance(names, dict)
+            and kind not in ("LATE_PARAMS", "TASKS", "FACETS")
+        ):
             for name, value in names.items():
                 for inner, place in value.items() if isinstance(value, dict) else [(name, value)]:
                     yield f"{kind} {name} {inner}", place

@@ -389,6 +389,17 @@ def test_what_nobody_uses_may_be_added_to_any_file(sources: Any) -> None:
     assert {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in before} == before
 
 
+def test_new_entries_of_the_catalog_that_no_config_names_count_for_no_job(sources: Any) -> None:
+    before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(TASKS, STAGES)}
+    path = Path("src/goldfold/catalog.py")
+    text, n = re.subn(
+        r"(?<!\}) \{\n(?=    (?:    )?\")", ' {\n"added": "goldfold.losses.added:added",\n', path.read_text()
+    )
+    assert n > 25
+    path.write_text(text)
+    assert {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in before} == before
+
+
 def test_an_edit_of_a_function_reaches_the_stages_that_use_it_and_no_others(sources: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
     put_in("ensembling/average.py", "np.average(rankdata(stack, axis=1)", "np.average(rankdata(stack, axis=-2)")
@@ -639,7 +650,6 @@ def test_progress_of_a_run_that_goes_on_counts_its_own_steps_for_the_time_left(
 
 JOB = """
 import sys
-from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from goldfold.base.errors import DataError

@@ -33,7 +33,7 @@ def reach(roots: Iterable[Unit], unreached: tuple[str, ...] = ()) -> dict[Unit, 
     A digest covers a definition, and for each name that it uses the definition that the name stands for.
 
     Args:
-        unreached: modules and packages that are not followed.
+        unreached: modules and packages that are not followed, and of which no definition counts.
     """
     found: dict[Unit, str] = {}
     todo = [unit for root in roots for unit in _expanded(root)]
@@ -46,7 +46,8 @@ def reach(roots: Iterable[Unit], unreached: tuple[str, ...] = ()) -> dict[Unit, 
         for written, place in sorted(definition.uses.items()):
             targets = _targets(file, place)
             todo += targets
-            meant = [_outline(where).definitions[name].digest for where, name in targets] if len(targets) == 1 else []
+            counts = len(targets) == 1 and not _is_left_out(targets[0][0], unreached)
+            meant = [_outline(where).definitions[name].digest for where, name in targets] if counts else []
             meaning.append(
                 f"{written} {meant[0] if meant else WHOLE if _is_goldfold(place) or place[0] == '.' else place}"
             )
