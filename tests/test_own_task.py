@@ -182,7 +182,7 @@ def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tm
     made = {name: dict(task.pack(table, parts, (36, 48), "squash")) for name, parts in points.items()}
     evidence = {name: task.evidence(arrays, table) for name, arrays in made.items()}
     results = SimpleNamespace(
-        task=task, metric="distance", truth=table, members=made, joined=made.get, member_evidence=evidence,
+        task={"name": OWN}, classes=["point"], facts=task.facts, metric="distance", truth=table, members=made, joined=made.get, member_evidence=evidence,
         chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)},
     )  # fmt: skip
     texts = [block.text for block in ensemble.section(results).blocks if isinstance(block, Text)]
@@ -235,7 +235,7 @@ def test_points_move_with_the_image_and_come_back_out_of_the_frame(mode: str, fl
         if 2 <= x <= 37 and 2 <= y <= 37:  # a crop may have cut the spot
             assert brightest(sample["image"]) == pytest.approx((x, y), abs=1.0)
     batch = torch.from_numpy(images.batch(list(table["id"]))).permute(0, 3, 1, 2)
-    parts = [task.predict(Brightest(), batch, views.build(list(Keypoints.views)))]
+    parts = [task.predict(Brightest(), batch, views.build(list(Keypoints.facts.views)))]
     made = dict(task.pack(table, parts, (40, 40), mode))
     shown = [2 <= x <= 37 and 2 <= y <= 37 for x, y in (target["keypoints"][0] for target in targets)]
     assert task.evidence(made, table).shares[shown] == pytest.approx(0, abs=0.03)

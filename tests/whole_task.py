@@ -31,7 +31,8 @@ class Whole:
         return self.facets[1]
 
     def __getattr__(self, member: str) -> Any:
-        for part in (*self.facets, importlib.import_module(f"{TASKS[self.name]}.output")):
+        more = [importlib.import_module(f"{TASKS[self.name]}.output")] if self.name in TASKS else []
+        for part in (*self.facets, *more):
             if hasattr(part, member):
                 return getattr(part, member)
         raise AttributeError(member)
