@@ -489,7 +489,9 @@ def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) ->
     before = {stage: sources(stage) for stage in STAGES}
     package = Path("src/goldfold")
     places = [package / name.removeprefix("goldfold.").replace(".", "/") for name in provenance.FRAME]
-    files = [file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])]
+    files = [
+        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])
+    ]
     assert len(files) == 18
     for file in files:
         edit(str(file.relative_to(package)))
