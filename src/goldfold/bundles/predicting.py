@@ -23,7 +23,9 @@ from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.crop import fresh
 from goldfold.crop.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
-from goldfold.ensembling.members import of_folds, of_members
+from goldfold.ensembling.members import of_folds
+from goldfold.ensembling.nested import applied
+from goldfold.ensembling.steps import average, build
 from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
@@ -62,7 +64,7 @@ def predict(
         predictor_of = partial(_predictor, folder, manifest, task, where, autocast)
         size, threads = batch_size or manifest.batch_size, manifest.torch_threads
         parts = _of_members(predictor_of, members, images, Path(kept.name), size, threads, bar)
-        arrays = fused(task, manifest.ensemble, list(parts), [member.weight for member in members])
+        arrays = fused(task, manifest, members, list(parts))
     bar.close()
     return Predictions(task, arrays, images.table, images.bad, how, manifest.draw_from, kept)
 
@@ -183,14 +185,20 @@ def _threads(n: int) -> Iterator[None]:
 
 
 def fused(
-    task: Task, settings: dict[str, Any], members: Sequence[Sequence[Arrays]], weights: Sequence[float]
+    task: Task, manifest: form.Manifest, members: Sequence[form.Member], predictions: Sequence[Sequence[Arrays]]
 ) -> Arrays:
-    """One prediction of all networks: folds of a member first, then members, as the stage ensemble does it.
+    """One prediction of all networks: folds of a member first, then members, then steps, as the stage ensemble does it.
+
+    Steps are fitted to the ensemble, so one of several members alone is left as it is.
 
     Args:
-        settings: how the task fuses: ``method`` and its parameters.
-        members: predictions of each member's folds.
+        predictions: of each member's folds.
     """
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    means = [of_folds(task, parts, settings, workers) for parts in members]
-    return of_members(task, means, weights, settings, workers)
+    means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]
+    is_whole = len(members) == len(manifest.members)
+    weights = {member.name: member.weight for member in members}
+    plain = form.Fitted(step=average(manifest.ensemble, weights))
+    steps = [manifest.fusion or plain, *manifest.postprocessing] if is_whole else [plain]
+    built = build(task, [one.step for one in steps], workers)
+    return applied(built, dict(zip(weights, means, strict=True)), [one.fitted for one in steps])

@@ -52,6 +52,7 @@ def manifest(config: Config) -> dict[str, Any]:
         **roi.settings(config.data.roi),
         "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
         **({"most_rows": MOST_IMAGES} if config.quick else {}),
+        **({"has_thresholds": True} if has_thresholds(config) else {}),
     }
 
 
@@ -80,8 +81,8 @@ def late_task(config: Config) -> dict[str, Any]:
 def fusing(config: Config) -> dict[str, Any]:
     """How the task is told to fuse."""
     return {
-        "method": config.ensemble.method,
-        **{key: getattr(config.ensemble, key) for key in find(config.task).fuses_by},
+        "method": config.average.method,
+        **{key: getattr(config.average, key) for key in find(config.task).fuses_by},
     }
 
 
@@ -92,7 +93,17 @@ def teaching(config: Config) -> dict[str, Any]:
 
 def weights(config: Config) -> dict[str, float]:
     """Weights of the models by name, without those of 1, the default."""
-    return {name: float(weight) for name, weight in config.ensemble.weights.items() if weight != 1}
+    return {name: float(weight) for name, weight in config.average.weights.items() if weight != 1}
+
+
+def steps(config: Config) -> dict[str, Any]:
+    """What is done with the members' predictions besides an average with given weights."""
+    return {"fusion": config.fusion, "postprocessing": config.postprocessing}
+
+
+def has_thresholds(config: Config) -> bool:
+    """Whether decisions are made by fitted thresholds, which not every set of classes has."""
+    return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.base.errors import DataError
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.protocol import Entries, Examined
@@ -48,6 +48,8 @@ class Classification:
     losses = catalog.LOSSES["label"]
     default_loss: ClassVar[components.Written] = "cross_entropy"
     methods = catalog.ENSEMBLES["label"]
+    fusions = catalog.FUSIONS["label"]
+    postprocessing = catalog.POSTPROCESSING["label"]
     networks = catalog.NETWORKS["values"]
     views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()
@@ -185,7 +187,32 @@ class Classification:
         from goldfold.metrics.classification import Labelled
 
         labels = np.array([target["label"] for target in self.targets(truth)], dtype=np.int64)
-        return Labelled(self.probabilities(predictions, list(truth["id"])), labels)
+        ids = list(truth["id"])
+        return Labelled(self.probabilities(predictions, ids), labels, _thresholds(predictions, ids))
+
+    def decided_classes(self) -> list[str]:
+        """The second of two classes."""
+        if len(self.classes) != 2:
+            raise ConfigError(
+                f"thresholds decide between two classes, and there are {len(self.classes)}; remove the step"
+            )
+        return self.classes[1:]
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Labelled:
+        """Evidence, which takes any threshold."""
+        return self.evidence(predictions, truth)
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions with ``thresholds`` (n, 1)."""
+        from goldfold.predictions.arrays import with_thresholds
+
+        return with_thresholds(predictions, thresholds)
+
+    def chosen(self, predictions: Arrays) -> NDArray[np.integer[Any]]:
+        """Index of the class that each image is taken for."""
+        from goldfold.metrics.classification import chosen
+
+        return chosen(self.probabilities(predictions), _thresholds(predictions))
 
     @classmethod
     def metric(cls, wanted: components.Written) -> Metric:
@@ -199,9 +226,8 @@ class Classification:
         import pandas as pd
         from sklearn.metrics import precision_recall_fscore_support
 
-        chosen = evidence.probabilities.argmax(axis=1)
         precision, recall, f1, n = precision_recall_fscore_support(
-            evidence.labels, chosen, labels=range(len(self.classes)), zero_division=np.nan
+            evidence.labels, evidence.chosen, labels=range(len(self.classes)), zero_division=np.nan
         )
         return pd.DataFrame({"images": n, "precision": precision, "recall": recall, "f1": f1}, index=self.classes)
 
@@ -236,31 +262,41 @@ class Classification:
         """A label column, a column a class, or one probability."""
         from goldfold.submission import labels
 
-        return labels.table(self.probabilities(predictions), predictions["ids"].tolist(), self.classes, form)
+        values, ids = self.probabilities(predictions), predictions["ids"].tolist()
+        return labels.table(values, ids, self.classes, form, self.chosen(predictions))
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
         """Nothing: the table holds all."""
 
     # --- showing
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, the most probable class, its probability, and one column a class."""
+        """id, the class that it is taken for, its probability, and one column a class."""
         import pandas as pd
 
-        values = self.probabilities(predictions)
+        values, chosen = self.probabilities(predictions), self.chosen(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
         frame.insert(0, "id", predictions["ids"])
-        frame.insert(1, "prediction", np.array(self.classes, dtype=object)[values.argmax(axis=1)])
-        frame.insert(2, "confidence", values.max(axis=1).round(6))
+        frame.insert(1, "prediction", np.array(self.classes, dtype=object)[chosen])
+        frame.insert(2, "confidence", values[np.arange(len(values)), chosen].round(6))
         return frame
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """Errors in pictures, confusion, scores by class, calibration."""
         from goldfold.report import classification
 
-        return classification.pages(self.probabilities(predictions, list(truth["id"])), self.classes, truth, gallery)
+        evidence = self.evidence(predictions, truth)
+        return classification.pages(evidence.probabilities, self.classes, truth, gallery, evidence.chosen)
 
     def drawn(self, row: Mapping[str, Any]) -> None:
         """Nothing is drawn on an image: its label stands below it."""
+
+
+def _thresholds(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
+    """Threshold of each image (n,), where decisions are made by thresholds."""
+    from goldfold.predictions.arrays import thresholds_of
+
+    found = thresholds_of(predictions, ids)
+    return None if found is None else found[:, 0]
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

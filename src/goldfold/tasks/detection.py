@@ -76,6 +76,8 @@ class Detection:
     reported = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100", "f1")
     losses = catalog.LOSSES["boxes"]
     methods = catalog.ENSEMBLES["boxes"]
+    fusions = catalog.FUSIONS["boxes"]
+    postprocessing = catalog.POSTPROCESSING["boxes"]
     networks = catalog.NETWORKS["boxes"]
     views = catalog.TURNS
     fuses_by = ("iou_threshold", "skip_threshold")

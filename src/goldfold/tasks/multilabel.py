@@ -53,6 +53,8 @@ class MultiLabel:
     losses = catalog.LOSSES["labels"]
     default_loss: ClassVar[components.Written] = "bce"
     methods = catalog.ENSEMBLES["labels"]
+    fusions = catalog.FUSIONS["labels"]
+    postprocessing = catalog.POSTPROCESSING["labels"]
     networks = catalog.NETWORKS["values"]
     views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()
@@ -226,7 +228,31 @@ class MultiLabel:
         """Probabilities beside what is true."""
         from goldfold.metrics.multilabel import MultiLabelled
 
-        return MultiLabelled(self.probabilities(predictions, list(truth["id"])), self._truth(truth), self.threshold)
+        ids = list(truth["id"])
+        return MultiLabelled(
+            self.probabilities(predictions, ids), self._truth(truth), self._thresholds(predictions, ids)
+        )
+
+    def decided_classes(self) -> list[str]:
+        """All."""
+        return self.classes
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> MultiLabelled:
+        """Evidence, which takes any thresholds."""
+        return self.evidence(predictions, truth)
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions with ``thresholds`` (n, classes)."""
+        from goldfold.predictions.arrays import with_thresholds
+
+        return with_thresholds(predictions, thresholds)
+
+    def _thresholds(self, predictions: Arrays, ids: Sequence[str] | None = None) -> float | NDArray[np.float64]:
+        """Thresholds (n, classes) that were fitted, or the one of the config."""
+        from goldfold.predictions.arrays import thresholds_of
+
+        found = thresholds_of(predictions, ids)
+        return self.threshold if found is None else found
 
     @classmethod
     def metric(cls, wanted: components.Written) -> Metric:
@@ -282,7 +308,7 @@ class MultiLabel:
         from goldfold.submission import label_sets
 
         values, ids = self.probabilities(predictions), predictions["ids"].tolist()
-        return label_sets.table(values, ids, self.classes, form, self.threshold, self.separator)
+        return label_sets.table(values, ids, self.classes, form, self._thresholds(predictions), self.separator)
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
         """Nothing: the table holds all."""
@@ -297,7 +323,7 @@ class MultiLabel:
         values = self.probabilities(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
         frame.insert(0, "id", predictions["ids"])
-        frame.insert(1, "prediction", [to_text(self._named(row)) for row in values >= self.threshold])
+        frame.insert(1, "prediction", [to_text(self._named(row)) for row in values >= self._thresholds(predictions)])
         frame.insert(2, "confidence", np.maximum(values, 1 - values).min(axis=1).round(6))
         return frame
 

@@ -53,6 +53,8 @@ class Regression:
     losses = catalog.LOSSES["value"]
     default_loss: ClassVar[components.Written] = "mse"
     methods = catalog.ENSEMBLES["value"]
+    fusions = catalog.FUSIONS["value"]
+    postprocessing = catalog.POSTPROCESSING["value"]
     networks = catalog.NETWORKS["values"]
     views = catalog.VIEWS
     fuses_by: tuple[str, ...] = ()

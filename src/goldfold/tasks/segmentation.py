@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from goldfold import catalog, components
+from goldfold.base.errors import ConfigError
 from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from goldfold.images.geometry import Placement
     from goldfold.inference.views import View
     from goldfold.metrics import Metric
-    from goldfold.metrics.segmentation import Overlap
+    from goldfold.metrics.segmentation import Overlap, Undecided
     from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
     from goldfold.samples.dense import FramedMasks
@@ -75,9 +76,12 @@ class Segmentation:
     shown: tuple[str, ...] = ()
     metrics = catalog.METRICS["mask"]
     reported = ("dice", "iou", "dice_per_image", "iou_per_image")
+    scores_decisions_alone = True
     losses = catalog.LOSSES["mask"]
     default_loss: ClassVar[components.Written] = {"dice": 0.5, "ce": 0.5}
     methods = catalog.ENSEMBLES["mask"]
+    fusions = catalog.FUSIONS["mask"]
+    postprocessing = catalog.POSTPROCESSING["mask"]
     networks = catalog.NETWORKS["maps"]
     views = catalog.TURNS
     fuses_by: tuple[str, ...] = ()
@@ -280,7 +284,7 @@ class Segmentation:
         for place, row in enumerate(rows_of(predictions, ids)):
             values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else cuts[row].part)
             if self.n_channels == 2:
-                channels = (values[0] >= self.threshold).astype(np.uint8)
+                channels = (values[0] >= self._threshold(predictions, int(row))).astype(np.uint8)
             else:
                 channels = whole(values).argmax(axis=0).astype(np.uint8)
             yield channels if sizes is not None else cuts[row].put_back(channels)
@@ -303,6 +307,41 @@ class Segmentation:
             np.array([image[part] for image in counts]).reshape(-1, len(self.classes)) for part in range(3)
         )
         return Overlap(both, predicted, alone)
+
+    def _threshold(self, predictions: Arrays, row: int) -> float:
+        """The one that was fitted for an image, or that of the config."""
+        return float(predictions["thresholds"][row, 0]) if "thresholds" in predictions else self.threshold
+
+    def decided_classes(self) -> list[str]:
+        """The class, where there is one."""
+        if len(self.classes) != 1:
+            n = len(self.classes)
+            raise ConfigError(f"thresholds decide whether a pixel is of one class, and there are {n}; remove the step")
+        return self.classes
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Undecided:
+        """Pixels by level of probability, at the size of the masks on disk."""
+        from goldfold.metrics.segmentation import LEVELS, Undecided, count_levels
+        from goldfold.predictions.arrays import rows_of
+        from goldfold.predictions.maps import resized
+        from goldfold.targets.mask_coding import IGNORE
+
+        cuts, hits, misses, n_true = _cuts(predictions), list[Any](), list[Any](), list[int]()
+        for row, path in zip(rows_of(predictions, list(truth["id"])), truth["mask"], strict=True):
+            values = cuts[row].put_back(resized(predictions[f"maps/{row}"], cuts[row].part)[0])
+            true = self.true_mask(path)
+            of_image = count_levels(values, true == 1, true != IGNORE)
+            hits.append(of_image[0])
+            misses.append(of_image[1])
+            n_true.append(int((true == 1).sum()))
+        counts = [np.reshape(part, (-1, len(LEVELS))).astype(np.int64) for part in (hits, misses)]
+        return Undecided(counts[0], counts[1], np.array(n_true, dtype=np.int64))
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions with ``thresholds`` (n, 1)."""
+        from goldfold.predictions.arrays import with_thresholds
+
+        return with_thresholds(predictions, thresholds)
 
     def true_mask(self, path: str) -> NDArray[np.uint8]:
         """Channel of every pixel of a mask file."""
