@@ -76,16 +76,21 @@ class Thresholds:
         return {name: self.task.decide(predictions, thresholds) for name, predictions in members.items()}
 
     def _search(self, evidence: Decidable, metric: Metric) -> NDArray[np.float64]:
-        """Thresholds (classes,), from 0.5 on one group of classes after the other."""
+        """Thresholds (classes,), from 0.5 on one group of classes after the other; images without a score change none."""
         thresholds, rows = np.full(len(self.classes), NEUTRAL), np.arange(len(evidence))
+
+        def value(tried: NDArray[np.float64]) -> float:
+            return signed(metric.value(evidence.at(tried.tolist()), rows), metric)
+
         for _ in range(SWEEPS if len(self.groups) > 1 else 1):
             before = thresholds.copy()
-            for group in self.groups:
-                levels, tried = evidence.levels(group), np.repeat(thresholds[None], len(evidence.levels(group)), axis=0)
+            for group in self.groups if np.isfinite(value(thresholds)) else ():
+                levels = evidence.levels(group)
+                tried = np.repeat(thresholds[None], len(levels), axis=0)
                 tried[:, group] = levels[:, None]
-                values = np.array([signed(metric.value(evidence.at(one.tolist()), rows), metric) for one in tried])
-                good = levels[values >= values.max() - SAME] if np.isfinite(values.max()) else levels[:0]
-                thresholds[group] = good[np.abs(good - NEUTRAL).argmin()] if len(good) else NEUTRAL
+                values = np.array([value(one) for one in tried])
+                good = levels[values >= values.max() - SAME]
+                thresholds[group] = good[np.abs(good - NEUTRAL).argmin()]
             if np.array_equal(before, thresholds):
                 break
         return thresholds
