@@ -1,6 +1,7 @@
 """Steps after prediction: what they are fitted to, on which images, and where that shows."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
@@ -369,6 +371,21 @@ def test_a_step_of_ones_own_is_fitted_and_applied_like_any_other() -> None:
     assert np.array_equal(made.predictions["probabilities"], predictions["probabilities"][:, ::-1])
     with pytest.raises(ConfigError, match="2 predictions where there must be one"):
         run(["ownsteps:Several"], {"a": predictions, "b": predictions}, truth, "accuracy")
+
+
+def test_the_step_of_the_docs_is_fitted_without_each_fold(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (repo / "docs/extending.md").read_text().partition("# A step of your own")[2]
+    python, settings = re.findall(r"```(?:python|yaml)\n(.*?)```", page, re.DOTALL)[:2]
+    (tmp_path / "sharpen.py").write_text(python)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made, truth = parse({**BASE, **yaml.safe_load(settings)}), truth_of(["no", "yes"] * 8)
+    predictions = of_yes([0.2, 0.8] * 8)
+    found = run(["average", *made.postprocessing], {"a": predictions}, truth, "log_loss")
+    assert found.fitted == [None, {"power": 1.25}]
+    assert len(found.without) == N_FOLDS
+    assert value(TWO, found.predictions, truth, "log_loss") < value(TWO, predictions, truth, "log_loss")
 
 
 MODEL = {"name": "a", "network": "small_resnet", "image_size_px": 8}

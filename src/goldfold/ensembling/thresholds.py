@@ -35,7 +35,7 @@ class Decidable(Protocol):
 
 
 class Decides(Protocol):
-    """The part of a task whose decisions have thresholds: an optional facet, `goldfold.tasks.protocol.Decides`."""
+    """The part of a task whose decisions have thresholds; a task may be without it."""
 
     def decided_classes(self) -> list[str]:
         """Names of the classes that have a threshold."""
