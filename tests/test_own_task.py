@@ -182,7 +182,7 @@ def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tm
     evidence = {name: task.evidence(arrays, table) for name, arrays in made.items()}
     results = SimpleNamespace(
         task=task, metric="distance", truth=table, members=made, joined=made.get, member_evidence=evidence,
-        chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)},
+        chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)}, steps=[],
     )  # fmt: skip
     texts = [block.text for block in ensemble.section(results).blocks if isinstance(block, Text)]
     assert any("Scored image by image (distance, 12 images)" in text for text in texts)
