@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from conftest import picture, save_picture
 from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.config import parse
+from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.nested import Nested, applied, nested
@@ -23,6 +24,7 @@ from goldfold.ensembling.thresholds import Thresholds
 from goldfold.metrics.segmentation import LEVELS
 from goldfold.plan import Job
 from goldfold.predictions.arrays import Arrays, OneByOne, picked, with_thresholds
+from goldfold.stages import manifest
 from goldfold.submission.form import Form
 from goldfold.targets.label_sets import to_text
 from goldfold.tasks.classification import Classification
@@ -482,3 +484,15 @@ def test_a_step_is_code_of_the_ensemble_alone_and_another_entry_of_nobody(monkey
         monkeypatch.setitem(family, "added", "goldfold.ensembling.thresholds:Thresholds")
     assert digests({}) == before
     assert parse({**LABELS, "ensemble": ["added"]}).fusion == "added"
+
+
+def test_classes_between_which_no_threshold_decides_are_refused_before_any_training(in_tmp: Path) -> None:
+    for number in range(6):
+        save_picture(in_tmp / f"raw/{'abc'[number % 3]}/{number}.png", picture(number))
+    made = parse({**BASE, "data": {"source": "folder", "train": "raw"}, "ensemble": ["thresholds"]})
+    with pytest.raises(ConfigError, match=r"ensemble: thresholds decide between two classes, and there are 3; remove"):
+        manifest.run(folder="made", workers=1, has_thresholds=slices.has_thresholds(made), **slices.manifest(made))
+    plain = parse({**BASE, "data": {"source": "folder", "train": "raw"}})
+    assert not slices.has_thresholds(plain)
+    assert slices.manifest(plain) == slices.manifest(made), "another step asks for no other manifest"
+    manifest.run(folder="made", workers=1, **slices.manifest(plain))

@@ -52,7 +52,6 @@ def manifest(config: Config) -> dict[str, Any]:
         **roi.settings(config.data.roi),
         "duplicates": {setting: getattr(config.data, key) for setting, key in COPIES.items()},
         **({"most_rows": MOST_IMAGES} if config.quick else {}),
-        **({"has_thresholds": True} if has_thresholds(config) else {}),
     }
 
 
@@ -102,7 +101,7 @@ def steps(config: Config) -> dict[str, Any]:
 
 
 def has_thresholds(config: Config) -> bool:
-    """Whether decisions are made by fitted thresholds, which not every set of classes has."""
+    """Whether decisions are made by fitted thresholds: checked with the classes, part of no recipe before the ensemble's."""
     return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
