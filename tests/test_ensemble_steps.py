@@ -15,11 +15,12 @@ import yaml
 from conftest import picture, save_picture
 from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
+from goldfold.bundles import form
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.nested import Nested, applied, nested
-from goldfold.ensembling.steps import average, build
+from goldfold.ensembling.steps import average, build, weights_of
 from goldfold.ensembling.thresholds import Thresholds
 from goldfold.metrics.segmentation import LEVELS
 from goldfold.plan import Job
@@ -435,6 +436,7 @@ NAMED = {"source": "folder", "train": "t"}
         (BASE | {"ensemble": ["ownsteps:Flop"]}, "nearest is 'Flip'"),
         (BASE | {"ensemble": [{"ownsteps:Flip": {"shares": 1}}]}, "ownsteps:Flip does not take 'shares'; nearest is 'share'"),
         (BASE | {"ensemble": []}, "ensemble = []: List should have at least 1 item"),
+        (BASE | {"ensemble": "rank"}, "ensemble = 'rank': write {method: rank}, or a list of steps"),
         (BASE | {"ensemble": [3]}, "ensemble[0] = 3: Input should be a valid string; YAML reads it as a number"),
         (BASE | {"ensemble": {"metod": 1}}, "ensemble.metod: unknown key; nearest is 'method'; allowed: iou_threshold, m"),
     ],
@@ -444,6 +446,29 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
         parse(changes)
     assert said in str(caught.value)
     assert str(caught.value).startswith("config: 1 problem\n")
+
+
+def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensemble.md").read_text(), re.DOTALL)
+    made = [parse({**LABELS, "models": [MODEL, {**MODEL, "name": "big"}], **yaml.safe_load(block)}) for block in blocks]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}]
+    assert made[2].postprocessing == ["thresholds"]
+
+
+@pytest.mark.parametrize("weights", [{"a": 0, "b": 0}, {"a": -1}, {"a": float("nan")}])
+def test_weights_of_ones_own_that_cannot_be_used_are_refused(weights: dict[str, float]) -> None:
+    assert weights_of({"weights": {"a": 2, "b": 0}}, "ab") == {"a": 2, "b": 0}
+    assert weights_of(None, "ab") == {"a": 1, "b": 1}
+    with pytest.raises(ConfigError, match="none may be negative, nor all be 0"):
+        weights_of({"weights": weights}, "ab")
+
+
+def test_a_bundle_with_a_step_of_ones_own_runs_it_only_where_its_module_is_trusted() -> None:
+    manifest = form.Manifest.model_construct(
+        task={"name": "classification"}, members=[], views=["identity"], ensemble={}, fusion=None,
+        postprocessing=[form.Fitted(step="thresholds"), form.Fitted(step={"ownsteps:Flip": {"share": 0.5}})],
+    )  # fmt: skip
+    assert manifest.places_of_own_code() == ["ownsteps:Flip"]
 
 
 def test_the_short_form_is_one_average_in_the_list() -> None:

@@ -49,6 +49,12 @@ class Averaging(Section):
     average: Annotated[Ensemble, BeforeValidator(lambda value: {} if value is None else value)]
 
 
+def _no_name(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write {{method: {value}}}, or a list of steps")
+    return value
+
+
 KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: average", "step: other"
 """Names of what `ensemble` and each of its steps may be."""
 OneStep = Annotated[
@@ -114,7 +120,7 @@ class Config(Section):
     """Statistics of batch normalisation in prediction: those of training, or of the images that are predicted, of each part
     (validation fold, test, unlabeled) its own; for test images that are lit or scanned otherwise. No labels are used."""
     ensemble: Annotated[
-        Annotated[Ensemble, Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
+        Annotated[Ensemble, BeforeValidator(_no_name), Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
         Discriminator(lambda value: STEPS if isinstance(value, list) else KEYS),
     ] = Ensemble()
     """A section, or a list of steps, each written as `name` or `{name: {parameter: value}}`."""

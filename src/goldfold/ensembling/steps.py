@@ -108,9 +108,17 @@ def weights_of(fitted: Any, names: Iterable[str]) -> dict[str, float]:
     """Weights of the members in a fusion that was fitted: its ``weights`` by name; 1 each where it has none.
 
     A member of weight 0 has no part in the prediction, and bundles leave it out.
+
+    Raises:
+        ConfigError: a step of one's own gave weights of which none, or a negative one, can be used.
     """
     weights = fitted.get("weights", {}) if isinstance(fitted, Mapping) else {}
-    return {name: float(weights.get(name, 1.0)) for name in names}
+    found = {name: float(weights.get(name, 1.0)) for name in names}
+    if not all(np.isfinite(weight) and weight >= 0 for weight in found.values()) or not any(found.values()):
+        raise ConfigError(
+            f"ensemble: the first step was fitted to the weights {found}; none may be negative, nor all be 0."
+        )
+    return found
 
 
 def only(members: Mapping[str, One]) -> One:

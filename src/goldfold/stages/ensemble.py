@@ -92,17 +92,12 @@ def run(
             Path(folder),
             [Path(leaderboard).parent / name for name in ("submission.csv", *chosen_task.submission_files)],
         )
-    named = given if fusion is None else weights_of(made.fitted[0], given)
-    method = settings.get("method") if fusion is None else fusion
+    method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    scores = pd.DataFrame(rows)
     scored_parts = {"oof": _every_metric(chosen_task, evidence, truth, chosen)}
-    if made.optimistic is not None:
-        flattered = chosen_task.evidence(made.optimistic, truth)
-        scored_parts[OPTIMISTIC] = {chosen.name: _score(flattered, truth, chosen)}
-        of_whole = (scores["round"] == whole.last) & (scores["member"] == "ensemble")
-        scores.loc[of_whole, OPTIMISTIC] = scored_parts[OPTIMISTIC][chosen.name]["value"]
+    scored_parts |= _optimistic(chosen_task, made, truth, chosen)
+    scores = _beside(pd.DataFrame(rows), scored_parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
@@ -179,6 +174,20 @@ def _held(predictions: Arrays) -> Arrays:
     with tempfile.NamedTemporaryFile(prefix="goldfold-", suffix=".npz") as file:  # stays readable while it is open
         save(file.name, predictions.items())
         return load(file.name)
+
+
+def _optimistic(task: Task, made: Nested, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, Any]]:
+    """Score of steps that were fitted on the images that it is of, where any was."""
+    if made.optimistic is None:
+        return {}
+    return {OPTIMISTIC: {metric.name: _score(task.evidence(made.optimistic, truth), truth, metric)}}
+
+
+def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
+    """Scores with that optimistic one beside the ensemble's of the last round, their last row."""
+    if OPTIMISTIC not in parts:
+        return scores
+    return scores.assign(**{OPTIMISTIC: [np.nan] * (len(scores) - 1) + [parts[OPTIMISTIC][metric]["value"]]})
 
 
 def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any]:
