@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,18 @@ def test_each_class_has_its_own_threshold_or_all_have_one() -> None:
     assert one == pytest.approx(dict.fromkeys("abc", 0.1))
     other = Thresholds(SEVERAL, 1, metric="f1_macro").fit(members, truth, folds_of(6), SEVERAL.metric("roc_auc"))
     assert other["thresholds"] == pytest.approx(own)
+
+
+def test_classes_that_are_scored_for_themselves_get_the_thresholds_of_a_search_over_all() -> None:
+    generator = np.random.default_rng(0)
+    said = generator.uniform(size=(40, 3)) < [0.1, 0.3, 0.6]
+    truth = pd.DataFrame({"id": ids_of(40), "labels": [to_text([*np.array(SEVERAL.classes)[row]]) for row in said]})
+    predictions = labelled(np.clip(said * 0.2 + generator.uniform(0, 0.5, said.shape), 0, 1), SEVERAL.classes)
+    macro, fit = SEVERAL.metric("f1_macro"), Thresholds(SEVERAL, 1).fit
+    alone = fit({"a": predictions}, truth, folds_of(40), macro)
+    together = fit({"a": predictions}, truth, folds_of(40), replace(macro, is_mean_over_classes=False))
+    assert alone == together
+    assert len(set(alone["thresholds"].values()) - {0.5}) >= 2
 
 
 def test_a_class_that_cannot_be_scored_keeps_the_neutral_threshold() -> None:

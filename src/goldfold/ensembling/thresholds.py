@@ -33,6 +33,9 @@ class Decidable(Protocol):
     def at(self, thresholds: Sequence[float]) -> Any:
         """Evidence, decided by a threshold of each class."""
 
+    def of_class(self, column: int) -> "Decidable":
+        """One class alone; asked for where a metric is a mean over several classes."""
+
 
 class Decides(Protocol):
     """The part of a task whose decisions have thresholds; a task may be without it."""
@@ -67,7 +70,12 @@ class Thresholds:
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """``thresholds`` by class."""
         chosen = self.task.metric(self.metric) if self.metric else metric
-        found = self._search(self.task.decidable(only(members), truth), chosen)
+        evidence = self.task.decidable(only(members), truth)
+        if len(self.groups) > 1 and getattr(chosen, "is_mean_over_classes", False):
+            parts = [evidence.of_class(place) for place in range(len(self.classes))]
+            found = np.concatenate([_search(part, chosen, [[0]]) for part in parts])
+        else:
+            found = _search(evidence, chosen, self.groups)
         return {"thresholds": dict(zip(self.classes, found.tolist(), strict=True))}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -75,22 +83,23 @@ class Thresholds:
         thresholds = [fitted["thresholds"][name] for name in self.classes]
         return {name: self.task.decide(predictions, thresholds) for name, predictions in members.items()}
 
-    def _search(self, evidence: Decidable, metric: Metric) -> NDArray[np.float64]:
-        """Thresholds (classes,), from 0.5 on one group of classes after the other; images without a score change none."""
-        thresholds, rows = np.full(len(self.classes), NEUTRAL), np.arange(len(evidence))
 
-        def value(tried: NDArray[np.float64]) -> float:
-            return signed(metric.value(evidence.at(tried.tolist()), rows), metric)
+def _search(evidence: Decidable, metric: Metric, groups: Sequence[list[int]]) -> NDArray[np.float64]:
+    """Thresholds (classes,), from 0.5 on one group of classes after the other; images without a score change none."""
+    thresholds, rows = np.full(sum(map(len, groups)), NEUTRAL), np.arange(len(evidence))
 
-        for _ in range(SWEEPS if len(self.groups) > 1 else 1):
-            before = thresholds.copy()
-            for group in self.groups if np.isfinite(value(thresholds)) else ():
-                levels = evidence.levels(group)
-                tried = np.repeat(thresholds[None], len(levels), axis=0)
-                tried[:, group] = levels[:, None]
-                values = np.array([value(one) for one in tried])
-                good = levels[values >= values.max() - SAME]
-                thresholds[group] = good[np.abs(good - NEUTRAL).argmin()]
-            if np.array_equal(before, thresholds):
-                break
-        return thresholds
+    def value(tried: NDArray[np.float64]) -> float:
+        return signed(metric.value(evidence.at(tried.tolist()), rows), metric)
+
+    for _ in range(SWEEPS if len(groups) > 1 else 1):
+        before = thresholds.copy()
+        for group in groups if np.isfinite(value(thresholds)) else ():
+            levels = evidence.levels(group)
+            tried = np.repeat(thresholds[None], len(levels), axis=0)
+            tried[:, group] = levels[:, None]
+            values = np.array([value(one) for one in tried])
+            good = levels[values >= values.max() - SAME]
+            thresholds[group] = good[np.abs(good - NEUTRAL).argmin()]
+        if np.array_equal(before, thresholds):
+            break
+    return thresholds

@@ -36,6 +36,8 @@ class Metric:
     matter to it."""
     of_grades: bool = False
     """Whether it takes classes, or numbers, for grades in an order: of others it says nothing."""
+    is_mean_over_classes: bool = False
+    """Whether each class is scored for itself, so that what suits it best is found without the others, which is faster."""
     name: str = ""
     """As a config writes it, filled in by `build`."""
 

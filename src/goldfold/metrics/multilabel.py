@@ -19,14 +19,15 @@ class MultiLabelled:
     probabilities: NDArray[np.floating[Any]]
     truth: NDArray[np.uint8]
     threshold: float | NDArray[np.float64] = 0.5
-    """From which probability on a class is taken to be there: for all, or of each image and class (n, classes)."""
+    """From which probability on a class is taken to be there: for all, of each class (classes,), or of each image and class
+    (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def of(self, rows: Rows) -> "MultiLabelled":
         """Some of the images."""
-        threshold = self.threshold[rows] if isinstance(self.threshold, np.ndarray) else self.threshold
+        threshold = self.threshold[rows] if np.ndim(self.threshold) == 2 else self.threshold  # type: ignore[index]
         return MultiLabelled(self.probabilities[rows], self.truth[rows], threshold)
 
     def arguments(self, rows: Rows) -> tuple["MultiLabelled"]:
@@ -42,9 +43,13 @@ class MultiLabelled:
         """Thresholds worth trying for some of the classes."""
         return between(self.probabilities[:, list(columns)].ravel())
 
+    def of_class(self, column: int) -> "MultiLabelled":
+        """One class alone."""
+        return MultiLabelled(self.probabilities[:, [column]], self.truth[:, [column]])
+
     def at(self, thresholds: Sequence[float]) -> "MultiLabelled":
         """The same, decided by a threshold of each class."""
-        return replace(self, threshold=np.tile(np.asarray(thresholds), (len(self), 1)))
+        return replace(self, threshold=np.asarray(thresholds))
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """By class: images of it that were found, images predicted to be of it, images of it."""
@@ -87,6 +92,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-F1_MACRO = Metric(f1_macro, of_labels=True)
+F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True)
 F1_MICRO = Metric(f1_micro, of_labels=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
