@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[1] / "src"))
 
-from goldfold.base.config_files import refuse_unreadable# noqa: E402
+from goldfold.base.config_files import refuse_unreadable  # noqa: E402
 
 refuse_unreadable(sys.argv[1:])
 

@@ -30,7 +30,7 @@ from goldfold.crop.find import with_rois
 from goldfold.crop.fresh import finder
 from goldfold.images.given import given
 from goldfold.predictions.arrays import load as load_arrays
-from tiny_results import record, write_results
+from tiny_results import fuse, record, write_results
 
 TWO = {"net": 2.0, "second": 1.0, "mute": 0.0}
 
@@ -101,6 +101,37 @@ def test_a_bundle_predicts_what_the_run_predicted(
     assert list(found.table) == list(as_run)
     assert len(found.table) == len(as_run)
     assert not any(in_tmp.iterdir()), "prediction leaves nothing in the folder where it is started"
+
+
+@pytest.mark.parametrize(
+    ("task", "fusion"), [("classification", "fitted_average"), ("classification", None), ("multilabel", None)]
+)
+def test_a_bundle_applies_the_steps_as_they_were_fitted_in_the_run(
+    task: str, fusion: str | None, tiny_of: dict[str, Tiny], results_of: Callable[[str], Path], in_tmp: Path
+) -> None:
+    results = Path(shutil.copytree(results_of(task), in_tmp / task))
+    weights = TWO if task == "classification" else {"net": 1.0}
+    fuse(tiny_of[task], results, weights, fusion=fusion, postprocessing=[{"thresholds": {"metric": "f1_macro"}}])
+    fitted = json.loads((results / "ensemble/fitted.json").read_text())["steps"]
+    thresholds = list(fitted[1]["fitted"]["thresholds"].values())
+    manifest = export(results, in_tmp / "bundle")
+    assert [one.model_dump() for one in manifest.postprocessing] == fitted[1:]
+    opened = goldfold.open_results(results)
+    assert opened.optimistic is not None
+    assert manifest.optimistic == opened.optimistic.value
+    assert manifest.score.value == opened.score.value
+    bundle = goldfold.load(in_tmp / "bundle")
+    found, wanted = bundle.predict(test_paths(tiny_of[task])), load_arrays(results / "ensemble/test.npz")
+    assert np.array_equal(found.arrays["thresholds"], wanted["thresholds"])
+    assert np.array_equal(wanted["thresholds"], np.tile(thresholds, (len(wanted["ids"]), 1)))
+    np.testing.assert_allclose(found.arrays["probabilities"], wanted["probabilities"], atol=1e-5)
+    as_run = pd.read_csv(results / "ensemble/test.csv", dtype={"id": str, "prediction": str})
+    assert found.table["prediction"].tolist() == as_run["prediction"].tolist()
+    card = (in_tmp / "bundle" / form.CARD).read_text()
+    assert "which is optimistic" in card
+    assert f"Then: thresholds(metric=f1_macro), fitted to `{json.dumps(fitted[1]['fitted'])}`" in card
+    if len(bundle.members) > 1:  # the ensemble's thresholds are not those of a member
+        assert "thresholds" not in bundle.predict(test_paths(tiny_of[task])[:1], member="net-seed0").arrays
 
 
 def test_masks_are_written_beside_the_table_at_the_size_of_the_images(

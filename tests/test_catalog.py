@@ -47,7 +47,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "AUGMENTATIONS", "TURNS", "VIEWS", "SPLITTERS",
-        "SOURCES",
+        "SOURCES", "FUSIONS", "POSTPROCESSING",
     }  # fmt: skip
 
 

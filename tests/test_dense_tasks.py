@@ -33,7 +33,7 @@ from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, write_mask
 from goldfold.tasks import protocol
 from goldfold.tasks.detection.boxes import arrays
-from goldfold.tasks.protocol import REQUIRED
+from goldfold.tasks.protocol import OPTIONAL, REQUIRED
 from goldfold.tasks.segmentation.learn import MaskBatch
 from whole_task import Whole, whole
 
@@ -116,8 +116,8 @@ def test_a_task_has_all_that_the_protocol_names(name: str) -> None:
     kinds = [
         facet for facet in vars(protocol).values() if getattr(facet, "_is_protocol", False) and facet is not Protocol
     ]
-    assert {kind.__name__.lower() for kind in kinds} == {*REQUIRED, "examine"}
-    assert {*REQUIRED, "examine", "facts"} == set(FACETS)
+    assert {kind.__name__.lower() for kind in kinds} == {*REQUIRED, *OPTIONAL, "examine"}
+    assert {*REQUIRED, *OPTIONAL, "examine", "facts"} == set(FACETS)
     made = dict(zip(REQUIRED, task_of(name).facets, strict=True))
     for kind in kinds:
         facet = made.get(kind.__name__.lower())

@@ -237,6 +237,8 @@ BELOW_ROUND_0 = labels() | runs(rounds=[1]) | LATE
         # the ensemble of round 0 teaches round 1
         pytest.param({"ensemble": {"method": "rank"}}, BELOW_ROUND_0, id="ensemble method"),
         pytest.param({"ensemble": {"weights": {"wide": 2}}}, BELOW_ROUND_0, id="ensemble weights"),
+        # which is never by what was fitted to all folds
+        pytest.param({"ensemble": ["average", {"thresholds": {"metric": "accuracy"}}]}, LATE, id="fitted thresholds"),
         pytest.param({"metric": "log_loss"}, LATE, id="metric"),
         pytest.param({"report": {"gallery": 5}}, {"report"}, id="report option"),
         pytest.param({"runtime": {"loader_workers": 2}}, {"report"}, id="loader workers"),

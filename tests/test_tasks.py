@@ -507,6 +507,41 @@ def test_the_leaderboard_has_a_row_a_member_and_one_of_the_ensemble_best_first(t
     )
 
 
+def test_the_score_of_fitted_steps_is_the_nested_one_and_the_optimistic_one_stands_beside_it(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    generator, truth = np.random.default_rng(0), pd.read_csv(tiny.folds / "train.csv", dtype=str)
+    for member in ("one", "two"):
+        for fold in range(2):
+            ids = list(truth["id"][truth["fold"] == str(fold)])
+            folder, task = tmp_path / f"p/{member}/round0/fold{fold}/seed0", classification(tiny.classes)
+            save(folder / "oof.npz", arrays(task, ids, generator.normal(size=(len(ids), 2))).items())
+            save(folder / "test.npz", arrays(task, ["t0"], np.zeros((1, 2))).items())
+    steps = {"fusion": "fitted_average", "postprocessing": ["thresholds"], "models": ["one", "two"]}
+    made = run_ensemble(tmp_path / "p", tiny, tmp_path, **steps)
+    fitted = json.loads((tmp_path / "ensemble/fitted.json").read_text())
+    assert [step["step"] for step in fitted["steps"]] == ["fitted_average", "thresholds"]
+    assert list(fitted["without_fold"]) == ["0", "1"]
+    weights = json.loads((tmp_path / "ensemble/weights.json").read_text())
+    assert weights == {"method": "fitted_average", "weights": pytest.approx(fitted["steps"][0]["fitted"]["weights"])}
+    honest, flattered = made["oof"]["accuracy"]["value"], made["optimistic"]["accuracy"]["value"]
+    assert flattered > honest
+    oof, test = load(tmp_path / "ensemble/oof.npz"), load(tmp_path / "ensemble/test.npz")
+    table = pd.read_csv(tmp_path / "ensemble/oof.csv", dtype=str)
+    assert honest == pytest.approx((table["prediction"] == table["label"]).mean())
+    for fold in range(2):
+        used = oof["thresholds"][(table["fold"] == str(fold)).to_numpy()]
+        assert np.unique(used).tolist() == [*fitted["without_fold"][str(fold)][1]["thresholds"].values()]
+    assert test["thresholds"].tolist() == [[*fitted["steps"][1]["fitted"]["thresholds"].values()]]
+    board = pd.read_csv(tmp_path / "leaderboard.csv").set_index("member")
+    assert board.loc["ensemble", "accuracy"] == pytest.approx(honest)
+    assert board.loc["ensemble", "optimistic"] == pytest.approx(flattered)
+    assert board["optimistic"].drop("ensemble").isna().all()
+    headline = json.loads((tmp_path / "headline.json").read_text())
+    assert headline["optimistic"] == {"accuracy": made["optimistic"]["accuracy"]}
+    assert set(made["optimistic"]["accuracy"]) == {"value", "low", "high"}
+
+
 def test_a_metric_to_be_lowered_orders_the_leaderboard_upwards(tiny: Tiny, tmp_path: Path) -> None:
     for member, right in (("weak", 0.6), ("strong", 0.9)):
         members_file(tmp_path / "p", tiny, member, 0, right)

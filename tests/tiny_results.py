@@ -48,7 +48,7 @@ def write_results(tiny: Tiny, results: Path, weights: dict[str, float] | None = 
     for seed, name in enumerate(weights):
         for fold in range(tiny.n_folds):
             _run(tiny, results, name, fold, {**PLACE, "fold": fold}, seed, changes)
-    _fuse(tiny, results, weights)
+    fuse(tiny, results, weights)
     source = {"roi": None, "max_pixels": 200_000_000, "source": {}}
     record(results, "manifest/run.json", "manifest", source, [], ["manifest/classes.json"])
     lists = ["folds/classes.json", "folds/train.csv", "folds/test.csv"]
@@ -75,11 +75,16 @@ def _run(
     record(results, f"predict/{where}/run.json", "predict", settings, [weights], outputs)
 
 
-def _fuse(tiny: Tiny, results: Path, weights: dict[str, float]) -> None:
+def fuse(tiny: Tiny, results: Path, weights: dict[str, float], **steps: Any) -> None:
+    """Run the stage ensemble, as its job does.
+
+    Args:
+        steps: ``fusion`` and ``postprocessing``.
+    """
     settings = {
         "task": tiny.task, "metric": tiny.metric, "models": sorted(weights), "seeds": [0], "n_folds": tiny.n_folds,
         "rounds": 1, "has_test": True, "weights": {name: one for name, one in weights.items() if one != 1},
-        "settings": fusing(tiny.task["name"]),
+        "settings": fusing(tiny.task["name"]), "fusion": None, "postprocessing": [], **steps,
     }  # fmt: skip
     ensemble.run(
         predictions=str(results / "predict"), train=str(results / "folds/train.csv"),
@@ -88,5 +93,5 @@ def _fuse(tiny: Tiny, results: Path, weights: dict[str, float]) -> None:
     )  # fmt: skip
     inputs = [str(path.relative_to(results)) for path in sorted(results.glob("predict/**/*.npz"))]
     outputs = ["metrics.json", "leaderboard.csv", *(f"ensemble/{name}" for name in
-               ("oof.npz", "oof.csv", "test.npz", "test.csv", "weights.json"))]  # fmt: skip
+               ("oof.npz", "oof.csv", "test.npz", "test.csv", "weights.json", "fitted.json"))]  # fmt: skip
     record(results, "ensemble/run.json", "ensemble", settings, inputs, outputs)

@@ -19,6 +19,9 @@ class Whole:
         self.name, self.classes = spec["name"], list(classes)
         self.facts = tasks.facts(self.name)
         self.facets = [facet(spec, classes) for facet in FACETS]
+        self.more: list[Any] = [self.facts, *filter(None, [tasks.decide(spec, classes)])]
+        if self.name in TASKS:
+            self.more.append(importlib.import_module(f"{TASKS[self.name]}.output"))
 
     def loss(self, **settings: Any) -> Any:
         """The loss, which is the task's default where none is named."""
@@ -31,8 +34,7 @@ class Whole:
         return self.facets[1]
 
     def __getattr__(self, member: str) -> Any:
-        more = [importlib.import_module(f"{TASKS[self.name]}.output")] if self.name in TASKS else []
-        for part in (*self.facets, *more):
+        for part in (*self.facets, *self.more):
             if hasattr(part, member):
                 return getattr(part, member)
         raise AttributeError(member)

@@ -24,6 +24,7 @@ FACETS: Entries = {
     "output": "output:Output",
     "tables": "output:Tables",
     "score": "score:Score",
+    "decide": "decide:Decide",
     "submit": "submit:Submit",
     "show": "show:Show",
 }
@@ -148,6 +149,25 @@ ENSEMBLES: dict[str, Entries] = {
     },
 }
 """Ways to make one prediction of several members'."""
+_AVERAGE: Entries = {"average": "goldfold.ensembling.averaging:Average"}
+_FITTED: Entries = {**_AVERAGE, "fitted_average": "goldfold.ensembling.averaging:FittedAverage"}
+FUSIONS: dict[str, Entries] = {
+    "label": _FITTED,
+    "labels": _FITTED,
+    "value": _FITTED,
+    "mask": _AVERAGE,
+    "boxes": _AVERAGE,
+}
+"""First steps after predicting: they make one prediction of the members', most by one of the ways above."""
+_THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
+POSTPROCESSING: dict[str, Entries] = {
+    "label": _THRESHOLDS,
+    "labels": _THRESHOLDS,
+    "value": {},
+    "mask": _THRESHOLDS,
+    "boxes": {},
+}
+"""Steps after the first, which change that one prediction."""
 
 # --- for all tasks
 

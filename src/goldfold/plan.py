@@ -267,6 +267,7 @@ def _files(plan: Plan) -> dict[str, Files]:
     ensemble = {
         "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in tests for suffix in ("npz", "csv")],
         "weights": f"{root}/ensemble/weights.json",
+        "fitted": f"{root}/ensemble/fitted.json",
         "rounds": f"{root}/ensemble/rounds.csv",
         "leaderboard": f"{root}/leaderboard.csv",
         "metrics": f"{root}/metrics.json",

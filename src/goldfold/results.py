@@ -40,6 +40,12 @@ class Results:
         """Out-of-fold score of the ensemble by it: ``value``, ``low`` and ``high`` (95 % interval)."""
         return self.metrics[self.metric]
 
+    @property
+    def optimistic(self) -> Score | None:
+        """The same where steps of the ensemble were fitted on the very images; None where nothing was fitted."""
+        found = self._scores.get("optimistic")
+        return None if found is None else _score(found[self.metric])
+
     @cached_property
     def metrics(self) -> dict[str, Score]:
         """Out-of-fold scores of the ensemble by every metric of the task."""

@@ -14,6 +14,7 @@ rule ensemble:
     output:
         ensemble=FILES["ensemble"]["ensemble"],
         weights=FILES["ensemble"]["weights"],
+        fitted=FILES["ensemble"]["fitted"],
         rounds=FILES["ensemble"]["rounds"],
         leaderboard=FILES["ensemble"]["leaderboard"],
         metrics=FILES["ensemble"]["metrics"],

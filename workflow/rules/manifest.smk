@@ -19,5 +19,7 @@ rule manifest:
     threads: 2
     resources:
         mem_mb=2000,
+    params:
+        has_thresholds=slices.has_thresholds(CONFIG),
     script:
         "../scripts/manifest.py"

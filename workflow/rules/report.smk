@@ -4,6 +4,7 @@ rule report:
         metrics=rules.ensemble.output.metrics,
         leaderboard=rules.ensemble.output.leaderboard,
         weights=rules.ensemble.output.weights,
+        fitted=rules.ensemble.output.fitted,
         rounds=rules.ensemble.output.rounds,
         ensemble=rules.ensemble.output.ensemble,
         records=each_run(rules.train.output.record),

@@ -7,4 +7,9 @@ from goldfold.lineage.job import job
 with job(snakemake) as made:
     from goldfold.stages.manifest import run
 
-    run(folder=str(Path(snakemake.output.classes).parent), workers=snakemake.threads, **made.settings)
+    run(
+        folder=str(Path(snakemake.output.classes).parent),
+        workers=snakemake.threads,
+        has_thresholds=snakemake.params.has_thresholds,
+        **made.settings,
+    )

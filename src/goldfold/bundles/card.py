@@ -1,5 +1,6 @@
 """The model card of a bundle: what it is, how good it is and how that was found, in Markdown."""
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,13 @@ def _score(manifest: "Manifest") -> Iterator[str]:
         f"{'groups' if how['groups'] else 'images'}."
     )
     yield ""
+    if score.value is not None and manifest.optimistic is not None:
+        yield (
+            f"Steps after the networks ({_steps(manifest)}) have parameters that are fitted. For this score they were fitted, "
+            f"for each fold, on the other folds; in this bundle they are fitted on all. Fitted and scored on the same images "
+            f"they give {_number(manifest.optimistic)}, which is optimistic."
+        )
+        yield ""
     yield (
         "It holds for images like those of training. The bundle averages the networks of all folds, of which the score knows "
         "only those that had not seen an image, so it is rather a little better than the score."
@@ -109,9 +117,18 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     channels = kinds.get(images.channels, f"{images.channels} channels")
     yield f"Images are read as {channels}; those of 16 bits are scaled to 8 by the rule {images.scale_16bit}.{cut}"
     views = ", ".join(components.label(view) for view in manifest.views)
-    fused = ", ".join(f"{key} {_label(value)}" for key, value in manifest.ensemble.items())
+    by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
+    fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())
     yield f"Views that are averaged: {views}. Networks are fused by {fused}. Batch normalisation: {manifest.batch_norm}."
     yield ""
+    for one in manifest.postprocessing:
+        yield f"Then: {components.label(one.step)}, fitted to `{json.dumps(one.fitted)}`."
+        yield ""
+
+
+def _steps(manifest: "Manifest") -> str:
+    """Steps that may have been fitted, by name."""
+    return ", ".join(components.label(one.step) for one in [manifest.fusion, *manifest.postprocessing] if one)
 
 
 def _label(value: Any) -> str:

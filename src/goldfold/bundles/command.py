@@ -64,6 +64,10 @@ def export(options: argparse.Namespace) -> int:
     interval = (
         "" if score.value is None else f", {score.metric} {score.value:.4g} ({score.low:.4g} to {score.high:.4g})"
     )
+    if manifest.optimistic is not None:
+        interval += (
+            f"; {manifest.optimistic:.4g} where its steps are fitted on the images that are scored, which is optimistic"
+        )
     members = count(len(manifest.members), "member")
     print(f"{options.out}: {members}, {count(n, 'network')}, {size / 1e6:,.1f} MB{interval}")
     if manifest.own_code:

@@ -76,7 +76,7 @@ def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[f
             files[names[-1]] = sha256_of(folder / names[-1])
             networks.append({**run.settings["model"], "resize": run.settings["resize"]})
         network = _only(networks, f"networks of the folds of {member.model}")
-        weight = float(found.settings["weights"].get(member.model, 1))
+        weight = found.weights[member.name]
         try:
             members.append(form.Member(name=member.name, weight=weight, network=form.Network(**network), weights=names))
         except ValidationError as error:
@@ -93,7 +93,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     classes = found.json("folds/classes.json", FOLDS)
     metric = components.label(settings["metric"])
     train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
-    score = found.json("metrics.json", ENSEMBLE)["oof"][metric]
+    scores = found.json("metrics.json", ENSEMBLE)
+    score, optimistic = scores["oof"][metric], scores.get("optimistic", {}).get(metric, {}).get("value")
     runtime = {
         key: _only([run.settings["runtime"][key] for run in runs], key) for key in ("precision", "torch_threads")
     }
@@ -117,7 +118,10 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         **runtime,
         batch_size=shared["batch_size"],
         ensemble=settings["settings"],
+        fusion=None if settings.get("fusion") is None else form.Fitted(**found.steps[0]),
+        postprocessing=[form.Fitted(**step) for step in found.steps[1:]],
         score=form.Score(metric=metric, **{key: score[key] for key in ("value", "low", "high")}),
+        optimistic=optimistic,
         draw_from=_draw_from(classes, found, train),
         validation=_validation(found, classes, train),
         own_code=[],
@@ -160,8 +164,15 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
         "pseudo_label_rounds": settings["rounds"] - 1,
-        "left_out": [model for model in settings["models"] if settings["weights"].get(model, 1) == 0],
+        "left_out": _left_out(found),
     }
+
+
+def _left_out(found: Finished) -> list[str]:
+    """Models, or members where weights are fitted, that have no weight."""
+    given: Mapping[str, float] = {name: found.settings["weights"].get(name, 1) for name in found.settings["models"]}
+    weights = given if found.settings.get("fusion") is None else found.weights
+    return [name for name, weight in weights.items() if not weight]
 
 
 def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:

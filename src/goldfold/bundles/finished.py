@@ -9,6 +9,7 @@ from typing import Any
 
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
+from goldfold.ensembling.steps import weights_of
 from goldfold.grid import grid
 from goldfold.lineage import contents, records
 
@@ -38,6 +39,20 @@ class Finished:
     def settings(self) -> dict[str, Any]:
         """Settings of the ensemble: task, metric, models, seeds, folds, rounds, weights."""
         return dict(self.record(ENSEMBLE)["recipe"]["settings"])
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Weight of each member by name: the one that was given, or that its fusion was fitted to."""
+        settings = self.settings
+        members = grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"]).members
+        given = {member.name: float(settings["weights"].get(member.model, 1)) for member in members}
+        return given if settings.get("fusion") is None else weights_of(self.steps[0]["fitted"], given)
+
+    @cached_property
+    def steps(self) -> list[dict[str, Any]]:
+        """Each step of the ensemble with what it was fitted to, the fusion first."""
+        has_steps = self.settings.get("fusion") is not None or self.settings.get("postprocessing")
+        return list(self.json("ensemble/fitted.json", ENSEMBLE)["steps"]) if has_steps else [{"step": "average"}]
 
     @cached_property
     def prefix(self) -> str:
@@ -87,10 +102,10 @@ class Finished:
         Raises:
             DataError: one is missing, or another than the one whose predictions were fused.
         """
-        settings = self.settings
+        settings, weights = self.settings, self.weights
         whole = grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"])
         for member in whole.members:
-            for run in whole.runs_of(member, whole.last) if settings["weights"].get(member.model, 1) > 0 else []:
+            for run in whole.runs_of(member, whole.last) if weights[member.name] > 0 else []:
                 yield Run(run.model, run.seed, run.fold, self._weights(run.folder), self._predicted(run.folder))
 
     def _weights(self, place: str) -> Path:

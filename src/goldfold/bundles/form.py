@@ -70,6 +70,13 @@ class Member(Part):
     """File of each fold's weights."""
 
 
+class Fitted(Part):
+    """A step after the networks, with what it was fitted to; null where it has nothing to fit."""
+
+    step: Written
+    fitted: Any = None
+
+
 class Score(Part):
     """Out-of-fold score of the ensemble with its 95 % interval; None where it cannot be had."""
 
@@ -97,7 +104,13 @@ class Manifest(Part):
     batch_size: Positive
     ensemble: dict[str, Any]
     """How members are fused, as `goldfold.tasks.protocol.Task.fuse` takes it."""
+    fusion: Fitted | None = None
+    """The step that fuses members, where it is no average with given weights."""
+    postprocessing: list[Fitted] = []
+    """Steps after it."""
     score: Score
+    optimistic: float | None = None
+    """The same value of steps that were fitted on the very images; None where nothing was fitted."""
     draw_from: float | None = None
     """Score from which boxes are drawn on images: where F1 is best out of fold."""
     validation: dict[str, Any]
@@ -111,11 +124,13 @@ class Manifest(Part):
     def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
         """Kind, component, and the catalog's entries of its kind."""
         networks, averages = components.every(catalog.NETWORKS), components.every(catalog.ENSEMBLES)
+        steps = components.every(catalog.FUSIONS) | components.every(catalog.POSTPROCESSING)
         yield "task", self.task["name"], catalog.TASKS
         yield from (("network", member.network.network, networks) for member in self.members)
         yield from (("view", view, catalog.VIEWS) for view in self.views)
         if "method" in self.ensemble:
             yield "ensemble method", self.ensemble["method"], averages
+        yield from (("ensemble step", one.step, steps) for one in [self.fusion, *self.postprocessing] if one)
 
     def places_of_own_code(self) -> list[str]:
         """Components that stand in no list of goldfold's."""

@@ -24,12 +24,15 @@ from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.crop import fresh
 from goldfold.crop.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
-from goldfold.ensembling.members import of_folds, of_members
+from goldfold.ensembling.members import of_folds
+from goldfold.ensembling.nested import applied
+from goldfold.ensembling.steps import average, build
 from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.tasks.steps import of_task
 
 MOST_WORKERS = 8
 
@@ -61,7 +64,7 @@ def predict(
         predictor_of = partial(_predictor, folder, manifest, where, autocast)
         size, threads = batch_size or manifest.batch_size, manifest.torch_threads
         parts = _of_members(predictor_of, members, images, Path(kept.name), size, threads, bar)
-        arrays = fused(manifest, list(parts), [member.weight for member in members])
+        arrays = fused(manifest, members, list(parts))
     bar.close()
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
 
@@ -180,16 +183,23 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fused(manifest: form.Manifest, members: Sequence[Sequence[Arrays]], weights: Sequence[float]) -> Arrays:
-    """One prediction of all networks: folds of a member first, then members, as the stage ensemble does it.
+def fused(manifest: form.Manifest, members: Sequence[form.Member], predictions: Sequence[Sequence[Arrays]]) -> Arrays:
+    """One prediction of all networks: folds of a member first, then members, then steps, as the stage ensemble does it.
+
+    Steps are fitted to the ensemble, so one of several members alone is left as it is.
 
     Args:
-        members: predictions of each member's folds.
+        predictions: of each member's folds.
     """
-    output, settings = tasks.output(manifest.task, manifest.classes), manifest.ensemble
+    task = of_task(manifest.task, manifest.classes)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    means = [of_folds(output, parts, settings, workers) for parts in members]
-    return of_members(output, means, weights, settings, workers)
+    means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]
+    is_whole = len(members) == len(manifest.members)
+    weights = {member.name: member.weight for member in members}
+    plain = form.Fitted(step=average(manifest.ensemble, weights))
+    steps = [manifest.fusion or plain, *manifest.postprocessing] if is_whole else [plain]
+    built = build(task, [one.step for one in steps], workers)
+    return applied(built, dict(zip(weights, means, strict=True)), [one.fitted for one in steps])
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:

@@ -78,7 +78,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     from goldfold.splits.together import parted
     from goldfold.stages import folds, manifest
 
-    settings = slices.manifest(config)
+    settings = {**slices.manifest(config), "has_thresholds": slices.has_thresholds(config)}
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {
         name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)

@@ -17,12 +17,11 @@ from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
+from goldfold.config.step_checks import average_key, check_steps
 from goldfold.signatures import read
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
-ANY = Kind("component", is_open=True)
-"""Of tasks of the user's own, which call their metrics, losses and ways to fuse as they like."""
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
@@ -50,7 +49,13 @@ def check(config: Config) -> None:
         )
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
-    problems += [*_files(config), *_roi(config, task), *check_folds(config), *_copies(config)]
+    problems += [
+        *_files(config),
+        *_roi(config, task),
+        *check_folds(config),
+        *_copies(config),
+        *check_steps(config, task),
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -63,16 +68,21 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
         yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
     target = str(task.target) if config.task in TASKS else ""
     for key, written, kind, entries in (
-        ("metric", config.metric, kinds.METRICS.get(target, ANY), task.metrics),
-        ("ensemble.method", config.ensemble.method, kinds.METHODS.get(target, ANY), task.methods),
+        ("metric", config.metric, kinds.METRICS.get(target, kinds.OPEN), task.metrics),
+        (
+            f"{average_key(config)}.method",
+            None if config.fusion else config.average.method,
+            kinds.METHODS.get(target, kinds.OPEN),
+            task.methods,
+        ),
         *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
             yield from _component(key, written, kind, entries, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
-        if key not in task.ensemble_keys and getattr(config.ensemble, key) != Ensemble.model_fields[key].default:
-            yield f"ensemble.{key}: task {config.task!r} has no boxes to fuse; remove it"
+        if key not in task.ensemble_keys and getattr(config.average, key) != Ensemble.model_fields[key].default:
+            yield f"{average_key(config)}.{key}: task {config.task!r} has no boxes to fuse; remove it"
     yield from _task_params(config, task)
 
 
@@ -95,12 +105,13 @@ def _unused(config: Config, task: Facts) -> Iterator[str]:
         if model.resize not in task.resizes:
             allowed = ", ".join(task.resizes)
             yield f"models[{index}] ({model.name}).resize = {model.resize!r}: allowed with {config.task}: {allowed}"
+    average = config.average
     if (
-        config.ensemble.method is not None
-        and name_of(config.ensemble.method) == "soft_nms"
-        and config.ensemble.iou_threshold != Ensemble.model_fields["iou_threshold"].default
+        average.method is not None
+        and name_of(average.method) == "soft_nms"
+        and average.iou_threshold != Ensemble.model_fields["iou_threshold"].default
     ):
-        yield "ensemble.iou_threshold: soft_nms of ensemble-boxes has none; remove it"
+        yield f"{average_key(config)}.iou_threshold: soft_nms of ensemble-boxes has none; remove it"
 
 
 def _task_params(config: Config, task: Facts) -> Iterator[str]:
@@ -124,7 +135,7 @@ def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
         if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
     for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.loss_keys else []:
-        kind = kinds.LOSSES.get(task.target, ANY) if name in TASKS else ANY
+        kind = kinds.LOSSES.get(task.target, kinds.OPEN) if name in TASKS else kinds.OPEN
         yield from _component("train.loss", part, kind, task.losses, name)
 
 
@@ -195,14 +206,18 @@ def _members(config: Config) -> Iterator[str]:
 
 
 def _weights(config: Config) -> Iterator[str]:
-    names, weights = [model.name for model in config.models], config.ensemble.weights
+    names, weights, key = (
+        [model.name for model in config.models],
+        config.average.weights,
+        f"{average_key(config)}.weights",
+    )
     for name, weight in weights.items():
         if name not in names:
-            yield f"ensemble.weights.{name}: no model of that name; {nearest(name, names)}allowed: {', '.join(names)}"
+            yield f"{key}.{name}: no model of that name; {nearest(name, names)}allowed: {', '.join(names)}"
         elif weight < 0:
-            yield f"ensemble.weights.{name} = {weight}: must not be negative"
+            yield f"{key}.{name} = {weight}: must not be negative"
     if all(weights.get(name, 1.0) == 0 for name in names):
-        yield "ensemble.weights: all are zero; give at least one model a positive weight"
+        yield f"{key}: all are zero; give at least one model a positive weight"
 
 
 def _pseudo_labels(config: Config, task: Facts) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Fill in what the config leaves to the task."""
 
-from goldfold.config.root import Config
+from goldfold.config.root import Config, Ensemble
 from goldfold.tasks import facts
 
 
@@ -8,7 +8,7 @@ def with_choices(config: Config) -> Config:
     """The config with a metric, a way to fuse and policies, where the user names none."""
     task = facts(config.task)
     data = config.data.model_copy(update={"on_missing_label": config.data.on_missing_label or task.on_missing_label})
-    ensemble = config.ensemble.model_copy(update={"method": config.ensemble.method or next(iter(task.methods))})
+    ensemble = config.average if isinstance(config.ensemble, Ensemble) else config.ensemble
     return config.model_copy(
         update={"data": data, "ensemble": ensemble, "metric": config.metric or next(iter(task.metrics))}
     )

@@ -6,6 +6,7 @@ from typing import Any
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
 from goldfold.config.root import Config
+from goldfold.ensembling.steps import entries
 from goldfold.tasks import facts
 
 
@@ -18,14 +19,14 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
     task = facts(config.task)
     own = [catalog.TASKS.get(config.task, config.task)]
     metrics = _of([config.metric, *task.reported], task.metrics)
-    methods = _of([next(iter(task.methods)), config.ensemble.method], task.methods)
+    methods = _of([next(iter(task.methods)), config.average.method], task.methods)
     chosen = {
         "manifest": _of([config.data.source], catalog.SOURCES),
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
         "train": _training(config, model) if stage == "train" else [],
         "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
         "pseudo_label": methods,
-        "ensemble": [*methods, *metrics],
+        "ensemble": [*methods, *metrics, *_steps(config)],
         "report": metrics,
     }
     found = [*own, *chosen.get(stage, [])] if stage != "cache" else []
@@ -34,6 +35,13 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
 
 def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
     return [place(name_of(one), entries, "component") for one in written if one is not None]
+
+
+def _steps(config: Config) -> list[str]:
+    """Steps of the ensemble, and metrics that they are fitted for."""
+    task, wanted = facts(config.task), [config.fusion or "average", *config.postprocessing]
+    metrics = [parse(step)[1].get("metric") for step in wanted]
+    return [*_of(wanted, entries(task)), *_of(metrics, task.metrics)]
 
 
 def _network(config: Config, model: str) -> list[str]:

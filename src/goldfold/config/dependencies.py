@@ -82,6 +82,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "has_test": config.data.has_test,
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
+        **slices.steps(config),
     }
 
 

@@ -19,6 +19,9 @@ EVIDENCE = {
 METRICS = {target: Kind("metric", given) for target, given in EVIDENCE.items()}
 FUSED = {"boxes": ("members", "weights", "iou")}
 METHODS = {target: Kind("ensemble method", FUSED.get(target, ("stack", "weights"))) for target in EVIDENCE}
+OPEN = Kind("component", is_open=True)
+"""Of tasks of the user's own, which call their metrics, losses and ways to fuse as they like."""
+STEP = Kind("ensemble step", ("task", "workers"))
 OPTIMIZER = Kind("optimizer", ("params",), frozenset({"lr", "weight_decay"}))
 SCHEDULE = Kind("schedule", ("optimizer", "steps", "warmup_steps"))
 AUGMENTATION = Kind("augmentation", ("size", "channels", "turns"))

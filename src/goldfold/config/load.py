@@ -15,10 +15,12 @@ from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
-from goldfold.config.root import Config
+from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.sizes import with_sizes
 
-BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str"})
+BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER})
+NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging}
+"""Branches of a union that are a section."""
 SOURCES = (
     "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes', "
     "'digits_labels', 'digits_ink'"
@@ -135,6 +137,9 @@ def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseMod
     for part in location:
         if isinstance(part, int):
             path.append(f"[{part}]")
+            continue
+        if part in NARROWED:
+            annotation, sections = NARROWED[part], [NARROWED[part]]
             continue
         fields = [section.model_fields[part] for section in _sections(annotation) if part in section.model_fields]
         tagged = [section for section in _sections(annotation) if part == _tag(section)]

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from goldfold.components import name_of, parse
 from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
-from goldfold.config.written import Method, Metric, View
+from goldfold.config.written import Method, Metric, Step, View, Written
+from goldfold.ensembling.steps import fusions
 from goldfold.tasks import facts
 
 
@@ -21,7 +23,11 @@ class Cache(Section):
 
 
 class Ensemble(Section):
-    """How members become one prediction."""
+    """How members become one prediction: an average with given weights. Or a list of steps, of which the first makes one
+    prediction of the members' and each other changes that one: `[{average: {method: rank}}, {thresholds: {metric:
+    f1_macro}}]`; these keys are then those of `average`, which comes first where the list has none. Steps that are fitted
+    (`fitted_average`, `thresholds`) are fitted on out-of-fold predictions; the score that is reported is of images that they
+    were fitted without."""
 
     method: Method | None = None
     """How members are fused: one of the task's ways; without it, its first. The folds of a member, and the views of an
@@ -35,6 +41,27 @@ class Ensemble(Section):
     """Boxes of members, and of the folds of one, that overlap by more are one object (views of an image: 0.55)."""
     skip_threshold: Number = Field(0.0, ge=0, lt=1)
     """Boxes with a lower score are left out before fusing."""
+
+
+class Averaging(Section):
+    """A step that is an average with given weights."""
+
+    average: Annotated[Ensemble, BeforeValidator(lambda value: {} if value is None else value)]
+
+
+def _no_name(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write {{method: {value}}}, or a list of steps")
+    return value
+
+
+KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: average", "step: other"
+"""Names of what `ensemble` and each of its steps may be."""
+OneStep = Annotated[
+    Annotated[Averaging, Tag(AVERAGE)] | Annotated[Step, Tag(OTHER)],
+    Discriminator(lambda value: AVERAGE if isinstance(value, dict) and [*value] == ["average"] else OTHER),
+]
+Steps = Annotated[list[OneStep], Field(min_length=1)]
 
 
 class Report(Section):
@@ -92,7 +119,11 @@ class Config(Section):
     batch_norm: Literal["trained", "adapted"] = "trained"
     """Statistics of batch normalisation in prediction: those of training, or of the images that are predicted, of each part
     (validation fold, test, unlabeled) its own; for test images that are lit or scanned otherwise. No labels are used."""
-    ensemble: Ensemble = Ensemble()
+    ensemble: Annotated[
+        Annotated[Ensemble, BeforeValidator(_no_name), Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
+        Discriminator(lambda value: STEPS if isinstance(value, list) else KEYS),
+    ] = Ensemble()
+    """A section, or a list of steps, each written as `name` or `{name: {parameter: value}}`."""
     submission: Submission = Submission()
     report: Report = Report()
     runtime: Runtime = Runtime()
@@ -164,6 +195,39 @@ class Config(Section):
         return tuple(facts(self.task).submission_files)
 
     @property
+    def written_steps(self) -> list[Written]:
+        """Steps of the ensemble as they are written; the short form is one average."""
+        if isinstance(self.ensemble, Ensemble):
+            return ["average"]
+        return ["average" if isinstance(step, Averaging) else step for step in self.ensemble]
+
+    @property
+    def _first_fuses(self) -> bool:
+        """Whether the first step makes one prediction of the members'; else the average comes before it."""
+        name = name_of(self.written_steps[0])
+        return ":" in name or name in fusions(facts(self.task))
+
+    @property
+    def average(self) -> Ensemble:
+        """How members are averaged where nothing is fitted: in pseudo labels, and in the step `average`."""
+        found = self.ensemble if isinstance(self.ensemble, Ensemble) else Ensemble()
+        if not isinstance(self.ensemble, Ensemble):
+            found = next((step.average for step in self.ensemble if isinstance(step, Averaging)), found)
+        method = found.method or (parse(self.fusion)[1].get("method") if self.fusion else None)
+        return found.model_copy(update={"method": method or next(iter(facts(self.task).methods))})
+
+    @property
+    def fusion(self) -> Written | None:
+        """The first step, where it is something else than an average with given weights."""
+        first = self.written_steps[0]
+        return first if self._first_fuses and name_of(first) != "average" else None
+
+    @property
+    def postprocessing(self) -> list[Written]:
+        """Steps after the first."""
+        return self.written_steps[1:] if self._first_fuses else self.written_steps
+
+    @property
     def teachers(self) -> list[str]:
         """Models that label images for the next round, by name: those with a weight in the ensemble."""
-        return sorted(model.name for model in self.models if self.ensemble.weights.get(model.name, 1.0) > 0)
+        return sorted(model.name for model in self.models if self.average.weights.get(model.name, 1.0) > 0)

@@ -111,7 +111,7 @@ def _tasks() -> str:
         rows = [
             ("data must bring", task.target),
             *((key, ", ".join(f"`{value}`" for value in getattr(task, key)))
-              for key in ("metrics", "losses", "methods", "networks", "views")),
+              for key in ("metrics", "losses", "methods", "fusions", "postprocessing", "networks", "views")),
             ("`task_params`", ", ".join(f"`{field.name}`" for field in fields(task.settings)) or "none"),
         ]  # fmt: skip
         parts.append(
@@ -130,6 +130,8 @@ def _components() -> str:
         *((f"Metrics of {task}", kinds.METRICS[target], catalog.METRICS[target]) for task, target in of_tasks.items()),
         *((f"Ensemble methods of {task}", kinds.METHODS[target], catalog.ENSEMBLES[target])
           for task, target in of_tasks.items()),
+        ("Steps of the ensemble that come first", kinds.STEP, every(catalog.FUSIONS)),
+        ("Steps of the ensemble after the first", kinds.STEP, every(catalog.POSTPROCESSING)),
         ("Networks", kinds.NETWORK, every(catalog.NETWORKS)),
         ("Schedules", kinds.SCHEDULE, catalog.SCHEDULES),
         ("Augmentation presets", kinds.AUGMENTATION, catalog.AUGMENTATIONS),

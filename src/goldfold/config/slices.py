@@ -80,8 +80,8 @@ def late_task(config: Config) -> dict[str, Any]:
 def fusing(config: Config) -> dict[str, Any]:
     """How the task is told to fuse."""
     return {
-        "method": config.ensemble.method,
-        **{key: getattr(config.ensemble, key) for key in facts(config.task).ensemble_keys},
+        "method": config.average.method,
+        **{key: getattr(config.average, key) for key in facts(config.task).ensemble_keys},
     }
 
 
@@ -92,7 +92,17 @@ def teaching(config: Config) -> dict[str, Any]:
 
 def weights(config: Config) -> dict[str, float]:
     """Weights of the models by name, without those of 1, the default."""
-    return {name: float(weight) for name, weight in config.ensemble.weights.items() if weight != 1}
+    return {name: float(weight) for name, weight in config.average.weights.items() if weight != 1}
+
+
+def steps(config: Config) -> dict[str, Any]:
+    """What is done with the members' predictions besides an average with given weights."""
+    return {"fusion": config.fusion, "postprocessing": config.postprocessing}
+
+
+def has_thresholds(config: Config) -> bool:
+    """Whether decisions are made by fitted thresholds: checked with the classes, part of no recipe before the ensemble's."""
+    return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
 def learning(config: Config, name: str) -> dict[str, Any]:

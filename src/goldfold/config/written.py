@@ -77,6 +77,9 @@ One = BeforeValidator(_component)
 Network = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.NETWORKS)))]
 Metric = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.METRICS)))]
 Method = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.ENSEMBLES)))]
+STEP_SCHEMA = _schema([*_all(catalog.FUSIONS), *_all(catalog.POSTPROCESSING)])
+STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose parameters have a section of their own
+Step = Annotated[Written, One, WithJsonSchema(STEP_SCHEMA)]
 Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
 Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]

@@ -1,6 +1,7 @@
 """Metrics of class probabilities, by scikit-learn."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import roc_area
+from goldfold.metrics.thresholds import between
 
 Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -19,6 +21,8 @@ class Labelled:
 
     probabilities: Probabilities
     labels: Labels
+    thresholds: Probabilities | None = None
+    """Share of two classes' probability from which on an image is of the second (n,); None: the most probable class."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -26,6 +30,36 @@ class Labelled:
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
         """Probabilities and labels of some of the images."""
         return self.probabilities[rows], self.labels[rows]
+
+    def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
+        """What metrics of decisions are called with: by thresholds, the class that an image is taken for has all."""
+        if self.thresholds is None:
+            return self.arguments(rows)
+        certain = np.eye(self.probabilities.shape[1])
+        return certain[chosen(self.probabilities[rows], self.thresholds[rows])], self.labels[rows]
+
+    @property
+    def chosen(self) -> Labels:
+        """Class that each image is taken for (n,)."""
+        return chosen(self.probabilities, self.thresholds)
+
+    def levels(self, columns: Sequence[int]) -> Probabilities:
+        """Thresholds worth trying."""
+        return between(self.probabilities[:, 1] / self.probabilities.sum(axis=1))
+
+    def at(self, thresholds: Sequence[float]) -> "Labelled":
+        """The same, decided by one threshold."""
+        return replace(self, thresholds=np.full(len(self), thresholds[0]))
+
+
+def chosen(probabilities: Probabilities, thresholds: Probabilities | None) -> Labels:
+    """Class that each image is taken for (n,): the most probable; of two, by the threshold of each image, where given.
+
+    At 0.5 the two are the same to the last bit.
+    """
+    if thresholds is None:
+        return probabilities.argmax(axis=1)
+    return (probabilities[:, 1] * (1 - thresholds) > probabilities[:, 0] * thresholds).astype(np.int64)
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:

@@ -32,15 +32,19 @@ class Metric:
     """Called with the evidence's arguments and its own parameters by name; NaN where images cannot be scored."""
     greater_is_better: bool = True
     of_labels: bool = False
-    """Whether it looks at the short form of a prediction only, so that a submission holds labels."""
+    """Whether it looks at the short form of a prediction only, so that a submission holds labels, and that thresholds
+    matter to it."""
     of_grades: bool = False
     """Whether it takes classes, or numbers, for grades in an order: of others it says nothing."""
+    is_mean_over_classes: bool = False
+    """Whether each class is scored for itself, so that what suits it best is found without the others, which is faster."""
     name: str = ""
     """As a config writes it, filled in by `build`."""
 
     def value(self, evidence: Evidence, rows: Rows) -> float:
-        """Value for the images ``rows``."""
-        return float(self.function(*evidence.arguments(rows)))
+        """Value for the images ``rows``; of decisions, where the metric looks at nothing else and the evidence has them."""
+        decided = getattr(evidence, "decided", None) if self.of_labels else None
+        return float(self.function(*(decided or evidence.arguments)(rows)))
 
 
 def build(written: components.Written, entries: Mapping[str, str]) -> Metric:

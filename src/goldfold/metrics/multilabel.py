@@ -1,7 +1,7 @@
 """Metrics of several labels an image: each class is a yes or no of its own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import average_precision, roc_area
+from goldfold.metrics.thresholds import between
 
 
 @dataclass(frozen=True)
@@ -17,23 +18,42 @@ class MultiLabelled:
 
     probabilities: NDArray[np.floating[Any]]
     truth: NDArray[np.uint8]
-    threshold: float = 0.5
-    """From which probability on a class is taken to be there."""
+    threshold: float | NDArray[np.float64] = 0.5
+    """From which probability on a class is taken to be there: for all, of each class (classes,), or of each image and class
+    (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def of(self, rows: Rows) -> "MultiLabelled":
         """Some of the images."""
-        return MultiLabelled(self.probabilities[rows], self.truth[rows], self.threshold)
+        threshold = self.threshold[rows] if np.ndim(self.threshold) == 2 else self.threshold  # type: ignore[index]
+        return MultiLabelled(self.probabilities[rows], self.truth[rows], threshold)
 
     def arguments(self, rows: Rows) -> tuple["MultiLabelled"]:
         """Itself, of some of the images."""
         return (self.of(rows),)
 
+    @property
+    def said(self) -> NDArray[np.bool_]:
+        """Classes that each image is taken to be of (n, classes)."""
+        return self.probabilities >= self.threshold
+
+    def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
+        """Thresholds worth trying for some of the classes."""
+        return between(self.probabilities[:, list(columns)].ravel())
+
+    def of_class(self, column: int) -> "MultiLabelled":
+        """One class alone."""
+        return MultiLabelled(self.probabilities[:, [column]], self.truth[:, [column]])
+
+    def at(self, thresholds: Sequence[float]) -> "MultiLabelled":
+        """The same, decided by a threshold of each class."""
+        return replace(self, threshold=np.asarray(thresholds))
+
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """By class: images of it that were found, images predicted to be of it, images of it."""
-        predicted, true = self.probabilities >= self.threshold, self.truth == 1
+        predicted, true = self.said, self.truth == 1
         return (predicted & true).sum(axis=0), predicted.sum(axis=0), true.sum(axis=0)
 
 
@@ -72,6 +92,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-F1_MACRO = Metric(f1_macro, of_labels=True)
+F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True)
 F1_MICRO = Metric(f1_micro, of_labels=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)

@@ -1,6 +1,6 @@
 """Metrics of masks, from the pixels that prediction and truth share or do not, counted by image and class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,49 @@ def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]],
     both = np.bincount(p[p == t], minlength=n)[first:n]
     in_p, in_t = np.bincount(p, minlength=n)[first:n], np.bincount(t, minlength=n)[first:n]
     return both, in_p - both, in_t - both
+
+
+LEVELS = np.arange(1, 100) / 100
+"""Thresholds that are tried for masks."""
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Numbers of pixels of one class (n, `LEVELS`) whose probability reaches each level: of the class, and not of it."""
+
+    hits: Counts
+    misses: Counts
+    true: Counts
+    """Pixels of the class (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
+        """Thresholds worth trying."""
+        return LEVELS
+
+    def at(self, thresholds: Sequence[float]) -> Overlap:
+        """The overlap of masks that are decided by one of `LEVELS`."""
+        place = [int(np.flatnonzero(np.isclose(LEVELS, thresholds[0]))[0])]
+        both = self.hits[:, place]
+        return Overlap(both, self.misses[:, place], self.true[:, None] - both)
+
+
+def count_levels(
+    values: NDArray[np.float32], is_class: NDArray[np.bool_], is_known: NDArray[np.bool_]
+) -> tuple[Counts, Counts]:
+    """Pixels whose probability reaches each of `LEVELS`, of the class and not of it.
+
+    Args:
+        values: (height, width) probabilities; pixels that are not known are not looked at.
+    """
+    reached = np.searchsorted(LEVELS.astype(np.float32), values, side="right")
+    counts = [
+        np.bincount(reached[is_known & of], minlength=len(LEVELS) + 1)[::-1].cumsum()[::-1][1:]
+        for of in (is_class, ~is_class)
+    ]
+    return counts[0], counts[1]
 
 
 def dice(both: Counts, predicted: Counts, true: Counts) -> NDArray[np.float64]:

@@ -18,6 +18,10 @@ Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name: ``ids`` (n,), ``classes``, and the task's own. An entry ``<name>/<row>`` belongs to one image alone."""
 
 
+PER_OBJECT = ("boxes", "scores", "labels")
+"""Entries with a row per object, where ``counts`` says how many objects each image has."""
+
+
 class OneByOne(Mapping[str, NDArray[Any]]):
     """Arrays of which one an image is made only when it is asked for, so that no set of images is ever held whole.
 
@@ -86,6 +90,58 @@ def load(path: str | Path) -> Arrays:
         return arrays
     name = single[0].split("/")[0]
     return OneByOne(arrays, name, len(single), lambda row: archive[f"{name}/{row}"])
+
+
+def picked(parts: Sequence[tuple[Arrays, Sequence[str]]]) -> Arrays:
+    """Some images of each of several predictions as one prediction, ordered by id; no image is in two.
+
+    Entries of all kinds are known by their form: a row per image; where there are ``counts``, `PER_OBJECT` have so many rows
+    per image; single images' are read when they are asked for; what else there is belongs to the whole.
+    """
+    rows = [rows_of(part, ids) for part, ids in parts]
+    places = [(number, int(row)) for number, own in enumerate(rows) for row in own]
+    ids = np.concatenate([part["ids"][own] for (part, _), own in zip(parts, rows, strict=True)])
+    order = np.argsort(ids, kind="stable")
+    chosen = [places[place] for place in order]
+    names = [name for name in parts[0][0] if "/" not in name]
+    arrays = {name: _picked(name, [part for part, _ in parts], chosen) for name in names}
+    single = next((name.split("/")[0] for name in parts[0][0] if "/" in name), None)
+    if single is None:
+        return arrays
+
+    def make(place: int) -> NDArray[Any]:
+        number, row = chosen[place]
+        return parts[number][0][f"{single}/{row}"]
+
+    return OneByOne(arrays, single, len(ids), make)
+
+
+def _picked(name: str, parts: Sequence[Arrays], chosen: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    """One entry of `picked`."""
+    first = parts[0]
+    if name == "classes" or first[name].ndim == 0:
+        return first[name]
+    if name not in PER_OBJECT or "counts" not in first:
+        return np.array([parts[number][name][row] for number, row in chosen])
+    ends = [np.cumsum(part["counts"]) for part in parts]
+    spans = [(number, int(ends[number][row]), int(parts[number]["counts"][row])) for number, row in chosen]
+    return np.concatenate([parts[number][name][end - n : end] for number, end, n in spans])
+
+
+def with_thresholds(predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+    """Predictions whose decisions are made by these thresholds (classes,): ``thresholds`` (n, classes), a row per image."""
+    rows = np.tile(np.asarray(thresholds, dtype=np.float64), (len(predictions["ids"]), 1))
+    if isinstance(predictions, OneByOne):
+        single = next(iter(predictions.rows), "/").split("/")[0]
+        return OneByOne({**predictions.arrays, "thresholds": rows}, single, len(predictions.rows), predictions.make)
+    return {**predictions, "thresholds": rows}
+
+
+def thresholds_of(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
+    """Thresholds (n, classes) in the order of ``ids``, where given; None where decisions are made without."""
+    if "thresholds" not in predictions:
+        return None
+    return predictions["thresholds"] if ids is None else predictions["thresholds"][rows_of(predictions, ids)]
 
 
 def disjoint(parts: Sequence[Arrays], classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

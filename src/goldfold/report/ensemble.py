@@ -1,7 +1,8 @@
 """Section on the ensemble: how it is made, and how far its members agree."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ MEANINGS = {
         "probabilities sum to one; a class that one member all but rules out falls, one that it is all but certain of rises"
     ),
     "rank": "the weighted mean of the ranks the members give the images",
+    "fitted_average": "the weighted mean of the members' predictions, with the weights that score best",
     "wbf": "boxes of one class that overlap become their mean, weighted by score (weighted boxes fusion)",
     "nms": "of boxes of one class that overlap, the surest is kept (non-maximum suppression)",
     "soft_nms": "boxes that overlap a surer one of their class lose score (soft non-maximum suppression)",
@@ -33,17 +35,44 @@ MOST_IMAGES, FEWEST_IMAGES = 400, 10
 
 
 def section(results: Results) -> Section | None:
-    """Method, weights and agreement; no section of one model."""
+    """Method, weights, steps and agreement; no section of one model whose predictions are left as they are."""
+    steps = [one for one in results.steps if one["fitted"] is not None]
     if len(results.ensemble["weights"]) < 2:
-        return None
+        intro = "What is done with the model's predictions."
+        return Section("ensemble", "After prediction", intro, _steps(results, steps)) if steps else None
     written, weights = results.ensemble["method"], results.ensemble["weights"]
     method, name = components.label(written), components.name_of(written)
     meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
     largest = max(weights.values(), default=1.0) or 1.0
     rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
     intro = f"Made by the method “{method}”{meaning}. Predictions are joined on the image's id."
-    blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"])]
+    blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"]), *_steps(results, steps)]
     return Section("ensemble", "Ensemble", intro, [*blocks, *_agreement(results)])
+
+
+def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:
+    """What each step was fitted to."""
+    if not steps:
+        return []
+    about = (
+        "Parameters that are fitted on out-of-fold predictions: these, fitted on all folds, are those of test images and "
+        "bundles. The out-of-fold score is of images whose own fold was left out of the fit; the parameters of each fit "
+        "are in ensemble/fitted.json."
+    )
+    rows = [[components.label(one["step"]), *pair] for one in steps for pair in _pairs(one["fitted"])]
+    return [
+        Text(about, heading="Fitted steps"),
+        Table(["step", "parameter", "value"], rows, text_columns=["step", "parameter"]),
+    ]
+
+
+def _pairs(fitted: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Name and value of each number or text in plain JSON."""
+    if isinstance(fitted, Mapping):
+        for key, value in fitted.items():
+            yield from _pairs(value, f"{where}.{key}" if where else str(key))
+    else:
+        yield where, f"{fitted:.4g}" if isinstance(fitted, float) else str(fitted)
 
 
 def _agreement(results: Results) -> list[Block]:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from goldfold import components
 from goldfold.base.words import count, noun
-from goldfold.drawing.words import interval, score
+from goldfold.drawing.words import interval, listed, score
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_training_runs
 
@@ -33,6 +34,12 @@ def headline(results: Results) -> Headline:
     )
     if "group" in truth:
         meaning += " Whole groups are drawn, since images of a group are not independent."
+    if results.optimistic is not None:
+        steps = listed([components.label(one["step"]) for one in results.steps if one["fitted"] is not None])
+        meaning += (
+            f" Parameters of {steps} were fitted, for the images of each fold, on the other folds. Fitted and scored on the "
+            f"same images, they give {score(results.optimistic['value'])}, which is optimistic."
+        )
     direction = "larger is better" if results.greater_is_better else "smaller is better"
     label = f"{results.metric}, out of fold ({direction})"
     return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), _test(results))

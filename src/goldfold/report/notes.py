@@ -22,9 +22,9 @@ SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
 def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
     """All notes, warnings first; before all others a test score that the out-of-fold score did not foretell."""
     found = [
-        *_gain(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts), *_left_out(results),
-        *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results), *training.still_rising(results),
-        *_one_seed(results), *_metric_of_rows(results),
+        *_gain(results), *_fitted(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts),
+        *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
+        *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
     first = answers.note(results, clusters, shifts)
     rest = sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
@@ -57,6 +57,20 @@ def _gain(results: Results) -> Iterator[Note]:
         yield Note("good", "The ensemble is better than its best member", f"{words}; {found}.")
     else:
         yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}. Look at the weights.")
+
+
+def _fitted(results: Results) -> Iterator[Note]:
+    """Whether what was fitted after prediction holds on images that it was fitted without."""
+    honest, flattered = results.metrics["oof"][results.metric], results.optimistic
+    if flattered is None or None in (flattered["value"], honest["low"], honest["high"]):
+        return
+    if not honest["low"] <= flattered["value"] <= honest["high"]:
+        text = (
+            f"Fitted on the very images they give {score(flattered['value'])}, without each image's fold "
+            f"{score(honest['value'])}, and the first lies outside the interval of the second. What is fitted differs between "
+            f"folds (ensemble/fitted.json): fewer parameters (per_class: false, given weights) may hold better."
+        )
+        yield Note("warn", "The fitted steps of the ensemble hold less well on other images", text)
 
 
 def paired_interval(results: Results, member: str) -> tuple[float, float, int] | None:

@@ -65,6 +65,8 @@ class Results:
     """What `goldfold.splits.groups.compare_groups` found, where test images have groups."""
     wanted_metric: components.Written | None = None
     """The metric as the config has it, where it has parameters or is the user's own."""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    """Steps of the ensemble, each with what it was fitted to."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
     """A row a job: stage, model (empty where it has none), seconds, mb."""
 
@@ -125,6 +127,11 @@ class Results:
             return None
         truth = with_groups(self.answers, self.tables.get("test"))
         return score(self.chosen_metric, self.scores.evidence(self.test, truth), groups_of(truth))
+
+    @property
+    def optimistic(self) -> dict[str, Any] | None:
+        """Score where steps of the ensemble were fitted on the very images; None where nothing was fitted."""
+        return self.metrics.get("optimistic", {}).get(self.metric)
 
     @property
     def voters(self) -> list[str]:
@@ -195,6 +202,9 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
         ensemble=read_json(root / "ensemble" / "weights.json"),
+        steps=read_json(root / "ensemble" / "fitted.json")["steps"]
+        if (root / "ensemble" / "fitted.json").exists()
+        else [],
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
         answers=_text_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,

@@ -1,8 +1,9 @@
 """predictions of all members -> one prediction, its honest score, and the scores of its parts."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,23 @@ import pandas as pd
 from goldfold import components, tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_json, write_text
-from goldfold.ensembling.members import of_folds, of_members
+from goldfold.ensembling.members import of_folds
+from goldfold.ensembling.nested import Nested, applied, nested
+from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
-from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tasks.facts import Facts
 from goldfold.tasks.protocol import Output, Score, Tables
+from goldfold.tasks.steps import of_task
 
 PLACES = ("group", "fold")
 """Columns that say where an image stands."""
 RESAMPLES_ASIDE = 200
 """Resamples for the intervals of metrics that were not asked for: COCO's take some milliseconds each."""
+OPTIMISTIC = "optimistic"
+"""Name of the score of steps that were fitted on the images that it is of."""
 
 
 def run(
@@ -46,8 +52,10 @@ def run(
     headline: str | None = None,
     answers: str | None = None,
     test: str | None = None,
+    fusion: components.Written | None = None,
+    postprocessing: Sequence[components.Written] = (),
 ) -> None:
-    """Write ``oof.*``, ``test.*``, ``weights.json`` and ``rounds.csv`` into ``folder``, and the score files.
+    """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
     once, its test prediction the mean over its folds. The ensemble is made of the members of the last round.
@@ -62,33 +70,37 @@ def run(
             where it is not named.
         answers: CSV of id and target of test images whose truth is known; they are scored, and decide nothing.
         test: CSV of id and, where there are groups, group of the test images.
+        fusion: the step that makes one prediction of the members'; None for an average with ``weights`` and ``settings``.
+        postprocessing: steps after it.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
     """
-    facets = _facets(task, read_json(classes))
+    names = read_json(classes)
+    facets = _facets(task, names)
     chosen = facets.scores.metric(metric)
     truth = scored(_text(train))
     whole = grid(models, seeds, n_folds, rounds)
     members = Members(facets, Path(predictions), whole, settings, workers)
-    own_weights = [weights.get(member.model, 1.0) for member in whole.members]
-
-    def fuse(parts: list[Arrays]) -> Arrays:
-        return of_members(facets.output, parts, own_weights, settings, workers)
-
-    rows, evidence = _scored_rounds(members, truth, chosen, fuse, Path(folder))
+    given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
+    wanted = [fusion or average(settings, given), *postprocessing]
+    steps = build(of_task(task, names), wanted, workers)
+    rows, made, evidence = _scored_rounds(members, truth, chosen, steps, Path(folder))
     fused_test = None
     if has_test:
-        tests = [members.test(member, whole.last) for member in whole.members]
-        fused_test = _keep(facets, Path(folder), "test", fuse(tests))
+        tests = {member.name: members.test(member, whole.last) for member in whole.members}
+        fused_test = _keep(facets, Path(folder), "test", applied(steps, tests, made.fitted))
     else:  # of an earlier run that had test images
         _remove_stale(
             Path(folder),
             [Path(leaderboard).parent / name for name in ("submission.csv", *facets.facts.submission_files)],
         )
-    named = dict(zip([member.name for member in whole.members], _shares(own_weights), strict=True))
-    write_json(Path(folder) / "weights.json", {"method": settings.get("method"), "weights": named})
-    scores = pd.DataFrame(rows)
+    method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
+    write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
+    write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
+    scored_parts = {"oof": _every_metric(facets, evidence, truth, chosen)}
+    scored_parts |= _optimistic(facets, made, truth, chosen)
+    scores = _beside(pd.DataFrame(rows), scored_parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
@@ -149,18 +161,18 @@ class Members:
 
 
 def _scored_rounds(
-    members: Members, truth: pd.DataFrame, metric: Metric, fuse: Callable[..., Arrays], folder: Path
-) -> tuple[list[dict[str, Any]], Evidence]:
-    """The score of every member and ensemble of every round; the last ensemble is kept, and its evidence returned."""
-    task = members.task
+    members: Members, truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
+) -> tuple[list[dict[str, Any]], Nested, Evidence]:
+    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence."""
+    task, folds = members.task, truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
         parts = {member.name: members.oof(member, number, truth) for member in members.grid.members}
-        whole = fuse(list(parts.values()))
+        made = nested(steps, parts, truth, folds, metric, picked, _held)
         if number == members.grid.last:
-            whole = _keep(task, folder, "oof", whole, truth)
-        for name, part in [*parts.items(), ("ensemble", whole)]:
+            made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
+        for name, part in [*parts.items(), ("ensemble", made.predictions)]:
             evidence = task.scores.evidence(part, truth)
             found = _score(evidence, truth, metric)
             row = {
@@ -171,7 +183,36 @@ def _scored_rounds(
                 "high": found["high"],
             }
             (wholes if name == "ensemble" else scores).append(row)
-    return scores + wholes, evidence
+    return scores + wholes, made, evidence
+
+
+def _held(predictions: Arrays) -> Arrays:
+    """Predictions whose images are made one by one, made once: steps that are fitted look at each many times."""
+    if not isinstance(predictions, OneByOne):
+        return predictions
+    with tempfile.NamedTemporaryFile(prefix="goldfold-", suffix=".npz") as file:  # stays readable while it is open
+        save(file.name, predictions.items())
+        return load(file.name)
+
+
+def _optimistic(task: Facets, made: Nested, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, Any]]:
+    """Score of steps that were fitted on the images that it is of, where any was."""
+    if made.optimistic is None:
+        return {}
+    return {OPTIMISTIC: {metric.name: _score(task.scores.evidence(made.optimistic, truth), truth, metric)}}
+
+
+def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
+    """Scores with that optimistic one beside the ensemble's of the last round, their last row."""
+    if OPTIMISTIC not in parts:
+        return scores
+    return scores.assign(**{OPTIMISTIC: [np.nan] * (len(scores) - 1) + [parts[OPTIMISTIC][metric]["value"]]})
+
+
+def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any]:
+    """The steps, what each was fitted to on all folds, and without each fold."""
+    steps = [{"step": step, "fitted": fitted} for step, fitted in zip(wanted, made.fitted, strict=True)]
+    return {"steps": steps, "without_fold": {str(fold): fitted for fold, fitted in made.without.items()}}
 
 
 def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples: int = 1000) -> dict[str, float]:
@@ -232,5 +273,5 @@ def _text(path: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def _shares(weights: list[float]) -> list[float]:
-    return [weight / sum(weights) for weight in weights]
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}

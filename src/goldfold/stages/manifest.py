@@ -11,7 +11,7 @@ import pandas as pd
 from goldfold import components, sources, tasks
 from goldfold.audit import copies, quarantine
 from goldfold.audit.integrity import scan
-from goldfold.base.errors import DataError
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.base.files import write_json, write_text
 from goldfold.base.words import count
 from goldfold.crop.find import with_rois
@@ -57,6 +57,7 @@ def run(
     roi: dict[str, Any] | None = None,
     duplicates: Mapping[str, Any] = MappingProxyType({}),
     most_rows: int | None = None,
+    has_thresholds: bool = False,
 ) -> list[str]:
     """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``duplicates.csv``, and ``classes.json`` and
     ``class_ids.json`` into ``folder``; return doubts about the annotations.
@@ -75,6 +76,7 @@ def run(
         roi: how to find the part of each image that is cut out, see `goldfold.crop.find`; None to take them whole.
         duplicates: see `goldfold.audit.copies.Policy`.
         most_rows: rows of each split that are looked at, evenly over all, for a quick verdict; None for all.
+        has_thresholds: whether decisions will be made by fitted thresholds, which not every set of classes has.
 
     Raises:
         DataError: the data cannot be used; the text says which, where and what to do.
@@ -95,6 +97,8 @@ def run(
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_empty(tables, lost)
+    if has_thresholds:
+        _refuse_undecidable(task, names)
     _refuse_unseen(tasks.target(task, names), tables["train"])
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, task, names, classes, metric, sample, submission)
@@ -278,3 +282,12 @@ def _listed(lost: list[pd.DataFrame]) -> pd.DataFrame:
     """Rows of ``quarantine.csv``."""
     rows = pd.concat(lost, ignore_index=True).reindex(columns=quarantine.COLUMNS)
     return rows.fillna({"part": "image", "outcome": quarantine.LEFT_OUT})
+
+
+def _refuse_undecidable(task: dict[str, Any], names: list[str]) -> None:
+    """Refuse classes between which no threshold decides now, not after they have been learned."""
+    decide = tasks.decide(task, names)
+    try:
+        _ = decide and decide.decided_classes()
+    except ConfigError as error:
+        raise ConfigError(f"ensemble: {error}") from error

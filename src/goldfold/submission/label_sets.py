@@ -55,13 +55,14 @@ def table(
     ids: Sequence[str],
     classes: Sequence[str],
     form: Form,
-    threshold: float,
+    threshold: float | NDArray[np.float64],
     separator: str,
 ) -> pd.DataFrame:
     """A cell of the labels from ``threshold`` on, empty for none; or the probability of each class.
 
     Args:
         values: probabilities (n, classes).
+        threshold: one for all, or (n, classes).
     """
     columns, names = form.columns, list(classes)
     if not form.as_labels:

@@ -37,16 +37,25 @@ def form(
     return Form([str(column) for column in sample.columns], keys=keys, as_labels=as_labels)
 
 
-def table(values: NDArray[np.float64], ids: Sequence[str], classes: Sequence[str], form: Form) -> pd.DataFrame:
+def table(
+    values: NDArray[np.float64],
+    ids: Sequence[str],
+    classes: Sequence[str],
+    form: Form,
+    chosen: NDArray[np.integer[Any]],
+) -> pd.DataFrame:
     """A label column, a column a class, or for two classes the probability of the second (or of the one named).
 
     Probabilities (n, classes) are written as the ensemble gives them: scaling the rows of a rank average to one would
     change the order within a class, and so the score.
+
+    Args:
+        chosen: index of each image's class (n,).
     """
     columns, names = form.columns, list(classes)
     filled = pd.DataFrame({columns[0]: ids})
     if form.as_labels:
-        filled[columns[1]] = np.array(names, dtype=object)[values.argmax(axis=1)]
+        filled[columns[1]] = np.array(names, dtype=object)[chosen]
         return filled
     for column in columns[1:]:
         filled[column] = values[:, names.index(column) if column in names else 1]

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, cast
 
 from goldfold import components
@@ -67,6 +68,13 @@ def score(spec: Spec, classes: Sequence[str]) -> protocol.Score:
     return cast(protocol.Score, _facet("score", spec, classes))
 
 
+def decide(spec: Spec, classes: Sequence[str]) -> protocol.Decide | None:
+    """Decisions by thresholds of a task with these classes; None where it makes none."""
+    if not has(spec["name"], "decide"):
+        return None
+    return cast(protocol.Decide, _facet("decide", spec, classes))
+
+
 def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
     """Submissions of a task with these classes."""
     return cast(protocol.Submit, _facet("submit", spec, classes))
@@ -77,9 +85,11 @@ def show(spec: Spec, classes: Sequence[str]) -> protocol.Show:
     return cast(protocol.Show, _facet("show", spec, classes))
 
 
-def has(name: str, facet: str, member: str) -> bool:
-    """Whether a task has an optional member of a facet."""
-    return hasattr(_of_ours(name, facet) if name in TASKS else _own(name), member)
+def has(name: str, facet: str) -> bool:
+    """Whether a task has an optional facet; of a class of the user's own, all of its members."""
+    if name in TASKS:
+        return find_spec(f"{TASKS[name]}.{FACETS[facet].partition(':')[0]}") is not None
+    return all(hasattr(_own(name), key) for key in protocol.OPTIONAL[facet])
 
 
 def _facet(facet: str, spec: Spec, classes: Sequence[str]) -> Any:

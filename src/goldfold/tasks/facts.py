@@ -1,8 +1,9 @@
 """Facts of a task that the config is checked against; reading them loads nothing heavy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from goldfold import catalog
 from goldfold.components import Several
 
 
@@ -28,6 +29,12 @@ class Facts:
     networks: Mapping[str, str]
     views: Mapping[str, str]
     losses: Mapping[str, str]
+    fusions: Mapping[str, str] = field(default_factory=lambda: {"average": catalog.FUSIONS["label"]["average"]})
+    """Steps of the ensemble that make one prediction of the members'."""
+    postprocessing: Mapping[str, str] = field(default_factory=dict)
+    """Steps after these."""
+    scores_decisions_alone: bool = False
+    """Whether every metric looks at decisions, so that thresholds can be fitted for it."""
     default_loss: Several | None = None
     """None where networks bring their own."""
     loss_keys: tuple[str, ...] = ("loss",)

@@ -159,6 +159,23 @@ class Score(Protocol):
         """Scores of single classes: a row per class, a column per score."""
 
 
+class Decide(Protocol):
+    """Optional: decisions by a threshold for each class, which the step `thresholds` fits."""
+
+    def decided_classes(self) -> list[str]:
+        """Names of the classes that have a threshold.
+
+        Raises:
+            ConfigError: with these classes nothing is decided by thresholds.
+        """
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Any:
+        """Predictions beside the truth, for any thresholds: see `goldfold.ensembling.thresholds.Decidable`."""
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions that are read with these thresholds from here on."""
+
+
 class Submit(Protocol):
     """Submissions.
 
@@ -196,11 +213,20 @@ class Show(Protocol):
         """Sections of the report that depend on the kind of prediction, from scores by class to pictures of errors."""
 
 
+def _members(facet: type) -> tuple[str, ...]:
+    return tuple(key for key in vars(facet) if not key.startswith("_"))
+
+
 REQUIRED = {
-    name: tuple(key for key in vars(facet) if not key.startswith("_"))
-    for name, facet in (
-        ("target", Target), ("learn", Learn), ("infer", Infer), ("output", Output), ("tables", Tables), ("score", Score),
-        ("submit", Submit), ("show", Show),
-    )
-}  # fmt: skip
+    "target": _members(Target),
+    "learn": _members(Learn),
+    "infer": _members(Infer),
+    "output": _members(Output),
+    "tables": _members(Tables),
+    "score": _members(Score),
+    "submit": _members(Submit),
+    "show": _members(Show),
+}
 """Members that each facet must have."""
+OPTIONAL = {"decide": _members(Decide)}
+"""Facets that a task may be without, and their members."""

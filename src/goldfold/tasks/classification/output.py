@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +57,14 @@ class Tables:
         self.classes = spec.classes
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, the most probable class, its probability, and one column per class."""
+        """id, the class that it is taken for, its probability, and one column per class."""
         import pandas as pd
 
-        values = probabilities(predictions)
+        values, chosen = probabilities(predictions), chosen_classes(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
         frame.insert(0, "id", predictions["ids"])
-        frame.insert(1, "prediction", np.array(self.classes, dtype=object)[values.argmax(axis=1)])
-        frame.insert(2, "confidence", values.max(axis=1).round(6))
+        frame.insert(1, "prediction", np.array(self.classes, dtype=object)[chosen])
+        frame.insert(2, "confidence", values[np.arange(len(values)), chosen].round(6))
         return frame
 
 
@@ -75,3 +75,18 @@ def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDAr
         DataError: an id has no prediction.
     """
     return of_logits.probabilities(predictions, of_logits.softmax, ids)
+
+
+def chosen_classes(predictions: Arrays) -> NDArray[np.integer[Any]]:
+    """Index of the class that each image is taken for."""
+    from goldfold.metrics.classification import chosen
+
+    return chosen(probabilities(predictions), thresholds(predictions))
+
+
+def thresholds(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
+    """Threshold of each image (n,), where decisions are made by thresholds."""
+    from goldfold.predictions.arrays import thresholds_of
+
+    found = thresholds_of(predictions, ids)
+    return None if found is None else found[:, 0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold import catalog, components
-from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.output import probabilities, thresholds
 from goldfold.tasks.classification.spec import Spec
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Score:
 
         index = {name: number for number, name in enumerate(self.classes)}
         labels = np.array([index[label] for label in truth["label"]], dtype=np.int64)
-        return Labelled(probabilities(predictions, list(truth["id"])), labels)
+        ids = list(truth["id"])
+        return Labelled(probabilities(predictions, ids), labels, thresholds(predictions, ids))
 
     def metric(self, wanted: components.Written) -> Metric:
         """Metric as a config writes it."""
@@ -43,8 +44,7 @@ class Score:
         import pandas as pd
         from sklearn.metrics import precision_recall_fscore_support
 
-        chosen = evidence.probabilities.argmax(axis=1)
         precision, recall, f1, n = precision_recall_fscore_support(
-            evidence.labels, chosen, labels=range(len(self.classes)), zero_division=np.nan
+            evidence.labels, evidence.chosen, labels=range(len(self.classes)), zero_division=np.nan
         )
         return pd.DataFrame({"images": n, "precision": precision, "recall": recall, "f1": f1}, index=self.classes)

@@ -1,6 +1,7 @@
 """Sections of the report for one label per image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from goldfold.drawing.pictures import picture
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.drawing.words import percent, shortened
 from goldfold.predictions.arrays import Arrays
-from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
 
 MOST_CLASSES_DRAWN = 30
@@ -31,16 +32,13 @@ class Outcome:
     """Probabilities (n, classes), rows summing to one."""
     labels: NDArray[np.int64]
     paths: dict[str, str]
-
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """The most probable class."""
-        return self.values.argmax(axis=1)
+    predicted: NDArray[np.integer[Any]]
+    """The most probable class, or by a threshold that of two which reaches it."""
 
     @property
     def confidence(self) -> NDArray[np.float64]:
         """Its probability."""
-        return self.values.max(axis=1)
+        return self.values[np.arange(len(self.values)), self.predicted]
 
     @property
     def is_wrong(self) -> NDArray[np.bool_]:
@@ -53,19 +51,26 @@ class Outcome:
         return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
 
 
-def pages(values: NDArray[np.float64], classes: list[str], truth: pd.DataFrame, gallery: int) -> list[Section]:
+def pages(
+    values: NDArray[np.floating[Any]],
+    classes: list[str],
+    truth: pd.DataFrame,
+    gallery: int,
+    predicted: NDArray[np.integer[Any]],
+) -> list[Section]:
     """Confusion, classes, calibration and errors.
 
     Args:
         values: probabilities (n, classes) of the images of ``truth``, in its order.
         truth: id, label and path.
         gallery: pictures a gallery.
+        predicted: index of each image's predicted class.
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = truth["label"].map(index).to_numpy(dtype=np.int64)
     scaled = values / values.sum(axis=1, keepdims=True)
     paths = dict(zip(truth["id"], truth["path"], strict=True)) if "path" in truth else {}
-    outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths)
+    outcome = Outcome(truth["id"].to_numpy(dtype=str), classes, scaled, labels, paths, predicted)
     return [_confusion(outcome), _classes(outcome), _calibration(outcome), _errors(outcome, gallery)]
 
 
@@ -205,8 +210,9 @@ class Show:
     """Errors in pictures, confusion, scores by class, calibration."""
 
     def __init__(self, spec: Spec) -> None:
-        self.classes = list(spec.classes)
+        self.spec = spec
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
         """Sections of the report, see `pages`."""
-        return pages(probabilities(predictions, list(truth["id"])), self.classes, truth, gallery)
+        evidence = Score(self.spec).evidence(predictions, truth)
+        return pages(evidence.probabilities, self.spec.classes, truth, gallery, evidence.chosen)

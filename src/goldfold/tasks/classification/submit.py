@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
-from goldfold.tasks.classification.output import probabilities
+from goldfold.tasks.classification.output import chosen_classes, probabilities
 from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
 
@@ -43,4 +43,5 @@ class Submit:
         """A label column, a column per class, or one probability."""
         from goldfold.submission import labels
 
-        return labels.table(probabilities(predictions), predictions["ids"].tolist(), self.classes, form)
+        values, ids = probabilities(predictions), predictions["ids"].tolist()
+        return labels.table(values, ids, self.classes, form, chosen_classes(predictions))

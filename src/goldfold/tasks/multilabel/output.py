@@ -74,7 +74,9 @@ class Tables:
         values = probabilities(predictions)
         frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.spec.classes])
         frame.insert(0, "id", predictions["ids"])
-        frame.insert(1, "prediction", [to_text(self.spec.named(row)) for row in values >= self.spec.threshold])
+        frame.insert(
+            1, "prediction", [to_text(self.spec.named(row)) for row in values >= thresholds(self.spec, predictions)]
+        )
         frame.insert(2, "confidence", np.maximum(values, 1 - values).min(axis=1).round(6))
         return frame
 
@@ -86,3 +88,11 @@ def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDAr
         DataError: an id has no prediction.
     """
     return of_logits.probabilities(predictions, of_logits.sigmoid, ids)
+
+
+def thresholds(spec: Spec, predictions: Arrays, ids: Sequence[str] | None = None) -> float | NDArray[np.float64]:
+    """Thresholds (n, classes) that were fitted, or the one of the config."""
+    from goldfold.predictions.arrays import thresholds_of
+
+    found = thresholds_of(predictions, ids)
+    return spec.threshold if found is None else found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold import catalog, components
-from goldfold.tasks.multilabel.output import probabilities
+from goldfold.tasks.multilabel.output import probabilities, thresholds
 from goldfold.tasks.multilabel.spec import Spec
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Score:
         from goldfold.metrics.multilabel import MultiLabelled
         from goldfold.targets.label_sets import indicators
 
-        values, true = probabilities(predictions, list(truth["id"])), indicators(truth["labels"], self.classes)
-        return MultiLabelled(values, true, self.spec.threshold)
+        ids, true = list(truth["id"]), indicators(truth["labels"], self.classes)
+        return MultiLabelled(probabilities(predictions, ids), true, thresholds(self.spec, predictions, ids))
 
     def metric(self, wanted: components.Written) -> Metric:
         """Metric as a config writes it."""

@@ -39,10 +39,10 @@ def pages(
 
 def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame) -> Section:
     n = len(evidence)
-    whole = (evidence.probabilities >= evidence.threshold) == (evidence.truth == 1)
+    whole = evidence.said == (evidence.truth == 1)
     n_none = int((evidence.truth.sum(axis=1) == 0).sum())
     intro = (
-        f"Each class is a yes or no of its own, a yes from {evidence.threshold:g} on. All classes are right for "
+        f"Each class is a yes or no of its own, a yes {_from(evidence.threshold)} on. All classes are right for "
         f"{percent(float(whole.all(axis=1).mean()))} of the {count(n, 'image')}; an image has {evidence.truth.sum() / n:.2f} "
         f"labels on average, and {n_none:,} have none."
     )
@@ -64,10 +64,15 @@ def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame
     columns = ["class", *scores.values(), "images", "best threshold", "F1 there"]
     caption = (
         "The best threshold is the one with the highest F1 on these very predictions, so its F1 flatters a little; where "
-        "it is far from the one in use for many classes, task_params.threshold is worth a change."
+        "it is far from the one in use for many classes, the step thresholds of the ensemble is worth a try."
     )
     table = Table(columns, rows, text_columns=["class"], caption=caption)
     return Section("classes", "Class by class", intro, [table], "Classes")
+
+
+def _from(threshold: float | NDArray[np.float64]) -> str:
+    """From where on a class is taken to be there."""
+    return "from its fitted threshold" if isinstance(threshold, np.ndarray) else f"from {threshold:g}"
 
 
 def _best_threshold(evidence: MultiLabelled, place: int) -> tuple[float, float]:
@@ -88,7 +93,7 @@ def _together(evidence: MultiLabelled, classes: list[str]) -> list[Section]:
     if not 2 <= len(classes) <= MOST_CLASSES_DRAWN:
         return []
     true = evidence.truth.astype(float)
-    said = (evidence.probabilities >= evidence.threshold).astype(float)
+    said = evidence.said.astype(float)
     counts, predicted = true.T @ true, said.T @ said
     shares = counts / np.maximum(np.diag(counts)[:, None], 1)
     texts = [
@@ -117,7 +122,7 @@ def _calibration(evidence: MultiLabelled) -> Section:
 
 
 def _errors(evidence: MultiLabelled, classes: list[str], truth: pd.DataFrame, gallery: int) -> Section:
-    wrong = (evidence.probabilities >= evidence.threshold) != (evidence.truth == 1)
+    wrong = evidence.said != (evidence.truth == 1)
     distance = np.where(wrong, np.abs(evidence.probabilities - evidence.truth), 0.0)
     ids = truth["id"].to_numpy(dtype=str)
     worst = np.lexsort((ids, -distance.max(axis=1)))

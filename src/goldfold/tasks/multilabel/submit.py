@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
-from goldfold.tasks.multilabel.output import probabilities
+from goldfold.tasks.multilabel.output import probabilities, thresholds
 from goldfold.tasks.multilabel.score import Score
 from goldfold.tasks.multilabel.spec import Spec
 
@@ -37,4 +37,4 @@ class Submit:
         from goldfold.submission import label_sets
 
         values, ids, spec = probabilities(predictions), predictions["ids"].tolist(), self.spec
-        return label_sets.table(values, ids, spec.classes, form, spec.threshold, spec.label_separator)
+        return label_sets.table(values, ids, spec.classes, form, thresholds(spec, predictions), spec.label_separator)

@@ -54,7 +54,12 @@ def masks(
     for place, row in enumerate(rows_of(predictions, ids)):
         values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else placed[row].part)
         if spec.n_channels == 2:
-            channels = (values[0] >= spec.threshold).astype(np.uint8)
+            channels = (values[0] >= _threshold(spec, predictions, int(row))).astype(np.uint8)
         else:
             channels = whole(values).argmax(axis=0).astype(np.uint8)
         yield channels if sizes is not None else placed[row].put_back(channels)
+
+
+def _threshold(spec: Spec, predictions: Arrays, row: int) -> float:
+    """The one that was fitted for an image, or that of the config."""
+    return float(predictions["thresholds"][row, 0]) if "thresholds" in predictions else spec.threshold

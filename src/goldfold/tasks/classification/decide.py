@@ -1,0 +1,39 @@
+"""The decision between two classes, by a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from goldfold.base.errors import ConfigError
+from goldfold.tasks.classification.score import Score
+from goldfold.tasks.classification.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.metrics.classification import Labelled
+    from goldfold.predictions.arrays import Arrays
+
+
+class Decide:
+    """An image is of the second class from its threshold on."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def decided_classes(self) -> list[str]:
+        """The second of two classes."""
+        if (n := len(self.spec.classes)) != 2:
+            raise ConfigError(f"thresholds decide between two classes, and there are {n}; remove the step")
+        return self.spec.classes[1:]
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Labelled:
+        """Evidence, which takes any threshold."""
+        return Score(self.spec).evidence(predictions, truth)
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions with ``thresholds`` (n, 1)."""
+        from goldfold.predictions.arrays import with_thresholds
+
+        return with_thresholds(predictions, thresholds)

@@ -1,0 +1,36 @@
+"""Decisions whether an image is of each class, by thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from goldfold.tasks.multilabel.score import Score
+from goldfold.tasks.multilabel.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.metrics.multilabel import MultiLabelled
+    from goldfold.predictions.arrays import Arrays
+
+
+class Decide:
+    """An image is of a class from the class's threshold on."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def decided_classes(self) -> list[str]:
+        """All classes."""
+        return self.spec.classes
+
+    def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> MultiLabelled:
+        """Evidence, which takes any thresholds."""
+        return Score(self.spec).evidence(predictions, truth)
+
+    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
+        """Predictions with ``thresholds`` (n, classes)."""
+        from goldfold.predictions.arrays import with_thresholds
+
+        return with_thresholds(predictions, thresholds)

@@ -1,0 +1,21 @@
+"""Facets of a task that steps after prediction work with, as one object."""
+
+from collections.abc import Sequence
+
+from goldfold import tasks
+
+
+class ForSteps:
+    """Fusing, scoring and, where the task decides by thresholds, deciding: see `goldfold.ensembling.steps`."""
+
+    def __init__(self, spec: tasks.Spec, classes: Sequence[str]) -> None:
+        facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)
+        self.fusions, self.postprocessing, self.ensemble_keys = facts.fusions, facts.postprocessing, facts.ensemble_keys
+        self.fuse, self.evidence, self.metric = tasks.output(spec, classes).fuse, score.evidence, score.metric
+        if decide is not None:
+            self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
+
+
+def of_task(spec: tasks.Spec, classes: Sequence[str]) -> ForSteps:
+    """Facets of a task with these classes, for steps."""
+    return ForSteps(spec, classes)
