@@ -132,6 +132,8 @@ def _components() -> str:
           for task, target in of_tasks.items()),
         ("Networks", kinds.NETWORK, every(catalog.NETWORKS)),
         ("Schedules", kinds.SCHEDULE, catalog.SCHEDULES),
+        ("Update rules", kinds.UPDATE, catalog.UPDATES),
+        ("Hooks", kinds.HOOK, catalog.HOOKS),
         ("Augmentation presets", kinds.AUGMENTATION, catalog.AUGMENTATIONS),
         ("Views", kinds.VIEW, catalog.VIEWS),
         ("Splitters", kinds.SPLITTER, catalog.SPLITTERS),

@@ -100,7 +100,9 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     model = _model(config, name)
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
-    return {**model.model_dump(exclude={"image_size_px", "resize"}), "params": params, "size": list(model.size)}
+    settings = model.model_dump(exclude={"image_size_px": True, "resize": True, "train": {"clip_norm", "ema_decay"}})
+    settings["train"]["hooks"] = model.train.every_hook
+    return {**settings, "params": params, "size": list(model.size)}
 
 
 def watched(config: Config, name: str) -> dict[str, Any]:

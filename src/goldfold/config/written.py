@@ -78,6 +78,8 @@ Metric = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.METRICS)))]
 Method = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.ENSEMBLES)))]
 Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
+Hook = Annotated[Written, One, WithJsonSchema(_schema(catalog.HOOKS))]
+Update = Annotated[Written, One, WithJsonSchema(_schema(catalog.UPDATES))]
 Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]
 View = Annotated[Written, One, WithJsonSchema(_schema(catalog.VIEWS))]
 Augmentation = Annotated[

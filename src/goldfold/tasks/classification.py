@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Metric
     from goldfold.metrics.classification import Labelled
     from goldfold.predictions.arrays import Arrays
@@ -55,6 +56,7 @@ class Classification:
     settings = Settings
     late: tuple[str, ...] = ()
     weighs_samples = True
+    has_validation_loss = True
     labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
@@ -114,8 +116,8 @@ class Classification:
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
-    ) -> Callable[[nn.Module, LabelBatch], Tensor]:
-        """Mean over the batch of weight x loss, on images and labels mixed where mixup or cutmix (timm's) is on."""
+    ) -> Callable[[nn.Module, LabelBatch], Losses]:
+        """Mean over the batch of weight x loss; in training, images and labels are mixed where mixup or cutmix (timm's) is on."""
         from timm.data.mixup import Mixup
         from torch.nn import functional
 
@@ -128,14 +130,16 @@ class Classification:
         )
         mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
             images, weights = batch.images.float(), batch.weights
-            if mixes and len(images) % 2 == 0:  # odd only where all training images are fewer than one batch
+            if (
+                mixes and model.training and len(images) % 2 == 0
+            ):  # odd only where all training images are fewer than one batch
                 images, target = mix(images, batch.labels)
                 weights = (weights + weights.flip(0)) / 2  # each image is mixed with its mirror in the batch
             else:
                 target = functional.one_hot(batch.labels, n).float() * (1 - label_smoothing) + label_smoothing / n
-            return (weights * criterion(model(images), target)).mean()
+            return criterion(model(images), target).map(lambda values: (weights * values).mean())
 
         return mean_loss
 

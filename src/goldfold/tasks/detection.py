@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from goldfold.cache.images import CachedImages
     from goldfold.ensembling.boxes import Method
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Metric
     from goldfold.metrics.detection import Evidence
     from goldfold.predictions.arrays import Arrays
@@ -83,6 +84,7 @@ class Detection:
     settings = Settings
     late = ("box_fields", "least_score")
     weighs_samples = False
+    has_validation_loss = False
     labels_by_agreement = False
     on_missing_label = "quarantine"
     resizes = ("squash", "pad", "crop")
@@ -189,12 +191,15 @@ class Detection:
         )
         return Normalised(built, channels)
 
-    def loss(self) -> Callable[[nn.Module, BoxBatch], Tensor]:
-        """Sum of the detector's own losses."""
+    def loss(self) -> Callable[[nn.Module, BoxBatch], Losses]:
+        """Sum of the detector's own losses, which it has in training mode alone."""
+        from goldfold.losses import Losses
 
-        def total(model: nn.Module, batch: BoxBatch) -> Tensor:
-            parts: dict[str, Tensor] = model(batch.images, batch.targets)
-            return sum(parts.values(), batch.images.new_zeros((), dtype=next(iter(parts.values())).dtype))
+        def total(model: nn.Module, batch: BoxBatch) -> Losses:
+            found: dict[str, Tensor] = model(batch.images, batch.targets)
+            zero = batch.images.new_zeros((), dtype=next(iter(found.values())).dtype)
+            parts = {name.removeprefix("loss_"): part.detach() for name, part in found.items()}
+            return Losses(sum(found.values(), zero), parts)
 
         return total
 

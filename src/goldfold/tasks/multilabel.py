@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Metric
     from goldfold.metrics.multilabel import MultiLabelled
     from goldfold.predictions.arrays import Arrays
@@ -60,6 +61,7 @@ class MultiLabel:
     settings = Settings
     late = ("threshold",)
     weighs_samples = True
+    has_validation_loss = True
     labels_by_agreement = False
     on_missing_label = "quarantine"
     follows_roi = True
@@ -158,7 +160,7 @@ class MultiLabel:
 
     def loss(
         self, loss: components.Several | None = None, label_smoothing: float = 0.0
-    ) -> Callable[[nn.Module, LabelBatch], Tensor]:
+    ) -> Callable[[nn.Module, LabelBatch], Losses]:
         """Mean over the batch of weight x loss; smoothing draws each yes or no towards one half."""
         import torch
 
@@ -166,10 +168,10 @@ class MultiLabel:
 
         criterion, weights = combined(self.losses, loss or self.default_loss), torch.tensor(self.positive_weights)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
             target = batch.labels * (1 - label_smoothing) + label_smoothing / 2
-            values = criterion(model(batch.images.float()), target, weights.to(target.device))
-            return (batch.weights * values).mean()
+            losses = criterion(model(batch.images.float()), target, weights.to(target.device))
+            return losses.map(lambda values: (batch.weights * values).mean())
 
         return mean_loss
 

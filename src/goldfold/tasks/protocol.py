@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the Snakefile reads a task's facts, and loads neither torch
 
     from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Evidence, Metric
     from goldfold.predictions.arrays import Arrays
     from goldfold.report.blocks import Section
@@ -79,6 +80,8 @@ class Task(Protocol):
     """Settings that matter after predicting only: changing them retrains nothing."""
     weighs_samples: ClassVar[bool]
     """Whether the loss can give pseudo-labelled images another weight."""
+    has_validation_loss: ClassVar[bool]
+    """Whether `loss` can be computed in evaluation mode, and so on validation images; detectors' own cannot."""
     labels_by_agreement: ClassVar[bool]
     """Whether pseudo labels are of images on which several predictions agree, so that there must be several."""
     on_missing_label: ClassVar[str]
@@ -139,8 +142,11 @@ class Task(Protocol):
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Network that takes images (batch, channels, height, width) of 0..255."""
 
-    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Tensor]:
-        """(model, batch) -> mean loss; settings are the config's ``train`` keys named in ``learns_with``."""
+    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Losses]:
+        """(model, batch) -> mean loss and its parts; settings are the config's ``train`` keys named in ``learns_with``.
+
+        What is done to images in training alone (mixup) is done where ``model.training``.
+        """
 
     # --- predicting
     def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from goldfold.cache.images import CachedImages
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Metric
     from goldfold.metrics.regression import Valued
     from goldfold.predictions.arrays import Arrays
@@ -60,6 +61,7 @@ class Regression:
     settings = Settings
     late: tuple[str, ...] = ()
     weighs_samples = True
+    has_validation_loss = True
     labels_by_agreement = True
     on_missing_label = "quarantine"
     follows_roi = True
@@ -144,14 +146,15 @@ class Regression:
         """Network with one output, the number, scaled."""
         return of_logits.network(network, 1, image_size, channels, **params)
 
-    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, LabelBatch], Tensor]:
+    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, LabelBatch], Losses]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
 
         criterion = combined(self.losses, loss or self.default_loss)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
-            return (batch.weights * criterion(model(batch.images.float())[:, 0], batch.labels)).mean()
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
+            losses = criterion(model(batch.images.float())[:, 0], batch.labels)
+            return losses.map(lambda values: (batch.weights * values).mean())
 
         return mean_loss
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from goldfold.cache.images import CachedImages
     from goldfold.images.geometry import Placement
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Metric
     from goldfold.metrics.segmentation import Overlap
     from goldfold.predictions.arrays import Arrays
@@ -85,6 +86,7 @@ class Segmentation:
     settings = Settings
     late = ("threshold",)
     weighs_samples = True
+    has_validation_loss = True
     labels_by_agreement = False
     on_missing_label = "fail"
     resizes = ("squash", "pad")  # what a crop leaves out would count as background
@@ -177,21 +179,21 @@ class Segmentation:
         built = models.build(network, n_classes=outputs, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, MaskBatch], Tensor]:
+    def loss(self, loss: components.Several | None = None) -> Callable[[nn.Module, MaskBatch], Losses]:
         """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
         import torch
 
-        from goldfold.losses import combined
+        from goldfold.losses import added, combined
 
         criterion = combined(self.losses, loss or self.default_loss)
 
-        def mean_loss(model: nn.Module, batch: MaskBatch) -> Tensor:
-            logits, weights = model(batch.images), batch.weights
-            total = logits.new_zeros(())
-            for weight in torch.unique(weights):
-                rows = weights == weight
-                total = total + weight * rows.float().mean() * criterion(logits[rows], batch.masks[rows])
-            return total
+        def mean_loss(model: nn.Module, batch: MaskBatch) -> Losses:
+            logits, groups = model(batch.images), []
+            for weight in torch.unique(batch.weights):
+                rows = batch.weights == weight
+                share = weight * rows.float().mean()
+                groups.append(criterion(logits[rows], batch.masks[rows]).map(partial(torch.mul, share)))
+            return added(groups)
 
         return mean_loss
 
