@@ -207,10 +207,7 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
 
 @every("name", LOSSES)
 def test_loss_falls_as_the_logits_become_more_right(name: str) -> None:
-    means = [
-        criterion(name)(logits_for(LABELS, 3, strength), HARD).mean().item()
-        for strength in (-3, -1, 0, 1, 3)
-    ]
+    means = [criterion(name)(logits_for(LABELS, 3, strength), HARD).mean().item() for strength in (-3, -1, 0, 1, 3)]
     assert means == sorted(means, reverse=True)
     assert len(set(means)) == 5
     assert criterion(name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
@@ -246,9 +243,7 @@ def test_cross_entropy_is_torch_s_and_focal_without_focus_is_cross_entropy() -> 
 def test_focal_equals_its_formula() -> None:
     # gamma 2, p = 0.25 by hand: (1 - 0.25)^2 * -ln(0.25) = 0.779790...
     logits = torch.log(torch.tensor([[0.25, 0.75]]))
-    assert criterion("focal")(
-        logits, torch.tensor([[1.0, 0.0]])
-    ).item() == pytest.approx(0.5625 * math.log(4))
+    assert criterion("focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.5625 * math.log(4))
 
 
 # --- metrics

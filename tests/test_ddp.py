@@ -20,9 +20,9 @@ from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
 from goldfold.losses import Losses
 from goldfold.samples.dataset import EpochSampler
+from goldfold.tasks.classification import LabelBatch
 from goldfold.training.samples import loader
 from goldfold.training.spec import read
-from goldfold.tasks.classification import LabelBatch
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 
 VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}
@@ -217,13 +217,15 @@ def test_processes_draw_differently_and_each_the_same_every_time() -> None:
     def drawn(process: int, n: int) -> float:
         alone = SimpleNamespace(process_index=process, num_processes=n, device=torch.device("cpu"))
         alone.autocast, alone.reduce, alone.no_sync = nullcontext, lambda value, how: value, nullcontext
-        alone.backward, alone.scaler = lambda loss: None, None
+        alone.backward, alone.scaler, alone.unwrap_model = lambda loss: None, None, lambda model: model
         model = torch.nn.Linear(1, 1)
         gradient = Gradient(
             model, lambda model, batch: Losses(torch.rand(1).sum()), torch.optim.SGD(model.parameters()), alone, None
         )
         with seeded("k", 0, 3):
-            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], 1, ("k", 0, 3))[0]["train_loss"]
+            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], ("k", 0, 3))[
+                "train_loss"
+            ]
 
     assert drawn(0, 2) == drawn(0, 2) != drawn(1, 2) == drawn(1, 2)
     assert drawn(0, 1) not in (drawn(0, 2), drawn(1, 2))

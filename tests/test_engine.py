@@ -25,7 +25,6 @@ from goldfold.catalog import SCHEDULES
 from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.gradient import Gradient
-from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.best import Best
 from goldfold.engine.hooks.clip import Clip
 from goldfold.engine.hooks.ema import Ema
@@ -100,18 +99,14 @@ def run_fit(
 ) -> tuple[Any, torch.nn.Module, Fixed]:
     """Train with plain SGD, lr 0.1; the training, the network and the schedule."""
     chosen, schedule = network() if model is None else model, Fixed()
-    course = {name: settings.pop(name) for name in ("epochs", "key", "accumulate", "validate_every") if name in settings}
-    learner = {
-        "model": chosen,
-        "loss": squared,
-        "optimizer": torch.optim.SGD(chosen.parameters(), lr=0.1),
-        "schedule": schedule,
-        "accelerator": Accelerator(cpu=True),
-        **settings,
+    course = {
+        name: settings.pop(name) for name in ("epochs", "key", "accumulate", "validate_every") if name in settings
     }
-    result = fit(
-        Learner(**learner), batches, validate, Course(**{"epochs": 1, "key": ("k",), **course}), resume, pause
-    )
+    optimizer = settings.pop("optimizer", None) or torch.optim.SGD(chosen.parameters(), lr=0.1)
+    accelerator, loss = settings.pop("accelerator", None) or Accelerator(cpu=True), settings.pop("loss", squared)
+    gradient = Gradient(chosen, loss, optimizer, accelerator, settings.pop("least_micro_batch", None))
+    learner = Learner(gradient, optimizer, schedule, **settings)
+    result = fit(learner, batches, validate, Course(**{"epochs": 1, "key": ("k",), **course}), resume, pause)
     return result, chosen, schedule
 
 
@@ -406,12 +401,14 @@ class Narrow(torch.nn.Module):
 def test_a_batch_that_does_not_fit_is_computed_in_pieces_with_the_same_gradient(
     most: int, found: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = Narrow(most, network())
-    result, _, _ = run_fit(Given(32, 8), model=model, epochs=2, least_micro_batch=1)
+    model, states = Narrow(most, network()), list[Any]()
+    result, _, _ = run_fit(
+        Given(32, 8), model, epochs=2, least_micro_batch=1, pause=lambda step, state: states.append(state())
+    )
     whole, plain, _ = run_fit(Given(32, 8), epochs=2)
     assert distance(model.inner, plain) < 1e-6
     assert [row["train_loss"] for row in result.history] == pytest.approx([row["train_loss"] for row in whole.history])
-    assert result.micro_batch_size == found
+    assert states[-1]["gradient"]["micro_batch_size"] == found
     assert int(model.seen) == 64, "what a failed try left in buffers is undone"
     size, failed = min(found, 8), [size for size in (8, 4, 2) if size > most]
     assert model.tries == 64 // size + len(failed), "the size is kept for all later steps"
@@ -440,7 +437,7 @@ def test_the_smaller_size_is_kept_by_a_run_that_is_resumed() -> None:
             pause=lambda step, state: states.append(copy.deepcopy(state())))  # fmt: skip
     model = Narrow(4, network())
     result, _, _ = run_fit(Given(32, 8), model=model, least_micro_batch=1, resume=states[1])
-    assert (model.tries, result.micro_batch_size, result.resumed_at_step) == (4, 4, [2])
+    assert (model.tries, result.resumed_at_step) == (4, [2]), "two steps of two pieces, and no try of the whole"
 
 
 def test_memory_that_runs_out_late_repeats_that_step_with_its_own_draws() -> None:
@@ -518,7 +515,9 @@ def test_a_split_batch_is_mixed_as_the_whole_one(alpha: str, tiny: Tiny) -> None
     for micro_batch in (8, 4, 2):
         optimizer.zero_grad()
         with seeded("k", 3):
-            means, _ = Gradient(model, loss, optimizer, Accelerator(cpu=True), 2)([batch], micro_batch, ("k", 3))
+            gradient = Gradient(model, loss, optimizer, Accelerator(cpu=True), 2)
+            gradient.micro_batch_size = micro_batch
+            means = gradient([batch], ("k", 3))
         found.append((means["train_loss"], model[1].weight.grad.clone()))
     for mean, gradient in found[1:]:
         assert mean == pytest.approx(found[0][0], rel=1e-5)

@@ -379,6 +379,19 @@ def put_in(file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_a_hook_or_update_rule_that_nobody_chose_reruns_nothing(sources: Any) -> None:
+    before = sources("train")
+    Path("src/goldfold/engine/hooks/swa.py").write_text(
+        "from goldfold.engine.hooks import Hook\nclass Swa(Hook): ...\n"
+    )
+    edit("engine/updates.py", "\ndef sam(network, gradient, step, rho=0.05): ...\n")
+    edit("engine/hooks/ema.py", "\nclass Slower(Ema): ...\n")
+    put_in("engine/hooks/clip.py", "not norm > 0", "norm <= 0")
+    assert sources("train") == before
+    put_in("engine/updates.py", "    step()\n", "    step(), None\n")
+    assert sources("train") != before, "the rule that the config chose"
+
+
 def test_what_nobody_uses_may_be_added_to_any_file(sources: Any) -> None:
     before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(TASKS, STAGES)}
     files = list(Path("src/goldfold").rglob("*.py"))
@@ -489,7 +502,9 @@ def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) ->
     before = {stage: sources(stage) for stage in STAGES}
     package = Path("src/goldfold")
     places = [package / name.removeprefix("goldfold.").replace(".", "/") for name in provenance.FRAME]
-    files = [file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])]
+    files = [
+        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")])
+    ]
     assert len(files) == 18
     for file in files:
         edit(str(file.relative_to(package)))

@@ -16,7 +16,7 @@ from typing import Any
 
 from goldfold import catalog, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
-from goldfold.components import name_of
+from goldfold.components import load, name_of
 from goldfold.models import batch_norm, build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.timm_models import input_size, offline
@@ -53,6 +53,7 @@ def check(model: dict[str, Any]) -> bool:
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_optimizer(network, model["train"])
+        _check_hooks(network, model["train"])
     return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
 
 
@@ -138,6 +139,20 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Take another."
         ) from error
+
+
+def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
+    """Load the update rule, and make each hook of a network.
+
+    Raises:
+        ConfigError: one cannot be.
+    """
+    load(train["update"], catalog.UPDATES, "update rule")
+    for written in train["hooks"]:
+        try:
+            load(written, catalog.HOOKS, "hook")(network)
+        except Exception as error:
+            raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be made: {cause(error)}") from error
 
 
 def _instead(optimizer: str) -> str:

@@ -1,5 +1,6 @@
 """The gradient of one step."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -47,34 +48,39 @@ class Gradient:
         loss: Loss,
         optimizer: torch.optim.Optimizer,
         accelerator: Accelerator,
-        least_micro_batch: int | None,
+        least_micro_batch: int | None = None,
     ) -> None:
-        """``least_micro_batch``: samples in the smallest piece a batch may be split into; None: it is never split."""
+        """Model and optimizer are as ``accelerator`` prepared them.
+
+        Args:
+            least_micro_batch: samples in the smallest piece that a batch may be split into where memory does not
+                suffice; None: it is never split.
+        """
         self.model, self.loss, self.optimizer, self.accelerator = model, loss, optimizer, accelerator
+        self.network: nn.Module = accelerator.unwrap_model(model)
         self.least = least_micro_batch
+        self.micro_batch_size = sys.maxsize
+        """Most samples that are computed at once."""
         self.process = (accelerator.process_index,) if accelerator.num_processes > 1 else ()
         self.names: list[str] | None = None
         """Of the total and the parts of the loss."""
         self.draws: tuple[int | str, ...] = ()
         """Of the last call."""
 
-    def __call__(
-        self, window: Sequence[Batch], micro_batch: int, draws: tuple[int | str, ...]
-    ) -> tuple[dict[str, float], int]:
-        """Mean loss and its parts, and ``micro_batch`` or what it had to be lowered to.
+    def __call__(self, window: Sequence[Batch], draws: tuple[int | str, ...]) -> dict[str, float]:
+        """Mean loss and its parts.
 
         A second call for the same step draws what the first has drawn.
 
         Args:
             window: the batches of the step.
-            micro_batch: most samples that are computed at once.
             draws: what the caller has seeded the generators with; the last is the number of the step.
 
         Raises:
             TrainingError: the loss is not finite, or its parts are not those of the first batch.
             torch.OutOfMemoryError: the smallest pieces do not fit into memory.
         """
-        whole = min(micro_batch, max(len(batch.ids) for batch in window))
+        whole = min(self.micro_batch_size, max(len(batch.ids) for batch in window))
         least = whole if self.least is None else self.least
         buffers = [] if self.least is None else [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         is_again, self.draws = draws == self.draws, draws
@@ -86,8 +92,17 @@ class Gradient:
                 return self._backward(window, size, draws[-1])
 
         means, size = as_memory_allows(work, whole, least, f"step {draws[-1]}", partial(self._forget, buffers))
+        self.micro_batch_size = self.micro_batch_size if size == whole else size
         self._unscale(is_again)
-        return means, micro_batch if size == whole else size
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """The size that memory allows."""
+        return {"micro_batch_size": self.micro_batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it over."""
+        self.micro_batch_size = state_dict["micro_batch_size"]
 
     def _backward(self, window: Sequence[Batch], size: int, step: int | str) -> dict[str, float]:
         n, means = total(self.accelerator, sum(len(batch.ids) for batch in window)), dict[str, float]()

@@ -7,15 +7,14 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from goldfold.engine.checkpoint import Stateful
-from goldfold.engine.gradient import Gradient, Loss
+from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.seeding import seeded
 from goldfold.engine.state import State, Training, restore, saved
-from goldfold.engine.updates import Losses, Update, plain
+from goldfold.engine.updates import Update, plain
 
 
 class Batches(Protocol):
@@ -42,23 +41,13 @@ Validate = Callable[[nn.Module, Pause], Mapping[str, float]]
 class Learner:
     """What is trained, and how its weights move."""
 
-    model: nn.Module
-    """As the accelerator prepared it; so is the optimizer."""
-    loss: Loss
+    gradient: Gradient
+    """Of the loss of a network."""
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    accelerator: Accelerator
     update: Update = plain
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     """By the name under which the state of each is saved; called in this order."""
-    least_micro_batch: int | None = None
-    """What a batch that does not fit into memory may be split down to; None: it is not split."""
-
-    @property
-    def network(self) -> nn.Module:
-        """The network that `model` may be wrapped around."""
-        unwrapped: nn.Module = self.accelerator.unwrap_model(self.model)
-        return unwrapped
 
 
 @dataclass(frozen=True)
@@ -93,33 +82,30 @@ def fit(
         TrainingError: the loss is not finite.
         torch.OutOfMemoryError: a step does not fit into memory.
     """
-    network, optimizer, hooks = learner.network, learner.optimizer, learner.hooks.values()
-    gradient = Gradient(learner.model, learner.loss, optimizer, learner.accelerator, learner.least_micro_batch)
-    at = Training(scored=network)
+    gradient, optimizer, hooks = learner.gradient, learner.optimizer, learner.hooks.values()
+    at = Training(scored=gradient.network)
     parts = _parts(learner, at)
+    step, state = partial(_step, learner, at), partial(saved, parts)
     if resume is not None:
         restore(parts, resume)
     for epoch in range(len(at.history), course.epochs):
-        learner.model.train()
+        gradient.model.train()
         for hook in hooks:
             hook.before_epoch(at)
         for window in _windows(batches.epoch(epoch, len(at.losses) * course.accumulate), course.accumulate):
             learner.schedule.step(at.n_updates)
             draws = (*course.key, epoch, at.step)
             with seeded(*draws):
-                losses = learner.update(
-                    network, partial(_computed, gradient, at, window, draws), partial(_step, learner, at)
-                )
+                at.losses.append(learner.update(gradient.network, partial(gradient, window, draws), step))
             optimizer.zero_grad()
-            at.losses.append(losses)
             at.step += 1
             if not getattr(optimizer, "step_was_skipped", False):
                 at.n_updates += 1
                 for hook in hooks:
                     hook.after_step(at)
-            pause(at.step, partial(saved, parts))
+            pause(at.step, state)
         is_due = (epoch + 1) % course.validate_every == 0 or epoch == course.epochs - 1
-        scores = validate(at.scored, partial(pause, at.step, partial(saved, parts))) if is_due else {}
+        scores = validate(at.scored, partial(pause, at.step, state)) if is_due else {}
         at.end_epoch(optimizer.param_groups[0]["lr"], scores)
         for hook in hooks:
             hook.after_epoch(at, scores)
@@ -128,15 +114,15 @@ def fit(
 
 def _parts(learner: Learner, at: Training) -> dict[str, Stateful]:
     """All that has a state, by the name under which it is saved."""
-    scaler = {} if learner.accelerator.scaler is None else {"scaler": learner.accelerator.scaler}
-    hooks = {f"hook {name}": hook for name, hook in learner.hooks.items()}
-    return {"fit": at, "model": learner.network, "optimizer": learner.optimizer, **scaler, **hooks}
-
-
-def _computed(gradient: Gradient, at: Training, window: list[Any], draws: tuple[int | str, ...]) -> Losses:
-    """Leave the gradient of a window of batches in the network."""
-    losses, at.micro_batch_size = gradient(window, at.micro_batch_size, draws)
-    return losses
+    gradient, scaler = learner.gradient, learner.gradient.accelerator.scaler
+    return {
+        "fit": at,
+        "gradient": gradient,
+        "model": gradient.network,
+        "optimizer": learner.optimizer,
+        **{f"hook {name}": hook for name, hook in learner.hooks.items()},
+        **({} if scaler is None else {"scaler": scaler}),
+    }
 
 
 def _step(learner: Learner, at: Training) -> None:

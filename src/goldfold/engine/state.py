@@ -1,7 +1,6 @@
 """The state of a training: how far it is, and what is saved so that it can go on."""
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -27,8 +26,6 @@ class Training:
     """Of each step of the running epoch: the total as ``train_loss``, and its parts, where it has several."""
     history: list[dict[str, float]] = field(default_factory=list)
     """A row per epoch that is done."""
-    micro_batch_size: int = sys.maxsize
-    """Most samples that are computed at once."""
     resumed_at_step: list[int] = field(default_factory=list)
 
     def state_dict(self) -> State:

@@ -35,7 +35,7 @@ from goldfold.lineage import provenance
 from goldfold.training.failures import explained
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
 from goldfold.training.samples import loader, rows_of
-from goldfold.training.spec import Train, read
+from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import Validation
 
 SAVE_MINUTES = 5.0
@@ -95,11 +95,8 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     rows, images = rows_of(table, pseudo, pseudo_weight), CachedImages(caches, scale_16bit)
-    network, loss, metrics = (
-        network_of(spec, chosen),
-        loss_of(spec.train, chosen),
-        [*map(chosen.metric, (metric, *reported))],
-    )
+    network, loss = network_of(spec, chosen), loss_of(spec.train, chosen)
+    metrics = [chosen.metric(one) for one in (metric, *reported)]
     batches = loader(spec, chosen, rows, images, runtime["loader_workers"], accelerator)
     validation = Validation(spec, chosen, held_out, images, metrics, loss, accelerator)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
@@ -113,36 +110,28 @@ def run(
         )
     if accelerator.is_main_process:
         _write(Path(folder), spec.train, result, best)
-    facts = _facts(spec.train, table, rows, network, result, accelerator)
-    is_scored = best.epoch is not None
-    return {
-        "files": [f"{folder}/{spec.train.other_checkpoint}.safetensors"],
-        "member": {"model": spec.name, **place},
-        "seed": counter(spec.name, place["seed"], place["round"], place["fold"]),
-        "best_epoch": best.epoch if is_scored else spec.train.epochs - 1,
-        **facts,
-    }
+    spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
+    return {"files": [spare], **_facts(spec, table, len(rows), learner, result, best)}
 
 
 def _facts(
-    train: Train,
-    table: pd.DataFrame,
-    rows: pd.DataFrame,
-    network: nn.Module,
-    result: Training,
-    accelerator: Accelerator,
+    spec: Spec, table: pd.DataFrame, n_train: int, learner: Learner, result: Training, best: Best
 ) -> dict[str, Any]:
     """Facts of a run for its record, beside its files."""
+    gradient, accelerator = learner.gradient, learner.gradient.accelerator
     return {
-        "n_train": len(rows),
+        "member": {"model": spec.name, **spec.place},
+        "seed": counter(*spec.key),
+        "n_train": n_train,
         "n_val": int((table["split"] == "val").sum()),
-        "n_pseudo": len(rows) - int((table["split"] == "train").sum()),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "n_pseudo": n_train - int((table["split"] == "train").sum()),
+        "parameters": sum(parameter.numel() for parameter in gradient.network.parameters()),
+        "best_epoch": spec.train.epochs - 1 if best.epoch is None else best.epoch,
         "final": {name: value for name, value in result.history[-1].items() if math.isfinite(value)},
         "device": accelerator.device.type,
         "precision": accelerator.mixed_precision,
         "gpus": accelerator.num_processes,
-        "micro_batch_size": min(result.micro_batch_size, train.batch_size),
+        "micro_batch_size": min(gradient.micro_batch_size, spec.train.batch_size),
         "skipped_steps": result.step - result.n_updates,
         "resumed_at_step": result.resumed_at_step,
     }
@@ -195,14 +184,14 @@ def _fitted(
     bar: Any,
 ) -> Training:
     """Run the engine from the state that was saved, if any; the first process alone validates and saves."""
-    state = _saved(state_file, learner.accelerator)
+    state = _saved(state_file, learner.gradient.accelerator)
     start = None if state is None else state["fit"]["step"]
     if start is not None:
         print(f"goes on from step {start} of {bar.total}, whose state was saved", flush=True)
         bar.go_on_from(start)
     with signals_noted() as asked:
         keep = Keeper(state_file, 60 * save_minutes, bar.total, asked, start)
-        is_first = learner.accelerator.is_main_process
+        is_first = learner.gradient.accelerator.is_main_process
 
         def pause(step: int, state: Callable[[], State]) -> None:
             if step > bar.done:

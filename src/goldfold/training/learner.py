@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from goldfold import catalog, components, optim
+from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.loop import Course, Learner
 from goldfold.engine.seeding import seeded
@@ -72,7 +73,8 @@ def learner_of(
     hooks = {**hooks_of(train.hooks, network), **more}
     update = components.load(train.update, catalog.UPDATES, "update rule")
     model, optimizer = accelerator.prepare(network, optimizer)
-    return Learner(model, loss, optimizer, schedule, accelerator, update, hooks, _least_micro_batch(network, train))
+    gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))
+    return Learner(gradient, optimizer, schedule, update, hooks)
 
 
 def hooks_of(wanted: Sequence[components.Written], network: nn.Module) -> dict[str, Hook]:

@@ -13,7 +13,7 @@ class Clip(Hook):
     def __init__(self, network: nn.Module, norm: float) -> None:
         """``norm``: the largest L2 norm of all gradients together."""
         if not norm > 0:
-            raise ConfigError(f"hook clip: norm = {norm:g}: must be above 0")
+            raise ConfigError(f"norm = {norm:g}: must be above 0")
         self.network, self.norm = network, norm
 
     def before_step(self, training: Training) -> None:

@@ -17,7 +17,7 @@ class Ema(Hook):
         from timm.utils import ModelEmaV3
 
         if not 0 < decay < 1:
-            raise ConfigError(f"hook ema: decay = {decay:g}: must lie between 0 and 1")
+            raise ConfigError(f"decay = {decay:g}: must lie between 0 and 1")
         self.network = network
         self.average = ModelEmaV3(network, decay=decay, use_warmup=True, warmup_power=0.75)
 
