@@ -375,7 +375,7 @@ def test_a_hook_and_an_update_rule_of_one_s_own_are_named_in_the_config(own: Non
         ({"update": "plane"}, "train.update = 'plane': nearest is 'plain'; allowed: plain, package.module:function"),
         (
             {"update": "own_hooks:Halve"},
-            "takes 2 arguments, but a update rule is called with (network, gradient, step)",
+            "takes 2 arguments, but an update rule is called with (network, gradient, step)",
         ),
     ],
 )

@@ -142,15 +142,15 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
 
 
 def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
-    """Load the update rule, and make each hook of a network.
+    """Load the update rule, and make each hook of a network, which gets weights without values.
 
     Raises:
-        ConfigError: one cannot be.
+        ConfigError: one cannot be made.
     """
     load(train["update"], catalog.UPDATES, "update rule")
     for written in train["hooks"]:
         try:
-            load(written, catalog.HOOKS, "hook")(network)
+            load(written, catalog.HOOKS, "hook")(network.to_empty(device="cpu"))
         except Exception as error:
             raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be made: {cause(error)}") from error
 
