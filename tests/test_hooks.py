@@ -2,6 +2,7 @@
 
 import copy
 import random
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from accelerate import Accelerator
 from pydantic import ValidationError
 
@@ -399,3 +401,19 @@ def test_short_keys_keep_their_bounds() -> None:
 
 def test_kinds_name_what_goldfold_hands_over() -> None:
     assert (kinds.HOOK.given, kinds.UPDATE.given) == (("network",), ("network", "gradient", "step"))
+
+
+def test_the_hook_and_the_rule_of_the_docs_run(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (repo / "docs/extending.md").read_text().partition("## Hooks and update rules")[2]
+    python, settings = re.findall(r"```(?:python|yaml)\n(.*?)```", page, re.DOTALL)[:2]
+    (tmp_path / "steps.py").write_text(python)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = settings.replace("network.stem", '"0"')
+    made, model = slices.learning(config(**yaml.safe_load(settings)["train"]), "a")["train"], network()
+    rule, hooks = components.load(made["update"], {}, "update rule"), hooks_of(made["hooks"], model)
+    _, moved, _ = run_fit(Given(8, 8), model, update=rule, hooks=hooks)
+    change = [
+        (one - other).norm().item() for one, other in zip(moved.parameters(), network().parameters(), strict=True)
+    ]
+    assert change[:2] == [0, 0], "the first layer is frozen in the first epoch"
+    assert np.linalg.norm(change) == pytest.approx(0.1 * 0.5, rel=1e-4)
