@@ -25,7 +25,7 @@ from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.clip import Clip
 from goldfold.engine.hooks.ema import Ema
 from goldfold.engine.state import Training
-from goldfold.losses import Losses, added
+from goldfold.losses import Losses, summed
 from goldfold.training.learner import hooks_of, loss_of, network_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.spec import Train as Typed
@@ -216,7 +216,7 @@ def test_a_loss_that_is_a_tensor_alone_is_an_error() -> None:
 
 def test_losses_of_groups_are_added_with_their_parts() -> None:
     one = Losses(torch.tensor(3.0), {"a": torch.tensor(1.0), "b": torch.tensor(2.0)})
-    made = added([one, one.map(lambda value: 10 * value)])
+    made = summed([one, one.map(lambda value: 10 * value)])
     assert (made.total.item(), made.parts["a"].item(), made.parts["b"].item()) == (33.0, 11.0, 22.0)
 
 

@@ -29,7 +29,7 @@ class Losses:
         return Losses(function(self.total), {name: function(part.detach()) for name, part in self.parts.items()})
 
 
-def added(losses: Sequence[Losses]) -> Losses:
+def summed(losses: Sequence[Losses]) -> Losses:
     """Sum of one loss on several groups of samples."""
     first, *others = losses
     parts = {name: sum((other.parts[name] for other in others), part) for name, part in first.parts.items()}

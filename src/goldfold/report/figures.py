@@ -82,8 +82,8 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
                 for column in [name for name in columns if name in history]:
                     known = history[["epoch", column]].dropna()
                     mark = "o" if len(known) == 1 else None  # a line of one point is not seen
-                    style = {"color": colour, "ls": columns[column], "marker": mark}
-                    axes.plot(known["epoch"] + 1, known[column], lw=1.3, alpha=0.75, **style)
+                    x, style = known["epoch"] + 1, columns[column]
+                    axes.plot(x, known[column], color=colour, ls=style, lw=1.3, alpha=0.75, marker=mark)
                     drawn.append(known)
             axes.set_title(title)
             axes.set_xlabel("epoch")

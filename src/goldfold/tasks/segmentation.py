@@ -183,7 +183,7 @@ class Segmentation:
         """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
         import torch
 
-        from goldfold.losses import added, combined
+        from goldfold.losses import combined, summed
 
         criterion = combined(self.losses, loss or self.default_loss)
 
@@ -193,7 +193,7 @@ class Segmentation:
                 rows = batch.weights == weight
                 share = weight * rows.float().mean()
                 groups.append(criterion(logits[rows], batch.masks[rows]).map(partial(torch.mul, share)))
-            return added(groups)
+            return summed(groups)
 
         return mean_loss
 
