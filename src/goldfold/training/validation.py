@@ -97,8 +97,8 @@ class _Losses:
         return found
 
     def mean(self) -> float:
-        """Mean over all images."""
-        return math.fsum(self.sums) / self.seen
+        """Mean over all images; not a number where there are none."""
+        return math.fsum(self.sums) / self.seen if self.seen else math.nan
 
 
 class Remembered(nn.Module):
