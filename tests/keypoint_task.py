@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from goldfold.cache.images import CachedImages
     from goldfold.drawing.blocks import Section
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.predictions.arrays import Arrays
 
 NEAR = 0.05
@@ -174,14 +175,15 @@ class Keypoints:
         built = models.build(network, n_classes=2, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: Several) -> Callable[[nn.Module, PointBatch], Tensor]:
+    def loss(self, loss: Several) -> Callable[[nn.Module, PointBatch], Losses]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
 
         criterion = combined(self.facts.losses, loss)
 
-        def mean_loss(model: nn.Module, batch: PointBatch) -> Tensor:
-            return (batch.weights * criterion(model(batch.images).sigmoid(), batch.points).sum(dim=1)).mean()
+        def mean_loss(model: nn.Module, batch: PointBatch) -> Losses:
+            losses = criterion(model(batch.images).sigmoid(), batch.points)
+            return losses.map(lambda values: (batch.weights * values.sum(dim=1)).mean())
 
         return mean_loss
 

@@ -46,8 +46,8 @@ def test_the_catalog_names_each_kind() -> None:
     """Besides tasks, which are packages of facets, see test_dense_tasks."""
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
-        "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "AUGMENTATIONS", "TURNS", "VIEWS", "SPLITTERS",
-        "SOURCES", "FUSIONS", "POSTPROCESSING",
+        "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING",
     }  # fmt: skip
 
 
@@ -206,10 +206,11 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     one = load(repo / "config.yaml")
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
-                  catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS):  # fmt: skip
+                  catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
+                  catalog.HOOKS, catalog.UPDATES):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
-    assert len(before["train"]) == 12
+    assert len(before["train"]) == 14
 
 
 def test_parameters_reach_optimizer_schedule_and_transforms() -> None:
@@ -231,9 +232,15 @@ def test_a_weighted_sum_of_losses_with_parameters() -> None:
     logits, target = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
     wanted = {"focal": {"gamma": 3, "weight": 0.5}, "cross_entropy": 2}
     expected = 0.5 * classification.focal(logits, target, gamma=3) + 2 * classification.cross_entropy(logits, target)
-    assert torch.equal(combined(catalog.LOSSES["label"], wanted)(logits, target), expected)
-    listed = combined(catalog.LOSSES["label"], ["focal", {"focal": {"gamma": 3}}])(logits, target)
+    made = combined(catalog.LOSSES["label"], wanted)(logits, target)
+    assert torch.equal(made.total, expected)
+    assert list(made.parts) == ["focal(gamma=3)", "cross_entropy"]
+    assert torch.equal(made.parts["focal(gamma=3)"], 0.5 * classification.focal(logits, target, gamma=3))
+    listed = combined(catalog.LOSSES["label"], ["focal", {"focal": {"gamma": 3}}])(logits, target).total
     assert torch.allclose(listed, classification.focal(logits, target) + classification.focal(logits, target, gamma=3))
+    assert combined(catalog.LOSSES["label"], "focal")(logits, target).parts == {}
+    (twice,) = combined(catalog.LOSSES["label"], ["focal", "focal"])(logits, target).parts.values()
+    assert torch.equal(twice, 2 * classification.focal(logits, target))
 
 
 def test_the_parts_of_the_docs_train_score_and_fuse(
@@ -248,8 +255,10 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
     made = config(**yaml.safe_load(settings))
     train, task = made.models[0].train, tasks.facts("classification")
     logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
-    assert combined(task.losses, train.loss)(logits, target).shape == (6,)
+    assert combined(task.losses, train.loss)(logits, target).total.shape == (6,)
     metric = tasks.score({"name": "classification"}, ["a"]).metric(made.metric)
+    assert combined(task.losses, train.loss)(logits, target).total.shape == (6,)
+    metric = task.metric(made.metric)
     assert metric.name == "top_k(k=3)"
     assert metric.value(Labelled(logits.softmax(1).numpy(), np.arange(6) % 3), np.arange(6)) == 1
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)

@@ -188,12 +188,17 @@ LABELS = torch.tensor([0, 1, 2, 2, 1, 0])
 HARD = torch.nn.functional.one_hot(LABELS, 3).float()
 
 
+def criterion(name: str) -> Callable[..., torch.Tensor]:
+    """Loss of labels by name, a value per sample."""
+    return lambda *given: losses.combined(catalog.LOSSES["label"], name)(*given).total
+
+
 @every("name", LOSSES)
 def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 20
     soft = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), 1)
     for target in (HARD, soft):
-        values = losses.combined(catalog.LOSSES["label"], name)(logits, target)
+        values = criterion(name)(logits, target)
         assert values.shape == (6,)
         assert torch.isfinite(values).all()
         assert (values >= 0).all()
@@ -201,20 +206,17 @@ def test_loss_gives_one_finite_non_negative_value_a_sample(name: str) -> None:
 
 @every("name", LOSSES)
 def test_loss_falls_as_the_logits_become_more_right(name: str) -> None:
-    means = [
-        losses.combined(catalog.LOSSES["label"], name)(logits_for(LABELS, 3, strength), HARD).mean().item()
-        for strength in (-3, -1, 0, 1, 3)
-    ]
+    means = [criterion(name)(logits_for(LABELS, 3, strength), HARD).mean().item() for strength in (-3, -1, 0, 1, 3)]
     assert means == sorted(means, reverse=True)
     assert len(set(means)) == 5
-    assert losses.combined(catalog.LOSSES["label"], name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
+    assert criterion(name)(logits_for(LABELS, 3, 50.0), HARD).max() < 1e-6
 
 
 @every("name", LOSSES)
 def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
     logits, loss = (
         torch.randn(6, 3, generator=torch.Generator().manual_seed(0)),
-        losses.combined(catalog.LOSSES["label"], name),
+        criterion(name),
     )
     mixed = loss(logits, 0.3 * HARD + 0.7 * HARD.flip(0))
     assert torch.allclose(mixed, 0.3 * loss(logits, HARD) + 0.7 * loss(logits, HARD.flip(0)), atol=1e-6)
@@ -223,9 +225,9 @@ def test_loss_with_soft_targets_is_the_mix_of_its_hard_ones(name: str) -> None:
 @every("name", LOSSES)
 def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: str) -> None:
     logits = (1e4 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
-    losses.combined(catalog.LOSSES["label"], name)(logits, HARD).sum().backward()
+    criterion(name)(logits, HARD).sum().backward()
     assert torch.isfinite(logits.grad).all()
-    values = losses.combined(catalog.LOSSES["label"], name)(torch.randn(6, 3).bfloat16(), HARD)
+    values = criterion(name)(torch.randn(6, 3).bfloat16(), HARD)
     assert values.dtype == torch.float32
     assert torch.isfinite(values).all()
 
@@ -233,16 +235,14 @@ def test_loss_stays_finite_in_bf16_and_for_huge_logits_and_has_a_gradient(name: 
 def test_cross_entropy_is_torch_s_and_focal_without_focus_is_cross_entropy() -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.cross_entropy(logits, LABELS, reduction="none")
-    assert torch.allclose(losses.combined(catalog.LOSSES["label"], "cross_entropy")(logits, HARD), expected, atol=1e-6)
+    assert torch.allclose(criterion("cross_entropy")(logits, HARD), expected, atol=1e-6)
     assert torch.allclose(focal(logits, HARD, gamma=0.0), expected, atol=1e-6)
 
 
 def test_focal_equals_its_formula() -> None:
     # gamma 2, p = 0.25 by hand: (1 - 0.25)^2 * -ln(0.25) = 0.779790...
     logits = torch.log(torch.tensor([[0.25, 0.75]]))
-    assert losses.combined(catalog.LOSSES["label"], "focal")(
-        logits, torch.tensor([[1.0, 0.0]])
-    ).item() == pytest.approx(0.5625 * math.log(4))
+    assert criterion("focal")(logits, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.5625 * math.log(4))
 
 
 # --- metrics

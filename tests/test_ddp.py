@@ -13,14 +13,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import RUNTIME, Tiny
+from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.engine import device
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
+from goldfold.losses import Losses
 from goldfold.samples.dataset import EpochSampler
-from goldfold.stages.train import _loader
 from goldfold.tasks.logits import LabelBatch
+from goldfold.training.samples import loader
+from goldfold.training.spec import read
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 
 VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}
@@ -205,22 +207,25 @@ def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatc
         device.backend("cuda", 2)
 
 
-def test_fewer_images_than_processes_are_refused() -> None:
+def test_fewer_images_than_processes_are_refused(tiny: Tiny) -> None:
+    spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a"]})
     with pytest.raises(ConfigError, match=r"models\[\]\.gpus = 2: there are only 1 training images\. Set gpus: 1"):
-        _loader([0], 8, None, 0, SimpleNamespace(process_index=0, num_processes=2))
+        loader(spec, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
 
 
 def test_processes_draw_differently_and_each_the_same_every_time() -> None:
     def drawn(process: int, n: int) -> float:
         alone = SimpleNamespace(process_index=process, num_processes=n, device=torch.device("cpu"))
         alone.autocast, alone.reduce, alone.no_sync = nullcontext, lambda value, how: value, nullcontext
-        alone.backward = lambda loss: None
+        alone.backward, alone.scaler, alone.unwrap_model = lambda loss: None, None, lambda model: model
         model = torch.nn.Linear(1, 1)
         gradient = Gradient(
-            model, lambda model, batch: torch.rand(1).sum(), torch.optim.SGD(model.parameters()), alone, None
+            model, lambda model, batch: Losses(torch.rand(1).sum()), torch.optim.SGD(model.parameters()), alone, None
         )
         with seeded("k", 0, 3):
-            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], 1, ("k", 0, 3))[0]
+            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], ("k", 0, 3))[
+                "train_loss"
+            ]
 
     assert drawn(0, 2) == drawn(0, 2) != drawn(1, 2) == drawn(1, 2)
     assert drawn(0, 1) not in (drawn(0, 2), drawn(1, 2))

@@ -507,7 +507,7 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss_of_masks(loss: str 
     def mean(weights: list[float], rows: tuple[int, ...] = (0, 1, 2, 3)) -> float:
         chosen = list(rows)
         batch = MaskBatch(["x"] * len(chosen), images[chosen], masks[chosen], torch.tensor(weights))
-        return task.loss(loss=loss)(lambda seen: logits[seen[:, 0, 0, 0].long()], batch).item()  # type: ignore[arg-type]
+        return task.loss(loss=loss)(lambda seen: logits[seen[:, 0, 0, 0].long()], batch).total.item()  # type: ignore[arg-type]
 
     assert mean([0.5] * 4) == pytest.approx(0.5 * mean([1.0] * 4), rel=1e-5)
     parts = 0.5 * mean([1.0] * 2, (0, 2)) + 0.5 * 0.25 * mean([1.0] * 2, (1, 3))

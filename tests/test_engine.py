@@ -25,11 +25,17 @@ from goldfold.catalog import SCHEDULES
 from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.gradient import Gradient
-from goldfold.engine.loop import fit
+from goldfold.engine.hooks.best import Best
+from goldfold.engine.hooks.clip import Clip
+from goldfold.engine.hooks.ema import Ema
+from goldfold.engine.loop import Course, Learner, fit
 from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
-from goldfold.optim import average, build_optimizer, build_schedule
-from goldfold.stages import train
+from goldfold.engine.state import Training, weights_of
+from goldfold.losses import Losses
+from goldfold.optim import build_optimizer, build_schedule
+from goldfold.training.failures import explained
+from goldfold.training.spec import read
 from whole_task import classification, whole
 
 # --- the loop
@@ -75,8 +81,8 @@ class Fixed:
         self.asked.append(update)
 
 
-def squared(model: torch.nn.Module, batch: Samples) -> torch.Tensor:
-    return (model(batch.x) - batch.y).square().mean()
+def squared(model: torch.nn.Module, batch: Samples) -> Losses:
+    return Losses((model(batch.x) - batch.y).square().mean())
 
 
 def network() -> torch.nn.Module:
@@ -84,29 +90,24 @@ def network() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 1))
 
 
-def run_fit(batches: Any, model: torch.nn.Module | None = None, **settings: Any) -> tuple[Any, torch.nn.Module, Fixed]:
-    """Train with plain SGD, lr 0.1; the fit, the network and the schedule."""
-    chosen = network() if model is None else model
-    schedule = Fixed()
-    settings = {
-        "loss": squared,
-        "validate": lambda model, pause: {"score": 0.0},
-        "epochs": 1,
-        "key": ("k",),
-        "monitor": "score",
-        "greater_is_better": True,
-        **settings,
+def run_fit(
+    batches: Any,
+    model: torch.nn.Module | None = None,
+    validate: Any = lambda model, pause: {"score": 0.0},
+    resume: Any = None,
+    pause: Any = lambda step, state: None,
+    **settings: Any,
+) -> tuple[Any, torch.nn.Module, Fixed]:
+    """Train with plain SGD, lr 0.1; the training, the network and the schedule."""
+    chosen, schedule = network() if model is None else model, Fixed()
+    course = {
+        name: settings.pop(name) for name in ("epochs", "key", "accumulate", "validate_every") if name in settings
     }
-    result = fit(
-        chosen,
-        settings.pop("loss"),
-        torch.optim.SGD(chosen.parameters(), lr=0.1),
-        schedule,
-        batches,
-        settings.pop("validate"),
-        accelerator=Accelerator(cpu=True),
-        **settings,
-    )
+    optimizer = settings.pop("optimizer", None) or torch.optim.SGD(chosen.parameters(), lr=0.1)
+    accelerator, loss = settings.pop("accelerator", None) or Accelerator(cpu=True), settings.pop("loss", squared)
+    gradient = Gradient(chosen, loss, optimizer, accelerator, settings.pop("least_micro_batch", None))
+    learner = Learner(gradient, optimizer, schedule, **settings)
+    result = fit(learner, batches, validate, Course(**{"epochs": 1, "key": ("k",), **course}), resume, pause)
     return result, chosen, schedule
 
 
@@ -137,13 +138,14 @@ def test_a_last_window_that_is_not_full_is_stepped_too() -> None:
 
 def test_without_accumulation_each_batch_is_a_step_counted_through_the_epochs() -> None:
     steps: list[int] = []
-    _, _, schedule = run_fit(Given(24, 8), epochs=3, on_step=lambda step, loss: steps.append(step))
+    _, _, schedule = run_fit(Given(24, 8), epochs=3, pause=lambda step, state: steps.append(step))
     assert schedule.asked == list(range(9))
     assert steps == list(range(1, 10))
 
 
 def test_clipping_limits_the_step() -> None:
-    start, free, clipped = network(), run_fit(Given(8, 8))[1], run_fit(Given(8, 8), clip_norm=0.01)[1]
+    start, free, model = network(), run_fit(Given(8, 8))[1], network()
+    _, clipped, _ = run_fit(Given(8, 8), model, hooks={"clip": Clip(model, 0.01)})
     pairs = zip(clipped.parameters(), start.parameters(), strict=True)
     norm = math.sqrt(sum((one - other).square().sum().item() for one, other in pairs))
     assert norm == pytest.approx(0.1 * 0.01, rel=1e-3)
@@ -167,33 +169,39 @@ def test_history_has_a_row_an_epoch_and_best_is_the_first_of_the_highest() -> No
         seen.append(copy.deepcopy(model.state_dict()))
         return {"score": next(scores)}
 
-    result, model, _ = run_fit(Given(16, 8), epochs=4, validate=validate)
+    best = Best("score", greater_is_better=True)
+    result, model, _ = run_fit(Given(16, 8), epochs=4, validate=validate, hooks={"best": best})
     assert [row["epoch"] for row in result.history] == [0, 1, 2, 3]
     assert [row["score"] for row in result.history] == [0.1, 0.5, 0.5, 0.2]
-    assert result.best_epoch == 1
+    assert best.epoch == 1
     for name, value in model.state_dict().items():
-        assert torch.equal(result.best[name], seen[1][name])
-        assert torch.equal(result.last[name], value)
-        assert not torch.equal(result.best[name], result.last[name])
+        assert torch.equal(best.weights[name], seen[1][name])
+        assert torch.equal(weights_of(result.scored)[name], value)
+        assert not torch.equal(best.weights[name], value)
+
+
+def best_of(scores: list[float], greater_is_better: bool = True, **settings: Any) -> Best:
+    """The best epoch of a training whose validated epochs have these scores."""
+    best, coming = Best("score", greater_is_better), iter(scores)
+    run_fit(
+        Given(8, 8), validate=lambda m, pause: {"score": next(coming)}, hooks={"best": best},
+        **{"epochs": len(scores), **settings},
+    )  # fmt: skip
+    assert next(coming, None) is None
+    return best
 
 
 def test_best_of_a_metric_to_be_lowered_is_the_lowest() -> None:
-    scores = iter([0.3, 0.1, 0.2])
-    result, _, _ = run_fit(
-        Given(8, 8), epochs=3, validate=lambda m, pause: {"score": next(scores)}, greater_is_better=False
-    )
-    assert result.best_epoch == 1
+    assert best_of([0.3, 0.1, 0.2], greater_is_better=False).epoch == 1
 
 
 def test_a_score_that_is_not_a_number_is_never_the_best() -> None:
-    scores = iter([float("nan"), 0.4, 0.3])
-    result, _, _ = run_fit(Given(8, 8), epochs=3, validate=lambda m, pause: {"score": next(scores)})
-    assert result.best_epoch == 1
+    assert best_of([float("nan"), 0.4, 0.3]).epoch == 1
 
 
-def test_where_no_score_is_a_number_there_are_weights_all_the_same() -> None:
-    result, _, _ = run_fit(Given(8, 8), epochs=2, validate=lambda m, pause: {"score": float("nan")})
-    assert set(result.last) == set(result.best) == set(network().state_dict())
+def test_where_no_score_is_a_number_there_is_no_best_epoch() -> None:
+    best = best_of([float("nan")] * 2)
+    assert (best.epoch, best.weights) == (None, {})
 
 
 def test_epochs_that_are_not_validated_have_no_score_and_the_last_always_has_one() -> None:
@@ -201,40 +209,40 @@ def test_epochs_that_are_not_validated_have_no_score_and_the_last_always_has_one
     result, _, _ = run_fit(Given(8, 8), epochs=5, validate_every=2, validate=lambda m, pause: {"score": next(scores)})
     assert [row.get("score") for row in result.history] == [None, 0.2, None, 0.9, 0.4]
     assert all(np.isfinite(row["train_loss"]) for row in result.history)
-    assert result.best_epoch == 3
     assert next(scores, None) is None
+    assert best_of([0.2, 0.9, 0.4], epochs=5, validate_every=2).epoch == 3
     late, _, _ = run_fit(Given(8, 8), epochs=2, validate_every=9, validate=lambda m, pause: {"score": 0.5})
     assert [row.get("score") for row in late.history] == [None, 0.5]
-    assert late.best_epoch == 1
 
 
 def test_ema_averages_weights_and_buffers_and_is_what_is_validated_and_kept() -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.BatchNorm1d(7), torch.nn.Linear(7, 1))
     start, validated = copy.deepcopy(model.state_dict()), []
-    ema = average(model, 0.9)
+    ema = Ema(model, 0.9)
     result, _, _ = run_fit(
-        Given(32, 8), model=model, epochs=3, ema=ema, validate=lambda m, pause: validated.append(m) or {"score": 0.0}
-    )
-    assert all(seen is ema.module for seen in validated)
+        Given(32, 8), model=model, epochs=3, hooks={"ema": ema},
+        validate=lambda m, pause: validated.append(m) or {"score": 0.0},
+    )  # fmt: skip
+    assert all(seen is ema.average.module for seen in validated)
+    last = weights_of(result.scored)
     for name in ("0.weight", "1.weight", "1.running_mean", "1.running_var", "2.bias"):
-        kept, raw = result.last[name], model.state_dict()[name]
+        kept, raw = last[name], model.state_dict()[name]
         assert not torch.equal(kept, raw), name
         assert not torch.equal(kept, start[name]), name
-        assert torch.equal(kept, ema.module.state_dict()[name]), name
-    way = (result.last["1.running_mean"] - start["1.running_mean"]).abs().sum()
+        assert torch.equal(kept, ema.average.module.state_dict()[name]), name
+    way = (last["1.running_mean"] - start["1.running_mean"]).abs().sum()
     assert 0 < way < 1.5 * (model.state_dict()["1.running_mean"] - start["1.running_mean"]).abs().sum()
 
 
-def test_ema_of_decay_none_is_off_and_one_step_follows_its_formula() -> None:
+def test_a_step_of_ema_follows_its_formula() -> None:
     model = torch.nn.Linear(2, 2)
-    assert average(model, None) is None
-    ema = average(model, 0.5)
+    ema = Ema(model, 0.5)
     before = model.weight.detach().clone()
     with torch.no_grad():
         model.weight.add_(1.0)
-    ema.update(model, step=10_000)  # long past the warm-up of the decay
-    assert torch.allclose(ema.module.weight, before + 0.5, atol=1e-2)
+    ema.after_step(Training(model, n_updates=10_000))  # long past the warm-up of the decay
+    assert torch.allclose(ema.average.module.weight, before + 0.5, atol=1e-2)
 
 
 def test_within_seeded_draws_depend_on_the_parts_alone_and_outside_nothing_changes() -> None:
@@ -259,7 +267,7 @@ def test_within_seeded_draws_depend_on_the_parts_alone_and_outside_nothing_chang
 
 def test_random_draws_in_the_loss_are_a_function_of_key_epoch_and_step() -> None:
     def noisy(drawn: list[float]) -> Any:
-        def loss(model: torch.nn.Module, batch: Samples) -> torch.Tensor:
+        def loss(model: torch.nn.Module, batch: Samples) -> Losses:
             drawn.append(torch.rand(1).item())
             return squared(model, batch)
 
@@ -317,13 +325,13 @@ def test_a_fit_goes_on_from_any_of_its_states_with_the_same_bytes(optimizer: str
 
     def run(resume: Any = None, **settings: Any) -> dict[str, torch.Tensor]:
         model = stateful()
+        hooks = {"ema": Ema(model, 0.9), "best": Best("score", greater_is_better=True)}
         with torch.compiler.set_stance("force_eager"):
-            return fit(
-                model, squared, build_optimizer(model, optimizer, 0.01, 0.05), Fixed(), Given(24, 4),
-                lambda model, pause: {"score": model[0].weight.sum().item()}, accelerator=Accelerator(cpu=True), epochs=3,
-                key=("k",), monitor="score", greater_is_better=True, accumulate=2, ema=average(model, 0.9),
-                resume=resume, **settings,
-            ).last  # fmt: skip
+            result, _, _ = run_fit(
+                Given(24, 4), model, lambda model, pause: {"score": model[0].weight.sum().item()}, resume,
+                optimizer=build_optimizer(model, optimizer, 0.01, 0.05), epochs=3, accumulate=2, hooks=hooks, **settings,
+            )  # fmt: skip
+        return {**weights_of(result.scored), **{f"best {name}": value for name, value in hooks["best"].weights.items()}}
 
     def keep(step: int, state: Any) -> None:
         stream = io.BytesIO()
@@ -343,9 +351,8 @@ def test_the_scale_of_fp16_gradients_is_part_of_the_state() -> None:
         accelerator, model, states = Accelerator(cpu=True), stateful(), []
         accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=3)
         optimizer = accelerator.prepare_optimizer(torch.optim.SGD(model.parameters(), lr=0.1))
-        fit(
-            model, squared, optimizer, Fixed(), Given(32, 4), lambda model, pause: {"score": 0.0},
-            accelerator=accelerator, epochs=1, key=("k",), monitor="score", greater_is_better=True,
+        run_fit(
+            Given(32, 4), model, optimizer=optimizer, accelerator=accelerator,
             pause=lambda step, state: states.append(copy.deepcopy(state())), **settings,
         )  # fmt: skip
         return states
@@ -395,12 +402,14 @@ class Narrow(torch.nn.Module):
 def test_a_batch_that_does_not_fit_is_computed_in_pieces_with_the_same_gradient(
     most: int, found: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = Narrow(most, network())
-    result, _, _ = run_fit(Given(32, 8), model=model, epochs=2, least_micro_batch=1)
+    model, states = Narrow(most, network()), list[Any]()
+    result, _, _ = run_fit(
+        Given(32, 8), model, epochs=2, least_micro_batch=1, pause=lambda step, state: states.append(state())
+    )
     whole, plain, _ = run_fit(Given(32, 8), epochs=2)
     assert distance(model.inner, plain) < 1e-6
     assert [row["train_loss"] for row in result.history] == pytest.approx([row["train_loss"] for row in whole.history])
-    assert result.micro_batch_size == found
+    assert states[-1]["gradient"]["micro_batch_size"] == found
     assert int(model.seen) == 64, "what a failed try left in buffers is undone"
     size, failed = min(found, 8), [size for size in (8, 4, 2) if size > most]
     assert model.tries == 64 // size + len(failed), "the size is kept for all later steps"
@@ -429,7 +438,7 @@ def test_the_smaller_size_is_kept_by_a_run_that_is_resumed() -> None:
             pause=lambda step, state: states.append(copy.deepcopy(state())))  # fmt: skip
     model = Narrow(4, network())
     result, _, _ = run_fit(Given(32, 8), model=model, least_micro_batch=1, resume=states[1])
-    assert (model.tries, result.micro_batch_size, result.resumed_at_step) == (4, 4, [2])
+    assert (model.tries, result.resumed_at_step) == (4, [2]), "two steps of two pieces, and no try of the whole"
 
 
 def test_memory_that_runs_out_late_repeats_that_step_with_its_own_draws() -> None:
@@ -438,7 +447,7 @@ def test_memory_that_runs_out_late_repeats_that_step_with_its_own_draws() -> Non
     def of(most: int) -> tuple[list[float], list[float]]:
         model, torch_draws, numpy_draws = Narrow(most, network()), [], []
 
-        def loss(network: torch.nn.Module, batch: Samples) -> torch.Tensor:
+        def loss(network: torch.nn.Module, batch: Samples) -> Losses:
             numpy_draws.append(np.random.rand())
             torch_draws.append(torch.rand(1).item())
             if len(numpy_draws) == 3:
@@ -506,8 +515,10 @@ def test_a_split_batch_is_mixed_as_the_whole_one(alpha: str, tiny: Tiny) -> None
     for micro_batch in (8, 4, 2):
         optimizer.zero_grad()
         with seeded("k", 3):
-            mean, _ = Gradient(model, loss, optimizer, Accelerator(cpu=True), 2)([batch], micro_batch, ("k", 3))
-        found.append((mean, model[1].weight.grad.clone()))
+            gradient = Gradient(model, loss, optimizer, Accelerator(cpu=True), 2)
+            gradient.micro_batch_size = micro_batch
+            means = gradient([batch], ("k", 3))
+        found.append((means["train_loss"], model[1].weight.grad.clone()))
     for mean, gradient in found[1:]:
         assert mean == pytest.approx(found[0][0], rel=1e-5)
         assert torch.allclose(gradient, found[0][1], rtol=1e-4, atol=1e-4)
@@ -575,7 +586,7 @@ def test_the_facts_say_what_the_run_was(trained: tuple[Path, dict[str, Any]]) ->
     assert facts["parameters"] > 100
     json.dumps(facts)
     history = pd.read_csv(folder / "history.csv")
-    assert list(history.columns) == ["epoch", "train_loss", "lr", "accuracy"]
+    assert list(history.columns) == ["epoch", "train_loss", "lr", "val_loss", "accuracy"]
     assert list(history["epoch"]) == [0, 1]
     assert facts["final"] == pytest.approx(history.iloc[-1].to_dict())
     files = {"model.safetensors", "best.safetensors", "history.csv"}
@@ -650,7 +661,7 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
 
     def mean(weights: list[float], **settings: float) -> float:
         batch = LabelBatch(list("abcd"), images, labels, torch.tensor(weights))
-        return classification(["a", "b"]).loss(**settings)(model, batch).item()
+        return classification(["a", "b"]).loss(**settings)(model, batch).total.item()
 
     each = torch.nn.functional.cross_entropy(model(images.float()), labels, reduction="none")
     assert mean([1, 1, 1, 1]) == pytest.approx(each.mean().item(), rel=1e-5)
@@ -672,7 +683,9 @@ def hold(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def loss(self: Any, **settings: Any) -> Any:
         mean = original(self, **settings)
 
-        def limited(model: torch.nn.Module, batch: Any) -> torch.Tensor:
+        def limited(model: torch.nn.Module, batch: Any) -> Losses:
+            if not model.training:
+                return mean(model, batch)
             sizes.append(len(batch.ids))
             if len(batch.ids) > most:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
@@ -704,7 +717,7 @@ def test_a_batch_of_one_image_without_statistics_is_explained(tiny: Tiny) -> Non
         pytest.raises(
             TrainingError, match=r"models \(net\): batch normalisation needs.*12 x 12 pixels.*, gpus: 1 or anoth"
         ),
-        train._errors_explained({**tiny.model(), "gpus": 2}, build_accelerator("cpu", "fp32", 1)),
+        explained(read({**tiny.model(), "gpus": 2}, "squash", 3, PLACE), build_accelerator("cpu", "fp32", 1)),
     ):
         norm(torch.zeros(1, 3, 1, 1))
 

@@ -27,7 +27,7 @@ def mixed(number: int, **settings: float) -> tuple[Tensor, float]:
     batch = LabelBatch(["black", "white"], images, torch.tensor([0, 1]), torch.ones(2))
     watcher = Watcher()
     with seeded("mixing", number):
-        loss = classification(["black", "white"]).loss(**settings)(watcher, batch).item()
+        loss = classification(["black", "white"]).loss(**settings)(watcher, batch).total.item()
     log_p = LOGITS[0].log_softmax(dim=0)
     of_first = 2 * loss - math.log(2)  # the second image's logits are equal, so its loss is log 2 whatever its label
     return watcher.seen, float((-of_first - log_p[1]) / (log_p[0] - log_p[1]))

@@ -16,7 +16,7 @@ from goldfold.config.libraries import timm_optimizers
 from goldfold.models import trial
 
 every = pytest.mark.parametrize
-TRAIN = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine"}
+TRAIN = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine", "update": "plain", "hooks": []}
 
 
 def entry(**changes: Any) -> dict[str, Any]:
@@ -291,6 +291,15 @@ def test_every_other_optimizer_and_schedule_can_be_used() -> None:
         preflight._check_optimizer(network, {**TRAIN, "optimizer": name})
     for schedule in catalog.SCHEDULES:
         preflight._check_optimizer(network, {**TRAIN, "schedule": schedule})
+
+
+def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> None:
+    assert not preflight.check(entry(train={**TRAIN, "hooks": [{"clip": {"norm": 1.0}}, {"ema": {"decay": 0.9}}]}))
+
+
+def test_a_hook_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    line = said(capsys, train={**TRAIN, "hooks": [{"clip": {"norm": 1.0}}, {"ema": {"decay": 3}}]})
+    assert "train.hooks: 'ema' cannot be made: decay = 3: must lie between 0 and 1" in line
 
 
 # --- causes

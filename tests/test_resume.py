@@ -25,6 +25,7 @@ from goldfold.engine.stopping import Asked, Keeper, signals_noted
 from goldfold.inference.predictor import Predictor
 from goldfold.samples.dataset import TrainingSet
 from goldfold.stages import train
+from goldfold.training import validation
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 
 EACH_STEP = {**RUNTIME, "save_minutes": 0.0}
@@ -248,7 +249,7 @@ def interruptible() -> Iterator[None]:
 def test_a_signal_while_validating_does_not_wait_for_the_end_of_it(
     tiny: Tiny, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "VALIDATION_BATCH_SIZE", 5)
+    monkeypatch.setattr(validation, "BATCH_SIZE", 5)
     seen = list[int]()
 
     def parts(*given: Any) -> Iterator[Any]:

@@ -380,6 +380,19 @@ def put_in(file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_a_hook_or_update_rule_that_nobody_chose_reruns_nothing(sources: Any) -> None:
+    before = sources("train")
+    Path("src/goldfold/engine/hooks/swa.py").write_text(
+        "from goldfold.engine.hooks import Hook\nclass Swa(Hook): ...\n"
+    )
+    edit("engine/updates.py", "\ndef sam(network, gradient, step, rho=0.05): ...\n")
+    edit("engine/hooks/ema.py", "\nclass Slower(Ema): ...\n")
+    put_in("engine/hooks/clip.py", "not norm > 0", "norm <= 0")
+    assert sources("train") == before
+    put_in("engine/updates.py", "    step()\n", "    step(), None\n")
+    assert sources("train") != before, "the rule that the config chose"
+
+
 def test_what_nobody_uses_may_be_added_to_any_file(sources: Any) -> None:
     before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(TASKS, STAGES)}
     files = list(Path("src/goldfold").rglob("*.py"))

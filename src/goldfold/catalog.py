@@ -179,6 +179,15 @@ SCHEDULES: Entries = {
     "step": "goldfold.optim.schedules:step",
 }
 """Optimizers are those of timm, see `goldfold.config.libraries`."""
+HOOKS: Entries = {
+    "clip": "goldfold.engine.hooks.clip:Clip",
+    "ema": "goldfold.engine.hooks.ema:Ema",
+}
+"""Called around the steps of a training."""
+UPDATES: Entries = {
+    "plain": "goldfold.engine.updates:plain",
+}
+"""How a step comes from the gradient."""
 AUGMENTATIONS: Entries = {
     "none": "goldfold.samples.transforms:none",
     "light": "goldfold.samples.transforms:light",

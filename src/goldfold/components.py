@@ -136,7 +136,8 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
 def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kind) -> Iterator[str]:
     if signature.most_positional < len(kind.given):
         given = ", ".join(kind.given)
-        yield f"takes {signature.most_positional} arguments, but a {kind.word} is called with ({given})"
+        article = "an" if kind.word[0] in "aeiou" else "a"
+        yield f"takes {signature.most_positional} arguments, but {article} {kind.word} is called with ({given})"
         return
     free = [part for part in signature.parameters[len(kind.given) :] if part.name not in kind.by_name]
     names = [part.name for part in free]

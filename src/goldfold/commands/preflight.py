@@ -19,7 +19,7 @@ from torch import nn
 
 from goldfold import catalog, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
-from goldfold.components import name_of
+from goldfold.components import load, name_of
 from goldfold.models import batch_norm, build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.timm_models import input_size, offline
@@ -62,6 +62,7 @@ def check(model: dict[str, Any]) -> bool:
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_optimizer(network, model["train"])
+        _check_hooks(network, model["train"])
     return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
 
 
@@ -162,6 +163,20 @@ def _step(train: Mapping[str, Any]) -> None:
         raise ConfigError("it needs second derivatives, which training does not compute")
     network(torch.ones(2, 3, 3, 3)).square().mean().backward()
     optimizer.step()
+
+
+def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
+    """Load the update rule, and make each hook of a network, which gets weights without values.
+
+    Raises:
+        ConfigError: one cannot be made.
+    """
+    load(train["update"], catalog.UPDATES, "update rule")
+    for written in train["hooks"]:
+        try:
+            load(written, catalog.HOOKS, "hook")(network.to_empty(device="cpu"))
+        except Exception as error:
+            raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be made: {cause(error)}") from error
 
 
 def _instead(optimizer: str) -> str:

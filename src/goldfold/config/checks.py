@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.base.errors import ConfigError, nearest, shown
-from goldfold.catalog import AUGMENTATIONS, SCHEDULES, TASKS
+from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
 from goldfold.components import Kind, name_of, parse, problems, summed
 from goldfold.config import kinds
 from goldfold.config.data import Submission
@@ -167,6 +167,9 @@ def _training(model: Model) -> Iterator[str]:
     settings = model.train
     yield from _component("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
     yield from _component("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
+    yield from _component("train.update", settings.update, kinds.UPDATE, UPDATES)
+    for hook in settings.hooks:
+        yield from _component("train.hooks", hook, kinds.HOOK, HOOKS)
     yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"

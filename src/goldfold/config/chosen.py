@@ -50,7 +50,7 @@ def _network(config: Config, model: str) -> list[str]:
 
 
 def _training(config: Config, model: str) -> list[str]:
-    """Network, losses, own optimizer, schedule, augmentations, metric, and the view of validation."""
+    """Network, losses, own optimizer, schedule, update rule, hooks, augmentations, metric, and the view of validation."""
     task, settings = facts(config.task), next(one.train for one in config.models if one.name == model)
     wanted = settings.loss or task.default_loss
     losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []
@@ -59,6 +59,8 @@ def _training(config: Config, model: str) -> list[str]:
         *_of(losses, task.losses),
         *(name for name in [name_of(settings.optimizer)] if ":" in name),
         *_of([settings.schedule], catalog.SCHEDULES),
+        *_of([settings.update], catalog.UPDATES),
+        *_of(settings.every_hook, catalog.HOOKS),
         *_augmentations(settings.augment),
         *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],

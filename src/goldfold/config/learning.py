@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from goldfold.components import name_of
 from goldfold.config.base import Name, Number, Section, Unique
 from goldfold.config.plain import json_value
-from goldfold.config.written import Augmentation, Loss, Network, Optimizer, Schedule
+from goldfold.config.written import Augmentation, Hook, Loss, Network, Optimizer, Schedule, Update, Written
 
 
 class Train(Section):
@@ -28,7 +28,9 @@ class Train(Section):
     warmup_epochs: Number = Field(1.0, ge=0)
     """Epochs of linear warm-up from lr/100 (`one_cycle` brings its own)."""
     clip_norm: Number | None = Field(None, gt=0)
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; short for the hook `{clip: {norm: ...}}`."""
+    update: Update = "plain"
+    """How a step comes from the gradient: `plain`, or your own rule as `package.module:function`."""
     loss: Loss | None = None
     """One of the task's losses (`focal`, `{focal: {gamma: 3}}`), or a weighted sum: `{dice: 0.5, ce: 0.5}`,
     `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; without it, the task's own choice."""
@@ -38,7 +40,10 @@ class Train(Section):
     mix_probability: Number = Field(1.0, ge=0, le=1)
     """Share of the batches that are mixed, where mixup or cutmix is on."""
     ema_decay: Number | None = Field(None, gt=0, lt=1)
-    """Average weights and buffers exponentially with this decay (warmed up), and validate the average."""
+    """Average weights and buffers exponentially with this decay (warmed up), and validate the average; short for the hook
+    `{ema: {decay: ...}}`."""
+    hooks: list[Hook] = []
+    """What else happens around the steps: `[{ema: {decay: 0.99}}, my_module:MyHook]`, called in this order."""
     augment: Augmentation = "light"
     """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. Where
     there are boxes these rotate and shear nothing. Or a list of presets, transforms of albumentations and your own:
@@ -52,6 +57,21 @@ class Train(Section):
     on_oom: Literal["fail", "shrink"] = "fail"
     """Where a batch does not fit into the GPU's memory: `shrink` computes it in smaller pieces, with the same gradient but
     for what is taken over a whole batch (batch norm, Dice)."""
+
+    @property
+    def every_hook(self) -> list[Written]:
+        """Hooks in the order of their calls, those with a short form first."""
+        clip: list[Written] = [] if self.clip_norm is None else [{"clip": {"norm": self.clip_norm}}]
+        ema: list[Written] = [] if self.ema_decay is None else [{"ema": {"decay": self.ema_decay}}]
+        return [*clip, *ema, *self.hooks]
+
+    @model_validator(mode="after")
+    def _each_hook_once(self) -> "Train":
+        names = [name_of(hook) for hook in self.every_hook]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            short = {"clip": "; clip_norm is short for it", "ema": "; ema_decay is short for it"}.get(twice[0], "")
+            raise ValueError(f"hooks: {twice[0]!r} is there twice{short}. Keep one")
+        return self
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> "Train":

@@ -134,6 +134,8 @@ def _components() -> str:
         ("Steps of the ensemble after the first", kinds.STEP, every(catalog.POSTPROCESSING)),
         ("Networks", kinds.NETWORK, every(catalog.NETWORKS)),
         ("Schedules", kinds.SCHEDULE, catalog.SCHEDULES),
+        ("Update rules", kinds.UPDATE, catalog.UPDATES),
+        ("Hooks", kinds.HOOK, catalog.HOOKS),
         ("Augmentation presets", kinds.AUGMENTATION, catalog.AUGMENTATIONS),
         ("Views", kinds.VIEW, catalog.VIEWS),
         ("Splitters", kinds.SPLITTER, catalog.SPLITTERS),

@@ -111,14 +111,9 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
-    train = {**model.train.model_dump(), "loss": model.train.loss or known.default_loss}
-    return {
-        **model.model_dump(exclude={"image_size_px", "resize"}),
-        "train": train,
-        "loss_keys": list(known.loss_keys),
-        "params": params,
-        "size": list(model.size),
-    }
+    settings = model.model_dump(exclude={"image_size_px": True, "resize": True, "train": {"clip_norm", "ema_decay"}})
+    settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
+    return {**settings, "loss_keys": list(known.loss_keys), "params": params, "size": list(model.size)}
 
 
 def watched(config: Config, name: str) -> dict[str, Any]:

@@ -82,6 +82,8 @@ STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose paramete
 Step = Annotated[Written, One, WithJsonSchema(STEP_SCHEMA)]
 Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
+Hook = Annotated[Written, One, WithJsonSchema(_schema(catalog.HOOKS))]
+Update = Annotated[Written, One, WithJsonSchema(_schema(catalog.UPDATES))]
 Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]
 View = Annotated[Written, One, WithJsonSchema(_schema(catalog.VIEWS))]
 Augmentation = Annotated[

@@ -62,27 +62,34 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
 
 
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
-    """Validation score and training loss by epoch, one thin line per run, coloured by round.
+    """Validation score and losses by epoch, one thin line per run, coloured by round; the validation loss is dashed.
 
     The score comes first, with the legend: a narrow screen shows the left part of a figure.
     """
     from matplotlib.ticker import MaxNLocator
 
+    has_validation = any("val_loss" in history for _, history in histories)
+    losses = "loss: training solid, validation dashed" if has_validation else "training loss"
     with Canvas(WIDTH_PX, 270) as canvas:
         both = canvas.axes(1, 2)
-        for axes, column, title in zip(
-            both, (metric, "train_loss"), (f"validation {metric}", "training loss"), strict=True
+        for axes, columns, title in (
+            (both[0], {metric: "-"}, f"validation {metric}"),
+            (both[1], {"train_loss": "-", "val_loss": "--"}, losses),
         ):
+            drawn = []
             for number, history in histories:
                 colour = SERIES[number % len(SERIES)]
-                known = history[["epoch", column]].dropna()
-                mark = "o" if len(known) == 1 else None  # a line of one point is not seen
-                axes.plot(known["epoch"] + 1, known[column], color=colour, lw=1.3, alpha=0.75, marker=mark)
+                for column in [name for name in columns if name in history]:
+                    known = history[["epoch", column]].dropna()
+                    mark = "o" if len(known) == 1 else None  # a line of one point is not seen
+                    x, style = known["epoch"] + 1, columns[column]
+                    axes.plot(x, known[column], color=colour, ls=style, lw=1.3, alpha=0.75, marker=mark)
+                    drawn.append(known)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.margins(x=0.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            _range_of_late_epochs(axes, [history[["epoch", column]] for _, history in histories])
+            _range_of_late_epochs(axes, drawn)
         rounds = sorted({number for number, _ in histories})
         if len(rounds) > 1:
             for number in rounds:

@@ -51,9 +51,15 @@ def backend(device: str, gpus: int) -> str:
 
 def total(accelerator: Accelerator, value: float) -> float:
     """Sum of ``value`` over the processes that compute together."""
+    return totals(accelerator, [value])[0]
+
+
+def totals(accelerator: Accelerator, values: list[float]) -> list[float]:
+    """Sum of each value over the processes that compute together, all of which have as many."""
     if accelerator.num_processes == 1:
-        return value
+        return values
     import torch
 
-    own = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
-    return float(accelerator.reduce(own, "sum").item())
+    own = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
+    summed: list[float] = accelerator.reduce(own, "sum").tolist()
+    return summed

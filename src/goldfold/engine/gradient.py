@@ -1,18 +1,38 @@
 """The gradient of one step."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from goldfold.base.errors import TrainingError
-from goldfold.engine.device import total
+from goldfold.engine.device import total, totals
 from goldfold.engine.memory import Batch, as_memory_allows, pieces
 from goldfold.engine.seeding import same_draws, seeded
+
+TOTAL = "train_loss"
+"""Name of a loss in the history; its parts are named ``train_loss_<part>``."""
+
+
+class Parts(Protocol):
+    """What a loss returns, see `goldfold.losses.Losses`."""
+
+    @property
+    def total(self) -> Tensor:
+        """Mean over the samples, a scalar."""
+
+    @property
+    def parts(self) -> Mapping[str, Tensor]:
+        """Scalars that add up to it, by name."""
+
+
+Loss = Callable[[nn.Module, Any], Parts]
+"""(model, batch) -> losses."""
 
 
 class Gradient:
@@ -25,60 +45,115 @@ class Gradient:
     def __init__(
         self,
         model: nn.Module,
-        loss: Callable[[nn.Module, Any], Tensor],
+        loss: Loss,
         optimizer: torch.optim.Optimizer,
         accelerator: Accelerator,
-        least_micro_batch: int | None,
+        least_micro_batch: int | None = None,
     ) -> None:
-        """``least_micro_batch``: samples in the smallest piece a batch may be split into; None: it is never split."""
-        self.model, self.loss, self.optimizer, self.accelerator = model, loss, optimizer, accelerator
-        self.least = least_micro_batch
-        self.process = (accelerator.process_index,) if accelerator.num_processes > 1 else ()
+        """Model and optimizer are as ``accelerator`` prepared them.
 
-    def __call__(self, window: Sequence[Batch], micro_batch: int, draws: tuple[int | str, ...]) -> tuple[float, int]:
-        """Mean loss, and ``micro_batch`` or what it had to be lowered to.
+        Args:
+            least_micro_batch: samples in the smallest piece that a batch may be split into where memory does not
+                suffice; None: it is never split.
+        """
+        self.model, self.loss, self.optimizer, self.accelerator = model, loss, optimizer, accelerator
+        self.network: nn.Module = accelerator.unwrap_model(model)
+        self.least = least_micro_batch
+        self.micro_batch_size = sys.maxsize
+        """Most samples that are computed at once."""
+        self.process = (accelerator.process_index,) if accelerator.num_processes > 1 else ()
+        self.names: list[str] | None = None
+        """Of the total and the parts of the loss."""
+        self.draws: tuple[int | str, ...] = ()
+        """Of the last call."""
+
+    def __call__(self, window: Sequence[Batch], draws: tuple[int | str, ...]) -> dict[str, float]:
+        """Mean loss and its parts.
+
+        A second call for the same step draws what the first has drawn.
 
         Args:
             window: the batches of the step.
-            micro_batch: most samples that are computed at once.
             draws: what the caller has seeded the generators with; the last is the number of the step.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite, or its parts are not those of the first batch.
             torch.OutOfMemoryError: the smallest pieces do not fit into memory.
         """
-        whole = min(micro_batch, max(len(batch.ids) for batch in window))
+        whole = min(self.micro_batch_size, max(len(batch.ids) for batch in window))
         least = whole if self.least is None else self.least
         buffers = [] if self.least is None else [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        is_again, self.draws = draws == self.draws, draws
+        self.optimizer.zero_grad()
 
-        def work(size: int) -> float:
-            is_seeded = size == whole and not self.process
+        def work(size: int) -> dict[str, float]:
+            is_seeded = size == whole and not self.process and not is_again
             with nullcontext() if is_seeded else seeded(*draws, *self.process):
                 return self._backward(window, size, draws[-1])
 
-        mean, size = as_memory_allows(work, whole, least, f"step {draws[-1]}", partial(self._forget, buffers))
-        return mean, micro_batch if size == whole else size
+        means, size = as_memory_allows(work, whole, least, f"step {draws[-1]}", partial(self._forget, buffers))
+        self.micro_batch_size = self.micro_batch_size if size == whole else size
+        self._unscale(is_again)
+        return means
 
-    def _backward(self, window: Sequence[Batch], size: int, step: int | str) -> float:
-        n, mean = total(self.accelerator, sum(len(batch.ids) for batch in window)), 0.0
+    def state_dict(self) -> dict[str, Any]:
+        """The size that memory allows."""
+        return {"micro_batch_size": self.micro_batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it over."""
+        self.micro_batch_size = state_dict["micro_batch_size"]
+
+    def _backward(self, window: Sequence[Batch], size: int, step: int | str) -> dict[str, float]:
+        n, means = total(self.accelerator, sum(len(batch.ids) for batch in window)), dict[str, float]()
         for batch in window:
             parts = pieces(batch, size)
             for part in same_draws(parts):
                 is_last = batch is window[-1] and part is parts[-1]
                 with nullcontext() if is_last else self.accelerator.no_sync(self.model):
-                    mean += self._part(part, len(part.ids) / n, step)
-        return total(self.accelerator, mean)
+                    for name, value in self._part(part, len(part.ids) / n, step).items():
+                        means[name] = means.get(name, 0.0) + value
+        return dict(zip(means, totals(self.accelerator, list(means.values())), strict=True))
 
-    def _part(self, part: Batch, share: float, step: int | str) -> float:
+    def _part(self, part: Batch, share: float, step: int | str) -> dict[str, float]:
         with self.accelerator.autocast():
-            loss = self.loss(self.model, part.to(self.accelerator.device)) * share
+            losses = self.loss(self.model, part.to(self.accelerator.device))
+            if isinstance(losses, Tensor):
+                raise TrainingError(
+                    "the task's loss is a tensor; return goldfold.losses.Losses(total=...) in its place."
+                )
+            loss = losses.total * share
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {step}, lr {self.optimizer.param_groups[0]['lr']:.3g}, ids "
                 f"{', '.join(part.ids)}. Lower train.lr, set train.clip_norm: 1.0, or look at these images."
             )
         self.accelerator.backward(loss * self.accelerator.num_processes)  # of which DDP takes the mean
-        return loss.item()
+        values = torch.stack(
+            [loss.detach().double(), *(part.detach().double() * share for part in losses.parts.values())]
+        )
+        return dict(zip(self._names(losses), values.tolist(), strict=True))
+
+    def _names(self, losses: Parts) -> list[str]:
+        """Names of the columns of the history, the same for every batch."""
+        names = [TOTAL, *(f"{TOTAL}_{name}" for name in losses.parts)]
+        self.names = self.names or names
+        if names != self.names:
+            raise TrainingError(
+                f"the parts of the loss were {', '.join(self.names[1:]) or 'none'}, and are {', '.join(names[1:]) or 'none'} "
+                f"for another batch. Return the same in the same order, 0 where one does not apply."
+            )
+        return names
+
+    def _unscale(self, is_again: bool) -> None:
+        """Take the scale of fp16 out of the gradient, so that hooks and update rules see its true size."""
+        if self.accelerator.scaler is not None:
+            if is_again:
+                raise TrainingError(
+                    "train.update takes the gradient twice in a step, which the scaling of fp16 does not allow. Set "
+                    "runtime.precision: bf16."
+                )
+            self.accelerator.scaler.unscale_(getattr(self.optimizer, "optimizer", self.optimizer))
 
     def _forget(self, buffers: list[tuple[Tensor, Tensor]]) -> None:
         """Undo what the first pieces of a step have left: gradients, and statistics of batch norm."""

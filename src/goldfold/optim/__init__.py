@@ -1,6 +1,4 @@
-"""Optimizers, learning-rate schedules and weight averaging, by timm and torch."""
-
-from typing import Any
+"""Optimizers and learning-rate schedules, by timm and torch."""
 
 import torch
 from torch import nn
@@ -8,7 +6,7 @@ from torch import nn
 from goldfold import components
 from goldfold.optim.schedules import build_schedule
 
-__all__ = ["average", "build_optimizer", "build_schedule"]
+__all__ = ["build_optimizer", "build_schedule"]
 
 
 def build_optimizer(
@@ -28,10 +26,3 @@ def build_optimizer(
         return made
     optimizer: torch.optim.Optimizer = create_optimizer_v2(model, opt=name, lr=lr, weight_decay=weight_decay, **params)
     return optimizer
-
-
-def average(model: nn.Module, decay: float | None) -> Any:
-    """Exponential moving average of weights and buffers (timm's ModelEmaV3, its decay warmed up), or None."""
-    from timm.utils import ModelEmaV3
-
-    return None if decay is None else ModelEmaV3(model, decay=decay, use_warmup=True, warmup_power=0.75)

@@ -12,6 +12,10 @@ from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.words import listed, score
 from goldfold.report.results import Results
 
+VALIDATION_LOSS = (
+    " The validation loss is the same loss on validation images that are neither augmented nor mixed, with the averaged "
+    "weights where there are any: augmentation, mixing and dropout can make the training loss the higher of the two."
+)
 LATE_SHARE = 0.2
 """The last part of the epochs, in which a training that is done no longer gains."""
 LARGE_GAIN = 0.03
@@ -72,19 +76,21 @@ def curves(results: Results) -> Section:
         f"{count(drawn, 'training run')}, a thin line for each fold, seed and round. The first quarter of the epochs "
         f"does not set the range of the axes, so lines may enter from outside. Validation scores are of single "
         f"views, without test-time augmentation, at the network's resolution; each fold has its own validation images."
+        f"{VALIDATION_LOSS if any('val_loss' in run.history for run in results.runs) else ''}"
     )
     return section
 
 
 def table(results: Results) -> pd.DataFrame:
-    """A row an epoch of every run: member, round, fold, epoch, train_loss and score, whatever the metric's name."""
+    """A row per epoch of every run: member, round, fold, epoch, losses and score, whatever the metric's name."""
     tables = [
         run.history.rename(columns={results.metric: "score"})
-        .reindex(columns=["epoch", "train_loss", "score"])
+        .reindex(columns=["epoch", "train_loss", "val_loss", "score"])
         .assign(member=f"{run.model}-seed{run.seed}", round=run.round, fold=run.fold)
         for run in results.runs
     ]
-    return pd.concat(tables)[["member", "round", "fold", "epoch", "train_loss", "score"]] if tables else pd.DataFrame()
+    columns = ["member", "round", "fold", "epoch", "train_loss", "val_loss", "score"]
+    return pd.concat(tables)[columns] if tables else pd.DataFrame()
 
 
 def _heading(results: Results, model: str) -> Text:

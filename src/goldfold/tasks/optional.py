@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from goldfold.submission.form import Form
 
 
+def has_validation_loss(learn: protocol.Learn) -> bool:
+    """Whether the loss can be computed in evaluation mode."""
+    return bool(getattr(learn, "has_validation_loss", True))
+
+
 def compose_params(learn: protocol.Learn) -> dict[str, Any]:
     """Arguments of albumentations' Compose; none where targets do not move with the image."""
     return dict(getattr(learn, "compose_params", {}))

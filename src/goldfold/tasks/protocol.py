@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from goldfold.cache.images import CachedImages
     from goldfold.drawing.blocks import Section
     from goldfold.inference.views import View
+    from goldfold.losses import Losses
     from goldfold.metrics import Evidence, Metric
     from goldfold.predictions.arrays import Arrays
     from goldfold.submission.form import Form
@@ -83,15 +84,19 @@ class Target(Protocol):
 class Learn(Protocol):
     """Batches and their loss.
 
-    Optional: ``compose_params``, arguments of albumentations' Compose that say how targets move with the image, such as
-    ``{"bbox_params": {"format": "pascal_voc"}}``; needed where targets are boxes or points.
+    Optional: ``has_validation_loss``, False where the loss cannot be computed in evaluation mode, and so on validation
+    images, as detectors' own cannot; ``compose_params``, arguments of albumentations' Compose that say how targets move with
+    the image, such as ``{"bbox_params": {"format": "pascal_voc"}}``: needed where targets are boxes or points.
     """
 
     def collate(self, samples: list[dict[str, Any]]) -> Any:
         """Batch (with ``ids`` and ``to(device)``) of samples with ``id``, ``weight``, ``image`` and target fields."""
 
-    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Tensor]:
-        """(model, batch) -> mean loss; settings are the config's ``train`` keys named in `Facts.loss_keys`."""
+    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Losses]:
+        """(model, batch) -> mean loss and its parts; settings are the config's ``train`` keys named in `Facts.loss_keys`.
+
+        What is done to images in training alone (mixup) is done where ``model.training``.
+        """
 
 
 class Infer(Protocol):

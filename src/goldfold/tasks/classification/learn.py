@@ -11,7 +11,9 @@ from goldfold.tasks.classification.spec import Spec
 from goldfold.tasks.logits import LabelBatch
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from goldfold.losses import Losses
 
 
 class Learn:
@@ -33,8 +35,8 @@ class Learn:
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
-    ) -> Callable[[nn.Module, LabelBatch], Tensor]:
-        """Mean over the batch of weight x loss, on images and labels mixed where mixup or cutmix (timm's) is on."""
+    ) -> Callable[[nn.Module, LabelBatch], Losses]:
+        """Mean over the batch of weight x loss; in training, mixup or cutmix (timm's) mix images and labels."""
         from timm.data.mixup import Mixup
         from torch.nn import functional
 
@@ -44,13 +46,14 @@ class Learn:
         mixes = bool(mixup_alpha or cutmix_alpha)
         mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
             images, weights = batch.images.float(), batch.weights
-            if mixes and len(images) % 2 == 0:  # odd only where all training images are fewer than one batch
+            is_even = len(images) % 2 == 0  # odd only where all training images are fewer than one batch
+            if mixes and model.training and is_even:
                 images, target = mix(images, batch.labels)
                 weights = (weights + weights.flip(0)) / 2  # each image is mixed with its mirror in the batch
             else:
                 target = functional.one_hot(batch.labels, n).float() * (1 - label_smoothing) + label_smoothing / n
-            return (weights * criterion(model(images), target)).mean()
+            return criterion(model(images), target).map(lambda values: (weights * values).mean())
 
         return mean_loss

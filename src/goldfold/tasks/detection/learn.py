@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from goldfold.losses import Losses
+
 
 @dataclass
 class BoxBatch:
@@ -31,6 +33,8 @@ class BoxBatch:
 
 class Learn:
     """Boxes in pixels of the frame."""
+
+    has_validation_loss = False
 
     def __init__(self, spec: Spec) -> None:
         pass
@@ -55,11 +59,14 @@ class Learn:
         ]
         return BoxBatch([sample["id"] for sample in samples], images, targets)
 
-    def loss(self) -> Callable[[nn.Module, BoxBatch], Tensor]:
-        """Sum of the detector's own losses."""
+    def loss(self) -> Callable[[nn.Module, BoxBatch], Losses]:
+        """Sum of the detector's own losses, which it has in training mode alone."""
+        from goldfold.losses import Losses
 
-        def total(model: nn.Module, batch: BoxBatch) -> Tensor:
-            parts: dict[str, Tensor] = model(batch.images, batch.targets)
-            return sum(parts.values(), batch.images.new_zeros((), dtype=next(iter(parts.values())).dtype))
+        def total(model: nn.Module, batch: BoxBatch) -> Losses:
+            found: dict[str, Tensor] = model(batch.images, batch.targets)
+            zero = batch.images.new_zeros((), dtype=next(iter(found.values())).dtype)
+            parts = {name.removeprefix("loss_"): part.detach() for name, part in found.items()}
+            return Losses(sum(found.values(), zero), parts)
 
         return total

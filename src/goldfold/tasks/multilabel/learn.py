@@ -13,7 +13,9 @@ from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.multilabel.spec import Spec
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from goldfold.losses import Losses
 
 
 class Learn:
@@ -29,7 +31,7 @@ class Learn:
         labels = torch.from_numpy(np.stack([sample["labels"] for sample in samples])).float()
         return of_logits.collate(samples, labels)
 
-    def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, LabelBatch], Tensor]:
+    def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, LabelBatch], Losses]:
         """Mean over the batch of weight x loss; smoothing draws each yes or no towards one half."""
         import torch
 
@@ -37,9 +39,9 @@ class Learn:
 
         criterion, weights = combined(catalog.LOSSES["labels"], loss), torch.tensor(self.positive_weights)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
             target = batch.labels * (1 - label_smoothing) + label_smoothing / 2
-            values = criterion(model(batch.images.float()), target, weights.to(target.device))
-            return (batch.weights * values).mean()
+            losses = criterion(model(batch.images.float()), target, weights.to(target.device))
+            return losses.map(lambda values: (batch.weights * values).mean())
 
         return mean_loss

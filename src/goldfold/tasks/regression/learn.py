@@ -11,7 +11,9 @@ from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.regression.spec import Spec
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from goldfold.losses import Losses
 
 
 class Learn:
@@ -28,13 +30,14 @@ class Learn:
         scaled = [(sample["value"] - middle) / spread for sample in samples]
         return of_logits.collate(samples, torch.tensor(scaled, dtype=torch.float32))
 
-    def loss(self, loss: components.Several) -> Callable[[nn.Module, LabelBatch], Tensor]:
+    def loss(self, loss: components.Several) -> Callable[[nn.Module, LabelBatch], Losses]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
 
         criterion = combined(catalog.LOSSES["value"], loss)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Tensor:
-            return (batch.weights * criterion(model(batch.images.float())[:, 0], batch.labels)).mean()
+        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
+            losses = criterion(model(batch.images.float())[:, 0], batch.labels)
+            return losses.map(lambda values: (batch.weights * values).mean())
 
         return mean_loss

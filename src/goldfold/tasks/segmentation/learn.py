@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from goldfold.tasks.segmentation.spec import Spec
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from goldfold.losses import Losses
 
 
 @dataclass
@@ -46,20 +49,20 @@ class Learn:
         weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
         return MaskBatch([sample["id"] for sample in samples], images, masks, weights)
 
-    def loss(self, loss: components.Several) -> Callable[[nn.Module, MaskBatch], Tensor]:
+    def loss(self, loss: components.Several) -> Callable[[nn.Module, MaskBatch], Losses]:
         """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
         import torch
 
-        from goldfold.losses import combined
+        from goldfold.losses import combined, summed
 
         criterion = combined(catalog.LOSSES["mask"], loss)
 
-        def mean_loss(model: nn.Module, batch: MaskBatch) -> Tensor:
-            logits, weights = model(batch.images), batch.weights
-            total = logits.new_zeros(())
-            for weight in torch.unique(weights):
-                rows = weights == weight
-                total = total + weight * rows.float().mean() * criterion(logits[rows], batch.masks[rows])
-            return total
+        def mean_loss(model: nn.Module, batch: MaskBatch) -> Losses:
+            logits, groups = model(batch.images), []
+            for weight in torch.unique(batch.weights):
+                rows = batch.weights == weight
+                share = weight * rows.float().mean()
+                groups.append(criterion(logits[rows], batch.masks[rows]).map(partial(torch.mul, share)))
+            return summed(groups)
 
         return mean_loss

@@ -1,0 +1,21 @@
+"""Clipping of the gradient."""
+
+from torch import nn
+
+from goldfold.base.errors import ConfigError
+from goldfold.engine.hooks import Hook
+from goldfold.engine.state import Training
+
+
+class Clip(Hook):
+    """Scales the gradient down to a largest norm (Pascanu et al. 2013)."""
+
+    def __init__(self, network: nn.Module, norm: float) -> None:
+        """``norm``: the largest L2 norm of all gradients together."""
+        if not norm > 0:
+            raise ConfigError(f"norm = {norm:g}: must be above 0")
+        self.network, self.norm = network, norm
+
+    def before_step(self, training: Training) -> None:
+        """Scale the gradient."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.norm)

@@ -1,0 +1,90 @@
+"""Network, optimizer, schedule, update rule and hooks of a run, as the engine takes them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from goldfold import catalog, components, optim
+from goldfold.engine.gradient import Gradient
+from goldfold.engine.hooks import Hook
+from goldfold.engine.loop import Course, Learner
+from goldfold.engine.seeding import seeded
+from goldfold.inference.predictor import build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from accelerate import Accelerator
+
+    from goldfold.engine.gradient import Loss
+    from goldfold.tasks.protocol import Infer, Learn
+    from goldfold.training.spec import Spec, Train
+
+
+def network_of(spec: Spec, infer: Infer) -> nn.Module:
+    """The network with its first weights: drawn from the spec's key, or loaded."""
+    with seeded(*spec.key, "weights"):
+        network = build(infer, spec.model, spec.channels, starts=True)
+    if isinstance(spec.model["pretrained"], str):
+        from goldfold.models.pretrained import summary
+
+        print(summary(spec.model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
+    return network
+
+
+def loss_of(spec: Spec, learn: Learn) -> Loss:
+    """The task's loss with the settings that it takes."""
+    return learn.loss(**{name: getattr(spec.train, name) for name in spec.model["loss_keys"]})
+
+
+def course_of(spec: Spec) -> Course:
+    """Epochs and randomness of a run."""
+    train = spec.train
+    return Course(train.epochs, spec.key, train.accumulate, train.validate_every)
+
+
+def steps_per_epoch(train: Train, n_batches: int) -> int:
+    """Steps of an epoch of so many batches."""
+    return math.ceil(n_batches / train.accumulate)
+
+
+def learner_of(
+    train: Train, network: nn.Module, loss: Loss, n_batches: int, accelerator: Accelerator, more: Mapping[str, Hook]
+) -> Learner:
+    """Learner of a network, on its device.
+
+    Args:
+        n_batches: batches per epoch.
+        more: hooks besides those that the config chose, called after them.
+    """
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        from timm.layers import convert_sync_batchnorm
+
+        network = convert_sync_batchnorm(network)
+    optimizer = optim.build_optimizer(network, train.optimizer, train.lr, train.weight_decay)
+    of_epoch = steps_per_epoch(train, n_batches)
+    steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
+    schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup)
+    network.to(accelerator.device)
+    hooks = {**hooks_of(train.hooks, network), **more}
+    update = components.load(train.update, catalog.UPDATES, "update rule")
+    model, optimizer = accelerator.prepare(network, optimizer)
+    gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))
+    return Learner(gradient, optimizer, schedule, update, hooks)
+
+
+def hooks_of(wanted: Sequence[components.Written], network: nn.Module) -> dict[str, Hook]:
+    """Hooks as a config writes them, by name."""
+    return {components.name_of(one): components.load(one, catalog.HOOKS, "hook")(network) for one in wanted}
+
+
+def _least_micro_batch(network: nn.Module, train: Train) -> int | None:
+    """Batch norm has no statistics of one sample, and mixup needs two."""
+    if train.on_oom == "fail":
+        return None
+    has_batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    return 2 if has_batch_norm or train.mixup_alpha or train.cutmix_alpha else 1

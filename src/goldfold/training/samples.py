@@ -1,0 +1,50 @@
+"""Training images of a fold and their batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from goldfold.base.errors import ConfigError
+from goldfold.samples.dataset import Loader, TrainingSet
+from goldfold.samples.transforms import Augment
+from goldfold.tasks.optional import compose_params
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from goldfold.cache.images import CachedImages
+    from goldfold.tasks.protocol import Learn, Target
+    from goldfold.training.spec import Spec
+
+WORKERS = {"cpu": 0, "cuda": 4}
+
+
+def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
+    """The fold's training images with their targets and weights, pseudo-labelled ones after the labelled."""
+    rows = table[table["split"] == "train"].assign(weight=1.0)
+    if pseudo is None:
+        return rows.reset_index(drop=True)
+    extra = pd.read_csv(pseudo, dtype=str, keep_default_na=False).assign(weight=pseudo_weight)
+    return pd.concat([rows, extra], ignore_index=True).fillna("")
+
+
+def loader(
+    spec: Spec,
+    target: Target,
+    learn: Learn,
+    rows: pd.DataFrame,
+    images: CachedImages,
+    workers: int | str,
+    accelerator: Accelerator,
+) -> Loader[Any]:
+    """Batches of augmented images, the share of this process."""
+    process, processes = accelerator.process_index, accelerator.num_processes
+    if len(rows) < processes:
+        raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
+    augment = Augment(spec.train.augment, spec.train.flips, spec.size, spec.channels, compose_params(learn))
+    targets = target.targets(rows, images, spec.resize)
+    samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
+    number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
+    return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes)
