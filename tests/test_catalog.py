@@ -255,7 +255,6 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
     made = config(**yaml.safe_load(settings))
     train, task = made.models[0].train, tasks.facts("classification")
     logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
-    assert combined(task.losses, train.loss)(logits, target).total.shape == (6,)
     metric = tasks.score({"name": "classification"}, ["a"]).metric(made.metric)
     assert combined(task.losses, train.loss)(logits, target).total.shape == (6,)
     metric = task.metric(made.metric)
