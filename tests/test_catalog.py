@@ -255,9 +255,8 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
     made = config(**yaml.safe_load(settings))
     train, task = made.models[0].train, tasks.facts("classification")
     logits, target = torch.randn(6, 3), torch.eye(3)[[0, 1, 2, 0, 1, 2]]
-    metric = tasks.score({"name": "classification"}, ["a"]).metric(made.metric)
     assert combined(task.losses, train.loss)(logits, target).total.shape == (6,)
-    metric = task.metric(made.metric)
+    metric = tasks.score({"name": "classification"}, ["a"]).metric(made.metric)
     assert metric.name == "top_k(k=3)"
     assert metric.value(Labelled(logits.softmax(1).numpy(), np.arange(6) % 3), np.arange(6)) == 1
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)

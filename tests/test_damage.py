@@ -175,6 +175,15 @@ def test_a_link_to_nothing_in_the_place_of_a_result_is_named_and_stays(lost: str
     assert os.path.islink(lost)
 
 
+def test_records_of_a_later_version_are_refused_and_those_without_one_read(train: str) -> None:
+    assert "schema" not in records.read_all(ROOT)[train]
+    records.refuse_newer(records.read_all(ROOT))
+    write_json(train, sealed({**records.read_all(ROOT)[train], "schema": 2}))
+    said = rf"^{train} was written by another version of goldfold \(schema 2; this one knows 1\)\. Update goldfold"
+    with pytest.raises(DataError, match=said):
+        records.refuse_newer(records.read_all(ROOT))
+
+
 def test_a_memory_that_cannot_be_written_costs_nothing_else(train: str) -> None:
     contents.MEMORY.parent.write_text("no folder")
     contents.memory().digest(MODEL)

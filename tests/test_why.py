@@ -10,7 +10,7 @@ import pytest
 from goldfold import cli
 from goldfold.base.errors import DataError
 from goldfold.base.files import write_json
-from goldfold.commands import why, why_text
+from goldfold.commands import reasons, why
 from goldfold.commands.verify import verify
 from goldfold.lineage import contents, dates, provenance, recipes, staleness
 
@@ -46,7 +46,7 @@ def made(
 
 def explained(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> why.Job:
     monkeypatch.setattr(why, "_planned", lambda words: [entry])
-    return why.jobs([])[0]
+    return reasons.jobs([])[0]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) 
     job = explained(entry, monkeypatch)
     assert list(map(str, job.causes)) == ["models.b.lr: 0.1 -> 0.2", 'tta: ["identity"] -> ["identity", "hflip"]']
     assert job.seconds == 2.0
-    text = why_text.as_text([job])
+    text = why.as_text([job])
     assert text.startswith("1 job would run, 1 of them trainings: some 2 s one after the other, by their last times.")
     assert "train model a round 0: fold1 seed0" in text
 
@@ -134,16 +134,16 @@ def test_what_hangs_on_folds_that_are_yet_to_be_made_is_not_promised(monkeypatch
     changed = planned_job("train", [], ["m"], model="b")  # never made before: for certain
     predict = {**train, "rule": "predict", "record": "results/x/p/run.json", "inputs": ["m"], "outputs": ["p"]}
     monkeypatch.setattr(why, "_planned", lambda words: [folds, train, changed, predict])
-    found = why.jobs([])
+    found = reasons.jobs([])
     assert [(job.rule, job.is_certain) for job in found] == [
         ("folds", True), ("train", False), ("train", True), ("predict", True),
     ]  # fmt: skip
-    text = why_text.as_text(found)
+    text = why.as_text(found)
     assert text.startswith("3 jobs would run, 1 of them trainings: ")
     assert (
         "What runs below the folds is not known before they are made: nothing, or at most 1 job, 1 of them tra" in text
     )
-    told = json.loads(why_text.as_json(found))
+    told = json.loads(why.as_json(found))
     assert (told["trainings"], told["possible"]["trainings"]) == (1, 2)
 
 
@@ -168,7 +168,7 @@ def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert why_text.as_text([]).startswith("Nothing would run")
+    assert why.as_text([]).startswith("Nothing would run")
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -137,6 +137,7 @@ class Session:
             keeping.put_back(self.results)  # of a run that was killed
         known = records.read_all(self.results)
         records.refuse_links_to_nothing(self.results, known)
+        records.refuse_newer(known)
         dates.settle(known)
         fate = "kept; --config strict_versions=true makes them again"
         for (library, old, new), n in records.changed_versions(known, self.versions).items():

@@ -1,9 +1,12 @@
 """Config and data, looked at by the very code that runs first, before hours are spent on them."""
 
+import argparse
 import contextlib
 import io
+import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,3 +170,15 @@ def as_text(found: Check) -> str:
 def as_json(found: Check) -> dict[str, Any]:
     """The same for machines."""
     return {"ok": found.error is None, **found.__dict__}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``goldfold check``."""
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config.yaml where none is named")
+
+
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Print the verdict."""
+    found = check(options.config)
+    print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))
+    return 0 if found.error is None else 1

@@ -1,8 +1,10 @@
 """Whether the files of a folder of results are still those that its jobs wrote, and fit together."""
 
+import argparse
 import functools
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,3 +159,22 @@ def _asked_for(overview: Path) -> frozenset[str] | None:
         return frozenset(_place(name) for name in names)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``goldfold verify``."""
+    parser.add_argument("results", type=Path, nargs="+", help="such as results/digits")
+
+
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Print what differs."""
+    looked = [verify(folder) for folder in options.results]
+    findings = [finding for _, of_folder in looked for finding in of_folder]
+    count = sum(number for number, _ in looked)
+    if options.json:
+        print(json.dumps({"files": count, "findings": [finding.__dict__ for finding in findings]}, indent=2))
+    else:
+        leftovers = sum(finding.leftover for finding in findings)
+        told = f"{count} files, {len(findings)} findings" + (f", {leftovers} of them leftovers" if leftovers else "")
+        print("\n".join([*map(str, findings), told]))
+    return 0 if all(finding.leftover for finding in findings) else 1

@@ -1,115 +1,136 @@
-"""Why each job would run: the setting, code, data or file that changed, old -> new, and what it will cost."""
+"""Say for each job that would run what changed, old -> new, and what it will cost; nothing is run."""
 
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import mean
+import argparse
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from goldfold.base import scheduled
-from goldfold.base.errors import GoldfoldError
-from goldfold.base.files import read_json
-from goldfold.lineage import provenance, recipes, records
-from goldfold.lineage.staleness import Cause, causes
-from goldfold.plan import STAGES, UPSTREAM
+from goldfold.base.words import count
+from goldfold.commands.reasons import Job, jobs, make_folds
+
+MANY = 6
+"""Longer lists are cut."""
 
 
-@dataclass
-class Job:
-    """A job that would run."""
-
-    rule: str
-    wildcards: dict[str, str]
-    causes: list[Cause] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
-    """Stages that run before it and hand it new files."""
-    seconds: float | None = None
-    """As long as it took the last time, or others like it; None where none ever ran."""
-    is_certain: bool = True
-    """Whether it runs whatever the folds will be."""
-
-
-def jobs(words: Sequence[str]) -> list[Job]:
-    """Jobs that ``snakemake`` with these arguments would run, each with its causes; nothing is run.
-
-    Raises:
-        GoldfoldError: Snakemake refuses; its own text follows.
-    """
-    planned = sorted(_planned(words), key=lambda entry: (STAGES.index(entry["rule"]), entry["record"]))
-    made_by = {path: entry["rule"] for entry in planned for path in entry["outputs"]}
-    takes = _durations({str(Path(*Path(entry["record"]).parts[:2])) for entry in planned})
-    found = [_explained(entry, made_by, takes) for entry in planned]
-    _mark_what_hangs_on_the_folds(planned, found)
-    return found
+def as_json(found: Sequence[Job]) -> str:
+    """The jobs and their sum, for machines."""
+    listed = [
+        {
+            "rule": job.rule,
+            "wildcards": job.wildcards,
+            "causes": [cause.__dict__ for cause in job.causes],
+            "after": job.after,
+            "seconds": job.seconds,
+            "certain": job.is_certain,
+        }
+        for job in found
+    ]
+    sure = [job for job in found if job.is_certain]
+    possible = {"trainings": trainings(found), "seconds": seconds(found)}
+    whole = {"trainings": trainings(sure), "seconds": seconds(sure), "possible": possible, "jobs": listed}
+    return json.dumps(whole, indent=2)
 
 
-def make_folds(words: Sequence[str]) -> None:
-    """Run manifest and folds, so that what comes after them is known.
-
-    Raises:
-        GoldfoldError: one of them fails; Snakemake's own text follows.
-    """
-    _snakemake("--until=folds", *words)
+def trainings(found: Sequence[Job]) -> int:
+    """How many training runs there are."""
+    return sum(job.rule == "train" for job in found)
 
 
-def _planned(words: Sequence[str]) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "plan.json"
-        _snakemake("--dry-run", *words, environment={scheduled.VARIABLE: str(path)})
-        return list(read_json(path))
+def seconds(found: Sequence[Job]) -> float | None:
+    """Seconds of all jobs one after the other; None where nothing is known of one's like."""
+    times = [job.seconds for job in found]
+    return None if None in times else round(sum(time for time in times if time), 1)
 
 
-def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
-    snakefile = [] if Path("Snakefile").exists() else ["--snakefile", str(provenance.ROOT / "Snakefile")]
-    command = [sys.executable, "-m", "snakemake", *snakefile, *words]
-    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
-    if run.returncode:
-        raise GoldfoldError(f"snakemake refuses:\n{run.stdout}{run.stderr}".rstrip())
+def as_text(found: Sequence[Job]) -> str:
+    """The jobs in words, those of the same stage, model, round and cause together."""
+    if not found:
+        return "Nothing would run: every result is of the present config, code and data."
+    sure, unsure = ([job for job in found if job.is_certain is certain] for certain in (True, False))
+    lines = [_summary(sure), *_grouped(sure)]
+    if unsure:
+        lines += ["", _unknown(unsure)]
+    return "\n".join(lines)
 
 
-def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
-    record = records.read(entry["record"])
-    before = [made_by[path] for path in entry["inputs"] if path in made_by]
-    if entry["rule"] not in UPSTREAM and "folds" in made_by.values():
-        before.append("folds")
-    job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
-    job.causes = (
-        [Cause("forced", "asked for by name, or its last run did not end")]
-        if entry["forced"]
-        else list(causes(entry["record"], recipes.read(entry["recipe"]), entry["inputs"], entry["outputs"], made_by))
-    )
-    model = entry["wildcards"].get("model", "")
-    own = record["seconds"] if record else None
-    job.seconds = next((time for time in (own, takes.get((job.rule, model)), takes.get((job.rule,))) if time), None)
-    return job
-
-
-def _mark_what_hangs_on_the_folds(planned: Sequence[dict[str, Any]], found: Sequence[Job]) -> None:
-    """Where the folds are to be made, a job below them is certain for a cause of its own, or below one that is certain."""
-    if not any(job.rule == "folds" for job in found):
-        return
-    sure: set[str] = set()
+def _grouped(found: Sequence[Job]) -> Iterator[str]:
+    groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in found:
-        job.is_certain = job.rule in UPSTREAM or bool(job.causes)
-    for _ in found:  # as many times as the longest chain of jobs, at most
-        before = len(sure)
-        for entry, job in zip(planned, found, strict=True):
-            job.is_certain = job.is_certain or not sure.isdisjoint(entry["inputs"])
-            if job.is_certain and job.rule not in UPSTREAM:
-                sure.update(entry["outputs"])
-        if len(sure) == before:
-            return
+        causes = tuple(map(str, job.causes))
+        key = (job.rule, job.wildcards.get("model"), job.wildcards.get("round"), causes, tuple(job.after))
+        groups.setdefault(key, []).append(job)
+    for members in groups.values():
+        yield from ("", _heading(members), *(f"  {line}" for line in _reasons(members[0])))
 
 
-def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
-    """Mean seconds by stage and model, and by stage, of all that is recorded below ``folders``."""
-    times: dict[tuple[str, ...], list[float]] = {}
-    for folder in folders:
-        for record in records.read_all(folder).values():
-            for key in ((record["rule"],), (record["rule"], record["wildcards"].get("model", ""))):
-                times.setdefault(key, []).append(record["seconds"])
-    return {key: mean(values) for key, values in times.items()}
+def _summary(found: Sequence[Job]) -> str:
+    return f"{count(len(found), 'job')} would run, {_trainings(found)} of them trainings: {_cost(found)}."
+
+
+def _unknown(found: Sequence[Job]) -> str:
+    most = f"at most {count(len(found), 'job')}, {_trainings(found)} of them trainings"
+    return (
+        f"What runs below the folds is not known before they are made: nothing, or {most} ({_cost(found)}). "
+        "--look makes the folds first."
+    )
+
+
+def _trainings(found: Sequence[Job]) -> str:
+    return str(trainings(found) or "none")
+
+
+def _cost(found: Sequence[Job]) -> str:
+    time = seconds(found)
+    if time is None:
+        return "how long they take is not known yet"
+    return f"some {_clock(time)} one after the other, by their last times"
+
+
+def _heading(members: Sequence[Job]) -> str:
+    first, names = members[0], [name for name in ("model", "round") if name in members[0].wildcards]
+    places = [
+        " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
+    ]
+    told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
+    title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
+    return f"{title}: {told}" if any(places) else title
+
+
+def _place(key: str, value: str) -> str:
+    return f"{key}{value}" if value.isdigit() else value
+
+
+def _reasons(job: Job) -> list[str]:
+    lines = [str(cause) for cause in job.causes[:MANY]]
+    if len(job.causes) > MANY:
+        lines.append(f"and {len(job.causes) - MANY} more changes")
+    if job.after:
+        lines.append(f"takes what {', '.join(job.after)} will make again")
+    return lines or ["its files are older than what they were made from"]
+
+
+def _clock(time: float) -> str:
+    minutes, rest = divmod(round(time), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``goldfold why``."""
+    parser.add_argument("--look", action="store_true", help="make manifest and folds first, so as to know exactly")
+
+
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Print the jobs that would run, and why."""
+    found = jobs(list(rest))
+    folds = next((job for job in found if job.rule == "folds"), None)
+    if options.look and folds is not None:
+        make_folds(list(rest))
+        found = jobs(list(rest))
+    print(as_json(found) if options.json else as_text(found))
+    return 0

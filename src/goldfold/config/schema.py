@@ -27,9 +27,10 @@ from goldfold.config.data import (
     Yolo,
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
-from goldfold.config.mask_sources import Instances, Masks, Rle
+from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv, Metadata
 from goldfold.signatures import Signature, read
 from goldfold.tasks import facts
@@ -38,10 +39,14 @@ SCHEMA = Path("workflow/schemas/config.schema.json")
 REFERENCE = Path("docs/config.md")
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
+    "data: every source": DataBase,
+    "data: sources of masks": MaskBase,
+    "data: images of several files": Stacked,
     "data, source: folder": Folder,
     "data, source: csv": Csv,
     "data.metadata": Metadata,
     "data, source: masks": Masks,
+    "data, source: tiles": Tiles,
     "data, source: instances": Instances,
     "data, source: rle": Rle,
     "data, source: coco": Coco,
@@ -93,9 +98,18 @@ def reference() -> str:
 
 
 def _section(title: str, section: type[BaseModel]) -> str:
-    rows = "".join(_row(name, field) for name, field in section.model_fields.items())
+    above = {name: base for name, base in SECTIONS.items() if base in section.__mro__[1:]}
+    known = {name: repr(field) for base in above.values() for name, field in base.model_fields.items()}
+    rows = "".join(_row(name, field) for name, field in section.model_fields.items() if known.get(name) != repr(field))
     about = " ".join((section.__doc__ or "").split())
+    if above:
+        about += f" It also takes the keys of {' and of '.join(f'[{name}](#{_anchor(name)})' for name in above)}."
     return f"\n## {title}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _anchor(title: str) -> str:
+    """A heading's place in the page, as GitHub names it."""
+    return "".join(sign for sign in title.lower().replace(" ", "-") if sign.isalnum() or sign in "-_")
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -46,6 +46,7 @@ class Job:
         outputs = dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)
         files = [str(path) for path in facts.pop("files", [])]
         return {
+            "schema": records.SCHEMA,
             "rule": snakemake.rule,
             "wildcards": dict(snakemake.wildcards.items()),
             "recipe": self.recipe,

@@ -15,6 +15,8 @@ from goldfold.base.files import is_intact, read_json
 from goldfold.base.words import count
 from goldfold.lineage import contents
 
+SCHEMA = 1
+"""Version of what records hold; those without one are of version 1."""
 SUFFIX = "run.json"
 HIDDEN = "."
 """First character of folders of goldfold's own below the results, in which no record is looked for."""
@@ -111,6 +113,20 @@ def refuse_links_to_nothing(results: str | Path, known: dict[str, Record]) -> No
             f"{lost[0]} is a link to {os.readlink(lost[0])}, which is not there ({n}). Bring the files back (mount their disk, "
             "dvc checkout), or remove the links: the jobs that write them then run again."
         )
+
+
+def refuse_newer(known: dict[str, Record]) -> None:
+    """Look for records of a later version of goldfold, whose results this one would make again.
+
+    Raises:
+        DataError: there are some.
+    """
+    for path, record in known.items():
+        if (schema := record.get("schema", SCHEMA)) != SCHEMA:
+            raise DataError(
+                f"{path} was written by another version of goldfold (schema {schema!r}; this one knows {SCHEMA}). Update "
+                f"goldfold, or give the run another name."
+            )
 
 
 def _is_record(name: str) -> bool:

@@ -1,45 +1,43 @@
-"""The commands ``goldfold export`` and ``goldfold predict``."""
+"""Predict new images with an exported bundle."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
-from goldfold.base.errors import GoldfoldError, cause
+from goldfold.base.errors import GoldfoldError
 from goldfold.base.files import refuse_unwritable
 from goldfold.base.status import Progress
 from goldfold.base.words import count
 from goldfold.bundles.loading import Bundle, load
+from goldfold.commands.disk import ELSEWHERE, files_explained
 from goldfold.components import name_of
 
 PASSED_OVER = 1
 """Exit status where some files could not be predicted."""
-ELSEWHERE = "Make it writable, or name another place."
+EPILOG = "Exit status: 0 all images are predicted; 1 some were passed over and are named; 2 none could be predicted."
 
 
-def add_options(exported: argparse.ArgumentParser, predicted: argparse.ArgumentParser) -> None:
-    """Arguments of both commands."""
-    exported.add_argument("results", type=Path, help="folder of a finished run, such as results/mine")
-    exported.add_argument("-o", "--out", type=Path, required=True, help="folder of the bundle to write")
-    exported.add_argument("--force", action="store_true", help="replace an earlier bundle")
-    predicted.add_argument("bundle", type=Path, help="folder that goldfold export wrote")
-    predicted.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders with all below them")
-    predicted.add_argument("--out", type=Path, help="CSV to write; masks are written into masks/ beside it")
-    predicted.add_argument("--overlays", type=Path, metavar="DIR", help="draw predictions on the images, as PNGs")
-    predicted.add_argument("--member", metavar="NAME", help="one member alone in place of the ensemble")
-    predicted.add_argument("--batch-size", type=_positive, metavar="N", help="images at once (as in the run)")
-    predicted.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    predicted.add_argument(
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``goldfold predict``."""
+    parser.add_argument("bundle", type=Path, help="folder that goldfold export wrote")
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders with all below them")
+    parser.add_argument("--out", type=Path, help="CSV to write; masks are written into masks/ beside it")
+    parser.add_argument("--overlays", type=Path, metavar="DIR", help="draw predictions on the images, as PNGs")
+    parser.add_argument("--member", metavar="NAME", help="one member alone in place of the ensemble")
+    parser.add_argument("--batch-size", type=_positive, metavar="N", help="images at once (as in the run)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
         "--boxes",
         action="append",
         default=[],
         metavar="FILE",
         help="parts to cut out, where data.roi was given by boxes",
     )
-    predicted.add_argument(
+    parser.add_argument(
         "--trust", action="append", default=[], metavar="MODULE", help="module of your own that the bundle may import"
     )
 
@@ -50,35 +48,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def export(options: argparse.Namespace) -> int:
-    """Write a bundle and print what it holds."""
-    from goldfold.bundles.export import export as write
-
-    with _files_explained():
-        manifest = write(options.results, options.out, options.force)
-        size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
-    if options.json:
-        print(json.dumps(manifest.model_dump(by_alias=True, mode="json"), indent=2))
-        return 0
-    score, n = manifest.score, sum(len(member.weights) for member in manifest.members)
-    interval = (
-        "" if score.value is None else f", {score.metric} {score.value:.4g} ({score.low:.4g} to {score.high:.4g})"
-    )
-    if manifest.optimistic is not None:
-        interval += (
-            f"; {manifest.optimistic:.4g} where its steps are fitted on the images that are scored, which is optimistic"
-        )
-    members = count(len(manifest.members), "member")
-    print(f"{options.out}: {members}, {count(n, 'network')}, {size / 1e6:,.1f} MB{interval}")
-    if manifest.own_code:
-        modules = " ".join(f"--trust {name.partition(':')[0]}" for name in manifest.own_code)
-        print(
-            f"It uses code of your own, which must be importable where it predicts: {', '.join(manifest.own_code)}; {modules}"
-        )
-    return 0
-
-
-def predict(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Predict, write and print; files that cannot be predicted are named last."""
     for folder in (options.out and options.out.parent, options.overlays):
         if folder is not None:
@@ -87,7 +57,7 @@ def predict(options: argparse.Namespace) -> int:
         raise GoldfoldError(f"--out {options.out} is a folder. Name a file such as {options.out / 'predictions.csv'}.")
     if options.trust:
         sys.path.append(os.getcwd())
-    with _files_explained(), redirect_stdout(sys.stderr):  # stdout is for predictions alone
+    with files_explained(), redirect_stdout(sys.stderr):  # stdout is for predictions alone
         bundle = load(options.bundle, options.trust)
         _say_what_hangs_together(bundle)
         found = bundle.predict(
@@ -127,12 +97,3 @@ def _say_what_hangs_together(bundle: Bundle) -> None:
         print(
             "note: batch normalisation uses the statistics of the images that are predicted together, where there are enough."
         )
-
-
-@contextmanager
-def _files_explained() -> Iterator[None]:
-    """A disk that is full or a file that cannot be written is one line."""
-    try:
-        yield
-    except OSError as error:
-        raise GoldfoldError(f"{error.filename or 'a file'}: {error.strerror or cause(error)}. {ELSEWHERE}") from error
