@@ -45,7 +45,7 @@ def made(
 
 
 def explained(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> why.Job:
-    monkeypatch.setattr(why, "_planned", lambda words: [entry])
+    monkeypatch.setattr(reasons, "_planned", lambda words: [entry])
     return reasons.jobs([])[0]
 
 
@@ -133,7 +133,7 @@ def test_what_hangs_on_folds_that_are_yet_to_be_made_is_not_promised(monkeypatch
     _, train = made("results/x/train", "train", recipe_of(), [])
     changed = planned_job("train", [], ["m"], model="b")  # never made before: for certain
     predict = {**train, "rule": "predict", "record": "results/x/p/run.json", "inputs": ["m"], "outputs": ["p"]}
-    monkeypatch.setattr(why, "_planned", lambda words: [folds, train, changed, predict])
+    monkeypatch.setattr(reasons, "_planned", lambda words: [folds, train, changed, predict])
     found = reasons.jobs([])
     assert [(job.rule, job.is_certain) for job in found] == [
         ("folds", True), ("train", False), ("train", True), ("predict", True),
@@ -160,7 +160,7 @@ def test_data_that_the_config_no_longer_names_are_not_called_gone(monkeypatch: p
 def test_machines_get_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     name, entry = made("results/x/train", "train", recipe_of(lr=0.1), [])
     entry["recipe"] = recipes.keep(name, recipe_of(lr=0.2))
-    monkeypatch.setattr(why, "_planned", lambda words: [entry])
+    monkeypatch.setattr(reasons, "_planned", lambda words: [entry])
     assert cli.main(["why", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["trainings"] == 1
