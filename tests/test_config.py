@@ -10,7 +10,7 @@ from goldfold import catalog, components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
 from goldfold.config import libraries, load, parse, slices, typed
-from goldfold.config.data import Data
+from goldfold.config.data import Named
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
 from goldfold.plan import plan_of
@@ -622,7 +622,7 @@ def field(section: Any, name: str) -> set[Any]:
     return literals(section.model_fields[name].annotation)
 
 
-SOURCE_KINDS = get_args(get_args(Data)[0])
+SOURCE_KINDS = get_args(get_args(Named)[0])
 
 
 def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -179,6 +180,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Print the verdict."""
+    if os.getcwd() not in sys.path:  # where functions of the user's own lie
+        sys.path.append(os.getcwd())
     found = check(options.config)
     print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))
     return 0 if found.error is None else 1

@@ -17,6 +17,7 @@ from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
+from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.signatures import read
 from goldfold.tasks import facts
@@ -50,6 +51,7 @@ def check(config: Config) -> None:
     ]  # fmt: skip
     problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
     problems += [
+        *check_source(config),
         *_files(config),
         *_roi(config, task),
         *check_folds(config),
@@ -62,7 +64,7 @@ def check(config: Config) -> None:
 
 def _task(config: Config, task: Facts) -> Iterator[str]:
     """Names that belong to the task, and data that it can learn from."""
-    brings = config.data.brings
+    brings = config.data.target_kind
     if brings != task.target:
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
         yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"

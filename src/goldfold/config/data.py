@@ -3,10 +3,11 @@
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from goldfold.config.base import Number, Section, Unique
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
+from goldfold.config.own_source import Own
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
 from goldfold.config.written import Splitter
@@ -267,7 +268,7 @@ class ScenesBoxes(_Scenes):
     source: Literal["scenes_boxes"]
 
 
-Data = Annotated[
+Named = Annotated[
     Digits
     | Folder
     | Csv
@@ -284,6 +285,17 @@ Data = Annotated[
     | DigitsInk,
     Field(discriminator="source"),
 ]
+"""Sources of the catalog."""
+NAMED, OWN = "source: named", "source: own"
+"""Names of what `data` may be."""
+
+
+def _tag(value: Any) -> str:
+    source = value.get("source") if isinstance(value, dict) else getattr(value, "source", None)
+    return OWN if isinstance(source, str) and ":" in source else NAMED
+
+
+Data = Annotated[Annotated[Named, Tag(NAMED)] | Annotated[Own, Tag(OWN)], Discriminator(_tag)]
 
 
 class Folds(Section):

@@ -51,13 +51,13 @@ def _given(config: Config) -> Iterator[str]:
         ("fold", ("predefined",), "predefined"),
         ("order", ORDERED, "ordered or ordered_blocks"),
     ):
-        given = getattr(config.data, f"{column}_column", None)
+        given = config.data.key_of(column)
         if splitter not in wanted and given:
-            yield f"data.{column}_column is set but folds.splitter is {splitter!r}: use {told}, or remove {column}_column"
+            yield f"{given} is set but folds.splitter is {splitter!r}: use {told}, or remove {given.removeprefix('data.')}"
         if splitter in wanted and given is None and file is None:
             yield f"folds.splitter = {splitter!r}: needs data.{column}_column (source csv) or folds.file (id, {column})"
         if splitter in wanted and given and file:
-            yield f"data.{column}_column and folds.file both give the {column}; remove one"
+            yield f"{given} and folds.file both give the {column}; remove one"
     if file is not None and splitter not in ("predefined", *ORDERED):
         yield f"folds.file is set but folds.splitter is {splitter!r}: use predefined or ordered, or remove it"
 

@@ -29,6 +29,7 @@ UPDATE = Kind("update rule", ("network", "gradient", "step"))
 AUGMENTATION = Kind("augmentation", ("size", "channels", "turns"))
 TRANSFORM = Kind("transform")
 VIEW = Kind("view")
+SOURCE = Kind("data source")
 SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
 NETWORK = Kind(
     "network",

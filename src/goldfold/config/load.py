@@ -15,11 +15,13 @@ from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
+from goldfold.config.data import NAMED, OWN
+from goldfold.config.own_source import Own
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.sizes import with_sizes
 
-BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER})
-NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging}
+BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
+NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
 """Branches of a union that are a section."""
 SOURCES = (
     "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes', "
@@ -107,6 +109,7 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         key = str(context.get("discriminator", "'source'")).strip("'")
         tag = value.get(key) if isinstance(value, dict) else value
         choices = context.get("expected_tags", SOURCES if key == "source" else ROI_METHODS)
+        choices += ", 'package.module:function'" * (key == "source")
         return f"{where}.{key} = {shown(tag)}", f"{nearest(_text(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
         return where, str(error["msg"]).removeprefix("Value error, ")
@@ -165,7 +168,7 @@ def _dotted(path: list[str]) -> str:
 
 def _tag(section: type[BaseModel]) -> Any:
     field = section.model_fields.get("source") or section.model_fields.get("method")
-    return get_args(field.annotation)[0] if field else None
+    return next(iter(get_args(field.annotation)), None) if field else None
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

@@ -28,6 +28,7 @@ from goldfold.config.data import (
 )
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
+from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.sources import DataBase, Stacked
@@ -57,6 +58,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: digits_ink": DigitsInk,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
+    "data, source: package.module:function": Own,
     "data.roi, method: contour": ContourRoi,
     "data.roi, method: column": ColumnRoi,
     "data.roi, method: boxes": BoxesRoi,

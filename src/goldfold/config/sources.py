@@ -24,6 +24,7 @@ RAW = (
     "extra_images",
     "train_list",
     "test_list",
+    "files",
 )
 """Keys of sources that name the user's files and folders."""
 
@@ -105,7 +106,7 @@ class DataBase(Section):
         return self
 
     @property
-    def brings(self) -> str:
+    def target_kind(self) -> str:
         """What it brings to learn from, as it is set."""
         return self.target
 
@@ -138,6 +139,10 @@ class DataBase(Section):
     def has_groups(self) -> bool:
         """Whether it says which images belong together."""
         return bool(getattr(self, "group_column", None) or getattr(self, "groups", None))
+
+    def key_of(self, column: str) -> str | None:
+        """Key that says that the data have a column, ``fold`` or ``order``; None where none does."""
+        return f"data.{column}_column" if getattr(self, f"{column}_column", None) else None
 
     @property
     def listed_folders(self) -> list[str]:

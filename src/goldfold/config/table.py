@@ -141,7 +141,7 @@ class Csv(Stacked):
         return any(value is not None for value in (self.test, self.split_column, self.test_list))
 
     @property
-    def brings(self) -> str:
+    def target_kind(self) -> str:
         """Depends on the columns that are named."""
         if self.target_column is not None:
             return "value"
@@ -177,14 +177,14 @@ class Csv(Stacked):
             *([self.split_column] if self.split_column else []),
         ]
         wanted += [name for name in (self.image_column, self.target_column) if name]
-        wanted += [self.label_column] if self.brings == "label" or self.label_separator else []
+        wanted += [self.label_column] if self.target_kind == "label" or self.label_separator else []
         for name in wanted if self.columns is not None else []:
             if name not in (self.columns or []):
                 raise ValueError(
                     f"columns has no {name!r}: {nearest(name, self.columns or [])}it has: {', '.join(self.columns or [])}. Name "
                     f"the columns that hold the image and the label in id_column (or image_column) and label_column"
                 )
-        if self.class_names is not None and self.brings == "value":
+        if self.class_names is not None and self.target_kind == "value":
             raise ValueError("class_names names labels, and target_column has numbers; remove one")
         if self.class_names is not None and self.label_columns is not None:
             raise ValueError("class_names names labels, and label_columns are names themselves; remove it")
@@ -201,7 +201,7 @@ class Csv(Stacked):
             raise ValueError(f"{' and '.join(given)} are given, but one target is learnt; keep one")
         if self.label_separator is not None and given not in ([], ["label_column"]):
             raise ValueError(f"label_separator parts the labels of label_column, not of {given[0]}; remove it")
-        if self.empty_label is not None and self.brings != "labels":
+        if self.empty_label is not None and self.target_kind != "labels":
             raise ValueError("empty_label is of several labels an image: set label_separator or label_columns")
         return self
 

@@ -1,7 +1,9 @@
 """Where images and labels come from. Each source gives tables of the same shape."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +14,12 @@ from goldfold.base.errors import DataError, shown
 from goldfold.catalog import SOURCES
 from goldfold.images.files import files_below, is_text, passed_over, tools_in_words
 from goldfold.images.links import refuse_outside
+from goldfold.sources import own
 
 FOLDERS = frozenset(
     {
-        "annotations", "directory", "extra_images", "extra_train", "images", "labels", "masks", "test", "test_answers",
-        "test_images", "train", "unlabeled",
+        "annotations", "directory", "extra_images", "extra_train", "files", "images", "labels", "masks", "test", "test_answers",
+        "test_images", "train", "unlabeled", "writes",
     }
 )  # fmt: skip
 """Settings that may name a folder of the data; links may lead anywhere in these."""
@@ -43,7 +46,24 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
     Raises:
         DataError: the data are not laid out as the settings say.
     """
-    function = components.load(source, SOURCES, "data source")
+    with named(source):
+        return _read(source, outside_links, settings)
+
+
+@contextmanager
+def named(source: str) -> Iterator[None]:
+    """Errors of data that a function of the user's own gave begin with its name."""
+    try:
+        yield
+    except DataError as error:
+        if source in SOURCES:
+            raise
+        raise DataError(f"data.source = {source!r}: {error}") from error
+
+
+def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    is_own = ":" in source
+    function = partial(own.read, source) if is_own else components.load(source, SOURCES, "data source")
     roots = _texts(value for key, value in settings.items() if key in FOLDERS)
     if outside_links == "fail" and source in LABEL_FILES:
         folders = [Path(root) for root in roots if os.path.isdir(root)]

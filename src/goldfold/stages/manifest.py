@@ -88,8 +88,8 @@ def run(
     tables = tables if most_rows is None else {split: _thinned(table, most_rows) for split, table in tables.items()}
     tell_apart(tables)
     scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels, max_pixels)
-    for split, table in tables.items():
-        tables[split] = _sound(split, table, scanned, lost, policy)
+    with sources.named(source["source"]):
+        tables = {split: _sound(split, table, scanned, lost, policy) for split, table in tables.items()}
     sized = {split: settle(table, said, split, _leaves_out(split, policy)) for split, table in tables.items()}
     tables |= {split: of.table for split, of in sized.items()}
     doubts += [note for of in sized.values() for note in of.notes]

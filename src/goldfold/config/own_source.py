@@ -1,0 +1,69 @@
+"""Config of a data source of the user's own."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from goldfold.components import PLACE
+from goldfold.config.base import Unique, exponent
+from goldfold.config.mask_sources import MaskBase
+from goldfold.config.plain import json_value
+
+Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^{PLACE.pattern}$"})]
+Param = Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]
+Path = Annotated[str, Field(min_length=1)]
+
+
+class Own(MaskBase):
+    """A function of your own that returns the tables (see [extending.md](extending.md#a-data-source-of-your-own)). The keys
+    of masks are for `brings: mask`."""
+
+    source: Place
+    """`package.module:function`."""
+    brings: Literal["label", "labels", "value", "mask", "boxes"]
+    """Column with the target in the table `train` (and in `answers`)."""
+    files: Annotated[list[Path], Unique]
+    """Files and folders that the function reads. A change in one of them reads the data again, and images must lie in one
+    of them or in `writes`. `[]`: it reads nothing, so that only its code, `params` and these keys count."""
+    writes: Path | None = None
+    """Folder that the function writes images into (unpacked, converted); its contents are not compared."""
+    tables: Annotated[list[Literal["test", "answers", "unlabeled"]], Unique] = []
+    """Tables that the function returns besides `train`."""
+    columns: Annotated[list[Literal["group", "fold", "order", "train_only"]], Unique] = []
+    """Columns of `train` besides `id`, `path`, the target and `meta_<name>`."""
+    params: dict[str, Param] = {}
+    """Arguments of the function."""
+
+    @property
+    def target_kind(self) -> str:
+        """As written."""
+        return self.brings
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """Those of masks, where it brings masks."""
+        return super().target_settings if self.brings == "mask" else {}
+
+    @property
+    def has_test(self) -> bool:
+        """As written."""
+        return "test" in self.tables
+
+    @property
+    def has_answers(self) -> bool:
+        """As written."""
+        return "answers" in self.tables
+
+    @property
+    def has_unlabeled(self) -> bool:
+        """As written."""
+        return "unlabeled" in self.tables
+
+    @property
+    def has_groups(self) -> bool:
+        """As written."""
+        return "group" in self.columns
+
+    def key_of(self, column: str) -> str | None:
+        """As for every source; one key names the columns."""
+        return f"data.columns: [{column}]" if column in self.columns else None

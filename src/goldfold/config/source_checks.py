@@ -1,0 +1,50 @@
+"""Whether a data source of the user's own can be called, and what it reads is there."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from goldfold.base.errors import shown
+from goldfold.catalog import SOURCES
+from goldfold.components import problems
+from goldfold.config.kinds import SOURCE
+from goldfold.config.mask_sources import MaskBase
+from goldfold.config.own_source import Own
+from goldfold.config.root import Config
+from goldfold.config.sources import DataBase
+
+
+def check_source(config: Config) -> Iterator[str]:
+    """A line a problem; none for the sources of the catalog."""
+    data = config.data
+    if not isinstance(data, Own):
+        return
+    written: Any = {data.source: data.params} if data.params else data.source
+    yield from (f"data.source = {shown(data.source)}: {what}" for what in problems(written, SOURCE, SOURCES))
+    if data.has_answers and not data.has_test:
+        yield "data.tables: answers are of test images; add test, or remove answers"
+    if data.brings != "mask":
+        for key in MaskBase.model_fields.keys() - DataBase.model_fields.keys():
+            if getattr(data, key) != Own.model_fields[key].default:
+                yield f"data.{key}: only for brings: mask; remove it"
+    yield from _paths(data)
+
+
+def _paths(data: Own) -> Iterator[str]:
+    for path in data.files:
+        if not os.path.exists(path):
+            yield f"data.files: {shown(path)}: no such file or folder; correct it, or remove it"
+        if within("results", [path]):
+            yield f"data.files: {shown(path)} holds the results too, which change; name what the function reads"
+    if data.writes is not None and any(within(data.writes, [path]) or within(path, [data.writes]) for path in data.files):
+        yield f"data.writes = {shown(data.writes)}: lies in data.files, or holds them; write into a folder apart"
+    covered = [*data.files, *filter(None, [data.writes])]
+    for name, value in data.params.items():
+        if isinstance(value, str) and os.path.isfile(value) and not within(value, covered):
+            yield f"data.params.{name} = {shown(value)}: a file that data.files does not cover; add it there"
+
+
+def within(path: str, places: list[str]) -> bool:
+    """Whether a path is one of ``places``, or lies below one."""
+    own = os.path.abspath(path)
+    return any(own == place or own.startswith(os.path.join(place, "")) for place in map(os.path.abspath, places))
