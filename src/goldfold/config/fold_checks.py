@@ -7,6 +7,7 @@ from goldfold.base.regular import MISSING, fault
 from goldfold.catalog import SPLITTERS
 from goldfold.components import name_of, problems
 from goldfold.config.kinds import SPLITTER
+from goldfold.config.own_source import Own
 from goldfold.config.root import Config
 
 ORDERED = ("ordered", "ordered_blocks")
@@ -34,12 +35,14 @@ def check_folds(config: Config) -> Iterator[str]:
 def _groups(config: Config) -> Iterator[str]:
     splitter, data = name_of(config.folds.splitter), config.data
     grouped = data.has_groups or data.source.startswith("scenes_")
+    own = "data.columns: [group]" if isinstance(data, Own) else ""
     if splitter in BY_GROUP and not grouped:
-        yield f"folds.splitter = {splitter!r}: needs data.group_column (source csv), data.groups or data.group_level"
+        ways = own or "data.group_column (source csv), data.groups or data.group_level"
+        yield f"folds.splitter = {splitter!r}: needs {ways}"
     if splitter in ("stratified", "multilabel_stratified") and grouped:
         other = f"{splitter}_group"
         yield (
-            f"there are groups (data.group_column or data.groups, or folders by data.group_level) but folds.splitter is "
+            f"there are groups ({own or 'data.group_column or data.groups, or folders by data.group_level'}) but folds.splitter is "
             f"{splitter!r}, which would split groups over folds: use {other} or group, or remove the groups"
         )
 
@@ -55,7 +58,8 @@ def _given(config: Config) -> Iterator[str]:
         if splitter not in wanted and given:
             yield f"{given} is set but folds.splitter is {splitter!r}: use {told}, or remove {given.removeprefix('data.')}"
         if splitter in wanted and given is None and file is None:
-            yield f"folds.splitter = {splitter!r}: needs data.{column}_column (source csv) or folds.file (id, {column})"
+            way = f"data.columns: [{column}]" if isinstance(config.data, Own) else f"data.{column}_column (source csv)"
+            yield f"folds.splitter = {splitter!r}: needs {way} or folds.file (id, {column})"
         if splitter in wanted and given and file:
             yield f"{given} and folds.file both give the {column}; remove one"
     if file is not None and splitter not in ("predefined", *ORDERED):

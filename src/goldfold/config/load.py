@@ -11,22 +11,20 @@ from pydantic import BaseModel, ValidationError
 
 from goldfold.base.config_files import NO_KEYS, read
 from goldfold.base.errors import ConfigError, nearest, shown
+from goldfold.catalog import SOURCES
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
-from goldfold.config.plain import unusable
-from goldfold.config.quick import shortened
 from goldfold.config.data import NAMED, OWN
 from goldfold.config.own_source import Own
+from goldfold.config.plain import unusable
+from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.sizes import with_sizes
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
 NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
 """Branches of a union that are a section."""
-SOURCES = (
-    "'digits', 'folder', 'csv', 'masks', 'instances', 'rle', 'coco', 'voc', 'yolo', 'scenes_masks', 'scenes_boxes', "
-    "'digits_labels', 'digits_ink'"
-)
+ALL_SOURCES = ", ".join(map(repr, [*SOURCES, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 MOST_LINES = 50
 """Problems that an error names one by one."""
@@ -108,8 +106,7 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         key = str(context.get("discriminator", "'source'")).strip("'")
         tag = value.get(key) if isinstance(value, dict) else value
-        choices = context.get("expected_tags", SOURCES if key == "source" else ROI_METHODS)
-        choices += ", 'package.module:function'" * (key == "source")
+        choices = ALL_SOURCES if key == "source" else context.get("expected_tags", ROI_METHODS)
         return f"{where}.{key} = {shown(tag)}", f"{nearest(_text(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
         return where, str(error["msg"]).removeprefix("Value error, ")

@@ -20,7 +20,9 @@ def check_source(config: Config) -> Iterator[str]:
     if not isinstance(data, Own):
         return
     written: Any = {data.source: data.params} if data.params else data.source
-    yield from (f"data.source = {shown(data.source)}: {what}" for what in problems(written, SOURCE, SOURCES))
+    for problem in problems(written, SOURCE, SOURCES):
+        what, _, is_lacking = problem.partition("; write {")
+        yield f"data.source = {shown(data.source)}: {what}{'; add it to data.params' if is_lacking else ''}"
     if data.has_answers and not data.has_test:
         yield "data.tables: answers are of test images; add test, or remove answers"
     if data.brings != "mask":
@@ -36,7 +38,9 @@ def _paths(data: Own) -> Iterator[str]:
             yield f"data.files: {shown(path)}: no such file or folder; correct it, or remove it"
         if within("results", [path]):
             yield f"data.files: {shown(path)} holds the results too, which change; name what the function reads"
-    if data.writes is not None and any(within(data.writes, [path]) or within(path, [data.writes]) for path in data.files):
+    if data.writes is not None and any(
+        within(data.writes, [path]) or within(path, [data.writes]) for path in data.files
+    ):
         yield f"data.writes = {shown(data.writes)}: lies in data.files, or holds them; write into a folder apart"
     covered = [*data.files, *filter(None, [data.writes])]
     for name, value in data.params.items():

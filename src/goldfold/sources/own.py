@@ -1,5 +1,6 @@
 """A data source of the user's own: its function is called, and what it returns is checked."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
@@ -43,7 +44,9 @@ def read(
             raise DataError(f"returned no table {name!r}, but {', '.join(map(repr, made)) or 'none'}")
     for name in made:
         if name not in wanted:
-            raise DataError(f"returned a table {shown(name)} that data.tables does not name; add it, or do not return it")
+            raise DataError(
+                f"returned a table {shown(name)} that data.tables does not name; add it, or do not return it"
+            )
     needed = {"train": ["id", "path", brings, *columns], "answers": ["id", brings]}
     found = {name: _table(name, made[name], needed.get(name, ["id", "path"])) for name in wanted}
     for name in found.keys() - {"answers"}:
@@ -60,7 +63,8 @@ def _called(function: Callable[[], Any]) -> Any:
         frames = extract_tb(error.__traceback__)[1:]
         own = [frame for frame in frames if frame.filename == frames[0].filename]
         place = f" ({own[-1].filename}, line {own[-1].lineno}: {own[-1].line})" if own else ""
-        raise DataError(f"the function failed with {type(error).__name__}: {cause(error)}{place}") from error
+        kind, what = type(error).__name__, cause(error)
+        raise DataError(f"the function failed with {kind}: {what.removeprefix(f'{kind}: ')}{place}") from error
 
 
 def _kind(value: Any) -> str:
@@ -72,6 +76,8 @@ def _table(name: str, table: Any, needed: list[str]) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise DataError(f"table {name!r} is {_kind(table)}; return a pandas.DataFrame")
     _refuse_columns(name, list(table.columns), needed)
+    if table.empty:
+        raise DataError(f"table {name!r} has no rows")
     may_lack = table["train_only"].astype(str) == "1" if "train_only" in table else pd.Series(False, table.index)
     lacks = {"id": False, "path": False, "group": False, "fold": may_lack, "order": may_lack}
     made = {column: list(_texts(name, table["id"], table[column], lacks.get(column, True))) for column in table.columns}
@@ -83,7 +89,9 @@ def _refuse_columns(name: str, columns: list[Any], needed: list[str]) -> None:
     for column in needed:
         if column not in columns:
             hint = nearest(column, columns)
-            raise DataError(f"table {name!r} has no column {column!r}; {hint}it has {', '.join(map(str, columns)) or 'none'}")
+            raise DataError(
+                f"table {name!r} has no column {column!r}; {hint}it has {', '.join(map(str, columns)) or 'none'}"
+            )
     free = {"group"} if name == "test" else set()
     for number, column in enumerate(columns):
         if column in columns[:number]:
@@ -105,6 +113,8 @@ def _texts(
     takes_numbers = column in NUMBERS or column.startswith(METADATA)
     lacks = [can_lack] * len(values) if isinstance(can_lack, bool) else list(can_lack)
     for id, value, may in zip(ids, values, lacks, strict=True):
+        if column in READERS and isinstance(value, list):
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
         if takes_numbers and isinstance(value, Real) and not isinstance(value, bool) and not pd.isna(value):
             value = str(value)
         if isinstance(value, str) and value:
@@ -117,7 +127,15 @@ def _texts(
             yield None
         else:
             what = "text or a number" if takes_numbers else "text"
-            raise DataError(f"table {name!r}: {column} of id {shown(id)} is {shown(value)} ({type(value).__name__}), not {what}")
+            of = "" if column == "id" else f" of id {shown(id)}"
+            raise DataError(
+                f"table {name!r}: {column}{of} is {shown(value)} ({type(value).__name__}), not {what}; use str(...)"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as JSON has it; anything else is left for the reader to refuse."""
+    return value.item() if hasattr(value, "item") else repr(value)
 
 
 def _refuse_repeated(name: str, ids: list[str | None]) -> None:
