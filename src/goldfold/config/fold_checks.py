@@ -42,8 +42,8 @@ def _groups(config: Config) -> Iterator[str]:
     if splitter in ("stratified", "multilabel_stratified") and grouped:
         other = f"{splitter}_group"
         yield (
-            f"there are groups ({own or 'data.group_column or data.groups, or folders by data.group_level'}) but folds.splitter is "
-            f"{splitter!r}, which would split groups over folds: use {other} or group, or remove the groups"
+            f"there are groups ({own or 'data.group_column or data.groups, or folders by data.group_level'}) but "
+            f"folds.splitter is {splitter!r}, which would split groups over folds: use {other} or group, or remove the groups"
         )
 
 

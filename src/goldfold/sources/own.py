@@ -12,11 +12,14 @@ import pandas as pd
 from goldfold import components
 from goldfold.base.errors import DataError, GoldfoldError, Stopped, cause, nearest, shown
 from goldfold.catalog import SOURCES
+from goldfold.images.stacks import files_of, is_stack
 from goldfold.sources.targets import METADATA
 from goldfold.targets import boxes, label_sets
 
 NUMBERS = ("value", "fold", "order")
 """Columns that may hold numbers; those of metadata may too."""
+FILES = ("path", "mask")
+"""Columns that name files."""
 READERS: dict[str, Callable[[str], Any]] = {"labels": label_sets.from_text, "boxes": boxes.from_text}
 """What refuses a text that is no target."""
 
@@ -49,7 +52,7 @@ def read(
             )
     needed = {"train": ["id", "path", brings, *columns], "answers": ["id", brings]}
     found = {name: _table(name, made[name], needed.get(name, ["id", "path"])) for name in wanted}
-    for name in found.keys() - {"answers"}:
+    for name in wanted:
         _refuse_unnamed(name, found[name], [*files, *filter(None, [writes])])
     return found
 
@@ -148,13 +151,18 @@ def _refuse_repeated(name: str, ids: list[str | None]) -> None:
 
 
 def _refuse_unnamed(name: str, table: pd.DataFrame, places: list[str]) -> None:
-    """Refuse images whose change nobody would notice."""
+    """Refuse images and masks whose change nobody would notice."""
     roots = [os.path.abspath(place) for place in places]
-    for id, path in zip(table["id"], table["path"], strict=True):
+    rows = table[["id", *(column for column in FILES if column in table)]].itertuples(index=False)
+    named = ((id, path) for id, *cells in rows for cell in filter(None, cells) for path in _paths(cell))
+    for id, path in named:
         own = os.path.abspath(path)
         if not any(own == root or own.startswith(os.path.join(root, "")) for root in roots):
-            named = ", ".join(places) or "nothing"
             raise DataError(
-                f"table {name!r}: the image of id {id!r}, {path}, lies neither in data.files nor in data.writes ({named}), so "
-                f"that a change in it would not be noticed; add its folder"
+                f"table {name!r}: {path} (id {id!r}) lies neither in data.files nor in data.writes "
+                f"({', '.join(places) or 'nothing'}), so that a change in it would not be noticed; add its folder"
             )
+
+
+def _paths(cell: str) -> list[str]:
+    return files_of(cell) if is_stack(cell) else [cell]
