@@ -24,7 +24,7 @@ from goldfold.plan import Job
 from test_catalog import clear
 
 MODELS = [{"name": "a", "network": "small_resnet", "image_size_px": 8}]
-DATA = {"source": "mine:read", "brings": "label", "files": ["raw"]}
+DATA = {"source": "my_source:read", "brings": "label", "files": ["raw"]}
 BASE = {"name": "x", "models": MODELS}
 
 
@@ -32,7 +32,7 @@ BASE = {"name": "x", "models": MODELS}
 def mine(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a module of its own name for each test, since Python keeps those that it has imported."""
     monkeypatch.syspath_prepend(str(in_tmp))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    monkeypatch.delitem(sys.modules, "my_source", raising=False)
     clear()
     Path("raw").mkdir()
     return in_tmp
@@ -40,7 +40,7 @@ def mine(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def returning(text: str) -> None:
     """Write the module; ``TRAIN`` and ``TEST`` in it are sound tables."""
-    Path("mine.py").write_text(
+    Path("my_source.py").write_text(
         "import pandas as pd\nTRAIN = pd.DataFrame({'id': ['a', 'b'], 'path': ['raw/a.png', 'raw/b.png'], 'label': ['x', 'y']})\n"
         f"TEST = pd.DataFrame({{'id': ['c'], 'path': ['raw/c.png']}})\n\ndef read(n=1):\n    {text}\n"
     )
@@ -92,7 +92,7 @@ def test_what_a_function_must_not_return_is_said_with_its_name(body: str, said: 
     returning(body)
     with pytest.raises(DataError) as caught:
         read(tables=["test"])
-    assert str(caught.value).startswith("data.source = 'mine:read': ")
+    assert str(caught.value).startswith("data.source = 'my_source:read': ")
     assert said in str(caught.value)
 
 
@@ -118,7 +118,7 @@ def test_each_target_becomes_text(brings: str, cells: str, made: list[Any], mine
 
 def test_a_target_that_is_none_is_refused(mine: Path) -> None:
     returning("return {'train': TRAIN[['id', 'path']].assign(boxes=[[['x', 1]], []])}")
-    with pytest.raises(DataError, match=r"'mine:read': boxes: .* is no list of boxes. Write"):
+    with pytest.raises(DataError, match=r"'my_source:read': boxes: .* is no list of boxes. Write"):
         read(brings="boxes")
 
 
@@ -126,7 +126,7 @@ def test_an_image_that_is_not_there_is_said_with_the_name(mine: Path, write_pict
     returning("return {'train': TRAIN}")
     write_picture(Path("raw/a.png"), np.zeros((8, 8, 3), np.uint8))
     Path("x.yaml").write_text(yaml.safe_dump({**BASE, "data": DATA}))
-    said = "data.source = 'mine:read': train: 1 of 2 images cannot be used, first 'b' (raw/b.png: file is missing"
+    said = "data.source = 'my_source:read': train: 1 of 2 images cannot be used, first 'b' (raw/b.png: file is missing"
     assert str(check("x.yaml").error).startswith(said)
 
 
@@ -134,7 +134,7 @@ def test_a_link_out_of_the_files_is_refused(mine: Path, write_picture: Any) -> N
     returning("return {'train': TRAIN}")
     write_picture(Path("elsewhere/a.png"), np.zeros((8, 8, 3), np.uint8))
     os.symlink("../elsewhere/a.png", "raw/a.png")
-    with pytest.raises(DataError, match=r"'mine:read': raw/a\.png leads to "):
+    with pytest.raises(DataError, match=r"'my_source:read': raw/a\.png leads to "):
         read()
     assert len(read(outside_links="follow")["train"]) == 2
 
@@ -144,22 +144,28 @@ def test_a_link_out_of_the_files_is_refused(mine: Path, write_picture: Any) -> N
     [
         (
             {"params": {"m": 1}},
-            "data.source = 'mine:read': mine:read does not take 'm'; its parameters: n",
+            "data.source = 'my_source:read': my_source:read does not take 'm'; its parameters: n",
         ),
-        ({"source": "mine:needs"}, "data.source = 'mine:needs': mine:needs needs 'n'; add it to data.params"),
-        ({"source": "mine:red"}, "module 'mine' (mine.py) has no 'red'; nearest is 'read'"),
+        (
+            {"source": "my_source:needs"},
+            "data.source = 'my_source:needs': my_source:needs needs 'n'; add it to data.params",
+        ),
+        ({"source": "my_source:red"}, "module 'my_source' (my_source.py) has no 'red'; nearest is 'read'"),
         ({"source": "nowhere:read"}, "there is no module 'nowhere'; looked for in "),
-        ({"source": "mine:"}, "scenes_boxes, package.module:function"),
+        ({"source": "my_source:"}, "scenes_boxes, package.module:function"),
         ({"source": "cvs"}, "data.source = 'cvs': nearest is 'csv'; allowed: 'digits', "),
         ({"brings": "lable"}, "data.brings = 'lable': nearest is 'label'; allowed: 'label', 'labels', "),
-        ({"brings": "value"}, "data.source = 'mine:read': brings value, but task 'classification' needs label"),
+        ({"brings": "value"}, "data.source = 'my_source:read': brings value, but task 'classification' needs label"),
         ({"files": ["row"]}, "data.files: 'row': no such file or folder; correct it, or remove it"),
         ({"files": ["."]}, "data.files: '.' holds the results too, which change; name what the function reads"),
         (
             {"writes": "raw/made"},
             "data.writes = 'raw/made': lies in data.files, or holds them; write into a folder apart",
         ),
-        ({"files": [], "params": {"n": "mine.py"}}, "data.params.n = 'mine.py': a file that data.files does not cover"),
+        (
+            {"files": [], "params": {"n": "my_source.py"}},
+            "data.params.n = 'my_source.py': a file that data.files does not cover",
+        ),
         ({"tables": ["answers"]}, "data.tables: answers are of test images; add test, or remove answers"),
         (
             {"columns": ["fold"]},
@@ -172,7 +178,7 @@ def test_a_link_out_of_the_files_is_refused(mine: Path, write_picture: Any) -> N
 )
 def test_a_wrong_section_is_refused_without_importing_the_module(data: dict[str, Any], said: str, mine: Path) -> None:
     returning("return {}")
-    with Path("mine.py").open("a") as file:
+    with Path("my_source.py").open("a") as file:
         file.write("\ndef needs(n): ...\n\nraise SystemExit('imported')\n")
     with pytest.raises(ConfigError) as caught:
         parse({**BASE, "data": {**DATA, **data}})
@@ -182,7 +188,7 @@ def test_a_wrong_section_is_refused_without_importing_the_module(data: dict[str,
 
 def test_the_files_that_it_reads_must_be_said(mine: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.files: missing; it must be given"):
-        parse({**BASE, "data": {"source": "mine:read", "brings": "label"}})
+        parse({**BASE, "data": {"source": "my_source:read", "brings": "label"}})
 
 
 def test_the_section_says_which_tables_there_are(mine: Path) -> None:
@@ -210,7 +216,7 @@ def test_code_files_and_parameters_make_the_manifest_again_and_nothing_else_does
     Path("helper.py").write_text("def tables(train): return {'train': train}\n")
     Path("raw/labels.txt").write_text("a x\n")
     first = manifest_recipe()
-    Path("mine.py").write_text(Path("mine.py").read_text() + "# a comment\n")
+    Path("my_source.py").write_text(Path("my_source.py").read_text() + "# a comment\n")
     Path("other.txt").write_text("not of the source")
     assert manifest_recipe() == first
     Path("raw/labels.txt").write_text("a y\n")
@@ -225,7 +231,7 @@ def test_code_files_and_parameters_make_the_manifest_again_and_nothing_else_does
 
 
 def test_check_finds_a_module_where_it_is_started(
-    mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    my_source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     returning("raise RuntimeError('it was found')")
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(mine))])
