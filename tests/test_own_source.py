@@ -231,7 +231,7 @@ def test_code_files_and_parameters_make_the_manifest_again_and_nothing_else_does
 
 
 def test_check_finds_a_module_where_it_is_started(
-    my_source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     returning("raise RuntimeError('it was found')")
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(mine))])
