@@ -98,7 +98,11 @@ WRONG = [
         {"models": [{"name": "a", "network": "small_resnet"}]},
         ["models[0] (a).image_size_px: missing", "only a timm backbone brings its own"],
     ),
-    ("source", {"data": {"source": "cvs"}}, ["data.source = 'cvs'", "nearest is 'csv'", "'digits_ink', 'folder', 'csv'"]),
+    (
+        "source",
+        {"data": {"source": "cvs"}},
+        ["data.source = 'cvs'", "nearest is 'csv'", "'digits_ink', 'folder', 'csv'"],
+    ),
     ("no source", {"data": {}}, ["data.source = None", "'digits_ink', 'folder', 'csv'"]),
     ("data as text", {"data": "digits"}, ["data = 'digits'", "valid dictionary"]),
     ("no models", {"models": []}, ["models = []", "at least 1 item"]),

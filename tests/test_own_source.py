@@ -203,6 +203,14 @@ def test_the_section_says_which_tables_there_are(mine: Path) -> None:
     assert masks.data.target_settings["mask_values"] == "nonzero"
 
 
+def test_a_folder_that_is_written_is_marked_so_that_its_loss_is_noticed(mine: Path) -> None:
+    returning("TRAIN['path'] = ['out/a.png', 'out/b.png']; return {'train': TRAIN}")
+    assert read(files=[], writes="out")["train"]["path"].tolist() == ["out/a.png", "out/b.png"]
+    generated = parse({**BASE, "data": {**DATA, "files": [], "writes": "out"}}).data.generated
+    assert [str(path) for path in Path("out").iterdir()] == generated == ["out/made_by_goldfold"]
+    assert parse({**BASE, "data": DATA}).data.generated == []
+
+
 def manifest_recipe(**data: Any) -> Any:
     for known in (
         provenance.source_digest, provenance._code, source.code_digest, source._imports, source._outline, contents.memory

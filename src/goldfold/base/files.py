@@ -16,6 +16,9 @@ from goldfold.base.regular import read_text
 SEAL = "digest"
 """Key of a JSON object under which it holds a digest of all else in it."""
 
+MADE = "made_by_goldfold"
+"""A file in a folder of images that a data source of the user's own writes: without it, they are made again."""
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:

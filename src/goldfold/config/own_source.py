@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from goldfold.base.files import MADE
 from goldfold.components import PLACE
 from goldfold.config.base import Unique, exponent
 from goldfold.config.mask_sources import MaskBase
@@ -63,6 +64,11 @@ class Own(MaskBase):
     def has_groups(self) -> bool:
         """As written."""
         return "group" in self.columns
+
+    @property
+    def generated(self) -> list[str]:
+        """A file beside what the function writes: where the folder is gone, the data are read again."""
+        return [f"{self.writes}/{MADE}"] if self.writes else []
 
     def key_of(self, column: str) -> str | None:
         """As for every source; one key names the columns."""

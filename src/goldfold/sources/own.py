@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
+from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from goldfold import components
 from goldfold.base.errors import DataError, GoldfoldError, Stopped, cause, nearest, shown
+from goldfold.base.files import MADE, write_if_changed
 from goldfold.catalog import SOURCES
 from goldfold.images.stacks import files_of, is_stack
 from goldfold.sources.targets import METADATA
@@ -50,6 +52,10 @@ def read(
             raise DataError(
                 f"returned a table {shown(name)} that data.tables does not name; add it, or do not return it"
             )
+    if writes is not None:
+        write_if_changed(
+            Path(writes) / MADE, f"{source} wrote into this folder; without this file it is called again.\n"
+        )
     needed = {"train": ["id", "path", brings, *columns], "answers": ["id", brings]}
     found = {name: _table(name, made[name], needed.get(name, ["id", "path"])) for name in wanted}
     for name in wanted:
