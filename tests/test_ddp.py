@@ -210,7 +210,7 @@ def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatc
 def test_fewer_images_than_processes_are_refused(tiny: Tiny) -> None:
     spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a"]})
     with pytest.raises(ConfigError, match=r"models\[\]\.gpus = 2: there are only 1 training images\. Set gpus: 1"):
-        loader(spec, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
+        loader(spec, None, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
 
 
 def test_processes_draw_differently_and_each_the_same_every_time() -> None:

@@ -1,5 +1,6 @@
 """Masks and boxes between image and network: views and back, targets in the frame, predictions out of it."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -302,3 +303,13 @@ def test_masks_packed_out_of_the_frame_lie_where_they_were_to_a_pixel(
     assert not ((back != mask) & ~may_differ & shown).any()
     if mode != "crop":
         assert shown.all()
+
+
+def test_one_view_of_a_detector_is_never_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a digest of training leaves out how boxes are fused."""
+    for name in ("goldfold.ensembling", "goldfold.ensembling.boxes"):
+        monkeypatch.setitem(sys.modules, name, None)
+    task, images = task_of("detection"), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    assert len(task.predict(BrightBoxes(), images, views.build(["identity"]))["found"]) == 1
+    with pytest.raises(ModuleNotFoundError):
+        task.predict(BrightBoxes(), images, views.build(["identity", "hflip"]))

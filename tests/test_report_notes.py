@@ -48,7 +48,8 @@ def results(test: float, labels: str = "aabb", groups: dict[str, int] | None = N
         tables={"train": train, "test": answers},
         settings={"folds": {"n_folds": 3}},
         test_groups=groups,
-        task=classification(["a", "b"]),
+        target=classification(["a", "b"]),
+        facts=classification(["a", "b"]).facts,
     )
 
 
@@ -80,7 +81,7 @@ def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
     evidence = task.evidence(
         {"ids": truth["id"].to_numpy(str), "classes": np.array(list("abc")), "probabilities": probabilities}, truth
     )
-    (found,) = notes._never_found(SimpleNamespace(task=task, evidence=evidence, truth=truth))  # type: ignore[arg-type]
+    (found,) = notes._never_found(SimpleNamespace(scores=task, target=task, evidence=evidence, truth=truth))  # type: ignore[arg-type]
     assert found.title == "1 class never found"
     assert found.text.startswith("F1 is 0 for b (3), with the number of images"), "c has no image to be found"
 

@@ -21,6 +21,8 @@ class Whole:
         self.facets = [facet(spec, classes) for facet in FACETS]
         self.more: list[Any] = [self.facts, *filter(None, [tasks.decide(spec, classes)])]
         if self.name in TASKS:
+            own = {key: value for key, value in spec.items() if key != "name"}
+            self.more.append(importlib.import_module(f"{TASKS[self.name]}.spec").Spec(list(classes), **own))
             self.more.append(importlib.import_module(f"{TASKS[self.name]}.output"))
 
     def loss(self, **settings: Any) -> Any:

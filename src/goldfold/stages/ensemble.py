@@ -105,7 +105,6 @@ def run(
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
-    scored_parts = {"oof": _every_metric(facets, evidence, truth, chosen)}
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
         scored_parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
