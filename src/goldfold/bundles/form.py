@@ -103,7 +103,7 @@ class Manifest(Part):
     """Arithmetic threads of the run: statistics of batch normalisation depend on their number, in the last digits."""
     batch_size: Positive
     ensemble: dict[str, Any]
-    """How members are fused, as `goldfold.tasks.protocol.Task.fuse` takes it."""
+    """How members are fused, as `goldfold.tasks.protocol.Output.fuse` takes it."""
     fusion: Fitted | None = None
     """The step that fuses members, where it is no average with given weights."""
     postprocessing: list[Fitted] = []

@@ -80,6 +80,8 @@ in the first line completes and checks keys as you type.
 """
 
 
+WORDS = {"None": "null", "True": "true", "False": "false"}
+"""Python's words in YAML."""
 COMPONENTS = """
 ## Components and their parameters
 
@@ -165,7 +167,7 @@ def _components() -> str:
 
 def _component(name: str, signature: Signature, kind: Kind) -> str:
     free = [part for part in signature.parameters[len(kind.given) :] if part.name not in kind.by_name]
-    told = [f"{part.name}: {part.default}" if part.default else part.name for part in free]
+    told = [f"{part.name}: {WORDS.get(part.default, part.default)}" if part.default else part.name for part in free]
     told += ["..."] * signature.takes_any
     parameters = ", ".join(f"`{part}`" for part in told) or "none"
     return f"| `{name}` | {parameters.replace('|', chr(92) + '|')} | {signature.about.replace('|', chr(92) + '|')} |\n"

@@ -14,7 +14,7 @@ def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: boo
     """Classes of fewer images than folds, or all in one group; images that are train_only anyway do not count.
 
     Args:
-        table: as for `goldfold.splits.split`; copies count as a group.
+        table: as for `goldfold.splits.splitting.split`; copies count as a group.
         by_group: whether classes that are all in one group count, of however many images.
     """
     validated = ~is_train_only(table)
