@@ -351,8 +351,8 @@ def _other_weights(path: Path) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer": (
-        lambda b: _edit(b, lambda w: w.update(schema=2, goldfold="9.0")),
-        "has schema version 2, written by goldfold 9",
+        lambda b: _edit(b, lambda w: w.update(schema=3, goldfold="9.0")),
+        "has schema version 3, written by goldfold 9",
     ),
     "by hand": (lambda b: _edit(b, lambda w: w.update(classes=["dog", "cat"]), seals=False), "its digest differs"),
     "weights": (
@@ -379,6 +379,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unknown setting": (lambda b: _edit(b, lambda w: w["task"].update(depth=3)), "unexpected keyword argument 'depth'"),
     "code": (lambda b: _edit(b, lambda w: w.update(views=[{"os:system": {"command": "touch hacked"}}])), "--trust os"),
+    "code of a step": (
+        lambda b: _edit(
+            b, lambda w: w.update(fusion={"step": {"fitted_average": {"method": "os:system"}}, "fitted": None})
+        ),
+        "--trust os",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from conftest import picture, save_picture
 from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
-from goldfold.config import parse, slices
+from goldfold.config import chosen, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.nested import Nested, applied, nested
@@ -514,8 +515,8 @@ def test_a_step_is_code_of_the_ensemble_alone_and_another_entry_of_nobody(monkey
         made = parse({**LABELS, "ensemble": ensemble})
         return {stage: recipe(made, Job(stage, "a", 0, 0, 0))["code"] for stage in stages}
 
-    before, chosen = digests({}), digests(["thresholds"])
-    assert [stage for stage in stages if before[stage] != chosen[stage]] == ["ensemble"]
+    before, after = digests({}), digests(["thresholds"])
+    assert [stage for stage in stages if before[stage] != after[stage]] == ["ensemble"]
     for family in (*catalog.FUSIONS.values(), *catalog.POSTPROCESSING.values()):
         monkeypatch.setitem(family, "added", "goldfold.ensembling.thresholds:Thresholds")
     assert digests({}) == before
@@ -532,3 +533,24 @@ def test_classes_between_which_no_threshold_decides_are_refused_before_any_train
     assert not slices.has_thresholds(plain)
     assert slices.manifest(plain) == slices.manifest(made), "another step asks for no other manifest"
     manifest.run(folder="made", workers=1, **slices.manifest(plain))
+
+
+@pytest.mark.parametrize("weights", [[0.1, 0.9], {"a": None}, {"a": "much"}])
+def test_fitted_weights_of_another_form_are_one_error(weights: Any) -> None:
+    with pytest.raises(ConfigError, match=r"must be a number by name of each member"):
+        weights_of({"weights": weights}, iter(["a", "b"]))
+
+
+def test_parameters_of_an_own_step_are_its_own_whatever_they_are_called(in_tmp: Path) -> None:
+    Path("mine.py").write_text(
+        "class Stack:\n    def __init__(self, task, workers, method=1, metric=2):\n        pass\n"
+    )
+    text = Path("mine.py").read_text() + "\n    def apply(self, members, fitted):\n        return members\n"
+    Path("mine.py").write_text(text)
+    sys.path.insert(0, str(in_tmp))
+    try:
+        config = parse({**BASE, "ensemble": [{"mine:Stack": {"method": "ridge", "metric": "neg_log_loss"}}]})
+    finally:
+        sys.path.remove(str(in_tmp))
+    assert config.average.method == "probability"
+    assert "mine:Stack" in chosen.places(config, "ensemble")

@@ -23,6 +23,7 @@ from goldfold.config import parse
 from goldfold.drawing.blocks import Text
 from goldfold.images.geometry import MODES
 from goldfold.inference import views
+from goldfold.lineage import provenance
 from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
@@ -173,6 +174,21 @@ def test_a_class_that_lacks_what_is_asked_of_a_task_is_told_what(monkeypatch: py
     said = r"task 'keypoint_task:Keypoints' has no facts, join; see goldfold\.tasks\.protocol"
     with pytest.raises(ConfigError, match=said):
         parse(without_files(CONFIG))
+
+
+def test_rounds_of_pseudo_labels_need_a_task_that_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Keypoints, "pseudo_labels")
+    with pytest.raises(
+        ConfigError, match=r"pseudo_labels\.rounds: task 'keypoint_task:Keypoints' has no pseudo_labels"
+    ):
+        parse(without_files(CONFIG))
+
+
+def test_code_of_pages_counts_for_no_training_of_an_own_task() -> None:
+    for stage in ("train", "predict", "folds", "ensemble"):
+        files = provenance.code_table(stage, OWN)
+        assert len(files) > 10
+        assert [name for name in files if "/drawing/" in name or "/report/" in name or "/submission/" in name] == []
 
 
 def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tmp: Path) -> None:

@@ -12,7 +12,7 @@ from goldfold.base.files import is_intact, read_json, sealed, write_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
@@ -130,7 +130,12 @@ class Manifest(Part):
         yield from (("view", view, catalog.VIEWS) for view in self.views)
         if "method" in self.ensemble:
             yield "ensemble method", self.ensemble["method"], averages
-        yield from (("ensemble step", one.step, steps) for one in [self.fusion, *self.postprocessing] if one)
+        for one in [self.fusion, *self.postprocessing]:
+            if one:
+                yield "ensemble step", one.step, steps
+                name, params = components.parse(one.step)
+                if ":" not in name and params.get("method") is not None:
+                    yield "ensemble method", params["method"], averages
 
     def places_of_own_code(self) -> list[str]:
         """Components that stand in no list of goldfold's."""

@@ -20,7 +20,7 @@ from goldfold.config.root import Config, Ensemble
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.signatures import read
-from goldfold.tasks import facts
+from goldfold.tasks import facts, labels
 from goldfold.tasks.facts import Facts
 
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
@@ -228,6 +228,8 @@ def _weights(config: Config) -> Iterator[str]:
 def _pseudo_labels(config: Config, task: Facts) -> Iterator[str]:
     if config.pseudo_labels.weight != 1 and not task.weighs_samples:
         yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
+    if config.pseudo_labels.rounds and not labels(config.task):
+        yield f"pseudo_labels.rounds: task {config.task!r} has no pseudo_labels; write it, or set rounds: 0"
     if config.pseudo_labels.rounds and not config.pseudo_sources:
         yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
     opinions = len(config.teachers) * len(config.seeds) * len(config.tta)

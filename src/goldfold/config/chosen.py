@@ -40,7 +40,7 @@ def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
 def _steps(config: Config) -> list[str]:
     """Steps of the ensemble, and metrics that they are fitted for."""
     task, wanted = facts(config.task), [config.fusion or "average", *config.postprocessing]
-    metrics = [parse(step)[1].get("metric") for step in wanted]
+    metrics = [parse(step)[1].get("metric") for step in wanted if ":" not in name_of(step)]
     return [*_of(wanted, entries(task)), *_of(metrics, task.metrics)]
 
 

@@ -213,7 +213,8 @@ class Config(Section):
         found = self.ensemble if isinstance(self.ensemble, Ensemble) else Ensemble()
         if not isinstance(self.ensemble, Ensemble):
             found = next((step.average for step in self.ensemble if isinstance(step, Averaging)), found)
-        method = found.method or (parse(self.fusion)[1].get("method") if self.fusion else None)
+        of_ours = self.fusion is not None and ":" not in name_of(self.fusion)
+        method = found.method or (parse(self.fusion)[1].get("method") if self.fusion and of_ours else None)
         return found.model_copy(update={"method": method or next(iter(facts(self.task).methods))})
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from goldfold import components, tasks
-from goldfold.base.errors import ConfigError, shown
+from goldfold.base.errors import ConfigError, cause, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices
@@ -81,8 +81,8 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
         yield "task_params.threshold has no part where thresholds are fitted; remove one of the two"
     written = params.get("metric") or config.metric or next(iter(task.metrics))
     try:
-        if not _decides(config.task, written):
-            allowed = ", ".join(name for name in task.metrics if _decides(config.task, name))
+        if not _decides(config, written):
+            allowed = ", ".join(name for name in task.metrics if _decides(config, name))
             yield (
                 f"metric {components.label(written)!r} does not depend on thresholds, so none can be fitted for it; write "
                 f"{{thresholds: {{metric: ...}}}} with one of {allowed}, or remove the step"
@@ -94,6 +94,12 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
         yield str(error)
 
 
-def _decides(name: str, metric: components.Written) -> bool:
+def _decides(config: Config, metric: components.Written) -> bool:
     """Whether a metric looks at decisions. It is loaded for this, one of the user's own too."""
-    return tasks.facts(name).scores_decisions_alone or tasks.score({"name": name}, []).metric(metric).of_labels
+    if tasks.facts(config.task).scores_decisions_alone:
+        return True
+    try:
+        scores = tasks.score(slices.late_task(config), config.data.named_classes or [])
+    except (TypeError, IndexError) as error:
+        raise ConfigError(f"task {config.task!r} cannot be made with these settings: {cause(error)}") from error
+    return scores.metric(metric).of_labels

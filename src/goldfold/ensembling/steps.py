@@ -112,7 +112,11 @@ def weights_of(fitted: Any, names: Iterable[str]) -> dict[str, float]:
     Raises:
         ConfigError: a step of one's own gave weights of which none, or a negative one, can be used.
     """
-    weights = fitted.get("weights", {}) if isinstance(fitted, Mapping) else {}
+    weights, names = fitted.get("weights", {}) if isinstance(fitted, Mapping) else {}, list(names)
+    if not isinstance(weights, Mapping) or not all(isinstance(weights.get(name, 1.0), int | float) for name in names):
+        raise ConfigError(
+            "ensemble: the weights that the first step was fitted to must be a number by name of each member."
+        )
     found = {name: float(weights.get(name, 1.0)) for name in names}
     if not all(np.isfinite(weight) and weight >= 0 for weight in found.values()) or not any(found.values()):
         raise ConfigError(

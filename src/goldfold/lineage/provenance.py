@@ -31,8 +31,17 @@ FRAME = (
     "goldfold.base.processes", "goldfold.images.looking", "goldfold.catalog", "goldfold.signatures", "goldfold.tasks.facts",
 )  # fmt: skip
 """What stands around a stage's work and has no part in what it computes."""
-UNFUSED = {"train": ("goldfold.ensembling",)}
-"""Validation shows a network one view, so training never fuses what a detector finds in several."""
+PAGES, SUBMISSION = ("goldfold.drawing", "goldfold.report"), ("goldfold.submission",)
+
+
+def _left_out(stage: str) -> tuple[str, ...]:
+    """Modules and packages that no job of a stage runs, though its code names them: a task of one's own names all.
+
+    Validation shows a network one view, so training never fuses what a detector finds in several.
+    """
+    drawn = () if stage == "report" else PAGES
+    submitted = () if stage in ("manifest", "submit") else SUBMISSION
+    return (*FRAME, *drawn, *submitted, *(("goldfold.ensembling",) if stage == "train" else ()))
 
 
 @cache
@@ -73,7 +82,7 @@ def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], 
             roots += source.targets(place)
         else:
             roots += [unit for facet in _facets(stage) for unit in source.targets(f"{module}.{facet}")]
-    reached = source.reach([*roots, *map(source.whole, own.values())], (*FRAME, *UNFUSED.get(stage, ())))
+    reached = source.reach([*roots, *map(source.whole, own.values())], _left_out(stage))
     reached = {unit: digest for unit, digest in reached.items() if unit[0] not in own.values()}
     folders = {file.parent for file, _ in reached}
     pages = {page for folder in folders for page in folder.iterdir() if page.suffix in PAGE_SUFFIXES}

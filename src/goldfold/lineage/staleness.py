@@ -180,7 +180,7 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
     for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
         changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
         yield from changed or [Cause("named", name, old, new)]
-    if record["recipe"]["code"] != recipe["code"]:
+    if {**record["recipe"]["code"], "of": None} != {**recipe["code"], "of": None}:
         table = provenance.code_of(recipe)
         changes = recipes.differences({"code": record["code"]}, {"code": table})
         files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]

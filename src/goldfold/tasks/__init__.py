@@ -85,6 +85,11 @@ def show(spec: Spec, classes: Sequence[str]) -> protocol.Show:
     return cast(protocol.Show, _facet("show", spec, classes))
 
 
+def labels(name: str) -> bool:
+    """Whether a task makes pseudo labels."""
+    return name in TASKS or hasattr(_own(name), "pseudo_labels")
+
+
 def has(name: str, facet: str) -> bool:
     """Whether a task has an optional facet; of a class of the user's own, all of its members."""
     if name in TASKS:
