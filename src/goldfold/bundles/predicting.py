@@ -32,7 +32,7 @@ from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
-from goldfold.tasks.steps import of_task
+from goldfold.tasks.steps import ForSteps
 
 MOST_WORKERS = 8
 
@@ -191,7 +191,7 @@ def fused(manifest: form.Manifest, members: Sequence[form.Member], predictions: 
     Args:
         predictions: of each member's folds.
     """
-    task = of_task(manifest.task, manifest.classes)
+    task = ForSteps(manifest.task, manifest.classes)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]
     is_whole = len(members) == len(manifest.members)

@@ -22,7 +22,7 @@ from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tasks.facts import Facts
 from goldfold.tasks.protocol import Output, Score, Tables
-from goldfold.tasks.steps import of_task
+from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
 """Columns that say where an image stands."""
@@ -84,7 +84,7 @@ def run(
     members = Members(facets, Path(predictions), whole, settings, workers)
     given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
     wanted = [fusion or average(settings, given), *postprocessing]
-    steps = build(of_task(task, names), wanted, workers)
+    steps = build(ForSteps(task, names), wanted, workers)
     rows, made, evidence = _scored_rounds(members, truth, chosen, steps, Path(folder))
     fused_test = None
     if has_test:

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 from goldfold import components
 from goldfold.base.errors import ConfigError
@@ -22,67 +22,67 @@ def facts(name: str) -> Facts:
         ConfigError: no such task.
     """
     if name in TASKS:
-        return cast(Facts, _of_ours(name, "facts"))
+        return _of_ours(name, "facts")
     found = _own(name)
-    known = getattr(found, "facts", None)
+    known: Any = getattr(found, "facts", None)
     lacking = [] if isinstance(known, Facts) else ["facts"]
     lacking += ["examine"] * (not hasattr(found, "examine"))
     lacking += [key for keys in protocol.REQUIRED.values() for key in keys if not hasattr(found, key)]
     if lacking:
         raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
-    return cast(Facts, known)
+    return known
 
 
 def examine(name: str) -> protocol.Examine:
     """Function that looks at a task's targets, before its classes are known."""
-    return cast(protocol.Examine, _of_ours(name, "examine") if name in TASKS else _own(name).examine)
+    return _of_ours(name, "examine") if name in TASKS else _own(name).examine
 
 
 def target(spec: Spec, classes: Sequence[str]) -> protocol.Target:
     """Targets of a task with these classes."""
-    return cast(protocol.Target, _facet("target", spec, classes))
+    return _facet("target", spec, classes)
 
 
 def learn(spec: Spec, classes: Sequence[str]) -> protocol.Learn:
     """Batches and losses of a task with these classes."""
-    return cast(protocol.Learn, _facet("learn", spec, classes))
+    return _facet("learn", spec, classes)
 
 
 def infer(spec: Spec, classes: Sequence[str]) -> protocol.Infer:
     """Networks of a task with these classes, and what they predict."""
-    return cast(protocol.Infer, _facet("infer", spec, classes))
+    return _facet("infer", spec, classes)
 
 
 def output(spec: Spec, classes: Sequence[str]) -> protocol.Output:
     """What is done with predictions of a task with these classes."""
-    return cast(protocol.Output, _facet("output", spec, classes))
+    return _facet("output", spec, classes)
 
 
 def tables(spec: Spec, classes: Sequence[str]) -> protocol.Tables:
     """Predictions of a task with these classes as tables."""
-    return cast(protocol.Tables, _facet("tables", spec, classes))
+    return _facet("tables", spec, classes)
 
 
 def score(spec: Spec, classes: Sequence[str]) -> protocol.Score:
     """Scores of a task with these classes."""
-    return cast(protocol.Score, _facet("score", spec, classes))
+    return _facet("score", spec, classes)
 
 
 def decide(spec: Spec, classes: Sequence[str]) -> protocol.Decide | None:
     """Decisions by thresholds of a task with these classes; None where it makes none."""
     if not has(spec["name"], "decide"):
         return None
-    return cast(protocol.Decide, _facet("decide", spec, classes))
+    return _facet("decide", spec, classes)
 
 
 def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
     """Submissions of a task with these classes."""
-    return cast(protocol.Submit, _facet("submit", spec, classes))
+    return _facet("submit", spec, classes)
 
 
 def show(spec: Spec, classes: Sequence[str]) -> protocol.Show:
     """Report pages of a task with these classes."""
-    return cast(protocol.Show, _facet("show", spec, classes))
+    return _facet("show", spec, classes)
 
 
 def labels(name: str) -> bool:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.tasks.batches import images_of, weights_of
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from goldfold.inference.views import View
     from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.protocol import Entries
 
@@ -40,11 +43,7 @@ class LabelBatch:
 
 def collate(samples: list[dict[str, Any]], labels: Tensor) -> LabelBatch:
     """Images stacked, channels first in shape and last in memory, beside their targets."""
-    import torch
-
-    images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
-    weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-    return LabelBatch([sample["id"] for sample in samples], images, labels, weights)
+    return LabelBatch([sample["id"] for sample in samples], images_of(samples), labels, weights_of(samples))
 
 
 def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
@@ -54,6 +53,16 @@ def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: in
 
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
     return Normalised(built, channels)
+
+
+def predicted(
+    model: nn.Module, images: Tensor, views: Sequence[View], mean: Callable[[Tensor], Tensor]
+) -> dict[str, Any]:
+    """``logits`` (batch, classes) of a batch: of one view as the network gives them, of several ``mean`` of their stack."""
+    import torch
+
+    outputs = [model(view.forward(images)).float() for view in views]
+    return {"logits": (outputs[0] if len(outputs) == 1 else mean(torch.stack(outputs))).cpu().numpy()}
 
 
 def packed(ids: Iterable[str], parts: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> Entries:

@@ -14,8 +14,3 @@ class ForSteps:
         self.fuse, self.evidence, self.metric = tasks.output(spec, classes).fuse, score.evidence, score.metric
         if decide is not None:
             self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
-
-
-def of_task(spec: tasks.Spec, classes: Sequence[str]) -> ForSteps:
-    """Facets of a task with these classes, for steps."""
-    return ForSteps(spec, classes)

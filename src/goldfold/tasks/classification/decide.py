@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
+from goldfold.predictions.arrays import with_thresholds
 from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
 
@@ -32,8 +32,4 @@ class Decide:
         """Evidence, which takes any threshold."""
         return Score(self.spec).evidence(predictions, truth)
 
-    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
-        """Predictions with ``thresholds`` (n, 1)."""
-        from goldfold.predictions.arrays import with_thresholds
-
-        return with_thresholds(predictions, thresholds)
+    decide = staticmethod(with_thresholds)

@@ -30,16 +30,17 @@ class Infer:
 
     def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
         """``logits``: of one view as the network gives them, of several the log of the mean probability."""
-        import torch
-
-        outputs = [model(view.forward(images)).float() for view in views]
-        if len(outputs) == 1:
-            return {"logits": outputs[0].cpu().numpy()}
-        log_mean = torch.logsumexp(torch.log_softmax(torch.stack(outputs), dim=-1), dim=0) - float(np.log(len(outputs)))
-        return {"logits": log_mean.cpu().numpy()}
+        return of_logits.predicted(model, images, views, _log_mean)
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Entries:
         """Batches one below the other."""
         return of_logits.packed(table["id"], parts, self.classes)
+
+
+def _log_mean(stack: Tensor) -> Tensor:
+    """Log of the mean probability of the views (views, batch, classes)."""
+    import torch
+
+    return torch.logsumexp(torch.log_softmax(stack, dim=-1), dim=0) - float(np.log(len(stack)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goldfold.tasks.batches import images_of
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ class Learn:
         """Images stacked, channels first in shape and last in memory."""
         import torch
 
-        images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
         targets = [
             {
                 "boxes": torch.as_tensor(np.asarray(sample["bboxes"], dtype=np.float32).reshape(-1, 4)),
@@ -57,7 +57,7 @@ class Learn:
             }
             for sample in samples
         ]
-        return BoxBatch([sample["id"] for sample in samples], images, targets)
+        return BoxBatch([sample["id"] for sample in samples], images_of(samples), targets)
 
     def loss(self) -> Callable[[nn.Module, BoxBatch], Losses]:
         """Sum of the detector's own losses, which it has in training mode alone."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from goldfold.predictions.arrays import with_thresholds
 from goldfold.tasks.multilabel.score import Score
 from goldfold.tasks.multilabel.spec import Spec
 
@@ -29,8 +29,4 @@ class Decide:
         """Evidence, which takes any thresholds."""
         return Score(self.spec).evidence(predictions, truth)
 
-    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
-        """Predictions with ``thresholds`` (n, classes)."""
-        from goldfold.predictions.arrays import with_thresholds
-
-        return with_thresholds(predictions, thresholds)
+    decide = staticmethod(with_thresholds)

@@ -28,18 +28,19 @@ class Infer:
 
     def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
         """``logits``: of one view as the network gives them, of several the log odds of the mean probability."""
-        import torch
-        from torch.nn import functional
-
-        outputs = [model(view.forward(images)).float() for view in views]
-        if len(outputs) == 1:
-            return {"logits": outputs[0].cpu().numpy()}
-        stack = torch.stack(outputs)
-        yes, no = (torch.logsumexp(functional.logsigmoid(sign * stack), dim=0) for sign in (1, -1))
-        return {"logits": (yes - no).cpu().numpy()}
+        return of_logits.predicted(model, images, views, _log_odds)
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Entries:
         """Batches one below the other."""
         return of_logits.packed(table["id"], parts, self.classes)
+
+
+def _log_odds(stack: Tensor) -> Tensor:
+    """Log odds of the mean probability of the views (views, batch, classes)."""
+    import torch
+    from torch.nn import functional
+
+    yes, no = (torch.logsumexp(functional.logsigmoid(sign * stack), dim=0) for sign in (1, -1))
+    return yes - no

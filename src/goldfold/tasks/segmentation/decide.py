@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goldfold.base.errors import ConfigError
+from goldfold.predictions.arrays import with_thresholds
 from goldfold.tasks.segmentation.maps import cuts
 from goldfold.tasks.segmentation.spec import Spec
 
@@ -48,8 +48,4 @@ class Decide:
         counts = [np.reshape(part, (-1, len(LEVELS))).astype(np.int64) for part in (hits, misses)]
         return Undecided(counts[0], counts[1], np.array(n_true, dtype=np.int64))
 
-    def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
-        """Predictions with ``thresholds`` (n, 1)."""
-        from goldfold.predictions.arrays import with_thresholds
-
-        return with_thresholds(predictions, thresholds)
+    decide = staticmethod(with_thresholds)

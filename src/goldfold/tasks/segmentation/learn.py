@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold import catalog, components
+from goldfold.tasks.batches import images_of, weights_of
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -44,10 +45,8 @@ class Learn:
         """Images stacked, channels first in shape and last in memory."""
         import torch
 
-        images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
         masks = torch.from_numpy(np.stack([sample["mask"] for sample in samples])).long()
-        weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-        return MaskBatch([sample["id"] for sample in samples], images, masks, weights)
+        return MaskBatch([sample["id"] for sample in samples], images_of(samples), masks, weights_of(samples))
 
     def loss(self, loss: components.Several) -> Callable[[nn.Module, MaskBatch], Losses]:
         """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
