@@ -84,6 +84,23 @@ def test_every_module_can_be_imported_on_its_own(tmp_path: Path) -> None:
     loaded_after(code, tmp_path, *MODULES)
 
 
+def test_the_same_bytes_every_time_are_asked_for_without_the_compiler(tmp_path: Path) -> None:
+    """A network that compiles itself is deterministic too, whether the compiler is loaded before or after."""
+    asked = "import sys, torch\nfrom goldfold.engine.seeding import deterministic\ndeterministic(1)"
+    code = [
+        asked,
+        "assert torch.are_deterministic_algorithms_enabled()",
+        "assert torch.is_deterministic_algorithms_warn_only_enabled()",
+        "assert 'torch._inductor' not in sys.modules",
+        "import torch._inductor.config as compiler",
+        "assert compiler.deterministic",
+        "compiler.deterministic = False",
+        "deterministic(1)",
+        "assert compiler.deterministic",
+    ]
+    loaded_after("\n".join(code), tmp_path)
+
+
 def test_the_report_loads_matplotlib_only_where_it_draws(tmp_path: Path) -> None:
     loaded = loaded_after("import goldfold.tasks, goldfold.stages.ensemble", tmp_path)
     assert "matplotlib" not in loaded

@@ -1,6 +1,8 @@
 """The one place that sets global random states, and only from counters."""
 
+import os
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -43,6 +45,10 @@ def deterministic(threads: int) -> None:
     """Ask torch for the same bytes every time, with this many arithmetic threads."""
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As torch.use_deterministic_algorithms(True, warn_only=True), which also imports the compiler: 1.3 s in every job.
+    torch.set_deterministic_debug_mode("warn")
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"  # read by the compiler when a network that compiles itself loads it
+    if compiler := sys.modules.get("torch._inductor.config"):
+        compiler.deterministic = True  # type: ignore[attr-defined]
     # Else torch also writes NaN into every fresh tensor, which changes no result that is computed from what was written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
