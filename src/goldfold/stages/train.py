@@ -188,10 +188,10 @@ def _fitted(
     """Run the engine from the state that was saved, if any; the first process alone validates and saves."""
     state = _saved(state_file, learner.gradient.accelerator)
     start = None if state is None else state["fit"]["step"]
-    if start is not None:
-        print(f"goes on from step {start} of {bar.total}, whose state was saved", flush=True)
-        bar.go_on_from(start)
     with signals_noted() as asked:
+        if start is not None:
+            print(f"goes on from step {start} of {bar.total}, whose state was saved", flush=True)
+            bar.go_on_from(start)
         keep = Keeper(state_file, 60 * save_minutes, bar.total, asked, start)
         is_first = learner.gradient.accelerator.is_main_process
 
