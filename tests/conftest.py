@@ -37,6 +37,17 @@ CLASSES = ["cat", "dog"]
 SHAPES = ["dim", "lit"]
 SCENE_PX = (48, 64)
 """Height and width of the images with shapes."""
+WHOLE_RUNS = (
+    "test_dvc", "test_run_lock", "test_reruns_real", "test_workflow_dense", "test_killed_runs", "test_back_and_forth",
+    "test_ddp", "test_own_task", "test_runtime", "test_imports",
+)  # fmt: skip
+"""Files that take minutes, the longest first: begun last, one would keep a single process busy at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; within a file, and among the others, the order stays."""
+    places = {name: place for place, name in enumerate(WHOLE_RUNS)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(scope="session")
