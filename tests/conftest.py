@@ -1,7 +1,9 @@
 """Shared fixtures: a temporary working folder, generated images, and a tiny prepared experiment."""
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -68,14 +70,25 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which TINY of test_workflow has been run to its end; only to be looked at, or copied."""
+    """A folder in which TINY of test_workflow has been run to its end; only to be looked at, or copied.
+
+    All processes of pytest share it: the first that asks for it makes it, the others wait.
+    """
     from test_workflow import snakemake, write_config, write_images
 
-    folder = tmp_path_factory.mktemp("a folder with spaces")
-    write_images(folder)
-    write_config(folder)
-    result = snakemake(folder, code=code)
-    assert result.returncode == 0, result.stdout + result.stderr
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "a folder with spaces"
+    done = folder.with_suffix(".done")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            write_images(folder)
+            write_config(folder)
+            result = snakemake(folder, code=code)
+            assert result.returncode == 0, result.stdout + result.stderr
+            done.touch()
     return folder
 
 
