@@ -1,7 +1,6 @@
 """Shared fixtures: a temporary working folder, generated images, and a tiny prepared experiment."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from goldfold.base.run_lock import held
 from goldfold.config import parse, slices
 from goldfold.lineage import contents
 
@@ -79,8 +79,7 @@ def tiny_run(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "a folder with spaces"
     done = folder.with_suffix(".done")
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(folder, "another process of pytest"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
