@@ -1,69 +1,148 @@
-"""A run of the whole workflow whose jobs, whose Snakemake, and then both are killed in the middle of trainings."""
+"""One run of the whole workflow at a time, and what becomes of runs whose jobs, Snakemake, and both are killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
 
 from goldfold.base import status
 from goldfold.base.files import read_json
-from test_run_lock import Runs, is_alive, outputs_of, wait_for
-from test_workflow import TINY, snakemake, write_config, write_images
+from goldfold.stages import train
+from jobs import is_alive
+from test_workflow import TINY, command, jobs_of, snakemake, write_config, write_images
 
 RESULTS = "results/tiny"
+N_EPOCHS = 120
 LONG = {
-    "train": {**TINY["train"], "epochs": 400},  # type: ignore[dict-item]
+    "train": {**TINY["train"], "epochs": N_EPOCHS},  # type: ignore[dict-item]
     "runtime": {"save_minutes": 1e-3},
     "models": TINY["models"][:1],  # type: ignore[index]
     "pseudo_labels": {"rounds": 0},
 }
+OTHER_VIEWS = ("--config", "tta=[hflip]")
 
 
-def prepared(folder: Path) -> Path:
-    folder.mkdir()
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
+        time.sleep(0.05)
+
+
+class Runs:
+    """Runs in one folder, each with its output in a file."""
+
+    def __init__(self, folder: Path, code: Path) -> None:
+        self.folder, self.code = folder, code
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self) -> "subprocess.Popen[str]":
+        self.output = self.folder / f"output{len(self.started)}.txt"
+        with open(self.output, "w") as stream:
+            run = subprocess.Popen(
+                **command(self.folder, code=self.code), stdout=stream, stderr=stream, start_new_session=True
+            )
+        self.started.append(run)
+        return run
+
+    def start_and_wait_for_states(self) -> tuple["subprocess.Popen[str]", list[int]]:
+        """A run, and its two trainings, each of which has saved a state in it."""
+        before, run = self.states(), self.start()
+        wait_for(lambda: run.poll() is not None or len(self.states() - before) == 2, 120, "two states")
+        assert run.poll() is None, self.output.read_text()
+        entries = status.listing(self.folder / "results")
+        return run, [entry["pid"] for entry in entries if entry["job"].startswith("train")]
+
+    def states(self) -> set[tuple[Path, int]]:
+        found = (self.folder / RESULTS / "train").rglob("state.pt")
+        return {(path, path.stat().st_mtime_ns) for path in found}
+
+    def end(self) -> None:
+        """Leave no process behind, whatever a test did."""
+        for run in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+
+
+@pytest.fixture(scope="module")
+def runs(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    folder = tmp_path_factory.mktemp("killed")
     write_images(folder)
     write_config(folder, **LONG)
-    return folder
+    made = Runs(folder, code)
+    yield made
+    made.end()
 
 
-def states(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (folder / RESULTS / "train").rglob("state.pt")}
+@pytest.mark.parametrize("victims", ["jobs", "snakemake", "both"])
+def test_jobs_of_a_killed_run_leave_within_seconds_and_the_next_needs_no_unlock(runs: Runs, victims: str) -> None:
+    run, pids = runs.start_and_wait_for_states()
+    if victims == "jobs":
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    elif victims == "snakemake":
+        os.kill(run.pid, signal.SIGKILL)
+    else:
+        os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait(timeout=120) != 0
+    wait_for(lambda: not any(map(is_alive, pids)), 15, "the jobs to leave")
+    assert not [entry for entry in status.listing(runs.folder / "results") if entry["job"].startswith("train")]
+    assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
+    if victims == "snakemake":
+        logs = [path.read_text() for path in (runs.folder / RESULTS / "logs/train").rglob("*.log")]
+        assert "the run that started this job is gone; leaving" in "".join(logs)
 
 
-def wait_for_new_states(runs: Runs, run: "subprocess.Popen[str]", before: dict[Path, int]) -> list[int]:
-    """Processes of trainings that have each saved a state in this run."""
-    wait_for(
-        lambda: run.poll() is not None or len(states(runs.folder).items() - before.items()) == 2, 120, "two states"
-    )
-    assert run.poll() is None, runs.output.read_text()
-    entries = status.listing(runs.folder / "results")
-    return [entry["pid"] for entry in entries if entry["job"].startswith("train")]
+def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:
+    """Neither changes what the run that goes on computes: see the next test."""
+    first, _ = runs.start_and_wait_for_states()
+    holder = read_json(runs.folder / RESULTS / ".lock")
+    second = snakemake(runs.folder, *OTHER_VIEWS, code=runs.code)
+    told = second.stdout + second.stderr
+    said = f"another run works in {RESULTS}: process {first.pid} on {holder['host']}, since {holder['since']}."
+    assert second.returncode != 0
+    assert f"{said} Wait for it, or stop it; nothing was started." in told
+    assert "Traceback" not in told
+    assert "rule train" not in told
+    assert jobs_of(snakemake(runs.folder, "-n", *OTHER_VIEWS, code=runs.code))["predict"] == 2
 
 
-def test_jobs_snakemake_and_both_killed_end_with_the_bytes_of_a_run_in_peace(code: Path, tmp_path: Path) -> None:
-    peace = prepared(tmp_path / "peace")
-    assert snakemake(peace, code=code).returncode == 0
-    runs = Runs(prepared(tmp_path / "killed"), code)
-    try:
-        for victims in ("jobs", "snakemake", "both"):
-            before, run = states(runs.folder), runs.start()
-            pids = wait_for_new_states(runs, run, before)
-            if victims == "jobs":
-                for pid in pids:
-                    os.kill(pid, signal.SIGKILL)
-            elif victims == "snakemake":
-                os.kill(run.pid, signal.SIGKILL)
-            else:
-                os.killpg(run.pid, signal.SIGKILL)
-            assert run.wait(timeout=120) != 0
-            wait_for(lambda pids=pids: not any(map(is_alive, pids)), 30, "the jobs to leave")
-            assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
-        run = runs.start()
-        assert run.wait(timeout=600) == 0, runs.output.read_text()
-    finally:
-        runs.end()
-    assert outputs_of(runs.folder) == outputs_of(peace)
-    for record in (runs.folder / RESULTS / "train").rglob("run.json"):
-        resumed = read_json(record)["resumed_at_step"]
+def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peace(runs: Runs, tmp_path: Path) -> None:
+    """In peace, its trainings are run here: one process, one go."""
+    last = runs.started[-1]
+    assert last.wait(timeout=600) == 0, runs.output.read_text()
+    assert jobs_of(snakemake(runs.folder, "-n", code=runs.code)) == {}
+    for fold in (0, 1):
+        place = runs.folder / RESULTS / f"train/wide/round0/fold{fold}/seed0"
+        record = read_json(place / "run.json")
+        resumed = record["resumed_at_step"]
         assert len(resumed) == 3, "each run went on from what the one before had saved"
         assert resumed == sorted(resumed)
+        peace = tmp_path / str(fold)
+        peace.mkdir()
+        train.run(
+            folder=str(peace),
+            fold_file=str(runs.folder / RESULTS / f"folds/fold{fold}.csv"),
+            classes=str(runs.folder / RESULTS / "folds/classes.json"),
+            caches=[str(path) for path in sorted((runs.folder / RESULTS / "cache/12x12-squash").glob("train-*"))],
+            pseudo=None,
+            **with_work_of_a_job(record["recipe"]["settings"]),
+        )
+        names = {path.name for path in peace.iterdir()}
+        assert names >= {"model.safetensors", "best.safetensors", "history.csv"}
+        assert {path.name for path in place.iterdir()} == names | {"run.json"}
+        assert [name for name in names if (place / name).read_bytes() != (peace / name).read_bytes()] == []
+        assert len(pd.read_csv(peace / "history.csv")) == N_EPOCHS
+
+
+def with_work_of_a_job(settings: dict[str, Any]) -> dict[str, Any]:
+    """With what Snakemake gives a training besides its recipe."""
+    return {**settings, "runtime": {**settings["runtime"], "loader_workers": 0, "save_minutes": 5.0}}

@@ -1,6 +1,5 @@
-"""One run at a time in a folder of results, and what becomes of runs that are killed."""
+"""One run at a time in a folder of results, where there are locks and where there are none."""
 
-import contextlib
 import errno
 import json
 import os
@@ -12,112 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from goldfold.base import run_lock, status
+from goldfold.base import run_lock
 from goldfold.base.errors import GoldfoldError
 from goldfold.base.files import read_json
-from test_workflow import command, jobs_of, snakemake, write_config, write_images
+from test_workflow import snakemake
 
 RESULTS = "results/tiny"
-SLOW = {"train": {"epochs": 100_000, "batch_size": 8, "warmup_epochs": 0}, "pseudo_labels": {"rounds": 0}}
-"""Changes of TINY with which a training does not end by itself."""
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
-        time.sleep(0.1)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-class Runs:
-    """Runs in one folder, each with its output in a file."""
-
-    def __init__(self, folder: Path, code: Path) -> None:
-        self.folder, self.code = folder, code
-        self.started: list[subprocess.Popen[str]] = []
-
-    def start(self) -> subprocess.Popen[str]:
-        self.output = self.folder / f"output{len(self.started)}.txt"
-        with open(self.output, "w") as stream:
-            run = subprocess.Popen(
-                **command(self.folder, code=self.code), stdout=stream, stderr=stream, start_new_session=True
-            )
-        self.started.append(run)
-        return run
-
-    def trainings(self) -> list[int]:
-        """Processes that have made a step."""
-        entries = status.listing(self.folder / "results")
-        return [entry["pid"] for entry in entries if entry["job"].startswith("train") and entry.get("done")]
-
-    def wait_for_training(self, run: subprocess.Popen[str]) -> list[int]:
-        wait_for(lambda: self.trainings() or run.poll() is not None, 180, "a training")
-        assert run.poll() is None, self.output.read_text()
-        return self.trainings()
-
-    def end(self) -> None:
-        """Leave no process behind, whatever a test did."""
-        for run in self.started:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-
-
-@pytest.fixture(scope="module")
-def runs(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    folder = tmp_path_factory.mktemp("killed")
-    write_images(folder)
-    write_config(folder, **SLOW)
-    made = Runs(folder, code)
-    yield made
-    made.end()
-
-
-def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:
-    first = runs.start()
-    runs.wait_for_training(first)
-    holder = read_json(runs.folder / RESULTS / ".lock")
-    second = snakemake(runs.folder, code=runs.code)
-    said = f"another run works in {RESULTS}: process {first.pid} on {holder['host']}, since {holder['since']}."
-    assert second.returncode != 0
-    assert f"{said} Wait for it, or stop it; nothing was started." in second.stdout + second.stderr
-    assert "Traceback" not in second.stdout + second.stderr
-    assert "rule train" not in second.stdout + second.stderr
-    assert jobs_of(snakemake(runs.folder, "-n", code=runs.code))["train"] == 4
-    assert first.poll() is None
-
-
-def test_jobs_of_a_killed_run_leave_within_seconds(runs: Runs) -> None:
-    first = runs.started[0]
-    pids = runs.trainings()
-    assert pids
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    wait_for(lambda: not any(map(is_alive, pids)), 15, "the jobs to leave")
-    assert runs.trainings() == []
-    logs = [path.read_text() for path in (runs.folder / RESULTS / "logs/train").rglob("*.log")]
-    assert "the run that started this job is gone; leaving" in "".join(logs)
-    assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
-
-
-def test_the_next_run_needs_no_unlock_even_after_the_whole_group_was_killed(runs: Runs) -> None:
-    for _ in range(2):
-        run = runs.start()
-        pids = runs.wait_for_training(run)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        wait_for(lambda pids=pids: not any(map(is_alive, pids)), 15, "the jobs to leave")
 
 
 def test_states_stay_until_snakemake_knows_that_a_training_is_done_and_no_longer(
@@ -134,29 +36,6 @@ def test_states_stay_until_snakemake_knows_that_a_training_is_done_and_no_longer
     assert run.returncode == 0, run.stdout + run.stderr
     assert (again / "model.safetensors").read_bytes() == before
     assert not list(folder.rglob("state.pt"))
-
-
-def outputs_of(folder: Path) -> dict[str, bytes]:
-    results = folder / RESULTS
-    names = ("train/**/*.safetensors", "train/**/*.csv", "predict/**/*.npz", "pseudo/**/*.csv", "ensemble/*.npz")
-    files = [path for name in names for path in results.glob(name)]
-    files += [results / name for name in ("submission.csv", "metrics.json", "leaderboard.csv")]
-    return {str(path.relative_to(results)): path.read_bytes() for path in files}
-
-
-def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peace(runs: Runs, tiny_run: Path) -> None:
-    write_config(runs.folder)
-    run = runs.start()
-    runs.wait_for_training(run)
-    for words in ([], ["-n"]):  # neither may change what the run that goes on computes
-        other = snakemake(runs.folder, *words, "--config", "tta=[hflip]", code=runs.code)
-        assert bool(other.returncode) == (not words), other.stdout + other.stderr
-    assert run.wait(timeout=600) == 0, runs.output.read_text()
-    made, expected = outputs_of(runs.folder), outputs_of(tiny_run)
-    assert len(expected) > 8 * 4
-    assert set(made) == set(expected)
-    assert {path for path in expected if made[path] != expected[path]} == set()
-    assert jobs_of(snakemake(runs.folder, "-n", code=runs.code)) == {}
 
 
 # --- a file system without locks
