@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
@@ -37,10 +37,10 @@ def config() -> Config:
     return parse(yaml.safe_load(Path(CONFIG).read_text()))
 
 
-def finish(folder: Path, **changes: object) -> None:
-    """TINY with ``changes``, as if it had been run in ``folder`` to its end."""
+def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **changes: object) -> None:
+    """TINY with ``changes``, as if it had been run in ``folder`` to its end on the data that ``prepare`` writes."""
     folder.mkdir(exist_ok=True)
-    write_images(folder)
+    prepare(folder)
     write_config(folder, **changes)
     enter(folder)
     made, plan = config(), plan_of(config())

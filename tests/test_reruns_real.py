@@ -9,7 +9,7 @@ import pytest
 
 import made_run
 from made_run import would_run
-from test_reruns import LATE, ROUND_0, SLIM, WIDE, States, caches, edited, planned, ran, runs
+from test_reruns import LATE, ROUND_0, SLIM, States, planned, ran, runs
 from test_workflow import jobs_of, snakemake, write_config, write_images
 
 DATA_OF_THREE_FOLDS = {
@@ -36,18 +36,6 @@ def copies_of(run: Path, folder: Path) -> States:
     return States(left, made_run.clone(left, folder / "clone"))
 
 
-@pytest.fixture(scope="module")
-def run_of_three_folds(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One model, three folds that the data name, no test images."""
-    folder = tmp_path_factory.mktemp("three folds")
-    write_images(folder)
-    write_folds(folder, {})
-    folds = {"n_folds": 3, "splitter": "predefined"}
-    write_config(folder, data=DATA_OF_THREE_FOLDS, folds=folds, models=[SLIM], **ROUND_0)
-    ran(folder, code)
-    return folder
-
-
 def models_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Time and bytes of every model and prediction, by path below the folder of results."""
     results = folder / "results/tiny"
@@ -63,40 +51,35 @@ def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, by
     return written
 
 
-def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(
-    run_of_three_folds: Path, code: Path, tmp_path: Path
-) -> None:
-    states = copies_of(run_of_three_folds, tmp_path)
+def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(code: Path, tmp_path: Path) -> None:
+    """One model, three folds that the data name, no test images."""
+
+    def prepare(folder: Path) -> None:
+        write_images(folder)
+        write_folds(folder, {})
+
+    folds = {"n_folds": 3, "splitter": "predefined"}
+    made_run.finish(tmp_path / "left", prepare, data=DATA_OF_THREE_FOLDS, folds=folds, models=[SLIM], **ROUND_0)
+    states = States(tmp_path / "left", made_run.clone(tmp_path / "left", tmp_path / "clone"))
     states.apply(lambda folder: write_folds(folder, {"06": 1}))
     jobs = runs(models="slim", rounds=[0], folds=[0, 1]) | {"ensemble", "report"}
-    made = {"manifest", "folds"}
-    assert ran(states.left, code, "results/tiny/folds/run.json") == made
+    for folder in (states.left, states.clone):
+        assert would_run(folder) >= {"manifest", "folds"}
+        made_run.make_folds()
     assert would_run(states.left) == planned(states.left, code) == jobs
-    before = models_of(states.clone)
-    assert ran(states.clone, code) == jobs | made | {"cache 12x12-squash/train-0"}
-    after = models_of(states.clone)
-    assert not {path for path in before if "/fold2/" in path and before[path][1] != after[path][1]}
-    assert {path for path in before if "/fold2/" not in path and before[path][1] == after[path][1]} == set()
-    assert planned(states.clone, code) == set()
+    assert would_run(states.clone) == planned(states.clone, code) == jobs | {"cache 12x12-squash/train-0"}
 
 
-def test_edits_that_are_really_run_write_what_they_touch_and_nothing_else(
+def test_an_edit_that_is_really_run_in_a_clone_writes_what_it_touches_and_nothing_else(
     tiny_run: Path, code: Path, tmp_path: Path
 ) -> None:
+    """Of trainings the same is shown by tests/test_dvc.py."""
     folder = copies_of(tiny_run, tmp_path).clone
     assert would_run(folder) == planned(folder, code) == set(), "what looks newer is dated again"
-    before, settings = models_of(folder), {"models": edited(WIDE, train={"lr": 0.01}), **ROUND_0}
-    jobs = runs(models="wide", rounds=[0]) | LATE
-    write_config(folder, **settings)
-    assert ran(folder, code) == jobs | caches(jobs)
-    after = models_of(folder)
-    assert changed(before, after) == {
-        path for path in before if "/wide/round0/" in path or path.startswith("ensemble/")
-    }
-    assert planned(folder, code) == set()
-    write_config(folder, **settings, ensemble={"method": "rank"})
+    before = models_of(folder)
+    write_config(folder, ensemble={"method": "rank"}, pseudo_labels={"rounds": 0})
     assert ran(folder, code) == LATE
-    assert changed(after, models_of(folder)) == {path for path in before if path.startswith("ensemble/")}
+    assert changed(before, models_of(folder)) == {path for path in before if path.startswith("ensemble/")}
     assert planned(folder, code) == set()
 
 

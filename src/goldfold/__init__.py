@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from goldfold.version import VERSION as __version__
+
 if TYPE_CHECKING:  # torch and pandas are loaded by what uses them, not by `import goldfold`
     from collections.abc import Sequence
     from pathlib import Path
@@ -9,7 +11,6 @@ if TYPE_CHECKING:  # torch and pandas are loaded by what uses them, not by `impo
     from goldfold.bundles.loading import Bundle
     from goldfold.results import Results
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load", "open_results"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from goldfold import __version__, components, tasks
+from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError, GoldfoldError
 from goldfold.base.files import refuse_unwritable
 from goldfold.base.fingerprint import sha256_of
@@ -21,6 +21,7 @@ from goldfold.grid import Member
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import scored
+from goldfold.version import VERSION
 
 SHARED = ("channels", "scale_16bit", "tta", "batch_norm", "batch_size")
 """Settings of predictions that all members have in common."""
@@ -100,7 +101,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     }
     manifest = form.Manifest(
         schema_version=form.SCHEMA,
-        goldfold=__version__,
+        goldfold=VERSION,
         name=found.name,
         task=settings["task"],
         classes=classes,

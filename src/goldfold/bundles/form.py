@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from goldfold import __version__, catalog, components
+from goldfold import catalog, components
 from goldfold.base.errors import DataError, cause
 from goldfold.base.files import is_intact, read_json, sealed, write_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
+from goldfold.version import VERSION
 
 SCHEMA = 2
 """Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""
@@ -170,7 +171,7 @@ def read(folder: str | Path) -> Manifest:
         raise DataError(f"{path} does not say its schema version, so it is not a bundle of goldfold's.")
     if version > SCHEMA:
         raise DataError(
-            f"{path} has schema version {version}, written by goldfold {written.get('goldfold')}; goldfold {__version__} "
+            f"{path} has schema version {version}, written by goldfold {written.get('goldfold')}; goldfold {VERSION} "
             f"reads up to {SCHEMA}. Update goldfold."
         )
     if "digest" not in written or not is_intact(written):

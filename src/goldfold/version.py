@@ -1,0 +1,3 @@
+"""The version of goldfold."""
+
+VERSION = "0.1.0"
