@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from goldfold.base.run_lock import held
 from goldfold.config import parse, slices
+from goldfold.drawing.axes import Canvas
 from goldfold.lineage import contents
 
 torch.set_num_threads(1)
@@ -101,6 +102,17 @@ def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made_run.finish(folder / "left")
         made_run.clone(folder / "left", folder / "clone")
     return folder
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are blank, as drawing takes longer than all else of a report; but for tests marked `drawn`."""
+    blanks = {
+        "svg": '<svg viewBox="0 0 1 1"></svg>',
+        "png": cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes(),
+    }
+    if not request.node.get_closest_marker("drawn"):
+        monkeypatch.setattr(Canvas, "_save", lambda self, name, stream, format, **_: stream.write(blanks[format]))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`dvc repro` makes what `snakemake` makes and runs again what `snakemake` would: in a copy of this repository with a tiny
 config and its raw data under DVC, and in a clone of it that pulled from a remote."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from goldfold.base.errors import ConfigError
 from goldfold.config.members import refuse_other_members
-from test_reruns_real import changed, models_of
+from test_reruns_real import changed as changed_in
+from test_reruns_real import models_of
 from test_workflow import ROOT, TINY, write_images
 
 BIN = Path(sys.executable).parent
 RESULTS = "results/tiny"
 NOT_KEPT = {"cache", "logs", ".lock", ".status", ".submission.run.json.lock", "provenance.json"}
 """What has no version: the cache is rebuilt only for jobs that run, the others tell of runs on this machine."""
+MODELS: Any = TINY["models"]
 Made = dict[Path, tuple[str, float]]
 
 
@@ -107,14 +112,16 @@ def test_stages_are_named_after_the_models_of_the_config() -> None:
 
 @pytest.fixture(scope="module")
 def project(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What was run without DVC, but for a training that it lacks and the ensemble, which is another without rounds."""
-    folder = make_project(tmp_path_factory.mktemp("dvc") / "project")
-    others = shutil.ignore_patterns("round1", "pseudo")
+    """What was run without DVC, and then by it with another setting of one of the models, and no rounds."""
+    changed = {**MODELS[1], "train": {"lr": 0.01}}
+    folder = make_project(tmp_path_factory.mktemp("dvc") / "project", models=[MODELS[0], changed])
+    others = shutil.ignore_patterns("round1", "pseudo", "cache", "logs")
     shutil.copytree(tiny_run / RESULTS, folder / RESULTS, symlinks=True, ignore=others)
-    shutil.rmtree(folder / RESULTS / "train/slim/round0/fold1/seed0")
-    before = made(folder)
+    before, models_before = made(folder), models_of(folder)
     run(folder, "dvc", "repro")
-    assert jobs_since(before, folder) == {"train": 1, "predict": 1, "ensemble": 1, "submit": 1, "report": 1}
+    assert jobs_since(before, folder) == {"cache": 4, "train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
+    touched = {path for path in models_before if "/slim/" in path or path.startswith("ensemble/")}
+    assert changed_in(models_before, models_of(folder)) == touched
     commit(folder)
     return folder
 
@@ -122,7 +129,7 @@ def project(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clone(project: Path) -> Path:
     commit(project)
-    run(project, "dvc", "push")
+    run(project, "dvc", "push", "--all-commits")
     folder = project.with_name("clone")
     run(project, "git", "clone", "-q", str(project), str(folder))
     assert not (folder / "results").exists()
@@ -232,12 +239,17 @@ def test_snakemake_is_asked_wherever_an_edit_of_the_matrix_has_jobs(
         assert old in text
         path.write_text(text.replace(old, new, 1) if old else text + new)
     try:
-        said = run(project, "dvc", "repro", "--dry")
+        stale = statuses(project)
     finally:
         path.write_bytes(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    asked = set(re.findall(r"Running stage '([^']+)'", said))
-    assert asked >= {"folds", *stages}
+    assert stale >= {"folds", *stages}
+
+
+def statuses(folder: Path) -> set[str]:
+    """Stages that `dvc repro` would run, were each of the others up to date; asked here, as ten starts of DVC take long."""
+    with contextlib.chdir(folder), closing(Repo()) as repo:
+        return set(repo.status())
 
 
 def test_plots_show_curves_and_confusion(project: Path) -> None:
@@ -260,24 +272,14 @@ def test_ci_in_a_fresh_clone_pulls_and_runs_nothing(project: Path, clone: Path) 
     assert run(clone, "git", "status", "--short") == ""
 
 
-def test_repro_keeps_the_models_that_an_edit_does_not_touch(clone: Path) -> None:
-    before, models_before = made(clone), models_of(clone)
-    models = yaml.safe_load((clone / "config.yaml").read_text())["models"]
-    edit(clone, models=[models[0], {**models[1], "train": {"lr": 0.01}}])
-    run(clone, "dvc", "repro")
-    assert jobs_since(before, clone) == {"cache": 2, "train": 2, "predict": 2, "ensemble": 1, "submit": 1, "report": 1}
-    trained = [place for place, job in made(clone).items() if job[0] == "train" and before[place] != job]
-    assert {place.parts[1] for place in trained} == {"slim"}
-    touched = {path for path in models_before if "/slim/" in path or path.startswith("ensemble/")}
-    assert changed(models_before, models_of(clone)) == touched
-    assert is_settled(clone)
-
-
 def test_results_of_an_earlier_commit_come_back(clone: Path) -> None:
     before = made(clone)
-    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "git", "checkout", "-q", "HEAD~1")
     run(clone, "dvc", "checkout")
-    assert jobs_since(before, clone)["train"] == 2  # their records are the older ones again
+    assert set(jobs_since(before, clone)) >= {"predict", "ensemble", "submit", "report"}, (
+        "their records are the older ones"
+    )
+    assert len(pd.read_csv(clone / RESULTS / "submission.csv")) == 10
     assert "Nothing to be done" in run(clone, "snakemake", "-n")
 
 

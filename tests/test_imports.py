@@ -119,6 +119,12 @@ def test_a_stage_without_a_network_reaches_neither_torch_nor_matplotlib(stage: s
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_the_report_reaches_no_torch(task: str) -> None:
+    assert "matplotlib" in imported("report", task)
+    assert imported("report", task) & {"torch", "torchvision", "timm", "albumentations", "accelerate"} == set()
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_training_and_predicting_reach_no_matplotlib_and_no_other_task(task: str) -> None:
     for stage in ("train", "predict"):
         assert "torch" in imported(stage, task)

@@ -58,7 +58,7 @@ def images(root: Path, prefix: str, n: int, labels: np.ndarray | None, classes: 
 
 
 @pytest.fixture
-def build(in_tmp: Path) -> Build:
+def build(in_tmp: Path, undrawn: None) -> Build:
     """Writes a finished run, and gives the arguments of the report stage."""
     tmp_path = in_tmp
 
@@ -117,6 +117,7 @@ def test_a_title_of_one_s_own_stands_over_the_page(build: Build) -> None:
     assert "<h1>Mine &amp; yours</h1>" in html
 
 
+@pytest.mark.drawn
 def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
     arguments = build(models=("first", "second"), seeds=(0, 1), rounds=1)
     html = page_of(arguments)
@@ -156,12 +157,14 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
     } <= drawn
 
 
+@pytest.mark.drawn
 def test_names_of_the_user_are_escaped(build: Build) -> None:
     html = page_of(build())
     assert "<i>&" not in html
     holds(html, escape(THREE[0]), THREE[2])
 
 
+@pytest.mark.drawn
 def test_same_bytes_twice_and_old_figures_go(build: Build) -> None:
     arguments = build()
     folder = Path(arguments["out"]).parent
@@ -205,6 +208,7 @@ def test_groups_are_named_as_what_is_resampled(build: Build) -> None:
     holds(text, "Resampling these 6 groups with replacement", "Whole groups are drawn", "6 groups, none of which")
 
 
+@pytest.mark.drawn
 def test_two_hundred_classes(build: Build) -> None:
     html = page_of(build(classes=[f"class {number:03d}" for number in range(200)], n=600))
     assert "With 200 classes the whole matrix cannot be read" in words(html)
