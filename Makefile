@@ -1,13 +1,13 @@
 # make demo: set up, run the default config, say where the report is (demo-multilabel, demo-regression,
 #  demo-segmentation, demo-detection: several labels an image, a number, masks, boxes).
-#  make test: set up, run all tests.
+#  make test: set up, run all tests (make unit: those that take no whole run, in a minute).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
+.PHONY: unit demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -37,6 +37,10 @@ endef
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# The tests that need no whole run, for between two edits: a minute.
+unit: $(READY)
+	$(BIN)/python -m pytest -m unit -n $(TEST_PROCESSES)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

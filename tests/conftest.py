@@ -40,16 +40,27 @@ CLASSES = ["cat", "dog"]
 SHAPES = ["dim", "lit"]
 SCENE_PX = (48, 64)
 """Height and width of the images with shapes."""
-WHOLE_RUNS = (
-    "test_dvc", "test_run_lock", "test_reruns_real", "test_workflow_dense", "test_killed_runs", "test_back_and_forth",
-    "test_ddp", "test_own_task", "test_runtime", "test_imports",
+WORKFLOW = (
+    "test_dvc", "test_killed_runs", "test_workflow_dense", "test_ddp", "test_own_task", "test_run_lock",
+    "test_back_and_forth", "test_reruns_real", "test_workflow", "test_reruns", "test_resume", "test_benchmarks",
+    "test_gpu_slots", "test_leak", "test_cache",
 )  # fmt: skip
-"""Files that take minutes, the longest first: begun last, one would keep a single process busy at the end."""
+"""Files marked `workflow`: they start whole runs, or kill processes. The longest first: begun last, one would keep a
+single process of pytest busy at the end."""
+LONGER = (
+    "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine", "test_bundle",
+    "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
+    "test_contract", "test_config", "test_sizes", "test_init", "test_docs", "test_plan", "test_properties",
+)  # fmt: skip
+"""Files that train, draw or import for seconds; all others are marked `unit`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest; within a file, and among the others, the order stays."""
-    places = {name: place for place, name in enumerate(WHOLE_RUNS)}
+    """Mark tests by their files, and begin with those that take longest; within a file the order stays."""
+    places = {name: place for place, name in enumerate((*WORKFLOW, *LONGER))}
+    for item in items:
+        if (place := places.get(item.path.stem, len(places))) in (len(places), *range(len(WORKFLOW))):
+            item.add_marker("unit" if place == len(places) else "workflow")
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
