@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from goldfold.base.config_files import NO_KEYS, read
 from goldfold.base.errors import ConfigError, nearest, shown
-from goldfold.catalog import SOURCES
+from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
@@ -24,7 +24,7 @@ from goldfold.config.sizes import with_sizes
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
 NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
 """Branches of a union that are a section."""
-ALL_SOURCES = ", ".join(map(repr, [*SOURCES, "package.module:function"]))
+ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 MOST_LINES = 50
 """Problems that an error names one by one."""

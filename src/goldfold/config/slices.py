@@ -22,6 +22,11 @@ TOLD_BY_TASK = ("mask_values", "ignore_value", "mask_palette", "unlisted_values"
 """Keys of data sources that reach the stages as settings of the task."""
 
 
+def demo(config: Config) -> dict[str, Any]:
+    """All that the files of a demo data set depend on; empty where the data are the user's."""
+    return config.data.model_dump(include={"source", "directory"}) if config.data.demo_files else {}
+
+
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
     others = {
@@ -35,7 +40,8 @@ def manifest(config: Config) -> dict[str, Any]:
         *COPIES.values(),
         *TOLD_BY_TASK,
     }
-    source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
+    reader = config.data.read_as
+    source = reader.model_dump(exclude=others - reader.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     needs_metric = sample is not None or (config.metric is not None and name_of(config.metric) == "quadratic_kappa")
     metric = config.metric if needs_metric else None
