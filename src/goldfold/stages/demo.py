@@ -3,35 +3,51 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from filecmp import cmp
 from pathlib import Path
 
 from goldfold import components
+from goldfold.base.errors import GoldfoldError
+from goldfold.base.files import cannot_write, refuse_unwritable
 from goldfold.catalog import DEMOS
 
 UNFINISHED = ".unfinished"
+ANOTHER = "Make it writable, or set another data.directory."
 
 
 def run(source: str, directory: str) -> None:
     """Write the files of a demo data set below ``directory``, images first, each whole or not there.
 
-    All are written into a folder apart before the first is put in place. A file that is already right is left alone, and
-    files of others too.
+    All are written into a folder apart before the first is put in place. A file that is already right is left alone, and so
+    are files of others.
+
+    Raises:
+        GoldfoldError: the folder cannot be written.
     """
     folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable(folder, ANOTHER)
+    try:
+        with _alone_in(folder):
+            n_files = _write(components.load(source, DEMOS, "demo data set"), folder)
+    except OSError as error:
+        raise GoldfoldError(cannot_write(folder, error, ANOTHER)) from error
+    print(f"{n_files} files in {directory}", flush=True)
+
+
+def _write(write: Callable[[Path], None], folder: Path) -> int:
     made = folder / UNFINISHED
-    with _alone_in(folder):
-        shutil.rmtree(made, ignore_errors=True)  # of a job that was killed
+    shutil.rmtree(made, ignore_errors=True)  # of a job that was killed
+    try:
         made.mkdir()
-        components.load(source, DEMOS, "demo data set")(made)
+        write(made)
         files = [path for path in made.rglob("*") if path.is_file()]
         for path in sorted(files, key=lambda path: (path.parent == made, path)):
             _put(path, folder / path.relative_to(made))
-        shutil.rmtree(made)
-    print(f"{len(files)} files in {directory}", flush=True)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return len(files)
 
 
 def _put(path: Path, place: Path) -> None:
