@@ -246,7 +246,7 @@ def plan_of(config: "Config") -> Plan:
         grid=grid(
             [model.name for model in models], config.seeds, config.folds.n_folds, len(config.rounds), config.teachers
         ),
-        specs={model.name: cache_spec(model.size, model.resize) for model in models},
+        specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
         sources=tuple(config.pseudo_sources),

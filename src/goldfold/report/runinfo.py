@@ -36,7 +36,11 @@ def n_training_runs(results: Results) -> int:
 
 def _details(results: Results) -> dict[str, str]:
     settings, n_runs = results.settings, n_training_runs(results)
-    shapes = {(str(model["image_size_px"]), model["resize"]) for model in settings["models"]}
+    shared = settings.get("cache", {}).get("image_size_px")
+    shapes = {
+        (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
+        for model in settings["models"]
+    }
     n_images = sum(len(table) for table in results.tables.values())
     details = {
         "manifest": count(n_images, "image"),
