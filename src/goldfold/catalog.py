@@ -24,6 +24,7 @@ FACETS: Entries = {
     "output": "output:Output",
     "tables": "output:Tables",
     "score": "score:Score",
+    "decided": "decided:decided",
     "decide": "decide:Decide",
     "submit": "submit:Submit",
     "show": "show:Show",
