@@ -16,6 +16,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/reruns.smk"
+include: "workflow/rules/demo.smk"
 include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
@@ -29,6 +30,7 @@ include: "workflow/rules/report.smk"
 
 # On a cluster, done beside Snakemake itself: seconds of work are not worth a place in the queue.
 localrules:
+    demo,
     pseudo_label,
 
 

@@ -106,7 +106,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
 def _made_by_others(plan: Plan, job: Job) -> list[str]:
     above, root = plan.above(job), plan.results
     of = {
-        "cache": list(plan.generated),
+        "cache": plan.made_data,
         "train": [path for labels in above for path in plan.outputs(labels)[:-1]],
         "predict": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
@@ -120,12 +120,12 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
             *plan.predictions("oof", plan.runs),
             *(plan.predictions("test", plan.grid.runs([plan.grid.last])) if plan.has_test else ()),
         ],
-        "submit": [f"{root}/ensemble/test.npz", *plan.generated],
+        "submit": [f"{root}/ensemble/test.npz", *plan.made_data],
         "report": [
             *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
             *(path for train in plan.jobs("train") for path in plan.outputs(train)[1:]),
             *[f"{root}/submission.csv"] * plan.has_test,
-            *plan.generated,
+            *plan.made_data,
         ],
     }
     caches = [path for piece in plan.caches(job) for path in plan.outputs(piece)]

@@ -47,7 +47,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
-        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS",
     }  # fmt: skip
 
 
@@ -202,12 +202,12 @@ def test_optimizers_and_transforms_are_read_from_their_libraries_files() -> None
 
 
 def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stages = ["manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
+    stages = ["demo", "manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
     one = load(repo / "config.yaml")
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
-                  catalog.HOOKS, catalog.UPDATES):  # fmt: skip
+                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 14

@@ -101,9 +101,9 @@ WRONG = [
     (
         "source",
         {"data": {"source": "cvs"}},
-        ["data.source = 'cvs'", "nearest is 'csv'", "'digits_ink', 'folder', 'csv'"],
+        ["data.source = 'cvs'", "nearest is 'csv'", "allowed: 'folder', 'csv', 'masks'"],
     ),
-    ("no source", {"data": {}}, ["data.source = None", "'digits_ink', 'folder', 'csv'"]),
+    ("no source", {"data": {}}, ["data.source = None", "allowed: 'folder', 'csv', 'masks'"]),
     ("data as text", {"data": "digits"}, ["data = 'digits'", "valid dictionary"]),
     ("no models", {"models": []}, ["models = []", "at least 1 item"]),
     ("models not a list", {"models": {"a": 1}}, ["models = {'a': 1}", "valid list"]),
@@ -631,8 +631,8 @@ SOURCE_KINDS = get_args(get_args(Named)[0])
 
 def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     sources = {next(iter(field(kind, "source"))) for kind in SOURCE_KINDS}
-    assert sources == set(catalog.SOURCES)
-    assert len(sources) == 14
+    assert sources == {*catalog.SOURCES, *catalog.DEMOS}
+    assert (len(sources), len(catalog.DEMOS)) == (14, 5)
     assert field(Train, "flips") == set(FLIPS)
 
 
@@ -654,7 +654,11 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
-    reader = components.load(source, catalog.SOURCES, "source")
+    assert (
+        handed["source"] == {"digits": "csv", "scenes": "masks"}.get(source.split("_")[0], source)
+        or source == "scenes_boxes"
+    )
+    reader = components.load(handed["source"], catalog.SOURCES, "source")
     assert set(handed) - {"source", "outside_links"} == set(inspect.signature(reader).parameters) - asked_for
 
 

@@ -584,19 +584,12 @@ def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, 
 # --- sources
 
 
-@pytest.fixture(scope="module")
-def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("scenes"))
-
-
 TARGETS = {"label", "mask", "runs", "boxes", "shares", "labels", "value"}
 """Run lengths become masks, and shares of the image's size boxes, once the images' sizes are known."""
 
 
 @every("name", SOURCES)
-def test_source_gives_tables_of_text_with_ids_paths_and_targets(
-    name: str, in_tmp: Path, write_picture: Any, scenes_folder: str
-) -> None:
+def test_source_gives_tables_of_text_with_ids_paths_and_targets(name: str, in_tmp: Path, write_picture: Any) -> None:
     for label in ("a", "b"):
         write_picture(Path(f"labelled/{label}/one.png"), np.zeros((4, 4, 3), np.uint8))
     write_picture(Path("pool/x.png"), np.zeros((4, 4, 3), np.uint8))
@@ -606,9 +599,6 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
     write_voc()
     own = ("source", "classes")
     settings: dict[str, dict[str, Any]] = {
-        "digits": {"directory": "digits"},
-        "digits_labels": {"directory": "digits_labels"},
-        "digits_ink": {"directory": "digits_ink"},
         "folder": {"train": "labelled", "test": "pool", "unlabeled": "pool"},
         "csv": {"train": "t.csv", "images": "labelled", "test": "te.csv", "test_images": "pool", "unlabeled": "pool"},
         "masks": {key: value for key, value in MASKS.items() if key not in own} | {"unlabeled": "pool"},
@@ -618,8 +608,6 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(
         "tiles": {"train": "tiles", "test": "pool"},
         "rle": {"train": "runs.csv", "images": "labelled", "test": "pool"},
         "yolo": {"train": "yolo", "names": "names.txt", "test": "pool"},
-        "scenes_masks": {"directory": scenes_folder},
-        "scenes_boxes": {"directory": scenes_folder},
     }
     Path("te.txt").write_text("im00\nim03\n")
     for place in ("parts/a/images/a", "parts/a/masks/1", "parts/b/images/b", "parts/b/masks/1", "whole/c/images/c"):

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from goldfold.base.errors import DataError
-from goldfold.base.fingerprint import sha256_of
 from goldfold.cache.images import CachedImages, build, shard_of
 from goldfold.catalog import AUGMENTATIONS
 from goldfold.images.decode import Undecodable, decode, resize
@@ -27,57 +26,6 @@ def csv_source(text: str | bytes, names: list[str], write_picture: Any, **settin
         write_picture(Path("images") / name, GREY)
     Path("train.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     return read("csv", train="train.csv", images="images", **settings)["train"]
-
-
-# --- the digits
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, pd.DataFrame]]:
-    root = tmp_path_factory.mktemp("digits")
-    return root, read("digits", directory=str(root))
-
-
-def test_digits_are_1797_png_of_which_a_fifth_is_the_test_set(digits: tuple[Path, dict[str, pd.DataFrame]]) -> None:
-    root, tables = digits
-    assert len(list((root / "images").glob("*.png"))) == 1797
-    assert (len(tables["train"]), len(tables["test"])) == (1437, 360)
-    assert len(set(tables["train"]["id"]) & set(tables["test"]["id"])) == 0
-    assert sorted(tables["train"]["label"].unique()) == list("0123456789")
-
-
-def test_digits_test_labels_are_in_the_answers_alone(digits: tuple[Path, dict[str, pd.DataFrame]]) -> None:
-    root, tables = digits
-    answers = pd.read_csv(root / "test_answers.csv", dtype=str)
-    assert set(answers["id"]) == set(tables["test"]["id"])
-    assert "label" not in tables["test"]
-    assert list(pd.read_csv(root / "test.csv").columns) == ["id"]
-    assert tables["train"]["label"].notna().all()
-    sample = pd.read_csv(root / "sample_submission.csv", dtype=str)
-    assert set(sample["id"]) == set(answers["id"])
-    assert set(sample["label"]) == {"0"}
-
-
-def test_digits_are_the_same_bytes_twice_and_files_that_are_right_are_left_alone(
-    digits: tuple[Path, dict[str, pd.DataFrame]], tmp_path: Path
-) -> None:
-    root, _ = digits
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    assert len(files) == 1797 + 4
-    times = {path: path.stat().st_mtime_ns for path in files}
-    files[0].write_bytes(b"spoilt")
-    read("digits", directory=str(root))
-    changed = [path for path in files if path.stat().st_mtime_ns != times[path]]
-    assert changed == files[:1]
-    read("digits", directory=str(tmp_path / "again"))
-    assert [sha256_of(path) for path in files] == [sha256_of(tmp_path / "again" / p.relative_to(root)) for p in files]
-
-
-def test_digits_show_what_scikit_learn_has(digits: tuple[Path, dict[str, pd.DataFrame]]) -> None:
-    from sklearn.datasets import load_digits
-
-    image = decode(digits[0] / "images" / "digit_0007.png", 1)[..., 0]
-    assert np.abs(image / 255 * 16 - load_digits().images[7]).max() < 0.05
 
 
 # --- image folders

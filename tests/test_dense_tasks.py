@@ -117,7 +117,7 @@ def test_a_task_has_all_that_the_protocol_names(name: str) -> None:
         facet for facet in vars(protocol).values() if getattr(facet, "_is_protocol", False) and facet is not Protocol
     ]
     assert {kind.__name__.lower() for kind in kinds} == {*REQUIRED, *OPTIONAL, "examine"}
-    assert {*REQUIRED, *OPTIONAL, "examine", "facts"} == set(FACETS)
+    assert {*REQUIRED, *OPTIONAL, "examine", "facts", "decided"} == set(FACETS)
     made = dict(zip(REQUIRED, task_of(name).facets, strict=True))
     for kind in kinds:
         facet = made.get(kind.__name__.lower())

@@ -1,6 +1,5 @@
 """Several labels an image, and a number an image: from the table through targets, scores and pseudo labels to the submission."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from goldfold.metrics import ranking, regression
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.stages import folds, manifest
 from goldfold.targets.bins import bins_of, edges_of, place_in
-from goldfold.targets.label_sets import from_text
 from whole_task import Whole, whole
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
@@ -438,25 +436,3 @@ def test_pages_of_numbers_compare_with_saying_the_mean() -> None:
     assert "error 2, against 1.581 for always saying the mean of 4 images" in pages["numbers"].intro
     gallery = next(block for block in pages["errors"].blocks if isinstance(block, Gallery))
     assert [shown.title for shown in gallery.pictures] == ["4 → 8"]
-
-
-# --- the embedded sets
-
-
-def test_embedded_digits_have_labels_and_numbers_of_the_same_images_with_the_same_bytes_twice() -> None:
-    tables = sources.read("digits_labels", directory="data/digits_labels")
-    assert {name: len(table) for name, table in tables.items()} == {"train": 1437, "test": 360}
-    digits = sources.read("digits", directory="data/digits")["train"].set_index("id")["label"]
-    labels = tables["train"].set_index("id")["labels"]
-    assert set(labels[digits == "2"]) == {'["even","prime"]'}
-    assert set(labels[digits == "1"]) == {"[]"}
-    assert {name for text in labels for name in from_text(text)} == {"even", "prime", "loop"}
-    before = {path: path.read_bytes() for path in Path("data/digits_labels").glob("*.csv")}
-    sources.read("digits_labels", directory="data/digits_labels")
-    assert {path: path.read_bytes() for path in Path("data/digits_labels").glob("*.csv")} == before
-    ink = sources.read("digits_ink", directory="data/digits_ink")["train"]["value"].astype(float)
-    assert 10 < ink.min() < ink.max() < 60
-    assert re.fullmatch(
-        r"id,ink\ndigit_\d{4},0\.0",
-        "\n".join(Path("data/digits_ink/sample_submission.csv").read_text().split("\n")[:2]),
-    )

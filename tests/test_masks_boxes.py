@@ -4,13 +4,11 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,13 +17,11 @@ from PIL import Image
 
 from goldfold.base.errors import DataError
 from goldfold.base.fingerprint import sha256_of
-from goldfold.demo import scenes
 from goldfold.images.decode import Undecodable, resize
 from goldfold.sources import coco, masks, voc
-from goldfold.sources import scenes as scenes_source
 from goldfold.targets import rle
 from goldfold.targets.boxes import clipped, flaws, from_text, to_text
-from goldfold.targets.masks import decode_mask, resize_mask, scan, values_in
+from goldfold.targets.masks import decode_mask, resize_mask, scan
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 GREY = np.full((6, 6, 3), 128, np.uint8)
@@ -571,93 +567,3 @@ def test_voc_lists_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=message):
             voc.read(**{"annotations": "xml", "images": "jpg", **settings})
-
-
-# --- scenes
-
-Tables = dict[str, pd.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables, Tables]:
-    """Folder, tables of masks, tables of boxes."""
-    root = tmp_path_factory.mktemp("scenes")
-    return root, scenes_source.read_masks(str(root)), scenes_source.read_boxes(str(root))
-
-
-def test_scenes_are_600_of_which_a_fifth_is_the_test_set(made: tuple[Path, Tables, Tables]) -> None:
-    root, with_masks, with_boxes = made
-    for tables in (with_masks, with_boxes):
-        assert {split: len(tables[split]) for split in ("train", "test", "answers")} == {
-            "train": 480, "test": 120, "answers": 120,
-        }  # fmt: skip
-        assert tables["train"]["group"].nunique() == scenes.TRAIN_COHORTS
-        assert list(tables["test"]["id"]) == list(tables["answers"]["id"])
-        assert all(Path(path).is_file() for split in ("train", "test") for path in tables[split]["path"])
-    assert set(json.loads((root / "test.json").read_text())) == {"images"}
-    assert {"mask", "boxes", "group"} & {*with_masks["test"], *with_boxes["test"]} == set()
-    cells = pd.read_csv(root / "sample_rle.csv", dtype=str, keep_default_na=False)
-    assert (len(cells), set(cells["rle"]), set(cells["class"])) == (1200, {""}, set("0123456789"))
-    assert list(pd.read_csv(root / "sample_boxes.csv")["id"]) == list(with_boxes["test"]["id"])
-
-
-def test_masks_and_boxes_of_the_scenes_agree(made: tuple[Path, Tables, Tables]) -> None:
-    _, with_masks, with_boxes = made
-    counts: dict[str, int] = dict.fromkeys("0123456789", 0)
-    for split in ("train", "answers"):
-        for path, text in zip(with_masks[split]["mask"], with_boxes[split]["boxes"], strict=True):
-            mask, (labels, boxes) = decode_mask(path), from_text(text)
-            assert scenes.DIGITS[0] <= len(labels) <= scenes.DIGITS[1]
-            assert flaws(boxes, 96, 96) == [None] * len(boxes)
-            assert set(values_in(mask)) == {0, *(int(label) + 1 for label in labels)}
-            covered = np.zeros_like(mask)
-            for label, (x1, y1, x2, y2) in zip(labels, boxes.astype(int), strict=True):
-                inside = mask[y1:y2, x1:x2] == int(label) + 1
-                assert inside.mean() > 0.1, "most of a digit is seen"
-                covered[y1:y2, x1:x2][inside] = 1
-                counts[label] += 1
-            assert np.array_equal(covered > 0, mask > 0), "a box holds all pixels of its digit"
-    assert min(counts.values()) > 0.85 * max(counts.values())
-
-
-def test_no_digit_is_in_two_cohorts_and_boxes_overlap_a_little(make_small: Callable[[], list[scenes.Scene]]) -> None:
-    cohort_of: dict[int, int] = {}
-    for scene in make_small():
-        for digit in scene.digits:
-            assert cohort_of.setdefault(digit, scene.cohort) == scene.cohort
-        for number, box in enumerate(scene.boxes):
-            for other in scene.boxes[:number]:
-                width, height = (min(box[i + 2], other[i + 2]) - max(box[i], other[i]) for i in (0, 1))
-                common = max(width, 0) * max(height, 0)
-                areas = [(each[2] - each[0]) * (each[3] - each[1]) for each in (box, other)]
-                assert common / (sum(areas) - common) <= 0.15
-    assert set(cohort_of.values()) == set(range(scenes.TRAIN_COHORTS + scenes.TEST_COHORTS))
-
-
-@pytest.fixture
-def make_small() -> Callable[[], list[scenes.Scene]]:
-    return lambda: list(scenes.scenes(n_train=96, n_test=24, side_px=96, seed=1))
-
-
-def test_every_digit_is_dealt_to_one_cohort() -> None:
-    from sklearn.datasets import load_digits
-
-    parts = scenes.cohorts(load_digits().target, seed=3)
-    assert sorted(row for part in parts for row in part) == list(range(1797))
-    assert {len(part) for part in parts} <= {119, 120}
-
-
-def test_scenes_are_the_same_bytes_twice_and_files_that_are_right_are_left_alone() -> None:
-    for folder in ("one", "two"):
-        scenes.write(Path(folder), n_train=12, n_test=3)
-    files = sorted(path for path in Path("one").rglob("*") if path.is_file())
-    assert len(files) == 2 * 15 + 6
-    times = {path: path.stat().st_mtime_ns for path in files}
-    spoilt = [files[0], Path("one/train.json"), Path("one/groups.csv")]
-    for path in spoilt:
-        path.write_text("spoilt")
-    scenes.write(Path("one"), n_train=12, n_test=3)
-    assert {path for path in files if path.stat().st_mtime_ns != times[path]} == set(spoilt)
-    assert [sha256_of(path) for path in files] == [sha256_of("two" / path.relative_to("one")) for path in files]
-    scenes.write(Path("other"), n_train=12, n_test=3, seed=1)
-    assert sha256_of("other/images/scene_0000.png") != sha256_of("one/images/scene_0000.png")

@@ -380,6 +380,15 @@ def write_other_bytes(folder: Path) -> None:
     (folder / "raw/train.csv").write_bytes((folder / "raw/train.csv").read_bytes().replace(b"\n", b"\r\n"))
 
 
+def test_another_size_of_the_cache_trains_again_and_reads_no_data_again(states: States) -> None:
+    states.config(cache={"image_size_px": 16})
+    jobs = runs() | labels() | LATE
+    pieces = {job.replace("12x12", "16x16") for job in caches(jobs)}
+    assert would_run(states.left) == would_run(states.clone) == jobs | pieces
+    states.config(cache={"image_size_px": 12})  # the networks' own
+    states.rerun({"report"})
+
+
 @pytest.mark.parametrize(
     ("edit", "changes", "jobs", "also"),
     [

@@ -24,6 +24,7 @@ FACETS: Entries = {
     "output": "output:Output",
     "tables": "output:Tables",
     "score": "score:Score",
+    "decided": "decided:decided",
     "decide": "decide:Decide",
     "submit": "submit:Submit",
     "show": "show:Show",
@@ -226,9 +227,6 @@ SPLITTERS: Entries = {
     "predefined": "goldfold.splits.predefined:predefined",
 }
 SOURCES: Entries = {
-    "digits": "goldfold.sources.digits:read",
-    "digits_labels": "goldfold.sources.digits:read_labels",
-    "digits_ink": "goldfold.sources.digits:read_ink",
     "folder": "goldfold.sources.folder:read",
     "csv": "goldfold.sources.table:read",
     "masks": "goldfold.sources.masks:read",
@@ -238,6 +236,12 @@ SOURCES: Entries = {
     "coco": "goldfold.sources.coco:read",
     "voc": "goldfold.sources.voc:read",
     "yolo": "goldfold.sources.yolo:read",
-    "scenes_masks": "goldfold.sources.scenes:read_masks",
-    "scenes_boxes": "goldfold.sources.scenes:read_boxes",
 }
+DEMOS: Entries = {
+    "digits": "goldfold.demo.digits:write",
+    "digits_labels": "goldfold.demo.digits:write_labels",
+    "digits_ink": "goldfold.demo.digits:write_ink",
+    "scenes_masks": "goldfold.demo.scenes:write",
+    "scenes_boxes": "goldfold.demo.scenes:write",
+}
+"""Data sets that goldfold writes by itself, as sources; an ordinary source reads them (`goldfold.config.demo`)."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from goldfold.config import Config
 
 SHARD = "{spec}/{shard}"
-UPSTREAM = ("manifest", "folds")
-"""Stages that read the raw data; what comes after depends on the lists that they write."""
+UPSTREAM = ("demo", "manifest", "folds")
+"""Stages that write or read the raw data; what comes after depends on the lists that they write."""
 STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
@@ -103,6 +103,7 @@ class Plan:
         tables: tables that the manifest makes.
         sources: splits that pseudo labels are made for.
         n_shards: pieces of the cache per split.
+        demo: files of the data that the stage `demo` writes.
         generated: paths that the data source writes itself.
         task_cache: files that a piece of cache holds.
         task_submission: files, and folders with a closing slash, of the submission besides its table.
@@ -115,6 +116,7 @@ class Plan:
     tables: tuple[str, ...]
     sources: tuple[str, ...]
     n_shards: int
+    demo: tuple[str, ...] = ()
     generated: tuple[str, ...] = ()
     task_cache: tuple[str, ...] = ()
     task_submission: tuple[str, ...] = ()
@@ -123,6 +125,11 @@ class Plan:
     def has_test(self) -> bool:
         """Whether there are test images, and so a submission."""
         return "test" in self.splits
+
+    @property
+    def made_data(self) -> list[str]:
+        """Files of the data that are not the user's: where one is gone, it is made again."""
+        return [*self.demo, *self.generated]
 
     @cached_property
     def files(self) -> dict[str, Files]:
@@ -146,7 +153,8 @@ class Plan:
 
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
-        return [stage for stage in STAGES if (stage != "submit" or self.has_test)]
+        unused = {"submit": not self.has_test, "demo": not self.demo}
+        return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
         """Jobs of a stage."""
@@ -174,6 +182,8 @@ class Plan:
 
         A job asks for the cache only where it runs, and the lists are written only where their content changes.
         """
+        if job.stage == "manifest":
+            return self.jobs("demo")
         if job.stage == "folds":
             return [Job("manifest")]
         if job.stage == "train":
@@ -236,11 +246,12 @@ def plan_of(config: "Config") -> Plan:
         grid=grid(
             [model.name for model in models], config.seeds, config.folds.n_folds, len(config.rounds), config.teachers
         ),
-        specs={model.name: cache_spec(model.size, model.resize) for model in models},
+        specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
         sources=tuple(config.pseudo_sources),
         n_shards=config.data.shards,
+        demo=tuple(config.data.demo_files),
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
@@ -281,6 +292,7 @@ def _files(plan: Plan) -> dict[str, Files]:
     }
     parts = ["oof", *plan.splits[1:]]
     return {
+        "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
         "manifest": files(manifest, "manifest", "manifest/run.json"),
         "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
         "cache": files(

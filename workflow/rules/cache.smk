@@ -1,7 +1,7 @@
 rule cache:
     input:
         recipe=recipe("cache"),
-        data=ancient(PLAN.generated),
+        data=ancient(PLAN.made_data),
         shard=folds_file("shards/{shard}.csv"),
     output:
         files=FILES["cache"]["files"],

@@ -1,6 +1,7 @@
 rule manifest:
     input:
         recipe=recipe("manifest"),
+        data=FILES["demo"]["data"],
     output:
         tables=FILES["manifest"]["tables"],
         quarantine=FILES["manifest"]["quarantine"],

@@ -18,7 +18,7 @@ rule report:
         copies=folds_file("duplicates.csv"),
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
-        data=ancient(PLAN.generated),
+        data=ancient(PLAN.made_data),
     output:
         page=report(
             FILES["report"]["page"],

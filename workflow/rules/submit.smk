@@ -5,7 +5,7 @@ rule submit:
         test=folds_file("test.csv"),
         classes=folds_file("classes.json"),
         class_ids=folds_file("class_ids.json"),
-        data=ancient(PLAN.generated),
+        data=ancient(PLAN.made_data),
     output:
         table=FILES["submit"]["table"],
         files=FILES["submit"]["files"],

@@ -51,7 +51,17 @@ class Network(Part):
     params: dict[str, Any]
     size: Annotated[list[Positive], Field(min_length=2, max_length=2)]
     """Height and width in pixels."""
+    cache_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
+        None, exclude_if=lambda size: size is None
+    )
+    """The same of the frame that images are put into first, where it is larger."""
     resize: Literal["squash", "pad", "crop"]
+
+    @property
+    def frame(self) -> tuple[tuple[int, int], str]:
+        """Size of the frame that an image of a file is put into, and how."""
+        height, width = self.cache_size or self.size
+        return (height, width), self.resize
 
     @field_validator("params")
     @classmethod

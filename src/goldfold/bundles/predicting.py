@@ -21,6 +21,7 @@ from goldfold.bundles import form
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
+from goldfold.cache.shrunk import at_size
 from goldfold.crop import fresh
 from goldfold.crop.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
@@ -57,7 +58,7 @@ def predict(
     bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) * (1 + n_networks), "images")
     kept, pixels = scratch(), scratch()
     with pixels:
-        frames = {Frame((m.network.size[0], m.network.size[1]), m.network.resize) for m in members}
+        frames = {Frame(*member.network.frame) for member in members}
         reading = Reading(how.channels, how.scale_16bit, how.max_pixels)
         images = DecodedImages(files, reading, frames, Path(pixels.name), finder, lambda: bar.advance(1))
         _refuse_none(images)
@@ -158,7 +159,8 @@ def _of_members(
     """Predictions of each member's networks, one after the other, in files below ``kept``."""
     numbers, size = count(), batch_size
     for member in members:
-        framed, parts = images.at(Frame((member.network.size[0], member.network.size[1]), member.network.resize)), []
+        network, parts = member.network, []
+        framed = at_size(images.at(Frame(*network.frame)), network.size, network.resize, images.table)
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
             with _threads(threads):

@@ -80,8 +80,10 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     from goldfold.splits.checks import read_summary, shares, worst
     from goldfold.splits.groups import sizes_of
     from goldfold.splits.together import parted
-    from goldfold.stages import folds, manifest
+    from goldfold.stages import demo, folds, manifest
 
+    if config.data.demo_files:
+        demo.run(**slices.demo(config))
     settings = {**slices.manifest(config), "has_thresholds": slices.has_thresholds(config)}
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {

@@ -33,5 +33,15 @@ def _unique(values: list[Any]) -> list[Any]:
 
 Number = Annotated[float, BeforeValidator(exponent), Field(allow_inf_nan=False)]
 Unique = AfterValidator(_unique)
+UNSET: Any = Field(None, exclude_if=lambda value: value is None)
+"""Default of a key that is in no recipe, record or report where it is not set."""
+ImageSize = int | Annotated[list[Annotated[int, Field(ge=4, le=8192)]], Field(min_length=2, max_length=2)]
+
+
+def height_and_width(size: "ImageSize") -> tuple[int, int]:
+    """Height and width in pixels; one number is both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 """A name that becomes part of file names."""

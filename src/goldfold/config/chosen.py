@@ -9,6 +9,9 @@ from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
 from goldfold.tasks import facts
 
+WITHOUT_TASK = ("demo", "cache")
+"""Stages that are the same for every task."""
+
 
 def places(config: Config, stage: str, model: str = "") -> list[str]:
     """Places of all components that the jobs of a stage load, in order.
@@ -21,7 +24,8 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
     metrics = _of([config.metric, *task.reported], task.metrics)
     methods = _of([next(iter(task.methods)), config.average.method], task.methods)
     chosen = {
-        "manifest": _of([config.data.source], catalog.SOURCES),
+        "demo": _of([config.data.source], catalog.DEMOS) if stage == "demo" else [],
+        "manifest": _of([config.data.read_as.source], catalog.SOURCES),
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
         "train": _training(config, model) if stage == "train" else [],
         "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
@@ -29,8 +33,7 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
         "ensemble": [*methods, *metrics, *_steps(config)],
         "report": metrics,
     }
-    found = [*own, *chosen.get(stage, [])] if stage != "cache" else []
-    return sorted(set(found))
+    return sorted({*([] if stage in WITHOUT_TASK else own), *chosen.get(stage, [])})
 
 
 def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:

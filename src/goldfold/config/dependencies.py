@@ -96,6 +96,7 @@ def _submit(config: Config, job: Job) -> dict[str, Any]:
 
 
 SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
+    "demo": lambda config, job: slices.demo(config),
     "manifest": lambda config, job: slices.manifest(config),
     "folds": lambda config, job: slices.folds(config),
     "cache": _cache,

@@ -34,7 +34,7 @@ def check_folds(config: Config) -> Iterator[str]:
 
 def _groups(config: Config) -> Iterator[str]:
     splitter, data = name_of(config.folds.splitter), config.data
-    grouped = data.has_groups or data.source.startswith("scenes_")
+    grouped = data.has_groups
     own = "data.columns: [group]" if isinstance(data, Own) else ""
     if splitter in BY_GROUP and not grouped:
         ways = own or "data.group_column (source csv), data.groups or data.group_level"

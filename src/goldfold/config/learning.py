@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from goldfold.components import name_of
-from goldfold.config.base import Name, Number, Section, Unique
+from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.plain import json_value
 from goldfold.config.written import Augmentation, Hook, Loss, Network, Optimizer, Schedule, Update, Written
 
@@ -83,9 +83,6 @@ class Train(Section):
         return self
 
 
-ImageSize = int | Annotated[list[Annotated[int, Field(ge=4, le=8192)]], Field(min_length=2, max_length=2)]
-
-
 class Model(Section):
     """One member of the ensemble."""
 
@@ -104,6 +101,8 @@ class Model(Section):
     """Whether other parts than the head may start from scratch where the file has nothing for them."""
     image_size_px: ImageSize | None = None
     """Input size: one number (square) or [height, width]; without it, the backbone's own by timm."""
+    cache_image_size_px: ImageSize | None = UNSET
+    """Size at which its images are cached, in place of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
     dropout: Number = Field(0.0, ge=0, lt=1)
@@ -145,9 +144,7 @@ class Model(Section):
         """Height and width in pixels."""
         if self.image_size_px is None:
             raise ValueError(f"the input size of {self.name} is not filled in yet; see goldfold.config.sizes")
-        if isinstance(self.image_size_px, int):
-            return self.image_size_px, self.image_size_px
-        return self.image_size_px[0], self.image_size_px[1]
+        return height_and_width(self.image_size_px)
 
 
 class PseudoLabels(Section):

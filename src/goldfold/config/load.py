@@ -1,7 +1,8 @@
 """Read the config, and say what is wrong with it in words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import UnionType
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from goldfold.base.config_files import NO_KEYS, read
 from goldfold.base.errors import ConfigError, nearest, shown
-from goldfold.catalog import SOURCES
+from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
@@ -19,12 +20,12 @@ from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
-from goldfold.config.sizes import with_sizes
+from goldfold.config.sizes import refuse_wrong_caches, with_sizes
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
 NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
 """Branches of a union that are a section."""
-ALL_SOURCES = ", ".join(map(repr, [*SOURCES, "package.module:function"]))
+ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 MOST_LINES = 50
 """Problems that an error names one by one."""
@@ -56,11 +57,21 @@ def parse(values: Any, origin: str = "config") -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_joined(origin, _lines([dict(entry) for entry in error.errors()]))) from error
-    try:
+    with _named(origin):
         check(config)
+    config = with_sizes(with_choices(config))
+    with _named(origin):
+        refuse_wrong_caches(config)
+    return config
+
+
+@contextmanager
+def _named(origin: str) -> Iterator[None]:
+    """Add where the config is from to the problems of a check, a line each."""
+    try:
+        yield
     except ConfigError as error:
         raise ConfigError(_joined(origin, str(error).splitlines())) from error
-    return with_sizes(with_choices(config))
 
 
 def _joined(origin: str, lines: list[str]) -> str:

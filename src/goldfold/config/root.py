@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of, parse
-from goldfold.config.base import Name, Number, Section, Unique, exponent
+from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
@@ -17,6 +17,10 @@ from goldfold.tasks import facts
 class Cache(Section):
     """How decoded images are kept."""
 
+    image_size_px: ImageSize | None = UNSET
+    """Size at which images are cached, one number (square) or [height, width], at least that of every network; without it,
+    each model's `image_size_px`. Random crops and zooms of training are taken from the larger image; validation and
+    prediction see all of it, at the network's size. Models may have sizes of their own (`cache_image_size_px`)."""
     max_gb: Number = Field(50.0, ge=0)
     """Where all images at all sizes would take more than this as arrays, by their number and the sizes, they are kept as
     PNGs: a third to four fifths of the room, slower to read, the same pixels."""
@@ -163,6 +167,11 @@ class Config(Section):
     def results(self) -> str:
         """Folder of this experiment's results."""
         return f"results/{self.name}"
+
+    def cached_size(self, model: Model) -> tuple[int, int]:
+        """Height and width, in pixels, of a model's images in the cache."""
+        own = self.cache.image_size_px if model.cache_image_size_px is None else model.cache_image_size_px
+        return model.size if own is None else height_and_width(own)
 
     @property
     def rounds(self) -> list[int]:

@@ -13,19 +13,9 @@ from goldfold import catalog
 from goldfold.catalog import TASKS
 from goldfold.components import Kind, every
 from goldfold.config import kinds
-from goldfold.config.data import (
-    Coco,
-    Digits,
-    DigitsInk,
-    DigitsLabels,
-    Folder,
-    Folds,
-    ScenesBoxes,
-    ScenesMasks,
-    Submission,
-    Voc,
-    Yolo,
-)
+from goldfold.config.box_sources import Coco, Voc, Yolo
+from goldfold.config.data import Folder, Folds, Submission
+from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.own_source import Own

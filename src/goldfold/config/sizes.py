@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import write_json
+from goldfold.config.learning import Model
 from goldfold.config.root import Config
 
+MOST_PX = 8192
 KNOWN = Path(".goldfold/input_sizes.json")
 
 
@@ -30,6 +33,32 @@ def with_sizes(config: Config) -> Config:
         for model in config.models
     ]
     return config.model_copy(update={"models": models})
+
+
+def refuse_wrong_caches(config: Config) -> None:
+    """Refuse images that are cached smaller than a network takes them, or of a shape that `resize` cannot keep.
+
+    Raises:
+        ConfigError: a line a model.
+    """
+    lines = [line for index, model in enumerate(config.models) for line in _wrong_cache(config, index, model)]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _wrong_cache(config: Config, index: int, model: Model) -> Iterator[str]:
+    (height, width), cached = model.size, config.cached_size(model)
+    is_own = model.cache_image_size_px is not None
+    own, shared = f"models[{index}] ({model.name}).cache_image_size_px", "cache.image_size_px"
+    what = f"{own if is_own else shared} = {cached[0]}x{cached[1]}"
+    whose = "its image_size_px" if is_own else f"image_size_px of models[{index}] ({model.name})"
+    way = "" if is_own else f", or set {own.split('.')[-1]} for that model"
+    if max(cached) > MOST_PX:
+        yield f"{what}: must not be more than {MOST_PX}"
+    elif cached[0] < height or cached[1] < width:
+        yield f"{what}: smaller than {whose}, {height}x{width}; cache images of that size or more{way}"
+    elif model.resize != "squash" and cached[0] * width != cached[1] * height:
+        yield f"{what}: with resize: {model.resize} it must have the shape of {whose}, {height}x{width}{way}"
 
 
 def _sizes(backbones: list[str]) -> dict[str, list[int]]:

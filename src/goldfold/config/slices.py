@@ -5,6 +5,7 @@ from typing import Any
 from goldfold import catalog
 from goldfold.components import name_of
 from goldfold.config import roi
+from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.tasks import facts
@@ -22,6 +23,15 @@ TOLD_BY_TASK = ("mask_values", "ignore_value", "mask_palette", "unlisted_values"
 """Keys of data sources that reach the stages as settings of the task."""
 
 
+def demo(config: Config) -> dict[str, Any]:
+    """All that the files of a demo data set depend on; empty where the data are the user's."""
+    return config.data.model_dump(include={"source", "directory"}) if config.data.demo_files else {}
+
+
+NO_SIZES: Any = dict.fromkeys(("image_size_px", "cache_image_size_px", "resize"), True)
+"""Keys of a model that say at which size it sees images: recipes have the sizes themselves."""
+
+
 def manifest(config: Config) -> dict[str, Any]:
     """All that the manifest depends on besides raw data."""
     others = {
@@ -35,7 +45,8 @@ def manifest(config: Config) -> dict[str, Any]:
         *COPIES.values(),
         *TOLD_BY_TASK,
     }
-    source = config.data.model_dump(exclude=others - config.data.handed) | roi.handed(config.data.roi)
+    reader = config.data.read_as
+    source = reader.model_dump(exclude=others - reader.handed) | roi.handed(config.data.roi)
     sample = config.submission.sample
     needs_metric = sample is not None or (config.metric is not None and name_of(config.metric) == "quadratic_kappa")
     metric = config.metric if needs_metric else None
@@ -111,9 +122,9 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
-    settings = model.model_dump(exclude={"image_size_px": True, "resize": True, "train": {"clip_norm", "ema_decay"}})
+    settings = model.model_dump(exclude={**NO_SIZES, "train": {"clip_norm", "ema_decay"}})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
-    return {**settings, "loss_keys": list(known.loss_keys), "params": params, "size": list(model.size)}
+    return {**settings, "loss_keys": list(known.loss_keys), "params": params, **_size(config, model)}
 
 
 def watched(config: Config, name: str) -> dict[str, Any]:
@@ -131,7 +142,13 @@ def watched(config: Config, name: str) -> dict[str, Any]:
 def network(config: Config, name: str) -> dict[str, Any]:
     """All of a model's settings that its prediction depends on."""
     model = _model(config, name)
-    return {**model.model_dump(include={"network", "backbone", "params"}), "size": list(model.size)}
+    return {**model.model_dump(include={"network", "backbone", "params"}), **_size(config, model)}
+
+
+def _size(config: Config, model: Model) -> dict[str, list[int]]:
+    """Height and width of a network's input, and of the cached images where they are larger."""
+    cached = config.cached_size(model)
+    return {"size": list(model.size), **({} if cached == model.size else {"cache_size": list(cached)})}
 
 
 def runtime(config: Config) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Whether a data source of the user's own can be called, and what it reads is there."""
+"""Whether a data source of the user's own can be called, and what it reads is there; where a demo data set goes."""
 
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from goldfold.base.errors import shown
-from goldfold.catalog import SOURCES
+from goldfold.base.errors import GoldfoldError, shown
+from goldfold.base.files import refuse_unusable
+from goldfold.catalog import DEMOS, SOURCES
 from goldfold.components import problems
+from goldfold.config.demo import Demo
 from goldfold.config.kinds import SOURCE
 from goldfold.config.mask_sources import MaskBase
 from goldfold.config.own_source import Own
@@ -15,12 +17,14 @@ from goldfold.config.sources import DataBase
 
 
 def check_source(config: Config) -> Iterator[str]:
-    """A line a problem; none for the sources of the catalog."""
+    """A line a problem; none for the ordinary sources of the catalog."""
     data = config.data
+    if isinstance(data, Demo):
+        yield from _directory(data)
     if not isinstance(data, Own):
         return
     written: Any = {data.source: data.params} if data.params else data.source
-    for problem in problems(written, SOURCE, SOURCES):
+    for problem in problems(written, SOURCE, {**SOURCES, **DEMOS}):
         what, _, is_lacking = problem.partition("; write {")
         yield f"data.source = {shown(data.source)}: {what}{'; add it to data.params' if is_lacking else ''}"
     if data.has_answers and not data.has_test:
@@ -30,6 +34,13 @@ def check_source(config: Config) -> Iterator[str]:
             if getattr(data, key) != Own.model_fields[key].default:
                 yield f"data.{key}: only for brings: mask; remove it"
     yield from _paths(data)
+
+
+def _directory(data: Demo) -> Iterator[str]:
+    try:
+        refuse_unusable(data.directory)
+    except GoldfoldError as error:
+        yield f"data.directory = {shown(data.directory)}: {str(error).replace('results are', 'the data set is')}"
 
 
 def _paths(data: Own) -> Iterator[str]:

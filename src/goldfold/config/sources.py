@@ -158,6 +158,16 @@ class DataBase(Section):
         """A file that stands for all those that the source writes by itself; empty where the data are the user's."""
         return []
 
+    @property
+    def demo_files(self) -> list[str]:
+        """Files of the data that the stage `demo` writes; empty where the data are the user's."""
+        return []
+
+    @property
+    def read_as(self) -> Any:
+        """Section of the source that reads the data: this one, where it is no short form of another."""
+        return self
+
     def raw_paths(self) -> list[str]:
         """Files and folders whose contents the manifest depends on."""
         values = [getattr(self, key, None) for key in RAW]

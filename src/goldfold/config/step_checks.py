@@ -88,8 +88,7 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
                 f"{{thresholds: {{metric: ...}}}} with one of {allowed}, or remove the step"
             )
         if classes := config.data.named_classes:
-            decide = tasks.decide(slices.late_task(config), classes)
-            _ = decide and decide.decided_classes()
+            tasks.decided(slices.late_task(config), classes)
     except ConfigError as error:
         yield str(error)
 

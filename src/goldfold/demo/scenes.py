@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.base.files import atomic, write_if_changed
-
 Pixels = NDArray[np.uint8]
 
 TRAIN_COHORTS, TEST_COHORTS = 12, 3
@@ -54,7 +52,7 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
     """Write images, masks, COCO files, groups and sample submissions below ``root``; the same bytes every time.
 
     ``images``, ``masks`` and ``train.json`` are for training; ``test_images`` and ``test.json`` (images only) for the
-    test set, ``test_masks`` and ``test_answers.json`` its answers. A file that is already right is left alone.
+    test set, ``test_masks`` and ``test_answers.json`` its answers.
     """
     train: list[Scene] = []
     test: list[Scene] = []
@@ -65,9 +63,9 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
             _write_png(root / f"{'test_' if is_test else ''}{folder}" / f"{scene.id}.png", pixels)
     files = {"train": _coco(train), "test": {"images": _coco(test)["images"]}, "test_answers": _coco(test)}
     for name, content in files.items():
-        write_if_changed(root / f"{name}.json", json.dumps(content, separators=(",", ":")) + "\n")
+        (root / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n")
     for name, table in _tables(train, test).items():
-        write_if_changed(root / f"{name}.csv", table.to_csv(index=False))
+        (root / f"{name}.csv").write_bytes(table.to_csv(index=False).encode())
 
 
 def scenes(n_train: int, n_test: int, side_px: int, seed: int) -> Iterator[Scene]:
@@ -220,7 +218,5 @@ def _tables(train: list[Scene], test: list[Scene]) -> dict[str, pd.DataFrame]:
 
 
 def _write_png(path: Path, pixels: Pixels) -> None:
-    encoded = cv2.imencode(".png", pixels)[1].tobytes()
-    if not path.exists() or path.read_bytes() != encoded:
-        with atomic(path) as temporary:
-            temporary.write_bytes(encoded)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

@@ -36,7 +36,11 @@ def n_training_runs(results: Results) -> int:
 
 def _details(results: Results) -> dict[str, str]:
     settings, n_runs = results.settings, n_training_runs(results)
-    shapes = {(str(model["image_size_px"]), model["resize"]) for model in settings["models"]}
+    shared = settings.get("cache", {}).get("image_size_px")
+    shapes = {
+        (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
+        for model in settings["models"]
+    }
     n_images = sum(len(table) for table in results.tables.values())
     details = {
         "manifest": count(n_images, "image"),
@@ -58,7 +62,7 @@ def _times(results: Results) -> list[Block]:
     jobs = results.benchmarks
     if jobs.empty:
         return [Text("No run times are on disk.", heading="Times")]
-    known = [*dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
+    known = ["demo", *dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())

@@ -124,19 +124,26 @@ class Augment:
         size: tuple[int, int],
         channels: int,
         params: Mapping[str, Any] | None = None,
+        shown: tuple[int, int] | None = None,
     ) -> None:
-        """``params`` go to albumentations' Compose; with ``bbox_params`` presets do not turn or shear: boxes grow loose."""
+        """``params`` go to albumentations' Compose; with ``bbox_params`` presets do not turn or shear: boxes grow loose.
+
+        Args:
+            size: height and width of the images.
+            shown: those of what comes out, where that is smaller: crops and zooms are taken from the larger image.
+        """
         import albumentations as A
 
-        params = params or {}
+        params, out = params or {}, shown or size
         if flips not in FLIPS:
             raise unknown("flips", flips, FLIPS)
         turns = {
             "none": [],
             "horizontal": [A.HorizontalFlip()],
-            "both": [A.D4(p=1.0)] if size[0] == size[1] else [A.HorizontalFlip(), A.VerticalFlip()],
+            "both": [A.D4(p=1.0)] if out[0] == out[1] else [A.HorizontalFlip(), A.VerticalFlip()],
         }
-        transforms = [*steps(wanted, size, channels, "bbox_params" not in params), *turns[flips]]
+        resized = [] if out == size else [A.Resize(*out, cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT)]
+        transforms = [*steps(wanted, size, channels, "bbox_params" not in params), *resized, *turns[flips]]
         self.compose = A.Compose(transforms, **(params if transforms else {}))
 
     def __call__(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -286,8 +286,7 @@ def _listed(lost: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _refuse_undecidable(task: dict[str, Any], names: list[str]) -> None:
     """Refuse classes between which no threshold decides now, not after they have been learned."""
-    decide = tasks.decide(task, names)
     try:
-        _ = decide and decide.decided_classes()
+        tasks.decided(task, names)
     except ConfigError as error:
         raise ConfigError(f"ensemble: {error}") from error

@@ -12,6 +12,7 @@ from goldfold import tasks
 from goldfold.base.files import read_json
 from goldfold.base.status import Progress
 from goldfold.cache.images import CachedImages
+from goldfold.cache.shrunk import at_size
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference import views
@@ -48,7 +49,6 @@ def run(
         place: round, fold and seed; kept in the files, so that pseudo labels can be held to their fold.
     """
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
-    images = CachedImages(caches, scale_16bit)
     predictor = trained(
         tasks.infer(task, read_json(classes)), model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
         resize=resize, views=views.build(tta), autocast=accelerator.autocast,
@@ -56,6 +56,7 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     tables = {"oof": table[table["split"] == "val"].reset_index(drop=True)}
     tables |= {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in lists.items()}
+    images = at_size(CachedImages(caches, scale_16bit), model["size"], resize, *tables.values())
     progress = Progress(sum(map(len, tables.values())), "images")
     for name, rows in tables.items():
         if batch_norm == "adapted":

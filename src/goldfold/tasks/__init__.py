@@ -75,6 +75,18 @@ def decide(spec: Spec, classes: Sequence[str]) -> protocol.Decide | None:
     return _facet("decide", spec, classes)
 
 
+def decided(spec: Spec, classes: Sequence[str]) -> list[str] | None:
+    """Classes that have a threshold, as `protocol.Decide.decided_classes`; None where the task makes no such decisions.
+
+    Raises:
+        ConfigError: with these classes nothing is decided by thresholds.
+    """
+    if not has(spec["name"], "decide"):
+        return None
+    found = _facet("decided", spec, classes)
+    return list(found if spec["name"] in TASKS else found.decided_classes())
+
+
 def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
     """Submissions of a task with these classes."""
     return _facet("submit", spec, classes)

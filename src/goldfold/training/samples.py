@@ -43,7 +43,8 @@ def loader(
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(rows) < processes:
         raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
-    augment = Augment(spec.train.augment, spec.train.flips, spec.size, spec.channels, compose_params(learn))
+    how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
+    augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)

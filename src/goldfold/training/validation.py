@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from goldfold.cache.shrunk import at_size
 from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
@@ -48,10 +49,10 @@ class Validation:
         accelerator: Accelerator,
     ) -> None:
         """``loss`` is that of training, computed for batches of the size that they have there."""
-        self.spec, self.rows, self.images = spec, rows, images
+        self.spec, self.rows, self.images = spec, rows, at_size(images, spec.size, spec.resize, rows)
         self.learn, self.infer, self.scores = learn, infer, scores
         self.metrics, self.loss, self.accelerator = metrics, loss, accelerator
-        self.targets, self.batch_size = target.targets(rows, images, spec.resize), BATCH_SIZE
+        self.targets, self.batch_size = target.targets(rows, self.images, spec.resize), BATCH_SIZE
 
     def __call__(self, network: nn.Module, pause: Pause) -> dict[str, float]:
         """Scores by name; the loss first, where the task has one in evaluation mode."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goldfold.base.errors import ConfigError
 from goldfold.predictions.arrays import with_thresholds
+from goldfold.tasks.classification.decided import decided
 from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
 
@@ -24,9 +24,7 @@ class Decide:
 
     def decided_classes(self) -> list[str]:
         """The second of two classes."""
-        if (n := len(self.spec.classes)) != 2:
-            raise ConfigError(f"thresholds decide between two classes, and there are {n}; remove the step")
-        return self.spec.classes[1:]
+        return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Labelled:
         """Evidence, which takes any threshold."""

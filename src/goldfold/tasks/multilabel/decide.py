@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goldfold.predictions.arrays import with_thresholds
+from goldfold.tasks.multilabel.decided import decided
 from goldfold.tasks.multilabel.score import Score
 from goldfold.tasks.multilabel.spec import Spec
 
@@ -23,7 +24,7 @@ class Decide:
 
     def decided_classes(self) -> list[str]:
         """All classes."""
-        return self.spec.classes
+        return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> MultiLabelled:
         """Evidence, which takes any thresholds."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldfold.base.errors import ConfigError
 from goldfold.predictions.arrays import with_thresholds
+from goldfold.tasks.segmentation.decided import decided
 from goldfold.tasks.segmentation.maps import cuts
 from goldfold.tasks.segmentation.spec import Spec
 
@@ -26,9 +26,7 @@ class Decide:
 
     def decided_classes(self) -> list[str]:
         """The class, where there is one."""
-        if (n := len(self.spec.classes)) != 1:
-            raise ConfigError(f"thresholds decide whether a pixel is of one class, and there are {n}; remove the step")
-        return self.spec.classes
+        return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Undecided:
         """Pixels by level of probability, at the size of the masks on disk."""

@@ -1,0 +1,59 @@
+"""Images that are kept larger than a network takes them, at the network's size."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goldfold.images.geometry import Roi, roi_of
+from goldfold.images.refit import Refit
+
+Images = TypeVar("Images")
+
+
+def at_size(images: Images, size: Sequence[int], resize: str, *tables: pd.DataFrame) -> Images:
+    """``images``, which answer the same questions at another size; themselves where that is theirs.
+
+    Args:
+        images: `goldfold.cache.images.CachedImages`, or images of files.
+        size: height and width of the network's input.
+        resize: how images were put into their frame.
+        tables: id, width, height, and roi where images are cut, of all that will be asked for.
+    """
+    kept: Any = images
+    frame = int(size[0]), int(size[1])
+    return images if frame == kept.frame else cast(Images, Shrunk(kept, frame, resize, tables))
+
+
+class Shrunk:
+    """What validation and prediction ask of cached images, at a smaller size."""
+
+    def __init__(self, images: Any, frame: tuple[int, int], resize: str, tables: Sequence[pd.DataFrame]) -> None:
+        self.images, self.frame, self.resize = images, frame, resize
+        self.places: dict[str, tuple[int, int, str]] = {}
+        for table in tables:
+            rois = table["roi"] if "roi" in table else [""] * len(table)
+            sizes = (table["height"].astype(int), table["width"].astype(int))
+            self.places |= dict(zip(table["id"], zip(*sizes, rois, strict=True), strict=True))
+
+    def __getitem__(self, id: str) -> NDArray[np.uint8]:
+        """The image, (height, width, channels) uint8."""
+        return self._refit(id).image(self.images.batch([id])[0])
+
+    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
+        """Images of ``ids``, (len(ids), height, width, channels) uint8."""
+        return np.stack([self[id] for id in ids])
+
+    def mask(self, id: str) -> NDArray[Any]:
+        """The image's mask, (height, width), values as on disk."""
+        return self._refit(id).mask(self.images.mask(id))
+
+    def roi(self, id: str) -> Roi | None:
+        """The part of the image that was cut out; None for all of it."""
+        return roi_of(self.places[id][2])
+
+    def _refit(self, id: str) -> Refit:
+        height, width, roi = self.places[id]
+        return Refit.of((height, width), self.images.frame, self.frame, self.resize, roi_of(roi))

@@ -1,0 +1,54 @@
+"""From the frame that an image is kept in to a smaller one, as if it had been put into that one at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.images.decode import scaled
+from goldfold.images.geometry import Placement, Roi, place
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Where one image lies in both frames.
+
+    Pixels and coordinates in the smaller frame are those of an image that was never in the larger one: what is scaled is the
+    image, without borders, to the very size and place that it would have had.
+    """
+
+    larger: Placement
+    smaller: Placement
+
+    @classmethod
+    def of(
+        cls, original: tuple[int, int], larger: tuple[int, int], smaller: tuple[int, int], mode: str, roi: Roi | None
+    ) -> "Refit":
+        """Frames of an image of ``original`` (height, width), see `goldfold.images.geometry.place`."""
+        return cls(place(original, larger, mode, roi), place(original, smaller, mode, roi))
+
+    def image(self, framed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Image (height, width, channels) in the smaller frame."""
+        height, width = self.smaller.inner
+        return self.smaller.into_frame(np.asarray(scaled(self._inner(framed), height, width, cv2.INTER_AREA)))
+
+    def mask(self, framed: NDArray[Any]) -> NDArray[Any]:
+        """Mask (height, width) in the smaller frame; values are not mixed."""
+        inner = np.ascontiguousarray(self._inner(framed))
+        known = inner.view(np.int32) if framed.dtype == np.uint32 else inner  # OpenCV knows no unsigned 32 bits
+        made = cv2.resize(known, self.smaller.inner[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return self.smaller.into_frame(np.asarray(made).view(framed.dtype))
+
+    def _inner(self, framed: NDArray[Any]) -> NDArray[Any]:
+        """The scaled image cut out of the larger frame; where that has cut it, its border goes on."""
+        one = self.larger
+        if one.inner == one.frame:
+            return framed
+        top, left = max(one.top, 0), max(one.left, 0)
+        seen = framed[top : top + one.inner[0], left : left + one.inner[1]]
+        before = -min(one.top, 0), -min(one.left, 0)
+        after = (one.inner[axis] - seen.shape[axis] - before[axis] for axis in (0, 1))
+        widths = [*zip(before, after, strict=True), *[(0, 0)] * (framed.ndim - 2)]
+        return np.pad(seen, widths, mode="edge")
