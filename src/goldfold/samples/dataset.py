@@ -3,18 +3,18 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages
+from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
 from goldfold.samples.transforms import Augment
-
-Batch = TypeVar("Batch")
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
@@ -36,11 +36,29 @@ class TrainingSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """``id``, ``weight``, ``image`` (height, width, channels) uint8, and the fields of the target."""
+        """See `sample`; augmented."""
         epoch, row = place
-        fields = {"image": self.images[self.ids[row]], **self.targets[row]}
-        fields = self.augment(fields, counter(*self.key, epoch, self.ids[row]))
-        return {**fields, "id": self.ids[row], "weight": self.weights[row]}
+        draws = counter(*self.key, epoch, self.ids[row])
+        return sample(
+            self.images, self.ids[row], self.targets[row], self.weights[row], partial(self.augment, seed=draws)
+        )
+
+
+def sample(
+    images: CachedImages,
+    id: str,
+    target: Mapping[str, Any],
+    weight: float = 1.0,
+    augmented: Callable[[dict[str, Any]], dict[str, Any]] = lambda fields: fields,
+) -> dict[str, Any]:
+    """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
+
+    Args:
+        augmented: an image and the fields of its target -> the same after augmentation.
+    """
+    fields = augmented({"image": images[id], **target})
+    seen = fields.pop("image")
+    return {**fields, "images": seen[None], "present": np.ones(1, bool), "id": id, "weight": weight}
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -67,7 +85,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
             yield [(self.epoch, int(row)) for row in rows[self.process :: self.processes]]
 
 
-class Loader(Generic[Batch]):
+class Loader:
     """Batches of one epoch after the other."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ def loader(
     images: CachedImages,
     workers: int | str,
     accelerator: Accelerator,
-) -> Loader[Any]:
+) -> Loader:
     """Batches of augmented images, the share of this process."""
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(rows) < processes:
