@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -274,7 +275,8 @@ def test_losses_of_labels_equal_their_formulas_and_weigh_positives() -> None:
 
 
 def test_weights_of_positives_reach_the_loss_and_unknown_classes_are_named() -> None:
-    case = sample({"x": np.zeros((4, 4, 3), np.uint8)}, "x", {"labels": np.array([1, 0], np.uint8)})
+    images = SimpleNamespace(views=lambda id: [np.zeros((4, 4, 3), np.uint8)])
+    case = sample(images, "x", {"labels": np.array([1, 0], np.uint8)})
     losses = []
     for weights in ({}, {"a": 4.0}):
         task = whole({"name": "multilabel", "positive_weights": weights}, ["a", "b"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,10 +25,10 @@ Entries = Iterable[tuple[str, NDArray[Any]]]
 
 
 class Images(Protocol):
-    """Images by id, at the size of a network."""
+    """Images of cases by id, at the size of a network."""
 
-    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
-        """(len(ids), height, width, channels) uint8."""
+    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -149,4 +149,6 @@ def trained(
 
 def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:
     """Cases on ``device``, images uint8."""
-    return Inputs.of(torch.from_numpy(images.batch(ids)).to(device, non_blocking=True).permute(0, 3, 1, 2))
+    pixels, present = images.case_batch(ids)
+    inputs = Inputs(torch.from_numpy(pixels), torch.from_numpy(present)).to(device)
+    return replace(inputs, images=inputs.images.permute(0, 1, 4, 2, 3))

@@ -4,14 +4,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
-from goldfold.cache.images import CachedImages
+from goldfold.cache.images import CachedImages, stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
 from goldfold.samples.transforms import Augment
@@ -38,10 +37,12 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
         """See `sample`; augmented."""
         epoch, row = place
-        draws = counter(*self.key, epoch, self.ids[row])
-        return sample(
-            self.images, self.ids[row], self.targets[row], self.weights[row], partial(self.augment, seed=draws)
-        )
+        id = self.ids[row]
+
+        def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
+            return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
+
+        return sample(self.images, id, self.targets[row], self.weights[row], augmented)
 
 
 def sample(
@@ -49,16 +50,22 @@ def sample(
     id: str,
     target: Mapping[str, Any],
     weight: float = 1.0,
-    augmented: Callable[[dict[str, Any]], dict[str, Any]] = lambda fields: fields,
+    augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
 ) -> dict[str, Any]:
     """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
 
     Args:
-        augmented: an image and the fields of its target -> the same after augmentation.
+        augmented: (fields, view) -> an image and the fields of its target after augmentation. Targets of cases of several
+            images do not move with these.
     """
-    fields = augmented({"image": images[id], **target})
-    seen = fields.pop("image")
-    return {**fields, "images": seen[None], "present": np.ones(1, bool), "id": id, "weight": weight}
+    views, known = images.views(id), {"id": id, "weight": weight}
+    if len(views) == 1:
+        fields = augmented({"image": views[0], **target}, 0)
+        seen = fields.pop("image")
+        return {**fields, "images": seen[None], "present": np.ones(1, bool), **known}
+    each = [None if one is None else augmented({"image": one}, view)["image"] for view, one in enumerate(views)]
+    stacked, present = stacked_views([each])
+    return {**target, "images": stacked[0], "present": present[0], **known}
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):

@@ -45,6 +45,11 @@ def loader(
         raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
     augment = Augment(spec.train.augment, spec.train.flips, spec.size, spec.channels, compose_params(learn))
     targets = target.targets(rows, images, spec.resize)
+    if spec.train.cutmix_alpha and (lacking := images.lacking(rows["id"])):
+        raise ConfigError(
+            f"train.cutmix_alpha = {spec.train.cutmix_alpha:g}: case {lacking!r} lacks one of its {images.n_views} views, so "
+            f"there is nothing to paste or to paste into. Set mixup_alpha in its place."
+        )
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes)
