@@ -21,6 +21,7 @@ from goldfold.bundles.export import export
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.cache.images import CachedImages
+from goldfold.commands.check import check
 from goldfold.config import load, parse
 from goldfold.images import cases
 from goldfold.inference.predictor import load as load_cases
@@ -357,6 +358,23 @@ def test_cutmix_of_cases_that_lack_a_view_is_refused(of_cases_of_two: Tiny, tmp_
         ConfigError, match=r"train\.cutmix_alpha = 1: case 'k\d\d' lacks one of its 2 views, so there is nothing"
     ):
         of_cases_of_two.train(tmp_path, model=model)
+
+
+def test_check_refuses_it_too(of_cases_of_two: Tiny) -> None:
+    values = config(
+        data={**dict.fromkeys(BY_ROW), **of_cases_of_two.data}, train={"cutmix_alpha": 1.0}, folds={"n_folds": 2}
+    )
+    path = of_cases_of_two.root / "c.yaml"
+    path.write_text(json.dumps(values))
+    with contextlib.chdir(of_cases_of_two.root):
+        found = check(path)
+        path.write_text(json.dumps({**values, "train": {}}))
+        sound = check(path)
+    assert found.error == (
+        "models (net): train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to paste into. "
+        "Set mixup_alpha in its place."
+    )
+    assert (sound.error, sound.cases, sound.images) == (None, {"train": 16, "test": 3}, {"train": 13 + 16, "test": 5})
 
 
 def test_new_cases_are_decoded_as_the_cache_holds_them(of_cases_of_two: Tiny, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.audit import doubts
-from goldfold.base.errors import GoldfoldError, as_error, shortened
+from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
@@ -101,6 +101,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_files(
         [path for table in images.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
+    _refuse_cutmix(config, cases.lacking(tables["train"]))
     found.doubts += doubts.about_unread(config.data.raw_paths())
     found.doubts += doubts.about_masks(tables["train"], settings["task"])
     listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
@@ -137,6 +138,16 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         found.doubts += doubts.about_formulas(
             [*tables["test"]["id"], *(names if facts(config.task).kinds[0] == "class" else [])]
         )
+
+
+def _refuse_cutmix(config: Config, lacking: str | None) -> None:
+    """Refuse what training refuses of cases that lack a view."""
+    for model in config.models if lacking is not None else []:
+        if model.train.cutmix_alpha:
+            raise ConfigError(
+                f"models ({model.name}): train.cutmix_alpha = {model.train.cutmix_alpha:g}: case {lacking!r} lacks one of its "
+                f"views, so there is nothing to paste or to paste into. Set mixup_alpha in its place."
+            )
 
 
 def as_text(found: Check) -> str:

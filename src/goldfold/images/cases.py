@@ -17,6 +17,12 @@ def are_in(table: pd.DataFrame) -> bool:
     return PATHS in table
 
 
+def lacking(table: pd.DataFrame) -> str | None:
+    """The first case that has no image for some view; None without one, or without cases."""
+    texts = table[PATHS] if are_in(table) else []
+    return next((id for id, text in zip(table["id"], texts, strict=False) if None in from_text(text)), None)
+
+
 def columns_of(table: pd.DataFrame) -> list[str]:
     """Columns that list the images of cases, where there are any."""
     return [PATHS, DIGESTS] if are_in(table) else []
