@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from goldfold import tasks  # noqa: E402
 from goldfold.base.files import read_json  # noqa: E402
 from goldfold.cache.images import CachedImages  # noqa: E402
+from goldfold.cases import Inputs  # noqa: E402
 from goldfold.config import load, slices  # noqa: E402
 from goldfold.inference import views  # noqa: E402
 from goldfold.models.batch_norm import Adapter  # noqa: E402
@@ -63,7 +64,7 @@ def main() -> None:
         seen["as they are, two classes alone"] = (images[few], table["label"][few])
         for name, (pixels, labels) in seen.items():
             changed = torch.from_numpy(pixels.clip(0, 255).round().astype(np.uint8)).permute(0, 3, 1, 2)
-            for statistics_of, score in scores(task, network, changed, list(labels)).items():
+            for statistics_of, score in scores(task, network, Inputs.of(changed), list(labels)).items():
                 found.setdefault((name, statistics_of), []).append(score)
     for (name, of), values in found.items():
         print(
@@ -71,13 +72,13 @@ def main() -> None:
         )
 
 
-def scores(task: Any, network: Any, images: torch.Tensor, labels: list[str]) -> dict[str, float]:
+def scores(task: Any, network: Any, images: Inputs, labels: list[str]) -> dict[str, float]:
     """Accuracy by either statistics."""
     view = views.build(["identity"])
     adapter, found = Adapter(network, lambda x: task.predict(network, x, view)), {}
     for of in ("trained", "adapted"):
         rows = range(len(images)) if of == "adapted" else []
-        adapter.adapt(rows, lambda ids: images[list(ids)], 64)
+        adapter.adapt(rows, lambda ids: images.rows(list(ids)), 64)
         network.eval()
         with torch.inference_mode():
             part = task.predict(network, images, view)

@@ -8,7 +8,7 @@ apart as a share of the image's diagonal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,10 +24,10 @@ from goldfold.tasks.protocol import Entries, Examined
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
     from torch import Tensor, nn
 
     from goldfold.cache.images import CachedImages
+    from goldfold.cases import Batch, Inputs
     from goldfold.drawing.blocks import Section
     from goldfold.inference.views import View
     from goldfold.losses import Losses
@@ -78,21 +78,6 @@ def l1(points: Tensor, truth: Tensor) -> Tensor:
 def mean(stack: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
     """Weighted mean of the members' points (members, images, 2)."""
     return np.average(stack, axis=0, weights=weights)
-
-
-@dataclass
-class PointBatch:
-    """Images (batch, channels, height, width) uint8, points (batch, 2) as shares of width and height, weights (batch,)."""
-
-    ids: list[str]
-    images: Tensor
-    points: Tensor
-    weights: Tensor
-
-    def to(self, device: torch.device) -> PointBatch:
-        """The batch on ``device``."""
-        moved = [tensor.to(device) for tensor in (self.images, self.points, self.weights)]
-        return replace(self, images=moved[0], points=moved[1], weights=moved[2])
 
 
 @dataclass(frozen=True)
@@ -154,17 +139,15 @@ class Keypoints:
             fields.append({"keypoints": framed - 0.5})
         return fields
 
-    def collate(self, samples: list[dict[str, Any]]) -> PointBatch:
-        """Images stacked, channels first; points from the top left corner."""
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Points (batch, 2) from the top left corner, as shares of width and height."""
         import torch
 
-        images = np.stack([sample["image"] for sample in samples])
+        from goldfold.cases import stacked
+
         points = np.stack([sample["keypoints"][0] for sample in samples]) + 0.5
-        shares = torch.tensor(points / images.shape[2:0:-1], dtype=torch.float32)
-        weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-        return PointBatch(
-            [sample["id"] for sample in samples], torch.from_numpy(images).permute(0, 3, 1, 2), shares, weights
-        )
+        height, width = samples[0]["images"].shape[1:3]
+        return stacked(samples, torch.tensor(points / [width, height], dtype=torch.float32))
 
     # --- learning
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
@@ -175,28 +158,28 @@ class Keypoints:
         built = models.build(network, n_classes=2, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def loss(self, loss: Several) -> Callable[[nn.Module, PointBatch], Losses]:
+    def loss(self, loss: Several) -> Callable[[nn.Module, Batch], Losses]:
         """Mean over the batch of weight x loss."""
         from goldfold.losses import combined
 
         criterion = combined(self.facts.losses, loss)
 
-        def mean_loss(model: nn.Module, batch: PointBatch) -> Losses:
-            losses = criterion(model(batch.images).sigmoid(), batch.points)
+        def mean_loss(model: nn.Module, batch: Batch) -> Losses:
+            losses = criterion(model(batch.inputs).sigmoid(), batch.targets)
             return losses.map(lambda values: (batch.weights * values.sum(dim=1)).mean())
 
         return mean_loss
 
     # --- predicting
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """``points`` (batch, 2) in pixels of the frame, the mean over the views."""
         import torch
 
         points = []
         for view in views:
-            seen = view.forward(images)
-            height, width = seen.shape[-2:]
-            found = model(seen).float().sigmoid() * torch.tensor([width, height], device=seen.device)
+            seen = inputs.map(view.forward)
+            height, width = seen.images.shape[-2:]
+            found = model(seen).float().sigmoid() * torch.tensor([width, height], device=seen.images.device)
             points.append(view.turn.boxes_back(found.repeat(1, 2), (height, width))[:, :2])  # type: ignore[union-attr]
         return {"points": torch.stack(points).mean(dim=0).cpu().numpy()}
 

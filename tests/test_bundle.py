@@ -225,7 +225,7 @@ def test_decoded_images_are_those_of_the_cache(mode: str, in_tmp: Path) -> None:
         table[["id", "path"]], Reading(3), [frame], in_tmp, lambda row, path, width, height: (rois[row], "")
     )
     ids = list(images)
-    assert np.array_equal(decoded.at(frame).batch(ids), CachedImages([in_tmp / "cache"]).batch(ids))
+    assert np.array_equal(decoded.at(frame).case_batch(ids)[0], CachedImages([in_tmp / "cache"]).case_batch(ids)[0])
     assert decoded.table["roi"].tolist() == table["roi"].tolist()
 
 

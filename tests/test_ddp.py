@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError, GoldfoldError
+from goldfold.cases import Batch, Inputs
 from goldfold.engine import device
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
 from goldfold.losses import Losses
 from goldfold.samples.dataset import EpochSampler
-from goldfold.tasks.logits import LabelBatch
 from goldfold.training.samples import loader
 from goldfold.training.spec import read
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
@@ -219,9 +219,9 @@ def test_processes_draw_differently_and_each_the_same_every_time() -> None:
             model, lambda model, batch: Losses(torch.rand(1).sum()), torch.optim.SGD(model.parameters()), alone, None
         )
         with seeded("k", 0, 3):
-            return gradient([LabelBatch(["a"], torch.zeros(1), torch.zeros(1), torch.ones(1))], ("k", 0, 3))[
-                "train_loss"
-            ]
+            return gradient(
+                [Batch(["a"], Inputs.of(torch.zeros(1, 1, 1, 1)), torch.zeros(1), torch.ones(1))], ("k", 0, 3)
+            )["train_loss"]
 
     assert drawn(0, 2) == drawn(0, 2) != drawn(1, 2) == drawn(1, 2)
     assert drawn(0, 1) not in (drawn(0, 2), drawn(1, 2))

@@ -19,6 +19,7 @@ from entries import NETWORKS, VIEWS
 from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
+from goldfold.cases import Batch, Inputs
 from goldfold.catalog import FACETS, TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
@@ -34,7 +35,6 @@ from goldfold.targets.masks import decode_mask, write_mask
 from goldfold.tasks import protocol
 from goldfold.tasks.detection.boxes import arrays
 from goldfold.tasks.protocol import OPTIONAL, REQUIRED
-from goldfold.tasks.segmentation.learn import MaskBatch
 from whole_task import Whole, whole
 
 every_task = pytest.mark.parametrize("name", TASKS)
@@ -506,8 +506,8 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss_of_masks(loss: str 
 
     def mean(weights: list[float], rows: tuple[int, ...] = (0, 1, 2, 3)) -> float:
         chosen = list(rows)
-        batch = MaskBatch(["x"] * len(chosen), images[chosen], masks[chosen], torch.tensor(weights))
-        return task.loss(loss=loss)(lambda seen: logits[seen[:, 0, 0, 0].long()], batch).total.item()  # type: ignore[arg-type]
+        batch = Batch(["x"] * len(chosen), Inputs.of(images[chosen]), masks[chosen], torch.tensor(weights))
+        return task.loss(loss=loss)(lambda seen: logits[seen.single[:, 0, 0, 0].long()], batch).total.item()  # type: ignore[arg-type]
 
     assert mean([0.5] * 4) == pytest.approx(0.5 * mean([1.0] * 4), rel=1e-5)
     parts = 0.5 * mean([1.0] * 2, (0, 2)) + 0.5 * 0.25 * mean([1.0] * 2, (1, 3))

@@ -52,6 +52,16 @@ class Samples:
     def to(self, device: torch.device) -> "Samples":
         return self
 
+    def rows(self, rows: list[int]) -> "Samples":
+        return Samples([self.ids[row] for row in rows], self.x[rows], self.y[rows])
+
+
+class Flat(torch.nn.Module):
+    """All pixels of each case."""
+
+    def forward(self, inputs: Any) -> torch.Tensor:
+        return inputs.images.float().flatten(1)
+
 
 class Given:
     """The same batches in every epoch."""
@@ -485,14 +495,13 @@ def test_pieces_hold_each_sample_once_beside_its_mirror(n: int) -> None:
 @pytest.mark.parametrize("task", ["classification", "segmentation", "detection"])
 def test_batches_of_every_task_can_be_split(task: str, tiny_of: dict[str, Tiny]) -> None:
     from goldfold.cache.images import CachedImages
+    from goldfold.samples.dataset import sample
 
     tiny = tiny_of[task]
     chosen, images = whole(tiny.task, tiny.classes), CachedImages(tiny.caches())
     rows = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False).head(6)
     targets = chosen.targets(rows, images, "squash")
-    samples = [
-        {"image": images[id], **target, "id": id, "weight": 1.0} for id, target in zip(rows["id"], targets, strict=True)
-    ]
+    samples = [sample(images, id, target) for id, target in zip(rows["id"], targets, strict=True)]
     parts = pieces(chosen.collate(samples), 2)
     assert [part.ids for part in parts] == [[rows["id"][row], rows["id"][5 - row]] for row in (2, 1, 0)]
     for part in parts:
@@ -503,14 +512,14 @@ def test_batches_of_every_task_can_be_split(task: str, tiny_of: dict[str, Tiny])
 
 @pytest.mark.parametrize("alpha", ["mixup_alpha", "cutmix_alpha"])
 def test_a_split_batch_is_mixed_as_the_whole_one(alpha: str, tiny: Tiny) -> None:
-    from goldfold.tasks.logits import LabelBatch
+    from goldfold.cases import Batch, Inputs
 
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (8, 3, 6, 6), generator=generator, dtype=torch.uint8)
-    batch = LabelBatch([f"i{row}" for row in range(8)], images, torch.arange(8) % 2, torch.linspace(0.3, 1, 8))
+    batch = Batch([f"i{row}" for row in range(8)], Inputs.of(images), torch.arange(8) % 2, torch.linspace(0.3, 1, 8))
     loss = classification(["a", "b"]).loss(**{alpha: 1.0})
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(108, 2))
+    model = torch.nn.Sequential(Flat(), torch.nn.Linear(108, 2))
     optimizer, found = torch.optim.SGD(model.parameters(), lr=1.0), []
     for micro_batch in (8, 4, 2):
         optimizer.zero_grad()
@@ -653,20 +662,20 @@ def test_pseudo_labelled_images_are_learnt_from_with_their_weight(tiny: Tiny, tm
 
 
 def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
-    from goldfold.tasks.logits import LabelBatch
+    from goldfold.cases import Batch, Inputs
 
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    model = torch.nn.Sequential(Flat(), torch.nn.Linear(12, 2))
     images, labels = torch.randint(0, 256, (4, 3, 2, 2), dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
 
     def mean(weights: list[float], **settings: float) -> float:
-        batch = LabelBatch(list("abcd"), images, labels, torch.tensor(weights))
+        batch = Batch(list("abcd"), Inputs.of(images), labels, torch.tensor(weights))
         return classification(["a", "b"]).loss(**settings)(model, batch).total.item()
 
-    each = torch.nn.functional.cross_entropy(model(images.float()), labels, reduction="none")
+    each = torch.nn.functional.cross_entropy(model(Inputs.of(images)), labels, reduction="none")
     assert mean([1, 1, 1, 1]) == pytest.approx(each.mean().item(), rel=1e-5)
     assert mean([1, 0.5, 0, 1]) == pytest.approx((each * torch.tensor([1, 0.5, 0, 1])).mean().item(), rel=1e-5)
-    smoothed = torch.nn.functional.cross_entropy(model(images.float()), labels, label_smoothing=0.1)
+    smoothed = torch.nn.functional.cross_entropy(model(Inputs.of(images)), labels, label_smoothing=0.1)
     assert mean([1, 1, 1, 1], label_smoothing=0.1) == pytest.approx(smoothed.item(), rel=1e-5)
 
 

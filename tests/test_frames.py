@@ -15,10 +15,11 @@ from torch import nn
 from conftest import Tiny, scene
 from goldfold import tasks
 from goldfold.cache.images import CachedImages, build
+from goldfold.cases import Inputs
 from goldfold.catalog import AUGMENTATIONS
 from goldfold.images.geometry import MODES, place
 from goldfold.inference import views
-from goldfold.samples.dataset import TrainingSet
+from goldfold.samples.dataset import TrainingSet, sample
 from goldfold.samples.transforms import Augment
 from goldfold.targets.boxes import to_text
 from goldfold.targets.mask_coding import IGNORE, Coding
@@ -38,16 +39,16 @@ class Pixelwise(nn.Module):
         torch.manual_seed(0)
         self.layer = nn.Conv2d(3, n_outputs, 1)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.layer(images.float() / 64)
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        result: torch.Tensor = self.layer(inputs.single.float() / 64)
         return result
 
 
 class BrightBoxes(nn.Module):
     """A detector of bright rectangles: their corners, brightness as score, whether they are very bright as label."""
 
-    def forward(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
-        return [self.found(image.float().mean(dim=0)) for image in images]
+    def forward(self, inputs: Inputs) -> list[dict[str, torch.Tensor]]:
+        return [self.found(image.float().mean(dim=0)) for image in inputs.single]
 
     def found(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         bright = (image > 60).numpy().astype(np.uint8)
@@ -61,13 +62,13 @@ class BrightBoxes(nn.Module):
         }
 
 
-def bright_scenes(size: tuple[int, int]) -> torch.Tensor:
+def bright_scenes(size: tuple[int, int]) -> Inputs:
     """Three images with rectangles of distinct levels that do not touch, and one without any."""
     images = np.zeros((4, *size, 3), np.uint8)
     for number in range(3):
         images[number, 3 : 8 + number, 2:9] = 100 + 10 * number
         images[number, 12:15, 11 : 18 + number] = 200 + 10 * number
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
+    return Inputs.of(torch.from_numpy(images).permute(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize("classes", ["a", "abc"])
@@ -75,7 +76,7 @@ def bright_scenes(size: tuple[int, int]) -> torch.Tensor:
 def test_views_of_a_network_that_turns_with_its_image_agree_for_masks(classes: str, size: tuple[int, int]) -> None:
     task, model = task_of("segmentation", classes), Pixelwise(1 if classes == "a" else 4)
     generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (3, 3, *size), dtype=torch.uint8, generator=generator)
+    images = Inputs.of(torch.randint(0, 256, (3, 3, *size), dtype=torch.uint8, generator=generator))
     plain = task.predict(model, images, views.build(["identity"]))["maps"]
     assert (plain.shape, plain.dtype) == ((3, len(classes), *size), np.uint8)
     assert len(np.unique(plain)) > 50, "the prediction depends on the pixel"
@@ -195,7 +196,7 @@ def test_an_image_without_boxes_is_a_target_of_none(tmp_path: Path) -> None:
     images = blank_images(tmp_path, ["x"], [(30, 40)], (20, 20), "squash")
     (target,) = task.targets(table_of(["x"]).assign(boxes="[]"), images, "squash")
     assert (target["bboxes"].shape, target["labels"].shape) == ((0, 4), (0,))
-    batch = task.collate([{"id": "x", "weight": 1.0, "image": images["x"], **target}])
+    batch = task.collate([sample(images, "x", target)])
     assert batch.targets[0]["boxes"].shape == (0, 4)
     assert batch.targets[0]["labels"].dtype == torch.int64
 
@@ -227,16 +228,16 @@ def test_targets_move_with_the_image_whatever_the_augmentation(
         agreed = []
         for epoch in range(4):
             for row in range(len(table)):
-                sample = samples[(epoch, row)]
-                assert sample["image"].shape == (*images.frame, 3)
-                bright = sample["image"].max(axis=2) > 62
+                drawn = samples[(epoch, row)]
+                assert drawn["images"].shape == (1, *images.frame, 3)
+                bright = drawn["images"][0].max(axis=2) > 62
                 if kind == "mask":
-                    assert sample["mask"].shape == images.frame
-                    assert set(np.unique(sample["mask"])) <= {0, 1, 2}
-                    shown = sample["mask"] > 0
+                    assert drawn["mask"].shape == images.frame
+                    assert set(np.unique(drawn["mask"])) <= {0, 1, 2}
+                    shown = drawn["mask"] > 0
                 else:
-                    boxes = np.asarray(sample["bboxes"], dtype=float).reshape(-1, 4)
-                    assert len(boxes) == len(sample["labels"])
+                    boxes = np.asarray(drawn["bboxes"], dtype=float).reshape(-1, 4)
+                    assert len(boxes) == len(drawn["labels"])
                     assert (boxes >= 0).all()
                     assert (boxes[:, 2:] <= images.frame[::-1]).all()
                     shown = np.zeros(images.frame, bool)
@@ -309,7 +310,7 @@ def test_one_view_of_a_detector_is_never_fused(monkeypatch: pytest.MonkeyPatch) 
     """So a digest of training leaves out how boxes are fused."""
     for name in ("goldfold.ensembling", "goldfold.ensembling.boxes"):
         monkeypatch.setitem(sys.modules, name, None)
-    task, images = task_of("detection"), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    task, images = task_of("detection"), Inputs.of(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
     assert len(task.predict(BrightBoxes(), images, views.build(["identity"]))["found"]) == 1
     with pytest.raises(ModuleNotFoundError):
         task.predict(BrightBoxes(), images, views.build(["identity", "hflip"]))

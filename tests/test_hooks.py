@@ -20,6 +20,7 @@ from conftest import PLACE, Tiny
 from goldfold import components
 from goldfold.base.errors import ConfigError, TrainingError
 from goldfold.cache.images import CachedImages
+from goldfold.cases import Inputs
 from goldfold.config import chosen, kinds, parse, slices
 from goldfold.config.learning import Train
 from goldfold.engine.hooks import Hook
@@ -296,17 +297,17 @@ def test_a_network_is_asked_again_for_other_images_or_outputs_that_are_no_tensor
     class Network(torch.nn.Module):
         asked, size = 0, 3
 
-        def forward(self, images: torch.Tensor) -> Any:
+        def forward(self, inputs: Inputs) -> Any:
             self.asked += 1
-            return images.float().sum(dim=1) if images.shape[1] == 2 else {"a": images}
+            return inputs.images.float().sum(dim=(1, 2)) if inputs.images.shape[2] == 2 else {"a": inputs}
 
-    for columns, expected in ((2, 2), (3, 3)):
+    for channels, expected in ((2, 2), (3, 3)):
         inner = Network()
-        network, images = Remembered(inner), torch.arange(4 * columns, dtype=torch.uint8).reshape(4, columns)
-        first = network(images)
+        network, images = Remembered(inner), torch.arange(4 * channels, dtype=torch.uint8).reshape(4, channels)
+        first = network(Inputs.of(images))
         network.rows = slice(1, 3)
-        again, other = network(images[1:3].float()), network(images[:2])
-        if columns == 2:
+        again, other = network(Inputs.of(images[1:3].float())), network(Inputs.of(images[:2]))
+        if channels == 2:
             assert torch.equal(again, first[1:3])
             assert torch.equal(other, images[:2].float().sum(dim=1))
         assert (inner.asked, network.size, network.training) == (expected, 3, False)

@@ -1,6 +1,7 @@
 """Several labels an image, and a number an image: from the table through targets, scores and pseudo labels to the submission."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from entries import LOSSES as ALL_LOSSES
 from entries import METRICS as ALL_METRICS
 from goldfold import sources
 from goldfold.base.errors import ConfigError, DataError
+from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.drawing.blocks import Gallery
 from goldfold.ensembling import values as averages
 from goldfold.inference.views import build
 from goldfold.metrics import ranking, regression
 from goldfold.metrics.multilabel import MultiLabelled
+from goldfold.samples.dataset import sample
 from goldfold.stages import folds, manifest
 from goldfold.targets.bins import bins_of, edges_of, place_in
 from whole_task import Whole, whole
@@ -270,11 +273,12 @@ def test_losses_of_labels_equal_their_formulas_and_weigh_positives() -> None:
 
 
 def test_weights_of_positives_reach_the_loss_and_unknown_classes_are_named() -> None:
-    image = {"image": np.zeros((4, 4, 3), np.uint8), "id": "x", "weight": 1.0, "labels": np.array([1, 0], np.uint8)}
+    images = SimpleNamespace(views=lambda id: [np.zeros((4, 4, 3), np.uint8)])
+    case = sample(images, "x", {"labels": np.array([1, 0], np.uint8)})
     losses = []
     for weights in ({}, {"a": 4.0}):
         task = whole({"name": "multilabel", "positive_weights": weights}, ["a", "b"])
-        losses.append(task.loss()(lambda images: torch.zeros(len(images), 2), task.collate([image])).total.item())
+        losses.append(task.loss()(lambda inputs: torch.zeros(len(inputs), 2), task.collate([case])).total.item())
     assert losses == pytest.approx([np.log(2), 2.5 * np.log(2)])
     with pytest.raises(DataError, match=r"positive_weights: 'c' is no class; .*classes: a, b"):
         whole({"name": "multilabel", "positive_weights": {"c": 2.0}}, ["a", "b"])
@@ -285,19 +289,20 @@ def test_weights_of_positives_reach_the_loss_and_unknown_classes_are_named() -> 
 class Bright(torch.nn.Module):
     """The mean of the left half of an image."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        images = inputs.single
         return images[..., : images.shape[-1] // 2].float().mean(dim=(1, 2, 3))[:, None] / 50
 
 
 def test_views_give_the_mean_probability_and_the_mean_number() -> None:
     images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     images[0, ..., :4] = 200
-    views = build(["identity", "hflip"])
+    views, cases = build(["identity", "hflip"]), Inputs.of(images)
     task = whole({"name": "multilabel"}, ["a"])
-    single = [torch.tensor(task.predict(Bright(), images, [view])["logits"]).sigmoid() for view in views]
-    both = torch.tensor(task.predict(Bright(), images, views)["logits"]).sigmoid()
+    single = [torch.tensor(task.predict(Bright(), cases, [view])["logits"]).sigmoid() for view in views]
+    both = torch.tensor(task.predict(Bright(), cases, views)["logits"]).sigmoid()
     assert both.numpy() == pytest.approx(((single[0] + single[1]) / 2).numpy(), abs=1e-6)
-    numbers = whole({"name": "regression"}, ["0 to 10", "10 to 20"]).predict(Bright(), images, views)
+    numbers = whole({"name": "regression"}, ["0 to 10", "10 to 20"]).predict(Bright(), cases, views)
     assert numbers["spreads"] == pytest.approx([16, 0], abs=1e-6), "4 and 0, in spreads of 8"
     assert numbers["values"] == pytest.approx([10 + 8 * 2, 10], abs=1e-6)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goldfold.cases import Batch, Inputs
 from goldfold.engine.seeding import seeded
-from goldfold.tasks.logits import LabelBatch
 from whole_task import classification
 
 LOGITS = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
@@ -16,15 +16,15 @@ LOGITS = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
 class Watcher(nn.Module):
     """Keeps what it was shown; answers the same whatever it sees."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen = images
+    def forward(self, inputs: Inputs) -> Tensor:
+        self.seen = inputs.single
         return LOGITS
 
 
 def mixed(number: int, **settings: float) -> tuple[Tensor, float]:
     """What the network saw of a black and a white image, and the share of its own label that the first one kept."""
     images = torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), 255.0)]).to(torch.uint8)
-    batch = LabelBatch(["black", "white"], images, torch.tensor([0, 1]), torch.ones(2))
+    batch = Batch(["black", "white"], Inputs.of(images), torch.tensor([0, 1]), torch.ones(2))
     watcher = Watcher()
     with seeded("mixing", number):
         loss = classification(["black", "white"]).loss(**settings)(watcher, batch).total.item()

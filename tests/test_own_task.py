@@ -19,10 +19,12 @@ import keypoint_task
 from conftest import FORM
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
+from goldfold.cases import Inputs
 from goldfold.config import parse
 from goldfold.drawing.blocks import Text
 from goldfold.images.geometry import MODES
 from goldfold.inference import views
+from goldfold.inference.predictor import load
 from goldfold.lineage import provenance
 from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
@@ -250,8 +252,8 @@ def test_points_move_with_the_image_and_come_back_out_of_the_frame(mode: str, fl
         sample = samples[(0, row)]
         x, y = sample["keypoints"][0]
         if 2 <= x <= 37 and 2 <= y <= 37:  # a crop may have cut the spot
-            assert brightest(sample["image"]) == pytest.approx((x, y), abs=1.0)
-    batch = torch.from_numpy(images.batch(list(table["id"]))).permute(0, 3, 1, 2)
+            assert brightest(sample["images"][0]) == pytest.approx((x, y), abs=1.0)
+    batch = load(images, list(table["id"]), torch.device("cpu"))
     parts = [task.predict(Brightest(), batch, views.build(list(Keypoints.facts.views)))]
     made = dict(task.pack(table, parts, (40, 40), mode))
     shown = [2 <= x <= 37 and 2 <= y <= 37 for x, y in (target["keypoints"][0] for target in targets)]
@@ -267,9 +269,9 @@ def brightest(image: np.ndarray) -> tuple[float, float]:
 class Brightest(torch.nn.Module):
     """Where the bright pixels of an image are, as the logit of a share of its width and height."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: Inputs) -> torch.Tensor:
         found = []
-        for image in images.permute(0, 2, 3, 1).numpy():
+        for image in inputs.single.permute(0, 2, 3, 1).numpy():
             x, y = brightest(image) if (image.min(axis=2) > 150).any() else (0, 0)
             found.append([(x + 0.5) / image.shape[1], (y + 0.5) / image.shape[0]])
         return torch.logit(torch.tensor(found, dtype=torch.float32))

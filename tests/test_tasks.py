@@ -13,6 +13,7 @@ from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
 from goldfold.base.errors import ConfigError, DataError
+from goldfold.cases import Inputs
 from goldfold.ensembling.voters import voters
 from goldfold.inference import views
 from goldfold.metrics import Metric, Score, score
@@ -55,14 +56,16 @@ def test_targets_are_indices_of_the_classes_in_their_order() -> None:
 
 
 def test_a_batch_is_images_channels_first_beside_labels_and_weights() -> None:
+    case = {"present": np.ones(1, bool)}
     samples = [
-        {"id": f"i{n}", "image": np.full((4, 6, 3), n, np.uint8), "label": n, "weight": 1 - n / 4} for n in range(3)
+        {**case, "id": f"i{n}", "images": np.full((1, 4, 6, 3), n, np.uint8), "label": n, "weight": 1 - n / 4}
+        for n in range(3)
     ]
     batch = task().collate(samples)
     assert batch.ids == ["i0", "i1", "i2"]
-    assert batch.images.shape == (3, 3, 4, 6)
-    assert batch.images.dtype == torch.uint8
-    assert batch.labels.tolist() == [0, 1, 2]
+    assert batch.inputs.images.shape == (3, 1, 3, 4, 6)
+    assert batch.inputs.images.dtype == torch.uint8
+    assert batch.targets.tolist() == [0, 1, 2]
     assert batch.weights.tolist() == [1.0, 0.75, 0.5]
 
 
@@ -72,27 +75,28 @@ def test_a_batch_is_images_channels_first_beside_labels_and_weights() -> None:
 class Means(torch.nn.Module):
     """Logits: means of the left, the right and the upper half of each image."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = images.float() / 255
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        x = inputs.single.float() / 255
         halves = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :], x[..., : x.shape[-2] // 2, :]
         return torch.stack([half.mean(dim=(1, 2, 3)) for half in halves], dim=1)
 
 
 IMAGES = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+CASES = Inputs.of(IMAGES)
 
 
 def test_one_view_gives_the_network_s_logits() -> None:
-    made = task().predict(Means(), IMAGES, views.build(["identity"]))
-    assert made["logits"] == pytest.approx(Means()(IMAGES).numpy())
+    made = task().predict(Means(), CASES, views.build(["identity"]))
+    assert made["logits"] == pytest.approx(Means()(CASES).numpy())
 
 
 def test_many_views_give_the_log_of_the_mean_probability() -> None:
     names = ["identity", "hflip", "rot90", "shift_left"]
-    made = task().predict(Means(), IMAGES, views.build(names))["logits"]
-    each = [torch.softmax(Means()(views.build([name])[0].forward(IMAGES)), 1).numpy() for name in names]
+    made = task().predict(Means(), CASES, views.build(names))["logits"]
+    each = [torch.softmax(Means()(CASES.map(views.build([name])[0].forward)), 1).numpy() for name in names]
     assert np.exp(made) == pytest.approx(np.mean(each, axis=0), abs=1e-6)
-    flipped = task().predict(Means(), IMAGES.flip(-1), views.build(["identity", "hflip"]))["logits"]
-    assert flipped == pytest.approx(task().predict(Means(), IMAGES, views.build(["identity", "hflip"]))["logits"])
+    flipped = task().predict(Means(), Inputs.of(IMAGES.flip(-1)), views.build(["identity", "hflip"]))["logits"]
+    assert flipped == pytest.approx(task().predict(Means(), CASES, views.build(["identity", "hflip"]))["logits"])
 
 
 def test_packing_keeps_the_order_and_the_classes_and_takes_no_batch_at_all() -> None:

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.audit import perceptual, target_maps
-from goldfold.audit.duplicates import MAX_DISTANCE, Differ, find
+from goldfold.audit.duplicates import MAX_DISTANCE, Differ, find, of_cases
 from goldfold.audit.target_maps import Map, maps_of
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
+from goldfold.images import cases
 from goldfold.splits.together import COLUMN
 from goldfold.targets.label_sets import from_text
 
@@ -109,9 +110,14 @@ def _numbered(name: str, images: "pd.Series[str]", targets: "pd.Series[str]") ->
 
 
 def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    parts = [_labelled(table).assign(split=split) for split, table in tables.items()]
-    columns = ["split", "id", "path", "sha256", "label"]
+    parts = [cases.as_cached(_labelled(table)).assign(split=split) for split, table in tables.items()]
+    columns = ["split", "id", "path", "sha256", "label", *([cases.CASE] if cases.are_in(tables["train"]) else [])]
     every = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    return of_cases(_copies(every, tables, scanned, policy), every)
+
+
+def _copies(every: pd.DataFrame, tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """Copies among all images."""
     if policy.within == "ignore" or policy.distance is None:
         return find(every, None)
     looks = scanned.drop_duplicates("sha256").set_index("sha256")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold.audit.hamming import Positions, near_blocks
 from goldfold.audit.perceptual import FLAT, SIDE_PX
+from goldfold.images.cases import CASE
 from goldfold.splits.together import components
 
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
@@ -105,6 +106,36 @@ class _Near:
             group = components(n, np.concatenate([pairs, part]))
             pairs = np.stack([np.unique(group, return_index=True)[1][group], np.arange(n)], axis=1)
         return components(n, pairs)
+
+
+def of_cases(found: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Copies among images as copies among their cases; as it is, where each case is one image.
+
+    Cases are in one cluster where a chain of copies leads from an image of one to an image of the other. A case of which only
+    its own images are alike has no copy.
+
+    Args:
+        found: what `find` gives, of ``images``.
+        images: split, id, and `goldfold.images.cases.CASE`.
+    """
+    if CASE not in images or found.empty:
+        return found
+    of = dict(zip(images["split"] + ":" + images["id"], images["split"] + ":" + images[CASE], strict=True))
+    key, nearest = (found["split"] + ":" + found["id"]).map(of), found["nearest"].map(of)
+    numbers, names = pd.factorize(key)
+    tied = np.stack([numbers, len(names) + found["cluster"].to_numpy()], axis=1)
+    group = components(len(names) + int(found["cluster"].max()) + 1, tied)[numbers]
+    id = key.str.split(":", n=1).str[1]
+    table = found.assign(id=id, nearest=nearest, cluster=group, key=key, is_own=nearest == key)
+    table = table.sort_values(["is_own", "distance"], kind="stable").drop_duplicates("key").sort_index()
+    table = table[table["cluster"].duplicated(keep=False)].sort_values("cluster", kind="stable").reset_index(drop=True)
+    first, last = (table.groupby("cluster")["key"].transform(end) for end in ("first", "last"))
+    other = first.where(first != table["key"], last)
+    table["nearest"] = table["nearest"].where(~table["is_own"], other)
+    table["cluster"] = pd.factorize(table["cluster"])[0]
+    table["splits"] = _splits(table["cluster"].to_numpy(), table["split"].to_numpy(object))
+    table["n_labels"] = table.groupby("cluster")["label"].transform("nunique").astype(int)
+    return table.drop(columns=["key", "is_own"])
 
 
 def read(path: str | Path) -> pd.DataFrame:

@@ -116,6 +116,8 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     yield ""
     channels = kinds.get(images.channels, f"{images.channels} channels")
     yield f"Images are read as {channels}; those of 16 bits are scaled to 8 by the rule {images.scale_16bit}.{cut}"
+    if images.cases is not None:
+        yield "A case may have several images, whose outputs are averaged: a table names them (`goldfold predict --table`)."
     views = ", ".join(components.label(view) for view in manifest.views)
     by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
     fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())

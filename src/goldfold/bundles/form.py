@@ -30,6 +30,16 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class Cases(Part):
+    """Columns of tables of cases of several images, see `goldfold.config.table.Csv`."""
+
+    id_column: str
+    image_column: str | None = None
+    case_column: str | None = None
+    view_column: str | None = None
+    view_columns: list[str] | None = None
+
+
 class Preprocessing(Part):
     """From a file to what networks are shown, besides each network's own size."""
 
@@ -41,6 +51,8 @@ class Preprocessing(Part):
     stack: list[str] | None = None
     """Channels that lie in files of their own."""
     stack_pattern: str = ""
+    cases: Cases | None = None
+    """How tables name the images of each case; None where each case is one image."""
 
 
 class Network(Part):

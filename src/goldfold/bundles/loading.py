@@ -48,6 +48,7 @@ class Bundle:
         self,
         images: str | Path | Sequence[str | Path],
         *,
+        table: str | Path | None = None,
         member: str | None = None,
         batch_size: int | None = None,
         device: str = "auto",
@@ -57,7 +58,9 @@ class Bundle:
         """Predict images; those that cannot be read are named in the result, not raised.
 
         Args:
-            images: files or folders; folders are searched with all that is below them.
+            images: files or folders; folders are searched with all that is below them. With a table, the folder that
+                its names are relative to.
+            table: CSV of cases, where these may have several images, in the form that training took.
             member: one member alone in place of the ensemble.
             batch_size: images at once; by default as in the results that the bundle was made of.
             device: ``auto``, ``cpu`` or ``cuda``.
@@ -71,7 +74,7 @@ class Bundle:
 
         chosen = self.manifest.members if member is None else [self._member(member)]
         named = [images] if isinstance(images, str | Path) else list(images)
-        return predict(self.folder, self.manifest, chosen, named, batch_size, device, boxes, progress)
+        return predict(self.folder, self.manifest, chosen, named, table, batch_size, device, boxes, progress)
 
     def _member(self, name: str) -> form.Member:
         found = next((member for member in self.manifest.members if member.name == name), None)

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 
@@ -28,11 +29,13 @@ from goldfold.engine.memory import as_memory_allows
 from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.steps import average, build
+from goldfold.images.cases import CASE, named
 from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.sources.casing import Casing, read_alone
 from goldfold.tasks.steps import ForSteps
 
 MOST_WORKERS = 8
@@ -43,6 +46,7 @@ def predict(
     manifest: form.Manifest,
     members: Sequence[form.Member],
     paths: Sequence[str | Path],
+    table: str | Path | None,
     batch_size: int | None,
     device: str,
     boxes: Sequence[str],
@@ -51,11 +55,12 @@ def predict(
     """See `goldfold.bundles.loading.Bundle.predict`."""
     where, autocast = computing(device, manifest.precision)
     how = manifest.preprocessing
-    files = given(paths, how.stack or (), how.stack_pattern)
+    files = _files(how, paths, table)
     _refuse_no_boxes(how, boxes)
     finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
     n_networks = sum(len(member.weights) for member in members)
-    bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) * (1 + n_networks), "images")
+    n_cases = files[CASE].nunique() if CASE in files else len(files)
+    bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) + n_networks * n_cases, "images")
     kept, pixels = scratch(), scratch()
     with pixels:
         frames = {Frame(*member.network.frame) for member in members}
@@ -68,6 +73,37 @@ def predict(
         arrays = fused(manifest, members, list(parts))
     bar.close()
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
+
+
+def _files(how: form.Preprocessing, paths: Sequence[str | Path], table: str | Path | None) -> pd.DataFrame:
+    """id and path of each image, and its case where there are several."""
+    if how.cases is None:
+        if table is not None:
+            raise DataError(
+                f"--table {table}: these networks take images one by one. Name files or folders in its place."
+            )
+        return given(paths, how.stack or (), how.stack_pattern)
+    if table is None:
+        raise DataError(
+            "these networks were trained on cases of several images. Name a table of the cases: --table FILE (CSV with "
+            f"{_columns(how.cases)})."
+        )
+    if len(paths) != 1 or not os.path.isdir(paths[0]):
+        raise DataError(
+            f"{', '.join(map(str, paths))}: with --table name the one folder that its names are relative to."
+        )
+    columns = Casing(how.cases.view_columns, how.cases.case_column, how.cases.view_column)
+    return named(
+        read_alone(os.fspath(table), os.fspath(paths[0]), how.cases.id_column, how.cases.image_column, columns)
+    )
+
+
+def _columns(cases: form.Cases) -> str:
+    """Columns of a table of cases, in words."""
+    if cases.view_columns:
+        return f"a row per case: {', '.join([cases.id_column, *sorted(cases.view_columns)])}"
+    names = [cases.case_column, cases.view_column, cases.image_column or cases.id_column]
+    return f"a row per image: {', '.join(filter(None, names))}"
 
 
 def computing(device: str, precision: str) -> tuple[torch.device, Callable[[], AbstractContextManager[Any]]]:

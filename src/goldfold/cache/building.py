@@ -19,11 +19,12 @@ from goldfold.base.errors import DataError
 from goldfold.base.files import is_intact, read_json, sealed, write_json, write_text
 from goldfold.cache.stores import WRITERS, Writer, encode
 from goldfold.images import depth
+from goldfold.images.cases import CASE, VIEW
 from goldfold.images.decode import Image, Undecodable, decode, resize
 from goldfold.images.geometry import Roi, roi_of
 from goldfold.targets.masks import Mask, decode_mask, resize_mask
 
-KEPT = ("id", "sha256", "roi")
+KEPT = ("id", "sha256", "roi", CASE, VIEW)
 """Columns that say, beside the pixels, what they were made of."""
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"

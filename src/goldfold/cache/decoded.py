@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from goldfold.base.regular import MOST_BYTES, fault
 from goldfold.cache.building import Frame
+from goldfold.cache.images import stacked_views
 from goldfold.crop.fresh import Finder
 from goldfold.images import headers, stacks
+from goldfold.images.cases import by_case, first_of_each
 from goldfold.images.decode import Image, Undecodable, decode, resize
 from goldfold.images.depth import DEFAULT, Rule, to_8_bits
 from goldfold.images.geometry import roi_to_text
@@ -51,27 +53,33 @@ class Reading:
 
 @dataclass(frozen=True)
 class Framed:
-    """Images by id at one size."""
+    """Images of cases by id, at one size."""
 
     pixels: NDArray[np.uint8]
     """(n, height, width, channels)."""
     rows: Mapping[str, int]
+    """By id of an image."""
+    cases: Mapping[str, Sequence[str | None]]
+    """Ids of each case's images; nothing where each case is one image."""
 
     @property
     def frame(self) -> tuple[int, int]:
         """Height and width of every image."""
         return int(self.pixels.shape[1]), int(self.pixels.shape[2])
 
-    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
-        """(len(ids), height, width, channels) uint8."""
-        return self.pixels[[self.rows[id] for id in ids]]
+    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        if self.cases:
+            views = [[None if own is None else self.pixels[self.rows[own]] for own in self.cases[id]] for id in ids]
+            return stacked_views(views)
+        return self.pixels[[self.rows[id] for id in ids]][:, None], np.ones((len(ids), 1), bool)
 
 
 class DecodedImages:
     """Images of files at some sizes, in memory maps below ``folder``; files that cannot be read are named, not raised.
 
     Args:
-        files: id and path of each image.
+        files: id and path of each image, and its case as `goldfold.images.cases.named` gives it.
         reading: from a file to pixels.
         frames: sizes, and how images are put into them.
         finder: the part of each image that is cut out, see `goldfold.crop.fresh`; None to take images whole.
@@ -104,13 +112,16 @@ class DecodedImages:
         self.bad = [(str(path), str(reason)) for path, reason in table.loc[is_bad, ["path", "reason"]].to_numpy()]
         """Path of each file that cannot be read, and why."""
         unused = ["reason", *(["roi", "roi_fallback"] if finder is None else [])]
-        self.table = table[~is_bad].drop(columns=unused).reset_index(drop=True)
-        """id, path, width and height of those that can, and where images are cut roi and roi_fallback."""
+        sound = table[~is_bad].drop(columns=unused).reset_index(drop=True)
+        self._cases = by_case([sound])
+        self.table = first_of_each(sound)
+        """id, path, width and height of those that can, and where images are cut roi and roi_fallback; of a case of several
+        images those of the first."""
         self._rows = {str(id): row for row, id in enumerate(files["id"])}
 
     def at(self, frame: Frame) -> Framed:
         """The images at one of the sizes."""
-        return Framed(self._pixels[frame], self._rows)
+        return Framed(self._pixels[frame], self._rows, self._cases)
 
     def _read(self, row: int) -> tuple[Any, ...]:
         """Put an image into every frame: width, height, roi, roi_fallback, and why it cannot be read."""

@@ -1,7 +1,7 @@
 """Decoded, resized images (and masks) behind a memory map: decode once, never in the training loop."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from goldfold.cache.building import Contents, Frame, build_piece
 from goldfold.cache.stores import open_rows
 from goldfold.images import depth
+from goldfold.images.cases import by_case
 from goldfold.images.geometry import Roi, roi_of
 
 
@@ -44,6 +45,7 @@ class CachedImages:
         self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
         tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
         self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
+        self.cases = by_case(tables)
         self.rois = {
             id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
         }
@@ -58,6 +60,25 @@ class CachedImages:
         """A copy of the image, (height, width, channels) uint8."""
         shard, row = self.place[id]
         return depth.to_8_bits(self.arrays[shard][row], self.scale_16bit)
+
+    @property
+    def n_views(self) -> int:
+        """Images per case, missing ones included."""
+        return len(next(iter(self.cases.values()), "1"))
+
+    def views(self, id: str) -> list[NDArray[np.uint8] | None]:
+        """Copies of the images of a case, by view; None where it has none."""
+        return [None if own is None else self[own] for own in self.cases.get(id, [id])]
+
+    def lacking(self, ids: Iterable[str]) -> str | None:
+        """The first case that has no image for some view."""
+        return next((id for id in ids if None in self.cases.get(id, [])), None)
+
+    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images of cases (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        if self.cases:
+            return stacked_views([self.views(id) for id in ids])
+        return self.batch(ids)[:, None], np.ones((len(ids), 1), bool)
 
     def roi(self, id: str) -> Roi | None:
         """The part of the image that was cut out; None for all of it."""
@@ -74,3 +95,12 @@ class CachedImages:
     def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
         """Images of ``ids``, (len(ids), height, width, channels) uint8."""
         return np.stack([self[id] for id in ids])
+
+
+def stacked_views(
+    cases: Sequence[Sequence[NDArray[np.uint8] | None]],
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Images of cases (cases, views, height, width, channels), 0 where there is none, and which are there (cases, views)."""
+    present = np.array([[image is not None for image in views] for views in cases])
+    blank = np.zeros_like(next(image for views in cases for image in views if image is not None))
+    return np.stack([np.stack([blank if image is None else image for image in views]) for views in cases]), present

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.audit import doubts
-from goldfold.base.errors import GoldfoldError, as_error, shortened
+from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
@@ -33,6 +33,8 @@ class Check:
     task: str | None = None
     images: dict[str, int] = field(default_factory=dict)
     """Number of usable images by split."""
+    cases: dict[str, int] = field(default_factory=dict)
+    """Number of cases by split, where a case may have several images."""
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     """How much of each class each fold validates: images, objects, or pixels."""
     folds: list[int] = field(default_factory=list)
@@ -77,6 +79,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
     from goldfold.audit import duplicates
     from goldfold.crop import counts as roi
+    from goldfold.images import cases
     from goldfold.splits.checks import read_summary, shares, worst
     from goldfold.splits.groups import sizes_of
     from goldfold.splits.together import parted
@@ -91,16 +94,19 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         for name in (*config.tables, "quarantine")
     }
     found.left_out = tables.pop("quarantine").to_dict("records")
-    found.images = {name: len(table) for name, table in tables.items()}
+    images = {name: cases.each(table) for name, table in tables.items()}
+    found.images = {name: len(table) for name, table in images.items()}
+    found.cases = {name: len(table) for name, table in tables.items() if cases.are_in(table)}
     found.doubts += doubts.about_left_out(found.left_out, found.images)
     found.doubts += doubts.about_emptied(found.left_out, tables["train"])
     found.doubts += doubts.about_repeated(tables["train"])
     found.doubts += doubts.about_files(
-        [path for table in tables.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
+        [path for table in images.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
+    _refuse_cutmix(config, cases.lacking(tables["train"]))
     found.doubts += doubts.about_unread(config.data.raw_paths())
     found.doubts += doubts.about_masks(tables["train"], settings["task"])
-    listed = [path for name, table in tables.items() if name != "answers" for path in table["path"]]
+    listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
     listed += [row["path"] for row in found.left_out]
     found.doubts += doubts.about_unlisted(config.data.listed_folders, listed)
     found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
@@ -136,6 +142,16 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         )
 
 
+def _refuse_cutmix(config: Config, lacking: str | None) -> None:
+    """Refuse what training refuses of cases that lack a view."""
+    for model in config.models if lacking is not None else []:
+        if model.train.cutmix_alpha:
+            raise ConfigError(
+                f"models ({model.name}): train.cutmix_alpha = {model.train.cutmix_alpha:g}: case {lacking!r} lacks one of its "
+                f"views, so there is nothing to paste or to paste into. Set mixup_alpha in its place."
+            )
+
+
 def as_text(found: Check) -> str:
     """What was found in words."""
     from goldfold.audit import quarantine
@@ -147,6 +163,8 @@ def as_text(found: Check) -> str:
         return f"{found.config}: cannot be run\n{found.error}"
     images = ", ".join(f"{number:,} {split}" for split, number in found.images.items())
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
+    if found.cases:
+        lines.append(f"cases: {', '.join(f'{number:,} {split}' for split, number in found.cases.items())}")
     lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {count(found.not_validated, 'training image')}"] * (found.not_validated > 0)

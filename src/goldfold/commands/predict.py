@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``goldfold predict``."""
     parser.add_argument("bundle", type=Path, help="folder that goldfold export wrote")
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders with all below them")
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="CSV of cases of several images; IMAGES is the folder of these"
+    )
     parser.add_argument("--out", type=Path, help="CSV to write; masks are written into masks/ beside it")
     parser.add_argument("--overlays", type=Path, metavar="DIR", help="draw predictions on the images, as PNGs")
     parser.add_argument("--member", metavar="NAME", help="one member alone in place of the ensemble")
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         _say_what_hangs_together(bundle)
         found = bundle.predict(
             options.images,
+            table=options.table,
             member=options.member,
             batch_size=options.batch_size,
             device=options.device,
@@ -78,12 +82,15 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         print(found.table.to_csv(index=False), end="")
     if options.out is not None:
         masks = f", masks in {options.out.parent / 'masks'}" * found.has_masks
-        print(f"{options.out}: {count(len(found.images), 'image')}{masks}", file=sys.stderr)
+        print(
+            f"{options.out}: {count(len(found.images), 'case' if options.table else 'image')}{masks}", file=sys.stderr
+        )
     if drawn:
         print(f"{options.overlays}: {count(len(drawn), 'drawing')}", file=sys.stderr)
     if passed_over:
         n, total = len(passed_over), len(passed_over) + len(found.images)
-        print(f"goldfold: passed over {n:,} of {count(total, 'file')}:", file=sys.stderr)
+        of = f"{n:,} of {count(total, 'file')}" if options.table is None else count(n, "file")
+        print(f"goldfold: passed over {of}:", file=sys.stderr)
         print(*(f"  {one['path']}: {one['reason']}" for one in passed_over), sep="\n", file=sys.stderr)
     return PASSED_OVER if passed_over else 0
 

@@ -56,6 +56,7 @@ def check(config: Config) -> None:
         *_roi(config, task),
         *check_folds(config),
         *_copies(config),
+        *_cases(config, task),
         *check_steps(config, task),
     ]
     if problems:
@@ -273,3 +274,16 @@ def _copies(config: Config) -> Iterator[str]:
             yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
+
+
+def _cases(config: Config, task: Facts) -> Iterator[str]:
+    """Settings that cases of several images cannot have."""
+    if not config.data.has_cases:
+        return
+    key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
+    if not task.takes_cases:
+        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image a row of its own"
+    if config.data.roi.method != "none":
+        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are taken whole; use none, or remove {key}"
+    if config.data.duplicates == "drop":
+        yield f"data.duplicates = 'drop': cases that share an image are no copies of each other; use group, or remove {key}"

@@ -121,6 +121,11 @@ class DataBase(Section):
         return {}
 
     @property
+    def has_cases(self) -> bool:
+        """Whether a case may have several images."""
+        return False
+
+    @property
     def has_answers(self) -> bool:
         """Whether the truth of the test images is known."""
         return getattr(self, "test_answers", None) is not None

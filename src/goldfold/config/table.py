@@ -72,6 +72,14 @@ class Csv(Stacked):
     image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
     """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
     make `channels: 6`, which is what it is unless it is given."""
+    case_column: str | None = None
+    """Column with the id of a case of several images, where the table has a row per image: what folds, predictions and the
+    submission speak of. All else that the table says must be the same in all rows of a case."""
+    view_column: str | None = None
+    """Column with the name of each image's view (`front`, `back`) in its case; without it, images are numbered as they stand."""
+    view_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
+    """Columns with the names of a case's images, where the table has a row per case, one column per view; an empty cell is an
+    image that is missing."""
     label_column: str = "label"
     label_separator: Annotated[str, Field(min_length=1)] | None = None
     """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
@@ -124,6 +132,26 @@ class Csv(Stacked):
                 raise ValueError(f"image_columns and {other} do not go together; remove one")
         return self
 
+    @property
+    def has_cases(self) -> bool:
+        """Whether a case may have several images."""
+        return self.case_column is not None or self.view_columns is not None
+
+    @model_validator(mode="after")
+    def _cases_are_said_one_way(self) -> "Csv":
+        if self.view_column is not None and self.case_column is None:
+            raise ValueError("view_column names the images of a case: set case_column too, or remove it")
+        if self.case_column is not None and self.view_columns is not None:
+            raise ValueError(
+                "case_column is for a row per image, view_columns for a row per case; remove one of the two"
+            )
+        others = ("stack", "image_columns", "unlabeled", "train_list", "test_list")
+        for other in (*others, *(("image_column",) if self.view_columns else ())):
+            if self.has_cases and getattr(self, other) is not None:
+                key = "case_column" if self.case_column else "view_columns"
+                raise ValueError(f"{key} and {other} do not go together; remove one")
+        return self
+
     @model_validator(mode="after")
     def _splits_are_said_once(self) -> "Csv":
         ways = [name for name in ("split_column", "test_list", "test") if getattr(self, name) is not None]
@@ -159,9 +187,9 @@ class Csv(Stacked):
 
     @property
     def listed_folders(self) -> list[str]:
-        """Folders of which the tables may name a part; which files of `image_columns` belong together nobody knows."""
+        """Folders of which the tables may name a part; nobody knows which files of `image_columns` or cases belong together."""
         folders = [self.images, self.test_images if self.test else None, self.extra_images]
-        return [] if self.image_columns else [folder for folder in folders if folder is not None]
+        return [] if self.image_columns or self.has_cases else [folder for folder in folders if folder is not None]
 
     def raw_paths(self) -> list[str]:
         """As for every source, and the file of the classes' names."""
@@ -171,8 +199,10 @@ class Csv(Stacked):
     @model_validator(mode="after")
     def _columns_have_all(self) -> "Csv":
         wanted = [
-            self.id_column,
+            *([] if self.case_column and self.image_column else [self.id_column]),
             *(self.image_columns or []),
+            *(self.view_columns or []),
+            *(name for name in (self.case_column, self.view_column) if name),
             *(self.label_columns or []),
             *([self.split_column] if self.split_column else []),
         ]

@@ -3,21 +3,24 @@
 import gc
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 
 class Batch(Protocol):
-    """What a task's collate makes: a dataclass whose tensors and lists have a row a sample."""
+    """Samples, as a task's collate makes them: see `goldfold.cases.Batch`."""
 
-    ids: list[str]
+    @property
+    def ids(self) -> list[str]:
+        """Of the samples."""
 
     def to(self, device: torch.device) -> Any:
         """The batch on ``device``."""
+
+    def rows(self, rows: list[int]) -> Any:
+        """Some of the samples."""
 
 
 B = TypeVar("B", bound=Batch)
@@ -59,17 +62,7 @@ def pieces(batch: B, size: int) -> list[B]:
     if n <= size:
         return [batch]
     if size == 1:
-        return [_rows(batch, [row]) for row in range(n)]
+        return [batch.rows([row]) for row in range(n)]
     pairs = [sorted({row, n - 1 - row}) for row in reversed(range((n + 1) // 2))]
     runs = np.array_split(np.arange(len(pairs)), min(math.ceil(n / (size // 2 * 2)), n // 2))
-    return [_rows(batch, sorted(row for number in run for row in pairs[number])) for run in runs]
-
-
-def _rows(batch: B, rows: list[int]) -> B:
-    def of(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return value[rows]
-        return [value[row] for row in rows] if isinstance(value, list) else value
-
-    values = {field.name: of(getattr(batch, field.name)) for field in fields(batch)}  # type: ignore[arg-type]
-    return replace(batch, **values)  # type: ignore[type-var]
+    return [batch.rows(sorted(row for number in run for row in pairs[number])) for run in runs]

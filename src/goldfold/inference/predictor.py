@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from goldfold.cases import Inputs
 from goldfold.inference import views
 from goldfold.inference.views import View
 from goldfold.models.arguments import arguments
@@ -24,10 +25,10 @@ Entries = Iterable[tuple[str, NDArray[Any]]]
 
 
 class Images(Protocol):
-    """Images by id, at the size of a network."""
+    """Images of cases by id, at the size of a network."""
 
-    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
-        """(len(ids), height, width, channels) uint8."""
+    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -38,9 +39,9 @@ class Predicting(Protocol):
     """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Infer`."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network that takes images (batch, channels, height, width) of 0..255."""
+        """Network that takes `Inputs` with images of 0..255."""
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """Arrays of a batch, views turned back."""
 
     def pack(
@@ -52,7 +53,7 @@ class Predicting(Protocol):
 class Adapts(Protocol):
     """Takes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
 
-    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Tensor], batch_size: int) -> bool:
+    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Inputs], batch_size: int) -> bool:
         """Whether the network has the statistics of these images now."""
 
 
@@ -146,6 +147,8 @@ def trained(
     return Predictor(network, task, device=device, adapter=adapter, **settings)
 
 
-def load(images: Images, ids: Sequence[str], device: torch.device) -> Tensor:
-    """(len(ids), channels, height, width) uint8 on ``device``."""
-    return torch.from_numpy(images.batch(ids)).to(device, non_blocking=True).permute(0, 3, 1, 2)
+def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:
+    """Cases on ``device``, images uint8."""
+    pixels, present = images.case_batch(ids)
+    inputs = Inputs(torch.from_numpy(pixels), torch.from_numpy(present)).to(device)
+    return replace(inputs, images=inputs.images.permute(0, 1, 4, 2, 3))

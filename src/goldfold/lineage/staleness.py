@@ -197,13 +197,22 @@ def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
     known: dict[str, str] = {}
     for table in (path for path in record["outputs"] if path.endswith(".csv")):
         with open(table, encoding="utf-8", newline="") as stream:
-            known |= {row["path"]: row["sha256"] for row in csv.DictReader(stream) if row.get("sha256")}
+            for row in csv.DictReader(stream):
+                known |= _digests(row)
     inside = {path: old for path, old in known.items() if Path(path).is_relative_to(folder)}
     there = contents.memory().digests(path for path in inside if os.path.exists(path))
     for path, old in inside.items():
         new = there.get(path)
         if new != old:
             yield Cause("data", path, old, new)
+
+
+def _digests(row: Mapping[str, str]) -> dict[str, str]:
+    """Digest of each image of a row of a manifest's table by path: of one, or of a case of several."""
+    if row.get("images_sha256"):
+        digests = zip(json.loads(row["images"]), json.loads(row["images_sha256"]), strict=True)
+        return {path: digest for path, digest in digests if path is not None}
+    return {row["path"]: row["sha256"]} if row.get("sha256") else {}
 
 
 def _short(value: Any) -> str:

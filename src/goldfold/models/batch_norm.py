@@ -8,8 +8,10 @@ from copy import deepcopy
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from goldfold.cases import Inputs
 
 FEWEST = 32
 """Images from which statistics are taken; of fewer they would be noise."""
@@ -25,20 +27,20 @@ class Adapter:
 
     Args:
         model: a trained network, in which nothing but the statistics changes.
-        forward: what runs it on a batch (batch, channels, height, width).
+        forward: what runs it on a batch of cases.
     """
 
-    def __init__(self, model: nn.Module, forward: Callable[[Tensor], object]) -> None:
+    def __init__(self, model: nn.Module, forward: Callable[[Inputs], object]) -> None:
         self._model = model
         self._forward = forward
         self._layers = layers(model)
         self._trained = [deepcopy(layer.state_dict()) for layer in self._layers]
 
-    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Tensor], batch_size: int) -> bool:
+    def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Inputs], batch_size: int) -> bool:
         """Take the statistics of these images, the mean over batches of nearly one size; training's where there are few.
 
         Args:
-            batches: ids -> images on the network's device.
+            batches: ids -> cases on the network's device.
 
         Returns:
             Whether the network now has the statistics of the images.

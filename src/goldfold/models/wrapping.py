@@ -6,12 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goldfold.cases import Inputs
+
 NEUTRAL = 0.5, 0.25
 """Mean and standard deviation for networks that name none."""
 
 
 class Normalised(nn.Module):
-    """A network that takes images as they are cached; its weights file is all that prediction needs."""
+    """A network that takes images as they are cached; its weights file is all that prediction needs.
+
+    Of a case of several images the output is the mean of those of its images, missing ones left out.
+    """
 
     mean: Tensor
     std: Tensor
@@ -24,12 +29,17 @@ class Normalised(nn.Module):
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
-    def forward(self, images: Tensor, *targets: Any) -> Any:
-        """Output of the network for images (batch, channels, height, width), uint8 or float, 0..255.
+    def forward(self, inputs: Inputs | Tensor, *targets: Any) -> Any:
+        """Output of the network for cases, or for images (batch, channels, height, width), uint8 or float, 0..255.
 
         Args:
             targets: passed on as they are, to networks that make their losses themselves (detectors).
         """
+        if isinstance(inputs, Tensor):
+            return self._outputs(inputs, *targets)
+        return inputs.mean(self._outputs(inputs.there, *targets))
+
+    def _outputs(self, images: Tensor, *targets: Any) -> Any:
         scaled = images.float().contiguous(memory_format=torch.channels_last) / 255
         return self.network((scaled - self.mean) / self.std, *targets)
 

@@ -11,6 +11,7 @@ from goldfold.drawing.figures import bars, sizes
 from goldfold.drawing.overlays import CLASS_COLOURS, Colour, class_legend
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.words import listed
+from goldfold.images import cases
 from goldfold.report import copies, folds, quarantine
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
@@ -24,13 +25,18 @@ SAMPLE_PX = 230
 
 def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Section:
     """Counts, sizes, folds, doubts, examples."""
-    numbers = [
-        count(len(table), "training image" if split == "train" else f"{split} image")
-        for split, table in results.tables.items()
-    ]
+    numbers = [_number(split, table) for split, table in results.tables.items()]
     intro = f"{listed(numbers)}; {count(len(results.classes), *results.facts.kinds)}; {_groups(results)}."
     blocks = [*_counts(results), *_sizes(results), *folds.blocks(results), *_doubts(results, clusters, doubts)]
     return Section("data", "Data", intro[0].upper() + intro[1:], [*blocks, *_samples(results)])
+
+
+def _number(split: str, table: pd.DataFrame) -> str:
+    """``300 training images``, or ``300 training cases of 559 images``."""
+    name = "training" if split == "train" else split
+    if not cases.are_in(table):
+        return count(len(table), f"{name} image")
+    return f"{count(len(table), f'{name} case')} of {count(len(cases.each(table)), 'image')}"
 
 
 def _groups(results: Results) -> str:
@@ -99,6 +105,7 @@ def _samples(results: Results) -> list[Block]:
         for row in chosen.to_dict("records"):
             pictures.append(picture(row["path"], name, [row["id"]], drawn=draw_target(results.show, row)))
     caption = "Training images as they are on disk, before any resizing or augmentation."
+    caption += " Of each case the first image is shown." * cases.are_in(results.tables["train"])
     heading = "Examples of each class"
     if not draws:
         return [Gallery(pictures, caption, heading, is_compact=True)]

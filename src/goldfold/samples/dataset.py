@@ -3,18 +3,17 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
-from goldfold.cache.images import CachedImages
+from goldfold.cache.images import CachedImages, stacked_views
+from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
 from goldfold.samples.transforms import Augment
-
-Batch = TypeVar("Batch")
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
@@ -36,11 +35,37 @@ class TrainingSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """``id``, ``weight``, ``image`` (height, width, channels) uint8, and the fields of the target."""
+        """See `sample`; augmented."""
         epoch, row = place
-        fields = {"image": self.images[self.ids[row]], **self.targets[row]}
-        fields = self.augment(fields, counter(*self.key, epoch, self.ids[row]))
-        return {**fields, "id": self.ids[row], "weight": self.weights[row]}
+        id = self.ids[row]
+
+        def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
+            return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
+
+        return sample(self.images, id, self.targets[row], self.weights[row], augmented)
+
+
+def sample(
+    images: CachedImages,
+    id: str,
+    target: Mapping[str, Any],
+    weight: float = 1.0,
+    augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
+) -> dict[str, Any]:
+    """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
+
+    Args:
+        augmented: (fields, view) -> an image and the fields of its target after augmentation. Targets of cases of several
+            images do not move with these.
+    """
+    views, known = images.views(id), {"id": id, "weight": weight}
+    if len(views) == 1:
+        fields = augmented({"image": views[0], **target}, 0)
+        seen = fields.pop("image")
+        return {**fields, "images": seen[None], "present": np.ones(1, bool), **known}
+    each = [None if one is None else augmented({"image": one}, view)["image"] for view, one in enumerate(views)]
+    stacked, present = stacked_views([each])
+    return {**target, "images": stacked[0], "present": present[0], **known}
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -67,7 +92,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
             yield [(self.epoch, int(row)) for row in rows[self.process :: self.processes]]
 
 
-class Loader(Generic[Batch]):
+class Loader:
     """Batches of one epoch after the other."""
 
     def __init__(

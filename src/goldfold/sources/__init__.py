@@ -12,6 +12,7 @@ import pandas as pd
 from goldfold import components
 from goldfold.base.errors import DataError, shown
 from goldfold.catalog import SOURCES
+from goldfold.images import cases
 from goldfold.images.files import files_below, is_text, passed_over, tools_in_words
 from goldfold.images.links import refuse_outside
 from goldfold.sources import own
@@ -74,7 +75,8 @@ def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str
         print(tools_in_words(hidden), flush=True)
     _refuse_odd_text(tables)
     if outside_links == "fail":
-        columns = [table[column].dropna() for table in tables.values() for column in FILES if column in table]
+        every = [cases.each(table) for table in tables.values()]
+        columns = [table[column].dropna() for table in every for column in FILES if column in table]
         refuse_outside((path for column in columns for path in column), roots)
     return tables
 

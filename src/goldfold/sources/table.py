@@ -7,6 +7,7 @@ import pandas as pd
 
 from goldfold.base.errors import DataError
 from goldfold.sources import parted, placed
+from goldfold.sources.casing import Casing, in_order, named_in_columns, put_together
 from goldfold.sources.class_names import named as class_names_of
 from goldfold.sources.headerless import read_headerless
 from goldfold.sources.naming import Naming, listed
@@ -69,6 +70,9 @@ def read(
     split_column: str | None = None,
     train_list: str | list[str] | None = None,
     test_list: str | list[str] | None = None,
+    case_column: str | None = None,
+    view_column: str | None = None,
+    view_columns: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
@@ -76,18 +80,22 @@ def read(
     Images below the folders that no table names are counted and left out, but for those below ``unlabeled``.
     """
     key = "image_columns" if image_columns else "image_column"
-    how = Naming(id_column, image_columns or [image_column or id_column], key, stack, stack_pattern, roi_columns)
+    casing = Casing(view_columns, case_column, view_column)
+    id, names = case_column or id_column, image_columns or [image_column or id_column]
+    how = Naming(id, names, key, stack, stack_pattern, roi_columns)
     target = Target(label_column, label_columns, label_separator, empty_label, target_column, label_values)
     places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
     known = metadata or {"numeric": (), "categorical": ()}
-    form = Form(columns, Columns(id_column, label_column, label_separator))
+    form = Form(columns, Columns(id, label_column, label_separator))
 
     def rows_of(csv: str, folder: str, split: str) -> pd.DataFrame:
         own = places if split == "train" else placed.present(places, form.read(csv, f"data.{split}"))
         content = form.read(csv, f"data.{split}")
-        rows = _learnt(content, csv, folder, split, how, target, own, known)
+        rows = _learnt(content, csv, folder, split, how, casing, target, own, known)
         if split == "train" and split_column is not None:
-            return rows.assign(part=parted.by_column(content, csv, split_column))
+            rows = rows.assign(part=parted.by_column(content, csv, split_column))
+        if case_column is not None:
+            return put_together(rows, content, csv, casing)
         if split == "train" and (train_list or test_list):
             return rows.assign(part=parted.by_lists(content[how.columns[0]], rows["id"], train_list, test_list))
         return rows
@@ -103,28 +111,40 @@ def read(
         )
     if test is not None:
         table = form.read(test, "data.test", may_be_short=True)
-        tables["test"] = listed(table, test, test_images or images, how)
+        tables["test"] = _images(table, test, test_images or images, how, casing)
         tables["test"] = placed.groups_of_test(tables["test"], table, group_column)
         tables["test"] = tables["test"].join(metadata_of(table, test, "test", **known))
+        if case_column is not None:
+            tables["test"] = put_together(tables["test"], table, test, casing)
+    tables = in_order(tables) if casing else tables
     if unlabeled is not None:
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
-    if image_columns is None:
+    if image_columns is None and not casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
     tables |= answers(test_answers, target, form)
+    if case_column is not None and "answers" in tables:  # which may have a row per image, too
+        tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
     if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
         tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
     return tables if class_names is None else _named(tables, target.name, class_names)
 
 
 def _learnt(
-    table: pd.DataFrame, csv: str, images: str, split: str, how: Naming, target: Target,
+    table: pd.DataFrame, csv: str, images: str, split: str, how: Naming, casing: Casing, target: Target,
     places: Mapping[str, str | None], known: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:  # fmt: skip
     """Images of a table of training images, with target, metadata and places."""
-    rows = listed(table, csv, images, how)
+    rows = _images(table, csv, images, how, casing)
     rows[target.name] = target.of(table, csv)
     rows = rows.join(metadata_of(table, csv, split, **known))
     return placed.with_places(rows, table, csv, places)
+
+
+def _images(table: pd.DataFrame, csv: str, images: str, how: Naming, casing: Casing) -> pd.DataFrame:
+    """Images, or cases, of the rows of a table."""
+    if casing.columns:
+        return named_in_columns(table, csv, images, how.id_column, casing.columns)
+    return listed(table, csv, images, how)
 
 
 def _together(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:

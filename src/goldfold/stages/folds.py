@@ -15,6 +15,7 @@ from goldfold.base.files import read_json, write_if_changed
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
+from goldfold.images import cases
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
@@ -76,9 +77,10 @@ def run(
             write_if_changed(out / f"{name}.csv", table.drop(columns="group", errors="ignore").to_csv(index=False))
         if name == "answers":  # nothing is computed from these images but a score
             continue
-        pieces = np.array([shard_of(id, shards) for id in table["id"]], int)
+        images = cases.as_cached(table)
+        pieces = np.array([shard_of(id, shards) for id in images["id"]], int)
         for piece in range(shards):
-            rows = table[pieces == piece].reindex(columns=[*CACHED, *facts.cached, *_cut(table)])
+            rows = images[pieces == piece].reindex(columns=[*CACHED, *facts.cached, *_cut(table), *_cases(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
     write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in ("quarantine.csv", "duplicates.csv"):
@@ -87,12 +89,17 @@ def run(
         write_if_changed(out / name, (Path(manifest) / name).read_text())
     _remove_stale(out, n_folds, splits)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
-    return {"images": {name: len(table) for name, table in tables.items()}, "files": lists}
+    return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
     """The column of the part of each image that is cut out, where there is one."""
     return ["roi"] if "roi" in table else []
+
+
+def _cases(table: pd.DataFrame) -> list[str]:
+    """Columns that say which case, and which view of it, an image is of, where there are several."""
+    return [cases.CASE, cases.VIEW] if cases.are_in(table) else []
 
 
 def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], learnt: NDArray[np.bool_]) -> None:

@@ -15,6 +15,7 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.base.files import write_json, write_text
 from goldfold.base.words import count
 from goldfold.crop.find import with_rois
+from goldfold.images import cases
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.images.nearest import nearest_file
 from goldfold.images.stacks import files_of
@@ -87,7 +88,7 @@ def run(
     lost: list[pd.DataFrame] = []
     tables = tables if most_rows is None else {split: _thinned(table, most_rows) for split, table in tables.items()}
     tell_apart(tables)
-    scanned = scan((path for table in tables.values() for path in table["path"]), workers, channels, max_pixels)
+    scanned = scan(cases.files(tables), workers, channels, max_pixels)
     with sources.named(source["source"]):
         tables = {split: _sound(split, table, scanned, lost, policy) for split, table in tables.items()}
     sized = {split: settle(table, said, split, _leaves_out(split, policy)) for split, table in tables.items()}
@@ -130,21 +131,26 @@ def _thinned(table: pd.DataFrame, n: int) -> pd.DataFrame:
 def _sound(
     split: str, table: pd.DataFrame, scanned: pd.DataFrame, lost: list[pd.DataFrame], policies: Policies
 ) -> pd.DataFrame:
-    """Rows of readable images with what the scan found; the others go to quarantine, or the job ends."""
-    merged = table.merge(scanned[[*COLUMNS[1:], "reason"]], on="path", how="left", validate="many_to_one")
+    """Rows of readable images with what the scan found; the others go to quarantine, or the job ends.
+
+    A case of several images stays as long as one of them is left.
+    """
+    merged = cases.each(table).merge(scanned[[*COLUMNS[1:], "reason"]], on="path", how="left", validate="many_to_one")
     is_missing, is_bad = merged["reason"] == MISSING_FILE, merged["reason"] != ""
+    is_lost = is_bad.groupby(merged["id"]).transform("all")
     for rows, policy, key in (
         (is_missing, policies.on_missing_image, "on_missing_image"),
         (is_bad & ~is_missing, policies.on_bad_image, "on_bad_image"),
     ):
-        if rows.any() and (policy == "fail" or split == "test"):
-            way_out = "Restore the files" if split == "test" else f"Restore the files, or set data.{key}: quarantine"
+        is_needed = split == "test" and bool((rows & is_lost).any())
+        if rows.any() and (policy == "fail" or is_needed):
+            way_out = "Restore the files" if is_needed else f"Restore the files, or set data.{key}: quarantine"
             names = ", ".join(f"{row.id!r} ({row.path}: {_reason(row)})" for row in merged[rows].head(3).itertuples())
             raise DataError(
                 f"{split}: {int(rows.sum())} of {len(merged)} images cannot be used, first {names}. {way_out}."
             )
     lost.append(merged[is_bad].assign(split=split))
-    return merged[~is_bad].drop(columns="reason").reset_index(drop=True)
+    return cases.gathered(merged[~is_bad].drop(columns="reason").reset_index(drop=True))
 
 
 def _reason(row: Any) -> str:
@@ -210,7 +216,7 @@ def _answers(
         raise DataError(
             f"{where}: {twice.nunique()} test images have two rows, first {twice.iloc[0]!r}. Keep one of each."
         )
-    images = test[list(COLUMNS)].merge(known, on="id")
+    images = test[[*COLUMNS, *cases.columns_of(test)]].merge(known, on="id")
     if images.empty:
         raise DataError(f"{where}: it names none of the {len(test)} test images by id.")
     sized = settle(images, said, where, _leaves_out(where, policies))

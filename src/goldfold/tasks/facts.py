@@ -69,5 +69,7 @@ class Facts:
     """Values of ``data.on_bad_label``, the default first."""
     resizes: tuple[str, ...] = ("squash", "pad", "crop")
     """Ways to put images into the network's frame."""
+    takes_cases: bool = False
+    """Whether a case may have several images, as it may where a network gives numbers per class."""
     follows_roi: bool = True
     """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""

@@ -6,18 +6,15 @@ A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.tasks.batches import images_of, weights_of
-
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
+    from goldfold.cases import Inputs
     from goldfold.inference.views import View
     from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.protocol import Entries
@@ -26,28 +23,8 @@ Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
 
 
-@dataclass
-class LabelBatch:
-    """Images (batch, channels, height, width) uint8, targets (batch, ...), weights (batch,)."""
-
-    ids: list[str]
-    images: Tensor
-    labels: Tensor
-    weights: Tensor
-
-    def to(self, device: torch.device) -> LabelBatch:
-        """The batch on ``device``."""
-        moved = [tensor.to(device, non_blocking=True) for tensor in (self.images, self.labels, self.weights)]
-        return replace(self, images=moved[0], labels=moved[1], weights=moved[2])
-
-
-def collate(samples: list[dict[str, Any]], labels: Tensor) -> LabelBatch:
-    """Images stacked, channels first in shape and last in memory, beside their targets."""
-    return LabelBatch([sample["id"] for sample in samples], images_of(samples), labels, weights_of(samples))
-
-
 def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-    """Network with ``n_outputs`` numbers an image, which takes images of 0..255."""
+    """Network with ``n_outputs`` numbers an image, which takes cases with images of 0..255."""
     from goldfold import models
     from goldfold.models.wrapping import Normalised
 
@@ -56,12 +33,12 @@ def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: in
 
 
 def predicted(
-    model: nn.Module, images: Tensor, views: Sequence[View], mean: Callable[[Tensor], Tensor]
+    model: nn.Module, inputs: Inputs, views: Sequence[View], mean: Callable[[Tensor], Tensor]
 ) -> dict[str, Any]:
     """``logits`` (batch, classes) of a batch: of one view as the network gives them, of several ``mean`` of their stack."""
     import torch
 
-    outputs = [model(view.forward(images)).float() for view in views]
+    outputs = [model(inputs.map(view.forward)).float() for view in views]
     return {"logits": (outputs[0] if len(outputs) == 1 else mean(torch.stack(outputs))).cpu().numpy()}
 
 

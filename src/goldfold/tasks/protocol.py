@@ -15,9 +15,10 @@ from goldfold import components
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import nn
 
     from goldfold.cache.images import CachedImages
+    from goldfold.cases import Batch, Inputs
     from goldfold.drawing.blocks import Section
     from goldfold.inference.views import View
     from goldfold.losses import Losses
@@ -89,10 +90,10 @@ class Learn(Protocol):
     the image, such as ``{"bbox_params": {"format": "pascal_voc"}}``: needed where targets are boxes or points.
     """
 
-    def collate(self, samples: list[dict[str, Any]]) -> Any:
-        """Batch (with ``ids`` and ``to(device)``) of samples with ``id``, ``weight``, ``image`` and target fields."""
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Batch of samples with ``id``, ``weight``, ``images``, ``present`` and target fields, see `goldfold.cases.stacked`."""
 
-    def loss(self, **settings: Any) -> Callable[[nn.Module, Any], Losses]:
+    def loss(self, **settings: Any) -> Callable[[nn.Module, Batch], Losses]:
         """(model, batch) -> mean loss and its parts; settings are the config's ``train`` keys named in `Facts.loss_keys`.
 
         What is done to images in training alone (mixup) is done where ``model.training``.
@@ -103,10 +104,10 @@ class Infer(Protocol):
     """From images to the arrays of a file of predictions."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network that takes images (batch, channels, height, width) of 0..255."""
+        """Network that takes `Inputs` with images of 0..255, such as `goldfold.models.wrapping.Normalised`."""
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
-        """Outputs of the network for a batch of uint8 images (batch, channels, height, width), views turned back."""
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
+        """Outputs of the network for a batch of cases with uint8 images, views turned back."""
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ def loader(
     images: CachedImages,
     workers: int | str,
     accelerator: Accelerator,
-) -> Loader[Any]:
+) -> Loader:
     """Batches of augmented images, the share of this process."""
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(rows) < processes:
@@ -46,6 +46,11 @@ def loader(
     how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
     augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)
+    if spec.train.cutmix_alpha and (lacking := images.lacking(rows["id"])):
+        raise ConfigError(
+            f"train.cutmix_alpha = {spec.train.cutmix_alpha:g}: case {lacking!r} lacks one of its {images.n_views} views, so "
+            f"there is nothing to paste or to paste into. Set mixup_alpha in its place."
+        )
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from goldfold.cache.shrunk import at_size
+from goldfold.cases import Inputs
 from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
 from goldfold.predictions.arrays import in_order
+from goldfold.samples.dataset import sample
 from goldfold.tasks.optional import has_validation_loss
 
 if TYPE_CHECKING:
@@ -73,10 +74,7 @@ class Validation:
     def batch(self, start: int, stop: int) -> Any:
         """Validation images with their targets, on the device."""
         ids = self.rows["id"].iloc[start:stop]
-        samples = [
-            {"image": self.images[id], **self.targets[row], "id": id, "weight": 1.0}
-            for row, id in enumerate(ids, start)
-        ]
+        samples = [sample(self.images, id, self.targets[row]) for row, id in enumerate(ids, start)]
         return self.learn.collate(samples).to(self.accelerator.device)
 
 
@@ -90,16 +88,16 @@ class _Losses:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.infer, name)
 
-    def predict(self, network: nn.Module, images: Tensor, views: Sequence[Any]) -> dict[str, Any]:
+    def predict(self, network: nn.Module, inputs: Inputs, views: Sequence[Any]) -> dict[str, Any]:
         """Predictions of a batch."""
         remembered = Remembered(network)
-        found = self.infer.predict(remembered, images, views)
+        found = self.infer.predict(remembered, inputs, views)
         size = self.of.spec.train.batch_size
-        for start in range(0, len(images), size):
-            remembered.rows = slice(start, min(start + size, len(images)))
+        for start in range(0, len(inputs), size):
+            remembered.rows = slice(start, min(start + size, len(inputs)))
             batch = self.of.batch(self.seen + start, self.seen + remembered.rows.stop)
             self.sums.append(float(self.of.loss(remembered, batch).total) * len(batch.ids))
-        self.seen += len(images)
+        self.seen += len(inputs)
         return found
 
     def mean(self) -> float:
@@ -113,24 +111,21 @@ class Remembered(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network, self.rows = network, slice(None)
-        self.images: Tensor | None = None
+        self.inputs: Inputs | None = None
         self.output: Any = None
         self.eval()
 
-    def forward(self, images: Tensor, *more: Any) -> Any:
-        """Output for images (batch, channels, height, width)."""
-        if self.images is None and not more:
-            self.images, self.output = images, self.network(images)
+    def forward(self, inputs: Inputs, *more: Any) -> Any:
+        """Output for a batch of cases."""
+        if self.inputs is None and not more:
+            self.inputs, self.output = inputs, self.network(inputs)
             return self.output
-        known = self._known(images) and isinstance(self.output, Tensor) and not more
-        return self.output[self.rows] if known else self.network(images, *more)
+        known = isinstance(self.output, Tensor) and not more and self._known(inputs)
+        return self.output[self.rows] if known else self.network(inputs, *more)
 
-    def _known(self, images: Tensor) -> bool:
-        """Whether they are what `rows` of the first ones were, as uint8 or as floats."""
-        if self.images is None:
-            return False
-        first = self.images[self.rows]
-        return first.shape == images.shape and torch.equal(first.float(), images.float())
+    def _known(self, inputs: Inputs) -> bool:
+        """Whether they are `rows` of the first ones."""
+        return self.inputs is not None and self.inputs.rows(self.rows).equals(inputs)
 
     def __getattr__(self, name: str) -> Any:
         try:

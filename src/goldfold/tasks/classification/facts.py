@@ -18,5 +18,6 @@ FACTS = Facts(
     loss_keys=("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability"),
     submission_keys=("format", "label_column"),
     bad_label_policies=("fail",),
+    takes_cases=True,
     shown=("label",),
 )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from goldfold import catalog, components
-from goldfold.tasks import logits as of_logits
 from goldfold.tasks.classification.spec import Spec
-from goldfold.tasks.logits import LabelBatch
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+    from goldfold.cases import Batch, Inputs
     from goldfold.losses import Losses
 
 
@@ -22,11 +22,13 @@ class Learn:
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
-    def collate(self, samples: list[dict[str, Any]]) -> LabelBatch:
-        """Images stacked, channels first in shape and last in memory."""
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Targets (batch,), indices of the classes."""
         import torch
 
-        return of_logits.collate(samples, torch.tensor([sample["label"] for sample in samples]))
+        from goldfold.cases import stacked
+
+        return stacked(samples, torch.tensor([sample["label"] for sample in samples]))
 
     def loss(
         self,
@@ -35,7 +37,7 @@ class Learn:
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
-    ) -> Callable[[nn.Module, LabelBatch], Losses]:
+    ) -> Callable[[nn.Module, Batch], Losses]:
         """Mean over the batch of weight x loss; in training, mixup or cutmix (timm's) mix images and labels."""
         from timm.data.mixup import Mixup
         from torch.nn import functional
@@ -46,14 +48,23 @@ class Learn:
         mixes = bool(mixup_alpha or cutmix_alpha)
         mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
-            images, weights = batch.images.float(), batch.weights
-            is_even = len(images) % 2 == 0  # odd only where all training images are fewer than one batch
+        def mean_loss(model: nn.Module, batch: Batch) -> Losses:
+            inputs, weights = batch.inputs, batch.weights
+            is_even = len(inputs) % 2 == 0  # odd only where all training images are fewer than one batch
             if mixes and model.training and is_even:
-                images, target = mix(images, batch.labels)
-                weights = (weights + weights.flip(0)) / 2  # each image is mixed with its mirror in the batch
+                inputs, target = _mixed(mix, inputs, batch.targets)
+                weights = (weights + weights.flip(0)) / 2
             else:
-                target = functional.one_hot(batch.labels, n).float() * (1 - label_smoothing) + label_smoothing / n
-            return criterion(model(images), target).map(lambda values: (weights * values).mean())
+                target = functional.one_hot(batch.targets, n).float() * (1 - label_smoothing) + label_smoothing / n
+            return criterion(model(inputs), target).map(lambda values: (weights * values).mean())
 
         return mean_loss
+
+
+def _mixed(
+    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], inputs: Inputs, labels: Tensor
+) -> tuple[Inputs, Tensor]:
+    """Each case mixed with its mirror in the batch, view by view; a view that either has is present."""
+    images, target = mix(inputs.images.float().flatten(1, 2), labels)
+    present = inputs.present | inputs.present.flip(0)
+    return replace(inputs, images=images.reshape(inputs.images.shape), present=present), target

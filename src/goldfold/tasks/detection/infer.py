@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
+    from goldfold.cases import Inputs
     from goldfold.inference.views import View
 
 
@@ -35,14 +36,14 @@ class Infer:
         )
         return Normalised(built, channels)
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """``found``: for each image boxes in pixels of the frame, scores, labels; views are turned back and fused."""
-        height, width = images.shape[-2:]
-        found: list[list[Found]] = [[] for _ in images]
+        height, width = inputs.images.shape[-2:]
+        found: list[list[Found]] = [[] for _ in range(len(inputs))]
         for view in views:
-            seen = view.forward(images)
+            seen = inputs.map(view.forward)
             for own, output in zip(found, model(seen), strict=True):
-                boxes = view.turn.boxes_back(output["boxes"], tuple(seen.shape[-2:]))  # type: ignore[union-attr,arg-type]
+                boxes = view.turn.boxes_back(output["boxes"], tuple(seen.images.shape[-2:]))  # type: ignore[union-attr,arg-type]
                 own.append((_numpy(boxes), _numpy(output["scores"]), _numpy(output["labels"])))
         if len(views) == 1:
             return {"found": [own[0] for own in found]}

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldfold.tasks.batches import images_of
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
+    from goldfold.cases import Batch
     from goldfold.losses import Losses
-
-
-@dataclass
-class BoxBatch:
-    """Images (batch, channels, height, width) uint8; for each, ``boxes`` (n, 4) in pixels and ``labels`` (n,)."""
-
-    ids: list[str]
-    images: Tensor
-    targets: list[dict[str, Tensor]]
-
-    def to(self, device: torch.device) -> BoxBatch:
-        """The batch on ``device``."""
-        targets = [{name: value.to(device) for name, value in target.items()} for target in self.targets]
-        return replace(self, images=self.images.to(device, non_blocking=True), targets=targets)
 
 
 class Learn:
@@ -46,9 +30,11 @@ class Learn:
         least = {"min_visibility": 0.25, "min_width": 1, "min_height": 1}
         return {"bbox_params": {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, **least}}
 
-    def collate(self, samples: list[dict[str, Any]]) -> BoxBatch:
-        """Images stacked, channels first in shape and last in memory."""
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Targets: of each image ``boxes`` (n, 4) in pixels and ``labels`` (n,)."""
         import torch
+
+        from goldfold.cases import stacked
 
         targets = [
             {
@@ -57,15 +43,15 @@ class Learn:
             }
             for sample in samples
         ]
-        return BoxBatch([sample["id"] for sample in samples], images_of(samples), targets)
+        return stacked(samples, targets)
 
-    def loss(self) -> Callable[[nn.Module, BoxBatch], Losses]:
+    def loss(self) -> Callable[[nn.Module, Batch], Losses]:
         """Sum of the detector's own losses, which it has in training mode alone."""
         from goldfold.losses import Losses
 
-        def total(model: nn.Module, batch: BoxBatch) -> Losses:
-            found: dict[str, Tensor] = model(batch.images, batch.targets)
-            zero = batch.images.new_zeros((), dtype=next(iter(found.values())).dtype)
+        def total(model: nn.Module, batch: Batch) -> Losses:
+            found: dict[str, Tensor] = model(batch.inputs, batch.targets)
+            zero = batch.inputs.images.new_zeros((), dtype=next(iter(found.values())).dtype)
             parts = {name.removeprefix("loss_"): part.detach() for name, part in found.items()}
             return Losses(sum(found.values(), zero), parts)
 

@@ -33,5 +33,6 @@ FACTS = Facts(
     settings=Settings,
     post_training_settings=("threshold",),
     bad_label_policies=("fail", "quarantine", "drop"),
+    takes_cases=True,
     shown=("labels",),
 )

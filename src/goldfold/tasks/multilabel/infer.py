@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
+    from goldfold.cases import Inputs
     from goldfold.inference.views import View
 
 
@@ -26,9 +27,9 @@ class Infer:
         """Network with a head of one output a class."""
         return of_logits.network(network, len(self.classes), image_size, channels, **params)
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """``logits``: of one view as the network gives them, of several the log odds of the mean probability."""
-        return of_logits.predicted(model, images, views, _log_odds)
+        return of_logits.predicted(model, inputs, views, _log_odds)
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold import catalog, components
-from goldfold.tasks import logits as of_logits
-from goldfold.tasks.logits import LabelBatch
 from goldfold.tasks.multilabel.spec import Spec
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from goldfold.cases import Batch
     from goldfold.losses import Losses
 
 
@@ -24,14 +23,15 @@ class Learn:
     def __init__(self, spec: Spec) -> None:
         self.positive_weights = [float(spec.positive_weights.get(name, 1.0)) for name in spec.classes]
 
-    def collate(self, samples: list[dict[str, Any]]) -> LabelBatch:
-        """Images stacked, channels first in shape and last in memory; labels (batch, classes)."""
+    def collate(self, samples: list[dict[str, Any]]) -> Batch:
+        """Targets (batch, classes), 0 or 1."""
         import torch
 
-        labels = torch.from_numpy(np.stack([sample["labels"] for sample in samples])).float()
-        return of_logits.collate(samples, labels)
+        from goldfold.cases import stacked
 
-    def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, LabelBatch], Losses]:
+        return stacked(samples, torch.from_numpy(np.stack([sample["labels"] for sample in samples])).float())
+
+    def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, Batch], Losses]:
         """Mean over the batch of weight x loss; smoothing draws each yes or no towards one half."""
         import torch
 
@@ -39,9 +39,9 @@ class Learn:
 
         criterion, weights = combined(catalog.LOSSES["labels"], loss), torch.tensor(self.positive_weights)
 
-        def mean_loss(model: nn.Module, batch: LabelBatch) -> Losses:
-            target = batch.labels * (1 - label_smoothing) + label_smoothing / 2
-            losses = criterion(model(batch.images.float()), target, weights.to(target.device))
+        def mean_loss(model: nn.Module, batch: Batch) -> Losses:
+            target = batch.targets * (1 - label_smoothing) + label_smoothing / 2
+            losses = criterion(model(batch.inputs), target, weights.to(target.device))
             return losses.map(lambda values: (batch.weights * values).mean())
 
         return mean_loss

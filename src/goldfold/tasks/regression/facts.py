@@ -18,5 +18,6 @@ FACTS = Facts(
     submission_keys=("label_column",),
     kinds=("range", "ranges"),
     labels_by_agreement=True,
+    takes_cases=True,
     shown=("value",),
 )

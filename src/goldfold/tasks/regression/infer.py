@@ -14,8 +14,9 @@ from goldfold.tasks.regression.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor, nn
+    from torch import nn
 
+    from goldfold.cases import Inputs
     from goldfold.inference.views import View
 
 
@@ -29,10 +30,10 @@ class Infer:
         """Network with one output, the number, scaled."""
         return of_logits.network(network, 1, image_size, channels, **params)
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """``values`` (batch,), the mean over the views, and ``spreads`` (batch,), how far these lie apart."""
         middle, spread = self.spec.scale
-        outputs = [model(view.forward(images))[:, 0].double().cpu().numpy() for view in views]
+        outputs = [model(inputs.map(view.forward))[:, 0].double().cpu().numpy() for view in views]
         stack = np.stack(outputs) * spread + middle
         return {"values": stack.mean(axis=0), "spreads": stack.std(axis=0)}
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
+    from goldfold.cases import Inputs
     from goldfold.inference.views import View
 
 FULL = 255
@@ -36,13 +37,13 @@ class Infer:
         built = models.build(network, n_classes=outputs, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
-    def predict(self, model: nn.Module, images: Tensor, views: Sequence[View]) -> dict[str, Any]:
+    def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """``maps`` (batch, channels - 1, height, width) uint8, the mean over the views."""
         import torch
 
         mean: Tensor | None = None
         for view in views:
-            logits = model(view.forward(images)).float()
+            logits = model(inputs.map(view.forward)).float()
             shares = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)[:, 1:]
             back = view.turn.inverse(shares) / len(views)  # type: ignore[union-attr]
             mean = back if mean is None else mean + back

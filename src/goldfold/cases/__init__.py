@@ -1,0 +1,5 @@
+"""Cases as networks see them: their images, of which some may be missing, beside targets and weights."""
+
+from goldfold.cases.batch import Batch as Batch
+from goldfold.cases.batch import stacked as stacked
+from goldfold.cases.inputs import Inputs as Inputs

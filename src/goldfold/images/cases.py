@@ -1,0 +1,127 @@
+"""Cases of several images as rows of tables: columns that list the images of each case by view."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+PATHS, DIGESTS = "images", "images_sha256"
+"""Columns: JSON lists of a case's files, and of their digests, by view; null where there is no image."""
+CASE, VIEW = "case", "view"
+"""Columns of a table of images: the case's id, and the number of the view from 0."""
+
+
+def are_in(table: pd.DataFrame) -> bool:
+    """Whether the rows of a table are cases of several images; else each row is one image."""
+    return PATHS in table
+
+
+def lacking(table: pd.DataFrame) -> str | None:
+    """The first case that has no image for some view; None without one, or without cases."""
+    texts = table[PATHS] if are_in(table) else []
+    return next((id for id, text in zip(table["id"], texts, strict=False) if None in from_text(text)), None)
+
+
+def columns_of(table: pd.DataFrame) -> list[str]:
+    """Columns that list the images of cases, where there are any."""
+    return [PATHS, DIGESTS] if are_in(table) else []
+
+
+def to_text(values: Sequence[str | None]) -> str:
+    """A cell of `PATHS` or `DIGESTS`."""
+    return json.dumps(list(values), ensure_ascii=False)
+
+
+def from_text(text: str) -> list[str | None]:
+    """Inverse of `to_text`."""
+    values: list[str | None] = json.loads(text)
+    return values
+
+
+def with_paths(table: pd.DataFrame, paths: Sequence[Sequence[str | None]]) -> pd.DataFrame:
+    """The table with the images of its cases; ``path`` is the first of them, which stands for the case."""
+    first = [next(path for path in own if path is not None) for own in paths]
+    return table.assign(path=first, **{PATHS: list(map(to_text, paths))})
+
+
+def files(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """Paths of all images of some tables."""
+    for table in tables.values():
+        yield from each(table)["path"]
+
+
+def each(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each image: ``path`` is its own, `VIEW` its number, all else its case's; as it is, without cases."""
+    if not are_in(table):
+        return table
+    listed = [
+        [(number, path) for number, path in enumerate(from_text(text)) if path is not None] for text in table[PATHS]
+    ]
+    rows = [row for row, own in enumerate(listed) for _ in own]
+    found = [image for own in listed for image in own]
+    of_each = table.iloc[rows].reset_index(drop=True)
+    return of_each.assign(path=[path for _, path in found], **{VIEW: [number for number, _ in found]})
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each image, under an id of its own, with its `CASE` and `VIEW`; as it is, without cases."""
+    if not are_in(table):
+        return table
+    images = each(table)
+    ids = [f"{case}#{view}" for case, view in zip(images["id"], images[VIEW], strict=True)]
+    return images.assign(**{CASE: images["id"], "id": ids})
+
+
+def by_case(tables: Sequence[pd.DataFrame]) -> dict[str, list[str | None]]:
+    """Ids of each case's images by view, None where there is none; nothing where each case is one image.
+
+    Args:
+        tables: what `named` gives; views are counted over all of them.
+    """
+    found: dict[str, dict[int, str]] = {}
+    for table in tables:
+        if CASE in table:
+            for id, case, view in zip(table["id"], table[CASE], table[VIEW].astype(int), strict=True):
+                found.setdefault(case, {})[view] = id
+    n = 1 + max((view for own in found.values() for view in own), default=0)
+    return {case: [own.get(view) for view in range(n)] for case, own in found.items()}
+
+
+def gathered(images: pd.DataFrame) -> pd.DataFrame:
+    """The cases that `each` has parted, of those of their images that are left, in their order.
+
+    Args:
+        images: a row for each image, with ``path`` and ``sha256``.
+
+    Returns:
+        A row for each case, with the columns of its first image, `PATHS` and `DIGESTS`; ``sha256`` is of all of them.
+    """
+    if not are_in(images):
+        return images
+    first = images.drop_duplicates("id").drop(columns=VIEW).reset_index(drop=True)
+    n_views = dict(zip(first["id"], (len(from_text(text)) for text in first[PATHS]), strict=True))
+    paths, digests = ({id: list[str | None]([None] * n) for id, n in n_views.items()} for _ in range(2))
+    for id, view, path, digest in zip(images["id"], images[VIEW], images["path"], images["sha256"], strict=True):
+        paths[id][view], digests[id][view] = path, digest
+    by_view = [to_text(digests[id]) for id in first["id"]]
+    whole = [hashlib.sha256(text.encode()).hexdigest() for text in by_view]
+    return first.assign(sha256=whole, **{PATHS: [to_text(paths[id]) for id in first["id"]], DIGESTS: by_view})
+
+
+def as_cached(table: pd.DataFrame) -> pd.DataFrame:
+    """Images as the cache keeps them: as `named`, with the digest of each."""
+    if not are_in(table):
+        return table
+    images = named(table)
+    return images.assign(
+        sha256=[from_text(text)[view] for text, view in zip(images[DIGESTS], images[VIEW], strict=True)]
+    )
+
+
+def first_of_each(images: pd.DataFrame) -> pd.DataFrame:
+    """The first image of each case, under the case's id, of what `named` gives; as it is, without cases."""
+    if CASE not in images:
+        return images
+    first = images.drop_duplicates(CASE).reset_index(drop=True)
+    return first.assign(id=first[CASE]).drop(columns=[CASE, VIEW, PATHS], errors="ignore")

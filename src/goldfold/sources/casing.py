@@ -1,0 +1,165 @@
+"""Cases of several images: named in columns of one row each, or put together from a row per image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from goldfold.base.errors import DataError
+from goldfold.base.words import count
+from goldfold.images.cases import with_paths
+from goldfold.sources.naming import Naming, listed, paths_of
+from goldfold.sources.reading import column_of, line_of, read_csv
+
+VIEWS = "views"
+"""Column, until all tables are read: path by name of the view."""
+KEYS = {"part": "split_column"}
+"""Columns that are not called as the config's key for them."""
+
+
+@dataclass(frozen=True)
+class Casing:
+    """How a table writes cases: `columns` of a row per case, or `case` of a row per image with `view`."""
+
+    columns: Sequence[str] | None = None
+    """A column of file names for each view."""
+    case: str | None = None
+    view: str | None = None
+    """Column with the name of the view; None to number images as they stand in the table."""
+
+    def __bool__(self) -> bool:
+        return bool(self.columns or self.case)
+
+
+def named_in_columns(
+    table: pd.DataFrame, csv: str, images: str, id_column: str, columns: Sequence[str]
+) -> pd.DataFrame:
+    """id and `VIEWS` of each row of the table ``csv``, and the path of its first image.
+
+    Raises:
+        DataError: a column is missing, a case has two rows or no image, or a name leads out of the folder ``images``.
+    """
+    ids = column_of(table, id_column, csv, "data.id_column")
+    if ids.isna().any():
+        place = line_of(table, int(ids.isna().to_numpy().argmax()))
+        raise DataError(f"{csv}: column {id_column!r} is empty in {place}. Fill it in.")
+    if len(twice := ids[ids.duplicated()]):
+        first = twice.iloc[0]
+        raise DataError(
+            f"{csv}: case {first!r} has {count(int((ids == first).sum()), 'row')}. With data.view_columns give each case "
+            f"one row; for a table with a row per image set data.case_column."
+        )
+    views: list[dict[str, str]] = [{} for _ in range(len(table))]
+    for column in sorted(columns):
+        names = column_of(table, column, csv, "data.view_columns")
+        rows = names.notna().to_numpy().nonzero()[0].tolist()
+        for row, path in zip(rows, paths_of(names.iloc[rows], csv, images), strict=True):
+            views[row][column] = path
+    if bare := [id for id, own in zip(ids, views, strict=True) if not own]:
+        raise DataError(
+            f"{csv}: {count(len(bare), 'case')} without any image, first {bare[0]!r}: the columns "
+            f"{', '.join(sorted(columns))} are empty. Name at least one image of each case, or remove the row."
+        )
+    return pd.DataFrame({"id": ids, "path": [next(iter(own.values())) for own in views], VIEWS: views})
+
+
+def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> pd.DataFrame:
+    """A row per case of a row per image, with `VIEWS`.
+
+    Args:
+        images: of each row of the table ``csv``: id of the case, path, and what else is known.
+
+    Raises:
+        DataError: two images of a case are of one view, or say different things of it.
+    """
+    named = _views(images, table, csv, how)
+    for column in images.columns.difference(["id", "path"], sort=False):
+        values = images[column].astype(object).where(images[column].notna(), None)
+        odd = images["id"][values.map(repr).groupby(images["id"]).transform("nunique") > 1]
+        if len(odd):
+            case = odd.iloc[0]
+            found = [repr(value) if value is not None else "nothing" for value in values[images["id"] == case]]
+            raise DataError(
+                f"{csv}: the rows of case {case!r} differ in {_told(column)}: {' and '.join(dict.fromkeys(found))} "
+                f"({count(odd.nunique(), 'such case')}). A case has one; correct the rows."
+            )
+    views: dict[str, dict[str, str]] = {}
+    for case, view, path in zip(images["id"], named, images["path"], strict=True):
+        views.setdefault(case, {})[view] = path
+    cases = images.drop_duplicates("id").reset_index(drop=True)
+    return cases.assign(**{VIEWS: [views[case] for case in cases["id"]]})
+
+
+def _views(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> "pd.Series[Any]":
+    """Name or number of the view of each image."""
+    if how.view is None:
+        return images.groupby("id").cumcount()
+    named = column_of(table, how.view, csv, "data.view_column").reset_index(drop=True)
+    if named.isna().any():
+        place = line_of(table, int(named.isna().to_numpy().argmax()))
+        raise DataError(f"{csv}: column {how.view!r} is empty in {place}. Name the view of each image.")
+    pairs = pd.DataFrame({"id": images["id"], "view": named})
+    if len(twice := pairs[pairs.duplicated()]):
+        case, view = twice.iloc[0]
+        lines = [line_of(table, row) for row in pairs[(pairs["id"] == case) & (pairs["view"] == view)].index[:2]]
+        raise DataError(
+            f"{csv}: case {case!r} has two images of view {view!r}, in {' and '.join(lines)}. Keep one, name their views "
+            f"apart, or remove data.view_column to number the images of a case."
+        )
+    return named
+
+
+def _told(column: str) -> str:
+    return f"data.{KEYS[column]}" if column in KEYS else column.removeprefix("meta_")
+
+
+def in_order(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Tables with the images of each case in one order of views for all: those of training, by name.
+
+    Raises:
+        DataError: another table has a view that no training case has.
+    """
+    known = _named(tables["train"])
+    made = {}
+    for split, table in tables.items():
+        if VIEWS not in table:
+            made[split] = table
+            continue
+        order = known
+        if odd := sorted(set(_named(table)) - set(known)):
+            if not isinstance(odd[0], int):
+                raise DataError(
+                    f"{split}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. Correct "
+                    f"data.view_column, or leave these images out."
+                )
+            order = [*known, *odd]  # numbered, so none means anything that training could have missed
+        made[split] = _with_images(table, order)
+    return made
+
+
+def read_alone(path: str, images: str, id_column: str, image_column: str | None, how: Casing) -> pd.DataFrame:
+    """Cases of a table without targets: id, and images in the order of their views.
+
+    Args:
+        images: folder that the names are relative to.
+
+    Raises:
+        DataError: as for the tables of training.
+    """
+    table = read_csv(path, "--table")
+    if how.columns:
+        cases = named_in_columns(table, path, images, id_column, how.columns)
+    else:
+        naming = Naming(str(how.case), [image_column or id_column], "image_column")
+        cases = put_together(listed(table, path, images, naming), table, path, how)
+    return _with_images(cases, _named(cases))
+
+
+def _named(table: pd.DataFrame) -> list[Any]:
+    """Names of all views in their order."""
+    return sorted({view for own in table[VIEWS] for view in own})
+
+
+def _with_images(table: pd.DataFrame, order: Sequence[Any]) -> pd.DataFrame:
+    return with_paths(table.drop(columns=VIEWS), [[own.get(view) for view in order] for own in table[VIEWS]])
