@@ -3,7 +3,7 @@ rule ensemble:
         recipe=recipe("ensemble"),
         oof=PLAN.predictions("oof", PLAN.runs),
         test=(
-            PLAN.predictions("test", PLAN.grid.runs([PLAN.grid.last]))
+            PLAN.predictions("test", PLAN.grid.final_runs())
             if PLAN.has_test
             else []
         ),

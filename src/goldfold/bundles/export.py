@@ -163,9 +163,13 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "splitter": components.label(folds["splitter"]),
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
-        "pseudo_label_rounds": settings["rounds"] - 1,
+        "pseudo_label_rounds": _later_rounds(settings["rounds"]),
         "left_out": _left_out(found),
     }
+
+
+def _later_rounds(rounds: int | list[list[str]]) -> int:
+    return (rounds if isinstance(rounds, int) else len(rounds)) - 1
 
 
 def _left_out(found: Finished) -> list[str]:

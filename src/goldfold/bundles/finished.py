@@ -18,7 +18,7 @@ ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run
 
 @dataclass(frozen=True)
 class Run:
-    """One network of the last round."""
+    """One network of an ensemble, of the last round in which its model was trained."""
 
     model: str
     seed: int
@@ -97,7 +97,7 @@ class Finished:
         return read_json(self.file(name, job))
 
     def runs(self) -> Iterator[Run]:
-        """Networks of the last round of all models with a weight above 0, each checked: trained, predicted, fused.
+        """Latest networks of all models with a weight above 0, each checked: trained, predicted, fused.
 
         Raises:
             DataError: one is missing, or another than the one whose predictions were fused.

@@ -5,10 +5,11 @@ from typing import Any
 
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
+from goldfold.config.rounds import Teacher
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
-from goldfold.plan import Job
+from goldfold.plan import Job, plan_of
 
 
 def recipe(config: Config, job: Job) -> Recipe:
@@ -22,7 +23,7 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs: components that the config does not name do not count."""
-    of = [job.stage, *chosen.places(config, job.stage, job.model)]
+    of = [job.stage, *chosen.places(config, job.stage, job.model, job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are part of what a network learns from
     return {**found, "cache": provenance.source_digest("cache")} if job.model else found
@@ -45,12 +46,20 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
+    start = plan_of(config).start_of(job)
     return {
         **_of_run(config, job),
-        **slices.watched(config, job.model),
-        "model": slices.learning(config, job.model),
-        "pseudo_weight": config.pseudo_labels.weight if job.round else 1.0,
+        **slices.watched(config, job.model, job.round),
+        "model": slices.learning(config, job.model, job.round),
+        "pseudo_weight": _pseudo_weight(config, job.round),
+        **({"start": start[0].run.folder} if start else {}),
     }
+
+
+def _pseudo_weight(config: Config, number: int) -> float | None:
+    """Weight of pseudo-labelled images; none in a later round that has no teacher."""
+    teacher = config.every_round[number].teacher
+    return teacher.weight if teacher else None if number else 1.0
 
 
 def _predict(config: Config, job: Job) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def _predict(config: Config, job: Job) -> dict[str, Any]:
 def _pseudo_label(config: Config, job: Job) -> dict[str, Any]:
     return {
         "task": slices.task(config),
-        "threshold": config.pseudo_labels.threshold,
+        "threshold": _teacher(config, job.round).threshold,
         **slices.teaching(config),
     }
 
@@ -78,12 +87,34 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "models": sorted(model.name for model in config.models),
         "seeds": config.seeds,
         "n_folds": config.folds.n_folds,
-        "rounds": len(config.rounds),
+        "rounds": _trained(config),
         "has_test": config.data.has_test,
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
         **slices.steps(config),
     }
+
+
+def _teacher(config: Config, number: int) -> Teacher:
+    teacher = config.every_round[number].teacher
+    if teacher is None:
+        raise ValueError(f"round {number} has no teacher")
+    return teacher
+
+
+def _teaching(config: Config, job: Job) -> dict[str, Any]:
+    """What names the predictions that pseudo labels are made of."""
+    teacher, grid = _teacher(config, job.round), plan_of(config).grid
+    latest = {name: grid.latest(name, int(teacher.round or 0)) for name in teacher.models or ()}
+    of = {name: number for name, number in latest.items() if number != job.round - 1}
+    named = {"models": teacher.models, "seeds": config.seeds, "sources": teacher.sources}
+    return {**named, "rounds": of} if of else named
+
+
+def _trained(config: Config) -> int | list[list[str] | None]:
+    """Models that are trained in each round; the number of rounds where all are trained in all."""
+    models = [one.models for one in config.every_round]
+    return len(models) if all(len(names or ()) == len(config.models) for names in models) else models
 
 
 def _submit(config: Config, job: Job) -> dict[str, Any]:
@@ -111,6 +142,8 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
 
 def _pretrained(config: Config, job: Job) -> dict[str, str]:
     """Digest of a local weights file: other weights under the same name are other data."""
+    if plan_of(config).start_of(job):  # it starts from weights of this run
+        return {}
     path = next(model.pretrained for model in config.models if model.name == job.model)
     return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}
 
@@ -119,11 +152,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in config.data.owned(config.folds.file)},
     "train": _pretrained,
-    "pseudo_label": lambda config, job: {
-        "models": config.teachers,
-        "seeds": config.seeds,
-        "sources": config.pseudo_sources,
-    },
+    "pseudo_label": _teaching,
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
 }
 """Files of the user's that each stage reads, with their digests, and what else names its inputs."""

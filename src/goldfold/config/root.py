@@ -9,6 +9,7 @@ from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
+from goldfold.config.rounds import Round, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.tasks import facts
@@ -114,6 +115,9 @@ class Config(Section):
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
     pseudo_labels: PseudoLabels = PseudoLabels()
+    rounds: Annotated[list[Round], Field(min_length=1, max_length=20)] | None = None
+    """Rounds of training, each with models, settings, first weights and teacher of its own: `[{}, {models: [b5], start:
+    previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is short for a list in which all models are trained in each."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
     batch_norm: Literal["trained", "adapted"] = "trained"
@@ -165,9 +169,13 @@ class Config(Section):
         return f"results/{self.name}"
 
     @property
-    def rounds(self) -> list[int]:
-        """Numbers of the training rounds, the supervised one first."""
-        return list(range(self.pseudo_labels.rounds + 1))
+    def every_round(self) -> list[Round]:
+        """Rounds of training with nothing left open, see `goldfold.config.rounds.settled`."""
+        return settled(self)
+
+    def model(self, name: str, number: int = 0) -> Model:
+        """A model with the training settings that it has in a round."""
+        return trained_model(next(model for model in self.models if model.name == name), self.every_round[number])
 
     @property
     def splits(self) -> list[str]:
@@ -178,11 +186,6 @@ class Config(Section):
     def tables(self) -> list[str]:
         """Tables that the manifest makes."""
         return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
-
-    @property
-    def pseudo_sources(self) -> list[str]:
-        """Splits that pseudo labels are made for."""
-        return [source for source in self.pseudo_labels.sources if source in self.splits]
 
     @property
     def cache_files(self) -> tuple[str, ...]:
@@ -229,6 +232,6 @@ class Config(Section):
         return self.written_steps[1:] if self._first_fuses else self.written_steps
 
     @property
-    def teachers(self) -> list[str]:
-        """Models that label images for the next round, by name: those with a weight in the ensemble."""
+    def weighted(self) -> list[str]:
+        """Models with a weight in the ensemble, by name: those that teach where a round does not choose among them."""
         return sorted(model.name for model in self.models if self.average.weights.get(model.name, 1.0) > 0)

@@ -44,7 +44,7 @@ def run(
     models: list[str],
     seeds: list[int],
     n_folds: int,
-    rounds: int,
+    rounds: int | list[list[str]],
     has_test: bool,
     weights: dict[str, float],
     settings: dict[str, Any],
@@ -58,9 +58,10 @@ def run(
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
-    once, its test prediction the mean over its folds. The ensemble is made of the members of the last round.
+    once, its test prediction the mean over its folds. The ensemble of a round is made of the latest runs up to it.
 
     Args:
+        rounds: models that are trained in each round; a number where all are trained in all.
         predictions: folder of <model>/round<r>/fold<k>/seed<s>/{oof,test}.npz.
         train: CSV of id, the target and, where there are groups, group.
         weights: weight of a model by name, 1 where not named.
@@ -167,7 +168,7 @@ def _scored_rounds(
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
-        parts = {member.name: members.oof(member, number, truth) for member in members.grid.members}
+        parts = {member.name: members.oof(member, number, truth) for member in members.grid.voting(number)}
         made = nested(steps, parts, truth, folds, metric, picked, _held)
         if number == members.grid.last:
             made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))

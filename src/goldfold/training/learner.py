@@ -25,11 +25,18 @@ if TYPE_CHECKING:
     from goldfold.training.spec import Spec, Train
 
 
-def network_of(spec: Spec, infer: Infer) -> nn.Module:
-    """The network with its first weights: drawn from the spec's key, or loaded."""
+def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
+    """The network with its first weights: drawn from the spec's key, or loaded.
+
+    Args:
+        start: file of weights of the same network, of an earlier round.
+    """
     with seeded(*spec.key, "weights"):
-        network = build(infer, spec.model, spec.channels, starts=True)
-    if isinstance(spec.model["pretrained"], str):
+        network = build(infer, spec.model, spec.channels, starts=start is None)
+    if start is not None:
+        network.load_state_dict(load_file(start))
+        print(f"starts from {start}", flush=True)
+    elif isinstance(spec.model["pretrained"], str):
         from goldfold.models.pretrained import summary
 
         print(summary(spec.model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
