@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goldfold.grid import LABELS, RUN, Grid, Labels, Run, rounds_of
+from goldfold.grid import LABELS, RUN, Grid, Labels, Run
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -239,16 +239,15 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
 
 
 def plan_of(config: "Config") -> Plan:
-    """The plan of a config; models by name, since their order in the config means nothing."""
-    names = sorted(model.name for model in config.models)
-    rounds = rounds_of([one.model_dump() for one in config.every_round])
+    """The plan of a config."""
+    grid = config.grid
     return Plan(
         results=config.results,
-        grid=Grid(tuple(names), rounds, config.folds.n_folds, tuple(config.seeds)),
+        grid=grid,
         specs={model.name: cache_spec(model.size, model.resize) for model in config.models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
-        sources=tuple(split for split in config.splits if any(split in stage.sources for stage in rounds)),
+        sources=tuple(split for split in config.splits if any(split in stage.sources for stage in grid.rounds)),
         n_shards=config.data.shards,
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,

@@ -9,7 +9,7 @@ from goldfold.config.rounds import Teacher
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
-from goldfold.plan import Job, plan_of
+from goldfold.plan import Job
 
 
 def recipe(config: Config, job: Job) -> Recipe:
@@ -46,20 +46,14 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
-    start = plan_of(config).start_of(job)
+    start = config.grid.start(job.run)
     return {
         **_of_run(config, job),
         **slices.watched(config, job.model, job.round),
         "model": slices.learning(config, job.model, job.round),
-        "pseudo_weight": _pseudo_weight(config, job.round),
-        **({"start": start[0].run.folder} if start else {}),
+        "pseudo_weight": teacher.weight if (teacher := config.every_round[job.round].teacher) else 1.0,
+        **({"start": start.parent.folder} if start else {}),
     }
-
-
-def _pseudo_weight(config: Config, number: int) -> float | None:
-    """Weight of pseudo-labelled images; none in a later round that has no teacher."""
-    teacher = config.every_round[number].teacher
-    return teacher.weight if teacher else None if number else 1.0
 
 
 def _predict(config: Config, job: Job) -> dict[str, Any]:
@@ -104,7 +98,7 @@ def _teacher(config: Config, number: int) -> Teacher:
 
 def _teaching(config: Config, job: Job) -> dict[str, Any]:
     """What names the predictions that pseudo labels are made of."""
-    teacher, grid = _teacher(config, job.round), plan_of(config).grid
+    teacher, grid = _teacher(config, job.round), config.grid
     latest = {name: grid.latest(name, int(teacher.round or 0)) for name in teacher.models or ()}
     of = {name: number for name, number in latest.items() if number != job.round - 1}
     named = {"models": teacher.models, "seeds": config.seeds, "sources": teacher.sources}
@@ -142,7 +136,7 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
 
 def _pretrained(config: Config, job: Job) -> dict[str, str]:
     """Digest of a local weights file: other weights under the same name are other data."""
-    if plan_of(config).start_of(job):  # it starts from weights of this run
+    if config.grid.start(job.run):  # it starts from weights of this run
         return {}
     path = next(model.pretrained for model in config.models if model.name == job.model)
     return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}

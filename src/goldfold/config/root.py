@@ -1,6 +1,8 @@
 """The whole config."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -9,9 +11,10 @@ from goldfold.config.base import Name, Number, Section, Unique, exponent
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
-from goldfold.config.rounds import Round, settled, trained_model
+from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
+from goldfold.grid import Grid, rounds_of
 from goldfold.tasks import facts
 
 
@@ -115,7 +118,7 @@ class Config(Section):
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
     pseudo_labels: PseudoLabels = PseudoLabels()
-    rounds: Annotated[list[Round], Field(min_length=1, max_length=20)] | None = None
+    rounds: Rounds = None
     """Rounds of training, each with models, settings, first weights and teacher of its own: `[{}, {models: [b5], start:
     previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is short for a list in which all models are trained in each."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
@@ -168,14 +171,32 @@ class Config(Section):
         """Folder of this experiment's results."""
         return f"results/{self.name}"
 
-    @property
+    @cached_property
     def every_round(self) -> list[Round]:
         """Rounds of training with nothing left open, see `goldfold.config.rounds.settled`."""
         return settled(self)
 
+    @cached_property
+    def grid(self) -> Grid:
+        """Models x rounds x folds x seeds; models by name, since their order in the config means nothing."""
+        names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
+        return Grid(tuple(names), rounds_of(rounds), self.folds.n_folds, tuple(self.seeds))
+
+    @cached_property
+    def _trained(self) -> dict[tuple[str, int], Model]:
+        rounds = list(enumerate(self.every_round))
+        return {(model.name, number): trained_model(model, one) for model in self.models for number, one in rounds}
+
     def model(self, name: str, number: int = 0) -> Model:
         """A model with the training settings that it has in a round."""
-        return trained_model(next(model for model in self.models if model.name == name), self.every_round[number])
+        return self._trained[name, number]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy that works out again what follows from the keys."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("every_round", "grid", "_trained"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     @property
     def splits(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from goldfold.config.base import Name, Number, Section, Unique
 from goldfold.config.learning import Model, PseudoLabels, Train
@@ -12,6 +12,28 @@ if TYPE_CHECKING:
 
 SCRATCH, PREVIOUS = "scratch", "previous"
 """Values of `start` that are not the name of a model."""
+
+
+def _some(value: Any) -> Any:
+    if value == []:
+        raise ValueError("names no model; name one, or remove the key")
+    return value
+
+
+def _list(value: Any) -> Any:
+    if value is not None and (not isinstance(value, list) or not value):
+        raise ValueError("write a list with one entry per round, the first often {}; for a number of rounds that label images "
+                         "for the next, pseudo_labels: {rounds: ...}")
+    return value
+
+
+def _entry(value: Any) -> Any:
+    if not isinstance(value, dict | Round):
+        raise ValueError("a round is a section; {} is one in which all models are trained on true labels")
+    return value
+
+
+Names = Annotated[list[Name], BeforeValidator(_some), Unique]
 
 
 class Overrides(Train):
@@ -47,7 +69,7 @@ class Teacher(Section):
     """Weight of a pseudo-labelled image in the loss; a labelled one has 1."""
     round: int | None = Field(None, ge=0)
     """The round whose ensemble teaches; without it, the one before."""
-    models: Annotated[list[Name], Field(min_length=1), Unique] | None = None
+    models: Names | None = None
     """Models that teach; without it, all that have a weight in the ensemble."""
 
 
@@ -55,7 +77,7 @@ class Round(Section):
     """One round of training. The ensemble of a round is made of the latest weights of every model up to it, so that a model
     which is not trained again goes on voting; that of the last round is the result."""
 
-    models: Annotated[list[Name], Field(min_length=1), Unique] | None = None
+    models: Names | None = None
     """Models that are trained in this round; without it, all."""
     train: Overrides = Overrides()
     """Overrides of `train` for this round: they replace a model's own settings too."""
@@ -65,6 +87,11 @@ class Round(Section):
     teacher: Teacher | None = None
     """Who labels test or unlabeled images that this round is trained on besides; without it, the round is trained on true
     labels alone."""
+
+
+Rounds = Annotated[
+    Annotated[list[Annotated[Round, BeforeValidator(_entry)]], Field(max_length=20)] | None, BeforeValidator(_list)
+]
 
 
 def of_short_form(short: PseudoLabels) -> list[Round]:

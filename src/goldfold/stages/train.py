@@ -55,7 +55,7 @@ def run(
     resize: str,
     channels: int,
     place: dict[str, int],
-    pseudo_weight: float | None,
+    pseudo_weight: float,
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
     reported: Sequence[components.Written] = (),

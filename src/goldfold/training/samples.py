@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WORKERS = {"cpu": 0, "cuda": 4}
 
 
-def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float | None) -> pd.DataFrame:
+def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
     """The fold's training images with their targets and weights, pseudo-labelled ones after the labelled."""
     rows = table[table["split"] == "train"].assign(weight=1.0)
     if pseudo is None:
