@@ -22,8 +22,10 @@ def _some(value: Any) -> Any:
 
 def _list(value: Any) -> Any:
     if value is not None and (not isinstance(value, list) or not value):
-        raise ValueError("write a list with one entry per round, the first often {}; for a number of rounds that label images "
-                         "for the next, pseudo_labels: {rounds: ...}")
+        raise ValueError(
+            "write a list with one entry per round, the first often {}; for a number of rounds that label images "
+            "for the next, pseudo_labels: {rounds: ...}"
+        )
     return value
 
 
