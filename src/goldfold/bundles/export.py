@@ -163,13 +163,10 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "splitter": components.label(folds["splitter"]),
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
-        "pseudo_label_rounds": _later_rounds(settings["rounds"]),
+        "rounds": found.grid.last + 1,
+        "pseudo_label_rounds": len(found.taught),
         "left_out": _left_out(found),
     }
-
-
-def _later_rounds(rounds: int | list[list[str]]) -> int:
-    return (rounds if isinstance(rounds, int) else len(rounds)) - 1
 
 
 def _left_out(found: Finished) -> list[str]:

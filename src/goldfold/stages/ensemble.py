@@ -86,7 +86,8 @@ def run(
     given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
     wanted = [fusion or average(settings, given), *postprocessing]
     steps = build(ForSteps(task, names), wanted, workers)
-    rows, made, evidence = _scored_rounds(members, truth, chosen, steps, Path(folder))
+    voters = {name for name, weight in given.items() if weight or fusion}
+    rows, made, evidence = _scored_rounds(members, voters, truth, chosen, steps, Path(folder))
     fused_test = None
     if has_test:
         tests = {member.name: members.test(member, whole.last) for member in whole.members}
@@ -161,18 +162,24 @@ class Members:
 
 
 def _scored_rounds(
-    members: Members, truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
+    members: Members, voters: set[str], truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
 ) -> tuple[list[dict[str, Any]], Nested, Evidence]:
-    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence."""
+    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence.
+
+    A round up to which no member with a weight was trained has no ensemble.
+    """
     task, folds = members.task, truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
         parts = {member.name: members.oof(member, number, truth) for member in members.grid.voting(number)}
-        made = nested(steps, parts, truth, folds, metric, picked, _held)
-        if number == members.grid.last:
-            made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
-        for name, part in [*parts.items(), ("ensemble", made.predictions)]:
+        fused: list[tuple[str, Arrays]] = []
+        if voters & {*parts}:
+            made = nested(steps, parts, truth, folds, metric, picked, _held)
+            if number == members.grid.last:
+                made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
+            fused = [("ensemble", made.predictions)]
+        for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
             found = _score(evidence, truth, metric)
             row = {
