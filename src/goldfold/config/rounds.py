@@ -133,6 +133,6 @@ def trained_model(model: Model, one: Round) -> Model:
         ValidationError: they do not go together.
     """
     changes = one.train.model_dump()
-    return model if not changes else Model.model_validate(
-        {**model.model_dump(), "train": {**model.train.model_dump(), **changes}}
-    )  # fmt: skip
+    if not changes or (one.models is not None and model.name not in one.models):
+        return model
+    return Model.model_validate({**model.model_dump(), "train": {**model.train.model_dump(), **changes}})
