@@ -26,7 +26,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "task": "segmentation",
         "data": {**MASKS, "test_answers": "raw/test_masks", "shards": 2},
         "models": [{"name": "net", **NETS["segmentation"], "resize": "pad"}],
-        "pseudo_labels": {"rounds": 1, "threshold": 0.3, "weight": 0.5},
+        "rounds": [{}, {"start": "previous", "teacher": {"threshold": 0.3, "weight": 0.5}}],
         **SHARED,
     },
     "detection": {
@@ -71,6 +71,10 @@ def test_everything_is_made_in_all_rounds_and_folds(task: str, finished: dict[st
     record = json.loads((results / "train/net/round1/fold0/seed0/run.json").read_text())
     assert record["n_pseudo"] == len(pd.read_csv(results / "pseudo/round1/fold0.csv")) > 0
     assert record["recipe"]["settings"]["task"]["name"] == task
+    weights, log = "train/net/round0/fold0/seed0/model.safetensors", results / "logs/train/net/round1/fold0/seed0.log"
+    starts = [f"results/t/{weights}"] if "rounds" in CONFIGS[task] else []
+    assert [path for path in record["inputs"] if path.endswith(".safetensors")] == starts
+    assert (f"starts from results/t/{weights}" in log.read_text()) == bool(starts)
     assert len(pd.read_csv(results / "ensemble/rounds.csv")) == 4
     assert not list((results / ".status").glob("*"))
     page = (results / "report/report.html").read_text()
