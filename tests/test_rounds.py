@@ -1,6 +1,7 @@
 """Rounds as a list: who is trained, from which weights, by whom taught, and who votes."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from conftest import PLACE, Tiny
@@ -246,6 +248,17 @@ def test_rounds_that_cannot_be_are_refused_in_one_line(rounds: Any, changes: dic
         parse({**BASE, "rounds": rounds, **changes})
     if "task" not in changes:
         assert str(caught.value).startswith("config: 1 problem\n")
+
+
+def test_the_rounds_of_the_docs_can_be_run(repo: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/rounds.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        written = yaml.safe_load(block)
+        names = {name for one in written["rounds"] for name in one.get("models", ["b0", "b3"])}
+        long = {"train": {**TINY["train"], "epochs": 20}}  # type: ignore[dict-item]
+        found = plan_of(parse({**BASE, **long, "models": [{"name": name, **NET} for name in sorted(names)], **written}))
+        assert len(found.grid.rounds) == len(written["rounds"])
 
 
 # --- first weights
