@@ -23,8 +23,8 @@ def _some(value: Any) -> Any:
 def _list(value: Any) -> Any:
     if value is not None and (not isinstance(value, list) or not value):
         raise ValueError(
-            "write a list with one entry per round, the first often {}; for a number of rounds that label images "
-            "for the next, pseudo_labels: {rounds: ...}"
+            "write a list with one entry per round, such as [{}, {teacher: {threshold: 0.9}}]; where all models are trained in "
+            "each round, pseudo_labels: {rounds: 1} is short for it"
         )
     return value
 
