@@ -107,18 +107,18 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     above, root = plan.above(job), plan.results
     of = {
         "cache": plan.made_data,
-        "train": [path for labels in above for path in plan.outputs(labels)[:-1]],
+        "train": [plan.outputs(other)[0] for other in above],
         "predict": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
             path
             for labels in [plan.labels.get((job.round, job.fold))]
             if labels
-            for source in plan.sources
+            for source in labels.sources
             for path in plan.predictions(source, labels.teachers)
         ],
         "ensemble": [
             *plan.predictions("oof", plan.runs),
-            *(plan.predictions("test", plan.grid.runs([plan.grid.last])) if plan.has_test else ()),
+            *(plan.predictions("test", plan.grid.final_runs()) if plan.has_test else ()),
         ],
         "submit": [f"{root}/ensemble/test.npz", *plan.made_data],
         "report": [

@@ -596,7 +596,7 @@ def test_a_missing_or_malformed_file_is_named(tmp_path: Any) -> None:
 def test_the_shipped_config_is_valid(repo: Any) -> None:
     config = load(repo / "config.yaml")
     assert config.results == f"results/{config.name}"
-    assert config.rounds == list(range(config.pseudo_labels.rounds + 1))
+    assert len(config.every_round) == config.pseudo_labels.rounds + 1
 
 
 def test_splits_follow_the_data() -> None:
@@ -604,7 +604,7 @@ def test_splits_follow_the_data() -> None:
     assert parse({**BASE, "data": CSV}).splits == ["train"]
     config = parse({**BASE, "data": with_pools, "pseudo_labels": {"rounds": 1, "sources": ["unlabeled"]}})
     assert config.splits == ["train", "test", "unlabeled"]
-    assert config.pseudo_sources == ["unlabeled"]
+    assert config.every_round[1].teacher.sources == ["unlabeled"]
 
 
 def test_the_schema_file_is_in_step_with_the_code(repo: Any) -> None:
@@ -735,7 +735,7 @@ def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:
     quick = parse({**values, "quick": True})
     assert values == before
     made = quick.models[0].train
-    assert (quick.results, quick.seeds, quick.folds.n_folds, quick.rounds) == ("results/t-quick", [3], 2, [0, 1])
+    assert (quick.results, quick.seeds, quick.folds.n_folds, len(quick.every_round)) == ("results/t-quick", [3], 2, 2)
     assert (made.epochs, made.batch_size, made.lr, made.optimizer) == (1, 16, 0.1, "sgd")
     assert (quick.submission.sample, quick.folds.tolerance, quick.report.shift) == (None, None, False)
     assert slices.manifest(quick)["most_rows"] == 64

@@ -19,7 +19,7 @@ from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
 from goldfold.config import chosen, parse, slices
-from goldfold.config.dependencies import recipe
+from goldfold.config.dependencies import code, recipe
 from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import average, build, weights_of
@@ -513,7 +513,7 @@ def test_a_step_is_code_of_the_ensemble_alone_and_another_entry_of_nobody(monkey
 
     def digests(ensemble: Any) -> dict[str, Any]:
         made = parse({**LABELS, "ensemble": ensemble})
-        return {stage: recipe(made, Job(stage, "a", 0, 0, 0))["code"] for stage in stages}
+        return {stage: code(made, Job(stage, "a", 0, 0, 0)) for stage in stages}
 
     before, after = digests({}), digests(["thresholds"])
     assert [stage for stage in stages if before[stage] != after[stage]] == ["ensemble"]

@@ -19,17 +19,18 @@ POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] f
 
 
 def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str, str]:
-    """Train, predict, pseudo-label and train again on fold 0; digests of all that the fold's models are and say."""
+    """Train, predict, pseudo-label and train on from there on fold 0; digests of all that the fold's models are and say."""
     pools, caches = POOLS[tiny.task["name"]], [cache, *tiny.caches("test")]
     caches += tiny.caches("unlabeled") if "unlabeled" in pools else []
     common = {"fold_file": fold_file, "caches": caches, "model": tiny.model({"epochs": 1, "warmup_epochs": 0})}
     pseudo: str | None = None
+    start: str | None = None
     for number in (0, 1):
         out = folder / f"net/round{number}/fold0/seed0"
         place = {"round": number, "fold": 0, "seed": 0}
-        tiny.train(out, pseudo=pseudo, place=place, **common)
+        tiny.train(out, pseudo=pseudo, place=place, start=start, **common)
         tiny.predict(out, out / "model.safetensors", *pools, place=place, tta=["identity"], **common)
-        pseudo = str(out / "pseudo.csv")
+        pseudo, start = str(out / "pseudo.csv"), str(out / "model.safetensors")
         files = {name: [str(out / f"{name}.npz")] for name in pools}
         classes = str(tiny.folds / "classes.json")
         teach = {"threshold": 0.0, "fold": 0, "weights": {}, "settings": {}, "workers": 1}

@@ -251,6 +251,24 @@ def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Job
     states.rerun(jobs)
 
 
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        pytest.param({}, {"report"}, id="the same, written as a list"),
+        pytest.param({"train": {"lr": 0.01}}, runs(rounds=[1]) | LATE, id="settings of round 1"),
+        pytest.param({"start": "previous"}, runs(rounds=[1]) | LATE, id="weights of round 0"),
+        pytest.param({"teacher": {"threshold": 0.0, "models": ["wide"]}}, BELOW_ROUND_0, id="a teacher"),
+        pytest.param({"models": ["slim"]}, LATE, id="a model less in round 1"),
+    ],
+)
+def test_an_edit_of_a_round_reruns_exactly(change: dict[str, Any], jobs: Jobs, states: States) -> None:
+    rest = {key: value for key, value in TINY.items() if key != "pseudo_labels"}
+    second = {"teacher": {"threshold": 0.0}, **change}
+    text = yaml.safe_dump({**rest, "rounds": [{}, second]})
+    states.apply(lambda folder: (folder / "tiny.yaml").write_text(text))
+    states.rerun(jobs)
+
+
 def test_pseudo_labels_do_not_wait_for_a_model_of_weight_0(states: States) -> None:
     states.config(models=edited(WIDE, train={"lr": 0.02}), ensemble={"weights": {"wide": 0}})
     states.rerun(labels(0), targets=[Job("pseudo_label", round=1, fold=0)])

@@ -416,6 +416,41 @@ def test_the_ensemble_s_oof_covers_every_training_image_once(predicted: Path, ti
     assert test["probabilities"] == pytest.approx(np.mean(each, axis=0))
 
 
+@pytest.fixture
+def three_rounds(predicted: Path, tmp_path: Path) -> Path:
+    """Predictions of a in the rounds 0 and 2, and of b in round 1, all different."""
+    for place, (name, number) in enumerate([("a", 0), ("b", 1), ("a", 2)]):
+        for fold in (0, 1):
+            to = tmp_path / f"predict/{name}/round{number}/fold{fold}/seed0"
+            to.mkdir(parents=True)
+            for path in (predicted / f"net/round0/fold{fold}/seed0").glob("*.npz"):
+                found = dict(np.load(path))
+                np.savez(to / path.name, **{**found, "logits": found["logits"] * (0.1 + place)})
+    return tmp_path / "predict"
+
+
+def test_the_latest_networks_vote_and_weight_0_has_no_say(three_rounds: Path, tiny: Tiny, tmp_path: Path) -> None:
+    def voted(**weights: float) -> tuple[Any, dict[int, list[str]]]:
+        how = {"models": ["a", "b"], "rounds": [["a"], ["b"], ["a"]], "weights": weights}
+        run_ensemble(three_rounds, tiny, tmp_path, **how)
+        scores = pd.read_csv(tmp_path / "ensemble/rounds.csv").groupby("round")["member"].apply(list).to_dict()
+        return load(tmp_path / "ensemble/test.npz")["probabilities"], scores
+
+    mean = {
+        name: np.mean(
+            [softmax(load(path)["logits"].astype(float), 1) for path in (three_rounds / name).rglob("test.npz")], 0
+        )
+        for name in ("a/round2", "b/round1")
+    }
+    probabilities, members = voted()
+    np.testing.assert_allclose(probabilities, (mean["a/round2"] + mean["b/round1"]) / 2, atol=1e-6)
+    both = ["a-seed0", "b-seed0", "ensemble"]
+    assert members == {0: ["a-seed0", "ensemble"], 1: both, 2: both}
+    probabilities, members = voted(a=0)
+    np.testing.assert_allclose(probabilities, mean["b/round1"], atol=1e-6)
+    assert members == {0: ["a-seed0"], 1: both, 2: both}, "before b is trained there is no ensemble"
+
+
 def test_images_that_no_fold_validates_are_not_scored(predicted: Path, tiny: Tiny, tmp_path: Path) -> None:
     table = pd.read_csv(tiny.folds / "train.csv", dtype=str)
     more = pd.concat([table, table.head(3).assign(id=["x", "y", "z"], fold="-1")], ignore_index=True)

@@ -15,7 +15,7 @@ from conftest import COCO, MASKS, NETS, SCENE_PX, SHAPES, write_scenes
 from goldfold.targets import rle
 from goldfold.targets.masks import decode_mask, write_mask
 from made_run import make_folds, would_run
-from test_reruns import LATE, runs
+from test_reruns import LATE, labels, runs
 from test_workflow import jobs_of, snakemake
 
 SHARED: dict[str, Any] = {
@@ -30,6 +30,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "task": "segmentation",
         "data": {**MASKS, "test_answers": "raw/test_masks", "shards": 2},
         "models": [{"name": "net", **NETS["segmentation"], "resize": "pad"}],
+        "rounds": [{}, {"start": "previous", "teacher": {"threshold": 0.3, "weight": 0.5}}],
         **SHARED,
     },
     "detection": {
@@ -40,6 +41,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         **SHARED,
     },
 }
+N_ROUNDS = {"segmentation": 2, "detection": 1}
 TESTS = [f"te{number:02d}" for number in range(4)]
 every = pytest.mark.parametrize("task", CONFIGS)
 
@@ -58,18 +60,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @every
-def test_everything_is_made_in_all_folds(task: str, finished: dict[str, Path]) -> None:
+def test_everything_is_made_in_all_rounds_and_folds(task: str, finished: dict[str, Path]) -> None:
     results = finished[task] / "results/t"
     metrics = json.loads((results / "metrics.json").read_text())
     assert (metrics["task"], metrics["metric"]) == (task, {"segmentation": "dice", "detection": "ap"}[task])
     score = metrics["oof"][metrics["metric"]]
     assert 0 <= score["low"] <= score["value"] <= score["high"] <= 1
     assert list(metrics["classes"]) == SHAPES
-    ids = [id for fold in (0, 1) for id in np.load(results / f"predict/net/round0/fold{fold}/seed0/oof.npz")["ids"]]
+    last = f"round{N_ROUNDS[task] - 1}"
+    ids = [id for fold in (0, 1) for id in np.load(results / f"predict/net/{last}/fold{fold}/seed0/oof.npz")["ids"]]
     assert sorted(ids) == [f"im{number:02d}" for number in range(12)]
-    record = json.loads((results / "train/net/round0/fold0/seed0/run.json").read_text())
+    record = json.loads((results / f"train/net/{last}/fold0/seed0/run.json").read_text())
     assert record["recipe"]["settings"]["task"]["name"] == task
-    assert len(pd.read_csv(results / "ensemble/rounds.csv")) == 2
+    if N_ROUNDS[task] == 2:
+        assert record["n_pseudo"] == len(pd.read_csv(results / "pseudo/round1/fold0.csv")) > 0
+    weights, log = "train/net/round0/fold0/seed0/model.safetensors", results / f"logs/train/net/{last}/fold0/seed0.log"
+    starts = [f"results/t/{weights}"] * (N_ROUNDS[task] - 1)
+    assert [path for path in record["inputs"] if path.endswith(".safetensors")] == starts
+    assert (f"starts from results/t/{weights}" in log.read_text()) == bool(starts)
+    assert len(pd.read_csv(results / "ensemble/rounds.csv")) == 2 * N_ROUNDS[task]
     assert not list((results / ".status").glob("*"))
     page = (results / "report/report.html").read_text()
     assert "dim" in page
@@ -126,11 +135,13 @@ def copy_of(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
         ("detection", {"ensemble": {"iou_threshold": 0.4}}),
     ],
 )
-def test_settings_that_matter_late_retrain_nothing(
+def test_settings_that_matter_late_retrain_nothing_but_what_they_teach(
     task: str, changes: dict[str, Any], copy_of: Callable[[str], Path]
 ) -> None:
     jobs = {job for job in would_run(copy_of(task), **changes) if not job.startswith("cache")}
-    assert jobs == LATE
+    # how members are fused is how they teach: a round of pseudo labels follows
+    taught = labels() | runs(models="net", rounds=[1]) if (task, *changes) == ("segmentation", "ensemble") else set()
+    assert jobs == LATE | taught
 
 
 def after_folds(folder: Path) -> set[str]:
@@ -160,4 +171,4 @@ def test_a_corrected_mask_makes_one_piece_of_cache_and_all_folds_again(copy_of: 
     write_mask(path, changed)
     jobs = after_folds(folder)
     assert len([job for job in jobs if job.startswith("cache")]) == 1
-    assert {job for job in jobs if not job.startswith("cache")} == runs(models="net", rounds=[0]) | LATE
+    assert {job for job in jobs if not job.startswith("cache")} == runs(models="net") | labels() | LATE

@@ -1,8 +1,8 @@
 """The grid of model x round x fold x seed: members, rounds, training runs, and who teaches whom."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,18 @@ class Round:
 
     Args:
         models: names of the models that are trained in it.
-        teachers: models of the round before whose predictions become its labels; none where it learns from labels alone.
+        teachers: models whose predictions become its labels; none where it learns from true labels alone.
+        taught_by: round up to which the latest weights of the teachers count.
+        sources: splits whose images are labelled.
+        starts: model -> model and round whose weights it starts from; one that is not named starts from scratch.
     """
 
     number: int
     models: tuple[str, ...]
     teachers: tuple[str, ...] = ()
+    taught_by: int = -1
+    sources: tuple[str, ...] = ()
+    starts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Labels:
     round: int
     fold: int
     teachers: tuple[Run, ...]
+    sources: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -113,6 +120,23 @@ class Labels:
                     f"round {self.round}, fold {self.fold}: {run.folder} cannot be a teacher. A teacher is of an earlier "
                     "round and of the same fold; any other has seen the labels of the images that this fold validates."
                 )
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run, and the one whose weights it starts from."""
+
+    run: Run
+    parent: Run
+
+    def __post_init__(self) -> None:
+        """Refuse weights of another fold: they were trained on the images that this fold validates."""
+        run, parent = self.run, self.parent
+        if (parent.fold, parent.seed) != (run.fold, run.seed) or parent.round >= run.round:
+            raise ConfigError(
+                f"{run.folder} cannot start from {parent.folder}. A start is of an earlier round, of the same fold and of the "
+                "same seed; that of another fold has seen the labels of the images that this fold validates."
+            )
 
 
 @dataclass(frozen=True)
@@ -145,33 +169,78 @@ class Grid:
             for fold, seed in product(range(self.n_folds), self.seeds)
         ]
 
+    def latest(self, model: str, number: int) -> int | None:
+        """The last round, up to one, in which a model was trained: the one that speaks for it."""
+        found = [stage.number for stage in self.rounds if stage.number <= number and model in stage.models]
+        return found[-1] if found else None
+
+    def voting(self, number: int) -> list[Member]:
+        """Members that were trained in a round or before it."""
+        return [member for member in self.members if self.latest(member.model, number) is not None]
+
     def runs_of(self, member: Member, number: int) -> list[Run]:
-        """Runs of a member in one round, one per fold."""
-        return [Run(member.model, number, fold, member.seed) for fold in range(self.n_folds)]
+        """Runs that speak for a member after a round, one per fold: those of the last round in which it was trained."""
+        latest = self.latest(member.model, number)
+        if latest is None:
+            raise ValueError(f"{member.name} is trained in no round up to {number}")
+        return [Run(member.model, latest, fold, member.seed) for fold in range(self.n_folds)]
+
+    def final_runs(self) -> list[Run]:
+        """Runs whose predictions become the result: the latest of every member."""
+        return [run for member in self.members for run in self.runs_of(member, self.last)]
+
+    def start(self, run: Run) -> Start | None:
+        """What a run starts from; None where it starts from scratch."""
+        origin = self.rounds[run.round].starts.get(run.model)
+        return None if origin is None else Start(run, Run(origin[0], origin[1], run.fold, run.seed))
 
     def labels(self) -> Iterator[Labels]:
         """Pseudo labels of every round that has teachers, by round and fold."""
         for stage in self.rounds:
             for fold in range(self.n_folds if stage.teachers else 0):
-                places = product(stage.teachers, self.seeds)
-                yield Labels(stage.number, fold, tuple(Run(m, stage.number - 1, fold, seed) for m, seed in places))
+                members = [Member(*place) for place in product(stage.teachers, self.seeds)]
+                teachers = tuple(self.runs_of(member, stage.taught_by)[fold] for member in members)
+                yield Labels(stage.number, fold, teachers, stage.sources)
 
 
-def grid(
-    models: Iterable[str], seeds: Iterable[int], n_folds: int, n_rounds: int, teachers: Iterable[str] = ()
-) -> Grid:
-    """The grid of a config in which every model is trained in every round.
+def grid(models: Iterable[str], seeds: Iterable[int], n_folds: int, rounds: int | Sequence[Sequence[str]]) -> Grid:
+    """The grid without who teaches whom.
 
     Args:
-        teachers: models that label images for the next round.
+        rounds: models that are trained in each round; a number where all are trained in all.
     """
-    names, taught_by = tuple(models), tuple(teachers)
-    rounds = (Round(number, names, taught_by if number else ()) for number in range(n_rounds))
-    return Grid(names, tuple(rounds), n_folds, tuple(seeds))
+    names = tuple(models)
+    trained = [names] * rounds if isinstance(rounds, int) else [tuple(of_round) for of_round in rounds]
+    return Grid(names, tuple(Round(number, of) for number, of in enumerate(trained)), n_folds, tuple(seeds))
+
+
+def rounds_of(settled: Sequence[Mapping[str, Any]]) -> tuple[Round, ...]:
+    """Rounds as plain builtins, see `goldfold.config.rounds.settled`, each with the rounds that its models start from."""
+    found: list[Round] = []
+    for number, one in enumerate(settled):
+        taught, models = one["teacher"] or {}, tuple(one["models"])
+        teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
+        starts = _starts(one["start"], models, found)
+        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts))
+    return tuple(found)
+
+
+def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict[str, tuple[str, int]]:
+    """Model and round that each of a round's models starts from, see `Round`."""
+    if start == "scratch":
+        return {}
+    origins = {model: model if start == "previous" else start for model in models}
+    trained = {name: stage.number for stage in earlier for name in stage.models}
+    return {model: (origin, trained[origin]) for model, origin in origins.items()}
 
 
 def grid_of(settings: Mapping[str, Any]) -> Grid:
     """The grid of a config as a job has it: plain builtins, models in the config's order."""
-    models = [model["name"] for model in settings["models"]]
-    n_rounds = int(settings["pseudo_labels"]["rounds"]) + 1
-    return grid(models, settings["seeds"], settings["folds"]["n_folds"], n_rounds, models)
+    models, labels = [model["name"] for model in settings["models"]], settings["pseudo_labels"]
+    teacher = {"models": models, "sources": labels.get("sources", ())}
+    short = [
+        {"models": models, "start": "scratch", "teacher": {**teacher, "round": number - 1} if number else None}
+        for number in range(int(labels["rounds"]) + 1)
+    ]
+    rounds = rounds_of(settings.get("rounds") or short)
+    return Grid(tuple(models), rounds, int(settings["folds"]["n_folds"]), tuple(settings["seeds"]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goldfold.grid import LABELS, RUN, Grid, Labels, Run, grid
+from goldfold.grid import LABELS, RUN, Grid, Labels, Run
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -51,6 +51,11 @@ class Job(NamedTuple):
         """
         patterns = {"cache": SHARD, "train": RUN, "predict": RUN, "pseudo_label": LABELS}
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
+
+    @property
+    def run(self) -> Run:
+        """The run that it makes a part of."""
+        return Run(self.model, self.round, self.fold, self.seed)
 
     @property
     def place(self) -> dict[str, int]:
@@ -101,7 +106,7 @@ class Plan:
         specs: name of the cache by model; models of one size share it.
         splits: parts of the data that have images.
         tables: tables that the manifest makes.
-        sources: splits that pseudo labels are made for.
+        sources: splits that pseudo labels are made for, of all rounds together.
         n_shards: pieces of the cache per split.
         demo: files of the data that the stage `demo` writes.
         generated: paths that the data source writes itself.
@@ -143,8 +148,8 @@ class Plan:
 
     def parents(self, run: Run) -> tuple[Run, ...]:
         """Runs that a run learns from, all of its own fold."""
-        labels = self.labels.get((run.round, run.fold))
-        return labels.teachers if labels else ()
+        labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
+        return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
 
     @property
     def runs(self) -> list[Run]:
@@ -173,8 +178,8 @@ class Plan:
     def caches(self, job: Job) -> list[Job]:
         """Pieces of the cache that a training or a prediction reads: training learns from pseudo-labelled images too."""
         if job.stage == "train":
-            taught = (job.round, job.fold) in self.labels
-            return self.pieces(self.specs[job.model], ["train", *(self.sources if taught else ())])
+            labels = self.labels.get((job.round, job.fold))
+            return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
 
     def above(self, job: Job) -> list[Job]:
@@ -187,7 +192,7 @@ class Plan:
         if job.stage == "folds":
             return [Job("manifest")]
         if job.stage == "train":
-            return self.jobs_of_labels(job)
+            return [*self.jobs_of_labels(job), *self.start_of(job)]
         if job.stage == "predict":
             return [job._replace(stage="train")]
         if job.stage == "pseudo_label":
@@ -202,6 +207,11 @@ class Plan:
         """The job whose pseudo labels a training learns from, where there is one."""
         has_labels = (job.round, job.fold) in self.labels
         return [Job("pseudo_label", round=job.round, fold=job.fold)] if has_labels else []
+
+    def start_of(self, job: Job) -> list[Job]:
+        """The training whose weights a training starts from, where it does not start from scratch."""
+        start = self.grid.start(job.run)
+        return [job_of("train", start.parent)] if start else []
 
     def record(self, job: Job) -> str:
         """Path of a job's record."""
@@ -239,17 +249,15 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
 
 
 def plan_of(config: "Config") -> Plan:
-    """The plan of a config; models by name, since their order in the config means nothing."""
-    models = sorted(config.models, key=lambda model: model.name)
+    """The plan of a config."""
+    grid = config.grid
     return Plan(
         results=config.results,
-        grid=grid(
-            [model.name for model in models], config.seeds, config.folds.n_folds, len(config.rounds), config.teachers
-        ),
-        specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in models},
+        grid=grid,
+        specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in config.models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
-        sources=tuple(config.pseudo_sources),
+        sources=tuple(split for split in config.splits if any(split in stage.sources for stage in grid.rounds)),
         n_shards=config.data.shards,
         demo=tuple(config.data.demo_files),
         generated=tuple(config.data.generated),

@@ -77,16 +77,30 @@ def cache_for(stage):
 
 
 def pseudo_file(wildcards):
-    """Pseudo labels of the run's own fold, from the second round on."""
+    """Pseudo labels of the run's own fold, in a round that has a teacher."""
     jobs = PLAN.jobs_of_labels(job_at("train", wildcards))
     return PLAN.outputs(jobs[0])[0] if jobs else []
 
 
+def start_file(wildcards):
+    """Weights that a run starts from: of an earlier round, of its own fold and seed."""
+    jobs = PLAN.start_of(job_at("train", wildcards))
+    return PLAN.outputs(jobs[0])[0] if jobs else []
+
+
+def labels_at(wildcards):
+    """Pseudo labels of a round and fold."""
+    return PLAN.labels[int(wildcards.round), int(wildcards.fold)]
+
+
 def teachers(part):
-    """Input function: predictions of a split by the teachers of a fold, which are of the round before and of that fold."""
-    return lambda wildcards: PLAN.predictions(
-        part, PLAN.labels[int(wildcards.round), int(wildcards.fold)].teachers
-    )
+    """Input function: predictions of a split by the teachers of a fold, of earlier rounds and of that fold."""
+
+    def get(wildcards):
+        labels = labels_at(wildcards)
+        return PLAN.predictions(part, labels.teachers) if part in labels.sources else []
+
+    return get
 
 
 def each_run(patterns, **of):

@@ -2,11 +2,7 @@ rule ensemble:
     input:
         recipe=recipe("ensemble"),
         oof=PLAN.predictions("oof", PLAN.runs),
-        test=(
-            PLAN.predictions("test", PLAN.grid.runs([PLAN.grid.last]))
-            if PLAN.has_test
-            else []
-        ),
+        test=(PLAN.predictions("test", PLAN.grid.final_runs()) if PLAN.has_test else []),
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],

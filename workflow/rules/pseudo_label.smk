@@ -18,6 +18,6 @@ rule pseudo_label:
     resources:
         mem_mb=2000,
     params:
-        sources=list(PLAN.sources),
+        sources=lambda wildcards: list(labels_at(wildcards).sources),
     script:
         "../scripts/pseudo_label.py"

@@ -5,6 +5,7 @@ rule train:
         classes=folds_file("classes.json"),
         cache=cache_for("train"),
         pseudo=pseudo_file,
+        start=start_file,
     output:
         model=FILES["train"]["model"],
         history=FILES["train"]["history"],

@@ -1,4 +1,4 @@
-"""predictions of the round before -> pseudo labels of one fold"""
+"""predictions of earlier rounds -> pseudo labels of one fold"""
 
 from goldfold.lineage.job import job
 

@@ -14,5 +14,9 @@ with job(snakemake) as made:
         caches=snakemake.params.caches,
         pseudo=snakemake.input.get("pseudo") or None,
         code=made.recipe["code"]["digest"],
-        **{**made.settings, "runtime": {**made.settings["runtime"], **snakemake.params.how}},
+        **{
+            **made.settings,
+            "runtime": {**made.settings["runtime"], **snakemake.params.how},
+            "start": snakemake.input.get("start") or None,
+        },
     )

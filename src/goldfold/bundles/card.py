@@ -1,7 +1,7 @@
 """The model card of a bundle: what it is, how good it is and how that was found, in Markdown."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
@@ -54,7 +54,7 @@ def _score(manifest: "Manifest") -> Iterator[str]:
         f"Out of fold: each of the {count(how['images'], 'training image')}{groups} is predicted by networks that were not "
         f"trained on it, and the ensemble of these predictions is scored once. {count(how['n_folds'], 'fold')} "
         f"({how['splitter']}), {count(len(how['seeds']), 'seed')}, "
-        f"{count(how['pseudo_label_rounds'], 'round')} of pseudo labels. The interval is a percentile bootstrap over "
+        f"{_rounds(how)}. The interval is a percentile bootstrap over "
         f"{'groups' if how['groups'] else 'images'}."
     )
     yield ""
@@ -70,6 +70,13 @@ def _score(manifest: "Manifest") -> Iterator[str]:
         "only those that had not seen an image, so it is rather a little better than the score."
     )
     yield ""
+
+
+def _rounds(how: Mapping[str, Any]) -> str:
+    taught = how["pseudo_label_rounds"]
+    if how.get("rounds", taught + 1) == taught + 1:  # bundles of earlier versions name no others
+        return f"{count(taught, 'round')} of pseudo labels"
+    return f"{count(how['rounds'], 'round')} of training, {taught} of them with pseudo labels"
 
 
 def _classes(manifest: "Manifest") -> Iterator[str]:

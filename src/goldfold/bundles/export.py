@@ -172,7 +172,8 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "splitter": components.label(folds["splitter"]),
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
-        "pseudo_label_rounds": settings["rounds"] - 1,
+        "rounds": found.grid.last + 1,
+        "pseudo_label_rounds": len(found.taught),
         "left_out": _left_out(found),
     }
 

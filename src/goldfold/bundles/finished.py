@@ -10,7 +10,7 @@ from typing import Any
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
 from goldfold.ensembling.steps import weights_of
-from goldfold.grid import grid
+from goldfold.grid import Grid, grid
 from goldfold.lineage import contents, records
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
@@ -18,7 +18,7 @@ ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run
 
 @dataclass(frozen=True)
 class Run:
-    """One network of the last round."""
+    """One network of an ensemble, of the last round in which its model was trained."""
 
     model: str
     seed: int
@@ -41,10 +41,25 @@ class Finished:
         return dict(self.record(ENSEMBLE)["recipe"]["settings"])
 
     @cached_property
+    def grid(self) -> Grid:
+        """Members, rounds and runs."""
+        settings = self.settings
+        return grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"])
+
+    @property
+    def taught(self) -> list[int]:
+        """Numbers of the rounds that learned from pseudo labels, as far as their records are there."""
+        first = (self.grid.runs([stage.number])[0] for stage in self.grid.rounds if stage.number)
+        return [run.round for run in first if self._is_taught(run.folder)]
+
+    def _is_taught(self, place: str) -> bool:
+        record = records.read(self.root / f"train/{place}/run.json")
+        return record is None or any(path.startswith(f"{self.prefix}pseudo/") for path in record["inputs"])
+
+    @cached_property
     def weights(self) -> dict[str, float]:
         """Weight of each member by name: the one that was given, or that its fusion was fitted to."""
-        settings = self.settings
-        members = grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"]).members
+        settings, members = self.settings, self.grid.members
         given = {member.name: float(settings["weights"].get(member.model, 1)) for member in members}
         return given if settings.get("fusion") is None else weights_of(self.steps[0]["fitted"], given)
 
@@ -97,13 +112,12 @@ class Finished:
         return read_json(self.file(name, job))
 
     def runs(self) -> Iterator[Run]:
-        """Networks of the last round of all models with a weight above 0, each checked: trained, predicted, fused.
+        """Latest networks of all models with a weight above 0, each checked: trained, predicted, fused.
 
         Raises:
             DataError: one is missing, or another than the one whose predictions were fused.
         """
-        settings, weights = self.settings, self.weights
-        whole = grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"])
+        weights, whole = self.weights, self.grid
         for member in whole.members:
             for run in whole.runs_of(member, whole.last) if weights[member.name] > 0 else []:
                 yield Run(run.model, run.seed, run.fold, self._weights(run.folder), self._predicted(run.folder))

@@ -17,10 +17,12 @@ from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config, Ensemble
+from goldfold.config.round_checks import check_rounds
+from goldfold.config.rounds import Round, trained_model
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.signatures import read
-from goldfold.tasks import facts, labels
+from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
@@ -49,7 +51,7 @@ def check(config: Config) -> None:
             *_network(model, task), *_training(model), *_loss(model, config.task, task), *_images(model, config.tta)
         )
     ]  # fmt: skip
-    problems += [*_task(config, task), *_members(config), *_weights(config), *_pseudo_labels(config, task)]
+    problems += [*_task(config, task), *_members(config), *_weights(config), *_overrides(config, task)]
     problems += [
         *check_source(config),
         *_files(config),
@@ -57,6 +59,7 @@ def check(config: Config) -> None:
         *check_folds(config),
         *_copies(config),
         *_cases(config, task),
+        *check_rounds(config, task),
         *check_steps(config, task),
     ]
     if problems:
@@ -226,19 +229,27 @@ def _weights(config: Config) -> Iterator[str]:
         yield f"{key}: all are zero; give at least one model a positive weight"
 
 
-def _pseudo_labels(config: Config, task: Facts) -> Iterator[str]:
-    if config.pseudo_labels.weight != 1 and not task.weighs_samples:
-        yield f"pseudo_labels.weight = {config.pseudo_labels.weight:g}: task {config.task!r} knows no weights; set 1"
-    if config.pseudo_labels.rounds and not labels(config.task):
-        yield f"pseudo_labels.rounds: task {config.task!r} has no pseudo_labels; write it, or set rounds: 0"
-    if config.pseudo_labels.rounds and not config.pseudo_sources:
-        yield "pseudo_labels.rounds: there are no test or unlabeled images to label; name some or set rounds: 0"
-    opinions = len(config.teachers) * len(config.seeds) * len(config.tta)
-    if config.pseudo_labels.rounds and task.labels_by_agreement and opinions < 2:
-        yield (
-            f"pseudo_labels.rounds: task {config.task!r} labels images on which models, seeds and views agree, and there is "
-            f"one of each; add a seed, a model or a view to tta, or set rounds: 0"
-        )
+def _overrides(config: Config, task: Facts) -> Iterator[str]:
+    """Training settings that models have in one round alone; what is wrong with a model's own is said of the model."""
+    for number, one in enumerate(config.rounds or []):
+        trained = [model for model in config.models if one.models is None or model.name in one.models]
+        found: dict[str, list[str]] = {}
+        for model in trained:
+            for problem in _overridden(config, task, model, one):
+                found.setdefault(problem, []).append(model.name)
+        for problem, names in found.items():
+            of = f" (as settings of {', '.join(names)})" if len(names) < len(trained) else ""
+            yield f"rounds[{number}].{problem}{of}"
+
+
+def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[str]:
+    """What is wrong with a model's settings in a round, and is not with those that it has elsewhere."""
+    try:
+        here = trained_model(model, one)
+    except ValidationError as error:
+        return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
+    known = {*_training(model), *_loss(model, config.task, task)}
+    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
 
 
 def _files(config: Config) -> Iterator[str]:

@@ -13,11 +13,12 @@ WITHOUT_TASK = ("demo", "cache")
 """Stages that are the same for every task."""
 
 
-def places(config: Config, stage: str, model: str = "") -> list[str]:
+def places(config: Config, stage: str, model: str = "", number: int = 0) -> list[str]:
     """Places of all components that the jobs of a stage load, in order.
 
     Args:
         model: of the member, for stages that run once a member.
+        number: of the round.
     """
     task = facts(config.task)
     own = [catalog.TASKS.get(config.task, config.task)]
@@ -27,7 +28,7 @@ def places(config: Config, stage: str, model: str = "") -> list[str]:
         "demo": _of([config.data.source], catalog.DEMOS) if stage == "demo" else [],
         "manifest": _of([config.data.read_as.source], catalog.SOURCES),
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
-        "train": _training(config, model) if stage == "train" else [],
+        "train": _training(config, model, number) if stage == "train" else [],
         "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
@@ -52,9 +53,9 @@ def _network(config: Config, model: str) -> list[str]:
     return _of([network], facts(config.task).networks)
 
 
-def _training(config: Config, model: str) -> list[str]:
+def _training(config: Config, model: str, number: int) -> list[str]:
     """Network, losses, own optimizer, schedule, update rule, hooks, augmentations, metric, and the view of validation."""
-    task, settings = facts(config.task), next(one.train for one in config.models if one.name == model)
+    task, settings = facts(config.task), config.model(model, number).train
     wanted = settings.loss or task.default_loss
     losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []
     return [

@@ -5,6 +5,7 @@ from typing import Any
 
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
+from goldfold.config.rounds import Teacher
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
@@ -22,7 +23,7 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs: components that the config does not name do not count."""
-    of = [job.stage, *chosen.places(config, job.stage, job.model)]
+    of = [job.stage, *chosen.places(config, job.stage, job.model, job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are part of what a network learns from
     return {**found, "cache": provenance.source_digest("cache")} if job.model else found
@@ -45,11 +46,13 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
+    start = config.grid.start(job.run)
     return {
         **_of_run(config, job),
-        **slices.watched(config, job.model),
-        "model": slices.learning(config, job.model),
-        "pseudo_weight": config.pseudo_labels.weight if job.round else 1.0,
+        **slices.watched(config, job.model, job.round),
+        "model": slices.learning(config, job.model, job.round),
+        "pseudo_weight": teacher.weight if (teacher := config.every_round[job.round].teacher) else 1.0,
+        **({"start": start.parent.folder} if start else {}),
     }
 
 
@@ -66,7 +69,7 @@ def _predict(config: Config, job: Job) -> dict[str, Any]:
 def _pseudo_label(config: Config, job: Job) -> dict[str, Any]:
     return {
         "task": slices.task(config),
-        "threshold": config.pseudo_labels.threshold,
+        "threshold": _teacher(config, job.round).threshold,
         **slices.teaching(config),
     }
 
@@ -78,12 +81,34 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "models": sorted(model.name for model in config.models),
         "seeds": config.seeds,
         "n_folds": config.folds.n_folds,
-        "rounds": len(config.rounds),
+        "rounds": _trained(config),
         "has_test": config.data.has_test,
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
         **slices.steps(config),
     }
+
+
+def _teacher(config: Config, number: int) -> Teacher:
+    teacher = config.every_round[number].teacher
+    if teacher is None:
+        raise ValueError(f"round {number} has no teacher")
+    return teacher
+
+
+def _teaching(config: Config, job: Job) -> dict[str, Any]:
+    """What names the predictions that pseudo labels are made of."""
+    teacher, grid = _teacher(config, job.round), config.grid
+    latest = {name: grid.latest(name, int(teacher.round or 0)) for name in teacher.models or ()}
+    of = {name: number for name, number in latest.items() if number != job.round - 1}
+    named = {"models": teacher.models, "seeds": config.seeds, "sources": teacher.sources}
+    return {**named, "rounds": of} if of else named
+
+
+def _trained(config: Config) -> int | list[list[str] | None]:
+    """Models that are trained in each round; the number of rounds where all are trained in all."""
+    models = [one.models for one in config.every_round]
+    return len(models) if all(len(names or ()) == len(config.models) for names in models) else models
 
 
 def _submit(config: Config, job: Job) -> dict[str, Any]:
@@ -112,6 +137,8 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
 
 def _pretrained(config: Config, job: Job) -> dict[str, str]:
     """Digest of a local weights file: other weights under the same name are other data."""
+    if config.grid.start(job.run):  # it starts from weights of this run
+        return {}
     path = next(model.pretrained for model in config.models if model.name == job.model)
     return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}
 
@@ -120,11 +147,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in config.data.owned(config.folds.file)},
     "train": _pretrained,
-    "pseudo_label": lambda config, job: {
-        "models": config.teachers,
-        "seeds": config.seeds,
-        "sources": config.pseudo_sources,
-    },
+    "pseudo_label": _teaching,
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
 }
 """Files of the user's that each stage reads, with their digests, and what else names its inputs."""

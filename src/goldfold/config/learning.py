@@ -148,7 +148,8 @@ class Model(Section):
 
 
 class PseudoLabels(Section):
-    """Rounds of pseudo labels: round r learns also from what round r-1 of the same fold is sure of."""
+    """Rounds of pseudo labels: round r learns also from what round r-1 of the same fold is sure of. Short for `rounds` in which
+    all models are trained in each, taught by the one before."""
 
     rounds: int = Field(0, ge=0, le=10)
     threshold: Number = Field(0.95, ge=0, le=1)

@@ -26,7 +26,10 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
     name = next(iter(splitter)) if isinstance(splitter, dict) and splitter else splitter
     n_folds = {} if name in GIVEN or folds.get("file") else {"n_folds": N_FOLDS}
     rounds = {"rounds": min(1, labels["rounds"])} if isinstance(labels.get("rounds"), int) else {}
-    more = {"seeds": values["seeds"][:1]} if isinstance(values.get("seeds"), list) else {}
+    more: dict[str, Any] = {"pseudo_labels": {**labels, **rounds}} if "pseudo_labels" in values else {}
+    if isinstance(values.get("rounds"), list):
+        more["rounds"] = [_model(one) for one in values["rounds"]]
+    more |= {"seeds": values["seeds"][:1]} if isinstance(values.get("seeds"), list) else {}
     models = values.get("models")
     more |= {"models": [_model(model) for model in models]} if isinstance(models, list) else {}
     return {
@@ -34,7 +37,6 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
         "name": f"{values['name']}-quick" if isinstance(values.get("name"), str) else values.get("name"),
         "folds": {"rare_classes": "spread", **folds, **n_folds, "tolerance": None},
         "train": _trained(_section(values, "train")),
-        "pseudo_labels": {**labels, **rounds},
         "report": {**_section(values, "report"), "shift": False},
         "submission": {**_section(values, "submission"), "sample": None},
     }  # fmt: skip
@@ -50,7 +52,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(model: Any) -> Any:
-    """A model whose own training settings do not undo those of the quick look."""
+    """A model or a round whose own training settings do not undo those of the quick look."""
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size")}

@@ -1,6 +1,8 @@
 """The whole config."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -9,8 +11,10 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
+from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
+from goldfold.grid import Grid, rounds_of
 from goldfold.tasks import facts
 
 
@@ -118,6 +122,9 @@ class Config(Section):
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
     pseudo_labels: PseudoLabels = PseudoLabels()
+    rounds: Rounds = None
+    """Rounds of training, each with models, settings, first weights and teacher of its own: `[{}, {models: [b5], start:
+    previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is short for a list in which all models are trained in each."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
     batch_norm: Literal["trained", "adapted"] = "trained"
@@ -173,10 +180,32 @@ class Config(Section):
         own = self.cache.image_size_px if model.cache_image_size_px is None else model.cache_image_size_px
         return model.size if own is None else height_and_width(own)
 
-    @property
-    def rounds(self) -> list[int]:
-        """Numbers of the training rounds, the supervised one first."""
-        return list(range(self.pseudo_labels.rounds + 1))
+    @cached_property
+    def every_round(self) -> list[Round]:
+        """Rounds of training with nothing left open, see `goldfold.config.rounds.settled`."""
+        return settled(self)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Models x rounds x folds x seeds; models by name, since their order in the config means nothing."""
+        names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
+        return Grid(tuple(names), rounds_of(rounds), self.folds.n_folds, tuple(self.seeds))
+
+    @cached_property
+    def _trained(self) -> dict[tuple[str, int], Model]:
+        rounds = list(enumerate(self.every_round))
+        return {(model.name, number): trained_model(model, one) for model in self.models for number, one in rounds}
+
+    def model(self, name: str, number: int = 0) -> Model:
+        """A model with the training settings that it has in a round."""
+        return self._trained[name, number]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy that works out again what follows from the keys."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("every_round", "grid", "_trained"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     @property
     def splits(self) -> list[str]:
@@ -187,11 +216,6 @@ class Config(Section):
     def tables(self) -> list[str]:
         """Tables that the manifest makes."""
         return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
-
-    @property
-    def pseudo_sources(self) -> list[str]:
-        """Splits that pseudo labels are made for."""
-        return [source for source in self.pseudo_labels.sources if source in self.splits]
 
     @property
     def cache_files(self) -> tuple[str, ...]:
@@ -238,6 +262,6 @@ class Config(Section):
         return self.written_steps[1:] if self._first_fuses else self.written_steps
 
     @property
-    def teachers(self) -> list[str]:
-        """Models that label images for the next round, by name: those with a weight in the ensemble."""
+    def weighted(self) -> list[str]:
+        """Models with a weight in the ensemble, by name: those that teach where a round does not choose among them."""
         return sorted(model.name for model in self.models if self.average.weights.get(model.name, 1.0) > 0)

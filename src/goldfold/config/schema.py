@@ -21,6 +21,7 @@ from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.rounds import Overrides, Round, Teacher
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv, Metadata
 from goldfold.signatures import Signature, read
@@ -57,6 +58,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "models[]": Model,
     "pseudo_labels": PseudoLabels,
+    "rounds[]": Round,
+    "rounds[].train": Overrides,
+    "rounds[].teacher": Teacher,
     "ensemble": Ensemble,
     "submission": Submission,
     "report": Report,
@@ -98,7 +102,8 @@ def _section(title: str, section: type[BaseModel]) -> str:
     about = " ".join((section.__doc__ or "").split())
     if above:
         about += f" It also takes the keys of {' and of '.join(f'[{name}](#{_anchor(name)})' for name in above)}."
-    return f"\n## {title}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+    table = f"\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}" if rows else ""
+    return f"\n## {title}\n\n{about}\n{table}"
 
 
 def _anchor(title: str) -> str:

@@ -116,9 +116,9 @@ def has_thresholds(config: Config) -> bool:
     return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
-def learning(config: Config, name: str) -> dict[str, Any]:
-    """All of a model's settings that its training depends on."""
-    model = _model(config, name)
+def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
+    """All of a model's settings that its training in a round depends on."""
+    model = config.model(name, number)
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
@@ -127,14 +127,14 @@ def learning(config: Config, name: str) -> dict[str, Any]:
     return {**settings, "loss_keys": list(known.loss_keys), "params": params, **_size(config, model)}
 
 
-def watched(config: Config, name: str) -> dict[str, Any]:
+def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """Metrics of the validation images while a model is trained: the one that its best epoch goes by, and others.
 
     Where the last epoch is the member, the config's metric decides nothing in training, so that another one that the task
     reports anyway retrains nothing.
     """
     task = facts(config.task)
-    is_free = _model(config, name).train.checkpoint == "last" and config.metric in task.reported
+    is_free = config.model(name, number).train.checkpoint == "last" and config.metric in task.reported
     metric = task.reported[0] if is_free else config.metric
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
 
@@ -171,7 +171,9 @@ def gpus(config: Config, name: str | None = None) -> dict[str, int]:
 def report(config: Config) -> dict[str, Any]:
     """All that the report depends on besides its inputs."""
     shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
-    return {**shown, "settings": config.model_dump(mode="json", exclude={"strict_versions"})}
+    settings = config.model_dump(mode="json", exclude={"strict_versions", "rounds"})
+    rounds = {} if config.rounds is None else {"rounds": [one.model_dump(mode="json") for one in config.every_round]}
+    return {**shown, "settings": settings | rounds}
 
 
 def resize(config: Config, name: str) -> str:
@@ -181,17 +183,19 @@ def resize(config: Config, name: str) -> str:
 
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """All that is needed to build each model once, before anything is run."""
-    return [
-        {
-            **learning(config, model.name),
-            "params": model.params,
-            "channels": config.data.channels,
-            "batch_norm": config.batch_norm,
-            "task": config.task,
-            "n_classes": _n_outputs(config),
-        }
-        for model in config.models
-    ]
+    found: list[dict[str, Any]] = []
+    for model in config.models:
+        for number in (number for number, one in enumerate(config.every_round) if model.name in (one.models or ())):
+            wanted = {
+                **learning(config, model.name, number),
+                "params": model.params,
+                "channels": config.data.channels,
+                "batch_norm": config.batch_norm,
+                "task": config.task,
+                "n_classes": _n_outputs(config),
+            }
+            found += [wanted] if wanted not in found else []
+    return found
 
 
 def _n_outputs(config: Config) -> int | None:

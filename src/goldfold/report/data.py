@@ -55,7 +55,7 @@ def _groups(results: Results) -> str:
 def _counts(results: Results) -> list[Block]:
     target = results.target
     counts = pd.DataFrame({"train": (target.content(results.tables["train"]) > 0).sum()})
-    last = [table for (number, _), table in results.pseudo.items() if number == results.n_rounds]
+    last = [table for (number, _), table in results.pseudo.items() if number in results.taught[-1:]]
     if last and all(results.facts.target in table for table in last):
         taken = (target.content(pd.concat(last, ignore_index=True)) > 0).sum()
         counts["pseudo labels, mean of the folds"] = (taken / len(last)).round(1)

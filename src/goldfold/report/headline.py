@@ -54,7 +54,8 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         _tile(len(results.models), "model"),
         _tile(settings["folds"]["n_folds"], "fold"),
         _tile(len(settings["seeds"]), "seed"),
-        _tile(results.n_rounds, "pseudo-label round"),
+        *([_tile(results.n_rounds + 1, "round")] if "rounds" in settings else []),
+        _tile(len(results.taught), "pseudo-label round"),
         _tile(n_training_runs(results), "training run"),
     ]
 

@@ -163,10 +163,20 @@ class Results:
         """Rows of the quarantine that are whole images, not single boxes."""
         return self.quarantine[self.quarantine["part"] == "image"] if "part" in self.quarantine else self.quarantine
 
+    @cached_property
+    def grid(self) -> Grid:
+        """Members, rounds and runs."""
+        return grid_of(self.settings)
+
     @property
     def n_rounds(self) -> int:
-        """Rounds of pseudo labels."""
-        return int(self.settings["pseudo_labels"]["rounds"])
+        """Rounds after the first."""
+        return self.grid.last
+
+    @property
+    def taught(self) -> list[int]:
+        """Numbers of the rounds that learn from pseudo labels."""
+        return [stage.number for stage in self.grid.rounds if stage.teachers]
 
     @property
     def models(self) -> list[str]:

@@ -10,7 +10,6 @@ import yaml
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
-from goldfold.grid import grid_of
 from goldfold.report import dag
 from goldfold.report.results import Results, Run
 
@@ -20,7 +19,7 @@ def section(results: Results) -> Section:
     intro = "What was run, on what, for how long, and with which settings."
     config = yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True)
     blocks: list[Block] = [
-        dag.draw(_details(results), results.n_rounds, "Jobs of this run by stage."),
+        dag.draw(_details(results), len(results.taught), "Jobs of this run by stage."),
         *_times(results),
         *_models(results),
         *_made_with(results.runs),
@@ -31,7 +30,7 @@ def section(results: Results) -> Section:
 
 def n_training_runs(results: Results) -> int:
     """Models x folds x seeds x rounds."""
-    return len(grid_of(results.settings).runs())
+    return len(results.grid.runs())
 
 
 def _details(results: Results) -> dict[str, str]:
@@ -53,8 +52,8 @@ def _details(results: Results) -> dict[str, str]:
     }
     if results.test is not None:
         details["submit"] = count(len(results.tables["test"]), "image")
-    if results.n_rounds:
-        details["pseudo_label"] = count(results.n_rounds, "round")
+    if results.taught:
+        details["pseudo_label"] = count(len(results.taught), "round")
     return details
 
 

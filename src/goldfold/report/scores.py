@@ -10,6 +10,7 @@ from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.tables import LONG
 from goldfold.drawing.words import change, interval, percent, score
+from goldfold.report import rounds
 from goldfold.report.results import ENSEMBLE, Results
 
 TINY = 1e-6
@@ -107,7 +108,7 @@ def _other_metrics(results: Results) -> list[Block]:
 
 
 def pseudo_labels(results: Results) -> Section | None:
-    """What the rounds of pseudo labels brought; no section where there were none."""
+    """What the rounds brought; no section where there is one alone."""
     if not results.n_rounds:
         return None
     wide = results.named(results.rounds).pivot(index="member", columns="round", values=results.metric)
@@ -116,41 +117,42 @@ def pseudo_labels(results: Results) -> Section | None:
     rows = []
     for name in order:
         values = [float(wide.loc[name, number]) for number in numbers]
-        rows.append([name, change(values[-1] - values[0]), *map(score, values)])
+        first = next((value for value in values if np.isfinite(value)), values[-1])
+        rows.append([name, change(values[-1] - first), *map(score, values)])
     columns = ["member", "last − first", *(f"round {number}" for number in numbers)]
     table = Table(columns, rows, text_columns=["member"], mark=order.index(results.whole_name))
-    threshold = results.settings["pseudo_labels"]["threshold"]
-    intro = (
-        f"Round 0 learns from the labels alone; each later round also learns from what the models of the round before "
-        f"are sure of on images without a label (at least {threshold:g}). Labels for a fold come only from models of that "
-        f"same fold, so that the out-of-fold score stays honest."
-    )
-    return Section(
-        "pseudo", "Pseudo labels", intro, [Text(rounds_in_words(results)), table, *_counts(results), *_shares(results)]
-    )
+    text = Text(rounds_in_words(results))
+    blocks = [text, *rounds.blocks(results), table, *_counts(results), *_shares(results)]
+    title = "Rounds" if "rounds" in results.settings else "Pseudo labels"
+    return Section("pseudo", title, rounds.intro(results), blocks)
 
 
 def rounds_in_words(results: Results) -> str:
     """Whether the last round is better than the first, and whether that is more than noise or chance of training."""
     whole = results.rounds[results.rounds["member"] == ENSEMBLE].set_index("round")
-    first, last = whole.iloc[0], whole.iloc[-1]
+    first, last, begin = whole.iloc[0], whole.iloc[-1], int(whole.index[0])
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
     overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
-    if not any(len(table) for table in results.pseudo.values()):
+    if results.taught and not any(len(table) for table in results.pseudo.values()):
         return (
             f"No image was sure enough to get a pseudo label: nothing was added in any round, and what differs between rounds "
-            f"is the chance of training. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round 0 "
+            f"is {_besides(results)}. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round {begin} "
             f"and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
         )
-    rounds = f"From round 0 to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
+    span = f"From round {begin} to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
     if not difference:
-        return f"{rounds} did not change."
+        return f"{span} did not change."
     return (
-        f"{rounds} {'improved' if is_better else 'worsened'} from {score(first[results.metric])} to "
+        f"{span} {'improved' if is_better else 'worsened'} from {score(first[results.metric])} to "
         f"{score(last[results.metric])} ({change(difference)}); the two intervals "
         f"{'overlap, so this may be noise' if overlap else 'do not overlap'}."
     )
+
+
+def _besides(results: Results) -> str:
+    """What else than labels tells rounds apart."""
+    return "what they train, and the chance of it" if "rounds" in results.settings else "the chance of training"
 
 
 def _counts(results: Results) -> Sequence[Block]:
@@ -174,12 +176,12 @@ def _pools(pools: dict[str, int]) -> str:
 
 
 def _shares(results: Results) -> Sequence[Block]:
-    """Share of each class among the pseudo labels of the last round, beside its share in training."""
+    """Share of each class among the pseudo labels of the last round that has any, beside its share in training."""
     target = results.target
     last = [
         table
         for (number, _), table in results.pseudo.items()
-        if number == results.n_rounds and results.facts.target in table
+        if number in results.taught[-1:] and results.facts.target in table
     ]
     found = target.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
     if not found.sum():

@@ -44,7 +44,7 @@ def run(
     models: list[str],
     seeds: list[int],
     n_folds: int,
-    rounds: int,
+    rounds: int | list[list[str]],
     has_test: bool,
     weights: dict[str, float],
     settings: dict[str, Any],
@@ -58,9 +58,10 @@ def run(
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
-    once, its test prediction the mean over its folds. The ensemble is made of the members of the last round.
+    once, its test prediction the mean over its folds. The ensemble of a round is made of the latest runs up to it.
 
     Args:
+        rounds: models that are trained in each round; a number where all are trained in all.
         predictions: folder of <model>/round<r>/fold<k>/seed<s>/{oof,test}.npz.
         train: CSV of id, the target and, where there are groups, group.
         weights: weight of a model by name, 1 where not named.
@@ -85,7 +86,8 @@ def run(
     given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
     wanted = [fusion or average(settings, given), *postprocessing]
     steps = build(ForSteps(task, names), wanted, workers)
-    rows, made, evidence = _scored_rounds(members, truth, chosen, steps, Path(folder))
+    voters = {name for name, weight in given.items() if weight or fusion}
+    rows, made, evidence = _scored_rounds(members, voters, truth, chosen, steps, Path(folder))
     fused_test = None
     if has_test:
         tests = {member.name: members.test(member, whole.last) for member in whole.members}
@@ -160,18 +162,24 @@ class Members:
 
 
 def _scored_rounds(
-    members: Members, truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
+    members: Members, voters: set[str], truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
 ) -> tuple[list[dict[str, Any]], Nested, Evidence]:
-    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence."""
+    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence.
+
+    A round up to which no member with a weight was trained has no ensemble.
+    """
     task, folds = members.task, truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
-        parts = {member.name: members.oof(member, number, truth) for member in members.grid.members}
-        made = nested(steps, parts, truth, folds, metric, picked, _held)
-        if number == members.grid.last:
-            made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
-        for name, part in [*parts.items(), ("ensemble", made.predictions)]:
+        parts = {member.name: members.oof(member, number, truth) for member in members.grid.voting(number)}
+        fused: list[tuple[str, Arrays]] = []
+        if voters & {*parts}:
+            made = nested(steps, parts, truth, folds, metric, picked, _held)
+            if number == members.grid.last:
+                made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
+            fused = [("ensemble", made.predictions)]
+        for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
             found = _score(evidence, truth, metric)
             row = {

@@ -1,4 +1,4 @@
-"""predictions of the round before, of one fold -> pseudo labels for that fold."""
+"""predictions of earlier rounds, of one fold -> pseudo labels for that fold."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def run(
 
     Args:
         predictions: source (test, unlabeled) -> prediction files .../<model>/round<r>/fold<k>/seed<s>/<source>.npz of
-            the round before.
+            the teachers.
         weights: weight of a model by name, 1 where not named; a model of weight 0 is not asked.
         settings: how the task fuses: ``method`` and its parameters.
         workers: processes that fuse.

@@ -59,6 +59,7 @@ def run(
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
     reported: Sequence[components.Written] = (),
+    start: str | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
@@ -70,12 +71,13 @@ def run(
     Args:
         fold_file: CSV of id, split and target.
         caches: folders of cached images of all splits that are trained on.
-        pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in round 0.
+        pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in a round without a teacher.
         model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
         place: round, fold and seed, which with the model's name decide everything random.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
         metric: of the validation images; the best epoch goes by it.
         reported: more metrics for the history.
+        start: weights of an earlier round, of the same fold and seed, to start from; without them, the model's own start.
         code: digest of the code that the run depends on: a state that other code saved is not gone on from.
         scale_16bit: how cached images of 16 bits become 8, see `goldfold.images.depth.to_8_bits`.
         progress: (total, unit) -> counts the steps.
@@ -97,7 +99,7 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     rows, images = rows_of(table, pseudo, pseudo_weight), CachedImages(caches, scale_16bit)
-    network, loss = network_of(spec, infer), loss_of(spec, learn)
+    network, loss = network_of(spec, infer, start), loss_of(spec, learn)
     metrics = [scores.metric(one) for one in (metric, *reported)]
     batches = loader(spec, target, learn, rows, images, runtime["loader_workers"], accelerator)
     validation = Validation(spec, target, learn, infer, scores, held_out, images, metrics, loss, accelerator)

@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from goldfold import catalog, components, optim
+from goldfold.base.errors import ConfigError, cause
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.loop import Course, Learner
@@ -25,15 +27,33 @@ if TYPE_CHECKING:
     from goldfold.training.spec import Spec, Train
 
 
-def network_of(spec: Spec, infer: Infer) -> nn.Module:
-    """The network with its first weights: drawn from the spec's key, or loaded."""
+def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
+    """The network with its first weights: drawn from the spec's key, or loaded.
+
+    Args:
+        start: file of weights of the same network, of an earlier round.
+    """
     with seeded(*spec.key, "weights"):
-        network = build(infer, spec.model, spec.channels, starts=True)
-    if isinstance(spec.model["pretrained"], str):
+        network = build(infer, spec.model, spec.channels, starts=start is None)
+    if start is not None:
+        _load(network, start)
+    elif isinstance(spec.model["pretrained"], str):
         from goldfold.models.pretrained import summary
 
         print(summary(spec.model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
     return network
+
+
+def _load(network: nn.Module, start: str) -> None:
+    """Weights of an earlier round into a network, all of them."""
+    try:
+        network.load_state_dict(load_file(start))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{start} does not fit the network that is to start from it: {cause(error)}. In rounds, set start: scratch, or "
+            f"name a model with the same network."
+        ) from error
+    print(f"starts from {start}", flush=True)
 
 
 def loss_of(spec: Spec, learn: Learn) -> Loss:

@@ -1,0 +1,156 @@
+"""Checks of rounds: who is trained, from which weights, and who teaches; each before any job runs."""
+
+from collections.abc import Iterator
+
+from goldfold.base.errors import nearest
+from goldfold.config.learning import Model
+from goldfold.config.root import Config
+from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
+from goldfold.tasks import labels
+from goldfold.tasks.facts import Facts
+
+SAME = ("network", "backbone", "params")
+"""Keys of a model that decide the shapes of its weights, besides its size."""
+
+
+def check_rounds(config: Config, task: Facts) -> Iterator[str]:
+    """What is wrong with the rounds, or with the pseudo labels that are short for them."""
+    if config.rounds is None:
+        yield from _short_form(config, task)
+        return
+    found = [*_names(config), *(line for number in range(len(config.rounds)) for line in _round(config, number))]
+    yield from found
+    for number, one in enumerate([] if found else settled(config)):
+        if one.teacher is not None:
+            yield from _labels(config, task, one.teacher, f"rounds[{number}].teacher", "remove teacher")
+
+
+def _short_form(config: Config, task: Facts) -> Iterator[str]:
+    if not config.pseudo_labels.rounds and config.pseudo_labels.weight != 1 and not task.weighs_samples:
+        yield _no_weights(config, "pseudo_labels", config.pseudo_labels.weight)
+    teacher = settled(config)[-1].teacher
+    if teacher is not None:
+        yield from _labels(config, task, teacher, "pseudo_labels", "set rounds: 0")
+
+
+def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: str) -> Iterator[str]:
+    """Whether the task can label the images, and there are some.
+
+    Args:
+        teacher: with nothing left open.
+        key: section of the config that it is written in.
+        instead: what to do where there can be no teacher.
+    """
+    where = f"{key}.rounds" if key == "pseudo_labels" else key
+    if teacher.weight != 1 and not task.weighs_samples:
+        yield _no_weights(config, key, teacher.weight)
+    if not labels(config.task):
+        yield f"{where}: task {config.task!r} has no pseudo_labels; write it, or {instead}"
+    if not teacher.sources:
+        yield f"{where}: there are no test or unlabeled images to label; name some or {instead}"
+    opinions = len(teacher.models or ()) * len(config.seeds) * len(config.tta)
+    if task.labels_by_agreement and opinions < 2:
+        yield (
+            f"{where}: task {config.task!r} labels images on which models, seeds and views agree, and there is "
+            f"one of each; add a seed, a model or a view to tta, or {instead}"
+        )
+
+
+def _no_weights(config: Config, key: str, weight: float) -> str:
+    return f"{key}.weight = {weight:g}: task {config.task!r} knows no weights; set 1"
+
+
+def _names(config: Config) -> Iterator[str]:
+    """What is said twice, and models that no round trains."""
+    rounds = config.rounds or []
+    if "pseudo_labels" in config.model_fields_set:
+        yield "pseudo_labels: is short for rounds, and both are there; write a teacher into rounds, and remove pseudo_labels"
+    for index, model in enumerate(config.models):
+        if model.name in (PREVIOUS, SCRATCH):
+            yield f"models[{index}].name = {model.name!r}: means something else in rounds[].start; give another name"
+        if not any(_trains(one, model.name) for one in rounds):
+            yield f"models[{index}] ({model.name}): no round trains it; add it to the models of a round, or remove it"
+
+
+def _trains(one: Round, name: str) -> bool:
+    return one.models is None or name in one.models
+
+
+def _round(config: Config, number: int) -> Iterator[str]:
+    one, key = (config.rounds or [])[number], f"rounds[{number}]"
+    yield from _unknown(config, f"{key}.models", one.models or [])
+    if one.start != SCRATCH:
+        yield from _start(config, number)
+    if one.teacher is not None:
+        yield from _teacher(config, number, one.teacher)
+
+
+def _unknown(config: Config, key: str, names: list[str]) -> Iterator[str]:
+    known = [model.name for model in config.models]
+    for name in names:
+        if name not in known:
+            yield f"{key}: no model is named {name!r}; {nearest(name, known)}allowed: {', '.join(known)}"
+
+
+def _latest(config: Config, name: str, number: int) -> int | None:
+    """The last round, up to one, that trains a model."""
+    found = [place for place, one in enumerate((config.rounds or [])[: number + 1]) if _trains(one, name)]
+    return found[-1] if found else None
+
+
+def _start(config: Config, number: int) -> Iterator[str]:
+    """Weights to start from: of an earlier round, and of the same shapes."""
+    one = (config.rounds or [])[number]
+    key, by_name = f"rounds[{number}].start = {one.start!r}", {model.name: model for model in config.models}
+    if one.start != PREVIOUS and one.start not in by_name:
+        choices = [SCRATCH, PREVIOUS, *by_name]
+        yield f"{key}: no model is named so; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
+    elif not number:
+        yield f"{key}: before the first round nothing was trained; remove it, a first round starts as pretrained says"
+    elif one.start == PREVIOUS:
+        for name in by_name:
+            if _trains(one, name) and _latest(config, name, number - 1) is None:
+                yield f"{key}: no earlier round trains {name}; train it earlier, or give it a round with start: {SCRATCH}"
+    elif _latest(config, one.start, number - 1) is None:
+        yield f"{key}: no earlier round trains it, and a round starts from earlier ones only; train it earlier"
+    else:
+        for name, model in by_name.items():
+            if _trains(one, name) and (other := _difference(model, by_name[one.start])):
+                yield f"{key}: {name} cannot take its weights: {other}; name a model that is built alike"
+
+
+def _difference(model: Model, origin: Model) -> str:
+    """First key by which the weights of two models differ in shape, or mean another size."""
+    for key, mine, its in (
+        *((key, getattr(model, key), getattr(origin, key)) for key in SAME),
+        ("image_size_px", _size(model), _size(origin)),
+    ):
+        if mine != its:
+            return f"{key} is {its!r} there and {mine!r} here"
+    return ""
+
+
+def _size(model: Model) -> list[int] | None:
+    return [model.image_size_px] * 2 if isinstance(model.image_size_px, int) else model.image_size_px
+
+
+def _teacher(config: Config, number: int, teacher: Teacher) -> Iterator[str]:
+    """Models that label images for a round: of earlier rounds, with a weight."""
+    key = f"rounds[{number}].teacher"
+    if not number:
+        yield f"{key}: no round is before the first, so none can teach it; remove teacher"
+        return
+    if teacher.round is not None and teacher.round >= number:
+        earlier = "round 0 alone" if number == 1 else f"rounds 0 to {number - 1}"
+        yield f"{key}.round = {teacher.round}: a round is taught by an earlier one, here by {earlier}; no round teaches itself"
+        return
+    yield from _unknown(config, f"{key}.models", teacher.models or [])
+    last = number - 1 if teacher.round is None else teacher.round
+    trained = [model.name for model in config.models if _latest(config, model.name, last) is not None]
+    for name in teacher.models or []:
+        if name in trained and name not in config.weighted:
+            yield f"{key}.models: {name} has weight 0 in the ensemble, and so does not teach; give it a weight, or remove it"
+        elif name not in trained and name in {model.name for model in config.models}:
+            yield f"{key}.models: no round up to {last} trains {name}; name a later round, or other models"
+    if teacher.models is None and not {*trained} & {*config.weighted}:
+        yield f"{key}: of the models trained up to round {last} none has a weight in the ensemble; give one a weight"
