@@ -275,7 +275,7 @@ def test_ci_in_a_fresh_clone_pulls_and_runs_nothing(project: Path, clone: Path) 
 def test_results_of_an_earlier_commit_come_back(clone: Path) -> None:
     before = made(clone)
     run(clone, "git", "checkout", "-q", "HEAD~1")
-    run(clone, "dvc", "checkout")
+    run(clone, "dvc", "pull")
     assert set(jobs_since(before, clone)) >= {"predict", "ensemble", "submit", "report"}, (
         "their records are the older ones"
     )
