@@ -23,7 +23,7 @@ checkpoint folds:
     resources:
         mem_mb=2000,
     params:
-        keys=slices.given(CONFIG),
+        named=slices.given(CONFIG),
     script:
         "../scripts/folds.py"
 
