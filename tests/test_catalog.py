@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def test_a_signature_read_from_the_source_is_that_of_the_loaded_function(name: s
     expected = [p.name for p in taken.values() if p.kind.name not in ("VAR_POSITIONAL", "VAR_KEYWORD")]
     assert [part.name for part in read.parameters] == [part for part in expected if part not in bound]
     assert read.takes_any == any(p.kind.name == "VAR_KEYWORD" for p in taken.values())
+
+
+def test_a_default_that_is_a_constant_of_its_module_is_shown_by_its_value(in_tmp: Path) -> None:
+    Path("constants.py").write_text(
+        "WIDTHS = (1, 2)\nSHARE: float = 1 / 16\nMADE = list('ab')\n"
+        "def f(a=WIDTHS, b=SHARE, c=MADE, d=None, e=print): ...\n"
+    )
+    clear()
+    sys.path.insert(0, str(in_tmp))
+    try:
+        defaults = [part.default for part in signatures.read("constants:f").parameters]
+    finally:
+        sys.path.remove(str(in_tmp))
+    assert defaults == ["(1, 2)", "1 / 16", "MADE", "None", "print"]
 
 
 @pytest.mark.parametrize(

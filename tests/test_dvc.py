@@ -256,11 +256,11 @@ def test_plots_show_curves_and_confusion(project: Path) -> None:
     said = run(project, "dvc", "plots", "show", "-o", "plots")
     page = (project / "plots/index.html").read_text()
     assert "WARNING" not in said
-    assert page.count("vegaEmbed(") == 3
-    for title in ("training loss", "validation score", "out-of-fold confusion"):
+    assert page.count("vegaEmbed(") == 4
+    for title in ("training loss", "validation loss", "validation score", "out-of-fold confusion"):
         assert title in page
     for member in ("wide-seed0", "slim-seed0"):
-        assert page.count(f'"member": "{member}"') == 2 * 2  # plots x folds
+        assert page.count(f'"member": "{member}"') == 3 * 2  # plots x folds
     assert '"prediction": "dark"' in page
 
 

@@ -1,5 +1,6 @@
 """Splits beside the plain ones: several classes an image, by order, by a file, with rows that are only learnt from."""
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -522,6 +523,24 @@ def stage(table: pd.DataFrame, splitter: str, n_folds: int = 2, **more: Any) -> 
     splits = ["train", "test"] if Path("manifest/test.csv").exists() else ["train"]
     folds.run("manifest", "folds", {"name": "classification"}, splits, splitter, n_folds, 0, shards=1, **more)
     return [pd.read_csv(f"folds/fold{number}.csv", dtype=str) for number in range(n_folds)]
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    ("column", "splitter", "values", "said"),
+    [
+        ("fold", "predefined", ["0"] * 11 + ["9"], "id 'i011' has fold '9'; with folds.n_folds: 2"),
+        ("fold", "predefined", ["0"] * 12, "no image is in fold 1"),
+        ("order", "ordered", ["1"] * 11 + ["x"], "id 'i011' has 'x' for its order"),
+        ("order", "ordered", ["1"] * 12, "the images have 1 different values, but 3 blocks are needed"),
+    ],
+)
+def test_errors_name_the_key_that_gives_folds_or_order(
+    column: str, splitter: str, values: list[str], said: str
+) -> None:
+    key = f"data.columns: [{column}]"
+    with pytest.raises(DataError, match=re.escape(f"{key}: {said}")):
+        stage(table_of(12, **{column: values}), splitter, keys={column: key})
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -414,7 +414,7 @@ def test_kinds_name_what_goldfold_hands_over() -> None:
 
 
 def test_the_hook_and_the_rule_of_the_docs_run(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (repo / "docs/extending.md").read_text().partition("## Hooks and update rules")[2]
+    page = (repo / "docs/extending.md").read_text().partition("# Hooks and update rules")[2]
     python, settings = re.findall(r"```(?:python|yaml)\n(.*?)```", page, re.DOTALL)[:2]
     (tmp_path / "steps.py").write_text(python)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -198,6 +198,9 @@ def test_the_section_says_which_tables_there_are(mine: Path) -> None:
     assert (made.splits, made.tables) == (["train", "test", "unlabeled"], ["train", "test", "unlabeled", "answers"])
     assert (made.data.has_groups, slices.manifest(made)["classes"]) == (True, ["y", "x"])
     assert made.data.target_settings == {}
+    assert slices.given(made) == {}
+    parted = {"data": {**DATA, "columns": ["fold"]}, "folds": {"splitter": "predefined"}}
+    assert slices.given(parse({**BASE, **parted})) == {"fold": "data.columns: [fold]"}
     masks = parse({**BASE, "task": "segmentation", "models": [{**MODELS[0], "network": "unet", "backbone": "resnet18"}],
                    "data": {**DATA, "brings": "mask", "mask_values": "nonzero"}})  # fmt: skip
     assert masks.data.target_settings["mask_values"] == "nonzero"

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ class Parameter:
 
     name: str
     default: str | None = None
-    """As the source has it; None where it must be given."""
+    """As the source has it, a constant of the module by its value; None where it must be given."""
 
     @property
     def is_required(self) -> bool:
@@ -95,9 +95,9 @@ def _of(file: Path | None, name: str, module: str, steps: int) -> Signature:
     if name in found:
         node = found[name]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            return _of_function(node)
+            return _of_function(node, found)
         if isinstance(node, ast.ClassDef):
-            return _of_class(node, file, module, steps)
+            return _of_class(node, found, file, module, steps)
         return _of_value(node, file, module, steps)
     if name in imported:
         above, original = imported[name]
@@ -152,27 +152,39 @@ def _absolute(above: str, module: str, file: Path) -> str:
     return ".".join([*parts[: len(parts) + 1 - dots], *filter(None, [above.lstrip(".")])])
 
 
-def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, skipped: int = 0) -> Signature:
+Bindings = Mapping[str, ast.AST]
+
+
+def _default(value: ast.expr | None, found: Bindings) -> str | None:
+    """Text of a default; a name that a module binds to a literal stands for that."""
+    if value is None:
+        return None
+    bound = found.get(value.id) if isinstance(value, ast.Name) else None
+    is_literal = bound is not None and not any(isinstance(part, ast.Name | ast.Call) for part in ast.walk(bound))
+    return ast.unparse(bound if bound is not None and is_literal else value)
+
+
+def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, found: Bindings, skipped: int = 0) -> Signature:
     given = node.args
     positional = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
     pairs = [*zip(positional, defaults, strict=True)][skipped:]
     by_name = [*zip(given.kwonlyargs, given.kw_defaults, strict=True)]
-    parts = [Parameter(arg.arg, None if value is None else ast.unparse(value)) for arg, value in (*pairs, *by_name)]
+    parts = [Parameter(arg.arg, _default(value, found)) for arg, value in (*pairs, *by_name)]
     most = sys.maxsize if given.vararg else len(pairs)
     about = (ast.get_docstring(node) or "").partition("\n")[0]
     return Signature(tuple(parts), most, given.kwarg is not None, about)
 
 
-def _of_class(node: ast.ClassDef, file: Path, module: str, steps: int) -> Signature:
+def _of_class(node: ast.ClassDef, found: Bindings, file: Path, module: str, steps: int) -> Signature:
     about = (ast.get_docstring(node) or "").partition("\n")[0]
     for part in node.body:
         if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-            return replace(_of_function(part, skipped=1), about=about)
+            return replace(_of_function(part, found, skipped=1), about=about)
     if any("dataclass" in ast.unparse(each) for each in node.decorator_list):
         fields = [part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)]
         parts = [
-            Parameter(part.target.id, None if part.value is None else ast.unparse(part.value))
+            Parameter(part.target.id, _default(part.value, found))
             for part in fields
             if isinstance(part.target, ast.Name) and "ClassVar" not in ast.unparse(part.annotation)
         ]

@@ -22,6 +22,8 @@ checkpoint folds:
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        named=slices.given(CONFIG),
     script:
         "../scripts/folds.py"
 

@@ -10,5 +10,6 @@ with job(snakemake) as made:
     made.facts = run(
         manifest=str(Path(snakemake.input.manifest[0]).parent),
         folder=str(Path(snakemake.output.record).parent),
+        keys=snakemake.params.named,
         **made.settings,
     )

@@ -114,7 +114,12 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     found.doubts += doubts.about_crops(found.crops)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
     found.doubts += doubts.about_copies(found.copies, settings["duplicates"], len(tables["train"]))
-    folds.run(manifest=str(folder / "manifest"), folder=str(folder / "folds"), **slices.folds(config))
+    folds.run(
+        manifest=str(folder / "manifest"),
+        folder=str(folder / "folds"),
+        keys=slices.given(config),
+        **slices.folds(config),
+    )
     train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
     found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
     summary = read_summary(folder / "folds/summary.csv")

@@ -76,6 +76,12 @@ def folds(config: Config) -> dict[str, Any]:
     }
 
 
+def given(config: Config) -> dict[str, str]:
+    """Keys that say that the data have a column of folds or of an order: for errors, part of no recipe."""
+    keys = ((column, config.data.key_of(column)) for column in ("fold", "order"))
+    return {column: key for column, key in keys if key}
+
+
 def task(config: Config) -> dict[str, Any]:
     """Name and settings of the task, as far as they matter before the ensemble."""
     late = facts(config.task).post_training_settings

@@ -63,7 +63,7 @@ def _refuse_parted_groups(table: pd.DataFrame, folds: NDArray[np.int64]) -> None
     if (parts > 1).any():
         raise DataError(
             f"group {parts.index[parts > 1][0]!r} lies in more than one fold ({count(int((parts > 1).sum()), 'such group')}). "
-            f"Correct {table.attrs.get('folds', 'data.fold_column')}, or use splitter: stratified_group."
+            f"Correct {table.attrs.get('fold', 'data.fold_column')}, or use splitter: stratified_group."
         )
 
 

@@ -16,16 +16,24 @@ def ordered(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int)
     What is learnt from then lies before it (see `goldfold.splits.training`), as in scikit-learn's TimeSeriesSplit;
     the first block is never validated: -1.
     """
-    return in_blocks(positions(table), n_folds + 1) - 1
+    return in_blocks(positions(table), n_folds + 1, _key(table)) - 1
 
 
 def ordered_blocks(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.int64]:
     """``n_folds`` blocks in the column ``order``; each is validated once, and all others are learnt from."""
-    return in_blocks(positions(table), n_folds)
+    return in_blocks(positions(table), n_folds, _key(table))
 
 
-def in_blocks(values: NDArray[np.float64], n_blocks: int) -> NDArray[np.int64]:
+def _key(table: pd.DataFrame) -> str:
+    """Key of the config that gives the order."""
+    return str(table.attrs.get("order", "data.order_column"))
+
+
+def in_blocks(values: NDArray[np.float64], n_blocks: int, where: str = "data.order_column") -> NDArray[np.int64]:
     """Block (0 .. n_blocks-1) of each value, of about as many rows each; equal values are never parted.
+
+    Args:
+        where: the values are from, for errors.
 
     Raises:
         DataError: there are fewer different values than blocks.
@@ -33,7 +41,7 @@ def in_blocks(values: NDArray[np.float64], n_blocks: int) -> NDArray[np.int64]:
     different, number, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(different) < n_blocks:
         raise DataError(
-            f"data.order_column: the images have {len(different)} different values, but {n_blocks} blocks are needed, and "
+            f"{where}: the images have {len(different)} different values, but {n_blocks} blocks are needed, and "
             f"images of one value stay together. Lower folds.n_folds."
         )
     ends, before = np.cumsum(counts), 0
@@ -53,7 +61,7 @@ def positions(table: pd.DataFrame) -> NDArray[np.float64]:
     Raises:
         DataError: a value is neither, or a row that is not train_only has none.
     """
-    where = table.attrs.get("folds", "data.order_column")
+    where = _key(table)
     texts = table["order"].fillna("").astype(str).reset_index(drop=True)
     said, ids = texts.ne("").to_numpy(), table["id"].to_numpy()
     needed = table["train_only"].ne("1").to_numpy() if "train_only" in table else np.ones(len(table), dtype=bool)

@@ -10,7 +10,7 @@ from goldfold.sources.reading import column_of, read_csv
 
 def predefined(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.int64]:
     """The folds of the column ``fold``: whole numbers from 0 to n_folds - 1, or -1 for what is only learnt from."""
-    where = table.attrs.get("folds", "data.fold_column")
+    where = table.attrs.get("fold", "data.fold_column")
     numbers = pd.to_numeric(table["fold"], errors="coerce")
     wrong = ~numbers.isin(range(-1, n_folds))
     if wrong.any():
@@ -49,5 +49,5 @@ def listed(table: pd.DataFrame, file: str, column: str) -> pd.DataFrame:
             f"{table['id'][lacking].iloc[0]!r}. Add them (ids as in manifest/train.csv)."
         )
     told = table.assign(**{column: found.fillna("")})
-    told.attrs["folds"] = "folds.file"
+    told.attrs[column] = "folds.file"
     return told

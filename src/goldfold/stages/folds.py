@@ -1,8 +1,9 @@
 """manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ CACHED = ("id", "path", "sha256")
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
-    rare_classes: str | None = None,
+    rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:  # fmt: skip
     """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
 
@@ -45,10 +46,14 @@ def run(
     The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
     nothing new downstream (it looks at them after this job, through the checkpoint).
 
+    Args:
+        keys: of the config that say that the data have a column `fold` or `order`, for errors.
+
     Raises:
         DataError: the images cannot be split so.
     """
     tables = {name: pd.read_csv(Path(manifest) / f"{name}.csv", dtype=str, keep_default_na=False) for name in splits}
+    tables["train"].attrs |= keys
     if file is not None:
         tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
     train, out = tables["train"], Path(folder)
