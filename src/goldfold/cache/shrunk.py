@@ -36,7 +36,7 @@ class Shrunk:
     def __init__(self, images: Any, frame: tuple[int, int], resize: str, tables: Sequence[pd.DataFrame]) -> None:
         self.images, self.frame, self.resize = images, frame, resize
         self.places: dict[str, tuple[int, int, str]] = {}
-        for table in tables if all(SIZES <= {*table.columns} for table in tables) else []:
+        for table in tables if all({*table.columns} >= SIZES for table in tables) else []:
             rois = table["roi"] if "roi" in table else [""] * len(table)
             sizes = (table["height"].astype(int), table["width"].astype(int))
             self.places |= dict(zip(table["id"], zip(*sizes, rois, strict=True), strict=True))
