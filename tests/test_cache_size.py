@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import Tiny
 from goldfold import tasks
 from goldfold.base.errors import ConfigError
+from goldfold.cache.building import Frame
+from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.cache.images import CachedImages, build
 from goldfold.cache.shrunk import Shrunk, at_size
 from goldfold.config import parse, slices
 from goldfold.images.refit import Refit
 from goldfold.plan import plan_of
 from goldfold.samples.transforms import Augment
+from goldfold.stages import cache
 from goldfold.targets.masks import write_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
@@ -88,6 +92,17 @@ def test_what_validation_sees_is_as_if_it_had_been_cached_at_the_networks_size(
                 assert ((one["mask"] == 255) == (other["mask"] == 255)).all(), "the same pixels hold no image"
 
 
+@pytest.mark.parametrize("columns", [["id", "height", "width"], ["id"]])
+def test_a_bundle_sees_a_file_as_the_run_saw_it(columns: list[str], table: pd.DataFrame) -> None:
+    whole = table[table["roi"] == ""].drop(columns="roi")
+    images = DecodedImages(whole[["id", "path"]], Reading(3), [Frame((77, 77), "pad")], Path())
+    ours = at_size(images.at(Frame((77, 77), "pad")), (32, 32), "pad", images.table[columns])
+    theirs = at_size(cached(whole, (77, 77), "pad"), (32, 32), "pad", whole[columns])
+    ids = list(whole["id"])
+    assert (ours.batch(ids) == theirs.batch(ids)).all()
+    assert ours.batch(ids).max() > 150
+
+
 def test_images_of_the_networks_own_size_are_read_as_they_are(table: pd.DataFrame) -> None:
     images = cached(table, (16, 16), "squash")
     assert at_size(images, [16, 16], "squash", table) is images
@@ -141,11 +156,26 @@ def test_masks_and_boxes_of_training_follow_the_image_to_the_networks_size(prese
         assert {round(float(side)) for side in np.ptp(np.reshape(made["bboxes"][0], (2, 2)), axis=0)} == {15}
 
 
+def test_a_member_is_trained_on_the_larger_images_and_predicts_as_from_its_own_size(tiny: Tiny, in_tmp: Path) -> None:
+    for split in ("train", "test"):
+        cache.run(str(tiny.folds / f"shards/{split}-0.csv"), f"c/larger/{split}-0", [40, 40], 3, "squash")
+    model = {**tiny.model({"augment": "medium"}), "cache_size": [40, 40]}
+    facts = tiny.train(Path("trained"), model=model, caches=["c/larger/train-0"])
+    assert (facts["n_train"], facts["n_val"]) == (20, 20)
+    logits = {}
+    for name, caches in (("larger", ["c/larger/train-0", "c/larger/test-0"]), ("own", tiny.caches("train", "test"))):
+        tiny.predict(Path(name), Path("trained/model.safetensors"), "test", model=model, caches=caches)
+        logits[name] = np.concatenate([np.load(f"{name}/{part}.npz")["logits"] for part in ("oof", "test")])
+    assert logits["own"].shape == (32, 2)
+    apart = np.abs(logits["larger"] - logits["own"]).mean() / logits["own"].std()
+    assert 0 < apart < 0.2, "pixels that were resampled twice differ a little"
+
+
 # --- the config
 
 
-def config(cache: Any = None, models: Any = None, **more: Any) -> Any:
-    return parse({**BASE, **({"cache": {"image_size_px": cache}} if cache else {}), "models": models or [NET], **more})
+def config(size: Any = None, models: Any = None, **more: Any) -> Any:
+    return parse({**BASE, **({"cache": {"image_size_px": size}} if size else {}), "models": models or [NET], **more})
 
 
 def test_models_of_two_sizes_share_one_cache_and_one_may_have_its_own() -> None:
@@ -169,7 +199,7 @@ def test_a_size_that_is_not_set_or_the_networks_own_is_in_no_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cache", "model", "said"),
+    ("size", "model", "said"),
     [
         (
             8,
@@ -191,7 +221,7 @@ def test_a_size_that_is_not_set_or_the_networks_own_is_in_no_recipe() -> None:
         (True, {}, "cache.image_size_px = True"),
     ],
 )
-def test_a_wrong_size_is_named(cache: Any, model: dict[str, Any], said: str) -> None:
+def test_a_wrong_size_is_named(size: Any, model: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config(cache, [{**NET, **model}])
+        config(size, [{**NET, **model}])
     assert said in str(caught.value)

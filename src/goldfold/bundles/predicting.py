@@ -22,7 +22,7 @@ from goldfold.bundles import form
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
-from goldfold.cache.shrunk import at_size
+from goldfold.cache.shrunk import SIZES, at_size
 from goldfold.crop import fresh
 from goldfold.crop.counts import as_text, counts
 from goldfold.engine.memory import as_memory_allows
@@ -69,7 +69,8 @@ def predict(
         _refuse_none(images)
         predictor_of = partial(_predictor, folder, manifest, where, autocast)
         size, threads = batch_size or manifest.batch_size, manifest.torch_threads
-        parts = _of_members(predictor_of, members, images, Path(kept.name), size, threads, bar)
+        seen = images.table if {*tasks.facts(manifest.task["name"]).columns} >= SIZES else images.table[["id"]]
+        parts = _of_members(predictor_of, members, images, seen, Path(kept.name), size, threads, bar)
         arrays = fused(manifest, members, list(parts))
     bar.close()
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
@@ -187,16 +188,21 @@ def _of_members(
     predictor_of: Callable[[form.Member, str], Predictor],
     members: Sequence[form.Member],
     images: DecodedImages,
+    seen: pd.DataFrame,
     kept: Path,
     batch_size: int,
     threads: int,
     bar: Any,
 ) -> Iterator[list[Arrays]]:
-    """Predictions of each member's networks, one after the other, in files below ``kept``."""
+    """Predictions of each member's networks, one after the other, in files below ``kept``.
+
+    Args:
+        seen: the table of the images as the jobs of a run have it.
+    """
     numbers, size = count(), batch_size
     for member in members:
         network, parts = member.network, []
-        framed = at_size(images.at(Frame(*network.frame)), network.size, network.resize, images.table)
+        framed = at_size(images.at(Frame(*network.frame)), network.size, network.resize, seen)
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
             with _threads(threads):

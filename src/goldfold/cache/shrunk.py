@@ -11,6 +11,8 @@ from goldfold.images.geometry import Roi, roi_of
 from goldfold.images.refit import Refit
 
 Images = TypeVar("Images")
+SIZES = {"height", "width"}
+"""Columns that say where the image lies in its frame."""
 
 
 def at_size(images: Images, size: Sequence[int], resize: str, *tables: pd.DataFrame) -> Images:
@@ -20,7 +22,8 @@ def at_size(images: Images, size: Sequence[int], resize: str, *tables: pd.DataFr
         images: `goldfold.cache.images.CachedImages`, or images of files.
         size: height and width of the network's input.
         resize: how images were put into their frame.
-        tables: id, width, height, and roi where images are cut, of all that will be asked for.
+        tables: id of all that will be asked for; width, height, and roi where images are cut, where targets lie at places
+            of the images. Without them, the frame is shrunk as a whole: pixels lie up to one of the network's elsewhere.
     """
     kept: Any = images
     frame = int(size[0]), int(size[1])
@@ -33,7 +36,7 @@ class Shrunk:
     def __init__(self, images: Any, frame: tuple[int, int], resize: str, tables: Sequence[pd.DataFrame]) -> None:
         self.images, self.frame, self.resize = images, frame, resize
         self.places: dict[str, tuple[int, int, str]] = {}
-        for table in tables:
+        for table in tables if all({*table.columns} >= SIZES for table in tables) else []:
             rois = table["roi"] if "roi" in table else [""] * len(table)
             sizes = (table["height"].astype(int), table["width"].astype(int))
             self.places |= dict(zip(table["id"], zip(*sizes, rois, strict=True), strict=True))
@@ -55,5 +58,7 @@ class Shrunk:
         return roi_of(self.places[id][2])
 
     def _refit(self, id: str) -> Refit:
+        if not self.places:
+            return Refit.of(self.images.frame, self.images.frame, self.frame, "squash", None)
         height, width, roi = self.places[id]
         return Refit.of((height, width), self.images.frame, self.frame, self.resize, roi_of(roi))
