@@ -25,7 +25,10 @@ def test_a_made_up_finished_state_has_nothing_to_do(tmp_path: Path) -> None:
     run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     (row,) = json.loads(out.read_text())["rows"]
-    assert (row["runs"], row["jobs"]) == (20, 2 + 8 + 20 + 20 + 3)  # manifest, folds; cache; train; predict; the rest
+    assert (row["runs"], row["jobs"]) == (
+        20,
+        3 + 8 + 20 + 20 + 3,
+    )  # demo, manifest, folds; cache; train; predict; the rest
     assert 0 < row["ours"] < 1
 
 

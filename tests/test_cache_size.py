@@ -76,9 +76,9 @@ def test_what_validation_sees_is_as_if_it_had_been_cached_at_the_networks_size(
     shrunk = at_size(cached(table, larger, mode), smaller, mode, table)
     direct = cached(table, smaller, mode)
     assert isinstance(shrunk, Shrunk)
-    assert (shrunk.frame, shrunk.batch(["wide", "cut"]).shape) == (smaller, (2, *smaller, 3))
+    assert (shrunk.frame, shrunk.case_batch(["wide", "cut"])[0].shape) == (smaller, (2, 1, *smaller, 3))
     for id in table["id"]:
-        apart = np.abs(shrunk[id].astype(int) - direct[id])
+        apart = np.abs(shrunk.views(id)[0].astype(int) - direct[id])
         assert (apart.mean(), apart.max()) < (3, 80), id  # an edge between 0 and 200 that is a pixel off is 200 apart
         assert (shrunk.mask(id) != direct.mask(id)).mean() < 0.04  # its edge
         assert shrunk.roi(id) == direct.roi(id)
@@ -99,8 +99,9 @@ def test_a_bundle_sees_a_file_as_the_run_saw_it(columns: list[str], table: pd.Da
     ours = at_size(images.at(Frame((77, 77), "pad")), (32, 32), "pad", images.table[columns])
     theirs = at_size(cached(whole, (77, 77), "pad"), (32, 32), "pad", whole[columns])
     ids = list(whole["id"])
-    assert (ours.batch(ids) == theirs.batch(ids)).all()
-    assert ours.batch(ids).max() > 150
+    (seen, _), (wanted, _) = ours.case_batch(ids), theirs.case_batch(ids)
+    assert (seen == wanted).all()
+    assert seen.max() > 150
 
 
 def test_images_of_the_networks_own_size_are_read_as_they_are(table: pd.DataFrame) -> None:

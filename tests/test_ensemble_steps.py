@@ -542,15 +542,15 @@ def test_fitted_weights_of_another_form_are_one_error(weights: Any) -> None:
 
 
 def test_parameters_of_an_own_step_are_its_own_whatever_they_are_called(in_tmp: Path) -> None:
-    Path("mine.py").write_text(
+    Path("my_stack.py").write_text(
         "class Stack:\n    def __init__(self, task, workers, method=1, metric=2):\n        pass\n"
     )
-    text = Path("mine.py").read_text() + "\n    def apply(self, members, fitted):\n        return members\n"
-    Path("mine.py").write_text(text)
+    text = Path("my_stack.py").read_text() + "\n    def apply(self, members, fitted):\n        return members\n"
+    Path("my_stack.py").write_text(text)
     sys.path.insert(0, str(in_tmp))
     try:
-        config = parse({**BASE, "ensemble": [{"mine:Stack": {"method": "ridge", "metric": "neg_log_loss"}}]})
+        config = parse({**BASE, "ensemble": [{"my_stack:Stack": {"method": "ridge", "metric": "neg_log_loss"}}]})
     finally:
         sys.path.remove(str(in_tmp))
     assert config.average.method == "probability"
-    assert "mine:Stack" in chosen.places(config, "ensemble")
+    assert "my_stack:Stack" in chosen.places(config, "ensemble")

@@ -514,11 +514,11 @@ def test_each_rule_asks_for_the_recipe_of_its_own_stage(repo: Path) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_recipe_of_a_stage_holds_the_digest_of_its_own_code(stage: str) -> None:
-    found = dependencies.recipe(config_of("classification", "small_resnet"), Job(stage, *["a"] * (stage in MEMBERS)))
+    found = dependencies.code(config_of("classification", "small_resnet"), Job(stage, *["a"] * (stage in MEMBERS)))
     of = asked_with(stage, "classification", "small_resnet")
-    assert found["code"]["of"] == [stage, *of]
-    assert found["code"]["digest"] == source_digest(stage, *of)
-    assert ("cache" in found["code"]) == (stage in MEMBERS), "cached images are part of what a network learns from"
+    assert found["of"] == [stage, *of]
+    assert found["digest"] == source_digest(stage, *of)
+    assert ("cache" in found) == (stage in MEMBERS), "cached images are part of what a network learns from"
 
 
 MEMBERS = ("train", "predict")

@@ -84,8 +84,8 @@ def test_dry_run_shows_the_whole_dag_without_torch(tmp_path: Path) -> None:
         subprocess.CompletedProcess([], result.returncode, result.stdout, _without_import_times(result.stderr))
     )
     assert jobs == {
-        "manifest": 1, "folds": 1, "cache": 4, "train": 12, "predict": 12, "pseudo_label": 3, "ensemble": 1, "submit": 1,
-        "report": 1, "all": 1, "total": 37,
+        "demo": 1, "manifest": 1, "folds": 1, "cache": 4, "train": 12, "predict": 12, "pseudo_label": 3, "ensemble": 1,
+        "submit": 1, "report": 1, "all": 1, "total": 38,
     }  # fmt: skip
     imported = set(re.findall(r"\| +(\w+)$", result.stderr, re.MULTILINE))
     assert "pydantic" in imported

@@ -41,13 +41,16 @@ class Shrunk:
             sizes = (table["height"].astype(int), table["width"].astype(int))
             self.places |= dict(zip(table["id"], zip(*sizes, rois, strict=True), strict=True))
 
-    def __getitem__(self, id: str) -> NDArray[np.uint8]:
-        """The image, (height, width, channels) uint8."""
-        return self._refit(id).image(self.images.batch([id])[0])
+    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images of cases (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        pixels, present = self.images.case_batch(ids)
+        shrunk = [[self._refit(id).image(image) for image in views] for id, views in zip(ids, pixels, strict=True)]
+        return np.stack([np.stack(views) for views in shrunk]), present
 
-    def batch(self, ids: Sequence[str]) -> NDArray[np.uint8]:
-        """Images of ``ids``, (len(ids), height, width, channels) uint8."""
-        return np.stack([self[id] for id in ids])
+    def views(self, id: str) -> list[NDArray[np.uint8] | None]:
+        """The images of a case, by view; None where it has none."""
+        (pixels,), (present,) = self.case_batch([id])
+        return [image if there else None for image, there in zip(pixels, present, strict=True)]
 
     def mask(self, id: str) -> NDArray[Any]:
         """The image's mask, (height, width), values as on disk."""
