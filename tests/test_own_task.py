@@ -29,7 +29,7 @@ from goldfold.lineage import provenance
 from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
-from goldfold.stages import manifest
+from goldfold.stages import manifest, pseudo_label, train
 from goldfold.tasks.optional import compose_params
 from keypoint_task import Keypoints
 from test_workflow import ROOT, jobs_of, snakemake
@@ -53,6 +53,10 @@ CONFIG: dict[str, Any] = {
     "task_params": {"decimals": 1},
     "report": {"gallery": 4},
 }  # fmt: skip
+
+
+WHOLE: dict[str, Any] = {**CONFIG, "pseudo_labels": {"rounds": 0}}
+"""The run of all stages but the one of pseudo labels, which is run by itself."""
 
 
 def write_points(folder: Path) -> pd.DataFrame:
@@ -79,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     write_points(folder)
     shutil.copy(keypoint_task.__file__, folder)
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(WHOLE))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
         result = snakemake(folder)
@@ -112,14 +116,35 @@ def test_the_whole_workflow_runs_with_a_task_of_the_user_s(finished: Path) -> No
     assert list(submission.columns) == ["id", "px", "py"]
     assert list(submission["id"]) == [f"{number:02d}" for number in reversed(range(N_TRAIN, N_TRAIN + N_TEST))]
     assert submission["px"].str.fullmatch(r"\d+\.\d").all()
-    pseudo = pd.read_csv(results / "pseudo/round1/fold0.csv")
-    assert list(pseudo.columns) == ["id", "confidence", "height", "width", "label", "source"]
-    record = json.loads((results / "train/net/round1/fold0/seed0/run.json").read_text())
-    assert record["n_pseudo"] == len(pseudo) > 0
     page = (results / "report/report.html").read_text()
     for words in ("Distances", "90 % of the images", "The farthest first", "test images"):
         assert words in page
     assert not list((results / ".status").glob("*"))
+
+
+def test_its_pseudo_labels_are_learnt_from(finished: Path, tmp_path: Path) -> None:
+    results, first = finished / "results/points", finished / "results/points/predict/net/round0/fold0/seed0"
+    record = json.loads((results / "train/net/round0/fold0/seed0/run.json").read_text())
+    classes, out, settings = (
+        str(results / "folds/classes.json"),
+        str(tmp_path / "pseudo.csv"),
+        record["recipe"]["settings"],
+    )
+    teach = {"threshold": 0.9, "fold": 0, "weights": {}, "settings": {"method": "mean"}, "workers": 1}
+    pseudo_label.run({"test": [str(first / "test.npz")]}, classes, out, settings["task"], **teach)
+    pseudo = pd.read_csv(out)
+    assert list(pseudo.columns) == ["id", "confidence", "height", "width", "label", "source"]
+    settings["model"]["train"]["epochs"] = 1
+    settings["runtime"] |= {"loader_workers": 0, "save_minutes": 5.0}
+    facts = train.run(
+        folder=str(tmp_path),
+        fold_file=str(results / "folds/fold0.csv"),
+        classes=classes,
+        caches=[str(path) for path in (results / "cache").glob("*/*-0")],
+        pseudo=out,
+        **{**settings, "place": {"round": 1, "fold": 0, "seed": 0}},
+    )
+    assert facts["n_pseudo"] == len(pseudo) > 0
 
 
 def test_a_second_run_has_nothing_to_do(run: Any) -> None:
@@ -127,7 +152,7 @@ def test_a_second_run_has_nothing_to_do(run: Any) -> None:
 
 
 def test_a_late_setting_retrains_nothing(finished: Path, run: Any) -> None:
-    (finished / "late.yaml").write_text(yaml.safe_dump({**CONFIG, "task_params": {"decimals": 3}}))
+    (finished / "late.yaml").write_text(yaml.safe_dump({**WHOLE, "task_params": {"decimals": 3}}))
     assert run("late.yaml") == {"ensemble": 1, "submit": 1, "report": 1, "all": 1, "total": 4}
 
 
@@ -141,7 +166,7 @@ def test_an_edit_of_the_file_is_seen_and_a_comment_is_not(finished: Path, run: A
         jobs = run()
     finally:
         file.write_text(text)
-    assert {"manifest", "folds", "train", "predict", "pseudo_label", "ensemble", "submit", "report"} <= set(jobs)
+    assert {"manifest", "folds", "train", "predict", "ensemble", "submit", "report"} <= set(jobs)
 
 
 def test_a_module_where_the_run_starts_is_found(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
