@@ -371,8 +371,8 @@ def test_check_refuses_it_too(of_cases_of_two: Tiny) -> None:
         path.write_text(json.dumps({**values, "train": {}}))
         sound = check(path)
     assert found.error == (
-        "models (net): train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to paste into. "
-        "Set mixup_alpha in its place."
+        "models (net), round 0: train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to "
+        "paste into. Set mixup_alpha in its place."
     )
     assert (sound.error, sound.cases, sound.images) == (None, {"train": 16, "test": 3}, {"train": 13 + 16, "test": 5})
 

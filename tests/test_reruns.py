@@ -259,6 +259,7 @@ def test_an_edit_of_the_config_reruns_exactly(changes: dict[str, Any], jobs: Job
         pytest.param({"start": "previous"}, runs(rounds=[1]) | LATE, id="weights of round 0"),
         pytest.param({"teacher": {"threshold": 0.0, "models": ["wide"]}}, BELOW_ROUND_0, id="a teacher"),
         pytest.param({"models": ["slim"]}, LATE, id="a model less in round 1"),
+        pytest.param({"teacher": None}, runs(rounds=[1]) | LATE, id="no teacher"),
     ],
 )
 def test_an_edit_of_a_round_reruns_exactly(change: dict[str, Any], jobs: Jobs, states: States) -> None:

@@ -43,14 +43,6 @@ def models_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path.relative_to(results)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> set[str]:
-    """Models and predictions that were written, each of which has other bytes."""
-    assert set(before) == set(after)
-    written = {path for path in before if before[path][0] != after[path][0]}
-    assert written == {path for path in before if before[path][1] != after[path][1]}
-    return written
-
-
 def test_an_image_that_moves_to_another_fold_reruns_the_two_folds(code: Path, tmp_path: Path) -> None:
     """One model, three folds that the data name, no test images."""
 

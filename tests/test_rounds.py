@@ -54,6 +54,15 @@ def changed(before: dict[str, Any], **changes: Any) -> list[str]:
     return list(dict.fromkeys(name.split("/fold")[0] for name in before if after.get(name) != before[name]))
 
 
+# --- what an edit reaches
+
+
+def test_a_round_that_loses_its_teacher_is_trained_again_whatever_the_weight_of_its_labels() -> None:
+    for weight in (0.5, 1.0):
+        before = recipes(rounds=[{}, {"teacher": {"weight": weight}}])
+        assert {"train b0/round1", "train b3/round1"} <= set(changed(before, rounds=[{}, {}]))
+
+
 # --- who is trained, from what, taught by whom
 
 

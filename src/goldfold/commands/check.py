@@ -149,11 +149,13 @@ def _make(config: Config, folder: Path, found: Check) -> None:
 
 def _refuse_cutmix(config: Config, lacking: str | None) -> None:
     """Refuse what training refuses of cases that lack a view."""
-    for model in config.models if lacking is not None else []:
-        if model.train.cutmix_alpha:
+    runs = {(run.model, run.round) for run in config.grid.runs()} if lacking is not None else ()
+    for name, number in sorted(runs):
+        train = config.model(name, number).train
+        if train.cutmix_alpha:
             raise ConfigError(
-                f"models ({model.name}): train.cutmix_alpha = {model.train.cutmix_alpha:g}: case {lacking!r} lacks one of its "
-                f"views, so there is nothing to paste or to paste into. Set mixup_alpha in its place."
+                f"models ({name}), round {number}: train.cutmix_alpha = {train.cutmix_alpha:g}: case {lacking!r} lacks one of "
+                f"its views, so there is nothing to paste or to paste into. Set mixup_alpha in its place."
             )
 
 

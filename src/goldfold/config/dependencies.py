@@ -46,12 +46,15 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
-    start = config.grid.start(job.run)
+    start, teacher = config.grid.start(job.run), config.every_round[job.round].teacher
+    untaught = (
+        0.0 if job.round else 1.0
+    )  # no weight that a teacher may have: with or without one is not the same training
     return {
         **_of_run(config, job),
         **slices.watched(config, job.model, job.round),
         "model": slices.learning(config, job.model, job.round),
-        "pseudo_weight": teacher.weight if (teacher := config.every_round[job.round].teacher) else 1.0,
+        "pseudo_weight": teacher.weight if teacher else untaught,
         **({"start": start.parent.folder} if start else {}),
     }
 
