@@ -43,14 +43,16 @@ SCENE_PX = (48, 64)
 WORKFLOW = (
     "test_dvc", "test_killed_runs", "test_workflow_dense", "test_ddp", "test_own_task", "test_run_lock",
     "test_back_and_forth", "test_reruns_real", "test_workflow", "test_reruns", "test_resume", "test_benchmarks",
-    "test_gpu_slots", "test_leak", "test_cache",
+    "test_gpu_slots", "test_leak", "test_cache", "test_digits", "test_slurm",
 )  # fmt: skip
 """Files marked `workflow`: they start whole runs, or kill processes. The longest first: begun last, one would keep a
 single process of pytest busy at the end."""
 LONGER = (
     "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine", "test_bundle",
     "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
-    "test_contract", "test_config", "test_sizes", "test_init", "test_docs", "test_plan", "test_properties",
+    "test_contract", "test_honesty", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
+    "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
+    "test_properties",
 )  # fmt: skip
 """Files that train, draw or import for seconds; all others are marked `unit`."""
 
@@ -59,8 +61,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their files, and begin with those that take longest; within a file the order stays."""
     places = {name: place for place, name in enumerate((*WORKFLOW, *LONGER))}
     for item in items:
-        if (place := places.get(item.path.stem, len(places))) in (len(places), *range(len(WORKFLOW))):
-            item.add_marker("unit" if place == len(places) else "workflow")
+        place = places.get(item.path.stem, len(places))
+        if place < len(WORKFLOW):
+            item.add_marker("workflow")
+        elif place == len(places) and not item.get_closest_marker("slow"):
+            item.add_marker("unit")
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 

@@ -84,7 +84,8 @@ def _digest(path: str) -> str | None:
 
 def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:
     """Paths in records that all point elsewhere would make all of them missing, or compare the files of another run."""
-    outputs = [path for record in known.values() for path in record["outputs"]]
+    made = (record for record in known.values() if record["rule"] != "demo")  # whose files lie with the data
+    outputs = [path for record in made for path in record["outputs"]]
     if outputs and not any(_is_below(path, results) for path in outputs):
         raise DataError(
             f"{results}: its records are of files elsewhere, such as {outputs[0]}, looked for in {os.getcwd()}. Paths in "
