@@ -19,7 +19,7 @@ from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.grid import Member, Run, Start, grid_of
 from goldfold.plan import Job, Plan, job_of, plan_of
-from goldfold.report import notes
+from goldfold.report import notes, scores
 from goldfold.report import rounds as page
 from goldfold.training.learner import network_of
 from goldfold.training.spec import read
@@ -318,6 +318,14 @@ def made(rounds: list[dict[str, Any]] | None = None, **changes: Any) -> Any:
     """What a report knows of the settings of a run."""
     settings = slices.report(parse({**BASE, **({"rounds": rounds} if rounds else {}), **changes}))["settings"]
     return SimpleNamespace(settings=settings, grid=grid_of(settings))
+
+
+@pytest.mark.parametrize(("is_ensemble", "named"), [(True, "an ensemble"), (False, "a model with a weight")])
+def test_one_round_with_an_ensemble_is_compared_with_no_other(is_ensemble: bool, named: str) -> None:
+    columns = ["member", "round", "acc", "low", "high"]
+    rows = [["b0-seed0", 0, 0.6, 0.5, 0.7], ["b0-seed0", 1, 0.6, 0.5, 0.7], ["ensemble", 1, 0.75, 0.7, 0.8]]
+    results: Any = SimpleNamespace(rounds=pd.DataFrame(rows, columns=columns), metric="acc", is_ensemble=is_ensemble)
+    assert scores.rounds_in_words(results) == f"Only round 1 has {named}; its acc is 0.7500."
 
 
 BEST: dict[str, Any] = {"train": {"checkpoint": "best"}}
