@@ -19,7 +19,7 @@ from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.grid import Member, Run, Start, grid_of
 from goldfold.plan import Job, Plan, job_of, plan_of
-from goldfold.report import notes, scores
+from goldfold.report import notes, scores, training
 from goldfold.report import rounds as page
 from goldfold.training.learner import network_of
 from goldfold.training.spec import read
@@ -326,6 +326,25 @@ def test_one_round_with_an_ensemble_is_compared_with_no_other(is_ensemble: bool,
     rows = [["b0-seed0", 0, 0.6, 0.5, 0.7], ["b0-seed0", 1, 0.6, 0.5, 0.7], ["ensemble", 1, 0.75, 0.7, 0.8]]
     results: Any = SimpleNamespace(rounds=pd.DataFrame(rows, columns=columns), metric="acc", is_ensemble=is_ensemble)
     assert scores.rounds_in_words(results) == f"Only round 1 has {named}; its acc is 0.7500."
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (made([{}, {"models": ["b0"]}]), "1 epoch · peak learning rate 0.001"),
+        (
+            made([{}, {"train": {"lr": 0.5}}, {}]),
+            "1 epoch · peak learning rate 0.001 (rounds 0 and 2), peak learning rate 0.5 (round 1)",
+        ),
+        (
+            made([{"models": ["b0"]}, {"train": {"lr": 0.5, "epochs": 3}}, {"models": ["b0"]}]),
+            "3 epochs · peak learning rate 0.5",
+        ),
+    ],
+)
+def test_learning_curves_are_headed_by_the_settings_of_the_rounds(results: Any, said: str) -> None:
+    results.runs = [SimpleNamespace(model="b3", record={})]
+    assert training._heading(results, "b3").text.endswith(f" px · {said}")
 
 
 BEST: dict[str, Any] = {"train": {"checkpoint": "best"}}
