@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 
 from conftest import picture
+from goldfold.bundles import card
+from goldfold.images import cases
 from goldfold.report.quarantine import kind_of
 from test_report import THREE, Build, build, holds, page_of, words
 
@@ -188,6 +191,44 @@ def test_without_a_pseudo_label_no_round_is_said_to_have_improved(build: Build, 
     assert ("improved" in said) == is_added
     assert ("nothing was added in any round" in said) != is_added
     assert said.count("sure enough to get") == (not is_added)
+
+
+def of_cases(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The rows as cases of two views, of which ``n`` have an image."""
+    texts = [[cases.to_text([of] * n + [None] * (2 - n)) for of in table[name]] for name in ("path", "sha256")]
+    return table.assign(**dict(zip((cases.PATHS, cases.DIGESTS), texts, strict=True)))
+
+
+def test_cases_of_several_images_are_called_cases(build: Build) -> None:
+    arguments = build(change=lambda table: of_cases(table, 2))
+    test = Path(arguments["results"]) / "folds" / "test.csv"
+    of_cases(pd.read_csv(test, dtype=str), 1).to_csv(test, index=False)
+    said = words(page_of(arguments))
+    top = said[: said.index("Leaderboard Out-of-fold")]
+    holds(top, "Each of the 30 training cases was predicted", "Resampling these 30 cases", "accuracy, test cases")
+    holds(top, "prediction of 6 test cases whose truth is known", "training cases 30", "test cases 6")
+    holds(said, "30 training cases of 60 images and 6 test cases of 6 images", "36 cases")
+    assert not re.search("(training|test) images? [0-9]|36 images|accuracy, test images", said)
+
+
+@pytest.mark.parametrize(("columns", "row", "one"), [(None, "image", "an image"), (object(), "case", "a case")])
+def test_the_card_of_a_bundle_of_cases_calls_them_cases(columns: Any, row: str, one: str) -> None:
+    how = {"images": 40, "groups": None, "n_folds": 2, "splitter": "stratified", "seeds": [0], "pseudo_label_rounds": 0}
+    score = SimpleNamespace(metric="accuracy", value=0.8, low=0.7, high=0.9)
+    shown = SimpleNamespace(cases=columns)
+    bundle: Any = SimpleNamespace(
+        score=score, validation=how, preprocessing=shown, optimistic=0.9, fusion=None, postprocessing=[]
+    )
+    text = "\n".join(card._score(bundle))
+    holds(
+        text,
+        f"each of the 40 training {row}s is predicted",
+        f"bootstrap over {row}s.",
+        f"scored on the same {row}s they",
+    )
+    holds(text, f"It holds for {row}s like those", f"had not seen {one}, so")
+    how |= {"kind": "class", "unit": "images", "by_class": {"cat": 40}}
+    holds("\n".join(card._classes(bundle)), f"40 {row}s.", f"| class | {row}s |")
 
 
 def test_one_of_a_thing_is_said_as_one(build: Build) -> None:

@@ -19,6 +19,7 @@ from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.grid import Member, Run, Start, grid_of
 from goldfold.plan import Job, Plan, job_of, plan_of
+from goldfold.report import notes, scores, training
 from goldfold.report import rounds as page
 from goldfold.training.learner import network_of
 from goldfold.training.spec import read
@@ -320,6 +321,60 @@ def test_the_report_names_what_each_round_did() -> None:
     short: Any = SimpleNamespace(settings=slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"])
     assert page.blocks(short) == []
     assert "sure of on images without a label (at least 0.95)" in page.intro(short)
+
+
+def made(rounds: list[dict[str, Any]] | None = None, **changes: Any) -> Any:
+    """What a report knows of the settings of a run."""
+    settings = slices.report(parse({**BASE, **({"rounds": rounds} if rounds else {}), **changes}))["settings"]
+    return SimpleNamespace(settings=settings, grid=grid_of(settings))
+
+
+@pytest.mark.parametrize(("is_ensemble", "named"), [(True, "an ensemble"), (False, "a model with a weight")])
+def test_one_round_with_an_ensemble_is_compared_with_no_other(is_ensemble: bool, named: str) -> None:
+    columns = ["member", "round", "acc", "low", "high"]
+    rows = [["b0-seed0", 0, 0.6, 0.5, 0.7], ["b0-seed0", 1, 0.6, 0.5, 0.7], ["ensemble", 1, 0.75, 0.7, 0.8]]
+    results: Any = SimpleNamespace(rounds=pd.DataFrame(rows, columns=columns), metric="acc", is_ensemble=is_ensemble)
+    assert scores.rounds_in_words(results) == f"Only round 1 has {named}; its acc is 0.7500."
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (made([{}, {"models": ["b0"]}]), "1 epoch · peak learning rate 0.001"),
+        (
+            made([{}, {"train": {"lr": 0.5}}, {}]),
+            "1 epoch · peak learning rate 0.001 (rounds 0 and 2), peak learning rate 0.5 (round 1)",
+        ),
+        (
+            made([{"models": ["b0"]}, {"train": {"lr": 0.5, "epochs": 3}}, {"models": ["b0"]}]),
+            "3 epochs · peak learning rate 0.5",
+        ),
+    ],
+)
+def test_learning_curves_are_headed_by_the_settings_of_the_rounds(results: Any, said: str) -> None:
+    results.runs = [SimpleNamespace(model="b3", record={})]
+    assert training._heading(results, "b3").text.endswith(f" px · {said}")
+
+
+BEST: dict[str, Any] = {"train": {"checkpoint": "best"}}
+LAST: dict[str, Any] = {"train": {"checkpoint": "last"}}
+
+
+@pytest.mark.parametrize(
+    ("results", "named"),
+    [
+        (made(models=[B0, {**B3, **BEST}]), "b3"),
+        (made([{}, BEST]), "b0 and b3"),
+        (made([BEST, {}]), ""),
+        (made([BEST, {"start": "previous"}]), "b0 (by its start, b0 of round 0) and b3 (by its start, b3 of round 0)"),
+        (made([BEST, {"models": ["b3"], "start": "b0"}]), "b0 and b3 (by its start, b0 of round 0)"),
+        (made([{}, LAST], models=[{**B0, **BEST}, B3]), ""),
+    ],
+)
+def test_every_best_epoch_that_the_result_comes_from_is_flagged(results: Any, named: str) -> None:
+    said = [note.text for note in notes._chosen_epoch(results)]
+    assert len(said) == bool(named)
+    assert all(f"With checkpoint: best, {named} kept the epoch" in text for text in said)
 
 
 @pytest.mark.parametrize(

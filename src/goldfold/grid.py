@@ -194,6 +194,13 @@ class Grid:
         origin = self.rounds[run.round].starts.get(run.model)
         return None if origin is None else Start(run, Run(origin[0], origin[1], run.fold, run.seed))
 
+    def ancestry(self, run: Run) -> Iterator[Run]:
+        """A run, the one whose weights it starts from, the one that this one starts from, and so on."""
+        yield run
+        while (start := self.start(run)) is not None:
+            run = start.parent
+            yield run
+
     def labels(self) -> Iterator[Labels]:
         """Pseudo labels of every round that has teachers, by round and fold."""
         for stage in self.rounds:

@@ -43,7 +43,7 @@ def _head(manifest: "Manifest") -> Iterator[str]:
 
 
 def _score(manifest: "Manifest") -> Iterator[str]:
-    score, how = manifest.score, manifest.validation
+    score, how, row = manifest.score, manifest.validation, _row(manifest)
     yield "## Score"
     yield ""
     value, low, high = (_number(number) for number in (score.value, score.low, score.high))
@@ -51,25 +51,31 @@ def _score(manifest: "Manifest") -> Iterator[str]:
     yield ""
     groups = f" in {count(how['groups'], 'group')} that are never divided between folds" if how["groups"] else ""
     yield (
-        f"Out of fold: each of the {count(how['images'], 'training image')}{groups} is predicted by networks that were not "
+        f"Out of fold: each of the {count(how['images'], f'training {row}')}{groups} is predicted by networks that were not "
         f"trained on it, and the ensemble of these predictions is scored once. {count(how['n_folds'], 'fold')} "
         f"({how['splitter']}), {count(len(how['seeds']), 'seed')}, "
         f"{_rounds(how)}. The interval is a percentile bootstrap over "
-        f"{'groups' if how['groups'] else 'images'}."
+        f"{'groups' if how['groups'] else f'{row}s'}."
     )
     yield ""
     if score.value is not None and manifest.optimistic is not None:
         yield (
             f"Steps after the networks ({_steps(manifest)}) have parameters that are fitted. For this score they were fitted, "
-            f"for each fold, on the other folds; in this bundle they are fitted on all. Fitted and scored on the same images "
+            f"for each fold, on the other folds; in this bundle they are fitted on all. Fitted and scored on the same {row}s "
             f"they give {_number(manifest.optimistic)}, which is optimistic."
         )
         yield ""
+    one = "a case" if row == "case" else "an image"
     yield (
-        "It holds for images like those of training. The bundle averages the networks of all folds, of which the score knows "
-        "only those that had not seen an image, so it is rather a little better than the score."
+        f"It holds for {row}s like those of training. The bundle averages the networks of all folds, of which the score knows "
+        f"only those that had not seen {one}, so it is rather a little better than the score."
     )
     yield ""
+
+
+def _row(manifest: "Manifest") -> str:
+    """What is scored and counted."""
+    return "image" if manifest.preprocessing.cases is None else "case"
 
 
 def _rounds(how: Mapping[str, Any]) -> str:
@@ -80,12 +86,13 @@ def _rounds(how: Mapping[str, Any]) -> str:
 
 
 def _classes(manifest: "Manifest") -> Iterator[str]:
-    how = manifest.validation
+    how, row = manifest.validation, _row(manifest)
+    unit = f"{row}s" if how["unit"] == "images" else how["unit"]
     yield "## Training data"
     yield ""
-    yield f"{count(how['images'], 'image')}."
+    yield f"{count(how['images'], row)}."
     yield ""
-    yield f"| {how['kind']} | {how['unit']} |"
+    yield f"| {how['kind']} | {unit} |"
     yield "|---|---|"
     rows = list(how["by_class"].items())
     yield from (f"| {name} | {number:,} |" for name, number in rows[:MOST_CLASSES])

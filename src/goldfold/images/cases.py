@@ -17,6 +17,11 @@ def are_in(table: pd.DataFrame) -> bool:
     return PATHS in table
 
 
+def word(table: pd.DataFrame) -> str:
+    """``case`` or ``image``: what a row of a table is."""
+    return "case" if are_in(table) else "image"
+
+
 def lacking(table: pd.DataFrame) -> str | None:
     """The first case that has no image for some view; None without one, or without cases."""
     texts = table[PATHS] if are_in(table) else []

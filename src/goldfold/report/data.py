@@ -34,9 +34,8 @@ def section(results: Results, clusters: list[Cluster], doubts: list[str]) -> Sec
 def _number(split: str, table: pd.DataFrame) -> str:
     """``300 training images``, or ``300 training cases of 559 images``."""
     name = "training" if split == "train" else split
-    if not cases.are_in(table):
-        return count(len(table), f"{name} image")
-    return f"{count(len(table), f'{name} case')} of {count(len(cases.each(table)), 'image')}"
+    rows = count(len(table), f"{name} {cases.word(table)}")
+    return f"{rows} of {count(len(cases.each(table)), 'image')}" if cases.are_in(table) else rows
 
 
 def _groups(results: Results) -> str:

@@ -8,7 +8,8 @@ import pandas as pd
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.report import answers, quarantine, shift, training
+from goldfold.grid import Run
+from goldfold.report import answers, quarantine, rounds, shift, training
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
@@ -100,7 +101,7 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
-    flattered = [model["name"] for model in results.settings["models"] if model["train"]["checkpoint"] == "best"]
+    flattered = list(dict.fromkeys(filter(None, (_chosen(results, run) for run in results.grid.final_runs()))))
     if flattered:
         yield Note(
             "warn",
@@ -108,6 +109,14 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
             f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score, and is then "
             f"scored on the same images. The out-of-fold score is flattered; checkpoint: last is free of this.",
         )
+
+
+def _chosen(results: Results, final: Run) -> str:
+    """A model whose final run kept its best epoch, or started from a run that did, in words; nothing where none did."""
+    for run in results.grid.ancestry(final):
+        if rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best":
+            return run.model if run == final else f"{final.model} (by its start, {run.model} of round {run.round})"
+    return ""
 
 
 def _copies(clusters: list[Cluster]) -> Iterator[Note]:

@@ -1,5 +1,8 @@
 """Rounds in words: which models each trained, from which weights, and who labelled images for it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Table, Text
 from goldfold.drawing.words import listed
@@ -7,6 +10,13 @@ from goldfold.grid import Round
 from goldfold.report.results import Results
 
 HONEST = "so that the out-of-fold score stays honest."
+
+
+def train_of(settings: Mapping[str, Any], model: str, number: int) -> dict[str, Any]:
+    """Training settings that a model has in a round: those of the round replace its own."""
+    own = next(entry for entry in settings["models"] if entry["name"] == model).get("train", {})
+    of_round = settings["rounds"][number]["train"] if "rounds" in settings else {}
+    return {**own, **of_round}
 
 
 def intro(results: Results) -> str:

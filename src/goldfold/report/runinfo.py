@@ -10,6 +10,7 @@ import yaml
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
+from goldfold.images import cases
 from goldfold.report import dag
 from goldfold.report.results import Results, Run
 
@@ -40,9 +41,9 @@ def _details(results: Results) -> dict[str, str]:
         (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
         for model in settings["models"]
     }
-    n_images = sum(len(table) for table in results.tables.values())
+    n_rows = sum(len(table) for table in results.tables.values())
     details = {
-        "manifest": count(n_images, "image"),
+        "manifest": count(n_rows, cases.word(results.tables["train"])),
         "folds": count(settings["folds"]["n_folds"], "fold"),
         "cache": count(len(shapes), "image size"),
         "train": count(n_runs, "job"),
@@ -51,7 +52,7 @@ def _details(results: Results) -> dict[str, str]:
         "report": "this page",
     }
     if results.test is not None:
-        details["submit"] = count(len(results.tables["test"]), "image")
+        details["submit"] = count(len(results.tables["test"]), cases.word(results.tables["test"]))
     if results.taught:
         details["pseudo_label"] = count(len(results.taught), "round")
     return details

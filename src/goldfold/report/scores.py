@@ -131,6 +131,9 @@ def rounds_in_words(results: Results) -> str:
     """Whether the last round is better than the first, and whether that is more than noise or chance of training."""
     whole = results.rounds[results.rounds["member"] == ENSEMBLE].set_index("round")
     first, last, begin = whole.iloc[0], whole.iloc[-1], int(whole.index[0])
+    if len(whole) == 1:
+        scored = "an ensemble" if results.is_ensemble else "a model with a weight"
+        return f"Only round {begin} has {scored}; its {results.metric} is {score(last[results.metric])}."
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
     overlap = first["low"] <= last["high"] and last["low"] <= first["high"]

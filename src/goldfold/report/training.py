@@ -1,6 +1,6 @@
 """Section on the training runs: their learning curves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Note, Section, Text
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.words import listed, score
+from goldfold.report import rounds
 from goldfold.report.results import Results
 
 VALIDATION_LOSS = (
@@ -95,16 +96,27 @@ def table(results: Results) -> pd.DataFrame:
 
 def _heading(results: Results, model: str) -> Text:
     settings = next(entry for entry in results.settings["models"] if entry["name"] == model)
-    train = settings.get("train", {})
     record = next(run.record for run in results.runs if run.model == model)
     parts = [
         settings.get("backbone") or settings.get("network", ""),
         _parameters(record["parameters"]) if record.get("parameters") else "",
         _size(record, settings),
-        count(train["epochs"], "epoch") if train.get("epochs") else "",
-        f"peak learning rate {train['lr']:g}" if train.get("lr") else "",
+        _by_round(results, model, "epochs", lambda epochs: count(epochs, "epoch")),
+        _by_round(results, model, "lr", lambda lr: f"peak learning rate {lr:g}"),
     ]
     return Text(" · ".join(filter(None, parts)), heading=model)
+
+
+def _by_round(results: Results, model: str, key: str, say: Callable[[Any], str]) -> str:
+    """A training setting of a model, with the rounds that have it where they differ."""
+    found: dict[str, list[str]] = {}
+    for stage in results.grid.rounds:
+        value = rounds.train_of(results.settings, model, stage.number).get(key) if model in stage.models else None
+        if value:
+            found.setdefault(say(value), []).append(str(stage.number))
+    if len(found) < 2:
+        return "".join(found)
+    return ", ".join(f"{said} (round{'s' * (len(of) > 1)} {listed(of)})" for said, of in found.items())
 
 
 def _parameters(number: int) -> str:
