@@ -38,7 +38,8 @@ def named_in_columns(
     """id and `VIEWS` of each row of the table ``csv``, and the path of its first image.
 
     Raises:
-        DataError: a column is missing, a case has two rows or no image, or a name leads out of the folder ``images``.
+        DataError: a column is missing, a case has two rows, no image or one image twice, or a name leads out of the folder
+            ``images``.
     """
     ids = column_of(table, id_column, csv, "data.id_column")
     if ids.isna().any():
@@ -61,6 +62,13 @@ def named_in_columns(
             f"{csv}: {count(len(bare), 'case')} without any image, first {bare[0]!r}: the columns "
             f"{', '.join(sorted(columns))} are empty. Name at least one image of each case, or remove the row."
         )
+    for row, own in enumerate(views):
+        if len(set(own.values())) < len(own):
+            alike = [column for column in own if list(own.values()).count(own[column]) > 1]
+            raise DataError(
+                f"{csv}: case {ids.iloc[row]!r} has the image {own[alike[0]]} twice, in the columns {' and '.join(alike)} of "
+                f"{line_of(table, row)}, so it would count twice. Correct one name, or empty its cell."
+            )
     return pd.DataFrame({"id": ids, "path": [next(iter(own.values())) for own in views], VIEWS: views})
 
 
@@ -71,9 +79,10 @@ def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casin
         images: of each row of the table ``csv``: id of the case, path, and what else is known.
 
     Raises:
-        DataError: two images of a case are of one view, or say different things of it.
+        DataError: two images of a case are of one view, are one file, or say different things of it.
     """
     named = _views(images, table, csv, how)
+    _refuse_twice(images, table, csv)
     for column in images.columns.difference(["id", "path"], sort=False):
         values = images[column].astype(object).where(images[column].notna(), None)
         odd = images["id"][values.map(repr).groupby(images["id"]).transform("nunique") > 1]
@@ -89,6 +98,17 @@ def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casin
         views.setdefault(case, {})[view] = path
     cases = images.drop_duplicates("id").reset_index(drop=True)
     return cases.assign(**{VIEWS: [views[case] for case in cases["id"]]})
+
+
+def _refuse_twice(images: pd.DataFrame, table: pd.DataFrame, csv: str) -> None:
+    pairs = images[["id", "path"]].reset_index(drop=True)
+    if len(twice := pairs[pairs.duplicated()]):
+        case, path = twice.iloc[0]
+        lines = [line_of(table, row) for row in pairs.index[(pairs["id"] == case) & (pairs["path"] == path)][:2]]
+        raise DataError(
+            f"{csv}: case {case!r} has the image {path} twice, in {' and '.join(lines)}, so it would count twice. Correct one "
+            f"of the two rows, or remove it."
+        )
 
 
 def _views(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> "pd.Series[Any]":
