@@ -96,6 +96,15 @@ def test_answers_may_have_a_row_per_case_or_per_image(in_tmp: Path) -> None:
     assert tables["answers"].to_numpy().tolist() == [["x", "cat"], ["y", "dog"]]
 
 
+def test_answers_may_have_the_form_of_the_training_table(in_tmp: Path) -> None:
+    write()
+    Path("answers.csv").write_text("id,case,label\n5,x,cat\n6,x,cat\n7,y,dog\n")
+    train = "id,case,label\n1,b,cat\n3,b,cat\n2,a,dog\n"
+    tables = read(train, "id,case\n5,x\n6,x\n7,y\n", test_answers="answers.csv", case_column="case")
+    assert tables["test"]["id"].tolist() == ["x", "y"]
+    assert tables["answers"].to_numpy().tolist() == [["x", "cat"], ["y", "dog"]]
+
+
 @pytest.mark.parametrize(
     ("text", "keys", "said"),
     [

@@ -121,7 +121,7 @@ def read(
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
     if image_columns is None and not casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
-    tables |= answers(test_answers, target, form)
+    tables |= answers(test_answers, target, form, case_column)
     if case_column is not None and "answers" in tables:  # which may have a row per image, too
         tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
     if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
@@ -171,12 +171,18 @@ def _named(
     }
 
 
-def answers(path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM) -> dict[str, pd.DataFrame]:
-    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
+def answers(
+    path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM, case_column: str | None = None
+) -> dict[str, pd.DataFrame]:
+    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so.
+
+    Args:
+        case_column: holds the ids where the table has it, even beside a column `id`, which is then that of an image.
+    """
     if path is None:
         return {}
     table, column = without_index(form.read(path, "data.test_answers")), target.column
-    id = next((name for name in ("id", form.columns.id) if name in table), None)
+    id = next((name for name in (case_column, "id", form.columns.id) if name is not None and name in table), None)
     if target.label_columns:
         id = table.columns[0] if id is None else id
     elif id is not None and (known := next((name for name in (column, "label") if name in table), None)) is not None:
