@@ -143,6 +143,11 @@ def test_a_view_that_no_training_case_has_is_refused(in_tmp: Path) -> None:
         match=r"test: view 'left' is of no training case; these have 'back', 'front'\. Correct data\.view_column",
     ):
         read(LONG, "case,view,image\nx,left,5.png\n", **BY_ROW)
+    with pytest.raises(
+        DataError,
+        match=r"test: view 'front' is of no training case; these have 'back'\. Remove it from data\.view_columns, or leave",
+    ):
+        read("case,front,back,label\na,,2.png,dog\n", "case,front,back\nx,5.png,6.png\n", **BY_COLUMN)
 
 
 # --- config

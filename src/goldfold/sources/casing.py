@@ -134,7 +134,7 @@ def _told(column: str) -> str:
     return f"data.{KEYS[column]}" if column in KEYS else column.removeprefix("meta_")
 
 
-def in_order(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.DataFrame]:
     """Tables with the images of each case in one order of views for all: those of training, by name.
 
     Raises:
@@ -149,9 +149,10 @@ def in_order(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         order = known
         if odd := sorted(set(_named(table)) - set(known)):
             if not isinstance(odd[0], int):
+                way = "Remove it from data.view_columns" if how.columns else "Correct data.view_column"
                 raise DataError(
-                    f"{split}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. Correct "
-                    f"data.view_column, or leave these images out."
+                    f"{split}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. {way}, or "
+                    f"leave these images out."
                 )
             order = [*known, *odd]  # numbered, so none means anything that training could have missed
         made[split] = _with_images(table, order)

@@ -116,7 +116,7 @@ def read(
         tables["test"] = tables["test"].join(metadata_of(table, test, "test", **known))
         if case_column is not None:
             tables["test"] = put_together(tables["test"], table, test, casing)
-    tables = in_order(tables) if casing else tables
+    tables = in_order(tables, casing) if casing else tables
     if unlabeled is not None:
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
     if image_columns is None and not casing:
