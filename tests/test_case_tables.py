@@ -17,7 +17,8 @@ from conftest import FORM, POLICIES, Tiny, picture, prepare, save_picture
 from goldfold import cli, sources, tasks
 from goldfold.audit.duplicates import of_cases
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.bundles.export import export
+from goldfold.bundles import form, predicting
+from goldfold.bundles.export import cases_of, export
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.cache.images import CachedImages
@@ -30,7 +31,8 @@ from goldfold.lineage import staleness
 from goldfold.predictions.arrays import load as load_arrays
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
-from goldfold.sources.casing import Casing, read_alone
+from goldfold.sources.casing import Casing
+from goldfold.sources.table import read_alone
 from goldfold.stages import folds, manifest
 from tiny_results import record, write_results
 
@@ -421,6 +423,22 @@ def test_a_new_case_is_predicted_from_the_images_that_can_be_read(of_cases_of_tw
     assert images.table[["id", "path"]].to_numpy().tolist() == [["x", "img/0.png"]]
     assert [path for path, _ in images.bad] == ["img/1.png", "img/2.png"]
     assert images.at(Frame((8, 8), "squash")).case_batch(["x"])[1].tolist() == [[False, True]]
+
+
+def test_tables_of_new_cases_are_read_as_those_of_training(in_tmp: Path) -> None:
+    write()
+    Path("new.json").write_text(json.dumps([{"case": "x", "view": "front", "image": "5.png"}]))
+    Path("new.txt").write_text("5.png x front\n6.png x back\n7.png y back\n")
+    how, header = Casing(case="case", view="view"), ["image", "case", "view", "label"]
+    written = form.Cases(id_column="id", image_column="image", case_column="case", view_column="view")
+    assert predicting.read_cases(written, "new.json", "img")["images"].tolist() == ['["img/5.png"]']
+    found = predicting.read_cases(written.model_copy(update={"columns": header}), "new.txt", "img")
+    assert found[["id", "images"]].to_numpy().tolist() == [
+        ["x", '["img/6.png", "img/5.png"]'], ["y", '["img/7.png", null]']
+    ]  # fmt: skip
+    assert read_alone("new.txt", "img", "id", "image", how, header).equals(found)
+    source = {**written.model_dump(), "columns": header, "label_column": "label"}
+    assert cases_of(source) == written.model_copy(update={"columns": header}), "a bundle keeps the names of columns"
 
 
 def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_path: Path) -> None:

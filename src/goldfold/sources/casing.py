@@ -9,8 +9,8 @@ import pandas as pd
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
 from goldfold.images.cases import with_paths
-from goldfold.sources.naming import Naming, listed, paths_of
-from goldfold.sources.reading import column_of, line_of, read_csv
+from goldfold.sources.naming import paths_of
+from goldfold.sources.reading import column_of, line_of
 
 VIEWS = "views"
 """Column, until all tables are read: path by name of the view."""
@@ -140,44 +140,33 @@ def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.Da
     Raises:
         DataError: another table has a view that no training case has.
     """
-    known = _named(tables["train"])
+    known = views_of(tables["train"])
     made = {}
     for split, table in tables.items():
         if VIEWS not in table:
             made[split] = table
             continue
-        order = known
-        if odd := sorted(set(_named(table)) - set(known)):
-            if not isinstance(odd[0], int):
-                way = "Remove it from data.view_columns" if how.columns else "Correct data.view_column"
-                raise DataError(
-                    f"{split}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. {way}, or "
-                    f"leave these images out."
-                )
-            order = [*known, *odd]  # numbered, so none means anything that training could have missed
-        made[split] = _with_images(table, order)
+        made[split] = in_order_of(table, known, split, how)
     return made
 
 
-def read_alone(path: str, images: str, id_column: str, image_column: str | None, how: Casing) -> pd.DataFrame:
-    """Cases of a table without targets: id, and images in the order of their views.
-
-    Args:
-        images: folder that the names are relative to.
+def in_order_of(table: pd.DataFrame, known: Sequence[Any], name: str, how: Casing) -> pd.DataFrame:
+    """The table ``name`` with the images of each case in the order of the views ``known``.
 
     Raises:
-        DataError: as for the tables of training.
+        DataError: it has a view that is not known.
     """
-    table = read_csv(path, "--table")
-    if how.columns:
-        cases = named_in_columns(table, path, images, id_column, how.columns)
-    else:
-        naming = Naming(str(how.case), [image_column or id_column], "image_column")
-        cases = put_together(listed(table, path, images, naming), table, path, how)
-    return _with_images(cases, _named(cases))
+    odd = sorted(set(views_of(table)) - set(known))
+    if odd and not isinstance(odd[0], int):  # numbers mean nothing that training could have missed
+        way = "Remove it from data.view_columns" if how.columns else "Correct data.view_column"
+        raise DataError(
+            f"{name}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. {way}, or leave these "
+            f"images out."
+        )
+    return _with_images(table, [*known, *odd])
 
 
-def _named(table: pd.DataFrame) -> list[Any]:
+def views_of(table: pd.DataFrame) -> list[Any]:
     """Names of all views in their order."""
     return sorted({view for own in table[VIEWS] for view in own})
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from goldfold.base.errors import DataError
 from goldfold.sources import parted, placed
-from goldfold.sources.casing import Casing, in_order, named_in_columns, put_together
+from goldfold.sources.casing import Casing, in_order, in_order_of, named_in_columns, put_together, views_of
 from goldfold.sources.class_names import named as class_names_of
 from goldfold.sources.headerless import read_headerless
 from goldfold.sources.naming import Naming, listed
@@ -127,6 +127,28 @@ def read(
     if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
         tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
     return tables if class_names is None else _named(tables, target.name, class_names)
+
+
+def read_alone(
+    path: str, images: str, id_column: str, image_column: str | None, how: Casing,
+    columns: Sequence[str] | None = None, views: Sequence[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Cases of a table without targets: id, and images in the order of their views.
+
+    Args:
+        images: folder that the names are relative to.
+        columns: of files without a header; the table may have the first of them alone.
+        views: names of the views that training cases have; None where they are numbered or not known.
+
+    Raises:
+        DataError: as for the tables of training.
+    """
+    id = how.case or id_column
+    table = Form(columns, Columns(id)).read(path, "--table", may_be_short=True)
+    cases = _images(table, path, images, Naming(id, [image_column or id_column], "image_column"), how)
+    if how.case is not None:
+        cases = put_together(cases, table, path, how)
+    return in_order_of(cases, views or views_of(cases), path, how)
 
 
 def _learnt(
