@@ -17,7 +17,8 @@ from conftest import FORM, POLICIES, Tiny, picture, prepare, save_picture
 from goldfold import cli, sources, tasks
 from goldfold.audit.duplicates import of_cases
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.bundles.export import export
+from goldfold.bundles import form, predicting
+from goldfold.bundles.export import cases_of, export
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
 from goldfold.cache.images import CachedImages
@@ -30,7 +31,8 @@ from goldfold.lineage import staleness
 from goldfold.predictions.arrays import load as load_arrays
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
-from goldfold.sources.casing import Casing, read_alone
+from goldfold.sources.casing import Casing
+from goldfold.sources.table import read_alone
 from goldfold.stages import folds, manifest
 from tiny_results import record, write_results
 
@@ -96,6 +98,15 @@ def test_answers_may_have_a_row_per_case_or_per_image(in_tmp: Path) -> None:
     assert tables["answers"].to_numpy().tolist() == [["x", "cat"], ["y", "dog"]]
 
 
+def test_answers_may_have_the_form_of_the_training_table(in_tmp: Path) -> None:
+    write()
+    Path("answers.csv").write_text("id,case,label\n5,x,cat\n6,x,cat\n7,y,dog\n")
+    train = "id,case,label\n1,b,cat\n3,b,cat\n2,a,dog\n"
+    tables = read(train, "id,case\n5,x\n6,x\n7,y\n", test_answers="answers.csv", case_column="case")
+    assert tables["test"]["id"].tolist() == ["x", "y"]
+    assert tables["answers"].to_numpy().tolist() == [["x", "cat"], ["y", "dog"]]
+
+
 @pytest.mark.parametrize(
     ("text", "keys", "said"),
     [
@@ -103,6 +114,12 @@ def test_answers_may_have_a_row_per_case_or_per_image(in_tmp: Path) -> None:
          r"t\.csv: the rows of case 'b' differ in label: 'cat' and 'dog' \(1 such case\)\. A case has one; correct the rows\."),
         (LONG.replace("b,back", "b,front"), BY_ROW,
          r"t\.csv: case 'b' has two images of view 'front', in line 2 and line 4\. Keep one, name their views apart, or remove"),
+        (LONG.replace("b,back,3", "b,back,1"), BY_ROW,
+         r"t\.csv: case 'b' has the image img/1\.png twice, in line 2 and line 4, so it would count twice\. Correct one of"),
+        (LONG + "a,front,2,dog\n", {**BY_ROW, "view_column": None},
+         r"t\.csv: case 'a' has the image img/2\.png twice, in line 3 and line 6, so it would count twice\. Correct one of"),
+        (WIDE.replace("1.png,3.png", "1.png,1"), BY_COLUMN,
+         r"t\.csv: case 'b' has the image img/1\.png twice, in the columns back and front of line 2, so it would count twice\."),
         (LONG.replace("c,back", "c,"), BY_ROW, r"column 'view' is empty in line 5\. Name the view of each image\."),
         (LONG.replace("c,back", ",back"), BY_ROW, r"column 'case' is empty in line 5\. Fill it in\."),
         (LONG, {**BY_ROW, "view_column": "side"}, r"has no column 'side': .*Set data\.view_column"),
@@ -128,6 +145,11 @@ def test_a_view_that_no_training_case_has_is_refused(in_tmp: Path) -> None:
         match=r"test: view 'left' is of no training case; these have 'back', 'front'\. Correct data\.view_column",
     ):
         read(LONG, "case,view,image\nx,left,5.png\n", **BY_ROW)
+    with pytest.raises(
+        DataError,
+        match=r"test: view 'front' is of no training case; these have 'back'\. Remove it from data\.view_columns, or leave",
+    ):
+        read("case,front,back,label\na,,2.png,dog\n", "case,front,back\nx,5.png,6.png\n", **BY_COLUMN)
 
 
 # --- config
@@ -401,6 +423,22 @@ def test_a_new_case_is_predicted_from_the_images_that_can_be_read(of_cases_of_tw
     assert images.table[["id", "path"]].to_numpy().tolist() == [["x", "img/0.png"]]
     assert [path for path, _ in images.bad] == ["img/1.png", "img/2.png"]
     assert images.at(Frame((8, 8), "squash")).case_batch(["x"])[1].tolist() == [[False, True]]
+
+
+def test_tables_of_new_cases_are_read_as_those_of_training(in_tmp: Path) -> None:
+    write()
+    Path("new.json").write_text(json.dumps([{"case": "x", "view": "front", "image": "5.png"}]))
+    Path("new.txt").write_text("5.png x front\n6.png x back\n7.png y back\n")
+    how, header = Casing(case="case", view="view"), ["image", "case", "view", "label"]
+    written = form.Cases(id_column="id", image_column="image", case_column="case", view_column="view")
+    assert predicting.read_cases(written, "new.json", "img")["images"].tolist() == ['["img/5.png"]']
+    found = predicting.read_cases(written.model_copy(update={"columns": header}), "new.txt", "img")
+    assert found[["id", "images"]].to_numpy().tolist() == [
+        ["x", '["img/6.png", "img/5.png"]'], ["y", '["img/7.png", null]']
+    ]  # fmt: skip
+    assert read_alone("new.txt", "img", "id", "image", how, header).equals(found)
+    source = {**written.model_dump(), "columns": header, "label_column": "label"}
+    assert cases_of(source) == written.model_copy(update={"columns": header}), "a bundle keeps the names of columns"
 
 
 def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Splits beside the plain ones: several classes an image, by order, by a file, with rows that are only learnt from."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -569,6 +570,29 @@ def test_a_copy_of_a_validated_image_is_left_out_of_its_fold_alone_and_a_known_f
     after = pd.read_csv("folds/train.csv", index_col="id")["fold"]
     assert (after[before.index] == before).all()
     assert set(after[12:]) <= {0, 1}
+
+
+@pytest.mark.parametrize("splitter", ["stratified", "ordered", "ordered_blocks"])
+def test_a_case_that_shares_an_image_with_a_validated_case_is_left_out_of_its_fold_alone(splitter: str) -> None:
+    """i014 shares its second image with the first of i012, and has no fold; i015 lacks a view as others do."""
+    images = [[f"a{number}", f"b{number}"] for number in range(16)]
+    images[14][1], images[15][1], images[3][1] = "a12", None, None
+    table = table_of(16, train_only=[""] * 14 + ["1"] * 2, order=[str(number) for number in range(14)] + ["", ""])
+    table = table.assign(sha256=table["id"], images_sha256=[json.dumps(own) for own in images])
+    found = folds_of(table, splitter, 2)
+    learnt = training(table, found, 2, splitter)
+    assert [bool(part[14]) for part in learnt] == [found[12] != number for number in range(2)]
+    assert learnt[:, 15].all()
+    assert (training(table.drop(columns="images_sha256"), found, 2, splitter) != learnt).sum() == 1
+
+
+def test_an_ordered_fold_learns_from_no_earlier_case_that_shares_an_image_with_it() -> None:
+    images = [[f"a{number}", f"b{number}"] for number in range(6)]
+    images[1][0] = "b5"
+    table = table_of(6, order=[str(number) for number in range(6)])
+    table["images_sha256"] = [json.dumps(own) for own in images]
+    found = np.array([-1, -1, 0, 0, 1, 1])
+    assert training(table, found, 2, "ordered").astype(int).tolist() == [[1, 1, 0, 0, 0, 0], [1, 0, 1, 1, 0, 0]]
 
 
 @pytest.mark.parametrize("splitter", ["stratified", "ordered_blocks"])

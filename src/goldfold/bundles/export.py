@@ -112,7 +112,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
             roi=raw.get("roi"),
             stack=raw["source"].get("stack"),
             stack_pattern=raw["source"].get("stack_pattern", ""),
-            cases=_cases(raw["source"]),
+            cases=cases_of(raw["source"]),
         ),
         members=list(members),
         views=shared["tta"],
@@ -133,11 +133,11 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     return manifest.model_copy(update={"own_code": manifest.places_of_own_code()})
 
 
-def _cases(source: Mapping[str, Any]) -> form.Cases | None:
+def cases_of(source: Mapping[str, Any]) -> form.Cases | None:
     """Columns of the tables of cases, where these may have several images."""
     if not (source.get("case_column") or source.get("view_columns")):
         return None
-    return form.Cases(**{key: source[key] for key in form.Cases.model_fields})
+    return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields})
 
 
 def _only(values: Sequence[Any], what: str) -> Any:

@@ -38,6 +38,8 @@ class Cases(Part):
     case_column: str | None = None
     view_column: str | None = None
     view_columns: list[str] | None = None
+    columns: list[str] | None = Field(None, exclude_if=lambda columns: columns is None)
+    """Names of the columns of tables without a header."""
 
 
 class Preprocessing(Part):

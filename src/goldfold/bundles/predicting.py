@@ -35,7 +35,8 @@ from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
-from goldfold.sources.casing import Casing, read_alone
+from goldfold.sources.casing import Casing
+from goldfold.sources.table import read_alone
 from goldfold.tasks.steps import ForSteps
 
 MOST_WORKERS = 8
@@ -93,10 +94,13 @@ def _files(how: form.Preprocessing, paths: Sequence[str | Path], table: str | Pa
         raise DataError(
             f"{', '.join(map(str, paths))}: with --table name the one folder that its names are relative to."
         )
-    columns = Casing(how.cases.view_columns, how.cases.case_column, how.cases.view_column)
-    return named(
-        read_alone(os.fspath(table), os.fspath(paths[0]), how.cases.id_column, how.cases.image_column, columns)
-    )
+    return named(read_cases(how.cases, os.fspath(table), os.fspath(paths[0])))
+
+
+def read_cases(how: form.Cases, table: str, images: str) -> pd.DataFrame:
+    """Cases of a table that is written as those of training were."""
+    casing = Casing(how.view_columns, how.case_column, how.view_column)
+    return read_alone(table, images, how.id_column, how.image_column, casing, how.columns)
 
 
 def _columns(cases: form.Cases) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
 from goldfold.images.cases import with_paths
-from goldfold.sources.naming import Naming, listed, paths_of
-from goldfold.sources.reading import column_of, line_of, read_csv
+from goldfold.sources.naming import paths_of
+from goldfold.sources.reading import column_of, line_of
 
 VIEWS = "views"
 """Column, until all tables are read: path by name of the view."""
@@ -38,7 +38,8 @@ def named_in_columns(
     """id and `VIEWS` of each row of the table ``csv``, and the path of its first image.
 
     Raises:
-        DataError: a column is missing, a case has two rows or no image, or a name leads out of the folder ``images``.
+        DataError: a column is missing, a case has two rows, no image or one image twice, or a name leads out of the folder
+            ``images``.
     """
     ids = column_of(table, id_column, csv, "data.id_column")
     if ids.isna().any():
@@ -61,6 +62,13 @@ def named_in_columns(
             f"{csv}: {count(len(bare), 'case')} without any image, first {bare[0]!r}: the columns "
             f"{', '.join(sorted(columns))} are empty. Name at least one image of each case, or remove the row."
         )
+    for row, own in enumerate(views):
+        if len(set(own.values())) < len(own):
+            alike = [column for column in own if list(own.values()).count(own[column]) > 1]
+            raise DataError(
+                f"{csv}: case {ids.iloc[row]!r} has the image {own[alike[0]]} twice, in the columns {' and '.join(alike)} of "
+                f"{line_of(table, row)}, so it would count twice. Correct one name, or empty its cell."
+            )
     return pd.DataFrame({"id": ids, "path": [next(iter(own.values())) for own in views], VIEWS: views})
 
 
@@ -71,9 +79,10 @@ def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casin
         images: of each row of the table ``csv``: id of the case, path, and what else is known.
 
     Raises:
-        DataError: two images of a case are of one view, or say different things of it.
+        DataError: two images of a case are of one view, are one file, or say different things of it.
     """
     named = _views(images, table, csv, how)
+    _refuse_twice(images, table, csv)
     for column in images.columns.difference(["id", "path"], sort=False):
         values = images[column].astype(object).where(images[column].notna(), None)
         odd = images["id"][values.map(repr).groupby(images["id"]).transform("nunique") > 1]
@@ -89,6 +98,17 @@ def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casin
         views.setdefault(case, {})[view] = path
     cases = images.drop_duplicates("id").reset_index(drop=True)
     return cases.assign(**{VIEWS: [views[case] for case in cases["id"]]})
+
+
+def _refuse_twice(images: pd.DataFrame, table: pd.DataFrame, csv: str) -> None:
+    pairs = images[["id", "path"]].reset_index(drop=True)
+    if len(twice := pairs[pairs.duplicated()]):
+        case, path = twice.iloc[0]
+        lines = [line_of(table, row) for row in pairs.index[(pairs["id"] == case) & (pairs["path"] == path)][:2]]
+        raise DataError(
+            f"{csv}: case {case!r} has the image {path} twice, in {' and '.join(lines)}, so it would count twice. Correct one "
+            f"of the two rows, or remove it."
+        )
 
 
 def _views(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> "pd.Series[Any]":
@@ -114,49 +134,39 @@ def _told(column: str) -> str:
     return f"data.{KEYS[column]}" if column in KEYS else column.removeprefix("meta_")
 
 
-def in_order(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.DataFrame]:
     """Tables with the images of each case in one order of views for all: those of training, by name.
 
     Raises:
         DataError: another table has a view that no training case has.
     """
-    known = _named(tables["train"])
+    known = views_of(tables["train"])
     made = {}
     for split, table in tables.items():
         if VIEWS not in table:
             made[split] = table
             continue
-        order = known
-        if odd := sorted(set(_named(table)) - set(known)):
-            if not isinstance(odd[0], int):
-                raise DataError(
-                    f"{split}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. Correct "
-                    f"data.view_column, or leave these images out."
-                )
-            order = [*known, *odd]  # numbered, so none means anything that training could have missed
-        made[split] = _with_images(table, order)
+        made[split] = in_order_of(table, known, split, how)
     return made
 
 
-def read_alone(path: str, images: str, id_column: str, image_column: str | None, how: Casing) -> pd.DataFrame:
-    """Cases of a table without targets: id, and images in the order of their views.
-
-    Args:
-        images: folder that the names are relative to.
+def in_order_of(table: pd.DataFrame, known: Sequence[Any], name: str, how: Casing) -> pd.DataFrame:
+    """The table ``name`` with the images of each case in the order of the views ``known``.
 
     Raises:
-        DataError: as for the tables of training.
+        DataError: it has a view that is not known.
     """
-    table = read_csv(path, "--table")
-    if how.columns:
-        cases = named_in_columns(table, path, images, id_column, how.columns)
-    else:
-        naming = Naming(str(how.case), [image_column or id_column], "image_column")
-        cases = put_together(listed(table, path, images, naming), table, path, how)
-    return _with_images(cases, _named(cases))
+    odd = sorted(set(views_of(table)) - set(known))
+    if odd and not isinstance(odd[0], int):  # numbers mean nothing that training could have missed
+        way = "Remove it from data.view_columns" if how.columns else "Correct data.view_column"
+        raise DataError(
+            f"{name}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. {way}, or leave these "
+            f"images out."
+        )
+    return _with_images(table, [*known, *odd])
 
 
-def _named(table: pd.DataFrame) -> list[Any]:
+def views_of(table: pd.DataFrame) -> list[Any]:
     """Names of all views in their order."""
     return sorted({view for own in table[VIEWS] for view in own})
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from goldfold.base.errors import DataError
 from goldfold.sources import parted, placed
-from goldfold.sources.casing import Casing, in_order, named_in_columns, put_together
+from goldfold.sources.casing import Casing, in_order, in_order_of, named_in_columns, put_together, views_of
 from goldfold.sources.class_names import named as class_names_of
 from goldfold.sources.headerless import read_headerless
 from goldfold.sources.naming import Naming, listed
@@ -116,17 +116,39 @@ def read(
         tables["test"] = tables["test"].join(metadata_of(table, test, "test", **known))
         if case_column is not None:
             tables["test"] = put_together(tables["test"], table, test, casing)
-    tables = in_order(tables) if casing else tables
+    tables = in_order(tables, casing) if casing else tables
     if unlabeled is not None:
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
     if image_columns is None and not casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
-    tables |= answers(test_answers, target, form)
+    tables |= answers(test_answers, target, form, case_column)
     if case_column is not None and "answers" in tables:  # which may have a row per image, too
         tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
     if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
         tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
     return tables if class_names is None else _named(tables, target.name, class_names)
+
+
+def read_alone(
+    path: str, images: str, id_column: str, image_column: str | None, how: Casing,
+    columns: Sequence[str] | None = None, views: Sequence[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Cases of a table without targets: id, and images in the order of their views.
+
+    Args:
+        images: folder that the names are relative to.
+        columns: of files without a header; the table may have the first of them alone.
+        views: names of the views that training cases have; None where they are numbered or not known.
+
+    Raises:
+        DataError: as for the tables of training.
+    """
+    id = how.case or id_column
+    table = Form(columns, Columns(id)).read(path, "--table", may_be_short=True)
+    cases = _images(table, path, images, Naming(id, [image_column or id_column], "image_column"), how)
+    if how.case is not None:
+        cases = put_together(cases, table, path, how)
+    return in_order_of(cases, views or views_of(cases), path, how)
 
 
 def _learnt(
@@ -171,12 +193,18 @@ def _named(
     }
 
 
-def answers(path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM) -> dict[str, pd.DataFrame]:
-    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so."""
+def answers(
+    path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM, case_column: str | None = None
+) -> dict[str, pd.DataFrame]:
+    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so.
+
+    Args:
+        case_column: holds the ids where the table has it, even beside a column `id`, which is then that of an image.
+    """
     if path is None:
         return {}
     table, column = without_index(form.read(path, "data.test_answers")), target.column
-    id = next((name for name in ("id", form.columns.id) if name in table), None)
+    id = next((name for name in (case_column, "id", form.columns.id) if name is not None and name in table), None)
     if target.label_columns:
         id = table.columns[0] if id is None else id
     elif id is not None and (known := next((name for name in (column, "label") if name in table), None)) is not None:
