@@ -4,6 +4,7 @@ import contextlib
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from goldfold.inference.predictor import load as load_cases
 from goldfold.inference.predictor import trained
 from goldfold.lineage import staleness
 from goldfold.predictions.arrays import load as load_arrays
+from goldfold.report import doubts
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.sources.casing import Casing
@@ -248,6 +250,12 @@ def test_the_digest_of_a_case_is_of_all_its_images_and_of_their_views(in_tmp: Pa
     assert [(old != new).tolist() for old, new in pairwise(digests)] == [
         [True, False, False], [False, True, False]
     ]  # fmt: skip
+
+
+def test_the_report_looks_at_the_files_of_all_images_of_cases(in_tmp: Path) -> None:
+    write()
+    tables = {"train": table(f"{make(LONG)}/train.csv"), "answers": pd.DataFrame({"id": ["x"]})}
+    assert doubts.paths_of(SimpleNamespace(tables=tables)) == ["img/3.png", "img/1.png", "img/2.png", "img/4.png"]
 
 
 def test_of_a_case_the_image_that_changed_is_named(in_tmp: Path) -> None:
