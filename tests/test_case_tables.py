@@ -4,6 +4,7 @@ import contextlib
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from goldfold.inference.predictor import load as load_cases
 from goldfold.inference.predictor import trained
 from goldfold.lineage import staleness
 from goldfold.predictions.arrays import load as load_arrays
+from goldfold.report import doubts
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.sources.casing import Casing
@@ -250,6 +252,12 @@ def test_the_digest_of_a_case_is_of_all_its_images_and_of_their_views(in_tmp: Pa
     ]  # fmt: skip
 
 
+def test_the_report_looks_at_the_files_of_all_images_of_cases(in_tmp: Path) -> None:
+    write()
+    tables = {"train": table(f"{make(LONG)}/train.csv"), "answers": pd.DataFrame({"id": ["x"]})}
+    assert doubts.paths_of(SimpleNamespace(tables=tables)) == ["img/3.png", "img/1.png", "img/2.png", "img/4.png"]
+
+
 def test_of_a_case_the_image_that_changed_is_named(in_tmp: Path) -> None:
     write()
     Path("answers.csv").write_text("case,label\nx,cat\n")
@@ -438,7 +446,27 @@ def test_tables_of_new_cases_are_read_as_those_of_training(in_tmp: Path) -> None
     ]  # fmt: skip
     assert read_alone("new.txt", "img", "id", "image", how, header).equals(found)
     source = {**written.model_dump(), "columns": header, "label_column": "label"}
-    assert cases_of(source) == written.model_copy(update={"columns": header}), "a bundle keeps the names of columns"
+    assert cases_of(source, None) == written.model_copy(update={"columns": header}), (
+        "a bundle keeps the names of columns"
+    )
+
+
+def test_a_view_of_a_new_case_that_no_training_case_has_is_refused(in_tmp: Path) -> None:
+    write()
+    train = table(f"{make(LONG)}/train.csv")
+    source = {"id_column": "id", **BY_ROW}
+    written = cases_of(source, cases.view_names(train))
+    assert written is not None
+    assert written.views == ["back", "front"]
+    Path("new.csv").write_text("case,view,image\nx,front,5.png\n")
+    assert predicting.read_cases(written, "new.csv", "img")["images"].tolist() == ['[null, "img/5.png"]']
+    Path("new.csv").write_text("case,view,image\nx,Front,5.png\n")
+    with pytest.raises(
+        DataError,
+        match=r"new\.csv: view 'Front' is of no training case; these have 'back', 'front'\. Correct data\.view_col",
+    ):
+        predicting.read_cases(written, "new.csv", "img")
+    assert cases.view_names(train.drop(columns="view_names")) is None, "a bundle of results that do not say them"
 
 
 def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_path: Path) -> None:
@@ -452,6 +480,7 @@ def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_p
     found = bundle.predict(tiny.root / "img", table=tiny.root / "test.csv")
     wanted = load_arrays(results / "ensemble/test.npz")
     assert found.arrays["ids"].tolist() == wanted["ids"].tolist() == ["k16", "k17", "k18"]
+    assert form.read(tmp_path / "bundle").preprocessing.cases.views == ["back", "front"]
     np.testing.assert_allclose(found.arrays["probabilities"], wanted["probabilities"], atol=1e-5)
     command = ["predict", "bundle", str(tiny.root / "img"), "--table", str(tiny.root / "test.csv"), "--out", "p.csv"]
     with contextlib.chdir(tmp_path):

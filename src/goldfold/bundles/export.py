@@ -18,6 +18,7 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import card, form
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
 from goldfold.grid import Member
+from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import scored
@@ -112,7 +113,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
             roi=raw.get("roi"),
             stack=raw["source"].get("stack"),
             stack_pattern=raw["source"].get("stack_pattern", ""),
-            cases=cases_of(raw["source"]),
+            cases=cases_of(raw["source"], view_names(train)),
         ),
         members=list(members),
         views=shared["tta"],
@@ -133,11 +134,11 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     return manifest.model_copy(update={"own_code": manifest.places_of_own_code()})
 
 
-def cases_of(source: Mapping[str, Any]) -> form.Cases | None:
+def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases | None:
     """Columns of the tables of cases, where these may have several images."""
     if not (source.get("case_column") or source.get("view_columns")):
         return None
-    return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields})
+    return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields if key != "views"}, views=views)
 
 
 def _only(values: Sequence[Any], what: str) -> Any:

@@ -40,6 +40,8 @@ class Cases(Part):
     view_columns: list[str] | None = None
     columns: list[str] | None = Field(None, exclude_if=lambda columns: columns is None)
     """Names of the columns of tables without a header."""
+    views: list[str] | None = Field(None, exclude_if=lambda views: views is None)
+    """Names of the views that training cases have; None where they are numbered."""
 
 
 class Preprocessing(Part):

@@ -100,7 +100,7 @@ def _files(how: form.Preprocessing, paths: Sequence[str | Path], table: str | Pa
 def read_cases(how: form.Cases, table: str, images: str) -> pd.DataFrame:
     """Cases of a table that is written as those of training were."""
     casing = Casing(how.view_columns, how.case_column, how.view_column)
-    return read_alone(table, images, how.id_column, how.image_column, casing, how.columns)
+    return read_alone(table, images, how.id_column, how.image_column, casing, how.columns, how.views)
 
 
 def _columns(cases: form.Cases) -> str:

@@ -8,6 +8,8 @@ import pandas as pd
 
 PATHS, DIGESTS = "images", "images_sha256"
 """Columns: JSON lists of a case's files, and of their digests, by view; null where there is no image."""
+VIEW_NAMES = "view_names"
+"""Column of the training table where views have names: a JSON list of them, the same in each row."""
 CASE, VIEW = "case", "view"
 """Columns of a table of images: the case's id, and the number of the view from 0."""
 
@@ -48,6 +50,12 @@ def with_paths(table: pd.DataFrame, paths: Sequence[Sequence[str | None]]) -> pd
     """The table with the images of its cases; ``path`` is the first of them, which stands for the case."""
     first = [next(path for path in own if path is not None) for own in paths]
     return table.assign(path=first, **{PATHS: list(map(to_text, paths))})
+
+
+def view_names(train: pd.DataFrame) -> list[str] | None:
+    """Names of the views that training cases have; None where they are numbered, or each case is one image."""
+    names = from_text(train[VIEW_NAMES].iloc[0]) if VIEW_NAMES in train else []
+    return [name for name in names if name is not None] or None
 
 
 def files(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:

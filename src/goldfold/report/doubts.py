@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from goldfold.audit import doubts
 from goldfold.crop.counts import counts
+from goldfold.images import cases
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
@@ -28,7 +29,7 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         *doubts.about_left_out(lost, n_images),
         *doubts.about_emptied(parts, results.tables["train"]),
         *doubts.about_repeated(results.tables["train"]),
-        *(doubts.about_files(paths, data["scale_16bit"], data["max_pixels"]) if (paths := _paths(results)) else ()),
+        *(doubts.about_files(paths, data["scale_16bit"], data["max_pixels"]) if (paths := paths_of(results)) else ()),
         *doubts.about_crops(counts(results.tables)),
         *doubts.about_copies(_rows(clusters), policy, n_images["train"]),
         *doubts.about_groups(results.test_groups),
@@ -45,9 +46,9 @@ def _submitted(results: Results) -> list[str]:
     return [*results.tables["test"]["id"], *(results.classes if results.facts.kinds[0] == "class" else [])]
 
 
-def _paths(results: Results) -> list[str]:
+def paths_of(results: Results) -> list[str]:
     """Of many images a stable choice."""
-    paths = [path for table in results.tables.values() if "path" in table for path in table["path"]]
+    paths = list(cases.files({split: table for split, table in results.tables.items() if "path" in table}))
     if len(paths) > MOST_FILES:
         paths = sorted(paths, key=lambda path: sha256(path.encode()).digest())[:MOST_FILES]
     return paths

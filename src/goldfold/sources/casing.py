@@ -8,7 +8,7 @@ import pandas as pd
 
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
-from goldfold.images.cases import with_paths
+from goldfold.images.cases import VIEW_NAMES, to_text, with_paths
 from goldfold.sources.naming import paths_of
 from goldfold.sources.reading import column_of, line_of
 
@@ -135,7 +135,8 @@ def _told(column: str) -> str:
 
 
 def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.DataFrame]:
-    """Tables with the images of each case in one order of views for all: those of training, by name.
+    """Tables with the images of each case in one order of views for all: those of training, by name; the
+    training table says these names in `goldfold.images.cases.VIEW_NAMES`.
 
     Raises:
         DataError: another table has a view that no training case has.
@@ -147,6 +148,8 @@ def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.Da
             made[split] = table
             continue
         made[split] = in_order_of(table, known, split, how)
+    if not isinstance(known[0], int):
+        made["train"] = made["train"].assign(**{VIEW_NAMES: to_text(known)})
     return made
 
 
