@@ -1,6 +1,6 @@
 # make demo: set up, run the default config, say where the report is (demo-multilabel, demo-regression,
 #  demo-segmentation, demo-detection: several labels an image, a number, masks, boxes).
-#  make test: set up, run all tests (make unit: those that take no whole run, in a minute).
+#  make test: set up, run all tests (make unit: those that take no whole run).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TEST_PROCESSES ?= 2
 VENV := .venv
@@ -38,7 +38,7 @@ endef
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# The tests that need no whole run, for between two edits: a minute.
+# The tests that need no whole run, for between two edits.
 unit: $(READY)
 	$(BIN)/python -m pytest -m unit -n $(TEST_PROCESSES)
 
