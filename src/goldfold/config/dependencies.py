@@ -47,9 +47,8 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
     start, teacher = config.grid.start(job.run), config.every_round[job.round].teacher
-    untaught = (
-        0.0 if job.round else 1.0
-    )  # no weight that a teacher may have: with or without one is not the same training
+    # 0 is no weight that a teacher may have: with and without one are two trainings
+    untaught = 0.0 if job.round else 1.0
     return {
         **_of_run(config, job),
         **slices.watched(config, job.model, job.round),
