@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
-from goldfold.audit.doubts import about_emptied
+from goldfold.audit.doubts.boxes import about_emptied
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.commands.check import as_json, as_text, check
 from goldfold.config import Config, parse, slices

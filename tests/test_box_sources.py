@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from conftest import NETS
-from goldfold.audit import doubts
+from goldfold.audit.doubts.boxes import about_rare_boxes, about_repeated
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
 from goldfold.images.decode import decode
@@ -391,7 +391,7 @@ def test_a_repeated_box_is_a_doubt_and_goes_where_the_policy_drops() -> None:
     boxed(notes=notes)
     table, lost, _ = made({**COCO, "on_bad_label": "quarantine"})
     assert (len(table), len(lost)) == (4, 0)
-    assert list(doubts.about_repeated(table)) == [
+    assert list(about_repeated(table)) == [
         "4 boxes of 4 training images are listed twice, first in '0': each model is scored as if it missed one of the two; "
         "data.on_bad_label: drop leaves the second out",
         "4 boxes of 4 training images are listed with two classes, first in '0'",
@@ -419,11 +419,11 @@ def test_a_class_of_one_box_neither_ends_the_split_nor_lowers_the_folds() -> Non
 def test_what_leaves_a_rare_class_out_is_a_line_to_paste() -> None:
     texts = ['[["cat",0,0,1,1],["no",0,0,1,1]]', '[["cat",0,0,1,1]]', "[]"]
     table = pd.DataFrame({"id": list("abc"), "boxes": texts})
-    assert list(doubts.about_rare_boxes(table, ["cat", "no"], 2)) == [
+    assert list(about_rare_boxes(table, ["cat", "no"], 2)) == [
         "1 class has boxes in fewer images than the 2 folds, first 'no' in 1 image: some folds are scored on it unlearnt, or not "
         "at all. To leave it out, write under data: classes: [cat] and on_bad_label: drop"
     ]
-    assert list(doubts.about_rare_boxes(table, ["cat"], 2)) == []
+    assert list(about_rare_boxes(table, ["cat"], 2)) == []
 
 
 # --- voc

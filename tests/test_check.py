@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from goldfold import cli
-from goldfold.audit.doubts import about_copies
+from goldfold.audit.doubts.copies import about_copies
 from goldfold.commands.check import check
 
 CONFIG = {

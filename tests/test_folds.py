@@ -16,7 +16,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from entries import SPLITTERS
 from goldfold import sources
-from goldfold.audit.doubts import about_copies, about_groups
+from goldfold.audit.doubts.copies import about_copies
+from goldfold.audit.doubts.folds import about_groups
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_json
 from goldfold.report.data import _groups

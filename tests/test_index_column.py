@@ -9,7 +9,7 @@ import pytest
 
 from conftest import picture, save_picture
 from goldfold.commands.init import command
-from goldfold.commands.init.tables import tables_of
+from goldfold.commands.init.table_files import tables_of
 from goldfold.commands.init.walk import walk
 from goldfold.config import load, slices
 from goldfold.sources.index_column import is_index, may_be_ids

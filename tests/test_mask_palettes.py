@@ -11,7 +11,7 @@ from PIL import Image
 
 from conftest import NETS
 from goldfold import tasks
-from goldfold.audit.doubts import about_masks
+from goldfold.audit.doubts.masks import about_masks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
 from goldfold.config import parse, slices

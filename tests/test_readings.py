@@ -18,7 +18,7 @@ from goldfold.commands.init import colour_names, command, folders, labels, lists
 from goldfold.commands.init.found import Layout, Setting
 from goldfold.commands.init.pictures import Picture, Pictures
 from goldfold.commands.init.report import grouped
-from goldfold.commands.init.tables import tables_of
+from goldfold.commands.init.table_files import tables_of
 from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, walk
 from goldfold.sources.records import Columns, read_records

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from goldfold.audit.adversarial import Auc
-from goldfold.audit.doubts import about_formulas
+from goldfold.audit.doubts.submission import about_formulas
 from goldfold.audit.shift import Feature, Shift
 from goldfold.drawing import box_errors, mask_colours, overlays
 from goldfold.drawing.blocks import Table

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from goldfold import tasks
-from goldfold.audit.doubts import about_masks
+from goldfold.audit.doubts.masks import about_masks
 from goldfold.base.errors import DataError
 from goldfold.targets import colours, smears
 from goldfold.targets.mask_coding import IGNORE, Coding

@@ -1,5 +1,7 @@
 """Config and data, looked at by the very code that runs first, before hours are spent on them."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import io
@@ -10,15 +12,25 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from goldfold.audit import doubts
+from goldfold.audit.doubts.boxes import about_emptied, about_rare_boxes, about_repeated
+from goldfold.audit.doubts.classes import about_classes
+from goldfold.audit.doubts.copies import about_copies
+from goldfold.audit.doubts.crops import about_crops
+from goldfold.audit.doubts.files import about_files, about_left_out, about_unlisted, about_unread
+from goldfold.audit.doubts.folds import about_groups, about_parted
+from goldfold.audit.doubts.masks import about_masks
+from goldfold.audit.doubts.submission import about_formulas
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.tasks import facts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 20
 """Classes and rows that are printed; JSON has them all."""
@@ -75,58 +87,78 @@ def check(path: str | Path) -> Check:
 
 
 def _make(config: Config, folder: Path, found: Check) -> None:
-    import pandas as pd
-
+    """Run the stages manifest and folds in ``folder`` and fill ``found`` from what they write."""
     from goldfold.audit import duplicates
-    from goldfold.crop import counts as roi
-    from goldfold.images import cases
-    from goldfold.splits.checks import read_summary, shares, worst
-    from goldfold.splits.groups import sizes_of
-    from goldfold.splits.together import parted
     from goldfold.stages import demo, folds, manifest
 
     if config.data.demo_files:
         demo.run(**slices.demo(config))
     settings = {**slices.manifest(config), "has_thresholds": slices.has_thresholds(config)}
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
-    tables = {
-        name: pd.read_csv(folder / f"manifest/{name}.csv", dtype=str, keep_default_na=False)
-        for name in (*config.tables, "quarantine")
-    }
+    tables = {name: _read(folder / f"manifest/{name}.csv") for name in (*config.tables, "quarantine")}
     found.left_out = tables.pop("quarantine").to_dict("records")
-    images = {name: cases.each(table) for name, table in tables.items()}
-    found.images = {name: len(table) for name, table in images.items()}
-    found.cases = {name: len(table) for name, table in tables.items() if cases.are_in(table)}
-    found.doubts += doubts.about_left_out(found.left_out, found.images)
-    found.doubts += doubts.about_emptied(found.left_out, tables["train"])
-    found.doubts += doubts.about_repeated(tables["train"])
-    found.doubts += doubts.about_files(
-        [path for table in images.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
-    )
-    _refuse_cutmix(config, cases.lacking(tables["train"]))
-    found.doubts += doubts.about_unread(config.data.raw_paths())
-    found.doubts += doubts.about_masks(tables["train"], settings["task"])
-    listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
-    listed += [row["path"] for row in found.left_out]
-    found.doubts += doubts.about_unlisted(config.data.listed_folders, listed)
-    found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
-    found.crops = roi.counts(tables)
-    found.doubts += doubts.about_crops(found.crops)
+    _look_at_tables(config, tables, settings["task"], found)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
-    found.doubts += doubts.about_copies(found.copies, settings["duplicates"], len(tables["train"]))
+    found.doubts += about_copies(found.copies, settings["duplicates"], len(tables["train"]))
     folds.run(
         manifest=str(folder / "manifest"),
         folder=str(folder / "folds"),
         keys=slices.given(config),
         **slices.folds(config),
     )
-    train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)
-    found.doubts += doubts.about_parted(parted(train, train["fold"].to_numpy(int)))
-    summary = read_summary(folder / "folds/summary.csv")
+    names = read_json(folder / "manifest/classes.json")
+    _look_at_folds(folder / "folds", names, found)
+    found.doubts += about_classes(found.classes)
+    found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
+    found.doubts += about_groups(read_json(folder / "folds/test_groups.json"))
+    if "test" in tables:
+        classes = names if facts(config.task).kinds[0] == "class" else []
+        found.doubts += about_formulas([*tables["test"]["id"], *classes])
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[str, Any], found: Check) -> None:
+    """Count images, cases and crops of the manifest's tables, and add the doubts about them."""
+    from goldfold.crop import counts as roi
+    from goldfold.images import cases
+
+    images = {name: cases.each(table) for name, table in tables.items()}
+    found.images = {name: len(table) for name, table in images.items()}
+    found.cases = {name: len(table) for name, table in tables.items() if cases.are_in(table)}
+    found.doubts += about_left_out(found.left_out, found.images)
+    found.doubts += about_emptied(found.left_out, tables["train"])
+    found.doubts += about_repeated(tables["train"])
+    found.doubts += about_files(
+        [path for table in images.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
+    )
+    _refuse_cutmix(config, cases.lacking(tables["train"]))
+    found.doubts += about_unread(config.data.raw_paths())
+    found.doubts += about_masks(tables["train"], task)
+    listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
+    listed += [row["path"] for row in found.left_out]
+    found.doubts += about_unlisted(config.data.listed_folders, listed)
+    found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
+    found.crops = roi.counts(tables)
+    found.doubts += about_crops(found.crops)
+
+
+def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
+    """Sizes of folds, groups and classes, and the class furthest from its even share."""
+    from goldfold.splits.checks import read_summary, shares, worst
+    from goldfold.splits.groups import sizes_of
+    from goldfold.splits.together import parted
+
+    train = _read(folder / "train.csv")
+    found.doubts += about_parted(parted(train, train["fold"].to_numpy(int)))
+    summary = read_summary(folder / "summary.csv")
     found.not_validated = int(summary["(all)"].get(-1, 0))
     summary = summary[summary.index >= 0]
     found.folds = summary["(all)"].astype(int).tolist()
-    names = read_json(folder / "manifest/classes.json")
     name, row, far = worst(shares(summary[names]))
     found.deviation = abs(far)
     found.furthest = {
@@ -138,13 +170,6 @@ def _make(config: Config, folder: Path, found: Check) -> None:
     }
     found.groups = sizes_of(train)
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
-    found.doubts += doubts.about_classes(found.classes)
-    found.doubts += doubts.about_rare_boxes(tables["train"], names, config.folds.n_folds)
-    found.doubts += doubts.about_groups(read_json(folder / "folds/test_groups.json"))
-    if "test" in tables:
-        found.doubts += doubts.about_formulas(
-            [*tables["test"]["id"], *(names if facts(config.task).kinds[0] == "class" else [])]
-        )
 
 
 def _refuse_cutmix(config: Config, lacking: str | None) -> None:

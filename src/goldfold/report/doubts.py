@@ -2,7 +2,13 @@
 
 from hashlib import sha256
 
-from goldfold.audit import doubts
+from goldfold.audit.doubts.boxes import about_emptied, about_rare_boxes, about_repeated
+from goldfold.audit.doubts.classes import about_classes
+from goldfold.audit.doubts.copies import about_copies
+from goldfold.audit.doubts.crops import about_crops
+from goldfold.audit.doubts.files import about_files, about_left_out
+from goldfold.audit.doubts.folds import about_groups
+from goldfold.audit.doubts.submission import about_formulas
 from goldfold.crop.counts import counts
 from goldfold.images import cases
 from goldfold.report.copies import Cluster
@@ -26,16 +32,16 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
         if name in summary
     }
     return [
-        *doubts.about_left_out(lost, n_images),
-        *doubts.about_emptied(parts, results.tables["train"]),
-        *doubts.about_repeated(results.tables["train"]),
-        *(doubts.about_files(paths, data["scale_16bit"], data["max_pixels"]) if (paths := paths_of(results)) else ()),
-        *doubts.about_crops(counts(results.tables)),
-        *doubts.about_copies(_rows(clusters), policy, n_images["train"]),
-        *doubts.about_groups(results.test_groups),
-        *doubts.about_classes(by_class),
-        *doubts.about_rare_boxes(results.tables["train"], results.classes, len(summary)),
-        *doubts.about_formulas(_submitted(results)),
+        *about_left_out(lost, n_images),
+        *about_emptied(parts, results.tables["train"]),
+        *about_repeated(results.tables["train"]),
+        *(about_files(paths, data["scale_16bit"], data["max_pixels"]) if (paths := paths_of(results)) else ()),
+        *about_crops(counts(results.tables)),
+        *about_copies(_rows(clusters), policy, n_images["train"]),
+        *about_groups(results.test_groups),
+        *about_classes(by_class),
+        *about_rare_boxes(results.tables["train"], results.classes, len(summary)),
+        *about_formulas(_submitted(results)),
     ]
 
 

@@ -3,16 +3,17 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from goldfold.base.words import count, noun
 from goldfold.commands.init import class_names, one_table
 from goldfold.commands.init.columns import Columns, columns_of, label_values, separator_of
 from goldfold.commands.init.found import Layout, Setting, some
 from goldfold.commands.init.label_counts import tally
-from goldfold.commands.init.tables import Match, Table, without_ending
-from goldfold.commands.init.walk import Tree, base, common, parent
-from goldfold.commands.init.words import plain, split_in, split_of, split_of_path
+from goldfold.commands.init.pooled_tables import pooled
+from goldfold.commands.init.tables import Match, Table
+from goldfold.commands.init.test_set import test_table, with_test
+from goldfold.commands.init.walk import Tree, base, parent
+from goldfold.commands.init.words import plain, split_in, split_of
 from goldfold.images.files import SUFFIXES
 
 LIKELIHOOD, OF_FOLDERS = 0.7, 0.4
@@ -30,7 +31,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
         return None
     table, columns = max(learnt, key=lambda entry: (split_in(base(entry[0].name)) == "train", len(entry[0].rows)))
     layout, match = _layout(tree, table, columns)
-    test = _test(tree, tables, table, layout)
+    test = test_table(tree, tables, table, layout)
     if test is None and (parts := one_table.find(tree, table)) is not None:
         one_table.apply(tree, table, columns, parts, layout)
     one_table.doubt(tree, tables, table, layout)
@@ -39,7 +40,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     _name_classes(tree, table, layout)
     _doubt_unused(tree, table, [other for other, _ in learnt], layout)
     _doubt_images(tree, table, match, test, layout)
-    return _with_test(tree, match, columns, test, tables, layout)
+    return with_test(tree, match, columns, test, tables, layout)
 
 
 def _layout(tree: Tree, table: Table, columns: Columns) -> tuple[Layout, Match]:
@@ -59,58 +60,6 @@ def _layout(tree: Tree, table: Table, columns: Columns) -> tuple[Layout, Match]:
         layout.data["columns"] = Setting(table.columns, "the file has no header: names for its columns")
     layout.doubts += [*table.doubts, *columns.doubts]
     return layout, match
-
-
-def pooled(tables: Sequence[Table]) -> list[Table]:
-    """Tables of training and validation images with the same columns as one."""
-    alike: dict[tuple[object, ...], list[Table]] = {}
-    for table in tables:
-        match, split = table.match, _split(table)
-        assert match is not None
-        key = (tuple(table.columns), match.column, table.has_header)
-        alike.setdefault(key if split in ("train", "val") else (table.name,), []).append(table)
-    return [joined for own in alike.values() for joined in (_together(own) if len(own) > 1 else own)]
-
-
-def _split(table: Table) -> str:
-    """The split that a table's name tells, or its folder's."""
-    return split_in(without_ending(table.name)) or split_of_path(parent(table.name))
-
-
-def _together(tables: Sequence[Table]) -> list[Table]:
-    """Rows of several tables, the training images first, and tables that have to stay alone.
-
-    Those of images in other folders stay so, unless every name is without a folder and of one image alone.
-    """
-    first, *others = sorted(tables, key=lambda table: (_split(table) != "train", table.name))
-    assert first.match is not None
-    are_bare = _are_bare(tables)
-    alone = [table for table in others if table.match and table.match.folder != first.match.folder and not are_bare]
-    others = [table for table in others if table not in alone]
-    rows, images, missing = list(first.rows), dict(first.match.images), list(first.match.missing)
-    for other in others:
-        assert other.match is not None
-        known = set(images.values())
-        if known & set(other.match.images.values()):
-            continue
-        images |= {row + len(rows): image for row, image in other.match.images.items()}
-        rows += other.rows
-        missing += other.match.missing
-        first.files = [*(first.files or [first.name]), other.name]
-        first.doubts += other.doubts
-    folder = common(images.values()) if are_bare else first.match.folder
-    match = Match(first.match.column, folder, images, missing)
-    return [replace(first, rows=rows, match=match), *alone]
-
-
-def _are_bare(tables: Sequence[Table]) -> bool:
-    """Whether images lie in several folders, and are named without them, each name of one image."""
-    matches = [table.match for table in tables if table.match is not None]
-    images = [image for match in matches for image in match.images.values()]
-    names = [value for table in tables if table.match is not None for value in table.values(table.match.column)]
-    if len({match.folder for match in matches}) == 1 or any("/" in name or "\\" in name for name in names):
-        return False
-    return len({base(image) for image in images}) == len(images)
 
 
 def _name_classes(tree: Tree, table: Table, layout: Layout) -> None:
@@ -138,26 +87,6 @@ def _are_folders(table: Table, column: str) -> bool:
 
 def _named(table: Table) -> str:
     return table.match.column if table.match is not None else table.columns[0]
-
-
-def _test(tree: Tree, tables: list[Table], train: Table, layout: Layout) -> Table | None:
-    """The table of the test images: another than the sample submission where there are both."""
-    match = train.match
-    assert match is not None
-    learnt, left = set(match.images.values()), []
-    for table in tables:
-        if table is train or not table.is_test or table.match is None:
-            continue
-        if match.column not in table.columns:
-            layout.doubt(
-                f"{tree.path(table.name)} calls the images' names {table.match.column!r}, {base(train.name)} {match.column!r}: "
-                f"give both the same name, and name it as data.test."
-            )
-        elif learnt & set(table.match.images.values()):
-            layout.doubt(f"{tree.path(table.name)} names training images too; it is not used as the test set.")
-        else:
-            left.append(table)
-    return min(left, key=lambda table: (table.is_sample, table.name)) if left else None
 
 
 def _name_columns(table: Table, match: Match, columns: Columns, test: Table | None, layout: Layout) -> None:
@@ -262,53 +191,3 @@ def _doubt_images(tree: Tree, table: Table, match: Match, test: Table | None, la
 
 def _is_pool(name: str) -> bool:
     return any(split_of(part) in ("test", "unlabeled") for part in name.split("/")[:-1])
-
-
-def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> str | None:
-    """A table of the test images' labels, in columns that the pipeline takes for id and label."""
-    for table in tables:
-        asked = columns.target or columns.label
-        if not table.is_test or table.is_sample or test.match is None or asked not in table.columns:
-            continue
-        if not {"id", "label"} <= set(table.columns) and table.columns[:2] != [test.match.column, asked]:
-            continue
-        ids = table.values("id" if {"id", "label"} <= set(table.columns) else table.columns[0])
-        if set(ids) == set(test.values(test.match.column)) and all(table.values(str(asked))):
-            return tree.path(table.name)
-    return None
-
-
-def _with_test(
-    tree: Tree, match: Match, columns: Columns, test: Table | None, tables: list[Table], layout: Layout
-) -> Layout:
-    """The layout with test and unlabeled images."""
-    folders = {
-        split_of(base(name)): name for name in tree.folders if name and tree.n_images[name] and split_of(base(name))
-    }
-    if test is not None and test.match is not None:
-        layout.doubts += test.doubts
-        layout.data["test"] = Setting(tree.path(test.name), f"{count(len(test.rows), 'row')} to predict")
-        if test.match.folder != match.folder:
-            layout.data["test_images"] = Setting(
-                tree.path(test.match.folder), "where the names of the test table start"
-            )
-        layout.test = sorted(test.match.images.values())
-        layout.splits["test"] = len(test.rows)
-        answers = _answers(tree, columns, test, tables)
-        if answers is not None:
-            layout.data["test_answers"] = Setting(answers, "true labels: for a score in the report alone")
-        if test.match.missing:
-            layout.doubt(
-                f"{count(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "
-                f"{test.match.missing[0]!r}. Every test image must be there: restore them.",
-                stops=True,
-            )
-    elif not layout.test and "test" in folders and folders["test"] != match.folder:
-        layout.doubt(
-            f"{tree.path(folders['test'])} has {count(tree.n_images[folders['test']], 'image')}, but no table of their names "
-            f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."
-        )
-    if "unlabeled" in folders:
-        layout.data["unlabeled"] = Setting(tree.path(folders["unlabeled"]), "images without labels, for pseudo labels")
-        layout.splits["unlabeled"] = tree.n_images[folders["unlabeled"]]
-    return layout

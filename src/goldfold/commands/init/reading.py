@@ -22,7 +22,8 @@ from goldfold.commands.init.choices import Values
 from goldfold.commands.init.found import Layout
 from goldfold.commands.init.pictures import Pictures
 from goldfold.commands.init.roles import DOCUMENTATION, Roles, documents, roles
-from goldfold.commands.init.tables import Table, tables_of
+from goldfold.commands.init.table_files import tables_of
+from goldfold.commands.init.tables import Table
 from goldfold.commands.init.walk import Tree
 
 Proposer = Callable[[Tree, list[Table]], Layout | Iterable[Layout] | None]
