@@ -392,7 +392,7 @@ def test_a_repeated_box_is_a_doubt_and_goes_where_the_policy_drops() -> None:
     table, lost, _ = made({**COCO, "on_bad_label": "quarantine"})
     assert (len(table), len(lost)) == (4, 0)
     assert list(about_repeated(table)) == [
-        "4 boxes of 4 training images are listed twice, first in '0': each model is scored as if it missed one of the two; "
+        "4 boxes of 4 training images are listed twice, first in '0': every model is scored as missing one of the two; "
         "data.on_bad_label: drop leaves the second out",
         "4 boxes of 4 training images are listed with two classes, first in '0'",
     ]
@@ -420,8 +420,8 @@ def test_what_leaves_a_rare_class_out_is_a_line_to_paste() -> None:
     texts = ['[["cat",0,0,1,1],["no",0,0,1,1]]', '[["cat",0,0,1,1]]', "[]"]
     table = pd.DataFrame({"id": list("abc"), "boxes": texts})
     assert list(about_rare_boxes(table, ["cat", "no"], 2)) == [
-        "1 class has boxes in fewer images than the 2 folds, first 'no' in 1 image: some folds are scored on it unlearnt, or not "
-        "at all. To leave it out, write under data: classes: [cat] and on_bad_label: drop"
+        "1 class has boxes in fewer images than the 2 folds, first 'no' in 1 image: some folds are scored on it without training "
+        "on it, or not at all. To leave it out, write under data: classes: [cat] and on_bad_label: drop"
     ]
     assert list(about_rare_boxes(table, ["cat"], 2)) == []
 

@@ -79,8 +79,8 @@ def test_what_is_left_out_and_doubtful_is_told(capsys: pytest.CaptureFixture[str
         "1 picture is of a format that goldfold does not read, first images/more/phone.HEIC: convert it",
         "1 of 24 images of train is left out (4%); see the reasons",
         "1 file is not what its suffix says, first images/01.png: JPEG",
-        "1 of 23 images has more than 8 bits a channel, first images/02.png, with values up to 4,000: each is "
-        "stretched by itself (data.scale_16bit: percentile); where brightness tells classes apart, set data.scale_16bit: "
+        "1 of 23 images has more than 8 bits per channel, first images/02.png, with values up to 4,000: each is "
+        "stretched on its own (data.scale_16bit: percentile); if brightness separates classes, set data.scale_16bit: "
         "[0, 4095]",
         "images differ in the number of channels: 1 with 1, 22 with 3",
     ):
@@ -96,7 +96,7 @@ def test_rare_classes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  1 class has fewer than 10 examples, the smallest 'dog' with 3" in said
     assert "furthest from its even share: class 'dog' in fold 0, -33.3%" in said.splitlines()
     assert "  it validates 1 image of it; 1.5 would be even" in said.splitlines()
-    assert "  class 'cat' is 22 times as frequent as 'dog': a metric that counts classes alike (f1_macro)" in said
+    assert "  class 'cat' is 22 times as frequent as 'dog': a metric that weights classes equally (f1_macro)" in said
 
 
 @pytest.mark.usefixtures("in_tmp")

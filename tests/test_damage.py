@@ -345,7 +345,9 @@ def test_folders_and_lists_return_too_and_a_file_system_without_links_copies(mon
 
 def test_a_folder_that_cannot_be_written_is_one_line() -> None:
     Path("results").symlink_to("/nowhere/disk")
-    with pytest.raises(GoldfoldError, match=r"^results is a link to /nowhere/disk, which is not there\. Make or mount"):
+    with pytest.raises(
+        GoldfoldError, match=r"^results is a link to /nowhere/disk, which does not exist\. Make or mount"
+    ):
         refuse_unwritable(ROOT)
     Path("results").unlink()
     Path("results").write_text("")

@@ -47,7 +47,7 @@ def test_the_pairs_are_those_of_brute_force(seed: int, n: int, max_distance: int
 
 @pytest.mark.parametrize("distance", [-1, 17])
 def test_a_distance_out_of_range_is_refused(distance: int) -> None:
-    with pytest.raises(DataError, match=rf"distance {distance} of 64 bits\. Choose one from 0 to 16"):
+    with pytest.raises(DataError, match=rf"distance of {distance} bits is out of range\. Choose one from 0 to 16"):
         near_pairs(np.zeros(2, np.uint64), distance)
 
 

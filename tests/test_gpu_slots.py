@@ -251,7 +251,7 @@ def test_a_step_and_the_job_around_it_share_the_devices_that_they_count_differen
     wait_for(lambda: len(events(machine)) == 1)
     step = start(0, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="7", SLURM_JOB_GPUS="2,3", SLURM_STEP_GPUS="3")
     assert step.stdout is not None
-    assert step.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
+    assert step.stdout.readline().startswith("waiting for 1 of GPU 0: in use by other jobs")
 
 
 def test_jobs_within_one_allocation_share_what_the_scheduler_gave(
@@ -428,7 +428,7 @@ def test_eight_jobs_share_two_devices_one_each_at_a_time(machine: Path, start: S
     assert len(events(machine)) == 16
     assert most_at_once(machine) == (2, {"0": 1, "1": 1})
     said = {text for text in printed if text}  # how many had to wait depends on how quickly they start
-    assert said <= {f"waiting for 1 of GPU 0, 1: other jobs have them (locks: {machine / 'locks'})\n"}
+    assert said <= {f"waiting for 1 of GPU 0, 1: in use by other jobs (locks: {machine / 'locks'})\n"}
 
 
 def test_two_jobs_a_device_where_the_config_says_so_spread_over_all(machine: Path, start: Start) -> None:
@@ -537,7 +537,7 @@ def test_a_lock_that_was_removed_while_held_is_held_again(machine: Path, start: 
     wait_for((machine / "locks/gpu0.lock").exists, 10)
     late = start(0)
     assert late.stdout is not None
-    assert late.stdout.readline().startswith("waiting for 1 of GPU 0: other jobs have them")
+    assert late.stdout.readline().startswith("waiting for 1 of GPU 0: in use by other jobs")
     time.sleep(0.3)
     assert late.poll() is None
     holder.kill()
@@ -549,7 +549,7 @@ def test_a_lock_that_another_job_took_after_its_removal_is_spoken_of_once(
 ) -> None:
     pretend(machine, [0])
     monkeypatch.setattr(gpu_slots, "KEEP_SECONDS", 0.2)
-    said = f"{machine / 'locks'}/gpu0.lock was removed, and another job took this GPU besides: leave it there\n"
+    said = f"{machine / 'locks'}/gpu0.lock was removed, and another job now shares this GPU. Do not remove it.\n"
     with gpu_slot():
         (machine / "locks/gpu0.lock").unlink()
         with gpu_slot():

@@ -412,7 +412,7 @@ def test_an_id_of_digits_that_are_no_number_stays_text(id: str) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("names: &a [*a]\n", "line 1: alias 'a' stands within what it stands for"),
+        ("names: &a [*a]\n", "line 1: alias 'a' is used inside the value that it refers to"),
         ("names: " + "[" * 3000, "line 1: nested deeper than 50 levels"),
         ('names: ["\\ud800"]\n', "categories: name '.ud800' has half a surrogate pair"),
         ("names: {" + "1" * 900 + ": x}\n", "not a class number"),

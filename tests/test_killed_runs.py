@@ -102,7 +102,7 @@ def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:
     holder = read_json(runs.folder / RESULTS / ".lock")
     second = snakemake(runs.folder, *OTHER_VIEWS, code=runs.code)
     told = second.stdout + second.stderr
-    said = f"another run works in {RESULTS}: process {first.pid} on {holder['host']}, since {holder['since']}."
+    said = f"another run is using {RESULTS}: process {first.pid} on {holder['host']}, since {holder['since']}."
     assert second.returncode != 0
     assert f"{said} Wait for it, or stop it; nothing was started." in told
     assert "Traceback" not in told

@@ -101,7 +101,7 @@ def test_without_locks_a_second_run_is_refused_until_the_first_is_gone(
     assert first.stdout.readline()
     monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
     monkeypatch.setenv(run_lock.VARIABLE, "")
-    message = rf"another run works in .*results: process {first.pid} on {socket.gethostname()}, since 2.*nothing was"
+    message = rf"another run is using .*results: process {first.pid} on {socket.gethostname()}, since 2.*nothing was"
     with pytest.raises(GoldfoldError, match=message):
         run_lock.take(tmp_path / "results")
     first.kill()
@@ -117,7 +117,7 @@ def test_without_locks_a_later_process_of_the_same_number_is_not_taken_for_the_r
     monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
     monkeypatch.setenv(run_lock.VARIABLE, "")
     run_lock.take(tmp_path)
-    with pytest.raises(GoldfoldError, match="another run works in"):
+    with pytest.raises(GoldfoldError, match="another run is using"):
         run_lock.take(tmp_path)
     (tmp_path / ".lock").write_text(json.dumps(read_json(tmp_path / ".lock") | change))
     run_lock.take(tmp_path)

@@ -275,7 +275,7 @@ def test_check_doubts_any_jpeg_of_more_than_two_values_and_numbers_that_were_mix
     scan_edges(["0.png"], 1)
     (doubt,) = about_masks(train, {"mask_values": "index", "ignore_value": None})
     assert doubt.startswith(
-        "masks: the values 1, 2 often lie between a lower and a higher value, as interpolation leaves"
+        "masks: the values 1, 2 often lie between a lower and a higher value, as interpolated class indices do"
     )
 
 

@@ -1,1 +1,1 @@
-"""Are the data sound? Integrity, duplicates, shift between training and test images, doubts."""
+"""Checks of the data: integrity, duplicates, shift between training and test images, doubts."""

@@ -1,4 +1,4 @@
-"""Adversarial validation: can a classifier tell two sets of images apart, and by what?"""
+"""Adversarial validation: train a classifier to tell two sets of images apart, and find the features that it uses."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 
 N_FOLDS = 5
 FEWEST = 10
-"""Images a side below which nothing is asked."""
-BOTH_WAYS = 2.0
-"""Factor of the variance: each pair of folds is used twice, one way and the other, so that what the two have in common by
-chance counts double. Without it, 95 % intervals of 180 random splits held 0.5 for 89 %, with it for 96 %
-(docs/data-figures.md)."""
+"""Fewest images per set; with fewer, the sets are not compared."""
+VARIANCE_FACTOR = 2.0
+"""Factor of the variance: each pair of folds is used twice, once per direction, so what the two share by chance counts
+double. 95 % intervals of 180 random splits contained 0.5 in 89 % without it, in 96 % with it (docs/data-figures.md)."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Auc:
-    """Area under the ROC curve with its 95 % interval: 0.5 cannot be told apart, 1 always."""
+    """Area under the ROC curve with its 95 % interval: 0.5 indistinguishable, 1 fully separable."""
 
     value: float
     low: float
@@ -29,26 +28,26 @@ class Auc:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What came of telling two sets apart."""
+class Comparison:
+    """Result of comparing two sets."""
 
     auc: Auc
     scores: Values
-    """(n,) how much each image looks like one of the second set, by a classifier that never saw it or its copies."""
+    """(n,) similarity of each image to the second set, by a classifier that never saw it or its copies."""
     drops: dict[str, float]
-    """Kind of feature -> what the AUC loses once the kind is shuffled among the images (permutation importance)."""
+    """Kind of feature -> loss of AUC when the kind is shuffled among the images (permutation importance)."""
 
 
 def compare(
     features: Values, is_second: NDArray[np.bool_], kinds: Sequence[str], units: Sequence[Any], seed: int = 0
-) -> Told | None:
-    """Gradient boosting on out-of-fold images; None where a set has too few images, or all of one unit.
+) -> Comparison | None:
+    """Cross-validated gradient boosting; None if a set has too few images, or all of one unit.
 
     Args:
-        features: (n, k), finite. Their order matters only by chance.
+        features: (n, k), finite.
         is_second: (n,) False for images of the first set.
         kinds: kind of each feature.
-        units: (n,) group (or cluster of copies) of each image, which is never split over folds, and is what the interval is over.
+        units: (n,) group (or cluster of copies) of each image; never split over folds, and the unit of the interval.
     """
     unit = np.unique(np.asarray(units, dtype=str), return_inverse=True)[1]
     fewest_units = min(len(np.unique(unit[is_second == side])) for side in (False, True))
@@ -66,7 +65,7 @@ def compare(
             of_kind[rows] = model(changed)
     auc = auc_by_fold(scores, is_second, unit, folds)
     drops = {kind: auc.value - auc_by_fold(of, is_second, unit, folds).value for kind, of in shuffled.items()}
-    return Told(auc, scores, drops)
+    return Comparison(auc, scores, drops)
 
 
 def _folds(
@@ -81,7 +80,7 @@ def _folds(
 
 
 def _fitted(features: Values, is_second: NDArray[np.bool_], seed: int) -> Any:
-    """(n, k) features -> (n,) log odds. One thread: there is little to do, and cores are others' too."""
+    """Fit; return a function from (n, k) features to (n,) log odds. One thread: the data are small, and cores are shared."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
@@ -106,10 +105,9 @@ def _fitted(features: Values, is_second: NDArray[np.bool_], seed: int) -> Any:
 def auc_by_fold(
     scores: Values, is_second: NDArray[np.bool_], unit: NDArray[np.int64], folds: Sequence[NDArray[np.int64]]
 ) -> Auc:
-    """Mean AUC of the folds, by their number of pairs; scores of two folds are never compared.
+    """Mean AUC of the folds, weighted by their number of pairs; scores of different folds are never compared.
 
-    The interval is DeLong's (1988), over units (Obuchowski 1997), widened for cross-validation and taken on the logit
-    scale.
+    The interval is DeLong's (1988), over units (Obuchowski 1997), widened for cross-validation, on the logit scale.
     """
     parts = []
     for rows in folds:
@@ -127,11 +125,11 @@ def auc_by_fold(
     counts = [len(np.unique(unit[is_second == side])) for side in (False, True)]
     by_side = sum(n / (n - 1) * float((side**2).sum()) for n, side in zip(counts, sums, strict=True))
     variance = by_side + 2 * n_units / (n_units - 1) * float((sums[0] * sums[1]).sum())
-    return Auc(value, *_ends(value, math.sqrt(max(variance, 0.0) * BOTH_WAYS), min(counts)))
+    return Auc(value, *_ends(value, math.sqrt(max(variance, 0.0) * VARIANCE_FACTOR), min(counts)))
 
 
 def _placements(first: Values, second: Values) -> tuple[Values, Values]:
-    """For each image the share of the other side that it is placed rightly against, ties half."""
+    """For each image, the share of the other set that it is ranked correctly against; ties count half."""
     from scipy.stats import rankdata
 
     every = rankdata(np.concatenate([first, second]))
@@ -141,7 +139,7 @@ def _placements(first: Values, second: Values) -> tuple[Values, Values]:
 
 
 def _ends(value: float, error: float, n_units: int) -> tuple[float, float]:
-    """95 % interval on the logit scale, by Student's t; where nothing was placed wrongly, Clopper-Pearson's over units."""
+    """95 % interval on the logit scale, by Student's t; for an AUC of 0 or 1 Clopper-Pearson's over units."""
     from scipy.stats import t
 
     if value in (0.0, 1.0):
@@ -154,6 +152,6 @@ def _ends(value: float, error: float, n_units: int) -> tuple[float, float]:
 
 
 def alone(feature: Values, is_second: NDArray[np.bool_]) -> float:
-    """AUC of one feature, 0.5 to 1, whichever side has the larger values."""
+    """AUC of a single feature, 0.5 to 1, regardless of which set has the larger values."""
     second = _placements(feature[~is_second], feature[is_second])[1].mean()
     return float(max(second, 1 - second))

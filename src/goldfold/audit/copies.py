@@ -1,4 +1,4 @@
-"""What is done with images that are copies of each other, before they are split into folds."""
+"""Apply the duplicates policy: group, drop or refuse images that are copies of each other, before folds are made."""
 
 import json
 from collections.abc import Hashable, Iterator
@@ -24,14 +24,14 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Policy:
-    """What to look for and what to do; the config's keys of the same meaning say more.
+    """Which copies to look for and what to do with them; see `config.data` for the matching keys.
 
     Args:
-        within: copies within training: ``group``, ``drop`` (all but the first by id, which is none that is only learnt from
-            where there is another), ``fail`` or ``ignore``; with ``ignore`` only bytes are looked at.
-        distance: of near copies, in bits; None for exact copies alone.
+        within: copies within training: ``group``, ``drop`` (keep the first by id, preferring images that a fold
+            validates), ``fail`` or ``ignore``; with ``ignore`` only exact copies are found.
+        distance: largest Hamming distance of near copies, in bits; None for exact copies only.
         across: training images with a copy in the test set: ``report``, ``drop_train`` or ``fail``.
-        two_labels: training images whose copies have another label: ``keep``, ``quarantine`` or ``fail``.
+        two_labels: training images whose copies have a different label: ``keep``, ``quarantine`` or ``fail``.
     """
 
     within: str = "group"
@@ -44,20 +44,20 @@ class Policy:
 def settle(
     tables: Tables, scanned: pd.DataFrame, lost: list[pd.DataFrame], policy: Policy
 ) -> tuple[Tables, pd.DataFrame]:
-    """Tables without the images that the policy leaves out, and all copies as `duplicates.find` gives them.
+    """Remove the images that the policy leaves out; return the tables, and all copies as `duplicates.find` returns them.
 
     Images that are left out are added to ``lost``, with split and reason. Images of ``unlabeled`` with a copy in training
-    are always left out (a fold's models would train on their validation images), and unless copies are ignored those
-    with a copy in the test set too (to learn from test images is another setting).
+    are always left out (a fold's models would train on their validation images). Unless copies are ignored, so are those
+    with a copy in the test set (training on test images is a separate setting).
 
     Args:
-        scanned: what `integrity.scan` gives.
+        scanned: result of `integrity.scan`.
 
     Raises:
-        DataError: there are copies that the policy does not allow.
+        DataError: the policy does not allow the copies found.
     """
     found = _found(tables, scanned, policy)
-    out = {"train": _refused_or_left_out(found, policy, _only_learnt(tables["train"]))}
+    out = {"train": _refused_or_left_out(found, policy, _never_validated(tables["train"]))}
     if "unlabeled" in tables:
         out["unlabeled"] = _pool_copies(tables, found, policy)
     left = {}
@@ -67,13 +67,13 @@ def settle(
         left[split] = tables[split][reason.isna()].reset_index(drop=True)
     if policy.within == "group":
         left["train"] = _grouped(left["train"], found)
-    for line in _told(found, out, policy):
+    for line in _log_lines(found, out, policy):
         print(line, flush=True)
     return {**tables, **left}, found
 
 
 def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
-    """``found`` with other ids of the test images."""
+    """Replace the ids of the test images in ``found``."""
     is_test = found["split"] == "test"
     nearest = {f"test:{old}": f"test:{new}" for old, new in test_ids.items()}
     return found.assign(
@@ -83,9 +83,9 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with what an image is as one text: its labels, whatever their order, or its number, however written.
+    """Add a column ``label`` with the target as one string: the sorted labels, or the normalised number.
 
-    Masks and boxes have no text that near copies could share: those of images of the same bytes are numbered.
+    Masks and boxes have no string that near copies could share: only targets of byte-identical images are numbered.
     """
     if "value" in table:
         numbers = pd.to_numeric(table["value"], errors="coerce")
@@ -103,7 +103,7 @@ def _labelled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbered(name: str, images: "pd.Series[str]", targets: "pd.Series[str]") -> list[str | None]:
-    """``mask 1``, ``mask 2`` for the different targets of images of the same bytes, None where there is no such image."""
+    """``mask 1``, ``mask 2``, ... for distinct targets of byte-identical images; None for all other images."""
     is_same = images.duplicated(keep=False) & targets.notna()
     numbers = targets[is_same].groupby(images[is_same]).transform(lambda own: pd.factorize(own)[0] + 1)
     return [f"{name} {numbers[row]}" if there else None for row, there in is_same.items()]
@@ -117,7 +117,7 @@ def _found(tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFram
 
 
 def _copies(every: pd.DataFrame, tables: Tables, scanned: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """Copies among all images."""
+    """Find copies among all images."""
     if policy.within == "ignore" or policy.distance is None:
         return find(every, None)
     looks = scanned.drop_duplicates("sha256").set_index("sha256")
@@ -130,7 +130,7 @@ def _copies(every: pd.DataFrame, tables: Tables, scanned: pd.DataFrame, policy: 
 
 
 def _differ(tables: list[pd.DataFrame]) -> Differ | None:
-    """Whether boxes or masks of near copies differ, of rows of all tables one after the other."""
+    """Function that compares boxes or masks of near copies; rows count through all tables, concatenated."""
     of_table = [maps_of(table) for table in tables]
     if not any(of_table):
         return None
@@ -148,14 +148,14 @@ def _differ(tables: list[pd.DataFrame]) -> Differ | None:
     return differ
 
 
-def _only_learnt(train: pd.DataFrame) -> set[str]:
-    """Ids of images that no fold validates: a copy of theirs that one does is worth more."""
+def _never_validated(train: pd.DataFrame) -> set[str]:
+    """Ids of images that no fold validates; of several copies, one that a fold validates is kept instead."""
     marks = [train[column] == value for column, value in (("train_only", "1"), ("fold", "-1")) if column in train]
     return {id for mark in marks for id in train["id"][mark]}
 
 
-def _refused_or_left_out(found: pd.DataFrame, policy: Policy, only_learnt: set[str]) -> dict[str, str]:
-    """Training images to leave out, by id, with the reason."""
+def _refused_or_left_out(found: pd.DataFrame, policy: Policy, never_validated: set[str]) -> dict[str, str]:
+    """Raise where the policy forbids copies; return the training images to leave out, id -> reason."""
     train = found[found["split"] == "train"]
     out: dict[str, str] = {}
     two = train[train["n_labels"] > 1]
@@ -176,7 +176,7 @@ def _refused_or_left_out(found: pd.DataFrame, policy: Policy, only_learnt: set[s
     if policy.within == "fail":
         _refuse(left, "among training images", "Remove all but one of each, or set data.duplicates: group or drop")
     if policy.within == "drop":
-        left = left.sort_values("id", key=lambda ids: ids.isin(only_learnt), kind="stable")
+        left = left.sort_values("id", key=lambda ids: ids.isin(never_validated), kind="stable")
         first = left.drop_duplicates("cluster").set_index("cluster")["id"]
         for row in left[left["cluster"].duplicated()].itertuples():
             out[row.id] = f"is a copy of training image {first[row.cluster]}"
@@ -184,13 +184,13 @@ def _refused_or_left_out(found: pd.DataFrame, policy: Policy, only_learnt: set[s
 
 
 def _is_repeated(train: pd.DataFrame, out: dict[str, str]) -> "pd.Series[bool]":
-    """Whether more than one image of the row's cluster stays in training."""
+    """Mask of the rows whose cluster keeps more than one image in training."""
     stays = train["cluster"][~train["id"].isin(list(out))].value_counts()
     return train["cluster"].map(stays).fillna(0) > 1
 
 
 def _pool_copies(tables: Tables, found: pd.DataFrame, policy: Policy) -> dict[str, str]:
-    """Unlabeled images to leave out, by id, with the reason."""
+    """Unlabeled images to leave out, id -> reason."""
     out: dict[str, str] = {}
     digests = tables["unlabeled"].set_index("id")["sha256"]
     for split, name in (("train", "training"), ("test", "test")):
@@ -207,7 +207,7 @@ def _pool_copies(tables: Tables, found: pd.DataFrame, policy: Policy) -> dict[st
 
 
 def _grouped(train: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """``train`` with the column `COLUMN`, where any of its images are copies of each other."""
+    """Add the column `COLUMN` to ``train`` if any of its images are copies of each other."""
     own = found[(found["split"] == "train") & found["id"].isin(train["id"])]
     own = own[own["cluster"].duplicated(keep=False)]
     first = own.groupby("cluster")["id"].transform("first")
@@ -216,7 +216,7 @@ def _grouped(train: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _has(found: pd.DataFrame, split: str) -> "pd.Series[bool]":
-    """Whether a row's cluster has an image of the split."""
+    """Mask of the rows whose cluster contains an image of the split."""
     return found["cluster"].isin(found.loc[found["split"] == split, "cluster"])
 
 
@@ -224,9 +224,9 @@ def _refuse(rows: pd.DataFrame, what: str, ways_out: str) -> None:
     if rows.empty:
         return
     clusters = [part for _, part in rows.groupby("cluster")]
-    told = [", ".join(map(_named, part.to_dict("records"))) for part in clusters[:SHOWN]]
+    listed = [", ".join(map(_named, part.to_dict("records"))) for part in clusters[:SHOWN]]
     more = f", and {len(clusters) - SHOWN} more" if len(clusters) > SHOWN else ""
-    raise DataError(f"{count(len(clusters), 'group')} of copies {what}: {'; '.join(told)}{more}. {ways_out}.")
+    raise DataError(f"{count(len(clusters), 'group')} of copies {what}: {'; '.join(listed)}{more}. {ways_out}.")
 
 
 def _named(row: dict[Hashable, Any]) -> str:
@@ -234,12 +234,12 @@ def _named(row: dict[Hashable, Any]) -> str:
     return f"{row['split']} {row['id']!r}{label}"
 
 
-def _told(found: pd.DataFrame, out: dict[str, dict[str, str]], policy: Policy) -> Iterator[str]:
-    """Lines for the log."""
+def _log_lines(found: pd.DataFrame, out: dict[str, dict[str, str]], policy: Policy) -> Iterator[str]:
+    """Yield lines for the log."""
     train = found[found["split"] == "train"]
     within = train[train["cluster"].duplicated(keep=False)]
     if len(within):
-        done = {"group": ", kept together unless you give the folds", "drop": ", of each of which the first stays"}
+        done = {"group": ", kept in one fold unless the folds are given", "drop": "; the first of each is kept"}
         groups = count(within["cluster"].nunique(), "group")
         yield f"{groups} of copies among {len(within)} training images{done.get(policy.within, '')}"
     n_two = train.loc[train["n_labels"] > 1, "cluster"].nunique()
@@ -248,7 +248,7 @@ def _told(found: pd.DataFrame, out: dict[str, dict[str, str]], policy: Policy) -
     n_across = train.loc[_has(found, "test")[train.index], "cluster"].nunique()
     if n_across:
         yield (
-            f"{count(n_across, 'group')} of copies in both training and test set, so the score on the test set is too good; "
+            f"{count(n_across, 'group')} of copies in both training and test set, so the test score is optimistic; "
             f"data.duplicates_across: {policy.across}"
         )
     for split, reasons in out.items():

@@ -1,4 +1,4 @@
-"""Exact and near copies among the images of all tables."""
+"""Find exact and near copies among the images of all tables."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from goldfold.splits.together import components
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
 ORDER = {"train": 0, "test": 1, "unlabeled": 2}
 MAX_DISTANCE, MIN_CORRELATION = 6, 0.97
-SCENE, LEAST_OF_SCENE = 0.03, 4
-"""Share and number of the files from which on a group of near copies is a scene, such as a fixed camera's."""
-MOST_CHANGE = 0.35
-"""Change, in standard deviations of the thumbnail, from which on two images of a scene are no copies: resized by half
-or JPEG of quality 50 changes up to 0.1 in bccd and 0.2 in trashnet; a piece on another square of a board 1."""
+SCENE_SHARE, SCENE_MIN_FILES = 0.03, 4
+"""Share and number of the files above which a group of near copies counts as a scene, such as a fixed camera's."""
+MAX_CHANGE = 0.35
+"""Change, in standard deviations of the thumbnail, at or above which two images of a scene are not copies. Resizing by
+half or JPEG of quality 50 changes up to 0.1 in bccd and 0.2 in trashnet; a chess piece on another square changes 1."""
 Differ = Callable[[Positions, Positions], NDArray[np.bool_]]
-"""(pairs, 2) rows, (pairs,) 1 where the second is mirrored -> (pairs,) whether their targets differ."""
+"""(pairs, 2) rows, (pairs,) 1 where the second is mirrored -> (pairs,) True where their targets differ."""
 CHUNK = 8192
-"""Pairs of thumbnails that are compared at a time: 8 MB an array."""
+"""Pairs of thumbnails compared at a time: 8 MB per array."""
 
 
 def find(
@@ -34,25 +34,25 @@ def find(
     min_correlation: float = MIN_CORRELATION,
     differ: Differ | None = None,
 ) -> pd.DataFrame:
-    """A row for every image that has a copy, whatever the order of the table's rows.
+    """Find all images that have a copy; the result does not depend on the order of the table's rows.
 
-    Images of a fixed camera look alike by their background: where a group chains over more than `SCENE` of all images,
-    its images are compared again by what changes between them.
+    Images of a fixed camera look alike because of their background: if a chain of copies spans more than `SCENE_SHARE` of
+    all images, its images are compared again by what changes between them.
 
     Args:
-        table: split, id (text), sha256; for near copies hash and thumbnail of `perceptual.signature`, and mirrored where
-            mirrored copies count; label and path where there are some.
-        max_distance: bits by which hashes may differ, 0 to 16; None for exact copies alone.
-        min_correlation: of the thumbnails, from -1 to 1, that a near copy must reach.
-        differ: whether near copies have other targets, and are none; of pairs of index values of ``table``.
+        table: split, id (str), sha256; for near copies also hash and thumbnail of `perceptual.signature`; mirrored, if
+            mirrored copies count; optionally label and path.
+        max_distance: bits by which hashes may differ, 0 to 16; None for exact copies only.
+        min_correlation: smallest correlation of the thumbnails of a near copy, -1 to 1.
+        differ: True for pairs (index values of ``table``) whose targets differ; these are not near copies.
 
     Returns:
-        cluster: number from 0; chains of copies are one cluster. kind: exact (same bytes), near or mirrored, and
-        distance (bits): to the nearest copy, of which ``nearest`` is split:id. splits: those of the cluster, such as
-        ``train+test``. n_labels: number of different labels in the cluster. path: as in ``table``.
+        One row per image that has a copy. cluster: number from 0; a chain of copies is one cluster. kind: exact (same
+        bytes), near or mirrored, and distance (bits): to the nearest copy, whose split:id is ``nearest``. splits: those
+        of the cluster, such as ``train+test``. n_labels: number of distinct labels in the cluster. path: as in ``table``.
 
     Raises:
-        DataError: the distance is out of range.
+        DataError: max_distance is out of range.
     """
     rank = table["split"].map(ORDER).fillna(len(ORDER)).astype(int)
     table = table.assign(_rank=rank).sort_values(["_rank", "split", "id"], kind="stable")
@@ -76,14 +76,14 @@ def find(
 
 
 def _scene(group: Positions, first: Positions) -> Positions:
-    """Of the images ``first``, one of each file, those in groups that are too large to be copies."""
+    """Those of the images ``first`` (one per file) whose group is too large to consist of copies."""
     sizes = np.bincount(group[first], minlength=group.max() + 1)
-    return first[sizes[group[first]] > max(LEAST_OF_SCENE, SCENE * len(first))]
+    return first[sizes[group[first]] > max(SCENE_MIN_FILES, SCENE_SHARE * len(first))]
 
 
 @dataclass(frozen=True)
 class _Near:
-    """How near copies are looked for in a table that is sorted."""
+    """Search for near copies in a sorted table."""
 
     table: pd.DataFrame
     max_distance: int
@@ -92,7 +92,7 @@ class _Near:
     index: NDArray[Any]
 
     def joined(self, first: Positions, pairs: Positions, best: NDArray[np.int64], by_change: bool = False) -> Positions:
-        """Group of each row, of ``pairs`` and the near copies among ``first``; ``best`` is lowered to the nearest copy."""
+        """Group of each row, joined by ``pairs`` and by near copies among ``first``; lowers ``best`` to the nearest copy."""
         n = len(self.table)
         for part, distances, mirrored in _near(
             self.table.iloc[first], self.max_distance, self.min_correlation, by_change
@@ -109,13 +109,13 @@ class _Near:
 
 
 def of_cases(found: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Copies among images as copies among their cases; as it is, where each case is one image.
+    """Turn copies of images into copies of cases; returns ``found`` unchanged if each case is one image.
 
-    Cases are in one cluster where a chain of copies leads from an image of one to an image of the other. A case of which only
-    its own images are alike has no copy.
+    Cases share a cluster if a chain of copies connects an image of one with an image of the other. A case whose images
+    are alike only among themselves has no copy.
 
     Args:
-        found: what `find` gives, of ``images``.
+        found: result of `find` on ``images``.
         images: split, id, and `goldfold.images.cases.CASE`.
     """
     if CASE not in images or found.empty:
@@ -139,7 +139,7 @@ def of_cases(found: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(path: str | Path) -> pd.DataFrame:
-    """What `find` gave, from the CSV that the manifest keeps of it; an empty label where there is none."""
+    """Read a result of `find` from the CSV in the manifest folder; a missing label is empty."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.astype(dict.fromkeys(("cluster", "distance", "n_labels"), int))
 
@@ -147,7 +147,7 @@ def read(path: str | Path) -> pd.DataFrame:
 def _near(
     table: pd.DataFrame, max_distance: int, min_correlation: float, by_change: bool = False
 ) -> Iterator[tuple[Positions, Positions, Positions]]:
-    """Pairs of rows that look alike, their distances, and whether (0, 1) one is mirrored, some at a time."""
+    """Yield pairs of rows that look alike, their distances, and 1 where one is mirrored, in blocks."""
     rows = np.flatnonzero(table["hash"].to_numpy(np.uint64) != FLAT)
     table = table.iloc[rows]
     hashes = table["hash"].to_numpy(np.uint64)
@@ -159,17 +159,17 @@ def _near(
         useful = (is_mirrored[:, 0] == 0) & (pairs[:, 0] != pairs[:, 1] - len(table))
         pairs, distances, mirrored = pairs[useful] % max(len(table), 1), distances[useful], is_mirrored[useful, 1]
         correlations, changes = _compared(pixels, pairs, mirrored)
-        alike = (correlations >= min_correlation) & ((changes < MOST_CHANGE) if by_change else True)
+        alike = (correlations >= min_correlation) & ((changes < MAX_CHANGE) if by_change else True)
         yield rows[pairs[alike]], distances[alike], mirrored[alike]
 
 
 def _compared(
     pixels: NDArray[np.uint8], pairs: Positions, mirrored: Positions
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(pairs,) Pearson correlation of thumbnails at half their size, which forgives a crop of 2 %, and largest change.
+    """(pairs,) Pearson correlation of thumbnails at half size, which tolerates a crop of 2 %, and (pairs,) largest change.
 
-    The change is what is left of one thumbnail after the other, fitted to it in brightness and contrast, is taken off,
-    where that is most; in standard deviations of the thumbnail.
+    The change is the largest residual of one thumbnail after the other, fitted in brightness and contrast, is subtracted;
+    in standard deviations of the thumbnail.
     """
     parts, changes = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
     for start in range(0, len(pairs), CHUNK):
@@ -190,7 +190,7 @@ def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _described(table: pd.DataFrame, group: Positions, best: NDArray[np.int64], same: NDArray[np.int64]) -> pd.DataFrame:
-    """The rows that `find` gives, of images that it has numbered."""
+    """Build the table that `find` returns."""
     n, sizes = len(table), np.bincount(same)
     by_bytes, starts = np.argsort(same, kind="stable"), np.cumsum(sizes) - sizes
     rows = np.flatnonzero(np.bincount(group)[group] > 1)
@@ -211,7 +211,7 @@ def _described(table: pd.DataFrame, group: Positions, best: NDArray[np.int64], s
 
 
 def _splits(cluster: NDArray[np.int64], split: NDArray[Any]) -> NDArray[Any]:
-    """(rows,) the splits of each row's cluster, such as ``train+test``."""
+    """(rows,) splits of each row's cluster, such as ``train+test``."""
     texts = np.full(cluster.max(initial=-1) + 1, "", object)
     for name in sorted(set(split), key=lambda name: (ORDER.get(name, len(ORDER)), name)):
         has = np.bincount(cluster[split == name], minlength=len(texts)) > 0

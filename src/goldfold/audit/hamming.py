@@ -1,4 +1,4 @@
-"""Which of many 64 bit hashes are near each other, without comparing all with all."""
+"""Find pairs of 64-bit hashes within a Hamming distance, without comparing all with all."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -14,23 +14,23 @@ BITS, BAND_BITS = 64, 16
 BANDS = BITS // BAND_BITS
 KEYS = 1 << BAND_BITS
 MAX_DISTANCE = 16
-"""Unrelated hashes differ in 32 bits, give or take 4: farther out there are only accidents, and the look-up gets slow."""
+"""Unrelated hashes differ in 32 bits, give or take 4: beyond this, matches are accidental and the look-up gets slow."""
 BLOCK = 1 << 20
-"""Candidates that are compared at a time: 8 MB an array."""
+"""Candidates compared at a time: 8 MB per array."""
 
 
 def near_pairs(hashes: Hashes, max_distance: int) -> tuple[Positions, Positions]:
-    """All pairs of hashes that differ in at most ``max_distance`` bits, and in how many they do.
+    """All pairs of hashes that differ in at most ``max_distance`` bits, with their distances.
 
     Args:
-        hashes: (n,), any order, equal ones too.
+        hashes: (n,), in any order; may hold equal ones.
         max_distance: 0 to MAX_DISTANCE.
 
     Returns:
-        (pairs, 2) positions, the smaller first, rows in order; (pairs,) distances.
+        (pairs, 2) positions, the smaller first, rows sorted; (pairs,) distances.
 
     Raises:
-        DataError: the distance is out of range.
+        DataError: max_distance is out of range.
     """
     blocks = list(near_blocks(hashes, max_distance))
     pairs = np.concatenate([np.empty((0, 2), np.int64), *(pairs for pairs, _ in blocks)])
@@ -40,9 +40,11 @@ def near_pairs(hashes: Hashes, max_distance: int) -> tuple[Positions, Positions]
 
 
 def near_blocks(hashes: Hashes, max_distance: int) -> Iterator[tuple[Positions, Positions]]:
-    """What `near_pairs` finds, some BLOCK at a time and in no order, for where all at once would not fit in memory."""
+    """Yield the pairs of `near_pairs` in blocks of about BLOCK and in no order, to bound memory."""
     if not 0 <= max_distance <= MAX_DISTANCE:
-        raise DataError(f"duplicates: distance {max_distance} of {BITS} bits. Choose one from 0 to {MAX_DISTANCE}.")
+        raise DataError(
+            f"duplicates: distance of {max_distance} bits is out of range. Choose one from 0 to {MAX_DISTANCE}."
+        )
     distinct, which, counts = np.unique(np.asarray(hashes, np.uint64), return_inverse=True, return_counts=True)
     members = np.argsort(which, kind="stable")
     starts = np.cumsum(counts) - counts
@@ -56,18 +58,18 @@ def near_blocks(hashes: Hashes, max_distance: int) -> Iterator[tuple[Positions, 
 
 
 def _same(starts: Positions, counts: Positions) -> Iterator[tuple[Positions, Positions]]:
-    """Pairs of places within each run of equal hashes."""
+    """Yield pairs of positions within each run of equal hashes."""
     places = np.arange(counts.sum())
     for place, step in _spread(np.repeat(starts + counts, counts) - places - 1):
         yield place, place + 1 + step
 
 
 def _apart(hashes: Hashes, max_distance: int) -> Iterator[tuple[Positions, Positions, Positions]]:
-    """Pairs of distinct hashes, each once, with their distances.
+    """Yield pairs of distinct hashes, each once, with their distances.
 
-    Multi-index hashing (Norouzi, Punjani and Fleet 2012): give band b a radius so that the sum of (radius + 1) is more
-    than max_distance; hashes farther apart than its radius in every band are farther apart than max_distance. So each
-    band is looked up with every change of at most its radius bits.
+    Multi-index hashing (Norouzi, Punjani and Fleet 2012): each band gets a radius such that the sum of (radius + 1)
+    exceeds max_distance; hashes that are farther apart than the radius in every band are farther apart than max_distance.
+    So it suffices to look up each band with every change of at most radius bits.
     """
     radii = [(max_distance + BANDS - band) // BANDS - 1 for band in range(BANDS)]
     for band, radius in enumerate(radii):
@@ -91,18 +93,18 @@ def _key(hashes: Hashes, band: int) -> Positions:
 
 
 def _flips(radius: int) -> list[int]:
-    """Every number of BAND_BITS bits of which at most ``radius`` are set; none for a radius below zero."""
+    """All numbers of BAND_BITS bits with at most ``radius`` bits set; none if the radius is negative."""
     return [
         sum(1 << bit for bit in bits) for size in range(radius + 1) for bits in combinations(range(BAND_BITS), size)
     ]
 
 
 def _partners(keys: Positions, starts: Positions, flips: int) -> Iterator[tuple[Positions, Positions]]:
-    """Pairs of places whose keys differ in just these bits.
+    """Yield pairs of positions whose keys differ in exactly the bits ``flips``.
 
     Args:
         keys: (n,), sorted.
-        starts: (KEYS + 1,), where each key's run begins.
+        starts: (KEYS + 1,), start of each key's run.
     """
     wanted = keys ^ flips
     first = starts[wanted] if flips else np.arange(1, len(keys) + 1)
@@ -112,7 +114,7 @@ def _partners(keys: Positions, starts: Positions, flips: int) -> Iterator[tuple[
 
 
 def _found_before(differences: Hashes, radii: list[int]) -> NDArray[np.bool_]:
-    """Whether an earlier band shows the pair already."""
+    """Mask of the pairs that an earlier band has found already."""
     found = np.zeros(len(differences), bool)
     for band, radius in enumerate(radii):
         found |= np.bitwise_count(_key(differences, band)) <= radius
@@ -120,9 +122,9 @@ def _found_before(differences: Hashes, radii: list[int]) -> NDArray[np.bool_]:
 
 
 def _spread(lengths: Positions) -> Iterator[tuple[Positions, Positions]]:
-    """(row, step) for every row's steps from 0 to its length, in arrays of some BLOCK.
+    """Yield (row, step) for steps 0 to length - 1 of every row, in arrays of about BLOCK.
 
-    A row is never cut, so one longer than BLOCK makes an array of its own length.
+    A row is never cut, so one longer than BLOCK yields an array of its own length.
     """
     rows = np.flatnonzero(lengths)
     ends = np.cumsum(lengths[rows])

@@ -1,4 +1,4 @@
-"""Are the images sound? One look at each file, in parallel."""
+"""Decode every image once, in parallel, and report properties and defects."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -15,27 +15,27 @@ from goldfold.images.looking import Seen, look_at
 from goldfold.images.pixels import Header
 
 COLUMNS = ["width", "height", "channels", "bits", "largest", "kind", "accepts", "reason", "hash", "thumbnail"]
-"""What a look gives."""
+"""Columns that `look` returns."""
 
 
 def scan(
     paths: Iterable[str], workers: int, channels: int | None = None, most_pixels: int = MOST_PIXELS
 ) -> pd.DataFrame:
-    """Table with a row a path; a sound image has an empty reason.
+    """Table with one row per path; a sound image has an empty ``reason``.
 
-    Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` of each as the file has
-    them, ``largest`` value of one with more than 8 bits (0 of others), ``kind`` (JPEG, PNG, ...; empty where it is not
-    known), ``accepts`` (numbers of channels that it can be read as), ``reason``, and what it looks like: ``hash`` and
-    ``thumbnail`` (see `goldfold.audit.perceptual.brief`).
+    Columns: ``path``, ``sha256``, ``width``, ``height`` (pixels, upright), ``channels`` and ``bits`` per channel as stored,
+    ``largest`` value if there are more than 8 bits (else 0), ``kind`` (JPEG, PNG, ...; empty if unknown), ``accepts``
+    (numbers of channels that it can be read as), ``reason``, and for copies ``hash`` and ``thumbnail`` (see
+    `goldfold.audit.perceptual.brief`).
 
     Args:
-        paths: image files, or stacks of them.
-        workers: processes that decode.
-        channels: what they are to be read as; None takes them as they are.
-        most_pixels: an image of more is not decoded, and is unsound.
+        paths: image files, or stacks of files.
+        workers: number of decoding processes.
+        channels: number of channels to read them as; None accepts any.
+        most_pixels: an image with more pixels is reported as unsound without decoding.
 
     Raises:
-        DataError: there are DICOM files, and pydicom is not installed.
+        DataError: there are DICOM files but pydicom is not installed.
     """
     names = sorted(set(paths))
     seen = look_at(names, look if most_pixels == MOST_PIXELS else partial(look, most_pixels=most_pixels), workers)
@@ -53,7 +53,7 @@ def scan(
 
 
 def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
-    """What COLUMNS say of one image; one decode for all."""
+    """Values of COLUMNS for one image, from a single decode."""
     try:
         files = stacks.files_of(path) if stacks.all_there(path) else []
         found = [_header(file, len(files) > 1, most_pixels) for file in files]
@@ -87,7 +87,7 @@ def _header(file: str, is_channel: bool, most_pixels: int) -> Header:
 
 
 def _together(found: list[Header]) -> list[int]:
-    """Numbers of channels that files can be read as together, each with as many."""
+    """Numbers of channels that the files can be read as in total, each file with the same number."""
     shared = set.intersection(*(set(header.accepts) for header in found)) if found else set()
     return sorted(len(found) * number for number in shared)
 
@@ -97,5 +97,5 @@ def _unsound(reason: str) -> Seen:
 
 
 def _reason(row: pd.Series, channels: int) -> str:
-    """Why an image cannot be read as so many channels."""
+    """Reason why an image cannot be read with ``channels`` channels; empty if it can."""
     return row["reason"] or Header(row["kind"], row["channels"], row["bits"], tuple(row["accepts"])).refusal(channels)

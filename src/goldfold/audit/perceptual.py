@@ -1,4 +1,4 @@
-"""What an image looks like, in few bits: hashes and a thumbnail by which copies are found."""
+"""Perceptual hash and thumbnail of an image, for finding copies."""
 
 from base64 import b64decode, b64encode
 from typing import Any, NamedTuple
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from goldfold.images.looking import Seen
 
 SIDE_PX = 32
-"""Side of the thumbnail; imagehash's phash of 8 x 8 bits looks at 32 x 32 pixels, so it resizes nothing more."""
+"""Side of the thumbnail. imagehash's phash of 8 x 8 bits uses 32 x 32 pixels, so it does not resize again."""
 MIN_SPREAD = 2.0
-"""Standard deviation of the thumbnail, in grey levels, below which the hash is that of noise."""
+"""Standard deviation of the thumbnail, in grey levels, below which the hash would be of noise."""
 MIN_SIDE_PX = 16
-"""Images smaller than this on a side say too little: different 8 x 8 digits agree as well as copies do."""
+"""Images with a smaller side are not hashed: different 8 x 8 digits match as closely as copies do."""
 FLAT = 0
-"""Hash of an image with too little structure; a phash has about 32 bits set, never none."""
+"""Hash of an image with too little structure; a real phash has about 32 bits set, never none."""
 
 
 class Signature(NamedTuple):
-    """Hash of the image and of its left-right mirror, FLAT both where it shows too little; SIDE_PX² grey levels."""
+    """Hashes of the image and its left-right mirror (both FLAT if it has too little structure); SIDE_PX² grey levels."""
 
     hash: int
     mirrored: int
@@ -31,7 +31,7 @@ def signature(image: NDArray[np.uint8]) -> Signature:
     """Signature of a decoded image.
 
     Args:
-        image: (height, width, channels), 0 to 255; 3 channels are RGB, of any other number the mean is looked at.
+        image: (height, width, channels), 0 to 255; 3 channels are RGB, any other number is averaged.
     """
     small = thumbnail(image)
     if _is_flat(image, small):
@@ -40,11 +40,10 @@ def signature(image: NDArray[np.uint8]) -> Signature:
 
 
 def thumbnail(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """(SIDE_PX, SIDE_PX) grey levels; the whole image, squashed.
+    """(SIDE_PX, SIDE_PX) grey levels of the whole image, aspect ratio not kept.
 
     Args:
-        image: as in `signature`, or of any number of channels, of which the mean counts, or of 16 bits, of which the
-            largest value becomes white.
+        image: as in `signature`; of 16 bits, the largest value becomes white.
     """
     how = cv2.INTER_LINEAR if min(image.shape[:2]) < SIDE_PX else cv2.INTER_AREA
     if image.dtype == np.uint8 and image.shape[2] in (1, 3):
@@ -68,7 +67,7 @@ def _phash(grey: NDArray[np.uint8]) -> int:
 
 
 def brief(image: NDArray[np.uint8] | NDArray[np.uint16]) -> Seen:
-    """Hash and thumbnail (base64) of a decoded image, as `unpacked` reads them.
+    """Hash and thumbnail (base64, see `unpacked`) of a decoded image.
 
     Args:
         image: as in `thumbnail`.
@@ -78,11 +77,11 @@ def brief(image: NDArray[np.uint8] | NDArray[np.uint16]) -> Seen:
 
 
 def unpacked(text: str) -> bytes:
-    """Thumbnail of a `brief`."""
+    """Decode the thumbnail of a `brief`."""
     return b64decode(text)
 
 
 def mirrored(hash: int, small: bytes) -> int:
-    """Hash of the left-right mirror of an image of this hash and thumbnail."""
+    """Hash of the left-right mirror of an image with this hash and thumbnail."""
     grey = np.frombuffer(small, np.uint8).reshape(SIDE_PX, SIDE_PX)
     return FLAT if hash == FLAT else _phash(grey[:, ::-1])

@@ -1,4 +1,4 @@
-"""What ``quarantine.csv`` lists, in numbers and words: images, and parts of targets (boxes, labels) of images that stay."""
+"""Summaries of ``quarantine.csv``, which lists images, and parts of targets (boxes, labels) of images that stay."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from goldfold.base.words import count
 
 COLUMNS = ["split", "id", "path", "part", "reason", "outcome"]
 LEFT_OUT, CUT = "left out", "cut"
-"""Outcomes: what is cut is learnt from, by what is sound of it."""
+"""Outcomes: of a part that is cut, the sound remainder is trained on."""
 MANY = {"box": "boxes"}
 
 
@@ -20,16 +20,16 @@ def n_images(rows: Iterable[Mapping[str, Any]]) -> int:
 def parts_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     """``2 boxes left out, 1 cut``; empty where only images are listed."""
     counts = Counter((row["part"], row["outcome"]) for row in rows if row["part"] != "image")
-    told = []
+    listed = []
     for part in sorted({part for part, _ in counts}):
         numbers = [(outcome, counts[part, outcome]) for outcome in (LEFT_OUT, CUT) if counts[part, outcome]]
         (outcome, number), *more = numbers
-        told.append(
+        listed.append(
             ", ".join([f"{count(number, part, MANY.get(part))} {outcome}", *(f"{n:,} {what}" for what, n in more)])
         )
-    return "; ".join(told)
+    return "; ".join(listed)
 
 
 def told(row: Mapping[str, Any]) -> str:
-    """The reason, with what became of a part that stays."""
+    """Reason, followed by ``(cut)`` if the part was cut and stays."""
     return f"{row['reason']} (cut)" if row["outcome"] == CUT else str(row["reason"])

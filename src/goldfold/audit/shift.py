@@ -1,4 +1,4 @@
-"""Whether two tables of images differ in what can be seen or measured, by what, and which images give it away."""
+"""Shift between two tables of images: how separable they are, by which features, and the most telling images."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from goldfold.lineage import source
 
 FOLDER = Path(".goldfold/shift")
 SHOWN = 12
-"""Images a side that are named."""
+"""Images named per set."""
 
 
 @dataclass(frozen=True)
@@ -38,48 +38,48 @@ class Feature:
 
 @dataclass(frozen=True)
 class Shift:
-    """What tells the second set from the first."""
+    """Differences between the second set and the first."""
 
     auc: Auc
     of_pixels: Auc
-    """Without sizes and files: by what a network sees."""
+    """AUC without sizes and files, by what a network sees."""
     images: tuple[int, int]
-    """Images of each set that were looked at."""
+    """Images of each set that were compared."""
     drops: dict[str, float]
-    """Kind of feature -> loss of AUC where it is shuffled, the largest first."""
+    """Kind of feature -> loss of AUC when it is shuffled, the largest first."""
     features: list[Feature]
-    """The most telling first."""
+    """The most separating first."""
     like_second: list[tuple[str, float]]
-    """Id of the images of the first set that look most like the second, and the share of the second that looks less so."""
+    """Images of the first set that look most like the second: id, share of the second set that looks less so."""
     like_first: list[tuple[str, float]]
-    """The other way round."""
+    """Images of the second set that look most like the first."""
 
     @property
     def is_seen(self) -> bool:
-        """Whether the interval lies above one half."""
+        """True if the whole interval is above 0.5."""
         return self.auc.low > 0.5
 
 
 def between(
     first: pd.DataFrame, second: pd.DataFrame, most: int, workers: int, scale_16bit: Rule = DEFAULT
 ) -> Shift | None:
-    """Compare two tables; what came of the same images is remembered. None where too few of them can be read.
+    """Compare two tables; results are cached on disk per set of images. None if too few images can be read.
 
     Args:
-        first, second: id, path, sha256; ``unit`` where images belong together.
-        most: images a side; of more, those with the lowest hash of the id are looked at, the same ones every time.
-        workers: processes that read images.
-        scale_16bit: how images of 16 bits become 8: brightness that networks see is a shift.
+        first, second: id, path, sha256; ``unit`` if images belong together.
+        most: largest number of images per set; of more, those with the lowest hash of their id, the same every time.
+        workers: number of processes that read images.
+        scale_16bit: rule from 16 to 8 bits: brightness as networks see it can be a shift.
     """
     tables = [_chosen(table, most) for table in (first, second)]
-    told = json.dumps(
+    key = json.dumps(
         [_version(), scale_16bit, [table[["id", "sha256", "unit"]].to_numpy().tolist() for table in tables]]
     )
-    path = FOLDER / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.json"
+    path = FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     known = _remembered(path)
     if known is None:
-        look_so = look if scale_16bit == DEFAULT else partial(look, scale_16bit=scale_16bit)
-        seen = look_at((path for table in tables for path in table["path"]), look_so, workers)
+        looker = look if scale_16bit == DEFAULT else partial(look, scale_16bit=scale_16bit)
+        seen = look_at((path for table in tables for path in table["path"]), looker, workers)
         tables = [table[[bool(seen.get(path, ("", []))[1]) for path in table["path"]]] for table in tables]
         values = [[seen[path][1] for path in table["path"]] for table in tables]
         features = np.array([*values[0], *values[1]], dtype=np.float64).reshape(-1, len(FEATURES))
@@ -90,7 +90,7 @@ def between(
 
 
 def _chosen(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """A stable choice of rows: one that a new image hardly changes."""
+    """Choose rows such that a new image hardly changes the choice."""
     hashes = [hashlib.sha256(id.encode()).digest() for id in table["id"]]
     order = sorted(range(len(table)), key=hashes.__getitem__)[:most]
     chosen = table.iloc[sorted(order)]
@@ -98,7 +98,7 @@ def _chosen(table: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _version() -> list[str]:
-    """What decides the outcome besides the images."""
+    """Digest of the code and versions of the libraries that the result depends on."""
     code = source.digest(source.reach([source.whole(Path(__file__))]))
     return [code, version("scikit-learn"), version("numpy")]
 
@@ -137,7 +137,7 @@ def _found(features: NDArray[np.float64], tables: list[pd.DataFrame]) -> Shift |
 def _most_alike(
     ids: Iterable[str], scores: NDArray[np.float64], others: NDArray[np.float64]
 ) -> list[tuple[str, float]]:
-    """The ids with the highest scores, each with the share of ``others`` that it exceeds."""
+    """Ids with the highest scores, each with the share of ``others`` that it exceeds."""
     named, ordered = list(ids), np.sort(others)
     shares = np.searchsorted(ordered, scores) / len(ordered)
     best = np.argsort(-scores, kind="stable")[:SHOWN]

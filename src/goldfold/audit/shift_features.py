@@ -1,4 +1,4 @@
-"""What an image looks like, in a few dozen numbers with names, by which two sets of images are told apart."""
+"""Named features of an image (brightness, colour, detail, layout, file) for comparing two sets of images."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from goldfold.images.stacks import files_of
 from goldfold.images.viewing import as_colours
 
 SMALL_PX = 128
-"""Longest side of the picture that colours are taken from."""
+"""Longest side of the image that colours are computed on."""
 CENTRE_PX = 512
-"""Side of the middle part in which detail is looked at, pixel for pixel."""
+"""Side of the central part in which detail is measured at full resolution."""
 PLACES = [f"{row} {column}" for row in ("top", "middle", "bottom") for column in ("left", "centre", "right")]
 MAGIC = {b"\xff\xd8\xff": 1, b"\x89PN": 2, b"GIF": 3, b"II*": 4, b"MM\0": 4, b"BM": 5, b"RIF": 6}
 """First bytes of JPEG, PNG, GIF, TIFF, BMP and WebP."""
@@ -46,11 +46,11 @@ FEATURES: dict[str, str] = {
 }
 """Name -> kind of each feature, in the order of `look`."""
 OF_THE_FILE = ("image size", "file")
-"""Kinds that a network does not see, or hardly, once images are resized."""
+"""Kinds that are hardly visible to a network once images are resized."""
 
 
 def look(path: str, scale_16bit: Rule = DEFAULT) -> Seen:
-    """Features of one file with the 8 bits that networks are shown, empty where it cannot be decoded."""
+    """Features of one file, scaled to 8 bits as networks see it; empty if it cannot be decoded."""
     try:
         image = as_colours(to_8_bits(native(path), scale_16bit))
     except Undecodable:
@@ -62,7 +62,7 @@ def look(path: str, scale_16bit: Rule = DEFAULT) -> Seen:
 
 
 def of_pixels(image: NDArray[np.uint8]) -> list[float]:
-    """All features but those of size and file.
+    """All features except image size and file.
 
     Args:
         image: (height, width, 3) RGB, 0 to 255.
@@ -81,7 +81,7 @@ def of_pixels(image: NDArray[np.uint8]) -> list[float]:
 
 
 def _detail(image: NDArray[np.uint8]) -> list[float]:
-    """Sharpness of the middle part as it is, that of a thumbnail of 32 px, and noise."""
+    """Sharpness of the central part at full resolution, sharpness of a 32 px thumbnail, and noise."""
     top, left = (max(0, (side - CENTRE_PX) // 2) for side in image.shape[:2])
     part = image[top : top + CENTRE_PX, left : left + CENTRE_PX]
     centre = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY)
@@ -92,7 +92,7 @@ def _detail(image: NDArray[np.uint8]) -> list[float]:
 
 
 def _layout(grey: NDArray[np.float64]) -> list[float]:
-    """Brightness of nine parts against the whole, and of the border against the middle."""
+    """Brightness of nine parts relative to the whole, and of the border relative to the middle."""
     parts = cv2.resize(grey, (3, 3), interpolation=cv2.INTER_AREA) - grey.mean()
     ring = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA)
     middle = ring[4:12, 4:12].mean()

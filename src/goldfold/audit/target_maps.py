@@ -1,4 +1,4 @@
-"""Where the targets of an image lie, on a coarse grid: by it near copies are told from two states of one scene."""
+"""Positions of an image's targets on a coarse grid, to separate near copies from different states of one scene."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,18 +13,18 @@ from goldfold.targets.boxes import from_text
 from goldfold.targets.masks import decode_mask
 
 Map = NDArray[np.float32]
-"""(channels, side, side), how much of a box or a class is where."""
+"""(channels, side, side), amount of boxes or classes per cell."""
 SIDE, CHANNELS = 32, 4
-"""Classes share four channels by their names."""
-MOST_VALUES = 16
-"""A mask of more values numbers objects."""
-LEAST_OVERLAP = 0.55
-"""Overlap of two maps below which the targets differ: of three boxes one is elsewhere."""
+"""Classes are hashed into four channels by name."""
+MAX_CLASS_VALUES = 16
+"""A mask with more values is taken to number objects."""
+MIN_OVERLAP = 0.55
+"""Overlap of two maps below which the targets differ; about one box of three in another place."""
 CHUNK = 1024
 
 
 def boxes_map(text: str, width: int, height: int) -> Map:
-    """Map of boxes, each of which weighs the same.
+    """Map of boxes, each with the same weight.
 
     Args:
         text: as `goldfold.targets.boxes.to_text` writes it, in pixels of an image of ``width`` and ``height``.
@@ -40,7 +40,7 @@ def boxes_map(text: str, width: int, height: int) -> Map:
 
 
 def mask_map(path: str) -> Map:
-    """Map of what is not background; of a mask that numbers objects, of all of them together.
+    """Map of everything but background; objects of a mask that numbers them are merged.
 
     Args:
         path: as `goldfold.targets.masks.decode_mask` takes it.
@@ -48,7 +48,7 @@ def mask_map(path: str) -> Map:
     mask = decode_mask(path)
     values = np.unique(mask[mask != 0])
     made = np.zeros((CHANNELS, SIDE, SIDE), np.float32)
-    for value in values[:MOST_VALUES] if len(values) <= MOST_VALUES else [None]:
+    for value in values[:MAX_CLASS_VALUES] if len(values) <= MAX_CLASS_VALUES else [None]:
         own = (mask != 0) if value is None else mask == value
         made[0 if value is None else int(value) % CHANNELS] += cv2.resize(
             own.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA
@@ -57,7 +57,7 @@ def mask_map(path: str) -> Map:
 
 
 def maps_of(table: pd.DataFrame) -> "Callable[[int], Map | None] | None":
-    """Map of a row of a table with boxes or masks, None where it has no target; None for other targets."""
+    """Function from a row to its map (None without a target); None if the table has neither boxes nor masks."""
     if "boxes" in table:
         cells = table[["boxes", "width", "height"]].to_numpy(object)
         return lambda row: None if pd.isna(cells[row][0]) else boxes_map(cells[row][0], *map(int, cells[row][1:]))
@@ -68,10 +68,10 @@ def maps_of(table: pd.DataFrame) -> "Callable[[int], Map | None] | None":
 
 
 def differ(maps: Sequence[Map | None], pairs: NDArray[np.int64], mirrored: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(pairs,) whether both images have targets, and those lie elsewhere.
+    """(pairs,) True where both images have targets and these are in different places.
 
     Args:
-        maps: of each image, as `maps_of` makes them.
+        maps: map of each image, from `maps_of`.
         mirrored: (pairs,) 1 where the second image shows the first one's mirror.
     """
     found = np.zeros(len(pairs), dtype=bool)
@@ -83,16 +83,16 @@ def differ(maps: Sequence[Map | None], pairs: NDArray[np.int64], mirrored: NDArr
         left, right = (np.stack([np.asarray(maps[row]) for row in pairs[part, side]]) for side in (0, 1))
         right = np.where((mirrored[part] == 1)[:, None, None, None], right[..., ::-1], right)
         shared, whole = np.minimum(left, right).sum(axis=(1, 2, 3)), np.maximum(left, right).sum(axis=(1, 2, 3))
-        found[part] = shared < LEAST_OVERLAP * whole
+        found[part] = shared < MIN_OVERLAP * whole
     return found
 
 
 def _covered(start: float, end: float) -> NDArray[Any]:
-    """(SIDE,) how much of each cell lies between two places."""
+    """(SIDE,) share of each cell between ``start`` and ``end``."""
     cells = np.arange(SIDE)
     return np.clip(np.minimum(end, cells + 1) - np.maximum(start, cells), 0, 1)
 
 
 def _blurred(maps: Map) -> Map:
-    """A cell's share goes to its neighbours too, which forgives a crop of 2 %."""
+    """Blur maps over neighbouring cells, which tolerates a crop of 2 %."""
     return np.stack([cv2.blur(one, (3, 3), borderType=cv2.BORDER_CONSTANT) for one in maps])

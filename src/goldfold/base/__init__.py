@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, logs, locks, GPU slots. Imports nothing else of goldfold."""
+"""Foundations: errors, files, logs, locks, GPU slots. Imports no other part of goldfold."""

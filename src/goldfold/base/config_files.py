@@ -1,4 +1,4 @@
-"""Reading of config files. Loads little, for it runs before Snakemake reads the same files (docs/decisions/013)."""
+"""Read config files. Imports little, since it runs before Snakemake reads the same files (docs/decisions/013)."""
 
 import argparse
 import math
@@ -14,7 +14,7 @@ from goldfold.base.plain_yaml import DEEPEST, MOST_BYTES, MOST_VALUES, PlainLoad
 from goldfold.base.regular import read_text
 
 LONGEST = 100
-"""Characters of a number, a date or a word such as ``true``; what is longer is text."""
+"""Longest number, date or word such as ``true``, in characters; longer values are text."""
 NO_KEYS = "empty; it must hold keys such as name, data and models"
 
 
@@ -22,7 +22,7 @@ def read(path: str | Path) -> Any:
     """Plain values of a YAML file.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, gives a key twice, or holds a number that is not written as one.
+        ConfigError: the file cannot be read, is not YAML, repeats a key, or holds a number in an ambiguous notation.
     """
     try:
         return load_yaml(read_text(path, MOST_BYTES), PlainLoader)
@@ -35,10 +35,10 @@ def read(path: str | Path) -> Any:
 
 
 def merged(paths: Iterable[str | Path], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of all files, of which the later override the earlier, and of the command line, which override all.
+    """Merge the values of all files, the later overriding the earlier, and of the command line, which override all.
 
     Raises:
-        ConfigError: as `read`, or a file holds no keys.
+        ConfigError: see `read`; or a file holds no keys.
     """
     values: dict[str, Any] = {}
     for path in paths:
@@ -57,10 +57,10 @@ def merged(paths: Iterable[str | Path], given: Mapping[str, Any]) -> dict[str, A
 
 
 def typed(value: Any, within: bool = False) -> Any:
-    """A value of the command line as a config file would have it.
+    """Convert a value from the command line to what a config file would give.
 
-    Snakemake leaves ``true`` text, and all that stands within brackets. What is not YAML is left as it is, as is a text
-    with brackets of its own.
+    Snakemake leaves ``true``, and everything within brackets, as strings. Strings that are not YAML, and strings that
+    contain brackets themselves, are left unchanged.
     """
     if isinstance(value, dict):
         return {key: typed(part, within=True) for key, part in value.items()}
@@ -78,10 +78,10 @@ def typed(value: Any, within: bool = False) -> Any:
 
 
 def _written_out(value: Any, sizes: dict[int, float], level: int = 1) -> float:
-    """Number of values within ``value``, with every alias written out; infinite for what is very deep, or within itself.
+    """Number of values within ``value``, aliases expanded; infinite if it is nested too deep or contains itself.
 
     Args:
-        sizes: numbers of what was counted already, by `id`.
+        sizes: counts so far, by `id`.
     """
     if not isinstance(value, dict | list):
         return 1
@@ -94,10 +94,10 @@ def _written_out(value: Any, sizes: dict[int, float], level: int = 1) -> float:
 
 
 def refuse_unreadable(words: Sequence[str]) -> None:
-    """End the process with one clear error where a ``--configfile`` among Snakemake's arguments cannot be read."""
+    """Exit with one clear error if a ``--configfile`` among Snakemake's arguments cannot be read."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
-    parser.add_argument("--config", "-C", nargs="*")  # else it would pass for a short form of the former
+    parser.add_argument("--config", "-C", nargs="*")  # otherwise it would be taken for an abbreviation of the former
     for path in parser.parse_known_args(words)[0].configfile:
         try:
             read(path)
@@ -106,7 +106,7 @@ def refuse_unreadable(words: Sequence[str]) -> None:
 
 
 def _update(values: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Put ``more`` into ``values``, section by section, as Snakemake does."""
+    """Merge ``more`` into ``values``, section by section, as Snakemake does."""
     for key, value in more.items():
         own = values.get(key)
         if isinstance(value, Mapping) and isinstance(own, dict):

@@ -1,4 +1,4 @@
-"""Counter-based randomness: what happens to a sample is a function of named numbers, never of order or clock."""
+"""Counter-based randomness: seeds are a function of named numbers, never of order or clock."""
 
 import hashlib
 

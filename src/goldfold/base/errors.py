@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the nearest-name hint they share."""
+"""Errors that a user can act on, and the nearest-name hint that they share."""
 
 import re
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from traceback import extract_tb
 from typing import Any
 
 MOST_SHOWN = 200
-"""Characters of a value that an error repeats."""
+"""Characters of a value shown in an error."""
 LONG = re.compile(
     rf"(?<!\w)'[^'\n]{{{MOST_SHOWN},}}'(?!\w)|(?<!\w)\"[^\"\n]{{{MOST_SHOWN},}}\"(?!\w)|\S{{{MOST_SHOWN + 1},}}"
 )
-"""A quoted value, or a word, that is longer."""
+"""A quoted value, or a word, that is longer than `MOST_SHOWN`."""
 
 
 class GoldfoldError(Exception):
-    """Something the user can put right; shown as its text alone, without a traceback."""
+    """An error that the user can correct; shown without a traceback."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(shortened(text))
@@ -28,11 +28,11 @@ class ConfigError(GoldfoldError):
 
 
 class SizeError(ConfigError):
-    """A network does not work at an image size; others may do."""
+    """A network does not support an image size; it may support others."""
 
 
 class NotBuiltError(ConfigError):
-    """A network's own code refuses what it is built with."""
+    """A network's own code rejects its arguments."""
 
 
 class DataError(GoldfoldError):
@@ -44,43 +44,43 @@ class TrainingError(GoldfoldError):
 
 
 class Stopped(SystemExit):
-    """A signal asked for the end; any other SystemExit comes from code that is not goldfold's."""
+    """Exit on a signal; any other SystemExit comes from code that is not goldfold's."""
 
 
 def as_error(error: Exception | SystemExit) -> Exception:
-    """``error``, or one in place of a ``sys.exit`` in the user's own code, which would end goldfold without a word."""
+    """``error``, or a GoldfoldError for a ``sys.exit`` in user-defined code, which would end goldfold silently."""
     if not isinstance(error, SystemExit):
         return error
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     place = f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}" if frames else "an unknown place"
     return GoldfoldError(
         f"code of a network or task ended the process instead of raising an error, with {shown(error.code)} ({place}). "
-        f"Remove that; what is to be run as a script stands below if __name__ == '__main__'."
+        f"Remove that; code to be run as a script belongs below if __name__ == '__main__'."
     )
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Hint such as ``nearest is 'lr'; `` for an unknown name, empty where nothing is near."""
+    """Hint such as ``nearest is 'lr'; `` for an unknown name; empty if nothing is near."""
     close = get_close_matches(str(name)[:MOST_SHOWN], [str(choice) for choice in choices], n=1, cutoff=0.5)
     return f"nearest is {close[0]!r}; " if close else ""
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> ConfigError:
-    """Error for a name that is not among ``choices``, with the nearest one and all of them."""
+    """Error for a name that is not among ``choices``; lists the nearest one and all choices."""
     allowed = sorted(choices)
     return ConfigError(f"unknown {what} {name!r}: {nearest(name, allowed)}allowed: {', '.join(allowed)}")
 
 
 def shown(value: Any) -> str:
-    """``value`` as an error repeats it: its `repr`, of a long one the two ends."""
+    """``value`` as shown in an error: its `repr`; only the two ends of a long one."""
     try:
         return _ends(value.isoformat() if isinstance(value, date) else repr(value))
-    except (ValueError, RecursionError):  # a whole number of thousands of digits; a list within itself
+    except (ValueError, RecursionError):  # an integer of thousands of digits; a list that contains itself
         return f"a value of type {type(value).__name__} that is too large to show"
 
 
 def shortened(text: str) -> str:
-    """``text`` with the two ends alone of every word, and of every value in quotes, that is very long."""
+    """``text`` with every very long word or quoted value reduced to its two ends."""
     return LONG.sub(lambda match: _ends(match[0]), str(text))
 
 
@@ -92,8 +92,8 @@ def _ends(text: str) -> str:
 
 
 def cause(error: BaseException) -> str:
-    """First line of an error, with the next where it ends in a colon, its kind where that alone says nothing, and the place
-    where it has no text at all."""
+    """First line of an error; also the next if it ends in a colon, the type if the text alone is unclear, and the place if
+    there is no text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines[: 2 if lines and lines[0].endswith((":", ":.")) else 1]).rstrip(":")
     kind = type(error).__name__

@@ -1,4 +1,4 @@
-"""Locked files in a folder that all users share, held by whoever has the file that stands under the name."""
+"""File locks in a folder that all users share; the holder has the file that exists under the name locked."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ class Lock:
 
 
 def lock_file(folder: int, name: str, how: int) -> Lock | None:
-    """A locked file that every user may open; None where another process holds it."""
+    """Lock a file that every user may open; None if another process holds it."""
     while True:
         lock = Lock(_open(folder, name), name, how)
         try:
@@ -43,7 +43,7 @@ def _open(folder: int, name: str) -> int:
 
 
 def is_there(folder: int, lock: Lock) -> bool:
-    """Whether the file that is locked is the one that others find under its name."""
+    """True if the locked file is still the one that exists under its name."""
     try:
         return os.path.samestat(os.fstat(lock.handle), os.stat(lock.name, dir_fd=folder, follow_symlinks=False))
     except FileNotFoundError:
@@ -51,20 +51,20 @@ def is_there(folder: int, lock: Lock) -> bool:
 
 
 def touch(handle: int) -> None:
-    """Make a file young."""
+    """Update a file's modification time."""
     with suppress(OSError):  # a file system may forbid it for other users' files
         os.utime(handle)
 
 
 def close(locks: list[Lock]) -> None:
-    """Close files and forget them."""
+    """Close the locks' files and empty the list."""
     while locks:
         os.close(locks.pop().handle)
 
 
 @contextmanager
 def no_umask() -> Iterator[None]:
-    """New files get the permissions that are asked for."""
+    """Give new files exactly the permissions requested."""
     before = os.umask(0)
     try:
         yield

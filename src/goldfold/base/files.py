@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and only new when their content is."""
+"""Write files atomically, and only when their content changes."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from goldfold.base.errors import GoldfoldError
 from goldfold.base.regular import read_text
 
 SEAL = "digest"
-"""Key of a JSON object under which it holds a digest of all else in it."""
+"""Key of a JSON object for the digest of its other values."""
 
 MADE = "made_by_goldfold"
-"""A file in a folder of images that a data source of the user's own writes: without it, they are made again."""
+"""Marker file in a folder of images that a user-defined source writes; without it, they are made again."""
 
 
 @contextmanager
@@ -43,10 +43,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_if_changed(path: str | Path, text: str) -> bool:
-    """Write ``text`` only where it differs from what is there, so that nothing downstream is made anew for nothing.
+    """Write ``text`` only if the file's content differs, so that nothing downstream reruns needlessly.
 
     Returns:
-        Whether the file was written.
+        True if the file was written.
     """
     path = Path(path)
     if path.exists() and path.read_bytes() == text.encode():
@@ -56,28 +56,28 @@ def write_if_changed(path: str | Path, text: str) -> bool:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with a closing newline; a number that is not finite becomes null."""
+    """Write ``value`` as indented JSON with a final newline; non-finite numbers become null."""
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """``value`` with a digest of all else in it, to be written as JSON."""
+    """Add a digest of all other values to a JSON object."""
     read = json.loads(json.dumps(_finite({name: part for name, part in value.items() if name != SEAL})))
     return {**value, SEAL: _digest(read)}
 
 
 def is_intact(value: dict[str, Any]) -> bool:
-    """Whether a JSON object, as it was read, is the one that was sealed; true of one that has no seal."""
+    """True if a JSON object read from a file matches its digest, or has none."""
     return SEAL not in value or value[SEAL] == _digest({name: part for name, part in value.items() if name != SEAL})
 
 
 def _digest(value: dict[str, Any]) -> str:
-    """sha256 of an object as it is read from JSON, whatever the order of its keys."""
+    """sha256 of an object read from JSON, independent of the order of its keys."""
     return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _finite(value: Any) -> Any:
-    """NaN and infinity as None: JSON has no other word for a score that cannot be had."""
+    """Replace NaN and infinity by None: JSON cannot represent them."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -89,8 +89,8 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        OSError: it is missing, cannot be read, or is no regular file.
-        ValueError: it is no JSON, or nested without end.
+        OSError: it is missing, cannot be read, or is not a regular file.
+        ValueError: it is not JSON, or nested too deep.
     """
     try:
         return json.loads(read_text(path))
@@ -99,15 +99,15 @@ def read_json(path: str | Path) -> Any:
 
 
 def refuse_unusable(folder: str | Path) -> None:
-    """Look at the path of a folder that is to be written into.
+    """Check the path of a folder that is to be written into.
 
     Raises:
-        GoldfoldError: part of it is a link to nothing, or a file.
+        GoldfoldError: part of it is a broken link, or a file.
     """
     for place in (*reversed(Path(folder).parents), Path(folder)):
         if place.is_symlink() and not place.exists():
             raise GoldfoldError(
-                f"{place} is a link to {os.readlink(place)}, which is not there. Make or mount that folder, or remove the link."
+                f"{place} is a link to {os.readlink(place)}, which does not exist. Make or mount that folder, or remove the link."
             )
         if place.exists() and not place.is_dir():
             raise GoldfoldError(f"{place} is a file, and results are written below it. Move it away.")
@@ -117,13 +117,13 @@ CONFIGURE = "Make it writable, or set another name: in the config."
 
 
 def refuse_unwritable(folder: str | Path, way_out: str = CONFIGURE) -> None:
-    """Make a folder and a file in it, which is removed again.
+    """Check that a folder can be made and written into, by creating and removing a file in it.
 
     Args:
-        way_out: what to do where one cannot be made.
+        way_out: advice in the error.
 
     Raises:
-        GoldfoldError: one cannot be made; the text says why.
+        GoldfoldError: the folder or a file cannot be made; the text says why.
     """
     refuse_unusable(folder)
     try:
@@ -135,7 +135,7 @@ def refuse_unwritable(folder: str | Path, way_out: str = CONFIGURE) -> None:
 
 
 def cannot_write(folder: str | Path, error: OSError, way_out: str = CONFIGURE) -> str:
-    """Message for a folder in which nothing can be written or dated."""
+    """Message for a folder that cannot be written into."""
     why = error.strerror or error
     return f"cannot write below {folder}: {why}. {way_out}"
 

@@ -1,8 +1,8 @@
-"""GPUs of its own for each job: taken by OS file locks, which the kernel frees when the job dies.
+"""Assign each job GPUs of its own, by OS file locks, which the kernel frees when the job dies.
 
-Lock files lie where all users of a machine can reach them. They are named after the physical device, so that two
-containers that count one GPU differently still do not share it. ``CUDA_VISIBLE_DEVICES`` of the user's names the devices
-to choose from; within a scheduler's job, several of ours take turns on what it was given.
+Lock files are in a folder that all users of a machine can reach. They are named after the physical device, so that two
+containers that number a GPU differently still do not share it. The user's ``CUDA_VISIBLE_DEVICES`` names the devices
+to choose from; within a scheduler's job, several goldfold jobs take turns on the devices allocated to it.
 """
 
 import fcntl
@@ -22,30 +22,30 @@ DEVICE_FILES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/gpus")
 SHARED_LOCKS = "/tmp/goldfold-gpu"
 SCHEDULERS: dict[str, tuple[str, ...]] = {"SLURM_JOB_ID": (), "PBS_JOBID": (), "LSB_JOBID": ("LSB_JOBINDEX",)}
-"""Set by Slurm, PBS and LSF to the number of the job that they gave its devices to; what tells jobs of an array apart."""
+"""Variables with the job number of Slurm, PBS and LSF -> variables that distinguish jobs of an array."""
 SLURM_DEVICES = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-"""The node's own numbers of the devices given; CUDA_VISIBLE_DEVICES may count from 0 in each step."""
+"""The node's numbers of the allocated devices; CUDA_VISIBLE_DEVICES may count from 0 in each step."""
 NO_DEVICE = ("", "-1", "NoDevFiles")
-"""What CUDA_VISIBLE_DEVICES shows none by; the last is Slurm's word."""
+"""Values of CUDA_VISIBLE_DEVICES that show no device; the last is Slurm's."""
 KEEP_SECONDS = 5.0
-"""How often the holder of a lock looks after its file."""
+"""Interval at which the holder of a lock refreshes its file."""
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU, or a part of one, that a job may take."""
+    """A GPU, or a MIG part of one, that a job may take."""
 
     name: str
-    """As CUDA_VISIBLE_DEVICES takes it: an index or an id."""
+    """Index or id, as in CUDA_VISIBLE_DEVICES."""
     key: str
-    """Of the physical device; lock files are named after it."""
+    """Key of the physical device; lock files are named after it."""
     uuid: str = ""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Room for one job on a device."""
+    """A place for one job on a device."""
 
     name: str
     jobs_beside: int
@@ -53,10 +53,10 @@ class Place:
 
 
 def devices_of_machine() -> list[Device]:
-    """GPUs as CUDA counts them in the order of their places on the bus, without loading torch or waking the driver.
+    """List GPUs in CUDA's PCI bus order, without loading torch or waking the driver.
 
-    CUDA counts what a container shows from 0. The minor number, that of the device file, is the same in every container.
-    (The driver gives a UUID of question marks until something wakes the device, so locks cannot go by it.)
+    CUDA numbers the GPUs that a container shows from 0. The minor number, that of the device file, is the same in every
+    container. (The driver reports a UUID of question marks until the device wakes, so locks cannot be named after it.)
     """
     minors = {int(file.name.removeprefix("nvidia")) for file in DEVICE_FILES.glob("nvidia[0-9]*")}
     found = []
@@ -70,9 +70,9 @@ def devices_of_machine() -> list[Device]:
 
 
 def devices_named(names: str) -> list[Device]:
-    """Devices that CUDA_VISIBLE_DEVICES shows: indices, ids of GPUs (or how they begin) or of MIG parts.
+    """List the devices that CUDA_VISIBLE_DEVICES shows: indices, ids of GPUs (or prefixes of them) or of MIG parts.
 
-    CUDA would leave out what it cannot read, and all that follows; here that is an error, and so is a missing index.
+    CUDA silently drops an entry that it cannot parse and all that follow; here that is an error, as is a missing index.
     """
     if names.strip() in NO_DEVICE:
         return []
@@ -105,16 +105,16 @@ def _file_name(text: str) -> str:
 
 @contextmanager
 def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -> Iterator[list[str]]:
-    """Hold ``count`` GPUs, all at once, and show only those to this process; wait for as long as they are taken.
+    """Hold ``count`` GPUs, all at once, and show only those to this process; wait while they are taken.
 
-    At most ``jobs_per_gpu`` jobs share a device; of several, the one with the fewest jobs is taken. Enter before torch
-    is imported. The locks belong to this process: its children see the same devices and hold nothing.
+    At most ``jobs_per_gpu`` jobs share a device; the one with the fewest jobs is taken first. Enter before torch is
+    imported. The locks belong to this process: its children see the same devices but hold no locks.
 
     Yields:
-        Names of the devices taken; none where there is no GPU.
+        Names of the devices taken; empty if there is no GPU.
 
     Raises:
-        ConfigError: CUDA_VISIBLE_DEVICES is no list of devices, fewer than asked for are visible, or the folder of locks
+        ConfigError: CUDA_VISIBLE_DEVICES is not a list of devices, too few devices are visible, or the folder of locks
             cannot be used.
     """
     given = os.environ.get(VISIBLE)
@@ -132,14 +132,14 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
     taken, locks = _wait_for(devices, count, jobs_per_gpu, poll_seconds)
     os.register_at_fork(after_in_child=lambda: close(locks))  # a loader process may outlive us for some seconds
     variables = {VISIBLE: ",".join(taken)} | ({ORDER: "PCI_BUS_ID"} if given is None else {})
-    with _looked_after(locks), _environment(variables):
+    with _kept_alive(locks), _environment(variables):
         yield taken
 
 
 def _within_job(devices: list[Device]) -> list[Device]:
-    """Devices with keys of the scheduler's job: an index may count inside that only, so the locks hold inside it too.
+    """Key devices by the scheduler's job: an index may be valid only inside it, and so are the locks.
 
-    Nobody else has its devices, so the first of our jobs there never waits.
+    No other job has its devices, so the first goldfold job in it never waits.
     """
     scheduler = next((name for name in SCHEDULERS if os.environ.get(name)), None)
     if not scheduler:
@@ -155,11 +155,11 @@ def _within_job(devices: list[Device]) -> list[Device]:
 
 
 def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: float) -> tuple[list[str], list[Lock]]:
-    """Names of ``count`` devices and the locks that hold them, as soon as so many are free at once."""
+    """Wait until ``count`` devices are free at once; return their names and the locks that hold them."""
     waits = False
     while True:
         try:
-            with _open_folder() as folder:  # each time: it may be another by now
+            with _open_folder() as folder:  # opened each time: it may have been replaced
                 found = _take(folder, devices, count, jobs_per_gpu)
         except OSError as error:
             raise ConfigError(
@@ -170,14 +170,14 @@ def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: flo
             return found
         if not waits:
             names = ", ".join(device.name for device in devices)
-            print(f"waiting for {count} of GPU {names}: other jobs have them (locks: {_path()})", flush=True)
+            print(f"waiting for {count} of GPU {names}: in use by other jobs (locks: {_path()})", flush=True)
             waits = True
         time.sleep(seconds)
 
 
 @contextmanager
-def _looked_after(locks: list[Lock]) -> Iterator[None]:
-    """Let go of the locks when the block ends; until then see to it that their files stay."""
+def _kept_alive(locks: list[Lock]) -> Iterator[None]:
+    """Keep the lock files in existence during the block; release the locks at its end."""
     ends, lost = threading.Event(), set[str]()
 
     def look() -> None:
@@ -197,7 +197,7 @@ def _looked_after(locks: list[Lock]) -> Iterator[None]:
 
 
 def _keep(folder: int, locks: list[Lock], place: int, lost: set[str]) -> None:
-    """Touch a lock's file, so that no cleaner finds it old; where somebody removed it, lock a new one."""
+    """Touch a lock's file, so that no cleaner removes it as old; if it was removed, lock a new one."""
     lock = locks[place]
     if is_there(folder, lock):
         touch(lock.handle)
@@ -208,7 +208,7 @@ def _keep(folder: int, locks: list[Lock], place: int, lost: set[str]) -> None:
         os.close(lock.handle)
     elif lock.name not in lost:
         lost.add(lock.name)
-        print(f"{_path()}/{lock.name} was removed, and another job took this GPU besides: leave it there", flush=True)
+        print(f"{_path()}/{lock.name} was removed, and another job now shares this GPU. Do not remove it.", flush=True)
 
 
 def _path() -> Path:
@@ -217,9 +217,9 @@ def _path() -> Path:
 
 @contextmanager
 def _open_folder() -> Iterator[int]:
-    """Handle of the folder that holds the locks, made where it is not there, for all users to write to.
+    """Open the folder of locks; create it, writable for all users, if it is missing.
 
-    A link is followed only where the user named it: anybody could lay one in /tmp.
+    A link is followed only if the user named it: anybody could place one in /tmp.
     """
     path, follow = _path(), bool(os.environ.get("GOLDFOLD_LOCKS"))
     if not os.path.lexists(path):
@@ -233,7 +233,7 @@ def _open_folder() -> Iterator[int]:
 
 
 def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> tuple[list[str], list[Lock]] | None:
-    """Take the ``count`` devices that have the fewest jobs, or none; one process at a time looks, so no two cross."""
+    """Take the ``count`` devices with the fewest jobs, or none; a lock lets one process search at a time."""
     door = lock_file(folder, "door.lock", fcntl.LOCK_EX)
     places = [place for device in devices if (place := _place(folder, device, jobs_per_gpu)) is not None]
     places.sort(key=lambda place: place.jobs_beside)
@@ -247,9 +247,9 @@ def _take(folder: int, devices: list[Device], count: int, jobs_per_gpu: int) -> 
 
 
 def _place(folder: int, device: Device, jobs_per_gpu: int) -> Place | None:
-    """A place on a device, locked; None where there is no room.
+    """Lock a place on a device; None if it is full.
 
-    A job that wants a device alone locks it alone, whatever other users' ``jobs_per_gpu`` is.
+    A job with ``jobs_per_gpu`` 1 locks the device exclusively, whatever other users' ``jobs_per_gpu`` is.
     """
     if jobs_per_gpu == 1:
         alone = lock_file(folder, f"{device.key}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -265,7 +265,7 @@ def _place(folder: int, device: Device, jobs_per_gpu: int) -> Place | None:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for as long as the block lasts."""
+    """Set environment variables during the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

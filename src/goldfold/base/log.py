@@ -1,4 +1,4 @@
-"""The log of a job: a full disk costs its text, not the job, and an error that it cannot take is told elsewhere."""
+"""Log of a job: a full disk loses log text, not the job, and an error that does not fit goes to the terminal."""
 
 import errno
 import io
@@ -13,11 +13,11 @@ from goldfold.base import status
 from goldfold.base.errors import GoldfoldError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a disk, a quota and a limit on sizes say where there is no room left."""
+"""Error numbers of a full disk, a quota and a file size limit."""
 
 
 class _Forgiving(io.FileIO):
-    """A stream that drops what cannot be written."""
+    """A stream that drops data that cannot be written."""
 
     has_lost = False
 
@@ -31,13 +31,13 @@ class _Forgiving(io.FileIO):
 
 
 def forgiving(descriptor: int) -> TextIO:
-    """Text stream to an open file, line by line, that never fails for want of room."""
+    """Line-buffered text stream to an open file that never fails for lack of space."""
     buffer = io.BufferedWriter(_Forgiving(descriptor, "w", closefd=False))
     return io.TextIOWrapper(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def send_to(path: Path) -> None:
-    """From now on what this process prints goes to ``path``; it stays where it is if there is no room for that file."""
+    """Redirect this process's output to ``path``; left unchanged if there is no space for that file."""
     sys.stdout.flush()
     sys.stderr.flush()
     status.terminal = forgiving(os.dup(2))
@@ -55,7 +55,7 @@ def send_to(path: Path) -> None:
 
 
 def tell(error: Exception, folder: Path) -> None:
-    """Write to the log what ended a job that writes into ``folder``; to the terminal, where the log cannot take it."""
+    """Log the error that ended a job writing into ``folder``; also print it to the terminal if the log lost data."""
     text = _text(error, folder)
     sys.stdout.flush()
     print(text, file=sys.stderr, flush=True)
@@ -65,7 +65,7 @@ def tell(error: Exception, folder: Path) -> None:
 
 
 def _text(error: Exception, folder: Path) -> str:
-    """An error that the user can act on as its words alone, any other with its traceback."""
+    """Text of a GoldfoldError or a full disk; any other error with its traceback."""
     if isinstance(error, GoldfoldError):
         return f"goldfold: {error}"
     if isinstance(error, OSError) and error.errno in FULL:

@@ -1,4 +1,4 @@
-"""Decimal numbers written as text, as tables hold them."""
+"""Parse decimal numbers in tables."""
 
 import math
 import re
@@ -7,14 +7,14 @@ from decimal import Decimal
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 WHOLE = re.compile(r"0|[1-9][0-9]{0,999}")
-"""A whole number as JSON writes it; one of thousands of digits is a name."""
+"""An integer as JSON writes it; one of thousands of digits is taken for a name."""
 
 
 def number_of(text: str) -> Decimal | None:
-    """The finite number that ``text`` writes, exactly; None where it is a name.
+    """Parse a finite number exactly; None if ``text`` is a name.
 
-    ``float`` alone takes more for numbers than a table means: ``1_1`` (as 11), digits of other scripts, ``nan``; and it
-    rounds ``9007199254740993``, so that two names of many digits would be one.
+    ``float`` accepts more than a table means: ``1_1`` (as 11), digits of other scripts, ``nan``. It also rounds
+    ``9007199254740993``, so two long numeric names could become one.
     """
     if DECIMAL.fullmatch(text) is None or not math.isfinite(float(text)):
         return None
@@ -22,13 +22,13 @@ def number_of(text: str) -> Decimal | None:
 
 
 def as_float(text: str) -> float:
-    """``float(text)``, which may be infinite or NaN, but for ``1_1`` and digits of other scripts.
+    """``float(text)``, which may be infinite or NaN, without ``1_1`` and digits of other scripts.
 
     >>> as_float("1e3")
     1000.0
 
     Raises:
-        ValueError: ``text`` is no number.
+        ValueError: ``text`` is not a number.
     """
     if not text.isascii() or "_" in text:
         raise ValueError(f"not a number: {text[:60]!r}")

@@ -1,4 +1,4 @@
-"""YAML without its traps: bounded in depth and in what aliases expand to, with the line in every error."""
+"""YAML without its pitfalls: bounded depth and alias expansion, and the line number in every error."""
 
 import re
 from collections.abc import Hashable
@@ -15,22 +15,22 @@ from goldfold.base.errors import shortened, shown
 DEEPEST = 50
 """Levels of sections and lists; goldfold's own config has seven."""
 MOST_VALUES = 200_000
-"""Values, with every alias written out."""
+"""Number of values, aliases expanded."""
 MOST_BYTES = 4_000_000
 PLAIN_NUMBER = re.compile(
     r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0b[01]+|([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN)"
 )
-"""Numbers that all readers of YAML agree on: no ``1_1`` for 11, no ``010`` for 8, no ``1:30`` for 90."""
+"""Numbers that all YAML parsers agree on: no ``1_1`` for 11, no ``010`` for 8, no ``1:30`` for 90."""
 MISFITS = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError)
 """Raised by PyYAML for a value that does not fit its tag, such as ``2020-99-99`` or ``!!int abc``."""
 MERGE = "tag:yaml.org,2002:merge"
 QUOTES = "if it is text, put it in quotes"
-"""Advice of errors that a name such as ``@a``, ``*a`` or ``a: b`` may have caused."""
+"""Advice in errors that a name such as ``@a``, ``*a`` or ``a: b`` may have caused."""
 
 
 class Bounded(yaml.composer.Composer):
-    """Composer that refuses deep nesting, an alias within what it stands for, aliases that multiply, and texts that would
-    lose their first word: ``&a b`` and ``! b`` are ``b``.
+    """Composer that refuses deep nesting, recursive aliases, alias bombs, and strings that would lose their first word:
+    ``&a b`` and ``! b`` are ``b``.
 
     Raises:
         ComposerError: one of these.
@@ -38,9 +38,9 @@ class Bounded(yaml.composer.Composer):
 
     _depth: int
     _sizes: dict[int, int]
-    """Number of values of each complete node, with every alias written out."""
+    """Number of values of each complete node, aliases expanded."""
     _named: dict[str, Any]
-    """Place of each text that has an anchor and no alias."""
+    """Position of each scalar with an anchor and no alias so far."""
 
     def compose_document(self) -> Any:
         """Root node of the next document."""
@@ -67,7 +67,9 @@ class Bounded(yaml.composer.Composer):
             self._named.pop(event.anchor or "", None)
             if id(node) not in self._sizes:
                 name = shown(event.anchor)
-                raise ComposerError(None, None, f"alias {name} stands within what it stands for; write that out", mark)
+                raise ComposerError(
+                    None, None, f"alias {name} is used inside the value that it refers to; write the value out", mark
+                )
             return node
         size = self._sizes[id(node)] = sum((self._sizes[id(child)] for child in _children(node)), start=1)
         if size > MOST_VALUES:
@@ -78,7 +80,7 @@ class Bounded(yaml.composer.Composer):
 
 
 class PlainLoader(Bounded, yaml.SafeLoader):
-    """Plain values only, no key twice (YAML would keep the last), and no number that is not written as one.
+    """Loader of plain values: no repeated key (YAML would keep the last), and no number in an ambiguous notation.
 
     Raises:
         yaml.YAMLError: the text breaks one of these.
@@ -91,35 +93,35 @@ class PlainLoader(Bounded, yaml.SafeLoader):
         if node.tag not in self.yaml_constructors:
             own = node.tag.rpartition(":")[2]
             sign = shown(node.value if own in ("value", "merge") else own if own.startswith("!") else f"!!{own}")
-            raise ConstructorError(None, None, f"{sign} has a meaning of its own in YAML; {QUOTES}", node.start_mark)
+            raise ConstructorError(None, None, f"{sign} has a special meaning in YAML; {QUOTES}", node.start_mark)
         try:
             return super().construct_object(node, deep)
         except MISFITS as error:
             kind = node.tag.rpartition(":")[2]
-            text = f"{_written(node)} is read as {kind} and is none; correct it, or put it in quotes"
+            text = f"{_written(node)} is read as {kind} but is not a valid one; correct it, or put it in quotes"
             raise ConstructorError(None, None, text, node.start_mark) from error
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
-        """Mapping of a node, each of whose keys stands once."""
+        """Mapping of a node, without repeated keys."""
         if isinstance(node, yaml.MappingNode):
             refuse_repeated_keys(self, node)
         return super().construct_mapping(node, deep)  # type: ignore[arg-type]
 
 
 class TextLoader(Bounded, yaml.BaseLoader):
-    """Every value as the text that is written, and no key twice: names such as ``no`` and ``01`` stay what they are."""
+    """Loader of every value as a string, without repeated keys: names such as ``no`` and ``01`` are kept as written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Mapping of a node, each of whose keys stands once."""
+        """Mapping of a node, without repeated keys."""
         refuse_repeated_keys(self, node)
         return super().construct_mapping(node, deep)
 
 
 def refuse_repeated_keys(loader: Any, node: yaml.MappingNode) -> None:
-    """Refuse a section with a key that stands twice.
+    """Refuse a section that repeats a key.
 
     Raises:
-        ConstructorError: there is one.
+        ConstructorError: a key is repeated.
     """
     seen: set[Hashable] = set()
     for key, _ in node.value:
@@ -135,7 +137,7 @@ def load_yaml(text: str, loader: type[yaml.BaseLoader] | type[yaml.SafeLoader]) 
     """Values of a YAML text.
 
     Raises:
-        YAMLError: the text is not valid, see `explained`.
+        YAMLError: the text is not valid; see `explained`.
     """
     try:
         begun = loader(text)
@@ -145,11 +147,11 @@ def load_yaml(text: str, loader: type[yaml.BaseLoader] | type[yaml.SafeLoader]) 
     try:
         return begun.get_single_data()
     except MISFITS as error:
-        raise ScannerError(None, None, "found an escape that is no character", begun.get_mark()) from error
+        raise ScannerError(None, None, "found an escape that is not a character", begun.get_mark()) from error
 
 
 def explained(error: yaml.YAMLError) -> str:
-    """What is wrong with a YAML text, with its line."""
+    """Message for a YAML error, with its line."""
     mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     mark = mark or begun
     line = f"line {mark.line + 1}" if mark else "the file"
@@ -173,13 +175,15 @@ def _written(node: yaml.Node) -> str:
 
 
 def _refuse_mark(node: yaml.Node) -> None:
-    """Refuse a plain ``=`` or ``<<``, which stand for something else in YAML 1.1, as a value or in a list."""
+    """Refuse a plain ``=`` or ``<<`` as a value or in a list: they have a special meaning in YAML 1.1."""
     if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":value", ":merge")):
-        raise ConstructorError(None, None, f"{_written(node)} is a mark of YAML: put it in quotes", node.start_mark)
+        raise ConstructorError(
+            None, None, f"{_written(node)} is special syntax of YAML: put it in quotes", node.start_mark
+        )
 
 
 def _refuse_odd_number(node: yaml.Node) -> None:
-    """Refuse ``1_1``, which YAML 1.1 takes for 11, ``010`` (8) and ``1:30`` (90): ids and dates look like that."""
+    """Refuse ``1_1``, which YAML 1.1 reads as 11, ``010`` (8) and ``1:30`` (90): ids and dates look like that."""
     is_number = isinstance(node, yaml.ScalarNode) and node.style is None and node.tag.endswith((":int", ":float"))
     if (
         is_number
@@ -187,6 +191,6 @@ def _refuse_odd_number(node: yaml.Node) -> None:
         and re.fullmatch(r"[-+]?[.0-9][-+.0-9a-fA-Fx_:]*", node.value)
     ):
         text = (
-            f"{_written(node)} is read as another number by YAML: put it in quotes, or write the number's digits alone"
+            f"{_written(node)} is read as another number by YAML: put it in quotes, or write the number in plain digits"
         )
         raise ConstructorError(None, None, text, node.start_mark)

@@ -1,4 +1,4 @@
-"""Whether a process that a file names is still alive."""
+"""Check whether a process recorded in a file is still alive."""
 
 import os
 import socket
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def lives(named: Mapping[str, Any]) -> bool:
-    """Whether the process with this ``host`` and ``pid`` is alive on this host, and no later one with its number.
+    """True if the process with this ``host`` and ``pid`` is alive on this host and its number was not reused.
 
     Args:
-        named: host, pid, and ``born`` as `born` gave it; without the latter, any process of that number will do.
+        named: host, pid, and the result of `born`; without the latter, any process with that number counts.
     """
     pid = str(named.get("pid", ""))
     if named.get("host") != socket.gethostname() or not pid.isdecimal():
@@ -26,7 +26,7 @@ def lives(named: Mapping[str, Any]) -> bool:
 
 
 def born(pid: str | int) -> str:
-    """When a process started, in ticks since the machine did; empty where that is not known, "dead" for a zombie."""
+    """Start time of a process in clock ticks since boot; empty if unknown, "dead" for a zombie."""
     try:
         facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     except (OSError, IndexError):

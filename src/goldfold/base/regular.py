@@ -1,4 +1,4 @@
-"""Reading of regular files only: a pipe would wait for ever, a device may never end."""
+"""Read regular files only: a pipe could block forever, a device may never end."""
 
 import os
 import stat
@@ -14,11 +14,11 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 MOST_BYTES = 4_000_000_000
-"""Size up to which a file of images or of text is read: JSON of millions of boxes takes a tenth of it."""
+"""Largest image or text file that is read; JSON of millions of boxes takes a tenth of it."""
 
 
 class Unreadable(OSError):
-    """A path that is no regular file, or a file that is too large; the text says which, without the path."""
+    """A path that is not a regular file, or a file that is too large; the text says which, without the path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -29,10 +29,10 @@ class Unreadable(OSError):
 
 
 def fault(path: str | Path, most: int | None = None) -> str:
-    """State in which a file cannot be read, such as ``not a regular file (a named pipe)``; empty where it can.
+    """Reason why a file cannot be read, such as ``not a regular file (a named pipe)``; empty if it can.
 
     Args:
-        most: bytes that it may have.
+        most: size limit in bytes.
     """
     try:
         found = os.stat(path)
@@ -48,15 +48,15 @@ def fault(path: str | Path, most: int | None = None) -> str:
 
 
 def too_large(most: int) -> str:
-    """State of a file of more than ``most`` bytes."""
+    """Reason for a file of more than ``most`` bytes."""
     return f"larger than {most / 1e6:,.0f} MB, the most that is read"
 
 
 def opened(path: str | Path) -> BinaryIO:
-    """The file, open for reading.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: it is missing, cannot be read, or is no regular file.
+        OSError: it is missing, cannot be read, or is not a regular file.
     """
     reason = fault(path)
     if reason == MISSING:
@@ -73,14 +73,14 @@ def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Content of a regular file of at most ``most`` bytes.
 
     Raises:
-        OSError: it is missing, cannot be read, is no regular file, or is larger.
+        OSError: it is missing, cannot be read, is not a regular file, or is larger.
     """
     with opened(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
             raise Unreadable(too_large(most))
-        content = stream.read(size + 1)  # a number takes a buffer of as many bytes
-        while len(content) <= most and (more := stream.read(CHUNK_BYTES)):  # files of the kernel have no size
+        content = stream.read(size + 1)  # bounded: read() allocates a buffer of the number given
+        while len(content) <= most and (more := stream.read(CHUNK_BYTES)):  # kernel files report no size
             content += more
     if len(content) > most:
         raise Unreadable(too_large(most))
@@ -91,7 +91,7 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     """UTF-8 text of a regular file, without byte order mark, with ``\\n`` at the end of each line.
 
     Raises:
-        OSError: as `read_bytes`.
+        OSError: see `read_bytes`.
         UnicodeDecodeError: it is not UTF-8.
     """
     text = read_bytes(path, most).decode("utf-8-sig")

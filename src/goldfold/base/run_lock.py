@@ -1,7 +1,7 @@
-"""One run at a time in a folder of results, by OS file locks that the kernel frees when their holder dies.
+"""Allow one run at a time per results folder, by OS file locks that the kernel frees when their holder dies.
 
-Where the file system has no locks (Lustre mounted without ``flock``), it is looked at whether the run's process is
-alive, which can be told on its own host only.
+On a file system without locks (Lustre mounted without ``flock``), the run's process is checked instead, which works on
+its own host only.
 """
 
 import fcntl
@@ -22,21 +22,21 @@ from goldfold.base.files import read_json
 from goldfold.base.processes import born, lives
 
 VARIABLE = "GOLDFOLD_RUN"
-"""Environment variable by which jobs know the run they belong to: the lock's path and the run's token."""
+"""Environment variable that identifies the run to its jobs: the lock's path, the host and the run's token."""
 FOLDER = Path(".goldfold/locks")
-"""Locks of single jobs, by the path of their record."""
+"""Locks of jobs, by the path of their record."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 60.0
-"""How long a job may take to save its state before it is killed."""
+"""Time that a job has to save its state before it is killed."""
 
 _kept: list[TextIO] = []
 
 
 def take(results: str | Path) -> None:
-    """Hold the lock of a folder of results for as long as this process lives.
+    """Hold the lock of a results folder until this process ends.
 
     Raises:
-        GoldfoldError: another run works there.
+        GoldfoldError: another run is using the folder.
     """
     path = Path(results) / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def take(results: str | Path) -> None:
     other, free = _content(path), _locked(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if free is False or (free is None and lives(other)):
         raise GoldfoldError(
-            f"another run works in {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
+            f"another run is using {results}: process {other.get('pid', '?')} on {other.get('host', '?')}, "
             f"since {other.get('since', '?')}. Wait for it, or stop it; nothing was started."
         )
     host, token = socket.gethostname(), uuid.uuid4().hex
@@ -59,7 +59,7 @@ def take(results: str | Path) -> None:
 
 
 def is_held(results: str | Path) -> bool:
-    """Whether a run works in a folder of results."""
+    """True if a run is using a results folder."""
     path = Path(results) / ".lock"
     try:
         with open(path, encoding="utf-8") as stream:
@@ -70,13 +70,13 @@ def is_held(results: str | Path) -> bool:
 
 
 def holders(root: str | Path) -> list[dict[str, str]]:
-    """Runs that work below ``root``: experiment, pid, host, since."""
+    """Active runs below ``root``: experiment, pid, host, since."""
     folders = sorted(path.parent for path in Path(root).glob("*/.lock"))
     return [{"experiment": folder.name, **_content(folder / ".lock")} for folder in folders if is_held(folder)]
 
 
 def _locked(stream: TextIO, mode: int) -> bool | None:
-    """Whether the lock was got; None on a file system without locks."""
+    """True if the lock was acquired; None on a file system without locks."""
     try:
         fcntl.flock(stream, mode)
     except BlockingIOError:
@@ -96,13 +96,13 @@ def _content(path: Path) -> dict[str, str]:
 
 @contextmanager
 def held(record: Path, other: str = "the same job of an earlier run") -> Iterator[bool]:
-    """Be the only job that makes what ``record`` records: one left over from a killed run is waited for.
+    """Be the only job that works on ``record``; wait for a job left over from a killed run.
 
     Args:
-        other: what may hold it, in words.
+        other: description of the other holder, for the log.
 
     Yields:
-        Whether that is sure; it is not on a file system without locks.
+        True if the lock is held; False on a file system without locks.
     """
     path = FOLDER / f"{record}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,9 +115,9 @@ def held(record: Path, other: str = "the same job of an earlier run") -> Iterato
 
 
 def leave_with_the_run() -> None:
-    """End this process soon after the run that started it was killed, which could not tell it so.
+    """End this process soon after the run that started it has been killed.
 
-    It is asked by SIGTERM first, so that a training saves its state. Jobs of a cluster's scheduler are left alone.
+    SIGTERM comes first, so that a training saves its state. Jobs of a cluster's scheduler are left alone.
     """
     if VARIABLE not in os.environ or "SLURM_JOB_ID" in os.environ:
         return
@@ -136,7 +136,7 @@ def _watch(path: Path, token: str) -> None:
 
 
 def _runs(path: Path, token: str) -> bool:
-    """Whether the lock's holder is alive and still the run with this token."""
+    """True if the lock's holder is alive and still the run with this token."""
     try:
         with open(path, encoding="utf-8") as stream:
             free, run = _locked(stream, fcntl.LOCK_SH | fcntl.LOCK_NB), _content(path)

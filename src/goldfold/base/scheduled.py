@@ -1,4 +1,4 @@
-"""What Snakemake is about to run, as a file that ``goldfold why`` reads."""
+"""Write the jobs that Snakemake is about to run to a file, for ``goldfold why``."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ VARIABLE = "GOLDFOLD_PLAN"
 
 
 def write(workflow: Any, path: str | Path) -> None:
-    """Write the jobs that ``workflow`` found to be run, and for each which files made it so."""
+    """Write the jobs that ``workflow`` will run, each with its files and whether it is forced."""
     if workflow.dag is None:
         return
     jobs = [job for job in workflow.dag.needrun_jobs(exclude_finished=False) if not job.is_norun]

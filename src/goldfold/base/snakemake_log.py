@@ -1,21 +1,21 @@
-"""Messages of Snakemake that are untrue of goldfold, or repeated, kept off the screen."""
+"""Suppress messages of Snakemake that are wrong for goldfold, or repeated."""
 
 import logging
 
 UNTRUE = ("missing provenance/metadata", "outdated provenance/metadata")
-"""Snakemake misses its own metadata, as in a fresh clone; goldfold's records say what is up to date."""
+"""Snakemake's own metadata are missing, as in a fresh clone; goldfold's records decide what is up to date."""
 ONCE = ("Will exit after finishing currently running jobs",)
 
 
 class Quiet(logging.Filter):
-    """Drops what is untrue, and repetitions of what is reported each time that a job ends."""
+    """Filter that drops wrong messages, and repetitions of those reported each time a job ends."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a message is shown."""
+        """Return True if the message is to be shown."""
         text = str(record.msg)
         if any(words in text for words in UNTRUE):
             return False

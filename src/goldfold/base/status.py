@@ -1,4 +1,4 @@
-"""Which jobs run, and how far they are: a small file a job, shown by ``goldfold status`` and as a progress bar."""
+"""Running jobs and their progress: one small file per job, shown by ``goldfold status`` and as a progress bar."""
 
 import os
 import socket
@@ -17,14 +17,14 @@ MIN_SECONDS_BETWEEN_WRITES = 1.0
 DAY_SECONDS = 86400
 
 terminal: TextIO | None = None
-"""Where a progress bar may be drawn: the stderr that the job was started with."""
+"""The stderr that the job was started with, where a progress bar may be drawn."""
 _current: dict[str, Any] = {}
 _path: Path | None = None
 
 
 @contextmanager
 def running(results: Path, name: str) -> Iterator[None]:
-    """List this process as a running job for as long as the block lasts."""
+    """List this process as a running job during the block."""
     global _path
     _path = results / FOLDER / f"{socket.gethostname()}-{os.getpid()}.json"
     _current.update(
@@ -40,7 +40,7 @@ def running(results: Path, name: str) -> Iterator[None]:
 
 
 def first_step_at() -> float | None:
-    """When this job had done its first piece of work (a training step, a batch of predictions); None before."""
+    """Time at which this job had completed its first unit of work (training step, batch); None before."""
     return _current.get("first_step_at")
 
 
@@ -52,7 +52,7 @@ def _write() -> None:
 
 
 class Progress:
-    """Counts work done: a bar in a terminal, plain lines with an ETA in a log, the job's entry in the status list."""
+    """Progress of a job: a bar in a terminal, lines with an ETA in a log, the job's entry in the status list."""
 
     def __init__(self, total: int, unit: str, seconds_between_lines: float = 20.0) -> None:
         from tqdm import tqdm
@@ -64,13 +64,13 @@ class Progress:
                         disable=not screen.isatty(), dynamic_ncols=True)  # fmt: skip
 
     def go_on_from(self, done: int) -> None:
-        """So many units were done by an earlier process."""
+        """Start from ``done`` units completed by an earlier process."""
         self.done = self.before = done
         self.bar.initial = self.bar.n = done
         _current.update(before=done)
 
     def advance(self, n: int = 1, note: str = "") -> None:
-        """``n`` more units are done; ``note`` is shown beside the count."""
+        """Add ``n`` completed units; ``note`` is shown next to the count."""
         self.done += n
         _current.setdefault("first_step_at", time.time())
         self.bar.update(n)
@@ -90,7 +90,7 @@ class Progress:
         return (time.monotonic() - self.start) / max(self.done - self.before, 1) * (self.total - self.done)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.close()
 
 
@@ -100,9 +100,9 @@ def listing(root: Path) -> list[dict[str, Any]]:
 
 
 def forget_dead(results: str | Path) -> None:
-    """Remove entries of killed jobs from a folder of results in which no other run works.
+    """Remove entries of killed jobs from a results folder that no other run is using.
 
-    Those of other hosts go after a day without a sign of life: a job of a cluster may outlive the run that started it.
+    Entries of other hosts are removed after a day without an update: a cluster job may outlive the run that started it.
     """
     for file, entry in _alive(Path(results)):
         if entry["host"] != socket.gethostname() and entry.get("written", 0) < time.time() - DAY_SECONDS:
@@ -110,7 +110,7 @@ def forget_dead(results: str | Path) -> None:
 
 
 def _alive(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Entries of a folder of results by file, those of this host's dead processes removed."""
+    """Yield entries of a results folder by file; remove those of dead processes of this host."""
     for file in sorted((results / FOLDER).glob("*.json")):
         try:
             entry = read_json(file)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.regular import MOST_BYTES, fault
 from goldfold.cache.building import Frame
-from goldfold.cache.images import stacked_views
+from goldfold.cache.images import batch_of_cases
 from goldfold.crop.fresh import Finder
 from goldfold.images import headers, stacks
 from goldfold.images.cases import by_case, first_of_each
@@ -68,11 +68,8 @@ class Framed:
         return int(self.pixels.shape[1]), int(self.pixels.shape[2])
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
-        if self.cases:
-            views = [[None if own is None else self.pixels[self.rows[own]] for own in self.cases[id]] for id in ids]
-            return stacked_views(views)
-        return self.pixels[[self.rows[id] for id in ids]][:, None], np.ones((len(ids), 1), bool)
+        """See `goldfold.cache.images.batch_of_cases`."""
+        return batch_of_cases(lambda id: self.pixels[self.rows[id]], self.cases, ids)
 
 
 class DecodedImages:

@@ -1,7 +1,7 @@
 """Decoded, resized images (and masks) behind a memory map: decode once, never in the training loop."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,8 @@ class CachedImages:
         return next((id for id in ids if None in self.cases.get(id, [])), None)
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images of cases (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
-        if self.cases:
-            return stacked_views([self.views(id) for id in ids])
-        return self.batch(ids)[:, None], np.ones((len(ids), 1), bool)
+        """See `batch_of_cases`."""
+        return batch_of_cases(self.__getitem__, self.cases, ids)
 
     def roi(self, id: str) -> Roi | None:
         """The part of the image that was cut out; None for all of it."""
@@ -97,10 +95,24 @@ class CachedImages:
         return np.stack([self[id] for id in ids])
 
 
+def batch_of_cases(
+    read: Callable[[str], NDArray[np.uint8]], cases: Mapping[str, Sequence[str | None]], ids: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Images of cases (len(ids), views, height, width, channels), and a mask of those that exist (len(ids), views).
+
+    Args:
+        read: id of an image -> its pixels, all of one shape.
+        cases: ids of each case's images, None for a missing view; empty if each case is one image.
+    """
+    return stacked_views([[None if own is None else read(own) for own in cases.get(id, [id])] for id in ids])
+
+
 def stacked_views(
     cases: Sequence[Sequence[NDArray[np.uint8] | None]],
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Images of cases (cases, views, height, width, channels), 0 where there is none, and which are there (cases, views)."""
+    """Stack images (cases, views, height, width, channels), 0 where missing, and the mask of those that exist."""
     present = np.array([[image is not None for image in views] for views in cases])
-    blank = np.zeros_like(next(image for views in cases for image in views if image is not None))
-    return np.stack([np.stack([blank if image is None else image for image in views]) for views in cases]), present
+    images = [image for views in cases for image in views if image is not None]
+    stacked = np.zeros((*present.shape, *images[0].shape), images[0].dtype)
+    stacked[present] = images
+    return stacked, present

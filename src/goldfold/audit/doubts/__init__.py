@@ -1,1 +1,1 @@
-"""What may be wrong with data that can be run, a module per topic."""
+"""Warnings about data that can be run, one module per topic. Each function yields sentences."""

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_BOXES = "[]"
-"""What `goldfold.targets.boxes.to_text` writes of none."""
+"""Output of `goldfold.targets.boxes.to_text` for no boxes."""
 
 
 def about_emptied(left_out: Iterable[Mapping[str, str]], train: pd.DataFrame) -> Iterator[str]:
-    """Training images that became negatives because all their boxes were left out; ``left_out`` are rows of the quarantine."""
+    """Training images without objects because all their boxes were left out; ``left_out`` are rows of the quarantine."""
     if "boxes" not in train:
         return
     lost = {row["id"] for row in left_out if (row["split"], row["part"]) == ("train", "box")}
@@ -26,13 +26,13 @@ def about_emptied(left_out: Iterable[Mapping[str, str]], train: pd.DataFrame) ->
         have, they = ("has", "it is") if len(ids) == 1 else ("have", "they are")
         without = noun(len(ids), "an image", "images")
         yield (
-            f"{count(len(ids), 'image')} {have} no box left after flawed ones were dropped, first {ids[0]!r}: {they} learnt "
-            f"from as {without} without objects"
+            f"{count(len(ids), 'image')} {have} no box left after flawed ones were dropped, first {ids[0]!r}: {they} trained "
+            f"on as {without} without objects"
         )
 
 
 def about_repeated(train: pd.DataFrame) -> Iterator[str]:
-    """Boxes that a training image has twice, with one label or with two."""
+    """Boxes listed twice in a training image, with the same label or with two."""
     if "boxes" not in train:
         return
     from goldfold.targets.boxes import from_text, repeated
@@ -46,8 +46,8 @@ def about_repeated(train: pd.DataFrame) -> Iterator[str]:
     if same:
         n, are = count(same.total(), "box", "boxes"), noun(same.total(), "is", "are")
         yield (
-            f"{n} of {count(len(same), 'training image')} {are} listed twice, first in {next(iter(same))!r}: each model is "
-            f"scored as if it missed one of the two; data.on_bad_label: drop leaves the second out"
+            f"{n} of {count(len(same), 'training image')} {are} listed twice, first in {next(iter(same))!r}: every model is "
+            f"scored as missing one of the two; data.on_bad_label: drop leaves the second out"
         )
     if two:
         n, are = count(two.total(), "box", "boxes"), noun(two.total(), "is", "are")
@@ -55,7 +55,7 @@ def about_repeated(train: pd.DataFrame) -> Iterator[str]:
 
 
 def about_rare_boxes(train: pd.DataFrame, classes: list[str], n_folds: int) -> Iterator[str]:
-    """Classes with boxes in fewer training images than there are folds, and what to write to leave them out."""
+    """Classes with boxes in fewer training images than there are folds, and the setting that leaves them out."""
     if "boxes" not in train:
         return
     from goldfold.targets.boxes import from_text
@@ -66,12 +66,13 @@ def about_rare_boxes(train: pd.DataFrame, classes: list[str], n_folds: int) -> I
         n = count(len(rare), "class has", "classes have")
         yield (
             f"{n} boxes in fewer images than the {n_folds} folds, first {rare[0]!r} in {count(images[rare[0]], 'image')}: some "
-            f"folds are scored on {noun(len(rare), 'it', 'them')} unlearnt, or not at all" + leaving_out(rare, classes)
+            f"folds are scored on {noun(len(rare), 'it', 'them')} without training on {noun(len(rare), 'it', 'them')}, or "
+            f"not at all" + leaving_out(rare, classes)
         )
 
 
 def leaving_out(rare: list[str], classes: list[str]) -> str:
-    """What to write into the config so that boxes of some classes are left out; empty where none would stay."""
+    """Advice on the setting that leaves out boxes of ``rare`` classes; empty if no class would remain."""
     import yaml
 
     left = [name for name in classes if name not in rare]

@@ -7,30 +7,32 @@ from typing import Any
 
 from goldfold.base.words import count
 
-MOST_COPIES, MOST_COPIED = 10, 0.03
-"""Number and share of the training images from which on a group of near copies is worth a word."""
+MAX_GROUP, MAX_GROUP_SHARE = 10, 0.03
+"""Number and share of the training images above which a group of near copies is reported."""
 WITHIN = {
-    "group": "each group is kept in one fold, unless a column says the folds",
+    "group": "each group is kept in one fold, unless a column gives the folds",
     "drop": "the first by id of each is kept",
-    "ignore": "where they lie in two folds, the score is too good; set data.duplicates: group",
+    "ignore": "a group in two folds makes the score optimistic; set data.duplicates: group",
 }
 ACROSS = {
     "report": "the score on such test images measures memorisation (data.duplicates_across: drop_train leaves the "
     "training images out)",
     "drop_train": "the training images are left out",
 }
-POOL = (("train+unlabeled", "the unlabeled images are left out, else a model would train on its validation images"),)
+POOL = (
+    ("train+unlabeled", "the unlabeled images are left out, otherwise a model would train on its validation images"),
+)
 LABELS = {"keep": "one of them may be wrong (data.on_two_labels)", "quarantine": "they are left out"}
 
 
 def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any], n_train: int = 0) -> Iterator[str]:
-    """Copies within and across the splits, and those with two labels, and what becomes of them.
+    """Copies within splits, across splits and with two labels, and how the policy treats them.
 
     Args:
-        rows: as `goldfold.audit.duplicates.find` gives them. Training images that the policy leaves out for another reason
-            than the one told are not counted.
+        rows: rows of `goldfold.audit.duplicates.find`. Training images that the policy leaves out for a reason other
+            than the one reported are not counted.
         policy: ``within``, ``across`` and ``two_labels``, as in `goldfold.audit.copies.Policy`.
-        n_train: number of training images; 0 where it is not known.
+        n_train: number of training images; 0 if unknown.
     """
     by_cluster: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
@@ -61,13 +63,13 @@ def about_copies(rows: list[dict[str, Any]], policy: dict[str, Any], n_train: in
 
 
 def _about_scene(rows: list[dict[str, Any]], n_train: int) -> Iterator[str]:
-    """A group of near copies that holds more of the training images than copies do."""
+    """A group of near copies that is too large a share of the training images to consist of copies."""
     own = _of(rows, "train")
-    if n_train and len(own) > max(MOST_COPIES, MOST_COPIED * n_train) and any(row["kind"] != "exact" for row in own):
+    if n_train and len(own) > max(MAX_GROUP, MAX_GROUP_SHARE * n_train) and any(row["kind"] != "exact" for row in own):
         yield (
             f"{len(own):,} of {n_train:,} training images ({len(own) / n_train:.0%}) are one group of near copies, such as "
-            f"frames of a film or of a fixed camera, and share a fold; if they are different images, set "
-            f"data.duplicates_distance: null, so that only copies byte for byte count"
+            f"frames of a video or of a fixed camera, and share a fold; if they are different images, set "
+            f"data.duplicates_distance: null, so that only byte-identical copies count"
         )
 
 
@@ -76,6 +78,6 @@ def _of(rows: list[dict[str, Any]], split: str) -> list[dict[str, Any]]:
 
 
 def _first_of(rows: list[dict[str, Any]], named: list[dict[str, Any]]) -> str:
-    """Two images of a set of copies."""
+    """Two images of a set of copies, as text."""
     kinds = "the same bytes" if {row["kind"] for row in rows} == {"exact"} else "nearly the same picture"
     return f"first {named[0]['id']!r} and {named[1]['id']!r} ({kinds})"

@@ -9,15 +9,15 @@ from goldfold.base.words import count, noun
 
 
 def about_crops(found: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Splits of which more than a twentieth finds no part to cut out, and boxes that are cut off."""
+    """Splits with more than 5 % of the images not cropped, and boxes outside the crop."""
     for split, of in found.items():
         n_whole = sum(of["whole"].values())
         if n_whole > of["images"] / 20:
             reason = max(of["whole"], key=lambda name: of["whole"][name])
             yield (
                 f"{n_whole:,} of {count(of['images'], 'image')} of {split} {noun(n_whole, 'is', 'are')} taken whole "
-                f"({n_whole / of['images']:.0%}), most often because: {reason}; a network sees two kinds of pictures then"
+                f"({n_whole / of['images']:.0%}), most often because: {reason}; a network then sees two kinds of images"
             )
         if of["boxes_lost"]:
-            n, lie = count(of["boxes_lost"], "box", "boxes"), noun(of["boxes_lost"], "lies", "lie")
-            yield f"{n} of {split} {lie} outside what is cut out: no model can find {noun(of['boxes_lost'], 'it', 'them')}"
+            n, are = count(of["boxes_lost"], "box", "boxes"), noun(of["boxes_lost"], "is", "are")
+            yield f"{n} of {split} {are} outside the crop: no model can find {noun(of['boxes_lost'], 'it', 'them')}"

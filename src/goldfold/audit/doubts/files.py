@@ -20,7 +20,7 @@ SUFFIXES = {
 
 
 def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> Iterator[str]:
-    """Splits of which more than a hundredth cannot be used."""
+    """Splits of which more than 1 % of the images cannot be used."""
     counts = Counter(row["split"] for row in left_out if row["part"] == "image")
     for split, number in counts.items():
         total = number + images.get(split, 0)
@@ -30,7 +30,7 @@ def about_left_out(left_out: list[dict[str, str]], images: dict[str, int]) -> It
 
 
 def about_unread(folders: Iterable[str]) -> Iterator[str]:
-    """Pictures below these folders of the data that are passed over, since goldfold does not read their format."""
+    """Pictures below the data folders in a format that goldfold does not read."""
     unread = sorted({f"{folder}/{name}" for folder in folders for name in files_below(Path(folder), UNREAD)})
     if unread:
         n = count(len(unread), "picture is", "pictures are")
@@ -38,7 +38,7 @@ def about_unread(folders: Iterable[str]) -> Iterator[str]:
 
 
 def about_unlisted(folders: Iterable[str], listed: Iterable[str]) -> Iterator[str]:
-    """Images below folders of which tables name a part; ``listed`` are the paths that the splits and the quarantine have."""
+    """Images in the folders that no table names; ``listed`` are the paths in the splits and in the quarantine."""
     from goldfold.sources.unlisted import absolute, in_words
 
     known = {file for path in listed for file in absolute(path)}
@@ -49,7 +49,7 @@ def about_unlisted(folders: Iterable[str], listed: Iterable[str]) -> Iterator[st
 
 
 def about_files(paths: list[str], scale_16bit: Any = "percentile", max_pixels: int = 200_000_000) -> Iterator[str]:
-    """What the look at every image, which is remembered, says of the files, where 16 bits are scaled by this rule."""
+    """Wrong suffixes, more than 8 bits per channel, and differing channels; the scan of the images is cached."""
     from goldfold.audit.integrity import scan
     from goldfold.images.stacks import files_of
 
@@ -69,24 +69,21 @@ def about_files(paths: list[str], scale_16bit: Any = "percentile", max_pixels: i
     if len(deep):
         largest, first = int(deep["largest"].max()), files_of(deep["path"].iloc[0])[0]
         yield (
-            f"{len(deep):,} of {count(len(table), 'image')} {noun(len(deep), 'has', 'have')} more than 8 bits a channel, first "
+            f"{len(deep):,} of {count(len(table), 'image')} {noun(len(deep), 'has', 'have')} more than 8 bits per channel, first "
             f"{first}, with values up to {largest:,}: {_about_scale(scale_16bit, largest)}"
         )
     kinds = Counter(table["channels"][known].tolist())
     if len(kinds) > 1:
-        told = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
-        yield f"images differ in the number of channels: {told}; all are read with data.channels"
+        listed = ", ".join(f"{n} with {channels}" for channels, n in sorted(kinds.items()))
+        yield f"images differ in the number of channels: {listed}; all are read with data.channels"
 
 
 def _about_scale(rule: str | list[int], largest: int) -> str:
-    """What data.scale_16bit does to images with values of up to ``largest``."""
+    """Effect of data.scale_16bit on images with values of up to ``largest``."""
     bits = max(8, largest.bit_length())
     better = f"data.scale_16bit: [0, {2**bits - 1}]"
     if isinstance(rule, list):
-        return (
-            f"data.scale_16bit cuts off what lies above {rule[1]:,}" * (largest > rule[1])
-            or "data.scale_16bit fits them"
-        )
+        return f"data.scale_16bit clips values above {rule[1]:,}" * (largest > rule[1]) or "data.scale_16bit fits them"
     if rule == "full_range":
         return f"set {better}, or they are nearly black" if bits < 15 else "data.scale_16bit: full_range fits them"
-    return f"each is stretched by itself (data.scale_16bit: {rule}); where brightness tells classes apart, set {better}"
+    return f"each is stretched on its own (data.scale_16bit: {rule}); if brightness separates classes, set {better}"

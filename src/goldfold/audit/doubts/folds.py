@@ -8,7 +8,7 @@ from goldfold.base.words import count
 
 
 def about_groups(found: dict[str, int] | None) -> Iterator[str]:
-    """Whether the folds ask of a model what the test images ask; see `goldfold.splits.groups`."""
+    """Folds that split groups otherwise than training and test images do; see `goldfold.splits.groups`."""
     from goldfold.splits.groups import in_words
 
     if found is not None and (found["shared"] or found["new"] < found["groups"]):
@@ -16,7 +16,7 @@ def about_groups(found: dict[str, int] | None) -> Iterator[str]:
 
 
 def about_parted(n_groups: int) -> Iterator[str]:
-    """Copies that the user's folds, or an order, part."""
+    """Copies in several folds, because of user-defined folds or a time order."""
     if n_groups:
         groups = f"{count(n_groups, 'group')} of copies over several folds"
-        yield f"{groups}: a fold does not learn from copies of what it is scored on"
+        yield f"{groups}: a fold does not train on copies of its validation images"

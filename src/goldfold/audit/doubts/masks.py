@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BINARY, MOST_OPENED = 2, 100
-"""Values of clean masks of one class; masks that are opened to see their format."""
+"""Number of values of clean masks of one class; number of masks opened to see their format."""
 NONZERO = (
-    "data.mask_values: nonzero takes smears for foreground; save them with the clean values alone, or name these and set "
+    "data.mask_values: nonzero takes smears for foreground; save the masks with the clean values only, or list these and set "
     "data.unlisted_values: nearest (source: masks)"
 )
 
 
 def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
-    """Masks that are smeared where any value is sound, and black that is the background of colours unasked.
+    """Smeared masks, and black pixels that become background of colour masks although the config does not say so.
 
     Args:
         train: the manifest's table.
-        task: settings of the task, see `goldfold.config.slices.task`.
+        task: settings of the task, from `goldfold.config.slices.task`.
     """
     if "mask" not in train:
         return
@@ -39,18 +39,18 @@ def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
         yield f"the masks hold {found.in_words}; each is taken for the nearest value of data.mask_values"
     elif rule == "nonzero" and len(edges) > BINARY and (jpeg := first_jpeg(names[:MOST_OPENED])):
         n = count(len(edges), "value")
-        yield f"masks are JPEG, first {jpeg}, and hold {n}, as its compression makes of two; {NONZERO}"
+        yield f"masks are JPEG, first {jpeg}, and hold {n}, as lossy compression makes of two; {NONZERO}"
     elif rule != "nonzero" and (mixed := smears.mixed(edges)):
         lie = f"the value{'s'[: len(mixed) > 1]} {smears.listed(mixed)} often {noun(len(mixed), 'lies', 'lie')}"
         yield (
-            f"masks: {lie} between a lower and a higher value, as interpolation leaves numbers of classes (a class of "
-            f"outlines does too): where the masks were resized, resize them to the nearest value"
+            f"masks: {lie} between a lower and a higher value, as interpolated class indices do (a class of outlines "
+            f"does too): if the masks were resized, resize them with nearest-neighbour interpolation"
         )
     yield from _about_black(train, rule, task["ignore_value"])
 
 
 def _about_black(train: pd.DataFrame, rule: Any, ignore: Any) -> Iterator[str]:
-    """Black in masks of colours where the config does not say what it is."""
+    """Black in colour masks whose meaning the config does not state."""
     from goldfold.targets import colours
     from goldfold.targets.mask_values import ignored, parsed
 
@@ -62,6 +62,6 @@ def _about_black(train: pd.DataFrame, rule: Any, ignore: Any) -> Iterator[str]:
     if n_black:
         masks = count(sum(0 in content for content in contents), "mask")
         yield (
-            f"black, {n_black / n:.2%} of the pixels, in {masks}, is no class of data.mask_values, so it is the background; "
-            f'if it is what nobody labelled, set data.ignore_value: "#000000", and if it is a class, name it'
+            f"black, {n_black / n:.2%} of the pixels, in {masks}, is no class of data.mask_values, so it is background; "
+            f'if it marks unlabelled pixels, set data.ignore_value: "#000000"; if it is a class, name it'
         )

@@ -9,11 +9,11 @@ from goldfold.submission.formulas import formulas
 
 
 def about_formulas(cells: Iterable[str]) -> Iterator[str]:
-    """Ids and names of classes that go into the submission and that a spreadsheet program would evaluate."""
+    """Ids and class names in the submission that a spreadsheet program would evaluate as formulas."""
     if found := formulas(cells):
         begin = noun(len(found), "begins", "begin")
         yield (
             f"{count(len(found), 'name')} of the submission (ids of test images, classes) {begin} like a formula, first "
-            f"{found[0][:60]!r}: the file keeps them as they are, as competitions compare ids; do not open it in a spreadsheet "
+            f"{found[0][:60]!r}: the file keeps them unchanged, since competitions match ids; do not open it in a spreadsheet "
             f"program, which would evaluate them"
         )
