@@ -117,7 +117,7 @@ def test_a_damaged_png_is_named() -> None:
     content = bytearray(Path("c/images.npy").read_bytes())
     content[128:140] = bytes(12)
     Path("c/images.npy").write_bytes(content)
-    with pytest.raises(DataError, match=r"c/images\.npy: row 0 is no PNG: the file is damaged\. Delete its folder"):
+    with pytest.raises(DataError, match=r"c/images\.npy: row 0 is not a PNG: the file is damaged\. Delete its folder"):
         CachedImages(["c"])["00"]
 
 
@@ -345,8 +345,8 @@ def test_a_disk_too_small_for_the_whole_cache_is_told_before_anything_is_decoded
     with pytest.raises(DataError) as error:
         run_stage(SMALL.name, [], whole=whole(specs=specs, wanted=specs))
     assert str(error.value) == (
-        "cache: what is still to be made of the cache takes some 0.0 MB, 0.0 MB are free there. Make room, lower "
-        "image_size_px, or set cache.max_gb to less than the cache takes as arrays: it is then kept as PNGs."
+        "cache: the rest of the cache needs about 0.0 MB, but only 0.0 MB are free there. Make room, lower "
+        "image_size_px, or set cache.max_gb to less than the cache takes as arrays: it is then stored as PNGs."
     )
     assert not decoded
     for record in ("8x8-pad/train-0", "8x8-pad/train-1"):  # what is there needs no room any more

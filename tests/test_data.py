@@ -454,7 +454,7 @@ def test_an_image_that_went_bad_after_the_manifest_is_named_and_no_cache_is_left
     write_picture(Path("x.png"), GREY)
     Path("y.png").write_bytes(b"spoilt")
     table = pd.DataFrame({"id": ["x", "y"], "path": ["x.png", "y.png"], "sha256": ["s", "s"]})
-    with pytest.raises(DataError, match=r"y\.png: .*\. It was sound when the manifest was made; run again"):
+    with pytest.raises(DataError, match=r"y\.png: .*\. It was readable when the manifest was made; run again"):
         build(table, Path("c"), (5, 5), 3, "squash")
     assert not Path("c").exists()
     Path("y.png").unlink()

@@ -143,14 +143,14 @@ def test_a_format_is_read_exactly(name: str) -> None:
 
 
 REFUSED: dict[str, tuple[bytes, int, str]] = {
-    "tif, floating-point": (tiff(DEEP.astype(np.float32)), 1, "pixels are floating-point numbers; save them as whole"),
+    "tif, floating-point": (tiff(DEEP.astype(np.float32)), 1, "pixels are floating-point numbers; save them as 8-bit"),
     "tif, negative": (tiff(-DEEP.astype(np.int32)), 1, "has values from -[0-9]+ to 0; only 0 to 65535 can be read"),
     "tif, 12 pages": (
         tiff(np.zeros((12, 8, 8), np.uint8), photometric="minisblack"),
         3,
         "has 12 channels, .* asks for 3",
     ),
-    "tif, pages of colours": (tiff(np.zeros((2, 8, 8, 3), np.uint8), photometric="rgb"), 3, "has 2 pages of colours"),
+    "tif, pages of colours": (tiff(np.zeros((2, 8, 8, 3), np.uint8), photometric="rgb"), 3, "has 2 colour pages"),
     "tif, 5 bands as 3": (tiff(ramp(5), **PLANES), 3, r"has 5 channels, data\.channels asks for 3"),
     "tif, 2 bands as 1": (tiff(ramp(2), **PLANES), 1, "has 2 channels"),
     "tif, truncated": (tiff(np.zeros((64, 64), np.uint16))[:4000], 1, "file is truncated"),
@@ -158,7 +158,7 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "png, RGB as 4": (pillow("PNG"), 4, r"has 3 channels, data\.channels asks for 4"),
     "jpg, grey as 2": (pillow("JPEG", GREY), 2, "has 1 channel, "),
     "jpg, CMYK as 4": (pillow("JPEG", mode="CMYK"), 4, "has 3 channels"),
-    "dcm, a text": (b"hello" * 60, 1, "is a DICOM file without a picture, or none"),
+    "dcm, a text": (b"hello" * 60, 1, "is not DICOM, or has no image"),
 }
 
 
@@ -312,7 +312,7 @@ def test_dicom_of_8_bits_and_of_colours_has_8() -> None:
 
 def test_dicom_of_several_frames_is_refused() -> None:
     Path("x.dcm").write_bytes(dicom(np.zeros((3, 4, 5), np.uint16), NumberOfFrames=3))
-    with pytest.raises(Undecodable, match="has 3 frames; save each as a file of its own"):
+    with pytest.raises(Undecodable, match="has 3 frames; save each as a separate file"):
         decode("x.dcm", 1)
 
 

@@ -39,7 +39,7 @@ from goldfold.targets.masks import decode_mask
 from goldfold.targets.masks import scan as scan_masks
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
-MANY = r"has 32,000 x 32,000 pixels, more than data\.max_pixels \(200,000,000\); make it smaller, or raise that"
+MANY = r"has 32,000 x 32,000 pixels, more than data\.max_pixels \(200,000,000\); make it smaller, or raise the limit"
 
 
 def picture(path: str) -> None:
@@ -183,10 +183,10 @@ def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused(kind: str, pack
     Path("a.tif").write_bytes(content)
     assert (decode("a.tif", 2) == np.moveaxis(pages, 0, 2)).all()
     Path("a.tif").write_bytes(replaced_strip(content, packed, kind))
-    with pytest.raises(Undecodable, match="unpacks to more than its pixels"):
+    with pytest.raises(Undecodable, match="decompresses to more than its pixels"):
         decode("a.tif", 2)
     Path("a.tif").write_bytes(replaced_strip(content, b"", "zstd"))
-    with pytest.raises(Undecodable, match="is packed by ZSTD, which is not read"):
+    with pytest.raises(Undecodable, match="is compressed by ZSTD, which is not read"):
         decode("a.tif", 2)
 
 

@@ -45,7 +45,7 @@ def test_innermost_folders_are_classes_named_by_their_paths(capsys: pytest.Captu
     assert found["Animals/Dogs/Husky/IMG_0000"] == "Animals/Dogs/Husky"
     assert capsys.readouterr().out.splitlines() == [
         "data.train: the innermost folders are the classes: 4, up to 3 deep; with data.class_level: 1 there are 2",
-        "passed over 6 files and folders of other tools: 1 .DS_Store, 1 ._*, 1 .ipynb_checkpoints, 1 @eaDir, 1 Thumbs.db, "
+        "skipped 6 files and folders of other tools: 1 .DS_Store, 1 ._*, 1 .ipynb_checkpoints, 1 @eaDir, 1 Thumbs.db, "
         "1 __MACOSX",
     ]
 
@@ -344,7 +344,7 @@ def test_check_counts_what_is_passed_over_and_what_no_list_names() -> None:
     found = check("c.yaml")
     assert found.left_out == []
     said = as_text(found)
-    assert "passed over 6 files and folders of other tools: 1 .DS_Store" in said
+    assert "skipped 6 files and folders of other tools: 1 .DS_Store" in said
     assert "8 images below raw are in no table, first raw/Animals/Dogs/Husky/IMG_0000.jpg: left out" in said
 
 

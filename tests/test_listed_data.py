@@ -178,7 +178,7 @@ def test_a_path_that_leads_out_of_the_data_is_refused_wherever_it_is_listed(name
             read(source, **settings)
         assert str(caught.value) == (
             f"{settings['train']}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' "
-            f"and a '/' or '[\"' in front."
+            f"and without a leading '/' or '[\"'."
         )
 
 

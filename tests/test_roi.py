@@ -89,7 +89,7 @@ def test_texts_of_parts() -> None:
     assert roi_of("") is None
     assert roi_to_text(None) == ""
     for text in ("1 2 3", "1 2 3 4 5", "1 2 3.5 4", "a b c d", "-1 0 4 4"):
-        with pytest.raises(DataError, match=r"is no part of an image\. Write x1 y1 x2 y2"):
+        with pytest.raises(DataError, match=r"is not a box\. Write x1 y1 x2 y2"):
             roi_of(text)
     with pytest.raises(DataError, match="roi: '4 0 4 9' has no area"):
         roi_of("4 0 4 9")
@@ -206,7 +206,7 @@ def test_boxes_outside_the_part_are_not_learnt_from_and_those_across_its_border_
     assert target["bboxes"].tolist() == [[10, 10, 20, 20], [0, 0, 10, 10]]
     found = counts({"train": table.assign(roi="20 10 40 30", roi_fallback="")})
     assert found["train"] == {"images": 1, "whole": {}, "share": round(400 / 2400, 4), "boxes_lost": 2}
-    assert "2 boxes lie outside and are not learnt from" in next(as_text(found))
+    assert "2 boxes are outside and not trained on" in next(as_text(found))
 
 
 def test_parts_stay_with_their_maps_through_files_joins_and_fusions(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_where_nothing_is_found_the_image_stays_whole_and_the_reason_is_counted(
     found = counts(tables)
     assert found["train"]["whole"] == {contour.NOTHING: 1, contour.SMALL: 1, contour.FULL: 2}
     said = next(as_text(found))
-    assert said.startswith("crops: 1 of 5 train images are cut, to ")
+    assert said.startswith("crops: 1 of 5 train images are cropped, to ")
     assert "; whole: what stands out fills the image 2, " in said
 
 
@@ -430,7 +430,7 @@ def test_boxes_of_other_files_by_other_names(in_tmp: Path) -> None:
         ("b.csv", "id,x1,y1,x2,y2,score\na,1,2,3,4,\nb,1,2,3,4,1\n", "column 'score' is nan in line 2"),
         ("b.csv", "id,x1,y1,x2,y2\n,1,2,3,4\n", "b.csv: the id is empty in line 2"),
         ("b.csv", "id,x1,y1,x2,y2\nq,1,2,3,4\n", "b.csv names none of the images: its first id is 'q', the data's 'a'"),
-        ("b.json", "{}", "b.json is no list, as COCO results are"),
+        ("b.json", "{}", "b.json is not a list, as COCO results are"),
         ("b.json", "[", "b.json is not JSON"),
         ("b.json", '[{"image_id": 1, "bbox": [1, 2, 3]}]', "b.json: entry 1 is .*needed are image_id, bbox"),
         ("b.json", '["x"]', "b.json: entry 1 is x; needed are image_id"),
@@ -446,7 +446,7 @@ def test_bad_files_of_boxes(name: str, content: str, said: str, in_tmp: Path) ->
 def test_an_image_in_two_files_of_boxes_is_refused(in_tmp: Path) -> None:
     for name in ("one.csv", "two.csv"):
         Path(name).write_text("id,x1,y1,x2,y2\na,1,2,3,4\n")
-    with pytest.raises(DataError, match=r"'a' stands in one.csv and in two.csv\. Leave it out of one"):
+    with pytest.raises(DataError, match=r"'a' is in both one.csv and two.csv\. Remove it from one"):
         boxes.find({"train": listed(["a"])}, 1, ["one.csv", "two.csv"])
 
 
@@ -592,7 +592,7 @@ def test_the_check_counts_what_is_cut_and_doubts_many_that_are_not(in_tmp: Path)
     assert found.crops["train"]["whole"] == {contour.NOTHING: 1}
     assert found.crops["test"]["whole"] == {}
     said = check_text(found).splitlines()
-    assert any(line.startswith("crops: 11 of 12 train images are cut, to ") for line in said)
+    assert any(line.startswith("crops: 11 of 12 train images are cropped, to ") for line in said)
     assert any(
         "1 of 12 images of train is taken whole (8%), most often because: nothing stands out" in line for line in said
     )

@@ -1,4 +1,4 @@
-"""Numbers of things."""
+"""Counts with singular and plural nouns."""
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -7,5 +7,5 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def noun(number: int, one: str, many: str | None = None) -> str:
-    """``image`` where there is one, ``images``."""
+    """``image`` for one, else ``images``."""
     return one if number == 1 else many or f"{one}s"

@@ -1,4 +1,4 @@
-"""One piece of cache, at one size or several: each file is decoded once, and a build that was stopped goes on."""
+"""Build one shard of the cache, at one or several sizes: each file is decoded once, and an interrupted build resumes."""
 
 import hashlib
 import json
@@ -25,24 +25,24 @@ from goldfold.images.geometry import Roi, roi_of
 from goldfold.targets.masks import Mask, decode_mask, resize_mask
 
 KEPT = ("id", "sha256", "roi", CASE, VIEW)
-"""Columns that say, beside the pixels, what they were made of."""
+"""Columns stored next to the pixels."""
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
 READ_BYTES = 1 << 20
 SAMPLE = 16
-"""Images that are encoded to estimate how large all will be."""
+"""Images encoded to estimate the size of the whole."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One size of the cache: height and width in pixels, and how images are put into it."""
+    """One size of the cache: height and width in pixels, and the resize mode."""
 
     size: tuple[int, int]
     mode: str
 
     @classmethod
     def of(cls, spec: str) -> "Frame":
-        """The frame that a folder of the cache is named after, such as ``224x224-squash``."""
+        """Parse the name of a cache folder, such as ``224x224-squash``."""
         size, mode = spec.split("-")
         height, width = size.split("x")
         return cls((int(height), int(width)), mode)
@@ -55,15 +55,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a piece of cache is made from: a table of images, and all that decides its bytes besides the frame."""
+    """Inputs of a shard: a table of images, and everything that decides its bytes except the frame."""
 
     table: pd.DataFrame
-    """Columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut."""
+    """Columns id, path and sha256; mask and mask_depth if masks are trained on; roi if images are cropped."""
     channels: int
     store: str = "arrays"
     """One of `goldfold.cache.stores.WRITERS`."""
     code: str = ""
-    """Digest of code and libraries: what others began is not gone on with."""
+    """Digest of code and libraries: an unfinished build of another version is not resumed."""
 
     @cached_property
     def paths(self) -> list[str]:
@@ -72,19 +72,19 @@ class Contents:
 
     @cached_property
     def masks(self) -> list[str]:
-        """Paths of masks; none where the images have none."""
+        """Paths of masks; empty if the images have none."""
         paths = list(self.table["mask"]) if "mask" in self.table else []
         return paths if any(paths) else []  # test and unlabeled images have none
 
     @cached_property
     def rois(self) -> list[Roi | None]:
-        """The part of each image that is cut out; None for all of it."""
+        """Crop of each image; None for the whole image."""
         texts = self.table["roi"] if "roi" in self.table else [""] * len(self.table)
         return [roi_of(text) for text in texts]
 
     @cached_property
     def dtype(self) -> "np.dtype[Any]":
-        """Type of the images' pixels: uint16 where any of them has more than 8 bits."""
+        """Type of the images' pixels: uint16 if any image has more than 8 bits."""
         return depth.widest(self.table["path"])
 
     @property
@@ -93,16 +93,16 @@ class Contents:
         return np.dtype(f"uint{pd.to_numeric(self.table['mask_depth']).max():.0f}" if self.masks else np.uint8)
 
     def digest(self) -> str:
-        """Digest of all that decides the pixels and how they are kept."""
+        """Digest of everything that decides the pixels and their storage."""
         facts = [self.table.to_csv(index=False), self.channels, self.store, self.code, self.dtype.str]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 class Piece:
-    """The unfinished files of one frame, in a folder of their own, and how many of their rows are known to be whole."""
+    """The unfinished files of one frame, in a folder of their own, and the number of their rows known to be complete."""
 
     def __init__(self, contents: Contents, frame: Frame, folder: Path) -> None:
-        """What was begun of other contents in ``folder`` is dropped."""
+        """Resume the build in ``folder``; if it is of other contents, delete it."""
         self.contents, self.frame, self.folder = contents, frame, folder
         self.digest, self.n = contents.digest(), len(contents.table)
         self.rows, self.checked = _begun(folder, self.digest)
@@ -125,7 +125,7 @@ class Piece:
         self.rows += 1
 
     def save(self) -> None:
-        """From here on a build that is stopped goes on after these rows."""
+        """Make the rows so far durable; an interrupted build resumes after them."""
         for writer in self.writers:
             writer.save()
         for path in self.folder.iterdir():
@@ -135,7 +135,7 @@ class Piece:
         write_json(self.folder / PROGRESS, sealed(progress))
 
     def finish(self, out: Path) -> None:
-        """Move the files to where they are read, and forget the progress."""
+        """Move the files to ``out``, and delete the progress."""
         for writer in self.writers:
             writer.finish()
         out.mkdir(parents=True, exist_ok=True)
@@ -156,20 +156,20 @@ def build_piece(
     others: Sequence[Frame] = (),
     save_seconds: float = SAVE_SECONDS,
 ) -> dict[str, Any]:
-    """Write the cached images of ``contents`` into ``folder``, and those of ``others``, made on the way, into ``work``.
+    """Write the cached images of ``contents`` into ``folder``; from the same decodes, those of ``others`` into ``work``.
 
-    - ``images.npy``: (n, height, width, channels) uint8, or uint16 where any has more than 8 bits; or encoded: see
+    - ``images.npy``: (n, height, width, channels) uint8, or uint16 if any has more than 8 bits; or encoded, see
       `goldfold.cache.stores`
-    - ``masks.npy``, where there is a column ``mask``: (n, height, width) pixel values as they are on disk, 0 beyond;
-      empty where the images have no masks
-    - ``ids.csv``: id, sha256, and roi where images are cut
+    - ``masks.npy``, if there is a column ``mask``: (n, height, width) pixel values as on disk, 0 in the padding; empty
+      if the images have no masks
+    - ``ids.csv``: id, sha256, and roi if images are cropped
 
     Returns:
-        ``decoded``: number of files that were decoded; ``taken_over``: number of rows that a build before this one left,
-        for this frame or when it was one of the others.
+        ``decoded``: number of files decoded; ``taken_over``: number of rows reused from an earlier build, which made
+        them for this frame or as one of ``others``.
 
     Raises:
-        DataError: an image or a mask can no longer be read. What was made before is gone on from the next time.
+        DataError: an image or a mask can no longer be read. The next build resumes from the rows saved before.
     """
     pieces = [own := Piece(contents, frame, work / frame.name)]
     taken_over = own.rows
@@ -183,10 +183,10 @@ def build_piece(
 
 
 def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
-    """Add to each piece the rows that it lacks; return how many files were decoded.
+    """Add the missing rows to each piece; return the number of files decoded.
 
-    ``image`` is held until the next one is there: where it is freed before, the C library gives its memory back to the
-    system and asks for it again, image after image, which was measured to cost a fifth of all time.
+    ``image`` is kept until the next one is decoded: if it were freed earlier, the C library would return its memory to
+    the system and request it again per image, which was measured to take a fifth of the time.
     """
     n, saved = len(contents.table), time.monotonic()
     start = min(piece.rows for piece in pieces)
@@ -203,10 +203,10 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
 
 
 def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
-    """An image and its mask from their files, before they are put into a frame."""
+    """Decode an image and its mask, at their original size."""
     image = _read(contents.paths[row], lambda path: decode(path, contents.channels))
     if image.dtype.itemsize > contents.dtype.itemsize:
-        raise DataError(f"{contents.paths[row]}: has 16 bits a channel now; run again to look anew.")
+        raise DataError(f"{contents.paths[row]}: now has 16 bits per channel; run again to scan images again.")
     mask = _read(contents.masks[row], decode_mask) if contents.masks else None
     return image, mask
 
@@ -214,7 +214,7 @@ def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
 def _framed(
     image: Image, mask: Mask | None, roi: Roi | None, frame: Frame, dtype: "np.dtype[Any]"
 ) -> tuple[Image, Mask | None]:
-    """From what was decoded to what is cached, cut out and resized: an image and its mask go through the same steps."""
+    """Crop and resize a decoded image and its mask in the same way."""
     size, mode = frame.size, frame.mode
     framed = depth.as_type(resize(image, size, mode, roi), dtype)
     return framed, None if mask is None else resize_mask(mask, size, mode, roi=roi)
@@ -224,11 +224,13 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
     try:
         return read(path)
     except (OSError, Undecodable) as error:
-        raise DataError(f"{path}: {error}. It was sound when the manifest was made; run again to look anew.") from error
+        raise DataError(
+            f"{path}: {error}. It was readable when the manifest was made; run again to scan images again."
+        ) from error
 
 
 def share_of_png(contents: Contents, frame: Frame) -> float:
-    """Bytes of PNGs for one byte of pixels, by some images of ``contents``; 1 where there are none."""
+    """Ratio of PNG bytes to pixel bytes, estimated on some images of ``contents``; 1 if there are none."""
     n = len(contents.table)
     rows = range(0, n, max(1, n // SAMPLE))[:SAMPLE]
     images = [_framed(*_decoded(contents, row), contents.rois[row], frame, contents.dtype)[0] for row in rows]
@@ -236,9 +238,9 @@ def share_of_png(contents: Contents, frame: Frame) -> float:
 
 
 def _begun(folder: Path, digest: str) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Rows that an earlier build of the same contents left in ``folder``, and size and checksum of its files by name.
+    """Rows that an earlier build of the same contents left in ``folder``, and its files: name -> size, checksum.
 
-    None where a file is not what was saved.
+    0 rows if a file is not as it was saved.
     """
     try:
         progress = read_json(folder / PROGRESS)
@@ -251,7 +253,7 @@ def _begun(folder: Path, digest: str) -> tuple[int, dict[str, tuple[int, int]]]:
 
 
 def _checked(path: Path, size: int, start: int = 0, checksum: int = 0) -> tuple[int, int]:
-    """Size and CRC-32 of the first ``size`` bytes of a file, of which the first ``start`` are known by their checksum."""
+    """Size and CRC-32 of the first ``size`` bytes of a file, given the checksum of the first ``start``."""
     with open(path, "rb") as stream:
         stream.seek(start)
         while chunk := stream.read(min(READ_BYTES, size - start)):

@@ -1,4 +1,4 @@
-"""Images of files as networks are shown them, without a cache: decoded once, at every size that is asked for."""
+"""Images from files as networks see them, without a cache: decoded once, at all requested sizes."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,18 +27,18 @@ MOST_THREADS = 8
 
 @dataclass(frozen=True)
 class Reading:
-    """From a file to pixels: the settings of the config's ``data`` that decide it."""
+    """Settings of the config's ``data`` that decide how a file is decoded."""
 
     channels: int
     scale_16bit: Rule = DEFAULT
     max_pixels: int = MOST_PIXELS
 
     def image(self, path: str) -> Image:
-        """Image of a file, or of a stack of files, decoded as for training.
+        """Decode a file, or a stack of files, as for training.
 
         Raises:
-            Undecodable: it is no image, too large, or of another number of channels; the text says which.
-            DataError: a DICOM file, and pydicom is not installed.
+            Undecodable: it is not an image, too large, or has another number of channels; the text says which.
+            DataError: it is a DICOM file but pydicom is not installed.
         """
         files = stacks.files_of(path)
         for file in files:
@@ -58,9 +58,9 @@ class Framed:
     pixels: NDArray[np.uint8]
     """(n, height, width, channels)."""
     rows: Mapping[str, int]
-    """By id of an image."""
+    """Id of an image -> row."""
     cases: Mapping[str, Sequence[str | None]]
-    """Ids of each case's images; nothing where each case is one image."""
+    """Ids of each case's images; empty if each case is one image."""
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -73,13 +73,13 @@ class Framed:
 
 
 class DecodedImages:
-    """Images of files at some sizes, in memory maps below ``folder``; files that cannot be read are named, not raised.
+    """Images from files at several sizes, in memory maps below ``folder``; unreadable files are listed, not raised.
 
     Args:
-        files: id and path of each image, and its case as `goldfold.images.cases.named` gives it.
-        reading: from a file to pixels.
-        frames: sizes, and how images are put into them.
-        finder: the part of each image that is cut out, see `goldfold.crop.fresh`; None to take images whole.
+        files: id and path of each image, and its case from `goldfold.images.cases.named`.
+        reading: how files are decoded.
+        frames: sizes and resize modes.
+        finder: finds the crop of each image, see `goldfold.crop.fresh`; None to take images whole.
         on_image: called after each image.
     """
 
@@ -107,21 +107,21 @@ class DecodedImages:
         table = files.assign(**pd.DataFrame(found, columns=["width", "height", "roi", "roi_fallback", "reason"]))
         is_bad = table["reason"] != ""
         self.bad = [(str(path), str(reason)) for path, reason in table.loc[is_bad, ["path", "reason"]].to_numpy()]
-        """Path of each file that cannot be read, and why."""
+        """Path of each file that cannot be read, and the reason."""
         unused = ["reason", *(["roi", "roi_fallback"] if finder is None else [])]
         sound = table[~is_bad].drop(columns=unused).reset_index(drop=True)
         self._cases = by_case([sound])
         self.table = first_of_each(sound)
-        """id, path, width and height of those that can, and where images are cut roi and roi_fallback; of a case of several
-        images those of the first."""
+        """id, path, width and height of readable files, and roi and roi_fallback if images are cropped; of a case of
+        several images those of the first."""
         self._rows = {str(id): row for row, id in enumerate(files["id"])}
 
     def at(self, frame: Frame) -> Framed:
-        """The images at one of the sizes."""
+        """Images at one of the sizes."""
         return Framed(self._pixels[frame], self._rows, self._cases)
 
     def _read(self, row: int) -> tuple[Any, ...]:
-        """Put an image into every frame: width, height, roi, roi_fallback, and why it cannot be read."""
+        """Put an image into every frame; return width, height, roi, roi_fallback, and why it cannot be read."""
         path = self._files[row]
         try:
             image = self._reading.image(path)

@@ -1,4 +1,4 @@
-"""Decoded, resized images (and masks) behind a memory map: decode once, never in the training loop."""
+"""Decoded, resized images and masks in memory maps: decoded once, never in the training loop."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from goldfold.images.geometry import Roi, roi_of
 
 
 def shard_of(id: str, shards: int) -> int:
-    """Piece of the cache that an image belongs to: a stable hash of its id, so that a new image moves no other."""
+    """Shard of an image, by a stable hash of its id, so that a new image moves no other."""
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") % shards
 
 
@@ -25,7 +25,7 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
     """Write the cached images of the rows of ``table`` into ``folder``, as `goldfold.cache.building.build_piece` does.
 
     Args:
-        table: columns id, path and sha256, mask and mask_depth where masks are learnt from, and roi where images are cut.
+        table: columns id, path and sha256; mask and mask_depth if masks are trained on; roi if images are cropped.
 
     Raises:
         DataError: an image or a mask can no longer be read.
@@ -34,9 +34,9 @@ def build(table: pd.DataFrame, folder: Path, size: tuple[int, int], channels: in
 
 
 class CachedImages:
-    """Images by id, over the shards of one or more splits, and masks where there are any.
+    """Images by id from the shards of one or more splits, and their masks if any.
 
-    The one place where images of 16 bits become the 8 that networks and people are shown.
+    This is the only place where images of 16 bits are scaled to the 8 that networks and people see.
     """
 
     def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
@@ -67,11 +67,11 @@ class CachedImages:
         return len(next(iter(self.cases.values()), "1"))
 
     def views(self, id: str) -> list[NDArray[np.uint8] | None]:
-        """Copies of the images of a case, by view; None where it has none."""
+        """Copies of the images of a case, by view; None for a missing view."""
         return [None if own is None else self[own] for own in self.cases.get(id, [id])]
 
     def lacking(self, ids: Iterable[str]) -> str | None:
-        """The first case that has no image for some view."""
+        """First case that lacks an image for some view; None if there is none."""
         return next((id for id in ids if None in self.cases.get(id, [])), None)
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -79,11 +79,11 @@ class CachedImages:
         return batch_of_cases(self.__getitem__, self.cases, ids)
 
     def roi(self, id: str) -> Roi | None:
-        """The part of the image that was cut out; None for all of it."""
+        """Crop of the image; None for the whole image."""
         return roi_of(self.rois.get(id, ""))
 
     def mask(self, id: str) -> NDArray[Any]:
-        """A copy of the image's mask, (height, width), values as on disk."""
+        """A copy of the image's mask, (height, width), values as stored."""
         shard, row = self.place[id]
         masks = self.masks[shard]
         if masks is None or not masks.shape[0]:

@@ -1,4 +1,4 @@
-"""Images that are kept larger than a network takes them, at the network's size."""
+"""Read cached images at a smaller size than they are stored in."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -12,18 +12,18 @@ from goldfold.images.refit import Refit
 
 Images = TypeVar("Images")
 SIZES = {"height", "width"}
-"""Columns that say where the image lies in its frame."""
+"""Columns that decide the position of the image in its frame."""
 
 
 def at_size(images: Images, size: Sequence[int], resize: str, *tables: pd.DataFrame) -> Images:
-    """``images``, which answer the same questions at another size; themselves where that is theirs.
+    """View of ``images`` at another size; ``images`` themselves if they have that size.
 
     Args:
-        images: `goldfold.cache.images.CachedImages`, or images of files.
+        images: `goldfold.cache.images.CachedImages`, or `goldfold.cache.decoded.Framed`.
         size: height and width of the network's input.
-        resize: how images were put into their frame.
-        tables: id of all that will be asked for; width, height, and roi where images are cut, where targets lie at places
-            of the images. Without them, the frame is shrunk as a whole: pixels lie up to one of the network's elsewhere.
+        resize: resize mode of the stored images.
+        tables: id of all images to be read; also width, height, and roi if images are cropped, if targets have positions
+            in the images. Without them, the whole frame is resized: pixels are off by up to one pixel of the network.
     """
     kept: Any = images
     frame = int(size[0]), int(size[1])
@@ -31,7 +31,7 @@ def at_size(images: Images, size: Sequence[int], resize: str, *tables: pd.DataFr
 
 
 class Shrunk:
-    """What validation and prediction ask of cached images, at a smaller size."""
+    """Cached images at a smaller size, for validation and prediction."""
 
     def __init__(self, images: Any, frame: tuple[int, int], resize: str, tables: Sequence[pd.DataFrame]) -> None:
         self.images, self.frame, self.resize = images, frame, resize
@@ -42,22 +42,22 @@ class Shrunk:
             self.places |= dict(zip(table["id"], zip(*sizes, rois, strict=True), strict=True))
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images of cases (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        """See `goldfold.cache.images.batch_of_cases`."""
         pixels, present = self.images.case_batch(ids)
         shrunk = [[self._refit(id).image(image) for image in views] for id, views in zip(ids, pixels, strict=True)]
         return np.stack([np.stack(views) for views in shrunk]), present
 
     def views(self, id: str) -> list[NDArray[np.uint8] | None]:
-        """The images of a case, by view; None where it has none."""
+        """Images of a case, by view; None for a missing view."""
         (pixels,), (present,) = self.case_batch([id])
         return [image if there else None for image, there in zip(pixels, present, strict=True)]
 
     def mask(self, id: str) -> NDArray[Any]:
-        """The image's mask, (height, width), values as on disk."""
+        """The image's mask, (height, width), values as stored."""
         return self._refit(id).mask(self.images.mask(id))
 
     def roi(self, id: str) -> Roi | None:
-        """The part of the image that was cut out; None for all of it."""
+        """Crop of the image; None for the whole image."""
         return roi_of(self.places[id][2])
 
     def _refit(self, id: str) -> Refit:

@@ -1,7 +1,7 @@
-"""Rows of one shape in one ``.npy`` file: as they are, or each as a PNG. Written one after the other, read by memory map.
+"""Rows of one shape in one ``.npy`` file, raw or each as a PNG. Written sequentially, read by memory map.
 
-Both kinds give the same pixels back, bit by bit. An encoded file is an array of bytes: the PNGs one after the other, where
-each ends (uint64), then what they hold, as JSON and its length.
+Both kinds are lossless. An encoded file is an array of bytes: the concatenated PNGs, the end of each (uint64), then shape
+and dtype as JSON, and the length of the JSON.
 """
 
 import json
@@ -19,15 +19,15 @@ from goldfold.base.errors import DataError
 Pixels = NDArray[Any]
 
 BUFFER_BYTES = 4 << 20
-"""Large writes take half the time of one an image (measured)."""
+"""Large writes take half the time of one write per image (measured)."""
 HEADER_BYTES = 128
 END_BYTES, LENGTH_BYTES = 8, 8
 PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-"""Of OpenCV's ways, the one that is quick and no larger than the others (measured on photographs)."""
+"""The fastest of OpenCV's settings, no larger than the others (measured on photographs)."""
 
 
 class Rows(Protocol):
-    """What is read: images or masks by row."""
+    """Readable store: images or masks by row."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,18 +40,18 @@ class Rows(Protocol):
 
 
 class Writer(Protocol):
-    """What is written: whole rows, which last once they are saved."""
+    """Writable store: whole rows, durable once saved."""
 
     def append(self, row: Pixels) -> None:
         """Add a row."""
         ...
 
     def save(self) -> None:
-        """Bring all rows so far to the disk."""
+        """Flush all rows so far to disk."""
         ...
 
     def finish(self) -> None:
-        """No row is added any more, and the file can be read."""
+        """Complete the file after the last row."""
         ...
 
 
@@ -72,15 +72,15 @@ class RawRows:
 
 
 class PngRows:
-    """PNGs on disk, decoded when they are asked for."""
+    """PNGs on disk, decoded on access."""
 
     def __init__(self, path: str | Path, content: NDArray[np.uint8]) -> None:
         self.path = path
-        told = len(content) - LENGTH_BYTES
-        about = told - int.from_bytes(content[told:].tobytes(), "little")
-        facts = json.loads(content[about:told].tobytes())
+        stop = len(content) - LENGTH_BYTES
+        start = stop - int.from_bytes(content[stop:].tobytes(), "little")
+        facts = json.loads(content[start:stop].tobytes())
         self.shape, self.dtype = tuple(facts["shape"]), np.dtype(facts["dtype"])
-        ends = content[about - END_BYTES * self.shape[0] : about].tobytes()
+        ends = content[start - END_BYTES * self.shape[0] : start].tobytes()
         self.ends = np.frombuffer(b"\0" * END_BYTES + ends, "<u8")
         self.content = np.asarray(content)  # slices of a memmap are slow to make
 
@@ -89,33 +89,35 @@ class PngRows:
         png = self.content[int(self.ends[row]) : int(self.ends[row + 1])]
         picture = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
         if picture is None:
-            raise DataError(f"{self.path}: row {row} is no PNG: the file is damaged. Delete its folder, and run again.")
+            raise DataError(
+                f"{self.path}: row {row} is not a PNG: the file is damaged. Delete its folder, and run again."
+            )
         return _from_picture(picture, self.shape[1:], self.dtype)
 
 
 def open_rows(path: str | Path) -> Rows:
-    """Rows of a file, of either kind."""
+    """Open a file of either kind."""
     array = np.load(path, mmap_mode="r")
     return PngRows(path, array) if array.ndim == 1 else RawRows(array)
 
 
 class RawWriter:
-    """Writes an array; goes on after ``done`` rows, and drops what lies beyond them."""
+    """Writer of an array; resumes after ``done`` rows and drops any further ones."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: "np.dtype[Any]", done: int = 0) -> None:
-        """``shape`` is that of all rows together."""
+        """Open or create the file; ``shape`` is that of all rows together."""
         self.shape, self.dtype = tuple(shape[1:]), dtype
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
         self.stream = _opened(path)
         np.lib.format.write_array_header_1_0(self.stream, header)
-        _go_on_at(self.stream, self.stream.tell() + done * int(np.prod(self.shape)) * dtype.itemsize)
+        _truncate_at(self.stream, self.stream.tell() + done * int(np.prod(self.shape)) * dtype.itemsize)
 
     def append(self, row: Pixels) -> None:
         """Add a row."""
         self.stream.write(np.ascontiguousarray(row, self.dtype).reshape(self.shape).data)
 
     def save(self) -> None:
-        """Bring all rows so far to the disk."""
+        """Flush all rows so far to disk."""
         _sync(self.stream)
 
     def finish(self) -> None:
@@ -124,17 +126,17 @@ class RawWriter:
 
 
 class PngWriter:
-    """Writes PNGs; goes on after ``done`` of them. Where they end is kept in a file of its own until the last is there."""
+    """Writer of PNGs; resumes after ``done`` rows. Their ends are kept in a separate file until `finish`."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: "np.dtype[Any]", done: int = 0) -> None:
-        """``shape`` is that of all rows together."""
+        """Open or create the files; ``shape`` is that of all rows together."""
         self.facts = {"shape": [int(side) for side in shape], "dtype": dtype.str}
         self.shape, self.dtype, self.path = tuple(shape[1:]), dtype, path
         self.ends_path = path.with_suffix(".ends")
         self.stream, self.ends = _opened(path), _opened(self.ends_path)
         self.end = _last(self.ends, done)
-        _go_on_at(self.ends, done * END_BYTES)
-        _go_on_at(self.stream, HEADER_BYTES + self.end)
+        _truncate_at(self.ends, done * END_BYTES)
+        _truncate_at(self.stream, HEADER_BYTES + self.end)
 
     def append(self, row: Pixels) -> None:
         """Add a row."""
@@ -144,15 +146,15 @@ class PngWriter:
         self.ends.write(self.end.to_bytes(END_BYTES, "little"))
 
     def save(self) -> None:
-        """Bring all rows so far to the disk."""
+        """Flush all rows so far to disk."""
         _sync(self.stream)
         _sync(self.ends)
 
     def finish(self) -> None:
-        """Write where the PNGs end behind them, and close the file."""
+        """Append the ends and the JSON, rewrite the header, and close the file."""
         self.ends.close()
-        told = json.dumps(self.facts).encode()
-        tail = self.ends_path.read_bytes() + told + len(told).to_bytes(LENGTH_BYTES, "little")
+        facts = json.dumps(self.facts).encode()
+        tail = self.ends_path.read_bytes() + facts + len(facts).to_bytes(LENGTH_BYTES, "little")
         self.stream.write(tail)
         self.stream.seek(0)
         self.stream.write(_header(self.end + len(tail)))
@@ -164,19 +166,19 @@ WRITERS: dict[str, type[RawWriter] | type[PngWriter]] = {"arrays": RawWriter, "p
 
 
 def encode(pixels: Pixels) -> bytes:
-    """A PNG of a row, (height, width) or (height, width, channels), of 8, 16 or (without channels) 32 bits."""
+    """Encode a row as PNG: (height, width) or (height, width, channels), of 8, 16 or (without channels) 32 bits."""
     return bytes(cv2.imencode(".png", _as_picture(pixels), PNG)[1])
 
 
 def _header(length: int) -> bytes:
-    """How a ``.npy`` file of so many bytes begins: always as long, so that there is room for it from the start."""
+    """Header of a ``.npy`` file of ``length`` bytes; always of HEADER_BYTES, so that space can be reserved for it."""
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({length},), }}"
     magic = b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little")
     return magic + text.ljust(HEADER_BYTES - 11).encode() + b"\n"
 
 
 def _as_picture(pixels: Pixels) -> Pixels:
-    """Pixels as PNG knows them: more than 16 bits side by side, other numbers of channels one above the other."""
+    """Arrange pixels for PNG: more than 16 bits side by side, other numbers of channels one above the other."""
     if pixels.dtype.itemsize > 2:
         return np.ascontiguousarray(pixels).view("<u2")
     if pixels.ndim == 2 or pixels.shape[2] == 3:
@@ -193,18 +195,18 @@ def _from_picture(picture: Pixels, shape: tuple[int, ...], dtype: "np.dtype[Any]
 
 
 def _opened(path: Path) -> BinaryIO:
-    """A file to go on with, or an empty one."""
+    """Open an existing file for update, or create it."""
     return open(path, "r+b" if path.exists() else "w+b", buffering=BUFFER_BYTES)
 
 
-def _go_on_at(stream: BinaryIO, place: int) -> None:
-    """Drop what lies beyond ``place``, and write there."""
+def _truncate_at(stream: BinaryIO, place: int) -> None:
+    """Truncate at ``place``, and seek there."""
     stream.truncate(place)
     stream.seek(place)
 
 
 def _last(ends: BinaryIO, done: int) -> int:
-    """Where the last of ``done`` PNGs ends."""
+    """End of the last of ``done`` PNGs."""
     if not done:
         return 0
     ends.seek((done - 1) * END_BYTES)

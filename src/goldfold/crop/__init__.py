@@ -1,1 +1,1 @@
-"""The part of each image that is cut out before it is resized."""
+"""Crop images before they are resized: find the region of interest (ROI) of each."""

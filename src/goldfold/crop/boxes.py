@@ -1,4 +1,4 @@
-"""Boxes that a detector predicted, from files."""
+"""Crops from files of boxes that a detector predicted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ KEY = "data.roi.boxes"
 CORNERS = ["x1", "y1", "x2", "y2"]
 COLUMNS = ["id", "label", "score", *CORNERS]
 NAMES = {"score": ("score", "confidence"), "label": ("label", "prediction")}
-"""What columns may be called: the second as in goldfold's own tables of predictions."""
+"""Accepted names of columns: the second is that of goldfold's own tables of predictions."""
 NONE, UNSURE = "no box is given", "no box scores enough"
 
 
@@ -32,7 +32,7 @@ def find(
     """Box of each image; see `goldfold.config.roi.BoxesRoi` for the settings.
 
     Raises:
-        DataError: a file cannot be read, two hold boxes of one image, or they know none of the images.
+        DataError: a file cannot be read, two files hold boxes of one image, or they name none of the images.
     """
     read = _read(boxes, unit)
     _refuse_strangers(read, tables, boxes)
@@ -68,14 +68,14 @@ def _of_labels(read: pd.DataFrame, labels: Sequence[str], boxes: Sequence[str]) 
 
 
 def _forms(table: pd.DataFrame) -> list[list[str]]:
-    """Ways in which files may name the images: id, competition's number, file name, the same without suffix."""
+    """Names that files may use for the images: id, the competition's number, file name, file name without suffix."""
     names = [Path(path).name for path in table["path"]]
     numbers = [table["coco_id"].tolist()] if "coco_id" in table else []
     return [table["id"].tolist(), *numbers, names, [without_suffix(name) for name in names]]
 
 
 def written(table: pd.DataFrame, known: Mapping[str, Any]) -> list[str]:
-    """Names of the images in the way that fits most of those in the files; one that is not unique does not count."""
+    """Names of the images in the form that matches most of the names in the files; must be unique."""
     forms = [form for form in _forms(table) if len(set(form)) == len(form)]
     return max(forms, key=lambda form: sum(name in known for name in form))
 
@@ -105,13 +105,13 @@ def _read(paths: Sequence[str], unit: str) -> pd.DataFrame:
         for earlier, other in zip(parts, paths, strict=False):
             both = sorted(set(part["id"]) & set(earlier["id"]))
             if both:
-                raise DataError(f"{KEY}: {both[0]!r} stands in {other} and in {path}. Leave it out of one.")
+                raise DataError(f"{KEY}: {both[0]!r} is in both {other} and {path}. Remove it from one.")
         parts.append(part.assign(is_share=not is_json and unit == "shares"))
     return pd.concat(parts, ignore_index=True)
 
 
 def _csv(path: str) -> pd.DataFrame:
-    """Boxes of a CSV."""
+    """Read boxes from a CSV."""
     if is_header_alone(path):
         return pd.DataFrame(columns=COLUMNS)  # a detector that found nothing
     table = read_csv(path, KEY)
@@ -139,18 +139,18 @@ def _numbers(column: "pd.Series[str]", path: str) -> "pd.Series[float]":
 
 
 def _coco_results(path: str) -> pd.DataFrame:
-    """Boxes of COCO's results: a list of image_id, category_id, bbox and score."""
+    """Read boxes from COCO results: a list of image_id, category_id, bbox and score."""
     content = read_json(path, KEY, "COCO results are needed.")
     if not isinstance(content, list):
         raise DataError(
-            f"{KEY}: {path} is no list, as COCO results are: [{{image_id, category_id, bbox, score}}, ...]."
+            f"{KEY}: {path} is not a list, as COCO results are: [{{image_id, category_id, bbox, score}}, ...]."
         )
     return pd.DataFrame([_result(entry, f"{KEY}: {path}: entry {n + 1}") for n, entry in enumerate(content)],
                         columns=COLUMNS)  # fmt: skip
 
 
 def _result(entry: Any, where: str) -> tuple[Any, ...]:
-    """The columns of one box."""
+    """COLUMNS of one box."""
     known: dict[str, Any] = entry if isinstance(entry, dict) else {}
     bbox, score = known.get("bbox"), known.get("score", 1.0)
     numbers = [*bbox, score] if isinstance(bbox, list) else []

@@ -1,4 +1,4 @@
-"""Boxes that stand in the tables of the data themselves."""
+"""Crops from boxes in the data's own tables."""
 
 import math
 import re
@@ -15,7 +15,7 @@ NONE = "no box is given"
 
 
 def find(tables: Mapping[str, pd.DataFrame], workers: int, unit: str, corners: str) -> dict[str, list[Found]]:
-    """Box of each image by the column ``roi`` as the source read it."""
+    """Box of each image, from the column ``roi`` as the source read it."""
     return {
         split: [_found(split, row, unit, corners) for row in table.reindex(columns=COLUMNS).to_dict("records")]
         for split, table in tables.items()
@@ -38,7 +38,7 @@ def _found(split: str, row: Mapping[str, object], unit: str, corners: str) -> Fo
 
 
 def parsed(text: str) -> Box | None:
-    """The four numbers of a text, with commas, blanks and brackets around them; None where it is something else."""
+    """Parse four numbers, with commas, blanks and brackets around them; None if ``text`` is anything else."""
     numbers = NUMBER.findall(text)
     if len(numbers) != 4 or not AROUND.fullmatch(NUMBER.sub("", text)):
         return None

@@ -1,4 +1,4 @@
-"""The region that stands out from its background: threshold, opening, largest connected component."""
+"""Crops to the region that stands out from its background: threshold, opening, largest connected component."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,16 +14,16 @@ from goldfold.images.decode import native, scaled
 from goldfold.images.looking import Seen, look_at
 
 SIDE_PX = 256
-"""Longest side at which the region is looked for; specks of a pixel or two are gone there."""
+"""Longest side at which the region is searched; specks of one or two pixels vanish there."""
 MEDIAN_PX = 5
 OPENING = 0.028
-"""Thickness, as a share of the longest side, of what is no region: strokes of text, lines, hair."""
+"""Thickness, as a share of the longest side, up to which a structure is removed: strokes of text, lines, hair."""
 BORDER_DEPTH, BORDER_LIT = 0.15, 0.9
-"""A scanner's bright border: lines up to so deep from an edge of the image that are lit over so much of their length."""
-MOST_RIM = 2.5
-"""A region that grows more than so many times by its dim rim has run into something else."""
-LEAST_CONTRAST = 0.04
-"""Of the brightest level; a picture that differs less from one grey shows nothing."""
+"""A scanner's bright border: largest distance of its lines from the edge, and smallest lit share of their length."""
+MAX_RIM_GROWTH = 2.5
+"""Largest growth factor of a region by its dim rim; beyond it, the region has merged with something else."""
+MIN_CONTRAST = 0.04
+"""Smallest range of levels, as a share of the brightest; with less, nothing stands out."""
 TRIES = 4
 NOTHING, SMALL, FULL = "nothing stands out", "what stands out is too small", "what stands out fills the image"
 
@@ -44,8 +44,8 @@ def find(
     most_share: float = 0.95,
 ) -> dict[str, list[Found]]:
     """Box of the region in each image, in pixels; see `goldfold.config.roi.ContourRoi` for the settings."""
-    look_so = partial(look, threshold=threshold, shows=shows, least_share=least_share)
-    seen = look_at((path for table in tables.values() for path in table["path"]), look_so, workers)
+    looker = partial(look, threshold=threshold, shows=shows, least_share=least_share)
+    seen = look_at((path for table in tables.values() for path in table["path"]), looker, workers)
     return {
         split: [
             judged(seen[row["path"]][1], int(row["width"]), int(row["height"]), most_share)
@@ -56,7 +56,7 @@ def find(
 
 
 def judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
-    """Box in pixels of what `look` saw; none where it has a larger share of the image than ``most_share``."""
+    """Box in pixels from the result of `look`; None if it is a larger share of the image than ``most_share``."""
     if isinstance(seen[0], str):
         return None, seen[0]
     x1, y1, x2, y2 = seen
@@ -66,7 +66,7 @@ def judged(seen: Seen, width: int, height: int, most_share: float) -> Found:
 
 
 def look(path: str, threshold: str | float, shows: str, least_share: float) -> Seen:
-    """Box of the region of one file as shares, or why there is none."""
+    """Box of the region of one file, as shares; or the reason why there is none."""
     found = region(native(path), threshold, shows, least_share)
     return [found] if isinstance(found, str) else [round(side, 6) for side in found.box]
 
@@ -74,10 +74,10 @@ def look(path: str, threshold: str | float, shows: str, least_share: float) -> S
 def region(
     image: NDArray[Any], threshold: str | float = "otsu", shows: str = "bright", least_share: float = 0.02
 ) -> Region | str:
-    """The largest connected region that is brighter (or darker) than its background, or why there is none.
+    """Largest connected region brighter (or darker) than its background; or the reason why there is none.
 
-    Where the first threshold leaves too little (a label burnt in is brighter than all else), what lies above it counts
-    no more than what is at it, and a lower one is found.
+    If the first threshold leaves too little (a burnt-in label is brighter than everything else), levels above it are
+    clipped to it and a lower threshold is found.
 
     Args:
         image: (height, width) or (height, width, channels) uint8 or uint16, channels averaged, scaled by its own range.
@@ -87,7 +87,7 @@ def region(
     if levels is None:
         return NOTHING
     levels = 1 - levels if shows == "dark" else levels
-    # A root, as dim parts of a region are many times brighter than the ground but far darker than the brightest ones.
+    # Square root: dim parts of a region are many times brighter than the background but far darker than the brightest.
     grey = cv2.medianBlur(np.round(255 * np.sqrt(levels)).astype(np.uint8), MEDIAN_PX)
     if threshold != "otsu":
         fixed = _largest(grey > 255 * float(threshold) ** 0.5)
@@ -102,13 +102,13 @@ def region(
 
 
 def _levels(image: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The image in grey, reduced, 0..1 by its own range; None where it is of one level."""
+    """The image in grey, reduced, scaled to 0..1 by its own range; None if it has almost no contrast."""
     longest = max(image.shape[:2])
     height, width = (max(1, round(side * min(1.0, SIDE_PX / longest))) for side in image.shape[:2])
     small = scaled(image.reshape(*image.shape[:2], -1), height, width, cv2.INTER_AREA)
     grey = np.asarray(small, dtype=np.float64).reshape(height, width, -1).mean(axis=2)
     low, high = float(grey.min()), float(grey.max())
-    if high - low <= LEAST_CONTRAST * high:
+    if high - low <= MIN_CONTRAST * high:
         return None
     return (grey - low) / (high - low)
 
@@ -119,15 +119,15 @@ def _otsu(grey: NDArray[np.uint8]) -> float:
 
 
 def _with_dim_rim(grey: NDArray[np.uint8], level: float, found: "Part") -> "Part":
-    """The region down to half way between the ground and the threshold, unless it runs into something else there.
+    """Extend the region down to half way between background and threshold, unless it merges with something else.
 
-    A threshold between glands and ground lies above the level of skin.
+    In mammograms, a threshold between glands and background is above the level of skin.
     """
     ground = grey[grey <= level].astype(np.float64)
     middle = float(np.median(ground))
-    noise = float(np.median(np.abs(ground - middle))) / 0.6745  # the standard deviation, were it normal
+    noise = float(np.median(np.abs(ground - middle))) / 0.6745  # the standard deviation of normal noise
     wide = _largest(grey > max((middle + level) / 2, middle + 4 * noise), found.pixels)
-    return found if wide is None or wide.share > MOST_RIM * found.share else wide
+    return found if wide is None or wide.share > MAX_RIM_GROWTH * found.share else wide
 
 
 class Part(NamedTuple):
@@ -145,14 +145,14 @@ class Part(NamedTuple):
 
 
 def _largest(lit: NDArray[np.bool_], of: NDArray[np.bool_] | None = None) -> Part | None:
-    """The largest component of what is left without borders and thin things, or the one that has most of ``of``."""
+    """Largest component after borders and thin structures are removed, or the one that overlaps ``of`` most."""
     height, width = lit.shape
     edges = _borders(lit)
     left, top, right, bottom = edges
     inner = lit[top : height - bottom, left : width - right].astype(np.uint8)
     thickness = max(3, round(OPENING * max(height, width)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thickness, thickness))
-    # What touches the border of the image goes on behind it: else the opening would round off its corners.
+    # Replicate the border, otherwise the opening would round off corners of regions that touch it.
     pad = thickness
     around = cv2.copyMakeBorder(inner, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     opened = cv2.morphologyEx(around, cv2.MORPH_OPEN, kernel)[pad:-pad, pad:-pad]
@@ -164,13 +164,13 @@ def _largest(lit: NDArray[np.bool_], of: NDArray[np.bool_] | None = None) -> Par
         return None
     chosen = 1 + int(np.argmax(sizes[1:]))
     x, y, wide, high, area = facts[chosen].tolist()
-    # Tips that the opening took come back, and a region that touches a border is taken with it.
+    # Restore tips removed by the opening, and extend a region that touches a border over it.
     box = _grown((x, y, x + wide, y + high), edges, lit.shape, pad // 2 + 1)
     return Part(parts == chosen, box, area / lit.size)
 
 
 def _borders(lit: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Lines at the left, top, right and bottom that a bright border of the scan takes."""
+    """Width of the scan's bright border at the left, top, right and bottom."""
     found = []
     for lines in (lit.T, lit, lit.T[::-1], lit[::-1]):
         deepest = int(BORDER_DEPTH * len(lines))
@@ -180,7 +180,7 @@ def _borders(lit: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def _grown(box: Sequence[int], edges: Sequence[int], shape: Sequence[int], by: int) -> tuple[int, int, int, int]:
-    """A box ``by`` pixels larger, and up to an edge of the image whose border it comes so near."""
+    """Enlarge a box by ``by`` pixels, and up to the edge of the image where it reaches a border."""
     height, width = shape
     left, top, right, bottom = edges
     x1, y1, x2, y2 = box[0] - by, box[1] - by, box[2] + by, box[3] + by

@@ -1,4 +1,4 @@
-"""How many images are cut, to how much, and why others are not."""
+"""Numbers of cropped images, the share kept, and reasons why others are not cropped."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from goldfold.targets.boxes import from_text
 
 
 def counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
-    """What came of each split that has a column ``roi``, as plain values.
+    """Counts of each split that has a column ``roi``, as plain values.
 
-    ``images``; ``whole``: reason -> number of images of which nothing was cut off for it; ``share``: mean share of the
-    pixels that is kept of the others; ``boxes_lost``: boxes to learn from of which nothing lies in what is kept.
+    ``images``; ``whole``: reason -> number of images taken whole; ``share``: mean share of the pixels kept of the
+    others; ``boxes_lost``: training boxes that are wholly outside the crop.
     """
     found = {}
     for split, table in tables.items():
@@ -31,7 +31,7 @@ def counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
 
 
 def shares(table: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Share of each image's pixels that is kept."""
+    """Share of each image's pixels inside the crop."""
     rows = table[["roi", "width", "height"]].to_dict("records")
     return np.array([_share(row["roi"], int(row["width"]) * int(row["height"])) for row in rows], dtype=np.float64)
 
@@ -42,7 +42,7 @@ def _share(text: str, pixels: int) -> float:
 
 
 def _lost(table: pd.DataFrame) -> int:
-    """Boxes to learn from that lie wholly outside what is kept."""
+    """Number of training boxes wholly outside the crop."""
     lost = 0
     for row in table.to_dict("records") if "boxes" in table else []:
         roi = roi_of(row["roi"])
@@ -53,12 +53,12 @@ def _lost(table: pd.DataFrame) -> int:
 
 
 def as_text(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A line a split."""
+    """Yield one line per split."""
     for split, of in found.items():
         n_whole = sum(of["whole"].values())
         kept = f", to {of['share']:.0%} of their pixels on average" if of["share"] is not None else ""
-        line = f"crops: {of['images'] - n_whole:,} of {of['images']:,} {split} images are cut{kept}"
+        line = f"crops: {of['images'] - n_whole:,} of {of['images']:,} {split} images are cropped{kept}"
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in of["whole"].items())
         line += f"; whole: {reasons}" if reasons else ""
-        line += f"; {of['boxes_lost']:,} boxes lie outside and are not learnt from" if of["boxes_lost"] else ""
+        line += f"; {of['boxes_lost']:,} boxes are outside and not trained on" if of["boxes_lost"] else ""
         yield line

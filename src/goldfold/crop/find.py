@@ -1,4 +1,4 @@
-"""The columns ``roi`` and ``roi_fallback`` of the manifest."""
+"""Fill the columns ``roi`` and ``roi_fallback`` of the manifest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,19 +17,19 @@ METHODS: dict[str, Callable[..., dict[str, list[Found]]]] = {
     "boxes": boxes.find,
 }
 WITHOUT = ("answers",)
-"""Tables of which no image is looked at."""
+"""Tables without images of their own."""
 
 
 def with_rois(tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, workers: int) -> dict[str, pd.DataFrame]:
-    """Tables with the part of each image that is cut out, as they are where images are taken whole.
+    """Add each image's crop to the tables; tables are unchanged if images are taken whole.
 
-    ``roi`` is ``x1 y1 x2 y2`` in pixels of the upright image, empty for all of it; ``roi_fallback`` is why nothing was
-    found to cut out, empty where something was.
+    ``roi`` is ``x1 y1 x2 y2`` in pixels of the upright image, empty for the whole image; ``roi_fallback`` is the reason
+    why no crop was found, empty if one was.
 
     Args:
-        tables: id, path, width and height; ``roi`` as the source gave it, for the method ``column``.
+        tables: id, path, width and height; ``roi`` as the source read it, for the method ``column``.
         roi: ``method``, ``margin`` and the method's own settings.
-        workers: processes that read images.
+        workers: number of processes that read images.
 
     Raises:
         DataError: a box cannot be read.
@@ -38,7 +38,7 @@ def with_rois(tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, worke
         return tables
     own = {key: value for key, value in roi.items() if key not in ("method", "margin")}
     if roi["method"] not in METHODS:
-        raise unknown("way to find the part of an image", roi["method"], METHODS)
+        raise unknown("method of data.roi", roi["method"], METHODS)
     cut = {split: table for split, table in tables.items() if split not in WITHOUT}
     found = METHODS[roi["method"]](cut, workers, **own)
     made = {split: _with_columns(table, found[split], roi["margin"]) for split, table in cut.items()}

@@ -1,4 +1,4 @@
-"""From a box as it was found to whole pixels of its image."""
+"""Convert a found box to whole pixels of its image."""
 
 import math
 
@@ -7,16 +7,16 @@ from goldfold.images.geometry import Roi
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the upright image."""
 Found = tuple[Box | None, str]
-"""A box, or None and why the whole image is taken."""
+"""A box, or None and the reason why the whole image is taken."""
 
 NO_AREA, OUTSIDE = "the box has no area", "the box lies outside the image"
 
 
 def fitted(box: Box, width: int, height: int, margin: float) -> tuple[Roi | None, str]:
-    """The box with its margin in whole pixels, cut at the borders of the image, or None and what is wrong with it.
+    """Box with its margin, in whole pixels and clipped to the image; or None and what is wrong with it.
 
     Args:
-        margin: share of the box's width and height that is added on each side.
+        margin: share of the box's width and height added on each side.
     """
     x1, y1, x2, y2 = box
     if not (x2 > x1 and y2 > y1):
@@ -33,7 +33,7 @@ def fitted(box: Box, width: int, height: int, margin: float) -> tuple[Roi | None
 
 
 def in_pixels(box: Box, width: int, height: int, unit: str, corners: str) -> Box:
-    """A box in pixels and as corners.
+    """Convert a box to pixels and corners.
 
     Args:
         unit: ``pixels`` or ``shares``; ``corners``: ``xyxy`` or ``xywh``.

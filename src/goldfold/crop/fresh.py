@@ -1,4 +1,4 @@
-"""The part that is cut out of images that are predicted for the first time, found as in training."""
+"""Crops of new images at prediction, found as in training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from goldfold.crop.fit import Box, fitted
 from goldfold.images.geometry import Roi
 
 Finder = Callable[[int, str, int, int], tuple[Roi | None, str]]
-"""(row, path, width, height) -> part of the image, and why it is taken whole where nothing was found."""
+"""(row, path, width, height) -> crop (None for the whole image), and the reason if none was found."""
 BY_BOXES = ("boxes", "column")
-"""Methods that cannot find the part by themselves: somebody has to say where it is."""
+"""Methods that need boxes from the user."""
 OF_BOXES = ("pick", "least_score", "labels", "unit")
 
 
 def finder(roi: Mapping[str, Any] | None, table: pd.DataFrame, files: Sequence[str] = ()) -> Finder:
-    """Find the parts of the images of ``table`` (id, path).
+    """Function that finds the crops of the images of ``table`` (id, path).
 
     Args:
-        roi: settings as `goldfold.crop.find.with_rois` takes them; None where images are taken whole.
-        files: of boxes, for a method of `BY_BOXES`; see `goldfold.crop.boxes.find`.
+        roi: settings of `goldfold.crop.find.with_rois`; None if images are taken whole.
+        files: files of boxes, for a method of `BY_BOXES`; see `goldfold.crop.boxes.find`.
 
     Raises:
-        DataError: a file of boxes cannot be read, or knows none of the images.
+        DataError: a file of boxes cannot be read, or names none of the images.
     """
     if roi is None:
         return lambda row, path, width, height: (None, "")
@@ -46,7 +46,7 @@ def _by_contour(roi: Mapping[str, Any]) -> Callable[[int, str, int, int], tuple[
 def _by_boxes(
     roi: Mapping[str, Any], table: pd.DataFrame, files: Sequence[str]
 ) -> Callable[[int, str, int, int], tuple[Box | None, str]]:
-    """Boxes are read before the sizes of images are known, so shares are scaled only when one is asked for."""
+    """Function that looks up boxes; shares are scaled on access, since sizes are unknown when the boxes are read."""
     own = {key: roi[key] for key in OF_BOXES if key in roi}
     found = boxes.find({"images": table.assign(width=1, height=1)}, 1, files, **own)["images"]
     is_share = own.get("unit") == "shares" and not all(Path(file).suffix.lower() == ".json" for file in files)

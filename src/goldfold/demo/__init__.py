@@ -1,1 +1,1 @@
-"""Demo data sets, made from what scikit-learn brings along."""
+"""Demo data sets, made from the data inside scikit-learn."""

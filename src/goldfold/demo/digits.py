@@ -10,33 +10,33 @@ from numpy.typing import NDArray
 TEST_EVERY = 5
 """Every fifth image (of a fixed shuffle) is a test image."""
 TRUE_OF: dict[str, tuple[int, ...]] = {"even": (0, 2, 4, 6, 8), "prime": (2, 3, 5, 7), "loop": (0, 6, 8, 9)}
-"""What is true of which digits; of a 1, nothing is."""
+"""Label -> digits that have it; 1 has none."""
 
 
 def write(root: Path) -> None:
     """Write ``images``, ``train.csv``, ``test.csv``, ``test_answers.csv`` and ``sample_submission.csv`` below ``root``.
 
-    The labels of the test images are in ``test_answers.csv`` alone. The same bytes every time.
+    The labels of the test images are only in ``test_answers.csv``. Output is deterministic, byte for byte.
     """
     images, digits = embedded()
     _write(root, images, pd.DataFrame({"label": digits}), "0")
 
 
 def write_labels(root: Path) -> None:
-    """As `write`, with all that is true of a digit in one cell, such as ``even loop``; empty for a 1."""
+    """Like `write`, with the labels of a digit in one cell, such as ``even loop``; empty for a 1."""
     images, digits = embedded()
     cells = [" ".join(name for name, of in TRUE_OF.items() if digit in of) for digit in digits]
     _write(root, images, pd.DataFrame({"labels": cells}), "even")
 
 
 def write_ink(root: Path) -> None:
-    """As `write`, with the mean of the pixels, white ink on black, in per cent."""
+    """Like `write`, with the mean of the pixels, white ink on black, in per cent."""
     images, _ = embedded()
     _write(root, images, pd.DataFrame({"ink": (images.mean(axis=(1, 2)) / 2.55).round(3)}), "0.0")
 
 
 def embedded() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (n, 8, 8) of 0..255, and the digits (n,)."""
+    """Images (n, 8, 8), 0..255, and digits (n,)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -1,4 +1,4 @@
-"""Handwritten digits pasted onto photographs, both from inside scikit-learn: one data set for masks and for boxes."""
+"""Handwritten digits pasted onto photographs, both from scikit-learn: a data set with masks and boxes."""
 
 import json
 from collections.abc import Iterator
@@ -14,42 +14,42 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 TRAIN_COHORTS, TEST_COHORTS = 12, 3
-"""The 1,797 digits are parted into so many cohorts; a scene shows digits of its own cohort alone."""
+"""Numbers of cohorts that the 1,797 digits are divided into; a scene shows only digits of its own cohort."""
 DIGITS = (3, 5)
-"""Fewest and most digits of a scene."""
+"""Smallest and largest number of digits in a scene."""
 SIDES_PX = (18, 34)
 """Shortest and longest side of a digit's 8 x 8 pixels in a scene."""
 FULL_INK = 12
-"""Intensity of 16 at which a digit's ink is opaque: thin strokes are grey in the table."""
+"""Intensity, of 16, at which a digit's ink is opaque: thin strokes are grey in scikit-learn's table."""
 COVERED = 0.25
-"""The largest share of the smaller box that two boxes have in common; their IoU is then 1/7 at most."""
+"""Largest share of the smaller of two boxes that may overlap; their IoU is then at most 1/7."""
 INKED = 128
-"""Alpha of 255 from which a pixel belongs to a digit."""
+"""Alpha, of 255, at or above which a pixel belongs to a digit."""
 CONTRAST = 75.0
-"""By so much the ink differs from nine tenths of the pixels around it, in luma of 255, where a colour can be found."""
+"""Luma, of 255, by which the ink differs from nine tenths of the pixels around it, if such a colour is found."""
 LUMA = np.array([0.299, 0.587, 0.114])
 CLASSES = 10
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene and what is in it."""
+    """A scene with its digits."""
 
     id: str
     cohort: int
     image: Pixels
     """(side, side, 3), RGB."""
     mask: Pixels
-    """(side, side): 0 is background, 1 to 10 are the digits 0 to 9; a later digit lies on top."""
+    """(side, side): 0 is background, 1 to 10 are the digits 0 to 9; a later digit is on top."""
     labels: list[int]
     boxes: list[tuple[int, int, int, int]]
-    """x1, y1, x2, y2 of each digit, tight around all of its pixels, hidden ones too."""
+    """x1, y1, x2, y2 of each digit, tight around all of its pixels, including hidden ones."""
     digits: list[int]
     """Row of each digit in scikit-learn's table."""
 
 
 def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, seed: int = 0) -> None:
-    """Write images, masks, COCO files, groups and sample submissions below ``root``; the same bytes every time.
+    """Write images, masks, COCO files, groups and sample submissions below ``root``; deterministic, byte for byte.
 
     ``images``, ``masks`` and ``train.json`` are for training; ``test_images`` and ``test.json`` (images only) for the
     test set, ``test_masks`` and ``test_answers.json`` its answers.
@@ -69,16 +69,16 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
 
 
 def scenes(n_train: int, n_test: int, side_px: int, seed: int) -> Iterator[Scene]:
-    """Scenes ``scene_0000``, ``scene_0001``, ...; those for training come first.
+    """Yield scenes ``scene_0000``, ``scene_0001``, ...; training scenes come first.
 
-    The digits are parted into cohorts and each scene shows those of one, so that folds by cohort, and the test set,
+    The digits are divided into cohorts and each scene shows digits of one, so that folds by cohort, and the test set,
     share no digit.
     """
     from sklearn.datasets import load_digits, load_sample_image
 
     table = load_digits()
     strokes = np.round(table.images * (255 / FULL_INK)).clip(0, 255).astype(np.uint8)  # (n, 8, 8), 0..16 -> 0..255
-    strokes = np.pad(strokes, ((0, 0), (1, 1), (1, 1)))  # many digits touch the border, and would end as if cut
+    strokes = np.pad(strokes, ((0, 0), (1, 1), (1, 1)))  # many digits touch the border and would look cut off
     photographs = [np.asarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
     decks = [_deck(rows, (seed, cohort)) for cohort, rows in enumerate(cohorts(table.target, seed))]
     for number in range(n_train + n_test):
@@ -93,7 +93,7 @@ def scenes(n_train: int, n_test: int, side_px: int, seed: int) -> Iterator[Scene
 
 
 def cohorts(classes: NDArray[np.int64], seed: int) -> list[list[int]]:
-    """Rows of each cohort: every row in one of them, every class in all of them alike."""
+    """Rows of each cohort: every row is in one cohort, and every class is spread evenly over them."""
     shuffled = np.random.default_rng(seed).permutation(len(classes))
     dealt = shuffled[np.argsort(classes[shuffled], kind="stable")]
     n = TRAIN_COHORTS + TEST_COHORTS
@@ -101,7 +101,7 @@ def cohorts(classes: NDArray[np.int64], seed: int) -> list[list[int]]:
 
 
 def _deck(rows: list[int], key: tuple[int, ...]) -> Iterator[int]:
-    """The rows in random order, shuffled anew whenever they are used up."""
+    """Yield the rows in random order, shuffled again each time all are used."""
     generator = np.random.default_rng(key)
     while True:
         yield from generator.permutation(rows).tolist()
@@ -115,7 +115,7 @@ def _crop(photograph: Pixels, side_px: int, generator: np.random.Generator) -> P
 
 
 def _arranged(strokes: list[Pixels], side_px: int, generator: np.random.Generator) -> list[Pixels]:
-    """Alpha (side, side) of each digit, at a size and place where it hides little of the others."""
+    """Alpha (side, side) of each digit, at a size and position where it hides little of the others."""
     while True:
         alphas: list[Pixels] = []
         for stroke in strokes:
@@ -131,7 +131,7 @@ def _arranged(strokes: list[Pixels], side_px: int, generator: np.random.Generato
 def _placed(stroke: Pixels, side_px: int, generator: np.random.Generator) -> Pixels:
     side, aspect = generator.uniform(*SIDES_PX), generator.uniform(0.85, 1.15)
     lengths = np.clip([side * aspect, side / aspect], *SIDES_PX)
-    width, height = (round(length * len(stroke) / (len(stroke) - 2)) for length in lengths)  # with the pixels around it
+    width, height = (round(length * len(stroke) / (len(stroke) - 2)) for length in lengths)  # including the padding
     top, left = (generator.integers(side_px - length + 1) for length in (height, width))
     alpha = np.zeros((side_px, side_px), dtype=np.uint8)
     alpha[top : top + height, left : left + width] = cv2.resize(stroke, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -177,7 +177,7 @@ def _painted(
 
 
 def _ink(around: Pixels, generator: np.random.Generator) -> NDArray[np.int64]:
-    """A colour that stands out from the pixels around: the first of 60 that is far enough, else the farthest."""
+    """Colour with contrast to the pixels around: the first of 60 that suffices, else the one with the most."""
     colours = generator.integers(0, 256, (60, 3))
     apart = np.abs((colours @ LUMA)[:, None] - (around.reshape(-1, 3) @ LUMA)[None])  # (colours, pixels)
     contrast = np.quantile(apart, 0.1, axis=1)
@@ -207,7 +207,7 @@ def _coco(parts: list[Scene]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _tables(train: list[Scene], test: list[Scene]) -> dict[str, pd.DataFrame]:
-    """Groups, and sample submissions that find nothing."""
+    """Tables of groups, and of sample submissions without any object."""
     groups = [(scene.id, f"cohort_{scene.cohort:02d}") for scene in train + test]
     cells = [(scene.id, str(label), "") for scene in test for label in range(CLASSES)]
     return {

@@ -1,4 +1,4 @@
-"""From a matplotlib figure to a block of the page, the same bytes every time.
+"""Turn a matplotlib figure into a block of the page, deterministic byte for byte.
 
 Figures are drawn in the colours of `COLOURS`; in the page each becomes a CSS variable, so that one drawing serves the
 light and the dark scheme. One inch is 72 units of the drawing and 72 CSS pixels, so a font size of 12 is 12 px.
@@ -27,7 +27,7 @@ COLOURS = {
 }
 INK, MUTED, LINE, GOLD, BLUE = (COLOURS[name] for name in ("ink", "muted", "line", "gold", "blue"))
 SERIES = [COLOURS[name] for name in ("blue", "gold", "teal", "rose", "violet")]
-"""Colours of things side by side, in their order."""
+"""Colours of series, in their order."""
 PX = 1 / 72
 
 STYLE: dict[str, Any] = {
@@ -94,7 +94,7 @@ class Canvas:
         """The drawing as a block of the page."""
         svg, png = io.StringIO(), io.BytesIO()
         self._save(name, svg, format="svg", metadata={"Date": None, "Creator": None})
-        self.figure.set_layout_engine("none")  # the places are found; finding them again takes as long as drawing
+        self.figure.set_layout_engine("none")  # the layout is done; doing it again takes as long as drawing
         self._save(name, png, format="png", dpi=144, facecolor="white", metadata={"Software": None})
         return Block(name, inline(svg.getvalue()), png.getvalue(), self.width_px, caption, description)
 
@@ -102,12 +102,12 @@ class Canvas:
         from matplotlib import rc_context
 
         with rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # a script without a font here; the page has the reader's fonts
+            warnings.filterwarnings("ignore", "Glyph")  # no font for some script here; the page uses the reader's fonts
             self.figure.savefig(stream, **keywords)
 
 
 def inline(svg: str) -> str:
-    """A matplotlib SVG as part of an HTML page: no header, no names of namespaces, colours by variable."""
+    """Convert a matplotlib SVG for use inside an HTML page: no header, no namespaces, colours as CSS variables."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="[^"]*"', svg)

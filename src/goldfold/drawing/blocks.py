@@ -1,4 +1,4 @@
-"""What a page is made of: plain values, without a word of HTML."""
+"""Blocks of a page as plain values, without HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ class Table:
     text_columns: Sequence[str] = ()
     caption: str = ""
     mark: int | None = None
-    """Row to stand out."""
+    """Row to highlight."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture drawn for the page: ``svg`` goes into the page, ``png`` (where there is one) into a file beside it."""
+    """A picture drawn for the page: ``svg`` goes into the page, ``png``, if any, into a separate file."""
 
     kind: ClassVar[str] = "figure"
     name: str
@@ -42,13 +42,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small image; ``uri`` is a data URI, empty where the image file cannot be read."""
+    """A small image; ``uri`` is a data URI, empty if the image file cannot be read."""
 
     uri: str
     title: str
     lines: Sequence[str] = ()
     is_tiny: bool = False
-    """Whether it has fewer pixels than its place on the page, so that they are shown as squares."""
+    """True if it has fewer pixels than its place on the page, so that they are shown as squares."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Gallery:
     caption: str = ""
     heading: str = ""
     is_compact: bool = False
-    """Whether many small pictures, six or twelve a row, say more than few large ones."""
+    """True for many small pictures, six or twelve per row, instead of few large ones."""
     column_px: int = 0
-    """Least width of a picture where it needs more than a thumbnail's, and its own shape."""
+    """Smallest width of a picture that needs more than a thumbnail's, and keeps its own shape."""
     legend: Sequence[tuple[str, str]] = ()
-    """Names and the colours (``#rrggbb``) that stand for them in the pictures."""
+    """Names and their colours (``#rrggbb``) in the pictures."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Lines:
-    """Sentences one below the other, after an optional small heading and a word on them."""
+    """Sentences below each other, after an optional small heading and introduction."""
 
     kind: ClassVar[str] = "lines"
     items: Sequence[str]
@@ -96,7 +96,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to keep in mind; ``level`` is ``warn``, ``info`` or ``good``."""
+    """A highlighted note; ``level`` is ``warn``, ``info`` or ``good``."""
 
     kind: ClassVar[str] = "note"
     level: str
@@ -106,7 +106,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Code:
-    """Text shown as it is, folded away under ``title``."""
+    """Verbatim text, collapsed under ``title``."""
 
     kind: ClassVar[str] = "code"
     title: str

@@ -1,4 +1,4 @@
-"""What each predicted box is: found, or false in which way (after Bolya et al. 2020, TIDE)."""
+"""Classify predicted boxes as found or by type of error (after Bolya et al. 2020, TIDE)."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,22 @@ from numpy.typing import NDArray
 KINDS = ("found", "wrong class", "duplicate", "misplaced", "background")
 FOUND, WRONG_CLASS, DUPLICATE, MISPLACED, BACKGROUND = range(len(KINDS))
 MEANING = (
-    "Found: overlaps an object of its class (IoU of at least 0.5) that no surer box has taken. Wrong class: so overlaps "
-    "an object of another class only. Duplicate: overlaps an object that a surer box has taken. Misplaced: overlaps an "
-    "object of its class, but less (IoU 0.1 to 0.5). Background: all other boxes. Missed: an object that no box found."
+    "Found: overlaps an object of its class (IoU of at least 0.5) that no box of higher score has taken. Wrong class: "
+    "overlaps only an object of another class that much. Duplicate: overlaps an object that a box of higher score has taken. "
+    "Misplaced: overlaps an object of its class less (IoU 0.1 to 0.5). Background: all other boxes. Missed: an object that "
+    "no box found."
 )
 HIT, TOUCH = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The boxes of an image, surest first, and its objects."""
+    """Boxes of an image, highest score first, and its objects."""
 
     kind: NDArray[np.int64]
     """(boxes,) index into `KINDS`."""
     object: NDArray[np.int64]
-    """(boxes,) the object that a box found or that it gives a wrong class; -1 for others."""
+    """(boxes,) the object that a box found or gave a wrong class; -1 for others."""
     is_missed: NDArray[np.bool_]
     """(objects,)."""
 
@@ -35,11 +36,11 @@ class Checked:
 def check(
     objects: NDArray[np.float64], classes: NDArray[np.int64], boxes: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> Checked:
-    """Match as COCO does: each box in turn takes the object of its class it overlaps most of those not taken.
+    """Match as COCO does: each box in turn takes the untaken object of its class that it overlaps most.
 
     Args:
         objects, classes: true boxes (m, 4) and classes (m,).
-        boxes, labels: predicted boxes (n, 4), surest first, and their classes (n,).
+        boxes, labels: predicted boxes (n, 4), highest score first, and their classes (n,).
     """
     iou = overlaps(boxes, objects)
     is_own = labels[:, None] == classes[None, :]

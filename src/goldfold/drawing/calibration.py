@@ -1,4 +1,4 @@
-"""Figures of how far probabilities can be believed."""
+"""Figures of the calibration of probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +27,19 @@ def reliability(confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) ->
         axes.plot([0, 1], [0, 1], color=MUTED, lw=1.2, ls=(0, (4, 4)))
         axes.vlines(mean, mean, right, color=COLOURS["rose"], lw=2, alpha=0.6)
         axes.scatter(mean, right, 24 + 140 * counts[filled] / counts.max(), color=BLUE, linewidths=0, zorder=4)
-        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="mean confidence", title="share that is right")
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="mean confidence", title="share of correct")
         axes.set_aspect("equal")
         volume.bar((np.arange(N_BINS) + 0.5) / N_BINS, counts, 0.9 / N_BINS, color=GOLD)
         volume.set(xlim=(0, 1), xlabel="confidence", title="images by confidence")
         caption = (
-            "Left: a dot a bin, as large as its number of images; on the dashed line, confidence and truth agree; the red "
+            "Left: one dot per bin, its size the number of images; on the dashed line, confidence equals accuracy; the red "
             "lines are the distances that make up the calibration error. Dots of few images scatter by chance."
         )
         return canvas.block("reliability", caption, "Reliability diagram"), error, N_BINS
 
 
 def confidence(values: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figure:
-    """Histograms of the confidence of right and of wrong predictions, each scaled to its own number."""
+    """Histograms of the confidence of right and wrong predictions, each normalised by its own number."""
     edges = np.linspace(0, 1, 26)
     with Canvas(WIDTH_PX, 260) as canvas:
         (axes,) = canvas.axes()
@@ -50,5 +50,5 @@ def confidence(values: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figu
                 axes.stairs(100 * shares, edges, color=colour, lw=1.6, label=f"{name} ({int(chosen.sum()):,})")
         axes.set(xlim=(0, 1), xlabel="confidence", title="share of the right, and of the wrong, in %")
         axes.legend(loc="upper left")
-        caption = "The further apart the two, the better low confidence tells which images deserve a second look."
+        caption = "The further apart the two are, the better low confidence identifies images that need review."
         return canvas.block("confidence", caption, "Histograms of the confidence of right and wrong predictions")

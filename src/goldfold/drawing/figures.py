@@ -1,4 +1,4 @@
-"""Figures that serve any task."""
+"""Figures for any task."""
 
 import math
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 WIDTH_PX = 860
 MOST_ROWS = 40
 SKIPPED_SHARE = 4
-"""One part in four of the epochs, the first, does not set the range of a learning curve's axis."""
+"""The first 1/N of the epochs does not set the range of a learning curve's axis."""
 
 
 @dataclass(frozen=True)
 class ScoreLine:
-    """A score to compare: its 95 % interval (NaN where there is none), and the scores of single folds."""
+    """A score to compare, with its 95 % interval (NaN if there is none) and the scores of the folds."""
 
     name: str
     value: float
@@ -36,7 +36,7 @@ class ScoreLine:
 
 
 def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
-    """One line a member: dot for the score, bar for its interval, small rings for its folds."""
+    """One line per member: dot for the score, bar for its interval, small rings for its folds."""
     shown = list(lines)[:MOST_ROWS]
     with Canvas(WIDTH_PX, 74 + 34 * len(shown)) as canvas:
         (axes,) = canvas.axes()
@@ -54,7 +54,7 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
         axes.margins(x=0.04)
         caption = (
             "Dot: score over all training images, each predicted by models that never saw it. Bar: 95 % bootstrap "
-            "interval. Rings: the score of each fold alone."
+            "interval. Rings: the score of each fold."
         )
         if len(lines) > MOST_ROWS:
             caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
@@ -81,7 +81,7 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
                 colour = SERIES[number % len(SERIES)]
                 for column in [name for name in columns if name in history]:
                     known = history[["epoch", column]].dropna()
-                    mark = "o" if len(known) == 1 else None  # a line of one point is not seen
+                    mark = "o" if len(known) == 1 else None  # a line of one point is invisible
                     x, style = known["epoch"] + 1, columns[column]
                     axes.plot(x, known[column], color=colour, ls=style, lw=1.3, alpha=0.75, marker=mark)
                     drawn.append(known)
@@ -99,7 +99,7 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
 
 
 def _range_of_late_epochs(axes: "Axes", columns: Sequence[pd.DataFrame]) -> None:
-    """The first epochs differ so much from the rest that they would press it flat."""
+    """Set the range by the later epochs; the first ones often differ so much that they would flatten the rest."""
     late = [column.iloc[len(column) // SKIPPED_SHARE :, 1].to_numpy(dtype=float) for column in columns]
     values = np.concatenate(late) if late else np.empty(0)
     values = values[np.isfinite(values)]
@@ -118,7 +118,7 @@ def matrix(
     caption: str = "",
     highlight_errors: bool = False,
 ) -> Figure:
-    """Square of cells, each as strong as its value (0..1); ``highlight_errors`` gives those off the diagonal a hue."""
+    """Square matrix, cells shaded by value (0..1); ``highlight_errors`` gives off-diagonal cells another hue."""
     n = len(labels)
     cell = 62 if n <= 8 else 46 if n <= 14 else 32 if n <= 22 else 26
     longest = max((len(shortened(label, 18)) for label in labels), default=1)
@@ -162,7 +162,7 @@ def _name_cells(axes: "Axes", labels: Sequence[str], axis_names: tuple[str, str]
 
 
 def bars(name: str, counts: pd.DataFrame, unit: str, caption: str) -> Figure:
-    """Horizontal bars: a row a name, side by side the columns; the largest come first where there are too many."""
+    """Horizontal bars: one group per row, one bar per column; only the largest rows if there are too many."""
     shown = counts
     if len(counts) > MOST_ROWS:
         shown = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]]
@@ -187,7 +187,7 @@ def bars(name: str, counts: pd.DataFrame, unit: str, caption: str) -> Figure:
 
 
 def sizes(tables: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
-    """Width against height of the images, an area as large as the number of images of that size."""
+    """Width against height of the images; the area of a dot is the number of images of that size."""
     with Canvas(520, 380) as canvas:
         (axes,) = canvas.axes()
         most = 1.0
@@ -205,6 +205,6 @@ def sizes(tables: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) ->
             axes.legend(loc="upper left")
         return canvas.block(
             "image_sizes",
-            "A dot a size, as large as the number of images that have it.",
+            "One dot per size; its area is the number of images of that size.",
             "Width against height of the images",
         )

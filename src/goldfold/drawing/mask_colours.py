@@ -1,4 +1,4 @@
-"""Colours of the classes in pictures of masks: those of the data, where their masks have any."""
+"""Colours of classes in pictures of masks: those of the data's masks, if they have any."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from goldfold.targets.mask_coding import Coding
 
 GREY = 12
-"""Channels of a colour that differ by less make a grey, which says nothing on a photograph."""
+"""A colour whose channels differ by less is grey, which is hard to see on a photograph."""
 
 
 def of_classes(coding: Coding, mask: Any = "") -> list[Colour]:
-    """One colour per class: of colour masks the class's own, of palette images the palette's, else those of every page.
+    """One colour per class: that of colour masks, or of the palette, else the default colours.
 
     Args:
         mask: path of one mask of the data.
@@ -28,7 +28,7 @@ def of_classes(coding: Coding, mask: Any = "") -> list[Colour]:
 
 
 def of_values(coding: Coding) -> list[Colour]:
-    """Colours that are the values of the masks; none where values are numbers."""
+    """Colours that are the masks' values; empty if values are numbers."""
     if not coding.has_colours:
         return []
     return [_triple(pixel) for pixel in colours.pixels_of(np.array(coding.values))]
@@ -36,7 +36,7 @@ def of_values(coding: Coding) -> list[Colour]:
 
 @cache
 def of_palette(path: str, values: tuple[int, ...]) -> list[Colour] | None:
-    """Colours that the palette of a mask image gives to some values; None where it has none, or greys alone."""
+    """Colours of some values in the palette of a mask image; None if it has no palette, or only greys."""
     from PIL import Image
 
     if not path or run_masks.is_text(path):

@@ -18,20 +18,20 @@ Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 SIDE_PX = 480
-"""Longest side of a drawing; the page shows it at half to two thirds of that, so that it is sharp on a fine screen."""
+"""Longest side of a drawing; the page shows it at half to two thirds of that, so it is sharp on dense screens."""
 LINE_PX = 2
 BOX_PX = 1
-"""Lines of boxes: many lie over each other, and what they frame must still be seen."""
+"""Line width of boxes; thin, since many overlap."""
 TEXT_PX = 13
 FOUND, MISSED, FALSE = (20, 205, 155), (255, 214, 10), (255, 45, 120)
-"""In the truth and the prediction, in the truth alone, in the prediction alone."""
+"""Colours of pixels in both truth and prediction, only in the truth, only in the prediction."""
 UNKNOWN = (128, 128, 128)
 CLASS_COLOURS: tuple[Colour, ...] = (
     (66, 212, 244), (255, 225, 25), (240, 50, 230), (60, 200, 75), (245, 130, 49), (90, 120, 255), (230, 25, 75),
     (191, 239, 69), (170, 80, 220), (250, 190, 212), (0, 160, 150), (255, 250, 200), (175, 110, 40), (220, 190, 255),
     (150, 10, 30), (170, 255, 195), (140, 140, 20), (255, 216, 177), (20, 40, 160), (169, 169, 169),
 )  # fmt: skip
-"""After Sasha Trubetskoy's 20 distinct colours, brightened for photographs; a 21st class begins anew."""
+"""After Sasha Trubetskoy's 20 distinct colours, brightened for photographs; the 21st class repeats the first."""
 
 
 def colour_of(index: int) -> Colour:
@@ -45,7 +45,7 @@ def css(colour: Colour) -> str:
 
 
 def class_legend(classes: Sequence[str], colours: Sequence[Colour] = ()) -> list[tuple[str, str]]:
-    """Name and colour of each class, for a gallery; the colours of every page where none are given."""
+    """Name and colour of each class, for a gallery; the default colours if none are given."""
     own = colours or [colour_of(index) for index in range(len(classes))]
     return [(name, css(colour)) for name, colour in zip(classes, own, strict=True)]
 
@@ -54,14 +54,14 @@ ERROR_LEGEND = [("found", css(FOUND)), ("missed", css(MISSED)), ("false", css(FA
 
 
 def opened(path: str) -> Pixels | None:
-    """Image of a file, None where it is gone or unreadable."""
+    """Image of a file; None if it is missing or unreadable."""
     with suppress(OSError, Undecodable):
         return shown(path)
     return None
 
 
 def enlarged(image: Pixels, side_px: int = SIDE_PX) -> Pixels:
-    """Image with a longest side of ``side_px``; a tiny one is enlarged by a whole number, pixel by pixel."""
+    """Resize to a longest side of ``side_px``; a tiny image is enlarged by an integer factor, without interpolation."""
     import cv2
 
     height, width = image.shape[:2]
@@ -74,7 +74,7 @@ def enlarged(image: Pixels, side_px: int = SIDE_PX) -> Pixels:
 
 
 def reduced(image: Pixels, masks: Sequence[NDArray[np.uint8]], most_px: int) -> tuple[Pixels, list[NDArray[np.uint8]]]:
-    """Image and masks at the same size, with a longest side of at most ``most_px``; values of masks are not mixed."""
+    """Resize image and masks to one size, longest side at most ``most_px``; values of masks are not interpolated."""
     import cv2
 
     ratio = min(1.0, most_px / max(image.shape[:2]))
@@ -86,14 +86,14 @@ def reduced(image: Pixels, masks: Sequence[NDArray[np.uint8]], most_px: int) -> 
 
 
 def grey(image: Pixels) -> Pixels:
-    """Image without its colours, so that those of classes are the only ones."""
+    """Image in grey, so that the only colours are those of classes."""
     import cv2
 
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def tinted(image: Pixels, codes: NDArray[np.uint8], inks: Mapping[int, tuple[Colour, float]]) -> Pixels:
-    """Image whose pixels take on a colour, by a share of 0..1, where their code has one."""
+    """Blend colours into the pixels by code; ``inks`` gives each code's colour and opacity, 0..1."""
     colours, shares = np.zeros((256, 3), np.float32), np.zeros((256, 1), np.float32)
     for code, (colour, share) in inks.items():
         colours[code], shares[code] = colour, share
@@ -119,7 +119,7 @@ def panels(images: Sequence[Pixels], gap_px: int = 6) -> Pixels:
 
 @dataclass(frozen=True)
 class Box:
-    """A box x1, y1, x2, y2 in pixels of the image, with words on it."""
+    """A box x1, y1, x2, y2 in pixels of the image, with a label."""
 
     corners: Sequence[float]
     colour: Colour
@@ -128,7 +128,7 @@ class Box:
 
 
 def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX, line_px: int = BOX_PX) -> Pixels:
-    """Enlarged image with boxes on it; those that come later lie on top, and all words above all lines."""
+    """Enlarged image with boxes; later boxes are on top, and all labels above all lines."""
     from PIL import Image, ImageDraw
 
     drawn = enlarged(image, side_px)
@@ -162,7 +162,7 @@ def _dashes(start: NDArray[np.float64], end: NDArray[np.float64], dash_px: float
 
 
 def _words(pen: Any, corners: NDArray[np.float64], box: Box, size: tuple[int, int]) -> None:
-    """In the box's upper left corner, in its colour with a dark edge; no ground, which would cover the picture."""
+    """Write the label in the box's upper left corner, in its colour with a dark edge and no background."""
     if not box.words:
         return
     left, top, right, bottom = pen.textbbox((0, 0), box.words, font=_font(), stroke_width=1)
@@ -179,7 +179,7 @@ def _font() -> Any:
 
 
 def font_file() -> str:
-    """Of the letters on pictures."""
+    """Path of the font for labels."""
     import matplotlib
 
     return f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"

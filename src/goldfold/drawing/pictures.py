@@ -1,4 +1,4 @@
-"""Raw images as small pictures inside the page."""
+"""Thumbnails of images inside the page."""
 
 import base64
 import math
@@ -21,12 +21,12 @@ JPEG_QUALITY = 82
 
 
 def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: NDArray[np.uint8] | None = None) -> Picture:
-    """Thumbnail of an image file, an empty place where the file is gone or unreadable.
+    """Thumbnail of an image file; an empty place if the file is missing or unreadable.
 
-    An image of up to 100 pixels is kept as it is, for the page to enlarge; a larger one is shrunk to 200.
+    An image of up to 100 pixels is kept unchanged, for the page to enlarge; a larger one is shrunk to 200.
 
     Args:
-        drawn: what to show in place of the file, up to 800 pixels, the colours of thin lines kept.
+        drawn: image to show in place of the file, up to 800 pixels, without chroma subsampling for thin lines.
     """
     import cv2
 
@@ -53,7 +53,7 @@ def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: NDAr
 
 
 def pair(first: str, second: str, title: str, lines: Sequence[str] = ()) -> Picture:
-    """Two image files side by side, of one height; an empty place where neither can be read."""
+    """Two image files side by side, of equal height; an empty place if neither can be read."""
     import cv2
 
     halves = []
@@ -74,10 +74,10 @@ def pair(first: str, second: str, title: str, lines: Sequence[str] = ()) -> Pict
 
 
 def worst_typical_best(worst_first: NDArray[np.intp], most: int) -> list[NDArray[np.intp]]:
-    """Rows to show, none of them twice: up to ``most`` of the worst, half as many around the median, a quarter the best.
+    """Rows to show, without repeats: up to ``most`` of the worst, half as many around the median, a quarter of the best.
 
     Args:
-        worst_first: rows of all images in this order.
+        worst_first: rows of all images, the worst first.
     """
     n = len(worst_first)
     n_worst = min(most, (n + 1) // 2)
@@ -97,11 +97,11 @@ def galleries(
     column_px: int,
     legend: Sequence[tuple[str, str]],
 ) -> list[Block]:
-    """The worst images, some typical and the best, so that the normal case is seen beside the errors.
+    """Galleries of the worst, some typical and the best images, so that errors can be compared with the normal case.
 
     Args:
         make: rows -> their pictures.
-        order: by what images are ordered, for the captions; ``how`` says what is drawn.
+        order: quantity that images are ordered by, for the captions; ``how`` describes the drawing.
     """
     kinds = {
         "Worst images": f"the worst {order} first",

@@ -1,18 +1,18 @@
-"""Order of the rows of tables by class."""
+"""Order of rows in tables by class."""
 
 import pandas as pd
 
 LONG = 15
-"""Rows from which on a table is read from its top alone."""
+"""Number of rows above which a table is sorted, since only its top is read."""
 
 
 def worst_first(by_class: pd.DataFrame, score: str) -> pd.DataFrame:
-    """Classes with the lowest score first where there are many, those without a score last; else as they are."""
+    """Sort many classes by score, the lowest first and those without a score last; few stay in their order."""
     if len(by_class) <= LONG:
         return by_class
     return by_class.sort_values(score, kind="stable", na_position="last")
 
 
 def order_in_words(n: int, score: str) -> str:
-    """Sentence on the order of a table of ``n`` classes; empty where it is the order of the classes."""
+    """Sentence on the order of a table of ``n`` classes; empty if it is the order of the classes."""
     return f" The {n:,} classes are listed by {score}, the worst first." if n > LONG else ""

@@ -1,16 +1,16 @@
-"""Numbers as people read them."""
+"""Format numbers and names for display."""
 
 import math
 from collections.abc import Sequence
 
 
 def score(value: float | None, digits: int = 4) -> str:
-    """Score with four decimals, a dash where there is none."""
+    """Score with four decimals; a dash if there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
-    """Both ends, or a dash where an end is missing."""
+    """Both ends; a dash if one is missing."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "–"
     return f"{low:.{digits}f} to {high:.{digits}f}"
@@ -38,14 +38,14 @@ def duration(seconds: float) -> str:
 
 
 def listed(names: Sequence[str], at_most: int = 5) -> str:
-    """``a, b and c``; ``a, b and 7 more`` where there are many."""
+    """``a, b and c``; ``a, b and 7 more`` if there are many."""
     if len(names) > at_most:
         return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def shortened(text: str, at_most: int = 24) -> str:
-    """Text cut in the middle where it is long, so that a figure keeps its shape."""
+    """Long text shortened in the middle, so that a figure keeps its shape."""
     if len(text) <= at_most:
         return text
     keep = at_most - 1

@@ -1,1 +1,1 @@
-"""Image files: found, looked at, decoded, placed in a frame."""
+"""Image files: find, inspect and decode them, and place images in a frame."""

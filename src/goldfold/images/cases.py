@@ -1,4 +1,4 @@
-"""Cases of several images as rows of tables: columns that list the images of each case by view."""
+"""Cases of several images in tables: columns that list the images of each case by view."""
 
 import hashlib
 import json
@@ -7,36 +7,36 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 PATHS, DIGESTS = "images", "images_sha256"
-"""Columns: JSON lists of a case's files, and of their digests, by view; null where there is no image."""
+"""Columns: JSON lists of a case's files, and of their digests, by view; null for a missing image."""
 VIEW_NAMES = "view_names"
-"""Column of the training table where views have names: a JSON list of them, the same in each row."""
+"""Optional column of the training table: a JSON list of the views' names, the same in each row."""
 CASE, VIEW = "case", "view"
 """Columns of a table of images: the case's id, and the number of the view from 0."""
 
 
 def are_in(table: pd.DataFrame) -> bool:
-    """Whether the rows of a table are cases of several images; else each row is one image."""
+    """True if the rows of a table are cases of several images, False if each row is one image."""
     return PATHS in table
 
 
 def word(table: pd.DataFrame) -> str:
-    """``case`` or ``image``: what a row of a table is."""
+    """Noun for a row of a table: ``case`` or ``image``."""
     return "case" if are_in(table) else "image"
 
 
 def lacking(table: pd.DataFrame) -> str | None:
-    """The first case that has no image for some view; None without one, or without cases."""
+    """First case that lacks an image for some view; None if there is none."""
     texts = table[PATHS] if are_in(table) else []
     return next((id for id, text in zip(table["id"], texts, strict=False) if None in from_text(text)), None)
 
 
 def columns_of(table: pd.DataFrame) -> list[str]:
-    """Columns that list the images of cases, where there are any."""
+    """Columns that list the images of cases; empty without cases."""
     return [PATHS, DIGESTS] if are_in(table) else []
 
 
 def to_text(values: Sequence[str | None]) -> str:
-    """A cell of `PATHS` or `DIGESTS`."""
+    """Write a cell of `PATHS` or `DIGESTS`."""
     return json.dumps(list(values), ensure_ascii=False)
 
 
@@ -47,13 +47,13 @@ def from_text(text: str) -> list[str | None]:
 
 
 def with_paths(table: pd.DataFrame, paths: Sequence[Sequence[str | None]]) -> pd.DataFrame:
-    """The table with the images of its cases; ``path`` is the first of them, which stands for the case."""
+    """Add the images of each case; ``path`` is the first of them, which represents the case."""
     first = [next(path for path in own if path is not None) for own in paths]
     return table.assign(path=first, **{PATHS: list(map(to_text, paths))})
 
 
 def view_names(train: pd.DataFrame) -> list[str] | None:
-    """Names of the views that training cases have; None where they are numbered, or each case is one image."""
+    """Names of the views of training cases; None if they are numbered, or each case is one image."""
     names = from_text(train[VIEW_NAMES].iloc[0]) if VIEW_NAMES in train else []
     return [name for name in names if name is not None] or None
 
@@ -65,7 +65,7 @@ def files(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def each(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each image: ``path`` is its own, `VIEW` its number, all else its case's; as it is, without cases."""
+    """Expand to one row per image, with its ``path`` and `VIEW` number; unchanged without cases."""
     if not are_in(table):
         return table
     listed = [
@@ -78,7 +78,7 @@ def each(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each image, under an id of its own, with its `CASE` and `VIEW`; as it is, without cases."""
+    """Expand to one row per image, with an id of its own, `CASE` and `VIEW`; unchanged without cases."""
     if not are_in(table):
         return table
     images = each(table)
@@ -87,10 +87,10 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_case(tables: Sequence[pd.DataFrame]) -> dict[str, list[str | None]]:
-    """Ids of each case's images by view, None where there is none; nothing where each case is one image.
+    """Ids of each case's images by view, None for a missing one; empty if each case is one image.
 
     Args:
-        tables: what `named` gives; views are counted over all of them.
+        tables: results of `named`; views are counted over all of them.
     """
     found: dict[str, dict[int, str]] = {}
     for table in tables:
@@ -102,13 +102,13 @@ def by_case(tables: Sequence[pd.DataFrame]) -> dict[str, list[str | None]]:
 
 
 def gathered(images: pd.DataFrame) -> pd.DataFrame:
-    """The cases that `each` has parted, of those of their images that are left, in their order.
+    """Invert `each`, for the images that remain, in their order.
 
     Args:
-        images: a row for each image, with ``path`` and ``sha256``.
+        images: one row per image, with ``path`` and ``sha256``.
 
     Returns:
-        A row for each case, with the columns of its first image, `PATHS` and `DIGESTS`; ``sha256`` is of all of them.
+        One row per case, with the columns of its first image, `PATHS` and `DIGESTS`; ``sha256`` covers all its images.
     """
     if not are_in(images):
         return images
@@ -123,7 +123,7 @@ def gathered(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_cached(table: pd.DataFrame) -> pd.DataFrame:
-    """Images as the cache keeps them: as `named`, with the digest of each."""
+    """Images as the cache stores them: `named`, with the digest of each image."""
     if not are_in(table):
         return table
     images = named(table)
@@ -133,7 +133,7 @@ def as_cached(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def first_of_each(images: pd.DataFrame) -> pd.DataFrame:
-    """The first image of each case, under the case's id, of what `named` gives; as it is, without cases."""
+    """First image of each case in a result of `named`, with the case's id; unchanged without cases."""
     if CASE not in images:
         return images
     first = images.drop_duplicates(CASE).reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""From a file to pixels, once."""
+"""Decode image files to pixels, and resize."""
 
 import io
 from pathlib import Path
@@ -18,22 +18,22 @@ from goldfold.images.pixels import Undecodable as Undecodable
 from goldfold.images.pixels import fitted
 
 PLAIN = (1, 3)
-"""Channels that every picture of grey or colours can be read as."""
+"""Numbers of channels that every grey or colour image can be read as."""
 AT_ONCE = 4
-"""Channels that OpenCV resizes together."""
+"""Largest number of channels that OpenCV resizes together."""
 
 
 def decode(path: str | Path, channels: int) -> Image:
-    """Image of a file or a stack of files, turned upright by its EXIF entry, 16 bits where it has more than 8.
+    """Decode a file or a stack of files, rotated by its EXIF orientation; 16 bits if it has more than 8.
 
     Args:
-        path: a file, or several as `goldfold.images.stacks` writes them, which share the channels evenly.
-        channels: 1 is grey, 3 are RGB without alpha; 4 take alpha, or a fourth band, for a channel; other numbers are
-            bands or pages of a TIFF, or a stack's.
+        path: a file, or several in the notation of `goldfold.images.stacks`, which share the channels evenly.
+        channels: 1 is grey, 3 are RGB without alpha, 4 include alpha or a fourth band; other numbers are bands or pages
+            of a TIFF, or of a stack.
 
     Raises:
-        Undecodable: empty, truncated, not an image, of other channels, or (stack) with a file missing or of another size.
-        DataError: a DICOM file, and pydicom is not installed.
+        Undecodable: empty, truncated, not an image, with other channels, or (stack) a file is missing or of another size.
+        DataError: it is a DICOM file but pydicom is not installed.
     """
     if stacks.is_stack(path):
         return _stacked(stacks.files_of(path), channels)
@@ -55,22 +55,22 @@ def decode(path: str | Path, channels: int) -> Image:
 
 
 def native(path: str | Path) -> Image:
-    """Image of a file or stack as it is by itself: RGB where it can be, of a stack a channel a file.
+    """Decode a file or stack with its natural channels: RGB if possible; one channel per file of a stack.
 
     Raises:
-        Undecodable, DataError: as `decode` does.
+        Undecodable, DataError: see `decode`.
     """
     return decode(path, natural(path))
 
 
 def natural(path: str | Path) -> int:
-    """Number of channels of that."""
+    """Number of channels of `native`."""
     return len(stacks.files_of(path)) if stacks.is_stack(path) else headers.of(path).natural
 
 
 def _plain(data: NDArray[np.uint8], channels: int, is_deep: bool) -> Image:
-    """Grey or RGB, by OpenCV, which turns it upright."""
-    if is_deep and channels == 3:  # OpenCV 5.0 gives noise for a TIFF of 16 bits that it is to give as RGB
+    """Decode as grey or RGB by OpenCV, which applies the EXIF orientation."""
+    if is_deep and channels == 3:  # OpenCV 5.0 returns noise for a 16-bit TIFF read as RGB
         deep: Image = _by_opencv(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH).take([2, 1, 0], axis=2)
         return deep
     flags = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB
@@ -79,7 +79,7 @@ def _plain(data: NDArray[np.uint8], channels: int, is_deep: bool) -> Image:
 
 
 def _with_alpha(data: NDArray[np.uint8], content: bytes, path: str | Path, channels: int) -> Image:
-    """All channels of a picture with alpha; OpenCV does not turn what it reads so."""
+    """Decode all channels of an image with alpha; OpenCV does not apply the orientation here."""
     from PIL import Image as Pillow
 
     if refusal := headers.of(path, content).refusal(channels):
@@ -109,7 +109,7 @@ def _as_asked(image: Image, channels: int) -> Image:
 
 
 def _stacked(files: list[str], channels: int) -> Image:
-    """Channels of all files, one file after the other."""
+    """Concatenate the channels of all files."""
     if channels % len(files):
         raise Undecodable(f"{len(files)} files cannot share {channels} channels evenly")
     parts: list[Image] = []
@@ -123,21 +123,21 @@ def _stacked(files: list[str], channels: int) -> Image:
             raise Undecodable(f"channel file {name} {error}") from error
         if parts and part.shape != parts[0].shape:
             sizes = [f"{one.shape[1]} x {one.shape[0]} pixels" for one in (part, parts[0])]
-            raise Undecodable(f"channel file {name} is of {sizes[0]}, {headers.name_of(files[0])} of {sizes[1]}")
+            raise Undecodable(f"channel file {name} has {sizes[0]}, {headers.name_of(files[0])} has {sizes[1]}")
         parts.append(part)
     dtype = max((part.dtype for part in parts), key=lambda kind: kind.itemsize)
     return np.concatenate([as_type(part, dtype) for part in parts], axis=2)
 
 
 def _truncated(content: bytes) -> bool:
-    """Whether a JPEG or PNG ends before its end marker; OpenCV fills the rest with grey and says nothing."""
+    """True if a JPEG or PNG ends before its end marker; OpenCV would silently fill the rest with grey."""
     if content.startswith(b"\xff\xd8\xff"):
         return not content.endswith(b"\xff\xd9") and content.find(b"\xff\xd9", _start_of_scan(content)) < 0
     return content.startswith(headers.PNG) and not _has_end_chunk(content)
 
 
 def _start_of_scan(content: bytes) -> int:
-    """Where a JPEG's own pixels begin: an embedded thumbnail before that has an end marker too."""
+    """Start of a JPEG's own pixels: an embedded thumbnail before it has an end marker too."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != 0xDA:
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
@@ -145,7 +145,7 @@ def _start_of_scan(content: bytes) -> int:
 
 
 def _has_end_chunk(content: bytes) -> bool:
-    """Whether a PNG's chunks go on to IEND; anything may follow it."""
+    """True if a PNG's chunks reach IEND; anything may follow it."""
     place = 8
     while place + 12 <= len(content):
         if content[place + 4 : place + 8] == b"IEND":
@@ -155,7 +155,7 @@ def _has_end_chunk(content: bytes) -> bool:
 
 
 def resize(image: Image, size: tuple[int, int], mode: str, roi: Roi | None = None) -> Image:
-    """Image, or a part of it, at ``size`` (height, width): ``squash`` it, ``pad`` it with black, or ``crop`` its middle."""
+    """Resize an image, or its crop, to ``size`` (height, width): ``squash``, ``pad`` with black, or ``crop`` the middle."""
     placement = place((image.shape[0], image.shape[1]), size, mode, roi)
     height, width = placement.inner
     image = placement.cut(image)
@@ -166,7 +166,7 @@ def resize(image: Image, size: tuple[int, int], mode: str, roi: Roi | None = Non
 
 
 def scaled(image: Any, height: int, width: int, way: int) -> Any:
-    """Image of any number of channels at another size, by one of OpenCV's ways to interpolate."""
+    """Resize an image with any number of channels, by one of OpenCV's interpolation modes."""
     if image.shape[2] <= AT_ONCE:
         return cv2.resize(image, (width, height), interpolation=way).reshape(height, width, image.shape[2])
     parts = [

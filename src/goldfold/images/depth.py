@@ -1,4 +1,4 @@
-"""From 16 bits to the 8 that networks are shown, by one stated rule."""
+"""Scale images of 16 bits to the 8 that networks see, by a configured rule."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,13 +16,13 @@ Rule = str | Sequence[int]
 RULES = ("full_range", "min_max", "percentile")
 DEFAULT = "percentile"
 STEP = 257
-"""65535 / 255: an image of 8 bits among those of 16 has multiples of it alone."""
+"""65535 / 255: an 8-bit image stored with 16 bits has only multiples of it."""
 TAIL = 0.001
-"""Share of pixels that may be darker than black, and as many brighter than white, by ``percentile``."""
+"""Share of pixels clipped to black, and the same share to white, by ``percentile``."""
 
 
 def widest(paths: Iterable[str]) -> "np.dtype[Any]":
-    """uint16 where any of these images is decoded to 16 bits, else uint8; those that cannot be read do not count."""
+    """uint16 if any of the images is decoded to 16 bits, else uint8; unreadable files do not count."""
     files = (file for path in paths for file in stacks.files_of(path))
     return np.dtype(np.uint16 if any(map(_is_deep, files)) else np.uint8)
 
@@ -34,12 +34,12 @@ def _is_deep(file: str) -> bool:
 
 
 def as_type(image: Image, dtype: "np.dtype[Any]") -> Image:
-    """The image with 16 bits where it is to have them: 255 becomes 65535; one that has them keeps them."""
+    """Convert an 8-bit image to ``dtype``: 255 becomes 65535; a 16-bit image is unchanged."""
     return image if image.dtype.itemsize >= dtype.itemsize else image.astype(np.uint16) * np.uint16(STEP)
 
 
 def largest(image: Image) -> int:
-    """Largest value of the channels that have more than 8 bits; 0 where none has."""
+    """Largest value of the channels with more than 8 bits; 0 if there are none."""
     if image.dtype == np.uint8:
         return 0
     planes = (image[..., channel] for channel in range(image.shape[2]))
@@ -47,15 +47,15 @@ def largest(image: Image) -> int:
 
 
 def to_8_bits(image: Image, rule: Rule = DEFAULT) -> NDArray[np.uint8]:
-    """The image (height, width, channels) with 8 bits.
+    """Convert an image (height, width, channels) to 8 bits.
 
-    One of 8 bits stays as it is, and so does one that `as_type` has given 16: what comes out never depends on the images
-    it was kept with. Three channels are colours and are scaled alike; of any other number, each is scaled by itself.
+    An 8-bit image is unchanged, and one that `as_type` converted to 16 bits is restored: the result never depends on the
+    images stored with it. Three channels are colours and are scaled together; otherwise each channel is scaled alone.
 
     Args:
-        rule: ``full_range``: 0 to 65535; ``min_max``: from the least to the largest value; ``percentile``: from the value
-            that a thousandth of the pixels lie below to the one that a thousandth lie above (`min_max` where these are one);
-            or [black, white], values that become 0 and 255, with what lies beyond cut off.
+        rule: ``full_range``: 0 to 65535; ``min_max``: smallest to largest value; ``percentile``: 0.1 to 99.9 % of the
+            pixels' values (``min_max`` if these are equal); or [black, white], values that become 0 and 255, with
+            clipping.
     """
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)

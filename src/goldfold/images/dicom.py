@@ -1,4 +1,4 @@
-"""DICOM, by pydicom where it is installed: one frame, as its header says it should be seen."""
+"""Read DICOM files by pydicom, an optional dependency: one frame, windowed as its header says."""
 
 import io
 from pathlib import Path
@@ -13,21 +13,21 @@ from goldfold.images.pixels import Header, Image, Undecodable
 SUFFIXES = frozenset({".dcm", ".dicom"})
 MARK = slice(128, 132)
 PACKED = b"1.2.840.10008.1.2.1.99"
-"""Transfer syntax of files that are packed as a whole."""
+"""Transfer syntax of files that are compressed as a whole."""
 HEAD = 65536
 OTHERS = (b"\x89PNG", b"\xff\xd8\xff")
 
 
 def is_dicom(path: str | Path, content: bytes) -> bool:
-    """By its mark, or by its suffix: old files have none."""
+    """True for DICOM, by its preamble or its suffix: old files have no preamble."""
     return content[MARK] == b"DICM" or (Path(path).suffix.lower() in SUFFIXES and not content.startswith(OTHERS))
 
 
 def header(content: bytes) -> Header:
-    """What a DICOM file holds.
+    """Header of a DICOM file.
 
     Raises:
-        Undecodable: it is none, or not of one frame.
+        Undecodable: it is not DICOM, or has several frames.
         DataError: pydicom is not installed.
     """
     dataset = _opened(content, pixels=False)
@@ -40,21 +40,21 @@ def size(content: bytes) -> tuple[int, int, int]:
     """Width, height and channels.
 
     Raises:
-        Undecodable, DataError: as `header` does.
+        Undecodable, DataError: see `header`.
     """
     dataset = _opened(content, pixels=False)
     return int(dataset.get("Columns") or 0), int(dataset.Rows or 0), int(dataset.get("SamplesPerPixel") or 1)
 
 
 def read(content: bytes) -> Image:
-    """Pixels (height, width, 1 or 3): 16 bits where more than 8 are stored, else 8.
+    """Pixels (height, width, 1 or 3): 16 bits if more than 8 are stored, else 8.
 
-    Grey values are rescaled by slope and intercept and put through the window (the first, where there are several) or
-    the look-up table of the header, which then fill 0 to 65535; without either, all values that the stored bits can have
-    do. MONOCHROME1 is inverted, so that more is brighter.
+    Grey values are rescaled by slope and intercept; the header's window (the first of several) or look-up table, or
+    without either the range of the stored bits, is mapped to 0 to 65535. MONOCHROME1 is inverted, so that larger is
+    brighter.
 
     Raises:
-        Undecodable: no picture, several frames, or packed in a way that pydicom cannot read here.
+        Undecodable: it has no image or several frames, or a compression that the installed pydicom cannot read.
         DataError: pydicom is not installed.
     """
     dataset = _opened(content, pixels=True)
@@ -69,7 +69,7 @@ def read(content: bytes) -> Image:
         shares = _shares(pixels, dataset)
     except Undecodable:
         raise
-    except Exception as error:  # pydicom and its decoders raise whatever comes
+    except Exception as error:  # pydicom and its decoders raise exceptions of any type
         raise Undecodable(f"cannot be decoded as DICOM: {' '.join(str(error).split())}") from error
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
@@ -86,18 +86,20 @@ def _opened(content: bytes, pixels: bool) -> Any:
             "there are DICOM files, which need pydicom: pip install 'goldfold[dicom]', or convert them to 16-bit PNG."
         ) from error
     try:
-        if PACKED in content[:HEAD]:  # pydicom would unpack it at once, to whatever size that has
-            raise Undecodable("is packed as a whole (deflated transfer syntax); save it without that")
+        if PACKED in content[:HEAD]:  # pydicom would decompress it at once, without a size limit
+            raise Undecodable(
+                "is compressed as a whole (deflated transfer syntax); save it with another transfer syntax"
+            )
         dataset = pydicom.dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
     except Undecodable:
         raise
     except Exception as error:
         raise Undecodable(f"cannot be decoded as DICOM: {error}") from error
     if "Rows" not in dataset or (pixels and "PixelData" not in dataset):
-        raise Undecodable("is a DICOM file without a picture, or none")
+        raise Undecodable("is not DICOM, or has no image")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > 1:
-        raise Undecodable(f"has {frames} frames; save each as a file of its own")
+        raise Undecodable(f"has {frames} frames; save each as a separate file")
     return dataset
 
 
@@ -106,7 +108,7 @@ def _colours(pixels: NDArray[Any]) -> Image:
 
 
 def _shares(pixels: NDArray[Any], dataset: Any) -> NDArray[np.float64]:
-    """Grey values from 0 (black) to 1."""
+    """Grey values from 0 (black) to 1 (white)."""
     from pydicom.pixels import apply_modality_lut, apply_voi
 
     values = apply_modality_lut(pixels, dataset)
@@ -126,13 +128,13 @@ def _first(value: Any) -> Any:
 
 
 def _extremes(dataset: Any) -> NDArray[np.int64]:
-    """Least and largest number that the stored bits can have."""
+    """Smallest and largest number that the stored bits can represent."""
     levels = 2 ** int(dataset.BitsStored)
     return np.array([-levels // 2, levels // 2 - 1] if dataset.PixelRepresentation else [0, levels - 1])
 
 
 def _windowed(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
-    """Shares of a window (DICOM PS3.3, C.11.2.1)."""
+    """Apply a window (DICOM PS3.3, C.11.2.1); values 0 to 1."""
     if function == "SIGMOID":
         return np.asarray(1 / (1 + np.exp(-4 * (values - centre) / width)))
     if function == "LINEAR_EXACT":

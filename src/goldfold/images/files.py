@@ -33,7 +33,7 @@ UNREAD = frozenset(
         ".svg",
     }
 )
-"""Suffixes of pictures that goldfold does not read, and passes over where it looks for images."""
+"""Suffixes of image formats that goldfold does not read, and skips."""
 
 TOOLS = frozenset(
     {
@@ -42,23 +42,23 @@ TOOLS = frozenset(
         "temporary items", "thumbs.db",
     }
 )  # fmt: skip
-"""Names, in lower case, of files and folders that network storage, desktops and archivers leave among the data."""
+"""Names, in lower case, of files and folders that network storage, desktops and archivers create."""
 
 STACK = '["'
-"""How a path of several files begins (`goldfold.images.stacks`): a name must not pass for one."""
+"""Prefix of a path of several files (`goldfold.images.stacks`); a file name must not start with it."""
 PLAIN = re.compile(r"[^\\/:.][^\\/:]*(/[^\\/:.][^\\/:]*)*")
-"""Names that need no second look: a million of them take a second instead of half a minute."""
+"""Names that need no further check: a million of them take a second instead of half a minute."""
 
 
 def images_below(root: str | Path, key: str) -> list[str]:
-    """Relative paths (``/`` between parts) of all images below ``root``, sorted; hidden files are passed over.
+    """Relative paths (with ``/``) of all images below ``root``, sorted; hidden files are skipped.
 
     Args:
         root: folder.
-        key: the config key that names it, for the error.
+        key: the config key that names the folder, for errors.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: the folder does not exist, or has no image.
     """
     root = Path(root)
     if not os.path.isdir(root):
@@ -70,7 +70,7 @@ def images_below(root: str | Path, key: str) -> list[str]:
 
 
 def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
-    """Relative paths (``/`` between parts) of the files with these suffixes (lower case), sorted, no hidden ones.
+    """Relative paths (with ``/``) of the files with these suffixes (lower case), sorted; hidden files are skipped.
 
     Raises:
         DataError: a name is not UTF-8.
@@ -83,13 +83,13 @@ def files_below(root: Path, suffixes: Collection[str]) -> list[str]:
     )
     if odd := [name for name in found if not name.isascii() and not is_text(name)]:
         raise DataError(
-            f"{root}: the names of {len(odd)} files are not UTF-8, first {odd[0]!a}, and tables cannot hold them. Rename them."
+            f"{root}: the names of {len(odd)} files are not UTF-8, first {odd[0]!a}, so tables cannot hold them. Rename them."
         )
     return found
 
 
 def is_text(name: str) -> bool:
-    """Whether a name is UTF-8; bytes of it that are not come as what no text may hold."""
+    """True if a name is UTF-8; other bytes appear as lone surrogates, which cannot be encoded."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -98,10 +98,10 @@ def is_text(name: str) -> bool:
 
 
 def inside(name: str, where: str) -> str:
-    """A relative path that a list names, with ``/`` between its parts and no ``./`` in front.
+    """Normalise a relative path from a list: ``/`` between its parts, no leading ``./``.
 
     Raises:
-        DataError: it leads out of the folder that it starts from.
+        DataError: it leads out of its folder.
     """
     if PLAIN.fullmatch(name) and not name.startswith(STACK):
         return name
@@ -110,19 +110,19 @@ def inside(name: str, where: str) -> str:
     passes_for_files = name.startswith(STACK) and len(plain.parts) > 1
     if is_elsewhere or ".." in plain.parts or passes_for_files:
         raise DataError(
-            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and a '/' or "
-            f"'{STACK}' in front."
+            f"{where}: {name!r} leads out of the folder of the data. Write paths relative to it, without '..' and without a "
+            f"leading '/' or '{STACK}'."
         )
     return str(plain)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is a tool's own (``.git``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir``, ``._x.jpg``)."""
+    """True for files and folders of tools (``.git``, ``.ipynb_checkpoints``, ``__MACOSX``, ``@eaDir``, ``._x.jpg``)."""
     return name.startswith((".", "~$")) or name.casefold() in TOOLS
 
 
 def passed_over(roots: Iterable[str | Path]) -> Counter[str]:
-    """Files and folders below ``roots`` that are hidden, by name; what lies in such a folder is not counted."""
+    """Count hidden files and folders below ``roots`` by name; contents of hidden folders are not counted."""
     found: dict[str, str] = {}
     for root in roots:
         for folder, folders, names in _walk(Path(root)):
@@ -131,19 +131,19 @@ def passed_over(roots: Iterable[str | Path]) -> Counter[str]:
 
 
 def tools_in_words(hidden: Mapping[str, int]) -> str:
-    """``passed over 3 files and folders of other tools: 2 .DS_Store, 1 @eaDir``; see `passed_over`."""
+    """``skipped 3 files and folders of other tools: 2 .DS_Store, 1 @eaDir``; see `passed_over`."""
     names = ", ".join(f"{number:,} {name}" for name, number in sorted(hidden.items()))
-    return f"passed over {count(sum(hidden.values()), 'file or folder', 'files and folders')} of other tools: {names}"
+    return f"skipped {count(sum(hidden.values()), 'file or folder', 'files and folders')} of other tools: {names}"
 
 
 def _visible(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Folders below ``root`` with their files; links to folders are followed once, hidden ones are passed over."""
+    """Folders below ``root`` with their files; links to folders are followed once, hidden ones are skipped."""
     for folder, _, names in _walk(root):
         yield Path(folder), [name for name in names if not is_hidden(name)]
 
 
 def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Folders below ``root`` with all their folders and files, each once; no hidden one is entered."""
+    """Folders below ``root`` with all their subfolders and files, each once; hidden folders are not entered."""
     seen: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real, every = os.path.realpath(folder), list(folders)
@@ -154,13 +154,13 @@ def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def without_suffix(name: str) -> str:
-    """``cats/1.jpg`` -> ``cats/1``, where the suffix is an image's."""
+    """``cats/1.jpg`` -> ``cats/1``, if the suffix is an image's."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in SUFFIXES else name
 
 
 def below(root: str | Path) -> str:
-    """What stands before a relative path for it to be one below ``root``."""
+    """Prefix that turns a relative path into one below ``root``."""
     return str(Path(root) / "x")[:-1]
 
 

@@ -1,4 +1,4 @@
-"""Where an image, or the part of it that is cut out, lies in a network's frame, for pixels and boxes, there and back."""
+"""Map pixels and boxes between an image, or its crop, and a network's frame."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 MODES = ("squash", "pad", "crop")
 Roi = tuple[int, int, int, int]
-"""x1, y1, x2, y2 of the part of an image that is cut out, in its pixels, x2 and y2 exclusive."""
+"""x1, y1, x2, y2 of an image's crop, in its pixels; x2 and y2 are exclusive."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A part of an image scaled to ``inner`` (height, width) whose top left corner is put at (``top``, ``left``) of a frame.
+    """A crop scaled to ``inner`` (height, width), with its top left corner at (``top``, ``left``) of a frame.
 
-    ``top`` and ``left`` are negative where the frame cuts what was scaled.
+    ``top`` and ``left`` are negative if the scaled crop is larger than the frame.
     """
 
     original: tuple[int, int]
@@ -31,25 +31,25 @@ class Placement:
     top: int
     left: int
     roi: Roi
-    """The part; all of the image where nothing is cut off."""
+    """The crop; the whole image if nothing is cut off."""
 
     def to_frame(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Boxes (n, 4) x1, y1, x2, y2 of the image in the frame; they may reach outside it where it does not show them."""
+        """Map boxes (n, 4) x1, y1, x2, y2 from the image to the frame; they may extend beyond it."""
         return (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - self._corner()) * self._scale() + self._shift()
 
     def to_original(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Boxes (n, 4) x1, y1, x2, y2 of the frame in the image, cut at the borders of the part that was cut out."""
+        """Map boxes (n, 4) x1, y1, x2, y2 from the frame to the image, clipped to the crop."""
         turned = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) - self._shift()) / self._scale() + self._corner()
         x1, y1, x2, y2 = self.roi
         return turned.clip([x1, y1, x1, y1], [x2, y2, x2, y2])
 
     def cut(self, image: NDArray[Any]) -> NDArray[Any]:
-        """The part (height, width, ...) of the whole image, in its pixels; a view."""
+        """Crop (height, width, ...) of the whole image; a view."""
         x1, y1, x2, y2 = self.roi
         return image[y1:y2, x1:x2]
 
     def put_back(self, part: NDArray[Any], fill: int = 0) -> NDArray[Any]:
-        """The whole image (height, width, ...) with the part at its place; what lies around it is ``fill``."""
+        """Whole image (height, width, ...) with the crop in its place, and ``fill`` around it."""
         if part.shape[:2] == self.original:
             return part
         canvas = np.full((*self.original, *part.shape[2:]), fill, dtype=part.dtype)
@@ -58,7 +58,7 @@ class Placement:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Height and width of the part in pixels of the image."""
+        """Height and width of the crop in pixels of the image."""
         return self.roi[3] - self.roi[1], self.roi[2] - self.roi[0]
 
     def _scale(self) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ class Placement:
         return np.array([self.left, self.top, self.left, self.top], dtype=np.float64)
 
     def into_frame(self, inner: NDArray[Any], fill: int = 0) -> NDArray[Any]:
-        """The scaled image (height, width, ...) in its frame; what it does not cover is ``fill``."""
+        """Put the scaled crop (height, width, ...) into its frame, with ``fill`` around it."""
         if self.inner == self.frame:
             return inner
         canvas = np.full((*self.frame, *inner.shape[2:]), fill, dtype=inner.dtype)
@@ -80,19 +80,19 @@ class Placement:
         return canvas
 
     def out_of_frame(self, framed: NDArray[Any], fill: int = 0) -> NDArray[Any]:
-        """The scaled image (height, width, ...) cut out of its frame; what the frame does not hold is ``fill``."""
+        """Take the scaled crop (height, width, ...) out of its frame; parts outside the frame are ``fill``."""
         canvas = np.full((*self.inner, *framed.shape[2:]), fill, dtype=framed.dtype)
         _paste(framed, canvas, -self.top, -self.left)
         return canvas
 
 
 def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi | None = None) -> Placement:
-    """How an image of ``original`` (height, width), or a part of it, is put into ``frame``.
+    """Placement of an image of ``original`` (height, width), or its crop, in ``frame``.
 
     Args:
-        mode: ``squash`` to the frame, whatever the shape; ``pad``: the whole part, in the middle; ``crop``: its middle,
-            so that the frame is filled.
-        roi: the part; None for all of the image.
+        mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
+            frame with the middle.
+        roi: the crop; None for the whole image.
     """
     if mode not in MODES:
         raise unknown("resize mode", mode, MODES)
@@ -107,14 +107,14 @@ def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi
 
 
 def placements(table: "pd.DataFrame", frame: tuple[int, int], mode: str) -> list[Placement]:
-    """Where each image lies, by the columns height, width and, where images are cut, roi."""
+    """Placement of each image, from the columns height, width and, if images are cropped, roi."""
     rois = [roi_of(text) for text in table["roi"]] if "roi" in table else [None] * len(table)
     sizes = zip(table["height"].astype(int), table["width"].astype(int), strict=True)
     return [place((height, width), frame, mode, roi) for (height, width), roi in zip(sizes, rois, strict=True)]
 
 
 def roi_of(text: str) -> Roi | None:
-    """The part that a table's ``x1 y1 x2 y2`` means; None for an empty text: all of the image.
+    """Parse a table's ``x1 y1 x2 y2``; None for an empty text, which means the whole image.
 
     Raises:
         DataError: the text is something else.
@@ -123,7 +123,7 @@ def roi_of(text: str) -> Roi | None:
         return None
     numbers = text.split()
     if len(numbers) != 4 or not all(number.isdigit() for number in numbers):
-        raise DataError(f"roi: {text[:60]!r} is no part of an image. Write x1 y1 x2 y2 in whole pixels, or nothing.")
+        raise DataError(f"roi: {text[:60]!r} is not a box. Write x1 y1 x2 y2 in whole pixels, or nothing.")
     x1, y1, x2, y2 = map(int, numbers)
     if x1 >= x2 or y1 >= y2:
         raise DataError(f"roi: {text!r} has no area. Write x1 y1 x2 y2 in whole pixels, or nothing.")
@@ -131,12 +131,12 @@ def roi_of(text: str) -> Roi | None:
 
 
 def roi_to_text(roi: Roi | None) -> str:
-    """What `roi_of` reads."""
+    """Inverse of `roi_of`."""
     return "" if roi is None else " ".join(map(str, roi))
 
 
 def _paste(source: NDArray[Any], target: NDArray[Any], top: int, left: int) -> None:
-    """Copy the part of ``source`` that falls into ``target`` when its corner is at (``top``, ``left``)."""
+    """Copy the part of ``source`` that overlaps ``target`` when its corner is at (``top``, ``left``)."""
     height = min(source.shape[0] + min(top, 0), target.shape[0] - max(top, 0))
     width = min(source.shape[1] + min(left, 0), target.shape[1] - max(left, 0))
     y, x = max(-top, 0), max(-left, 0)

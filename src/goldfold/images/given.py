@@ -1,4 +1,4 @@
-"""Images that a user names: files, folders, or both, as a table of ids and paths."""
+"""Table of ids and paths of the image files and folders that a user names."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,17 +12,17 @@ from goldfold.images.files import images_below, is_text, without_suffix
 
 
 def given(paths: Sequence[str | Path], stack: Sequence[str] = (), pattern: str = "") -> pd.DataFrame:
-    """id and path of every image, in the order given, each path once; folders are searched with all that is below them.
+    """id and path of every image, in the order given, each path once; folders are searched recursively.
 
-    An id is the path below the folder that was named, or the file's name, without suffix; where two images would share
-    one, all keep suffixes, or their whole paths.
+    An id is the path below the named folder, or the file's name, without suffix; if two images would share an id, all
+    keep their suffixes, or their whole paths.
 
     Args:
-        stack: channels that lie in files of their own, see `goldfold.images.stacks.gathered`; ``pattern`` is how they are
-            called.
+        stack: channels stored in separate files, see `goldfold.images.stacks.gathered`; ``pattern`` is that of their
+            names.
 
     Raises:
-        DataError: nothing is named, or there is no image in a folder.
+        DataError: nothing is named, or a folder has no image.
     """
     found = dict[str, str]()
     for path in paths:
@@ -31,12 +31,12 @@ def given(paths: Sequence[str | Path], stack: Sequence[str] = (), pattern: str =
     if not found:
         raise DataError("no image is named. Name files, or folders of images.")
     if odd := [file for file in found if not is_text(file)]:
-        raise DataError(f"the name {odd[0]!a} is not UTF-8, and tables cannot hold it. Rename the file.")
+        raise DataError(f"the name {odd[0]!a} is not UTF-8, so tables cannot hold it. Rename the file.")
     return pd.DataFrame({"id": _ids(found), "path": list(found)})
 
 
 def _images(path: str, stack: Sequence[str], pattern: str) -> Iterator[tuple[str, str]]:
-    """Name below the folder that was named, and path."""
+    """Yield name below the named folder, and path."""
     if not os.path.isdir(path):
         if stack:
             raise DataError(
@@ -53,12 +53,12 @@ def _images(path: str, stack: Sequence[str], pattern: str) -> Iterator[tuple[str
 
 
 def _plain(path: str) -> str:
-    """The path, which must not look like a stack of files."""
+    """Path that cannot be mistaken for a stack of files."""
     return os.path.join(os.curdir, path) if path.startswith('["') else path
 
 
 def _ids(found: dict[str, str]) -> list[str]:
-    """The shortest names that are all different."""
+    """Shortest names that are all different."""
     wholes = ["/".join(part for part in PurePath(file).parts if part not in ("/", "..", ".")) for file in found]
     short = list(found.values())
     for names in ([*map(without_suffix, short)], short, [*map(without_suffix, wholes)], wholes):

@@ -1,4 +1,4 @@
-"""What a file says of itself: kind, channels, bits, by its head alone."""
+"""Kind, channels and bits of a file, from its header."""
 
 import io
 import os
@@ -11,20 +11,20 @@ from goldfold.images.pixels import Header, readable
 
 PNG = b"\x89PNG\r\n\x1a\n"
 BANDS = {"1": 1, "L": 1, "P": 3, "LA": 2, "PA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 3, "YCbCr": 3}
-"""Channels by Pillow's mode; CMYK and a palette are read as the three colours they stand for."""
+"""Pillow's mode -> channels; CMYK and palettes are read as three colours."""
 UNKNOWN = Header("", 0, 8, (1, 3))
-"""Of a format that OpenCV may read and Pillow does not know."""
+"""Header of a format that Pillow does not know but OpenCV may read."""
 
 
 def of(path: str | Path, content: bytes | None = None, most_pixels: int | None = None) -> Header:
-    """What a file holds, by its ``content`` where that was read already.
+    """Header of a file, from its ``content`` if that has been read already.
 
     Args:
-        most_pixels: an image of more is refused, see `goldfold.images.limits`; without it, one of any size is taken.
+        most_pixels: an image with more pixels is refused, see `goldfold.images.limits`; None for no limit.
 
     Raises:
-        Undecodable: a TIFF or DICOM file of a kind that goldfold does not read.
-        DataError: a DICOM file, and pydicom is not installed.
+        Undecodable: it is a TIFF or DICOM file of a kind that goldfold does not read.
+        DataError: it is a DICOM file but pydicom is not installed.
     """
     from PIL import Image
 
@@ -38,21 +38,21 @@ def of(path: str | Path, content: bytes | None = None, most_pixels: int | None =
     try:
         with any_size(), Image.open(io.BytesIO(content)) as image:
             mode, kind = image.mode, str(image.format)
-    except Exception:  # Pillow raises whatever comes
+    except Exception:  # Pillow raises exceptions of any type
         return UNKNOWN
     bands = BANDS.get(mode, 1)
     return Header(kind, bands, bits_of(content, mode), readable(bands, has_alpha=True))
 
 
 def bits_of(content: bytes, mode: str = "") -> int:
-    """Bits a channel of what is neither TIFF nor DICOM: Pillow turns 16 of a picture with colours into 8, and says nothing."""
+    """Bits per channel of files other than TIFF and DICOM: Pillow silently converts colour images of 16 bits to 8."""
     if content.startswith(PNG):
         return content[24]
     return 1 if mode == "1" else 8
 
 
 def is_deep(path: str | Path) -> bool:
-    """Whether a file is decoded to 16 bits; reads its head alone, but all of a TIFF or DICOM file."""
+    """True if a file is decoded to 16 bits; reads only its head, except for TIFF and DICOM files."""
     with opened(path) as stream:
         head = stream.read(132)
         if tiffs.is_tiff(head) or dicom.is_dicom(path, head):

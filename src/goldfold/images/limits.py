@@ -1,4 +1,4 @@
-"""Pixels that an image may have, by its header alone: one colour of 32,000 x 32,000 fits into 100 kB, and takes 6 GB."""
+"""Limit the number of pixels by the header: 32,000 x 32,000 of one colour fit into 100 kB but decode to 6 GB."""
 
 import io
 import struct
@@ -13,21 +13,21 @@ from goldfold.images import dicom, tiff_chain, tiffs
 from goldfold.images.pixels import Undecodable
 
 ICONS = (b"\0\0\1\0", b"icns")
-"""Begin files of icons, which Pillow decodes when it opens them, before their size is known."""
+"""Signatures of icon files, which Pillow decodes on opening, before their size is known."""
 MOST_PIXELS = 200_000_000
-"""Default of the config's ``data.max_pixels``: photographs of the largest phone cameras have as many."""
+"""Default of the config's ``data.max_pixels``: the size of photographs of the largest phone cameras."""
 CHANNELS = 4
-"""An image with more channels than this may have as many pixels fewer."""
+"""Number of channels beyond which the limit of pixels is lowered in proportion."""
 PNG, GIF, BMP, JPEG = b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"\xff\xd8\xff"
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Markers of JPEG with the picture's size."""
+"""JPEG markers that hold the image's size."""
 
 
 def content_of(path: str | Path) -> bytes:
     """Bytes of an image or mask file.
 
     Raises:
-        Undecodable: it is no regular file, or too large to be read.
+        Undecodable: it is not a regular file, or too large to be read.
         OSError: it is missing, or cannot be read.
     """
     try:
@@ -40,11 +40,11 @@ def content_of(path: str | Path) -> bytes:
 
 
 def refuse_many_pixels(path: str | Path, content: bytes, most: int) -> None:
-    """Look at the header before anything is decoded.
+    """Check the size in the header, before anything is decoded.
 
     Raises:
-        Undecodable: the image has more than ``most`` pixels, no size can be found, or it is damaged.
-        DataError: a DICOM file, and pydicom is not installed.
+        Undecodable: the image has more than ``most`` pixels, its size cannot be found, or it is damaged.
+        DataError: it is a DICOM file but pydicom is not installed.
     """
     if not content:
         raise Undecodable("file is empty")
@@ -61,18 +61,18 @@ def refuse_size(width: int, height: int, most: int, channels: int = 1) -> None:
     if width * height * max(channels / CHANNELS, 1) > most:
         of = f" of {channels} channels" if channels > CHANNELS else ""
         raise Undecodable(
-            f"has {width:,} x {height:,} pixels{of}, more than data.max_pixels ({most:,}); make it smaller, or raise that"
+            f"has {width:,} x {height:,} pixels{of}, more than data.max_pixels ({most:,}); make it smaller, or raise the limit"
         )
 
 
 def at_most(pixels: int) -> int:
-    """Limit for masks of images of at most so many pixels: few different ones, since a look is remembered by it."""
+    """Limit for masks of images of at most ``pixels``, rounded up to few values, since scans are cached per limit."""
     return max(MOST_PIXELS, 1 << pixels.bit_length())
 
 
 @contextmanager
 def any_size() -> Iterator[None]:
-    """Within the block, Pillow opens images of any size, whose header is looked at here, without a word."""
+    """Within the block, Pillow opens images of any size without a warning; goldfold checks the size itself."""
     from PIL import Image
 
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -85,7 +85,7 @@ def any_size() -> Iterator[None]:
 
 
 def _sizes(path: str | Path, content: bytes) -> list[tuple[int, int, int]]:
-    """Width, height and channels; of a TIFF those of each page, where pages of one size are taken for channels."""
+    """Width, height and channels; for a TIFF those of each page, where pages of equal size count as channels."""
     from PIL import Image
 
     if tiffs.is_tiff(content):
@@ -97,12 +97,12 @@ def _sizes(path: str | Path, content: bytes) -> list[tuple[int, int, int]]:
     try:
         with any_size(), Image.open(io.BytesIO(content)) as image:
             return [(*image.size, 1)]
-    except Exception:  # Pillow raises whatever comes; OpenCV may read the file all the same
+    except Exception:  # Pillow raises exceptions of any type; OpenCV may still read the file
         return [(*_written_size(content), 1)]
 
 
 def _written_size(content: bytes) -> tuple[int, int]:
-    """Width and height from the fixed places of common formats."""
+    """Width and height from the fixed positions of common formats."""
     try:
         if content.startswith(PNG):
             return struct.unpack_from(">II", content, 16)

@@ -1,4 +1,4 @@
-"""Symbolic links that lead out of the folders of the data."""
+"""Refuse symbolic links that lead out of the data folders."""
 
 import os
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from goldfold.images.stacks import files_of, is_stack
 
 
 def refuse_outside(paths: Iterable[str], roots: Iterable[str]) -> None:
-    """Let no file be read that lies elsewhere than it seems: what a copy of the data would lack, or nobody meant to show.
+    """Refuse files outside the data folders: a copy of the data would lack them, or they may be private.
 
     Args:
-        paths: files, stacks of files and folders of the data; those that are not there are passed over.
-        roots: the folders that the config names, each of which may be a link itself.
+        paths: files, stacks of files and folders of the data; missing ones are skipped.
+        roots: the folders that the config names; each may itself be a link.
 
     Raises:
-        DataError: a link leads out of all of them.
+        DataError: a link leads out of all ``roots``.
     """
     folders = {os.path.realpath(root) for root in roots if os.path.isdir(root)}
     real = lru_cache(maxsize=None)(os.path.realpath)
@@ -27,13 +27,13 @@ def refuse_outside(paths: Iterable[str], roots: Iterable[str]) -> None:
     if outside:
         raise DataError(
             f"{outside[0]} leads to {Path(outside[0]).resolve()}, which lies outside the folders of the data "
-            f"({len(outside)} such files). Copy what is meant, name that folder in the config, or set data.outside_links: "
+            f"({len(outside)} such files). Copy the files, name that folder in the config, or set data.outside_links: "
             f"follow."
         )
 
 
 def _files(path: str) -> list[str]:
-    """Files of an image or a mask, and the folder that a mask of several files is."""
+    """Files of an image or a mask; for a mask folder, the folder and its files."""
     if is_stack(path):
         return files_of(path)
     is_folder = not os.path.splitext(path)[1] and os.path.isdir(path)

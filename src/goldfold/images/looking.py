@@ -1,4 +1,4 @@
-"""One look at each file, in parallel, remembered by its bytes: a second look at the same bytes reads nothing."""
+"""Inspect each file once, in parallel; results are cached by the file's bytes."""
 
 import hashlib
 import json
@@ -24,15 +24,15 @@ from goldfold.lineage.contents import memory
 FOLDER = Path(".goldfold/looks")
 CHUNK = 16
 KEPT_AT_ONCE = 1024
-"""Files between two writes of what was seen: so many are looked at again after a kill."""
+"""Files between two writes of results: at most this many are inspected again after a kill."""
 LIBRARIES = ("opencv-python-headless", "pillow", "numpy", "tifffile", "pydicom")
 
 Seen = list[Any]
-"""What a look gives: plain values, as JSON has them."""
+"""Result of inspecting a file: plain JSON values."""
 
 
 def of_files(paths: Iterable[str]) -> dict[str, str]:
-    """sha256 of each image that is there; that of several files is known by all of them."""
+    """sha256 of each existing image; for a stack a digest of all its files."""
     names = list(paths)
     files = memory().digests(file for name in names for file in stacks.files_of(name) if not fault(file, MOST_BYTES))
     return {name: found for name in names if (found := stacks.digest(name, files))}
@@ -45,14 +45,14 @@ def look_at(
     progress: Callable[[int, str], Any] = Progress,
     digests_of: Callable[[Iterable[str]], dict[str, str]] = of_files,
 ) -> dict[str, tuple[str, Seen]]:
-    """sha256 and what ``look`` gives for each file that is there, by path.
+    """Path of each existing file -> its sha256 and the result of ``look``.
 
     Args:
-        look: a function of a module, of nothing but the file's bytes, or a partial of one with plain values by name. What
-            it saw is known by these, by the module's code, and by the versions of what reads images.
-        workers: processes that look.
+        look: a module-level function of the file's bytes only, or a partial of one with plain keyword values. Results are
+            cached by these, by the module's code, and by the versions of the libraries that read images.
+        workers: number of processes.
         progress: (total, unit) -> counts the files.
-        digests_of: digest of each path that is there, where a path may be more than a file.
+        digests_of: digest of each existing path; a path may stand for several files.
 
     Raises:
         DataError: a process was killed, most likely for lack of main memory.
@@ -69,27 +69,27 @@ def look_at(
 
 
 def _parts(look: Callable[[str], Seen]) -> tuple[Callable[..., Seen], dict[str, Any]]:
-    """The function itself, and the values it is always given."""
+    """The function itself, and its bound values."""
     return (look.func, look.keywords) if isinstance(look, partial) else (look, {})
 
 
 def _name(look: Callable[[str], Seen]) -> str:
-    """Name of the store: one for each set of values, so that two experiments do not forget each other's."""
+    """Name of the store: one per set of values, so that experiments do not evict each other's results."""
     function, values = _parts(look)
-    told = json.dumps(values, sort_keys=True).encode()
-    return f"{function.__module__}-{hashlib.sha256(told).hexdigest()[:8]}" if values else function.__module__
+    text = json.dumps(values, sort_keys=True).encode()
+    return f"{function.__module__}-{hashlib.sha256(text).hexdigest()[:8]}" if values else function.__module__
 
 
 def _version(look: Callable[[str], Seen]) -> str:
-    """Digest of all that decides what a look gives but the bytes."""
+    """Digest of everything except the bytes that decides a result."""
     function, values = _parts(look)
     code = source.digest(source.reach([(Path(str(sys.modules[function.__module__].__file__)), function.__name__)]))
-    told = json.dumps([function.__name__, code, [_release(name) for name in LIBRARIES], *([values] if values else [])])
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([function.__name__, code, [_release(name) for name in LIBRARIES], *([values] if values else [])])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _release(library: str) -> str:
-    """Version of a library; none where it is an extra that is not installed."""
+    """Version of a library; empty if it is an optional one that is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -97,7 +97,7 @@ def _release(library: str) -> str:
 
 
 def _remembered(store: sqlite3.Connection, version: str, wanted: Collection[str]) -> dict[str, Seen]:
-    """What was seen earlier of these digests; what another version saw is forgotten."""
+    """Cached results for these digests; results of another version are deleted."""
     with store:
         store.execute("CREATE TABLE IF NOT EXISTS version (name TEXT)")
         store.execute("CREATE TABLE IF NOT EXISTS seen (digest TEXT PRIMARY KEY, found TEXT) WITHOUT ROWID")
@@ -116,7 +116,7 @@ def _looked(
     progress: Callable[[int, str], Any],
     store: sqlite3.Connection,
 ) -> Iterator[tuple[str, Seen]]:
-    """Look at files by digest, and write down what was seen."""
+    """Inspect files by digest, and store the results."""
     if not unseen:
         return
     with closing(progress(len(unseen), "files")) as bar, ProcessPoolExecutor(workers) as pool:
@@ -130,6 +130,6 @@ def _looked(
                 yield from part
         except BrokenProcessPool as error:
             raise DataError(
-                "a process that reads images was killed, most likely for lack of main memory. What was seen so far is kept. "
-                "Look for a picture of very many pixels, or give it more memory."
+                "a process that reads images was killed, most likely for lack of main memory. Results so far are kept. "
+                "Look for an image with very many pixels, or provide more memory."
             ) from error

@@ -1,4 +1,4 @@
-"""The file that a wrong name most likely means: another case, another suffix, zeros in front, a slip."""
+"""Guess the file that a wrong name means: other case, other suffix, leading zeros, a typo."""
 
 import os
 import re
@@ -9,9 +9,9 @@ from pathlib import Path
 from goldfold.images.files import SUFFIXES, files_below, without_suffix
 
 ANY = ".*"
-"""Suffix of a missing file that was named without one; see `goldfold.images.stacks`."""
+"""Suffix given to a missing file that was named without one; see `goldfold.images.stacks`."""
 MANY = 20_000
-"""Of more names, slips are not looked for, which takes seconds for as many."""
+"""Number of names above which typos are not searched for, since it takes seconds."""
 
 
 def _same_case(name: str) -> str:
@@ -31,13 +31,13 @@ def _same_base(name: str) -> str:
 
 
 KEYS: Sequence[Callable[[str], str]] = (_same_case, _same_stem, _same_numbers, _same_base)
-"""What two names may have in common, from the surest on."""
+"""Normalised forms in which two names may agree, the most certain first."""
 
 
 def nearest_of(name: str, names: Iterable[str]) -> str | None:
-    """The one of ``names`` that differs from ``name`` in case, suffix, leading zeros, folder or by a slip; else None.
+    """The one of ``names`` that differs from ``name`` in case, suffix, leading zeros, folder or by a typo; else None.
 
-    Other numbers are no slip: ``img_12`` is not meant by ``img_13``.
+    Different numbers are not a typo: ``img_13`` does not mean ``img_12``.
     """
     choices = list(names)
     for key in KEYS:
@@ -57,7 +57,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def nearest_name(name: str, names: Iterable[str], says: str = "nearest is") -> str:
-    """Sentence such as ``The nearest image is 'a/007'. ``, empty where nothing is near."""
+    """Sentence such as ``The nearest image is 'a/007'. ``; empty if nothing is near."""
     found = nearest_of(name, names)
     return "" if found is None else f"{says[0].upper()}{says[1:]} {found!r}. "
 

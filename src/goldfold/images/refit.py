@@ -1,4 +1,4 @@
-"""From the frame that an image is kept in to a smaller one, as if it had been put into that one at once."""
+"""Move an image from its stored frame to a smaller one, as if it had been placed there directly."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ from goldfold.images.geometry import Placement, Roi, place
 
 @dataclass(frozen=True)
 class Refit:
-    """Where one image lies in both frames.
+    """Placements of one image in both frames.
 
-    Pixels and coordinates in the smaller frame are those of an image that was never in the larger one: what is scaled is the
-    image, without borders, to the very size and place that it would have had.
+    Pixels and coordinates in the smaller frame are those of an image that was never in the larger one: only the image,
+    without borders, is scaled, to the exact size and position that it would have had.
     """
 
     larger: Placement
@@ -35,14 +35,14 @@ class Refit:
         return self.smaller.into_frame(np.asarray(scaled(self._inner(framed), height, width, cv2.INTER_AREA)))
 
     def mask(self, framed: NDArray[Any]) -> NDArray[Any]:
-        """Mask (height, width) in the smaller frame; values are not mixed."""
+        """Mask (height, width) in the smaller frame; values are not interpolated."""
         inner = np.ascontiguousarray(self._inner(framed))
         known = inner.view(np.int32) if framed.dtype == np.uint32 else inner  # OpenCV knows no unsigned 32 bits
         made = cv2.resize(known, self.smaller.inner[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return self.smaller.into_frame(np.asarray(made).view(framed.dtype))
 
     def _inner(self, framed: NDArray[Any]) -> NDArray[Any]:
-        """The scaled image cut out of the larger frame; where that has cut it, its border goes on."""
+        """Scaled image taken out of the larger frame; where the frame has cropped it, its border is replicated."""
         one = self.larger
         if one.inner == one.frame:
             return framed

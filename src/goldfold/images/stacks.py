@@ -1,4 +1,4 @@
-"""An image of several files, one or more channels each. In tables its path is a JSON list of theirs."""
+"""Images of several files, with one or more channels each. In tables the path is a JSON list of the files' paths."""
 
 import hashlib
 import json
@@ -11,16 +11,16 @@ from goldfold.base.errors import DataError
 from goldfold.images.files import without_suffix
 
 MISSING = ".*"
-"""Suffix of a file that is not there, whatever it would be."""
+"""Suffix of a missing file, whose real suffix is unknown."""
 
 
 def is_stack(path: str | Path) -> bool:
-    """Whether a path of a table stands for several files."""
+    """True if a path stands for several files."""
     return str(path).startswith('["') and str(path).endswith('"]')
 
 
 def joined(files: Sequence[str]) -> str:
-    """The path of an image of these files, in the order of its channels."""
+    """Path of an image of these files, in the order of its channels."""
     return json.dumps(list(files), ensure_ascii=False)
 
 
@@ -30,15 +30,15 @@ def files_of(path: str | Path) -> list[str]:
 
 
 def gathered(names: Iterable[str], stack: Sequence[str], pattern: str) -> dict[str, list[str]]:
-    """Files of each id, in the order of ``stack``; one that is not there has the suffix ``.*``.
+    """Files of each id, in the order of ``stack``; a missing one has the suffix ``.*``.
 
     Args:
-        names: relative paths of image files; those that are of no channel are left out.
+        names: relative paths of image files; those of no channel are ignored.
         stack: names of the channels.
-        pattern: how id and channel make the path without suffix, e.g. ``{id}_{channel}``.
+        pattern: path without suffix in terms of id and channel, e.g. ``{id}_{channel}``.
 
     Raises:
-        DataError: one channel of an id has two files.
+        DataError: a channel of an id has two files.
     """
     found: dict[str, dict[str, str]] = {}
     shape = _expression(stack, pattern)
@@ -69,7 +69,7 @@ def _expression(stack: Sequence[str], pattern: str) -> re.Pattern[str]:
 
 
 def digest(path: str, digests: Mapping[str, str]) -> str | None:
-    """Digest of an image by those of its files; None where none of them is there."""
+    """Digest of an image from those of its files; None if none of them exists."""
     if not is_stack(path):
         return digests.get(path)
     parts = [digests.get(file, "") for file in files_of(path)]
@@ -77,5 +77,5 @@ def digest(path: str, digests: Mapping[str, str]) -> str | None:
 
 
 def all_there(path: str | Path) -> bool:
-    """Whether every file of an image is there."""
+    """True if every file of an image exists."""
     return all(os.path.isfile(file) for file in files_of(path))

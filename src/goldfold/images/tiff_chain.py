@@ -1,4 +1,4 @@
-"""Directories of a TIFF, read before any library follows them: a chain may lead back into itself."""
+"""Read the directories of a TIFF before any library follows them: the chain may contain a cycle."""
 
 import struct
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from goldfold.images.pixels import Undecodable
 
 MOST_DIRECTORIES = 4096
-"""Pages, their smaller copies and their masks; an image has at most 64 channels."""
+"""Largest number of pages, including thumbnails and masks; an image has at most 64 channels."""
 WIDTH, HEIGHT, SAMPLES, TILE_WIDTH, TILE_HEIGHT = 256, 257, 277, 322, 323
 SIZES = {3: "H", 4: "I", 16: "Q"}
-"""Field types of whole numbers."""
+"""Integer field types -> struct codes."""
 SIZES_OF_OLD = (3, 4)
-"""Those that a TIFF has room for which is no BigTIFF."""
+"""Integer field types of a TIFF that is not BigTIFF."""
 
 
 @dataclass(frozen=True)
 class Directory:
-    """What one says of its page; a tile may be larger than the image."""
+    """Size of a page; a tile may be larger than the image."""
 
     width: int
     height: int
@@ -27,7 +27,7 @@ def directories(content: bytes) -> list[Directory]:
     """All directories of a TIFF or BigTIFF in the order of their chain.
 
     Raises:
-        Undecodable: the chain leads back into itself or out of the file, is very long, or its directories overlap.
+        Undecodable: the chain has a cycle, leads out of the file or is very long, or its directories overlap.
     """
     order = "<" if content[:2] == b"II" else ">"
     is_big = content[2:4] in (b"+\0", b"\0+")
@@ -53,13 +53,13 @@ def directories(content: bytes) -> list[Directory]:
 
 
 def _size(content: bytes, place: int, order: str, is_big: bool) -> int:
-    """Bytes that the entries of the directory at ``place`` take."""
+    """Size in bytes of the entries of the directory at ``place``."""
     (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), content, place)
     return int(count) * (20 if is_big else 12)
 
 
 def _directory(content: bytes, place: int, order: str, is_big: bool) -> tuple[Directory, int]:
-    """The directory at ``place``, and where the next one is; 0 after the last."""
+    """Directory at ``place``, and the position of the next one; 0 after the last."""
     length, entry, number = (8, 20, "Q") if is_big else (2, 12, "I")
     (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), content, place)
     if place + length + count * entry > len(content):

@@ -1,4 +1,4 @@
-"""TIFF: what OpenCV would read wrong or not at all is read by tifffile."""
+"""Read TIFF files that OpenCV reads wrongly or not at all, by tifffile."""
 
 import io
 import lzma
@@ -16,23 +16,23 @@ from goldfold.images.pixels import Header, Image, Undecodable, readable
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 REDUCED_OR_MASK = 0b101
-"""Bits of the tag NewSubfileType: a smaller copy of another page, or its mask."""
+"""Bits of the tag NewSubfileType: a thumbnail of another page, or its mask."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK = 0, 1, 2, 3, 5
-"""Of the tag PhotometricInterpretation."""
+"""Values of the tag PhotometricInterpretation."""
 UNPACKERS: dict[int, Any] = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
 ZSTD = frozenset({34926, 50000})
-"""Of the tag Compression."""
+"""Values of the tag Compression."""
 PLANES = 2
-"""Of the tag PlanarConfiguration."""
+"""Value of the tag PlanarConfiguration."""
 ALPHA = frozenset({1, 2})
-"""Of the tag ExtraSamples."""
+"""Values of the tag ExtraSamples."""
 ORIENTATION = 274
 LARGEST = 65535
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Pages of a file, and how they are to be read."""
+    """Pages of a file, and whether OpenCV reads them correctly."""
 
     header: Header
     pages: list[Any]
@@ -40,24 +40,24 @@ class Layout:
 
 
 def is_tiff(content: bytes) -> bool:
-    """By its first bytes."""
+    """True for a TIFF, by its first bytes."""
     return content[:4] in SIGNATURES
 
 
 def header(content: bytes) -> Header:
-    """What a TIFF holds.
+    """Header of a TIFF.
 
     Raises:
-        Undecodable: it is damaged, or holds what goldfold does not read.
+        Undecodable: it is damaged, or of a kind that goldfold does not read.
     """
     return _layout(content).header
 
 
 def read(content: bytes, channels: int) -> tuple[Image | None, int]:
-    """Upright pixels as they are stored (height, width, bands), None where OpenCV reads them right, and bits a channel.
+    """Upright pixels as stored (height, width, bands), or None if OpenCV reads them correctly; and bits per channel.
 
     Raises:
-        Undecodable: damaged, floating-point numbers, values outside 0 to 65535, a volume, pages that are no channels.
+        Undecodable: damaged, floating-point numbers, values outside 0 to 65535, a volume, pages that are not channels.
     """
     layout = _layout(content)
     if refusal := layout.header.refusal(channels):
@@ -71,21 +71,21 @@ def read(content: bytes, channels: int) -> tuple[Image | None, int]:
 def _layout(content: bytes) -> Layout:
     import tifffile
 
-    tiff_chain.directories(content)  # tifffile follows a ring without end
+    tiff_chain.directories(content)  # tifffile would follow a cycle forever
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             pages = [page for page in file.pages if not page.subfiletype & REDUCED_OR_MASK] or list(file.pages[:1])
-    except Exception as error:  # tifffile raises whatever comes on damaged files
+    except Exception as error:  # tifffile raises exceptions of any type on damaged files
         raise Undecodable(f"cannot be decoded: {error}") from error
     if not pages:
         raise Undecodable("cannot be decoded: it has no page")
     first = pages[0]
     if any(page.shape != first.shape or page.dtype != first.dtype for page in pages):
-        raise Undecodable(f"has {len(pages)} pages of different sizes; save each as a file of its own")
+        raise Undecodable(f"has {len(pages)} pages of different sizes; save each as a separate file")
     if len(pages) > 1 and first.samplesperpixel > 1:
-        raise Undecodable(f"has {len(pages)} pages of colours; save each as a file of its own")
+        raise Undecodable(f"has {len(pages)} colour pages; save each as a separate file")
     if first.dtype is not None and first.dtype.kind in "fc":
-        raise Undecodable("pixels are floating-point numbers; save them as whole numbers of 8 or 16 bits")
+        raise Undecodable("pixels are floating-point numbers; save them as 8-bit or 16-bit integers")
     ends = (
         offset + n for page in pages for offset, n in zip(page.dataoffsets, page.databytecounts, strict=False) if n > 0
     )
@@ -109,10 +109,10 @@ def _header(pages: list[Any]) -> Header:
 
 
 def _is_for_opencv(pages: list[Any]) -> bool:
-    """One page, grey or of a palette or colours, of unsigned numbers.
+    """True if OpenCV reads the pages correctly: one page of unsigned numbers, grey, palette or colour.
 
-    It takes more bands for grey or for colours with alpha, which it multiplies in; of 16 bits it does not turn white as 0,
-    and gives noise where colours lie in planes.
+    OpenCV takes more bands for grey, or for colours with alpha, which it multiplies in; with 16 bits it does not invert
+    white-is-zero images, and returns noise for colours in separate planes.
     """
     first = pages[0]
     if len(pages) > 1 or (first.dtype is not None and (first.dtype.kind not in "bu" or first.dtype.itemsize > 2)):
@@ -139,7 +139,7 @@ def _page(page: Any, content: bytes) -> NDArray[Any]:
             return _by_pillow(page, content)
         raise Undecodable(f"cannot be decoded: {error}") from error
     if page.axes not in ("YX", "YXS", "SYX"):
-        raise Undecodable(f"is a volume (axes {page.axes}); save each slice as a file of its own")
+        raise Undecodable(f"is a volume (axes {page.axes}); save each slice as a separate file")
     pixels = pixels[..., None] if page.axes == "YX" else np.moveaxis(pixels, 0, 2) if page.axes == "SYX" else pixels
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
@@ -150,21 +150,21 @@ def _page(page: Any, content: bytes) -> NDArray[Any]:
 
 
 def _refuse_overfull(page: Any, content: bytes) -> None:
-    """Refuse a strip or tile that unpacks to more than its pixels take: tifffile would unpack all of it."""
+    """Refuse a strip or tile that decompresses to more than its pixels: tifffile would decompress all of it."""
     compression = int(page.compression)
     if compression in ZSTD:
-        raise Undecodable("is packed by ZSTD, which is not read; save it packed by another method, or unpacked")
+        raise Undecodable("is compressed by ZSTD, which is not read; save it with another compression, or uncompressed")
     if compression not in UNPACKERS or page.dtype is None:
         return
     most = 2 * math.prod(page.chunks) * page.dtype.itemsize
     for start, n in zip(page.dataoffsets, page.databytecounts, strict=False):
-        with suppress(zlib.error, lzma.LZMAError, EOFError):  # tifffile says what is wrong with it
+        with suppress(zlib.error, lzma.LZMAError, EOFError):  # tifffile reports what is wrong with it
             if len(UNPACKERS[compression]().decompress(content[start : start + n], most + 1)) > most:
-                raise Undecodable("cannot be decoded: a strip or tile unpacks to more than its pixels")
+                raise Undecodable("cannot be decoded: a strip or tile decompresses to more than its pixels")
 
 
 def _by_pillow(page: Any, content: bytes) -> NDArray[Any]:
-    """Pixels of 8 bits that tifffile alone cannot unpack."""
+    """Pixels of 8 bits in a compression that tifffile cannot read without imagecodecs."""
     from PIL import Image
 
     tag = page.tags.get(ORIENTATION)
@@ -176,13 +176,14 @@ def _by_pillow(page: Any, content: bytes) -> NDArray[Any]:
         pixels = np.zeros(0)
     if pixels.ndim != 3 or pixels.shape[2] != page.samplesperpixel or (tag is not None and int(tag.value) != 1):
         raise Undecodable(
-            f"is packed by {page.compression.name}, which needs imagecodecs here: pip install imagecodecs, or save it unpacked"
+            f"is compressed by {page.compression.name}, which needs imagecodecs: pip install imagecodecs, or save it "
+            f"uncompressed"
         )
     return pixels
 
 
 def _whole(pixels: NDArray[Any]) -> Image:
-    """Whole numbers of 8 bits as they are, others as 16."""
+    """8-bit integers unchanged, others as 16 bits."""
     if pixels.dtype in (np.uint8, np.uint16):
         return pixels
     low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
@@ -192,7 +193,7 @@ def _whole(pixels: NDArray[Any]) -> Image:
 
 
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Pixels (height, width, ...) turned and mirrored as an orientation of 1 to 8 says."""
+    """Rotate and mirror pixels (height, width, ...) by an EXIF orientation of 1 to 8."""
     if orientation in (5, 6, 7, 8):
         pixels = np.swapaxes(pixels, 0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Images as people see them: three colours of 8 bits, whatever was learnt from."""
+"""Images for display: three colours of 8 bits, whatever networks were trained on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def shown_as(channels: int, scale_16bit: depth.Rule) -> Iterator[None]:
 
 
 def shown(path: str | Path) -> NDArray[np.uint8]:
-    """Image of a file or stack (height, width, 3), read as `shown_as` says; outside of it, as the file has it.
+    """Decode a file or stack (height, width, 3) as set by `shown_as`; outside of it, with its natural channels.
 
     Raises:
         Undecodable: it cannot be read.
@@ -36,7 +36,7 @@ def shown(path: str | Path) -> NDArray[np.uint8]:
 
 
 def as_colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(height, width, 3): grey as it is; of two channels the first red, the second green; of more, the first three."""
+    """(height, width, 3): grey repeated; two channels as red and green; of more, the first three."""
     channels = image.shape[2]
     if channels == 1:
         return np.repeat(image, 3, axis=2)
