@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
+from goldfold.outputs import SHARD, Files, files_of
 
 if TYPE_CHECKING:
     from goldfold.config import Config
 
-SHARD = "{spec}/{shard}"
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; what comes after depends on the lists that they write."""
 STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
@@ -27,8 +27,6 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
 """What tells the jobs of a stage apart; a stage that is not named has one job."""
 PLACE = ("round", "fold", "seed")
 """Wildcards that are numbers."""
-FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
-FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 
 
 class Job(NamedTuple):
@@ -75,29 +73,6 @@ def job_at(stage: str, wildcards: Any) -> Job:
 
 
 @dataclass(frozen=True)
-class Files:
-    """What the jobs of a stage write, as patterns of their wildcards.
-
-    Args:
-        outputs: one path or several by the name that the rule declares them by, the record last.
-        beside: files that are written besides the outputs, and that the record must know.
-    """
-
-    outputs: dict[str, str | list[str]]
-    log: str
-    benchmark: str
-    beside: tuple[str, ...] = ()
-
-    def __getitem__(self, name: str) -> Any:
-        return self.outputs[name]
-
-    @property
-    def all(self) -> list[str]:
-        """All outputs."""
-        return [path for found in self.outputs.values() for path in ([found] if isinstance(found, str) else found)]
-
-
-@dataclass(frozen=True)
 class Plan:
     """All that a config asks to be made.
 
@@ -139,7 +114,7 @@ class Plan:
     @cached_property
     def files(self) -> dict[str, Files]:
         """What each stage writes."""
-        return _files(self)
+        return files_of(self)
 
     @cached_property
     def labels(self) -> dict[tuple[int, int], Labels]:
@@ -264,73 +239,3 @@ def plan_of(config: "Config") -> Plan:
         task_cache=config.cache_files,
         task_submission=config.submission_files,
     )
-
-
-def _files(plan: Plan) -> dict[str, Files]:
-    root, tests = plan.results, ["oof", "test"][: 1 + plan.has_test]
-
-    def files(outputs: dict[str, Any], about: str, record: str, beside: Iterable[str] = ()) -> Files:
-        whole = {name: found if isinstance(found, str) else list(found) for name, found in outputs.items()}
-        log, times = f"{root}/logs/{about}.log", f"{root}/benchmarks/{about}.tsv"
-        return Files({**whole, "record": f"{root}/{record}"}, log, times, tuple(beside))
-
-    manifest = {
-        "tables": [f"{root}/manifest/{table}.csv" for table in plan.tables],
-        "quarantine": f"{root}/manifest/quarantine.csv",
-        "duplicates": f"{root}/manifest/duplicates.csv",
-        "classes": f"{root}/manifest/classes.json",
-        "class_ids": f"{root}/manifest/class_ids.json",
-        "generated": plan.generated,
-    }
-    train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
-    ensemble = {
-        "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in tests for suffix in ("npz", "csv")],
-        "weights": f"{root}/ensemble/weights.json",
-        "fitted": f"{root}/ensemble/fitted.json",
-        "rounds": f"{root}/ensemble/rounds.csv",
-        "leaderboard": f"{root}/leaderboard.csv",
-        "metrics": f"{root}/metrics.json",
-        "headline": f"{root}/headline.json",
-    }
-    extras = plan.task_submission if plan.has_test else ()
-    submit = {
-        "table": f"{root}/submission.csv",
-        "files": [f"{root}/{name}" for name in extras if not name.endswith("/")],
-        "folders": [f"{root}/{name[:-1]}" for name in extras if name.endswith("/")],
-    }
-    parts = ["oof", *plan.splits[1:]]
-    return {
-        "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
-        "manifest": files(manifest, "manifest", "manifest/run.json"),
-        "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
-        "cache": files(
-            {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
-        ),
-        "train": files(
-            {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"},
-            f"train/{RUN}",
-            f"train/{RUN}/run.json",
-        ),
-        "predict": files(
-            {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
-        ),
-        "pseudo_label": files(
-            {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
-        ),
-        "ensemble": files(ensemble, "ensemble", "ensemble/run.json"),
-        "submit": files(submit, "submit", "submission.run.json"),
-        "report": files(
-            {"page": f"{root}/report/report.html", "curves": f"{root}/report/curves.csv"}, "report", "report/run.json"
-        ),
-    }
-
-
-def _fold_lists(plan: Plan) -> list[str]:
-    """Lists that the folds stage writes beside its record: new only where their content is."""
-    return [
-        *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
-        *(f"{table}.csv" for table in plan.tables),
-        *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
-        *FOLD_TABLES,
-        *FOLD_FACTS,
-    ]
