@@ -2,36 +2,24 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.base.errors import ConfigError, nearest, shown
-from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
-from goldfold.components import Kind, name_of, parse, problems, summed
+from goldfold.catalog import TASKS
+from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
-from goldfold.config.learning import Model, Train
-from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.model_checks import check_model, check_overrides, component_problems
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
-from goldfold.config.rounds import Round, trained_model
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
-from goldfold.signatures import read
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
-
-TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
-"""Views that swap height and width."""
-
-
-OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
-"""Keys of ``train`` that only some tasks use."""
-
 
 SET = {
     "label": "one label an image: remove data.label_separator, label_columns and target_column",
@@ -47,11 +35,9 @@ def check(config: Config) -> None:
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
-        for problem in (
-            *_network(model, task), *_training(model), *_loss(model, config.task, task), *_images(model, config.tta)
-        )
-    ]  # fmt: skip
-    problems += [*_task(config, task), *_members(config), *_weights(config), *_overrides(config, task)]
+        for problem in check_model(model, config.task, task, config.tta)
+    ]
+    problems += [*_task(config, task), *_members(config), *_weights(config), *check_overrides(config, task)]
     problems += [
         *check_source(config),
         *_files(config),
@@ -84,19 +70,12 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
         *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
-            yield from _component(key, written, kind, entries, config.task)
+            yield from component_problems(key, written, kind, entries, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
         if key not in task.ensemble_keys and getattr(config.average, key) != Ensemble.model_fields[key].default:
             yield f"{average_key(config)}.{key}: task {config.task!r} has no boxes to fuse; remove it"
     yield from _task_params(config, task)
-
-
-def _component(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """What is wrong with a key that names a component."""
-    for problem in problems(written, kind, entries):
-        of = f"allowed with {task}: " if task else "allowed: "
-        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
 
 
 def _unused(config: Config, task: Facts) -> Iterator[str]:
@@ -134,80 +113,6 @@ def _task_params(config: Config, task: Facts) -> Iterator[str]:
             yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
 
 
-def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
-    """Keys of the training that the task knows, set to what it knows."""
-    settings, unset = model.train, Train()
-    for key in OF_TASKS:
-        if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
-            yield f"train.{key}: task {name!r} does not use it; remove it"
-    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.loss_keys else []:
-        kind = kinds.LOSSES.get(task.target, kinds.OPEN) if name in TASKS else kinds.OPEN
-        yield from _component("train.loss", part, kind, task.losses, name)
-
-
-def _network(model: Model, task: Facts) -> Iterator[str]:
-    network = name_of(model.network)
-    yield from _component("network", {network: model.params} if model.params else network, kinds.NETWORK, task.networks)
-    if network not in task.networks:
-        return
-    takes = {parameter.name for parameter in read(task.networks[network]).parameters}
-    if "backbone" in takes:
-        yield from _backbone(network, model.backbone)
-    elif model.backbone is not None:
-        yield f"backbone = {model.backbone!r}: network {network!r} takes none; remove it"
-    if model.drop_path and "drop_path" not in takes:
-        yield f"drop_path = {model.drop_path:g}: network {network!r} has none; remove it"
-    if model.pretrained is True and "pretrained" not in takes:
-        yield f"pretrained = true: network {network!r} has no published weights; give a path or false"
-
-
-def _backbone(network: str, backbone: str | None) -> Iterator[str]:
-    if backbone is None:
-        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
-    elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
-        hint = nearest(backbone.split(".")[0], timm_backbones())
-        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: timm.list_models('*')"
-
-
-def _training(model: Model) -> Iterator[str]:
-    settings = model.train
-    yield from _component("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
-    yield from _component("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
-    yield from _component("train.update", settings.update, kinds.UPDATE, UPDATES)
-    for hook in settings.hooks:
-        yield from _component("train.hooks", hook, kinds.HOOK, HOOKS)
-    yield from _augmentations(settings.augment)
-    if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
-        yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
-
-
-def _augmentations(wanted: Any) -> Iterator[str]:
-    """Presets, transforms of albumentations, and those within others."""
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        name, params = parse(one)
-        if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
-            yield from _component("train.augment", one, kinds.AUGMENTATION, AUGMENTATIONS)
-        else:
-            yield from _component(
-                "train.augment", one, kinds.TRANSFORM, {**AUGMENTATIONS, **albumentations_transforms()}
-            )
-            if isinstance(params.get("transforms"), list):
-                yield from _augmentations(params["transforms"])
-
-
-def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
-    if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
-        yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
-    size = model.image_size_px
-    if size is None and model.backbone is None:
-        yield "image_size_px: missing; only a timm backbone brings its own"
-    if isinstance(size, int) and not 4 <= size <= 8192:
-        yield f"image_size_px = {size}: must lie between 4 and 8192"
-    turned = [name for view in views if (name := name_of(view)) in TURNS]
-    if isinstance(size, list) and size[0] != size[1] and turned:
-        yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"
-
-
 def _members(config: Config) -> Iterator[str]:
     names = [model.name for model in config.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -227,29 +132,6 @@ def _weights(config: Config) -> Iterator[str]:
             yield f"{key}.{name} = {weight}: must not be negative"
     if all(weights.get(name, 1.0) == 0 for name in names):
         yield f"{key}: all are zero; give at least one model a positive weight"
-
-
-def _overrides(config: Config, task: Facts) -> Iterator[str]:
-    """Training settings that models have in one round alone; what is wrong with a model's own is said of the model."""
-    for number, one in enumerate(config.rounds or []):
-        trained = [model for model in config.models if one.models is None or model.name in one.models]
-        found: dict[str, list[str]] = {}
-        for model in trained:
-            for problem in _overridden(config, task, model, one):
-                found.setdefault(problem, []).append(model.name)
-        for problem, names in found.items():
-            of = f" (as settings of {', '.join(names)})" if len(names) < len(trained) else ""
-            yield f"rounds[{number}].{problem}{of}"
-
-
-def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[str]:
-    """What is wrong with a model's settings in a round, and is not with those that it has elsewhere."""
-    try:
-        here = trained_model(model, one)
-    except ValidationError as error:
-        return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    known = {*_training(model), *_loss(model, config.task, task)}
-    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
 
 
 def _files(config: Config) -> Iterator[str]:

@@ -1,83 +1,21 @@
 """Config of data sources that bring masks."""
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from goldfold.config.base import Unique
+from goldfold.config.pixel_values import (
+    Ignored,
+    PixelValue,
+    ignored_values,
+    is_colour,
+    number,
+    numbers_of,
+    values_by_class,
+)
 from goldfold.config.sources import DataBase
 from goldfold.targets import colours
-
-COLOUR = re.compile("#[0-9a-fA-F]{6}")
-
-
-def _pixel_value(value: Any) -> Any:
-    parts = value if isinstance(value, list) and len(value) == 3 else [value]
-    largest = 255 if len(parts) == 3 else 2**16 - 1
-    are_levels = all(type(part) is int and 0 <= part <= largest for part in parts)
-    if not are_levels and not (isinstance(value, str) and COLOUR.fullmatch(value)):
-        raise ValueError('must be a whole number from 0 to 65535, or a colour, [r, g, b] or "#rrggbb" (in quotes)')
-    return value
-
-
-PixelValue = Annotated[int | str | list[int], BeforeValidator(_pixel_value)]
-"""Value of a mask's pixel, or its colour."""
-Written = int | str | list[int]
-
-
-def _ignored(value: Any) -> Any:
-    if not isinstance(value, list):
-        return _pixel_value(value)
-    if not value:
-        raise ValueError("is an empty list; name values, or remove it")
-    if len(value) != 3 or any(type(part) is not int for part in value):
-        return [_pixel_value(part) for part in value]
-    return value
-
-
-Ignored = Annotated[int | str | list[int] | list[int | str | list[int]], BeforeValidator(_ignored)]
-"""Value of a mask's pixel, or its colour, or several."""
-
-
-def _number(value: Written) -> int:
-    """The number that a pixel value or colour has inside goldfold."""
-    if isinstance(value, int):
-        return value
-    return colours.number_of(*(bytes.fromhex(value[1:]) if isinstance(value, str) else value))
-
-
-def numbers_of(mask_values: Any) -> Any:
-    """``mask_values`` with the number that each value has inside goldfold."""
-    return (
-        {name: _number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
-    )
-
-
-def _is_colour(value: Written) -> bool:
-    return not isinstance(value, int)
-
-
-def _rule(mask_values: Any, classes: list[str] | None) -> dict[str, Written]:
-    """Value of each class, as far as they are written."""
-    if isinstance(mask_values, dict):
-        return mask_values
-    return {name: 1 + place for place, name in enumerate(classes or [])} if mask_values == "index" else {}
-
-
-def _ignored_values(value: Any, mask_values: Any) -> list[Written]:
-    """The values of ``ignore_value`` one by one.
-
-    Three numbers are a colour where colours can be meant: not beside classes that are numbers, unless two of the three are
-    the same.
-    """
-    if not isinstance(value, list):
-        return [] if value is None else [value]
-    if len(value) != 3 or any(type(part) is not int for part in value):
-        return value
-    named = mask_values.values() if isinstance(mask_values, dict) else []
-    are_values = mask_values == "index" or (named and not any(map(_is_colour, named)))
-    return value if (are_values and len(set(value)) == 3) or max(value) > 255 else [value]
 
 
 class MaskBase(DataBase):
@@ -101,19 +39,19 @@ class MaskBase(DataBase):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "MaskBase":
-        if isinstance(self.mask_values, dict) and not any(map(_number, self.mask_values.values())):
+        if isinstance(self.mask_values, dict) and not any(map(number, self.mask_values.values())):
             raise ValueError("mask_values names no value but 0, so every pixel would be of one class; name another")
         return self
 
     @model_validator(mode="after")
     def _readings_agree(self) -> "MaskBase":
         named = self.mask_values.values() if isinstance(self.mask_values, dict) else []
-        if self.mask_palette == "index" and any(map(_is_colour, named)):
+        if self.mask_palette == "index" and any(map(is_colour, named)):
             raise ValueError("mask_palette: index reads no colours, but mask_values names some; use colour, or numbers")
         names_values = isinstance(self.mask_values, dict) or (self.mask_values == "index" and self.classes is not None)
         if self.unlisted_values == "nearest" and not names_values:
             raise ValueError("unlisted_values: nearest needs the clean values, mask_values: {name: value}")
-        n_classes = 1 if self.mask_values == "nonzero" else len(_rule(self.mask_values, self.classes))
+        n_classes = 1 if self.mask_values == "nonzero" else len(values_by_class(self.mask_values, self.classes))
         if 0 in self._ignored_numbers and n_classes == 1:
             raise ValueError("ignore_value names 0, so one class would have nothing to be told from; remove 0")
         return self
@@ -122,12 +60,12 @@ class MaskBase(DataBase):
     @classmethod
     def _values_differ(cls, rule: Any) -> Any:
         names = list(rule) if isinstance(rule, dict) else []
-        for number, name in enumerate(names):
-            for other in names[:number]:
-                if _number(rule[other]) == _number(rule[name]):
+        for place, name in enumerate(names):
+            for other in names[:place]:
+                if number(rule[other]) == number(rule[name]):
                     raise ValueError(f"classes {other!r} and {name!r} have the same value {rule[name]}")
-        numbers = [_number(rule[name]) for name in names]
-        if any(255 < number < colours.FIRST for number in numbers) and max(numbers) >= colours.FIRST:
+        numbers = [number(rule[name]) for name in names]
+        if any(255 < value < colours.FIRST for value in numbers) and max(numbers) >= colours.FIRST:
             raise ValueError("a value above 255 and a colour do not go together: no picture holds both")
         return rule
 
@@ -135,15 +73,15 @@ class MaskBase(DataBase):
     @classmethod
     def _ignores_no_class(cls, value: Any, info: ValidationInfo) -> Any:
         rule = info.data.get("mask_values")
-        ignored = set(map(_number, _ignored_values(value, rule)))
-        for name, own in _rule(rule, info.data.get("classes")).items():
-            if _number(own) in ignored:
+        ignored = set(map(number, ignored_values(value, rule)))
+        for name, own in values_by_class(rule, info.data.get("classes")).items():
+            if number(own) in ignored:
                 raise ValueError(f"is the value of class {name!r}; what is ignored must be no class")
         return value
 
     @property
     def _ignored_numbers(self) -> list[int]:
-        return list(map(_number, _ignored_values(self.ignore_value, self.mask_values)))
+        return list(map(number, ignored_values(self.ignore_value, self.mask_values)))
 
     @property
     def target_settings(self) -> dict[str, Any]:
@@ -153,8 +91,8 @@ class MaskBase(DataBase):
         rule: Any = "names" if names_none else numbers_of(self.mask_values)
         ignored = self._ignored_numbers
         if rule == "nonzero":
-            named += _ignored_values(self.ignore_value, rule)
-        palette = "colour" if any(map(_is_colour, named)) else "auto"
+            named += ignored_values(self.ignore_value, rule)
+        palette = "colour" if any(map(is_colour, named)) else "auto"
         palette = palette if self.mask_palette == "auto" else self.mask_palette
         settings = {"mask_values": rule, "ignore_value": ignored[0] if len(ignored) == 1 else ignored or None}
         rest = {"mask_palette": (palette, "auto"), "unlisted_values": (self.unlisted_values, "flaw")}
