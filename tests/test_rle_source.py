@@ -18,7 +18,8 @@ from goldfold.images.decode import Undecodable
 from goldfold.sources import read
 from goldfold.stages import folds, manifest
 from goldfold.targets import rle, run_masks
-from goldfold.targets.masks import decode_mask, scan
+from goldfold.targets.mask_scan import scan
+from goldfold.targets.masks import decode_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 IMAGE = np.full((2, 3, 3), 90, np.uint8)
