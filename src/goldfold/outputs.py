@@ -17,11 +17,11 @@ FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json"
 
 @dataclass(frozen=True)
 class Files:
-    """What the jobs of a stage write, as patterns of their wildcards.
+    """Files that the jobs of a stage write, as patterns of their wildcards.
 
     Args:
-        outputs: one path or several by the name that the rule declares them by, the record last.
-        beside: files that are written besides the outputs, and that the record must know.
+        outputs: one path or several by the name under which the rule declares them, the record last.
+        beside: files written besides the outputs, which the record must list.
     """
 
     outputs: dict[str, str | list[str]]
@@ -99,7 +99,7 @@ def files_of(plan: "Plan") -> dict[str, Files]:
 
 
 def _fold_lists(plan: "Plan") -> list[str]:
-    """Lists that the folds stage writes beside its record: new only where their content is."""
+    """Lists that the folds stage writes besides its record, each only when its content changes."""
     return [
         *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
         *(f"{table}.csv" for table in plan.tables),
