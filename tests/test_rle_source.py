@@ -239,8 +239,8 @@ def test_one_class_needs_no_name(coded: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": None}, r"data: class_column needs the names of the classes, in their order: set classes"),
-        ({"class_column": None}, r"data: several classes need class_column, the column that tells them apart"),
+        ({"classes": None}, r"data: class_column needs the names of the classes, in order: set classes"),
+        ({"class_column": None}, r"data: several classes need class_column, the column with the class"),
         ({"first_pixel": 2}, r"data\.first_pixel = 2: Input should be less than or equal to 1"),
     ],
 )

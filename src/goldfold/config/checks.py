@@ -1,4 +1,4 @@
-"""Checks that need more than one key of the config, or a look at the machine; each before any job runs."""
+"""Checks of the config that involve several keys or the file system; all run before any job."""
 
 import json
 import os
@@ -22,15 +22,15 @@ from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
 SET = {
-    "label": "one label an image: remove data.label_separator, label_columns and target_column",
+    "label": "for one label per image, remove data.label_separator, label_columns and target_column",
     "labels": "set data.label_separator or data.label_columns",
     "value": "set data.target_column",
 }
-"""What a CSV must be told so that it brings a target."""
+"""Settings that make a CSV source give a kind of target."""
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError with every problem found, a line each."""
+    """Raise ConfigError with every problem found, one per line."""
     task = facts(config.task)
     problems = [
         f"models[{index}] ({model.name}).{problem}"
@@ -53,7 +53,7 @@ def check(config: Config) -> None:
 
 
 def _task(config: Config, task: Facts) -> Iterator[str]:
-    """Names that belong to the task, and data that it can learn from."""
+    """Problems of components of the task, and of data that do not fit it."""
     brings = config.data.target_kind
     if brings != task.target:
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
@@ -79,7 +79,7 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _unused(config: Config, task: Facts) -> Iterator[str]:
-    """Keys that only some tasks use are not accepted and ignored."""
+    """Problems of keys that this task does not use; they are refused rather than ignored."""
     policy = config.data.on_bad_label
     if policy not in task.bad_label_policies:
         yield f"data.on_bad_label = {policy!r}: allowed with {config.task}: {', '.join(task.bad_label_policies)}"
@@ -135,7 +135,7 @@ def _weights(config: Config) -> Iterator[str]:
 
 
 def _files(config: Config) -> Iterator[str]:
-    """What the user names is there."""
+    """Problems of user files that do not exist."""
     for key in ("test_answers", "groups", "extra_train", "extra_images"):
         path = getattr(config.data, key, None)
         if any(not os.path.exists(own) for own in config.data.owned(path)):
@@ -146,37 +146,37 @@ def _files(config: Config) -> Iterator[str]:
 
 
 def _roi(config: Config, task: Facts) -> Iterator[str]:
-    """What is cut out moves with its task's targets, and is in the data."""
+    """Problems of the region of interest: tasks that cannot crop their targets, sources without columns."""
     method = config.data.roi.method
     if method != "none" and not task.follows_roi:
         yield (
-            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
+            f"data.roi.method = {method!r}: task {config.task!r} does not crop its targets with the images "
             f"(follows_roi = True); use none"
         )
     if method == "column" and config.data.source != "csv":
-        yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
+        yield "data.roi.method = 'column': only source: csv has columns; write a CSV and use method: boxes"
 
 
 def _copies(config: Config) -> Iterator[str]:
-    """Keys on copies that would do nothing, or nothing right."""
+    """Problems of keys of duplicates that would have no effect, or a wrong one."""
     data, ignored = config.data, config.data.duplicates == "ignore"
     fields = type(data).model_fields
     for key in ("duplicates_distance", "duplicates_mirrored", "duplicates_across", "on_two_labels"):
         value = getattr(data, key)
         if ignored and value != fields[key].default:
-            yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
+            yield f"data.{key} = {value!r}: near copies are not searched with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
 
 
 def _cases(config: Config, task: Facts) -> Iterator[str]:
-    """Settings that cases of several images cannot have."""
+    """Problems of settings that do not work with cases of several images."""
     if not config.data.has_cases:
         return
     key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
     if not task.takes_cases:
-        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image a row of its own"
+        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image its own row"
     if config.data.roi.method != "none":
-        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are taken whole; use none, or remove {key}"
+        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are used whole; use none, or remove {key}"
     if config.data.duplicates == "drop":
-        yield f"data.duplicates = 'drop': cases that share an image are no copies of each other; use group, or remove {key}"
+        yield f"data.duplicates = 'drop': cases that share an image are not copies of each other; use group, or remove {key}"

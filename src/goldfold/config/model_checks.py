@@ -1,4 +1,4 @@
-"""Checks of models and of how they are trained, in the config and in the rounds that change it."""
+"""Checks of models and their training settings, including overrides in rounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def check_model(model: Model, name: str, task: Facts, views: Sequence[Any]) -> I
 
 
 def check_overrides(config: Config, task: Facts) -> Iterator[str]:
-    """Training settings that models have in one round alone; what is wrong with a model's own is said of the model."""
+    """Problems of training settings in rounds, without problems that the model has in its own settings."""
     for number, one in enumerate(config.rounds or []):
         trained = [model for model in config.models if one.models is None or model.name in one.models]
         found: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def check_overrides(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[str]:
-    """What is wrong with a model's settings in a round, and is not with those that it has elsewhere."""
+    """Problems of a model's settings in a round that its own settings do not have."""
     try:
         here = trained_model(model, one)
     except ValidationError as error:
@@ -62,14 +62,14 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
 
 
 def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """What is wrong with a key that names a component."""
+    """Problems of a key that names a component."""
     for problem in problems(written, kind, entries):
         of = f"allowed with {task}: " if task else "allowed: "
         yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
 
 
 def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
-    """Keys of the training that the task knows, set to what it knows."""
+    """Problems of training keys that the task does not use, and of the loss."""
     settings, unset = model.train, Train()
     for key in OF_TASKS:
         if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
@@ -118,7 +118,7 @@ def _training(model: Model) -> Iterator[str]:
 
 
 def _augmentations(wanted: Any) -> Iterator[str]:
-    """Presets, transforms of albumentations, and those within others."""
+    """Problems of presets and albumentations transforms, including nested ones."""
     for one in wanted if isinstance(wanted, list) else [wanted]:
         name, params = parse(one)
         if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
@@ -136,9 +136,9 @@ def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
         yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
     size = model.image_size_px
     if size is None and model.backbone is None:
-        yield "image_size_px: missing; only a timm backbone brings its own"
+        yield "image_size_px: missing; only a timm backbone has a default size"
     if isinstance(size, int) and not 4 <= size <= 8192:
-        yield f"image_size_px = {size}: must lie between 4 and 8192"
+        yield f"image_size_px = {size}: must be between 4 and 8192"
     turned = [name for view in views if (name := name_of(view)) in TURNS]
     if isinstance(size, list) and size[0] != size[1] and turned:
         yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"

@@ -35,18 +35,18 @@ def _ignored(value: Any) -> Any:
 
 
 Ignored = Annotated[int | str | list[int] | list[int | str | list[int]], BeforeValidator(_ignored)]
-"""Value of a mask's pixel, or its colour, or several."""
+"""Value of a mask's pixel, or its colour, or a list of these."""
 
 
 def number(value: Written) -> int:
-    """The number that a pixel value or colour has inside goldfold."""
+    """Internal number of a pixel value or colour."""
     if isinstance(value, int):
         return value
     return colours.number_of(*(bytes.fromhex(value[1:]) if isinstance(value, str) else value))
 
 
 def numbers_of(mask_values: Any) -> Any:
-    """``mask_values`` with the number that each value has inside goldfold."""
+    """``mask_values`` with the internal number of each value."""
     return (
         {name: number(value) for name, value in mask_values.items()} if isinstance(mask_values, dict) else mask_values
     )
@@ -58,17 +58,16 @@ def is_colour(value: Written) -> bool:
 
 
 def values_by_class(mask_values: Any, classes: list[str] | None) -> dict[str, Written]:
-    """Value of each class, as far as they are written."""
+    """Value of each class, as far as the config gives them."""
     if isinstance(mask_values, dict):
         return mask_values
     return {name: 1 + place for place, name in enumerate(classes or [])} if mask_values == "index" else {}
 
 
 def ignored_values(value: Any, mask_values: Any) -> list[Written]:
-    """The values of ``ignore_value`` one by one.
+    """List of the values of ``ignore_value``.
 
-    Three numbers are a colour where colours can be meant: not beside classes that are numbers, unless two of the three are
-    the same.
+    Three numbers are a colour, except with classes that are numbers, unless two of the three are equal.
     """
     if not isinstance(value, list):
         return [] if value is None else [value]
