@@ -180,7 +180,7 @@ def test_coco_files_that_do_not_go_together_are_refused() -> None:
         coco.read(["a.json", "b.json"], "i")
     with pytest.raises(DataError, match=r"^data\.train names a\.json twice"):
         coco.read(["a.json", "a.json"], "i")
-    with pytest.raises(ConfigError, match=r"images has 1 folders and train 2 files: name one for each, or one for all"):
+    with pytest.raises(ConfigError, match=r"images has 1 folders and train 2 files: name one per file, or one for all"):
         made({"source": "coco", "train": ["a.json", "b.json"], "images": ["i"]})
 
 

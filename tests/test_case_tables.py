@@ -180,7 +180,7 @@ def test_keys_of_cases_that_do_not_go_together_are_refused(changes: dict[str, An
     ("changes", "said"),
     [
         ({"data": {"duplicates": "drop"}}, r"data\.duplicates = 'drop': cases that share an image are no copies"),
-        ({"data": {"roi": {"method": "contour"}}}, r"data\.roi\.method = 'contour': images of cases are taken whole"),
+        ({"data": {"roi": {"method": "contour"}}}, r"data\.roi\.method = 'contour': images of cases are used whole"),
         ({"task": "keypoint_task:Keypoints"}, r"data\.case_column: task 'keypoint_task:Keypoints' takes cases of one image each"),
         ({"task": "segmentation"}, r"data\.case_column: task 'segmentation' takes cases of one image each; remove it"),
     ],

@@ -191,7 +191,7 @@ def test_each_key_takes_parameters_in_one_grammar() -> None:
         ({"train": {"augment": [{"Rotate": {"limits": 1}}]}}, "Rotate does not take 'limits'; nearest is 'limit'"),
         ({"train": {"augment": ["Rotat"]}}, "nearest is 'Rotate'; allowed: "),
         ({"train": {"augment": [{"OneOf": {"transforms": ["Blr"]}}]}}, "nearest is 'Blur'"),
-        ({"train": {"loss": {"focal": {"weight": 0}}}}, "focal: 0 is no weight; give a number above 0"),
+        ({"train": {"loss": {"focal": {"weight": 0}}}}, "focal: 0 is not a weight; give a number above 0"),
         ({"tta": [{"hflip": {"share": 1}}]}, "hflip does not take 'share'"),
         ({"metric": {"accuracy": {"beta": 1}}}, "accuracy does not take 'beta'"),
         ({"ensemble": {"method": {"rank": {"power": 1}}}}, "rank does not take 'power'"),

@@ -75,7 +75,7 @@ WRONG = [
     (
         "channels that files cannot share",
         {"data": {**CSV, "stack": ["r", "g"], "channels": 3}},
-        ["channels = 3: 2 files an image cannot share them evenly"],
+        ["channels = 3: 2 files per image cannot share them evenly"],
     ),
     (
         "two ways to name files",
@@ -91,12 +91,12 @@ WRONG = [
     ("number out of range", {"train": {"label_smoothing": 1}}, ["train.label_smoothing = 1", "less than 1"]),
     ("text for section", {"train": "fast"}, ["train = 'fast'", "valid dictionary"]),
     ("name not a file name", {"name": "../x"}, ["name = '../x'", "match pattern"]),
-    ("missing in a source", {"data": {"source": "csv", "train": "a"}}, ["data.images: missing; it must be given"]),
+    ("missing in a source", {"data": {"source": "csv", "train": "a"}}, ["data.images: missing; it is required"]),
     ("missing in a model", {"models": [{"network": "small_resnet", "image_size_px": 8}]}, ["models[0].name: missing"]),
     (
         "no size and no backbone to bring one",
         {"models": [{"name": "a", "network": "small_resnet"}]},
-        ["models[0] (a).image_size_px: missing", "only a timm backbone brings its own"],
+        ["models[0] (a).image_size_px: missing", "only a timm backbone has a default size"],
     ),
     (
         "source",
@@ -177,7 +177,7 @@ WRONG = [
     (
         "sticky order",
         {"data": {**CSV, "order_column": "day"}, "folds": {"splitter": "ordered", "sticky": True}},
-        ["folds.sticky: splitter 'ordered' goes by the order alone, which new images shift; remove it"],
+        ["folds.sticky: splitter 'ordered' depends on the order only, which new images shift; remove it"],
     ),
     (
         "file for another splitter",
@@ -192,7 +192,7 @@ WRONG = [
     (
         "gap for another splitter",
         {"folds": {"gap": 2}},
-        ["folds.gap = 2: only splitters ordered and ordered_blocks have one"],
+        ["folds.gap = 2: only splitters ordered and ordered_blocks have a gap"],
     ),
     ("no tolerance", {"folds": {"tolerance": 0}}, ["folds.tolerance = 0"]),
     (
@@ -276,7 +276,7 @@ WRONG_FOR_TASK = [
     (
         "classification",
         {"data": {**CSV, "target_column": "y"}},
-        ["data.source = 'csv'", "brings value,", "needs label; one label an image: remove data.label_separator"],
+        ["data.source = 'csv'", "brings value,", "needs label; for one label per image, remove data.label_separator"],
     ),
     ("multilabel", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'multilabel' does not use it; remove"]),
     ("regression", {"submission": {"format": "label"}}, ["submission.format: task 'regression' does not use it"]),
@@ -284,7 +284,7 @@ WRONG_FOR_TASK = [
     (
         "regression",
         {"data": {**CSV, "target_column": "y", "test": "t.csv"}, "pseudo_labels": {"rounds": 1}},
-        ["pseudo_labels.rounds", "there is one of each; add a seed, a model or a view to tta, or set rounds: 0"],
+        ["pseudo_labels.rounds", "there is only one of each; add a seed, a model or a view to tta, or set rounds: 0"],
     ),
     (
         "regression",
@@ -294,7 +294,7 @@ WRONG_FOR_TASK = [
             "ensemble": {"weights": {"mute": 0}},
             "pseudo_labels": {"rounds": 1},
         },
-        ["pseudo_labels.rounds", "there is one of each; add a seed, a model or a view to tta, or set rounds: 0"],
+        ["pseudo_labels.rounds", "there is only one of each; add a seed, a model or a view to tta, or set rounds: 0"],
     ),
     ("classification", {"metric": "dice"}, ["metric = 'dice'", "allowed with classification: accuracy, balanced"]),
     ("segmentation", {"metric": "ap50"}, ["metric = 'ap50'", "allowed with segmentation: dice, iou"]),
@@ -338,7 +338,7 @@ WRONG_FOR_TASK = [
     (
         "detection",
         {"data": {**COCO, "test_images": "t"}, "pseudo_labels": {"rounds": 1, "weight": 0.5}},
-        ["pseudo_labels.weight = 0.5", "task 'detection' knows no weights; set 1"],
+        ["pseudo_labels.weight = 0.5", "task 'detection' has no sample weights; set 1"],
     ),
     ("segmentation", {"ensemble": {"iou_threshold": 0.4}}, ["ensemble.iou_threshold", "'segmentation' has no boxes"]),
     ("classification", {"ensemble": {"skip_threshold": 0.1}}, ["ensemble.skip_threshold", "has no boxes to fuse"]),
@@ -411,22 +411,22 @@ def test_what_does_not_go_with_the_task_is_told_in_one_line(
     [
         (
             {"label_column": "a", "target_column": "b"},
-            "label_column and target_column are given, but one target is learnt",
+            "label_column and target_column are given, but there is one target",
         ),
         (
             {"label_columns": ["a"], "label_separator": "|"},
-            "label_separator parts the labels of label_column, not of label_c",
+            "label_separator separates the labels of label_column, not of label_c",
         ),
         (
             {"empty_label": "no_class"},
-            "empty_label is of several labels an image: set label_separator or label_columns",
+            "empty_label needs several labels per image: set label_separator or label_columns",
         ),
         (
             {"label_separator": " ", "classes": ["big cat"]},
-            "classes: 'big cat' holds label_separator ' ', so it would be read",
+            "classes: 'big cat' contains label_separator ' ', so it would be read",
         ),
-        ({"label_separator": "a"}, "label_separator 'a' must be blanks, or signs without blanks around them"),
-        ({"label_separator": "| "}, "label_separator '| ' must be blanks, or signs without blanks around them"),
+        ({"label_separator": "a"}, "label_separator 'a' must be blanks, or characters without blanks around them"),
+        ({"label_separator": "| "}, "label_separator '| ' must be blanks, or characters without blanks around them"),
         (
             {"label_columns": ["a", "b"], "classes": ["b", "c"]},
             "classes and label_columns must name the same; 'a' is in one",
@@ -476,7 +476,7 @@ def test_settings_that_matter_late_reach_the_late_stages_alone() -> None:
 
 @pytest.mark.parametrize("key", ["name", "data", "models"])
 def test_each_key_that_must_be_given_is_missed(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key}: missing; it must be given"):
+    with pytest.raises(ConfigError, match=f"{key}: missing; it is required"):
         parse({name: value for name, value in BASE.items() if name != key})
 
 

@@ -382,7 +382,7 @@ def test_a_hook_and_an_update_rule_of_one_s_own_are_named_in_the_config(own: Non
         ({"hooks": ["clip"]}, "clip needs 'norm'; write {clip: {norm: ...}}"),
         (
             {"hooks": [{"ema": {"decay": 0.9}}], "ema_decay": 0.99},
-            "'ema' is there twice; ema_decay is short for it. Keep one",
+            "'ema' is listed twice; ema_decay is its short form. Keep one",
         ),
         ({"update": "plane"}, "train.update = 'plane': nearest is 'plain'; allowed: plain, package.module:function"),
         (

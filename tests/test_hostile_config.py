@@ -97,14 +97,14 @@ def test_where_an_open_quote_begins_is_said() -> None:
         ("report: {title: 2024-01-02}", "report.title = 2024-01-02: {} a date: {}"),
         ("metric: 12", "metric = 12: {} a number: {}"),
         ("data: {source: digits, classes: [~]}", "data.classes[0] = None: {} nothing (as null and ~): {}"),
-        ("no: 1", "config: key False is no text; YAML reads it as true or false (as yes, no, on and off): put it in quotes"),
+        ("no: 1", "config: key False is not text; YAML reads it as true or false (as yes, no, on and off): put it in quotes"),
         (
             "ensemble: {weights: {2024-01-02: 1}}",
-            "ensemble.weights: key 2024-01-02 is no text; YAML reads it as a date: put it in quotes",
+            "ensemble.weights: key 2024-01-02 is not text; YAML reads it as a date: put it in quotes",
         ),
         ("data: {source: digits, classes: [+, =]}", ": '=' is special syntax of YAML: put it in quotes"),
         ('report: {title: "a\\0"}', "report.title = 'a\\x00': holds a NUL character; remove it"),
-        ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, no character; correct it"),
+        ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, which is not a character; correct it"),
     ],
 )  # fmt: skip
 def test_names_that_yaml_turns_into_something_else_are_to_be_put_in_quotes(key: str, said: str) -> None:
@@ -127,11 +127,11 @@ def test_numbers_that_all_readers_agree_on_and_merged_sections_are_taken() -> No
     ("value", "said"),
     [
         ("2020-01-01", "2020-01-01 is read as a date by YAML; put it in quotes"),
-        ("{2: 1}", "key 2 is no text; put it in quotes"),
-        (".nan", "nan is no finite number"),
-        ("1.0e+999", "inf is no finite number"),
-        ("!!binary aGk=", "b'hi' is no plain value"),
-        ("!!set {a}", "{'a'} is no plain value"),
+        ("{2: 1}", "key 2 is not text; put it in quotes"),
+        (".nan", "nan is not a finite number"),
+        ("1.0e+999", "inf is not a finite number"),
+        ("!!binary aGk=", "b'hi' is not a plain value"),
+        ("!!set {a}", "{'a'} is not a plain value"),
     ],
 )
 def test_settings_of_networks_and_tasks_are_what_json_can_hold(value: str, said: str) -> None:

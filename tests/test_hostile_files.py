@@ -35,8 +35,8 @@ from goldfold.images.limits import MOST_PIXELS, at_most, content_of
 from goldfold.lineage.contents import fingerprint
 from goldfold.sources import unpacking
 from goldfold.sources.reading import read_csv, read_json, read_xml
+from goldfold.targets.mask_scan import scan as scan_masks
 from goldfold.targets.masks import decode_mask
-from goldfold.targets.masks import scan as scan_masks
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 MANY = r"has 32,000 x 32,000 pixels, more than data\.max_pixels \(200,000,000\); make it smaller, or raise the limit"

@@ -29,7 +29,7 @@ MODULES = sorted(
     str(path.relative_to(REPO / "src").with_suffix("")).replace("/", ".").removesuffix(".__init__")
     for path in (REPO / "src/goldfold").rglob("*.py")
 )
-LIGHT = ["goldfold", "goldfold.cli", "goldfold.plan", "goldfold.grid", "goldfold.session"] + [
+LIGHT = ["goldfold", "goldfold.cli", "goldfold.plan", "goldfold.outputs", "goldfold.grid", "goldfold.session"] + [
     name for name in MODULES if name.startswith(("goldfold.config", "goldfold.base", "goldfold.lineage"))
 ]
 

@@ -14,7 +14,8 @@ from goldfold.config import parse, slices
 from goldfold.images.decode import Undecodable
 from goldfold.sources import read
 from goldfold.stages import manifest
-from goldfold.targets.masks import decode_mask, scan
+from goldfold.targets.mask_scan import scan
+from goldfold.targets.masks import decode_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 IMAGE = np.full((4, 6, 3), 90, np.uint8)

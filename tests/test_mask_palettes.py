@@ -166,7 +166,10 @@ def test_defaults_are_no_settings_so_that_nothing_runs_again() -> None:
         ({"mask_palette": "index", "mask_values": {"a": "#ff0000"}}, r"mask_palette: index reads no colours, but"),
         ({"unlisted_values": "nearest"}, r"unlisted_values: nearest needs the clean values"),
         ({"unlisted_values": "nearest", "mask_values": "nonzero"}, r"unlisted_values: nearest needs the clean values"),
-        ({"mask_values": {"a": 1}, "ignore_value": [0, 2]}, r"ignore_value names 0, so one class would have nothing"),
+        (
+            {"mask_values": {"a": 1}, "ignore_value": [0, 2]},
+            r"ignore_value names 0, so the one class would have no background",
+        ),
         ({"mask_values": {"a": 1}, "ignore_value": [1, 2]}, r"data\.ignore_value: is the value of class 'a'"),
         ({"ignore_value": []}, r"data\.ignore_value.*: is an empty list; name values"),
         ({"ignore_value": ["#12"]}, r"data\.ignore_value.*must be a whole number from 0 to 65535, or a colour"),

@@ -21,7 +21,8 @@ from goldfold.images.decode import Undecodable, resize
 from goldfold.sources import coco, masks, voc
 from goldfold.targets import rle
 from goldfold.targets.boxes import clipped, flaws, from_text, to_text
-from goldfold.targets.masks import decode_mask, resize_mask, scan
+from goldfold.targets.mask_scan import scan
+from goldfold.targets.masks import decode_mask, resize_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 GREY = np.full((6, 6, 3), 128, np.uint8)

@@ -157,16 +157,19 @@ def test_a_link_out_of_the_files_is_refused(mine: Path, write_picture: Any) -> N
         ({"brings": "lable"}, "data.brings = 'lable': nearest is 'label'; allowed: 'label', 'labels', "),
         ({"brings": "value"}, "data.source = 'my_source:read': brings value, but task 'classification' needs label"),
         ({"files": ["row"]}, "data.files: 'row': no such file or folder; correct it, or remove it"),
-        ({"files": ["."]}, "data.files: '.' holds the results too, which change; name what the function reads"),
+        (
+            {"files": ["."]},
+            "data.files: '.' contains the results too, which change; name the files that the function reads",
+        ),
         (
             {"writes": "raw/made"},
-            "data.writes = 'raw/made': lies in data.files, or holds them; write into a folder apart",
+            "data.writes = 'raw/made': is inside data.files, or contains them; write to a separate folder",
         ),
         (
             {"files": [], "params": {"n": "my_source.py"}},
             "data.params.n = 'my_source.py': a file that data.files does not cover",
         ),
-        ({"tables": ["answers"]}, "data.tables: answers are of test images; add test, or remove answers"),
+        ({"tables": ["answers"]}, "data.tables: answers need test images; add test, or remove answers"),
         (
             {"columns": ["fold"]},
             "data.columns: [fold] is set but folds.splitter is 'stratified': use predefined, or remove",
@@ -187,7 +190,7 @@ def test_a_wrong_section_is_refused_without_importing_the_module(data: dict[str,
 
 
 def test_the_files_that_it_reads_must_be_said(mine: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.files: missing; it must be given"):
+    with pytest.raises(ConfigError, match=r"data\.files: missing; it is required"):
         parse({**BASE, "data": {"source": "my_source:read", "brings": "label"}})
 
 

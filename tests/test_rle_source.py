@@ -18,7 +18,8 @@ from goldfold.images.decode import Undecodable
 from goldfold.sources import read
 from goldfold.stages import folds, manifest
 from goldfold.targets import rle, run_masks
-from goldfold.targets.masks import decode_mask, scan
+from goldfold.targets.mask_scan import scan
+from goldfold.targets.masks import decode_mask
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 IMAGE = np.full((2, 3, 3), 90, np.uint8)
@@ -238,8 +239,8 @@ def test_one_class_needs_no_name(coded: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": None}, r"data: class_column needs the names of the classes, in their order: set classes"),
-        ({"class_column": None}, r"data: several classes need class_column, the column that tells them apart"),
+        ({"classes": None}, r"data: class_column needs the names of the classes, in order: set classes"),
+        ({"class_column": None}, r"data: several classes need class_column, the column with the class"),
         ({"first_pixel": 2}, r"data\.first_pixel = 2: Input should be less than or equal to 1"),
     ],
 )

@@ -552,10 +552,10 @@ def test_wrong_settings_are_told(in_tmp: Path) -> None:
     said = errors_of({"roi": {"method": "boxes", "boxes": "results/eyes/ensemble/oof.csv"}})
     assert "data.roi.boxes = 'results/eyes/ensemble/oof.csv': no such file; run the detector first" in said
     folder = {"source": "folder", "train": "x", "roi": {"method": "column", "columns": ["box"]}}
-    with pytest.raises(ConfigError, match="only source: csv has columns of its own"):
+    with pytest.raises(ConfigError, match="only source: csv has columns"):
         parse({"name": "t", "data": folder, "models": [MODEL]})
     said = errors_of({"roi": {"method": "contour"}}, task="keypoint_task:Keypoints")
-    assert "task 'keypoint_task:Keypoints' does not move its targets with what is cut out" in said
+    assert "task 'keypoint_task:Keypoints' does not crop its targets with the images" in said
 
 
 def test_what_the_manifest_depends_on(in_tmp: Path) -> None:

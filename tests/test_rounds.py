@@ -206,7 +206,7 @@ def test_the_grid_of_a_report_s_settings_is_that_of_the_config() -> None:
 
 
 WRONG: list[tuple[Any, dict[str, Any], str]] = [
-    (3, {}, r"rounds = 3: write a list with one entry per round, .* pseudo_labels: \{rounds: 1\} is short"),
+    (3, {}, r"rounds = 3: write a list with one entry per round, .* pseudo_labels: \{rounds: 1\} is its short form"),
     ([], {}, r"rounds: write a list with one entry per round"),
     ([{}, None], {}, r"rounds\[1\] = None: a round is a section; \{\} is one in which all models"),
     ([{}, {"models": []}], {}, r"rounds\[1\]\.models: names no model; name one, or remove the key"),
@@ -216,37 +216,37 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: models, start, teacher"),
     ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
     ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),
-    ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: no round is before the first, so none can teach it; remove teacher"),
-    ([{}, {"teacher": {"round": 1}}], {}, r"rounds\[1\]\.teacher\.round = 1: a round is taught by an earlier one, here by "
-     r"round 0 alone; no round teaches itself"),
-    ([{}, {"teacher": {"round": 2}}, TEACHER], {}, r"rounds\[1\]\.teacher\.round = 2: a round is taught by an earlier one"),
+    ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; remove teacher"),
+    ([{}, {"teacher": {"round": 1}}], {}, r"rounds\[1\]\.teacher\.round = 1: the teacher must be an earlier round, "
+     r"here round 0"),
+    ([{}, {"teacher": {"round": 2}}, TEACHER], {}, r"rounds\[1\]\.teacher\.round = 2: the teacher must be an earlier round"),
     ([{}, {"teacher": {"models": ["b9"]}}], {}, r"rounds\[1\]\.teacher\.models: no model is named 'b9'"),
     ([{"models": ["b0"]}, {"models": ["b3"], "teacher": {"models": ["b3"]}}], {},
      r"rounds\[1\]\.teacher\.models: no round up to 0 trains b3; name a later round, or other models"),
     ([{}, {"teacher": {"models": ["b0"]}}], {"ensemble": {"weights": {"b0": 0}}},
-     r"rounds\[1\]\.teacher\.models: b0 has weight 0 in the ensemble, and so does not teach; give it a weight"),
+     r"rounds\[1\]\.teacher\.models: b0 has weight 0 in the ensemble, so it cannot be a teacher; give it a weight"),
     ([{"models": ["b0"]}, {"models": ["b3"], **TEACHER}], {"ensemble": {"weights": {"b0": 0}}},
      r"rounds\[1\]\.teacher: of the models trained up to round 0 none has a weight in the ensemble; give one a weight"),
     ([{}, {"teacher": {"sources": ["unlabeled"]}}], {},
      r"rounds\[1\]\.teacher: there are no test or unlabeled images to label; name some or remove teacher"),
-    ([{}, {"teacher": {"weight": 0.5}}], {"task": "detection"}, r"rounds\[1\]\.teacher\.weight = 0.5: .* knows no weights"),
-    ([{"start": "previous"}], {}, r"rounds\[0\]\.start = 'previous': before the first round nothing was trained; remove it"),
-    ([{}, {"start": "prevous"}], {}, r"rounds\[1\]\.start = 'prevous': no model is named so; nearest is 'previous'; allowed: "
+    ([{}, {"teacher": {"weight": 0.5}}], {"task": "detection"}, r"rounds\[1\]\.teacher\.weight = 0.5: .* has no sample weights"),
+    ([{"start": "previous"}], {}, r"rounds\[0\]\.start = 'previous': nothing is trained before the first round; remove it"),
+    ([{}, {"start": "prevous"}], {}, r"rounds\[1\]\.start = 'prevous': no model has this name; nearest is 'previous'; allowed: "
      r"scratch, previous, b0, b3"),
     ([{"models": ["b0"]}, {"start": "previous"}], {}, r"rounds\[1\]\.start = 'previous': no earlier round trains b3; train it"),
     ([{"models": ["b0"]}, {"models": ["b3"], "start": "b3"}], {}, r"rounds\[1\]\.start = 'b3': no earlier round trains it"),
-    ([{}, {"models": ["b3"], "start": "wide"}], {"models": [B3, WIDE]}, r"rounds\[1\]\.start = 'wide': b3 cannot take its weights"
-     r": params is \{'widths': \[8, 8\]\} there and \{'widths': \[4, 4\]\} here; name a model that is built alike"),
+    ([{}, {"models": ["b3"], "start": "wide"}], {"models": [B3, WIDE]}, r"rounds\[1\]\.start = 'wide': b3 cannot use its weights"
+     r": params is \{'widths': \[8, 8\]\} there and \{'widths': \[4, 4\]\} here; name a model with the same network"),
     ([{}, {"models": ["b0"], "start": "b3"}], {"models": [B0, {**B3, "image_size_px": [12, 16]}]},
-     r"rounds\[1\]\.start = 'b3': b0 cannot take its weights: image_size_px is \[12, 16\] there and \[12, 12\] here"),
-    ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is short for rounds, and both are there; write a teacher"),
-    ([{}, {}], {"models": [{**B0, "name": "previous"}]}, r"models\[0\]\.name = 'previous': means something else in rounds"),
+     r"rounds\[1\]\.start = 'b3': b0 cannot use its weights: image_size_px is \[12, 16\] there and \[12, 12\] here"),
+    ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is a short form of rounds, and both are set; add a teacher"),
+    ([{}, {}], {"models": [{**B0, "name": "previous"}]}, r"models\[0\]\.name = 'previous': is reserved in rounds"),
     ([{}, {"train": {"lr": 0}}], {}, r"rounds\[1\]\.train\.lr = 0: Input should be greater than 0"),
     ([{}, {"train": {"epoch": 3}}], {}, r"rounds\[1\]\.train\.epoch: unknown key; nearest is 'epochs'"),
     ([{}, {"train": {"loss": "fokal"}}], {}, r"rounds\[1\]\.train\.loss = 'fokal': nearest is 'focal'"),
     ([{}, {"train": {"warmup_epochs": 2}}], {}, r"rounds\[1\]\.train: warmup_epochs 2 must be less than epochs 1: set train\."),
     ([{}, {"train": {"clip_norm": 1}}], {"models": [{**B0, "train": {"hooks": [{"clip": {"norm": 2}}]}}, B3]},
-     r"rounds\[1\]\.train: hooks: 'clip' is there twice; clip_norm is short for it\. Keep one \(as settings of b0\)"),
+     r"rounds\[1\]\.train: hooks: 'clip' is listed twice; clip_norm is its short form\. Keep one \(as settings of b0\)"),
     ([{}, {"train": {"on_oom": "shrink"}}], {"models": [{**B0, "gpus": 2}, B3]},
      r"rounds\[1\]\.train: train\.on_oom: shrink works with gpus: 1 only, not 2.* \(as settings of b0\)"),
 ]  # fmt: skip

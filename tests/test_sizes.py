@@ -32,6 +32,6 @@ def test_size_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_network_without_a_size_of_its_own_must_be_given_one() -> None:
     with pytest.raises(
-        ConfigError, match=r"models\[0\] \(a\).image_size_px: missing; only a timm backbone brings its own"
+        ConfigError, match=r"models\[0\] \(a\).image_size_px: missing; only a timm backbone has a default size"
     ):
         parse({**VALUES, "models": [{"name": "a", "network": "small_resnet"}]})

@@ -15,7 +15,7 @@ from goldfold.audit.doubts.masks import about_masks
 from goldfold.base.errors import DataError
 from goldfold.targets import colours, smears
 from goldfold.targets.mask_coding import IGNORE, Coding
-from goldfold.targets.masks import scan_edges
+from goldfold.targets.mask_scan import scan_edges
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 SIDE_PX = 96

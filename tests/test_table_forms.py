@@ -160,7 +160,7 @@ def test_a_list_without_a_header_that_would_be_read_wrong_is_refused(content: st
     [
         ({"columns": ["image", "label"]}, "columns has no 'id': it has: image, label. Name the columns that hold"),
         ({"columns": ["id", "lable"]}, "columns has no 'label': nearest is 'lable'; it has: id, lable"),
-        ({"target_column": "x", "class_names": "c.csv"}, "class_names names labels, and target_column has numbers"),
+        ({"target_column": "x", "class_names": "c.csv"}, "class_names is for labels, and target_column has numbers"),
     ],
 )
 def test_columns_and_names_that_do_not_fit_are_refused_before_any_job(settings: Any, said: str) -> None:

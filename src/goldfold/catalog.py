@@ -1,8 +1,8 @@
 """Every name that a config can use, and where it is defined: name -> ``package.module:name``.
 
 This is the only list of names: choices, error messages, the JSON schema, the reference page and the contract tests are
-derived from it, and the first of each is the default. Definitions are named as text, so that nothing is loaded, and no job
-depends on an entry that it did not choose. A config may also name a function of the user's own, ``package.module:function``.
+derived from it, and the first entry of each is the default. Definitions are given as text, so that nothing is loaded and no
+job depends on an entry that it does not use. A config may also name a user-defined function, ``package.module:function``.
 """
 
 Entries = dict[str, str]
@@ -14,7 +14,7 @@ TASKS: Entries = {
     "segmentation": "goldfold.tasks.segmentation",
     "detection": "goldfold.tasks.detection",
 }
-"""Packages, each with the facets below; a task of the user's own is one class, ``package.module:Class``."""
+"""Packages, each with the facets below; a user-defined task is one class, ``package.module:Class``."""
 FACETS: Entries = {
     "facts": "facts:FACTS",
     "examine": "target:examine",
@@ -29,9 +29,9 @@ FACETS: Entries = {
     "submit": "submit:Submit",
     "show": "show:Show",
 }
-"""Facets of a task: ``module:name`` within its package. A job depends on those that its stage asks for."""
+"""Facets of a task: ``module:name`` within its package. A job depends on those that its stage uses."""
 
-# --- by what a network gives: values of an image, maps of classes, boxes
+# --- by the output of a network: values per image, maps of classes, boxes
 
 NETWORKS: dict[str, Entries] = {
     "values": {
@@ -61,9 +61,9 @@ NETWORKS: dict[str, Entries] = {
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )
-"""Parameters of networks that matter after training only: changing them retrains nothing."""
+"""Parameters of networks that take effect only after training: changing them retrains nothing."""
 
-# --- by the target that is learned: label, labels, value, mask, boxes
+# --- by target: label, labels, value, mask, boxes
 
 LOSSES: dict[str, Entries] = {
     "label": {
@@ -149,7 +149,7 @@ ENSEMBLES: dict[str, Entries] = {
         "nmw": "goldfold.ensembling.boxes:nmw",
     },
 }
-"""Ways to make one prediction of several members'."""
+"""Methods that combine the predictions of several members into one."""
 _AVERAGE: Entries = {"average": "goldfold.ensembling.averaging:Average"}
 _FITTED: Entries = {**_AVERAGE, "fitted_average": "goldfold.ensembling.averaging:FittedAverage"}
 FUSIONS: dict[str, Entries] = {
@@ -159,7 +159,7 @@ FUSIONS: dict[str, Entries] = {
     "mask": _AVERAGE,
     "boxes": _AVERAGE,
 }
-"""First steps after predicting: they make one prediction of the members', most by one of the ways above."""
+"""First steps of the ensemble, which combine the members' predictions into one, most by one of the methods above."""
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
 POSTPROCESSING: dict[str, Entries] = {
     "label": _THRESHOLDS,
@@ -168,7 +168,7 @@ POSTPROCESSING: dict[str, Entries] = {
     "mask": _THRESHOLDS,
     "boxes": {},
 }
-"""Steps after the first, which change that one prediction."""
+"""Later steps of the ensemble, which change the combined prediction."""
 
 # --- for all tasks
 
@@ -179,23 +179,23 @@ SCHEDULES: Entries = {
     "poly": "goldfold.optim.schedules:poly",
     "step": "goldfold.optim.schedules:step",
 }
-"""Optimizers are those of timm, see `goldfold.config.libraries`."""
+"""Optimizers are timm's, see `goldfold.config.libraries`."""
 HOOKS: Entries = {
     "clip": "goldfold.engine.hooks.clip:Clip",
     "ema": "goldfold.engine.hooks.ema:Ema",
 }
-"""Called around the steps of a training."""
+"""Called before and after the steps of training."""
 UPDATES: Entries = {
     "plain": "goldfold.engine.updates:plain",
 }
-"""How a step comes from the gradient."""
+"""Rules that turn the gradient into a step."""
 AUGMENTATIONS: Entries = {
     "none": "goldfold.samples.transforms:none",
     "light": "goldfold.samples.transforms:light",
     "medium": "goldfold.samples.transforms:medium",
     "heavy": "goldfold.samples.transforms:heavy",
 }
-"""Presets; transforms of albumentations have their own names."""
+"""Presets; transforms of albumentations are named as in that library."""
 TURNS: Entries = {
     "identity": "goldfold.inference.views:identity",
     "hflip": "goldfold.inference.views:hflip",
@@ -206,7 +206,7 @@ TURNS: Entries = {
     "transpose": "goldfold.inference.views:transpose",
     "antitranspose": "goldfold.inference.views:antitranspose",
 }
-"""Views after which maps and boxes can be turned back."""
+"""Views that can be inverted on maps and boxes."""
 VIEWS: Entries = {
     **TURNS,
     "shift_left": "goldfold.inference.views:shift_left",
@@ -244,4 +244,4 @@ DEMOS: Entries = {
     "scenes_masks": "goldfold.demo.scenes:write",
     "scenes_boxes": "goldfold.demo.scenes:write",
 }
-"""Data sets that goldfold writes by itself, as sources; an ordinary source reads them (`goldfold.config.demo`)."""
+"""Generated data sets that can be used as sources; an ordinary source reads them (`goldfold.config.demo`)."""

@@ -8,15 +8,15 @@ from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.commands import check, export, init, predict, status, verify, why
 
 COMMANDS = {
-    "init": (init, "look at a folder of images and write a config for it, with reasons and doubts"),
-    "check": (check, "say whether config and data can be run, and what is doubtful"),
-    "status": (status, "show all running jobs, how far they are and how long they will take"),
-    "why": (why, "say for each job that would run what changed, old -> new, and what it will cost; nothing is run"),
-    "verify": (verify, "compute all digests of results again and name what differs"),
-    "export": (export, "write the networks of a finished run, with all that prediction needs, as one folder"),
+    "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
+    "check": (check, "check that config and data can be run, and list what is doubtful"),
+    "status": (status, "show all running jobs with their progress and remaining time"),
+    "why": (why, "explain for each job that would run what changed (old -> new) and what it will cost; nothing is run"),
+    "verify": (verify, "recompute all digests of results and list what differs"),
+    "export": (export, "write the networks of a finished run, and all else that prediction needs, into one folder"),
     "predict": (predict, "predict new images with an exported bundle"),
 }
-"""Each with ``add_options(parser)`` and ``run(options, rest)``, which returns the exit status."""
+"""Modules with ``add_options(parser)`` and ``run(options, rest)``, which returns the exit status."""
 EPILOGS = {
     "why": "All other arguments are Snakemake's: goldfold why results/mine/metrics.json --configfile mine.yaml",
     "predict": predict.EPILOG,
@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = command.run(options, rest)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads has enough, such as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush would fail
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python's final flush would fail
         return 1
     except (GoldfoldError, SystemExit) as error:
         print(f"goldfold: {as_error(error)}", file=sys.stderr)
@@ -42,12 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="goldfold", description="Look after a goldfold run.")
+    parser = argparse.ArgumentParser(prog="goldfold", description="Set up, inspect and export goldfold runs.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (command, about) in COMMANDS.items():
         own = commands.add_parser(name, help=about, epilog=EPILOGS.get(name))
         command.add_options(own)
-        own.add_argument("--json", action="store_true", help="for machines")
+        own.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 

@@ -1,12 +1,12 @@
-"""Components as a config writes them, each in one grammar: a name, alone or with parameters.
+"""Components as written in a config: a name, alone or with parameters.
 
 >>> parse("focal")
 ('focal', {})
 >>> parse({"focal": {"gamma": 3}})
 ('focal', {'gamma': 3})
 
-A name stands in `goldfold.catalog`, or is ``package.module:function`` of the user's own. `problems` compares parameters
-with the function's signature without importing it; `load` imports it.
+A name is an entry of `goldfold.catalog` or a user-defined ``package.module:function``. `problems` checks parameters
+against the function's signature without importing it; `load` imports it.
 """
 
 import importlib
@@ -28,16 +28,16 @@ PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class Kind:
-    """What the entries of one kind have in common."""
+    """Properties that all components of one kind share."""
 
     word: str
-    """The kind in a word, for messages: loss, view."""
+    """Name of the kind in messages: loss, view."""
     given: tuple[str, ...] = ()
-    """What goldfold hands over by position: these come first, and no config sets them."""
+    """Arguments that goldfold passes by position, before those of the config."""
     by_name: frozenset[str] = frozenset()
-    """What goldfold hands over by name."""
+    """Arguments that goldfold passes by name."""
     is_open: bool = False
-    """Whether a task of the user's own calls it, so that nothing is known of how."""
+    """Whether a user-defined task calls it, so that its arguments are not known."""
 
 
 def parse(written: Written) -> tuple[str, dict[str, Any]]:
@@ -61,7 +61,7 @@ def name_of(written: Written) -> str:
 
 
 def summed(wanted: Several) -> list[tuple[Written, float]]:
-    """Components of a weighted sum, each with its weight; ``weight`` among the parameters is the sum's.
+    """Components of a weighted sum, each with its weight; a parameter ``weight`` belongs to the sum.
 
     >>> summed({"dice": 0.5, "focal": {"gamma": 3, "weight": 2}})
     [('dice', 0.5), ({'focal': {'gamma': 3}}, 2.0)]
@@ -81,32 +81,32 @@ def summed(wanted: Several) -> list[tuple[Written, float]]:
 
 
 def every(by_family: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Entries of all families of one kind, where names do not recur: networks, ensemble methods."""
+    """Entries of all families of one kind whose names are unique across families: networks, ensemble methods."""
     return {name: place for entries in by_family.values() for name, place in entries.items()}
 
 
 def short(written: Written) -> Written:
-    """The shortest way to write the same."""
+    """The shortest notation of the same component."""
     name, params = parse(written)
     return {name: params} if params else name
 
 
 def label(written: Written) -> str:
-    """Name of a component in tables and files: with its parameters, where it has any.
+    """Name of a component in tables and files, with its parameters if it has any.
 
     >>> label({"mine:f_beta": {"beta": 2}})
     'f_beta(beta=2)'
     """
     name, params = parse(written)
-    told = ", ".join(f"{key}={value}" for key, value in params.items())
-    return name.rpartition(":")[2] + (f"({told})" if told else "")
+    arguments = ", ".join(f"{key}={value}" for key, value in params.items())
+    return name.rpartition(":")[2] + (f"({arguments})" if arguments else "")
 
 
 def place(name: str, entries: Mapping[str, str], word: str) -> str:
-    """Where a component is defined, as ``module:name``.
+    """Definition of a component as ``module:name``.
 
     Raises:
-        ConfigError: there is none of this name; the text names those there are.
+        ConfigError: there is no component of this name; the message lists the known ones.
     """
     if name in entries:
         return entries[name]
@@ -116,7 +116,7 @@ def place(name: str, entries: Mapping[str, str], word: str) -> str:
 
 
 def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterator[str]:
-    """Say what is wrong with a component, without loading it: its name, its module, its parameters."""
+    """Problems of a component's name, module and parameters, found without loading it."""
     try:
         name, params = parse(written)
     except ConfigError as error:
@@ -151,7 +151,7 @@ def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kin
 
 
 def load(written: Written, entries: Mapping[str, str], word: str) -> Callable[..., Any]:
-    """Function, class or object that a component names; with its parameters bound, where it has any.
+    """Function, class or object that a component names, with its parameters bound if it has any.
 
     Raises:
         ConfigError: no such component, or its module cannot be imported here.
@@ -162,10 +162,10 @@ def load(written: Written, entries: Mapping[str, str], word: str) -> Callable[..
 
 
 def at(place: str, what: str) -> Any:
-    """What stands at ``module:name``.
+    """Import the object at ``module:name``.
 
     Args:
-        what: the thing, for the error.
+        what: name of the object in the error message.
 
     Raises:
         ConfigError: its module cannot be imported, or has no such name.
@@ -175,5 +175,5 @@ def at(place: str, what: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except GoldfoldError:
         raise
-    except Exception as error:  # a user's own module raises whatever comes
+    except Exception as error:  # a user-defined module may raise anything
         raise ConfigError(f"{what}: {cause(error)}. The module must be importable where the job runs.") from error

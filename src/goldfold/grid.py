@@ -1,4 +1,4 @@
-"""The grid of model x round x fold x seed: members, rounds, training runs, and who teaches whom."""
+"""The grid of model x round x fold x seed: members, rounds, training runs and teachers."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Any
 from goldfold.base.errors import ConfigError
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
-"""Folder of a training run below those of the stages that make it."""
+"""Folder of a training run, below the folder of a stage."""
 RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/fold(?P<fold>\d+)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
-"""Pseudo labels of a fold in a round, below their folder."""
+"""Pseudo labels of a fold in a round, below the folder of pseudo labels."""
 
 
 @dataclass(frozen=True, order=True)
 class Member:
-    """A model with a seed: what votes in the ensemble."""
+    """A model with a seed: one voter of the ensemble."""
 
     model: str
     seed: int
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def folder(self) -> str:
-        """Folder below that of a stage.
+        """Folder, below the folder of a stage.
 
         >>> Run("unet", 0, 3, 1).folder
         'unet/round0/fold3/seed1'
@@ -53,12 +53,12 @@ class Run:
 
     @property
     def member(self) -> Member:
-        """The member that it trains."""
+        """The member that the run trains."""
         return Member(self.model, self.seed)
 
 
 def run_of(path: str | Path) -> Run:
-    """Run to which a file belongs.
+    """The run that a file belongs to.
 
     >>> run_of("results/x/predict/unet/round0/fold1/seed0/test.npz")
     Run(model='unet', round=0, fold=1, seed=0)
@@ -70,7 +70,7 @@ def run_of(path: str | Path) -> Run:
 
 
 def stage_folder(path: str | Path) -> str:
-    """Folder of all runs of the stage that wrote a file.
+    """The folder of the stage that wrote a file.
 
     >>> stage_folder("results/x/predict/unet/round0/fold1/seed0/test.npz")
     'results/x/predict'
@@ -83,11 +83,11 @@ class Round:
     """A round of training.
 
     Args:
-        models: names of the models that are trained in it.
-        teachers: models whose predictions become its labels; none where it learns from true labels alone.
-        taught_by: round up to which the latest weights of the teachers count.
-        sources: splits whose images are labelled.
-        starts: model -> model and round whose weights it starts from; one that is not named starts from scratch.
+        models: names of the models that are trained in the round.
+        teachers: models whose predictions become its labels; empty if it trains on true labels only.
+        taught_by: last round whose weights the teachers may use.
+        sources: splits whose images are pseudo-labelled.
+        starts: model -> model and round whose weights it starts from; a model that is not listed starts from scratch.
     """
 
     number: int
@@ -109,7 +109,7 @@ class Labels:
 
     @property
     def folder(self) -> str:
-        """Their file below the folder of pseudo labels, without its suffix."""
+        """The path of their file below the folder of pseudo labels, without suffix."""
         return LABELS.format(round=self.round, fold=self.fold)
 
     def __post_init__(self) -> None:
@@ -117,14 +117,14 @@ class Labels:
         for run in self.teachers:
             if run.fold != self.fold or run.round >= self.round:
                 raise ConfigError(
-                    f"round {self.round}, fold {self.fold}: {run.folder} cannot be a teacher. A teacher is of an earlier "
-                    "round and of the same fold; any other has seen the labels of the images that this fold validates."
+                    f"round {self.round}, fold {self.fold}: {run.folder} cannot be a teacher. A teacher must be of an earlier "
+                    "round and of the same fold; any other was trained on the labels of the images that this fold validates."
                 )
 
 
 @dataclass(frozen=True)
 class Start:
-    """A run, and the one whose weights it starts from."""
+    """A run, and the run whose weights it starts from."""
 
     run: Run
     parent: Run
@@ -134,8 +134,8 @@ class Start:
         run, parent = self.run, self.parent
         if (parent.fold, parent.seed) != (run.fold, run.seed) or parent.round >= run.round:
             raise ConfigError(
-                f"{run.folder} cannot start from {parent.folder}. A start is of an earlier round, of the same fold and of the "
-                "same seed; that of another fold has seen the labels of the images that this fold validates."
+                f"{run.folder} cannot start from {parent.folder}. The starting run must be of an earlier round, of the same "
+                "fold and seed; one of another fold was trained on the labels of the images that this fold validates."
             )
 
 
@@ -150,7 +150,7 @@ class Grid:
 
     @property
     def last(self) -> int:
-        """Number of the last round, whose members are the ensemble."""
+        """Number of the last round, whose members form the ensemble."""
         return self.rounds[-1].number
 
     @property
@@ -159,7 +159,7 @@ class Grid:
         return [Member(model, seed) for model in self.models for seed in self.seeds]
 
     def runs(self, rounds: Iterable[int] | None = None, models: Iterable[str] | None = None) -> list[Run]:
-        """Runs by model, round, fold and seed; all, or those of some rounds or models."""
+        """Runs by model, round, fold and seed: all, or those of some rounds or models."""
         wanted = None if rounds is None else set(rounds)
         return [
             Run(model, stage.number, fold, seed)
@@ -170,32 +170,32 @@ class Grid:
         ]
 
     def latest(self, model: str, number: int) -> int | None:
-        """The last round, up to one, in which a model was trained: the one that speaks for it."""
+        """The last round up to ``number`` in which a model is trained; None if there is none."""
         found = [stage.number for stage in self.rounds if stage.number <= number and model in stage.models]
         return found[-1] if found else None
 
     def voting(self, number: int) -> list[Member]:
-        """Members that were trained in a round or before it."""
+        """Members that are trained up to a round."""
         return [member for member in self.members if self.latest(member.model, number) is not None]
 
     def runs_of(self, member: Member, number: int) -> list[Run]:
-        """Runs that speak for a member after a round, one per fold: those of the last round in which it was trained."""
+        """The latest runs of a member after a round, one per fold."""
         latest = self.latest(member.model, number)
         if latest is None:
             raise ValueError(f"{member.name} is trained in no round up to {number}")
         return [Run(member.model, latest, fold, member.seed) for fold in range(self.n_folds)]
 
     def final_runs(self) -> list[Run]:
-        """Runs whose predictions become the result: the latest of every member."""
+        """Runs whose predictions become the result: the latest runs of every member."""
         return [run for member in self.members for run in self.runs_of(member, self.last)]
 
     def start(self, run: Run) -> Start | None:
-        """What a run starts from; None where it starts from scratch."""
+        """The start of a run; None if it starts from scratch."""
         origin = self.rounds[run.round].starts.get(run.model)
         return None if origin is None else Start(run, Run(origin[0], origin[1], run.fold, run.seed))
 
     def ancestry(self, run: Run) -> Iterator[Run]:
-        """A run, the one whose weights it starts from, the one that this one starts from, and so on."""
+        """A run, the run whose weights it starts from, and so on back to the first."""
         yield run
         while (start := self.start(run)) is not None:
             run = start.parent
@@ -211,10 +211,10 @@ class Grid:
 
 
 def grid(models: Iterable[str], seeds: Iterable[int], n_folds: int, rounds: int | Sequence[Sequence[str]]) -> Grid:
-    """The grid without who teaches whom.
+    """The grid without teachers and starts.
 
     Args:
-        rounds: models that are trained in each round; a number where all are trained in all.
+        rounds: models that are trained in each round; a number if every round trains all models.
     """
     names = tuple(models)
     trained = [names] * rounds if isinstance(rounds, int) else [tuple(of_round) for of_round in rounds]
@@ -222,7 +222,7 @@ def grid(models: Iterable[str], seeds: Iterable[int], n_folds: int, rounds: int 
 
 
 def rounds_of(settled: Sequence[Mapping[str, Any]]) -> tuple[Round, ...]:
-    """Rounds as plain builtins, see `goldfold.config.rounds.settled`, each with the rounds that its models start from."""
+    """Rounds from plain builtins, see `goldfold.config.rounds.settled`, with the rounds that their models start from."""
     found: list[Round] = []
     for number, one in enumerate(settled):
         taught, models = one["teacher"] or {}, tuple(one["models"])
@@ -242,7 +242,7 @@ def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict
 
 
 def grid_of(settings: Mapping[str, Any]) -> Grid:
-    """The grid of a config as a job has it: plain builtins, models in the config's order."""
+    """The grid from a job's settings: plain builtins, models in the config's order."""
     models, labels = [model["name"] for model in settings["models"]], settings["pseudo_labels"]
     teacher = {"models": models, "sources": labels.get("sources", ())}
     short = [

@@ -1,7 +1,7 @@
-"""The plan of a run as plain data: the grid of `goldfold.grid`, its jobs, and every path of the results.
+"""The plan of a run as plain data: the grid of `goldfold.grid`, its jobs, and their files.
 
-With the grid the only place that knows runs and where their files lie. Neither imports a library, so that the Snakefile,
-the stages and the commands can all ask them.
+`goldfold.grid`, `goldfold.outputs` and this module are the only place that knows runs and their paths. They import no
+library, so that the Snakefile, the stages and the commands can all use them.
 """
 
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
+from goldfold.outputs import SHARD, Files, files_of
 
 if TYPE_CHECKING:
     from goldfold.config import Config
 
-SHARD = "{spec}/{shard}"
 UPSTREAM = ("demo", "manifest", "folds")
-"""Stages that write or read the raw data; what comes after depends on the lists that they write."""
+"""Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
@@ -24,15 +24,13 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
     "predict": ("model", "round", "fold", "seed"),
     "pseudo_label": ("round", "fold"),
 }
-"""What tells the jobs of a stage apart; a stage that is not named has one job."""
+"""Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
 PLACE = ("round", "fold", "seed")
 """Wildcards that are numbers."""
-FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
-FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 
 
 class Job(NamedTuple):
-    """A job: its stage, and what tells it from the stage's others."""
+    """A job: its stage and its wildcards."""
 
     stage: str
     model: str = ""
@@ -54,7 +52,7 @@ class Job(NamedTuple):
 
     @property
     def run(self) -> Run:
-        """The run that it makes a part of."""
+        """The run that the job belongs to."""
         return Run(self.model, self.round, self.fold, self.seed)
 
     @property
@@ -64,54 +62,31 @@ class Job(NamedTuple):
 
 
 def job_of(stage: str, run: Run) -> Job:
-    """The job of a stage that makes a part of a run."""
+    """The job of a stage for a run."""
     return Job(stage, run.model, run.round, run.fold, run.seed)
 
 
 def job_at(stage: str, wildcards: Any) -> Job:
-    """The job of a stage by Snakemake's wildcards, which are attributes, and all text."""
+    """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
     found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
     return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
 
 
 @dataclass(frozen=True)
-class Files:
-    """What the jobs of a stage write, as patterns of their wildcards.
-
-    Args:
-        outputs: one path or several by the name that the rule declares them by, the record last.
-        beside: files that are written besides the outputs, and that the record must know.
-    """
-
-    outputs: dict[str, str | list[str]]
-    log: str
-    benchmark: str
-    beside: tuple[str, ...] = ()
-
-    def __getitem__(self, name: str) -> Any:
-        return self.outputs[name]
-
-    @property
-    def all(self) -> list[str]:
-        """All outputs."""
-        return [path for found in self.outputs.values() for path in ([found] if isinstance(found, str) else found)]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """All that a config asks to be made.
+    """All jobs and files that a config asks for.
 
     Args:
         results: folder of the results.
-        specs: name of the cache by model; models of one size share it.
-        splits: parts of the data that have images.
-        tables: tables that the manifest makes.
-        sources: splits that pseudo labels are made for, of all rounds together.
-        n_shards: pieces of the cache per split.
-        demo: files of the data that the stage `demo` writes.
-        generated: paths that the data source writes itself.
-        task_cache: files that a piece of cache holds.
-        task_submission: files, and folders with a closing slash, of the submission besides its table.
+        specs: name of the cache by model; models of one size share a cache.
+        splits: splits that have images.
+        tables: tables that the manifest stage writes.
+        sources: splits that get pseudo labels, over all rounds.
+        n_shards: shards of the cache per split.
+        demo: data files that the stage `demo` writes.
+        generated: paths that the data source itself writes.
+        task_cache: files of a cache shard.
+        task_submission: files of the submission besides its table; folders end with a slash.
     """
 
     results: str
@@ -128,18 +103,18 @@ class Plan:
 
     @property
     def has_test(self) -> bool:
-        """Whether there are test images, and so a submission."""
+        """Whether there are test images, and therefore a submission."""
         return "test" in self.splits
 
     @property
     def made_data(self) -> list[str]:
-        """Files of the data that are not the user's: where one is gone, it is made again."""
+        """Data files that goldfold wrote; a missing one is made again."""
         return [*self.demo, *self.generated]
 
     @cached_property
     def files(self) -> dict[str, Files]:
-        """What each stage writes."""
-        return _files(self)
+        """Files that each stage writes."""
+        return files_of(self)
 
     @cached_property
     def labels(self) -> dict[tuple[int, int], Labels]:
@@ -147,7 +122,7 @@ class Plan:
         return {(labels.round, labels.fold): labels for labels in self.grid.labels()}
 
     def parents(self, run: Run) -> tuple[Run, ...]:
-        """Runs that a run learns from, all of its own fold."""
+        """Teachers of a run, and the run whose weights it starts from; all of its own fold."""
         labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
         return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
 
@@ -172,20 +147,20 @@ class Plan:
         return [Job(stage)] if stage in self.stages() else []
 
     def pieces(self, spec: str, splits: Iterable[str]) -> list[Job]:
-        """Pieces of the cache of one size."""
+        """Cache shards of one size."""
         return [Job("cache", spec=spec, shard=f"{split}-{piece}") for split in splits for piece in range(self.n_shards)]
 
     def caches(self, job: Job) -> list[Job]:
-        """Pieces of the cache that a training or a prediction reads: training learns from pseudo-labelled images too."""
+        """Cache shards that a job of training or prediction reads; training includes those of pseudo-labelled images."""
         if job.stage == "train":
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
 
     def above(self, job: Job) -> list[Job]:
-        """Jobs that a job takes files from, the cache and the lists of the folds aside.
+        """Jobs whose files a job reads, except the cache and the lists of the folds.
 
-        A job asks for the cache only where it runs, and the lists are written only where their content changes.
+        A job requests the cache only when it runs, and the lists are written only when their content changes.
         """
         if job.stage == "manifest":
             return self.jobs("demo")
@@ -204,12 +179,12 @@ class Plan:
         return [Job("ensemble"), *self.jobs("submit"), *self.jobs("train")] if job.stage == "report" else []
 
     def jobs_of_labels(self, job: Job) -> list[Job]:
-        """The job whose pseudo labels a training learns from, where there is one."""
+        """The job that makes the pseudo labels of a training; empty without them."""
         has_labels = (job.round, job.fold) in self.labels
         return [Job("pseudo_label", round=job.round, fold=job.fold)] if has_labels else []
 
     def start_of(self, job: Job) -> list[Job]:
-        """The training whose weights a training starts from, where it does not start from scratch."""
+        """The training whose weights a training starts from; empty if it starts from scratch."""
         start = self.grid.start(job.run)
         return [job_of("train", start.parent)] if start else []
 
@@ -218,12 +193,12 @@ class Plan:
         return str(self.files[job.stage]["record"]).format_map(job._asdict())
 
     def outputs(self, job: Job) -> list[str]:
-        """What Snakemake takes for a job's outputs, its record among them."""
+        """Outputs of a job as declared to Snakemake, including its record."""
         values = job._asdict()
         return [path.format_map(values) for path in self.files[job.stage].all]
 
     def expected(self, job: Job) -> list[str]:
-        """Files that a job's record must know: its outputs, and the lists that it writes beside them."""
+        """Files that a job's record must list: its outputs, and the lists that it writes besides them."""
         return [*self.outputs(job), *self.files[job.stage].beside]
 
     def folder(self, stage: str, run: Run) -> str:
@@ -231,11 +206,11 @@ class Plan:
         return f"{self.results}/{stage}/{run.folder}"
 
     def predictions(self, part: str, runs: Iterable[Run]) -> list[str]:
-        """Files of predictions of some runs, of a part (``oof`` or a split)."""
+        """Prediction files of some runs for a part (``oof`` or a split)."""
         return [f"{self.folder('predict', run)}/{part}.npz" for run in runs]
 
     def cache_folders(self, job: Job) -> list[str]:
-        """Folders of the pieces of the cache that a job reads."""
+        """Folders of the cache shards that a job reads."""
         return [f"{self.results}/cache/{SHARD.format_map(piece._asdict())}" for piece in self.caches(job)]
 
 
@@ -264,73 +239,3 @@ def plan_of(config: "Config") -> Plan:
         task_cache=config.cache_files,
         task_submission=config.submission_files,
     )
-
-
-def _files(plan: Plan) -> dict[str, Files]:
-    root, tests = plan.results, ["oof", "test"][: 1 + plan.has_test]
-
-    def files(outputs: dict[str, Any], about: str, record: str, beside: Iterable[str] = ()) -> Files:
-        whole = {name: found if isinstance(found, str) else list(found) for name, found in outputs.items()}
-        log, times = f"{root}/logs/{about}.log", f"{root}/benchmarks/{about}.tsv"
-        return Files({**whole, "record": f"{root}/{record}"}, log, times, tuple(beside))
-
-    manifest = {
-        "tables": [f"{root}/manifest/{table}.csv" for table in plan.tables],
-        "quarantine": f"{root}/manifest/quarantine.csv",
-        "duplicates": f"{root}/manifest/duplicates.csv",
-        "classes": f"{root}/manifest/classes.json",
-        "class_ids": f"{root}/manifest/class_ids.json",
-        "generated": plan.generated,
-    }
-    train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
-    ensemble = {
-        "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in tests for suffix in ("npz", "csv")],
-        "weights": f"{root}/ensemble/weights.json",
-        "fitted": f"{root}/ensemble/fitted.json",
-        "rounds": f"{root}/ensemble/rounds.csv",
-        "leaderboard": f"{root}/leaderboard.csv",
-        "metrics": f"{root}/metrics.json",
-        "headline": f"{root}/headline.json",
-    }
-    extras = plan.task_submission if plan.has_test else ()
-    submit = {
-        "table": f"{root}/submission.csv",
-        "files": [f"{root}/{name}" for name in extras if not name.endswith("/")],
-        "folders": [f"{root}/{name[:-1]}" for name in extras if name.endswith("/")],
-    }
-    parts = ["oof", *plan.splits[1:]]
-    return {
-        "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
-        "manifest": files(manifest, "manifest", "manifest/run.json"),
-        "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
-        "cache": files(
-            {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
-        ),
-        "train": files(
-            {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"},
-            f"train/{RUN}",
-            f"train/{RUN}/run.json",
-        ),
-        "predict": files(
-            {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
-        ),
-        "pseudo_label": files(
-            {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
-        ),
-        "ensemble": files(ensemble, "ensemble", "ensemble/run.json"),
-        "submit": files(submit, "submit", "submission.run.json"),
-        "report": files(
-            {"page": f"{root}/report/report.html", "curves": f"{root}/report/curves.csv"}, "report", "report/run.json"
-        ),
-    }
-
-
-def _fold_lists(plan: Plan) -> list[str]:
-    """Lists that the folds stage writes beside its record: new only where their content is."""
-    return [
-        *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
-        *(f"{table}.csv" for table in plan.tables),
-        *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
-        *FOLD_TABLES,
-        *FOLD_FACTS,
-    ]

@@ -1,4 +1,4 @@
-"""A finished run, read: scores, leaderboard and predictions."""
+"""Reading a finished run: scores, leaderboard and predictions."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from goldfold.predictions.arrays import Arrays, load
 
 @dataclass(frozen=True)
 class Results:
-    """The folder of a finished run; each file is compared with its record when it is first read."""
+    """The folder of a finished run; each file is checked against its record when it is first read."""
 
     folder: Path
     _found: Finished = field(repr=False)
@@ -32,17 +32,17 @@ class Results:
 
     @property
     def metric(self) -> str:
-        """Name of the metric that counts."""
+        """Name of the primary metric."""
         return components.label(self._found.settings["metric"])
 
     @property
     def score(self) -> Score:
-        """Out-of-fold score of the ensemble by it: ``value``, ``low`` and ``high`` (95 % interval)."""
+        """Out-of-fold score of the ensemble by the primary metric: ``value``, ``low`` and ``high`` (95 % interval)."""
         return self.metrics[self.metric]
 
     @property
     def optimistic(self) -> Score | None:
-        """The same where steps of the ensemble were fitted on the very images; None where nothing was fitted."""
+        """The score with ensemble steps fitted on the very images that are scored; None if no step was fitted."""
         found = self._scores.get("optimistic")
         return None if found is None else _score(found[self.metric])
 
@@ -53,27 +53,27 @@ class Results:
 
     @cached_property
     def test_metrics(self) -> dict[str, Score]:
-        """The same on the test images, where their truth is known; else empty."""
+        """Scores on the test images by every metric; empty if their targets are not known."""
         return {name: _score(found) for name, found in self._scores.get("test", {}).items()}
 
     @cached_property
     def members(self) -> dict[str, Score]:
-        """Out-of-fold score of each member by the metric that counts."""
+        """Out-of-fold score of each member by the primary metric."""
         return {name: _score(found[self.metric]) for name, found in self._scores["members"].items()}
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """Members and ensemble of the last round, the best first: member, round, the metric, low, high."""
+        """Members and ensemble of the last round, best first: member, round, the metric, low, high."""
         return pd.read_csv(self._file("leaderboard.csv"))
 
     @cached_property
     def oof(self) -> pd.DataFrame:
-        """Out-of-fold predictions of the ensemble beside the truth; of boxes one row per box."""
+        """Out-of-fold predictions of the ensemble with the true targets; one row per box for detection."""
         return pd.read_csv(self._file("ensemble/oof.csv"), dtype={"id": str})
 
     @cached_property
     def test(self) -> pd.DataFrame | None:
-        """Predictions of the test images; None where there are none."""
+        """Predictions of the test images; None if there are no test images."""
         if not self._found.settings["has_test"]:
             return None
         return pd.read_csv(self._file("ensemble/test.csv"), dtype={"id": str})
@@ -94,12 +94,12 @@ def open_results(folder: str | Path) -> Results:
     """Open the folder of a finished run.
 
     Raises:
-        DataError: it is none, or has not come to its end.
+        DataError: it is not the folder of a run, or the run has not finished.
     """
     return Results(Path(folder), finished(folder))
 
 
 def _score(found: dict[str, float | None]) -> Score:
-    """A score as metrics.json has it, where null stands for what cannot be had."""
+    """A score from metrics.json, where null means not available (NaN)."""
     values = {key: float("nan") if value is None else value for key, value in found.items()}
     return Score(values["value"], values["low"], values["high"])

@@ -1,6 +1,6 @@
-"""One start of Snakemake: what is done before its first job and after its last, and what its input functions ask.
+"""One start of Snakemake: work before its first job and after its last, and answers for its input functions.
 
-The Snakefile only passes Snakemake's objects on: workflow/rules/reruns.smk.
+workflow/rules/reruns.smk passes Snakemake's objects on.
 """
 
 import atexit
@@ -30,10 +30,10 @@ NO_RECIPES = "goldfold: cannot write {folder} in {here}: {why}. Start in another
 
 
 class Session:
-    """The results of a config, from the reading of the Snakefile to the end of the run.
+    """The results of a config, from reading the Snakefile to the end of the run.
 
     Args:
-        is_main: whether this process starts the jobs; in a job of its own, Snakemake reads the Snakefile again.
+        is_main: whether this process starts the jobs; each job's own process reads the Snakefile again.
     """
 
     def __init__(self, config: Config, logger: Logger, is_main: bool) -> None:
@@ -42,12 +42,12 @@ class Session:
         self.versions = provenance.versions(provenance.SHAPING)
         self.begun = time.time()
         self.asked: set[str] = set()
-        """Records of all jobs of this run, those that are up to date included."""
+        """Records of all jobs of this run, including those that are up to date."""
 
-    # --- what the input functions ask
+    # --- for the input functions
 
     def standing(self) -> Standing:
-        """How the jobs stand; looked at again once the folds stage has run."""
+        """Which jobs are up to date; computed again after the folds stage has run."""
         return self._standing_at(self.folds_time())
 
     @cache  # noqa: B019 - there is one session in a process
@@ -55,13 +55,13 @@ class Session:
         return Standing(self.plan, self.is_fresh)
 
     def folds_time(self) -> int:
-        """Time of the folds' record in ns; 0 where there is none."""
+        """Time of the folds' record in ns; 0 without a record."""
         return dates.latest([self.plan.record(Job("folds"))])
 
     def is_fresh(self, job: Job) -> bool:
-        """Whether a job has nothing to do by itself.
+        """Whether a job is up to date, its upstream jobs aside.
 
-        Snakemake may ask for this before it asks for the job's recipe, which is then yet to be written.
+        Snakemake may call this before the job's recipe is written.
         """
         return self._is_fresh(job, self.recipe_file(job))
 
@@ -69,9 +69,9 @@ class Session:
         return dates.is_fresh(self.plan.record(job), recipe_file, self.plan.outputs(job))
 
     def recipe_file(self, job: Job) -> str:
-        """File with all that a job depends on besides its input files.
+        """File with everything that a job depends on besides its input files.
 
-        Its time makes Snakemake run the job where the record says that it was made by another recipe.
+        Its mtime makes Snakemake run the job if the record has another recipe.
         """
         return self._recipe_file_at(job, self.folds_time())
 
@@ -92,11 +92,11 @@ class Session:
 
     @property
     def strict_versions(self) -> dict[str, str | None] | None:
-        """Versions of libraries that results must have been made with."""
+        """Versions of libraries that results must have been made with; None if any will do."""
         return self.versions if self.config.strict_versions else None
 
     def _report_damage(self, state: recipes.State, record: str) -> None:
-        """Log which files of a job are not what it wrote, and that it runs again."""
+        """Log which files of a job have changed since it wrote them, so that it runs again."""
         if not self.is_main:
             return
         if not state.is_readable:
@@ -106,20 +106,20 @@ class Session:
             self.logger.warning(f"{path} is {found} since its job wrote it: the job runs again")
 
     def cache_settings(self, piece: Job) -> dict[str, object]:
-        """How a piece of the cache is made, which does not change its pixels."""
+        """Settings for building a cache shard that do not change its pixels."""
         standing, folds = self.standing(), records.read(self.plan.record(Job("folds")))
         whole = standing.whole_cache((folds or {}).get("images", {}))
         return {"others": standing.other_sizes(piece), "whole": whole, "max_gb": self.config.cache.max_gb}
 
     @cache  # noqa: B019
     def settle_again(self, folds_time: int) -> None:
-        """Date files again once the folds stage, at this time, has written its lists: one that is as it was runs nothing."""
+        """Set times of files again after the folds stage has written its lists: an unchanged list runs nothing."""
         dates.settle(records.read_all(self.results))
 
     # --- before the first job
 
     def start(self) -> None:
-        """Bring results and times up to date as the Snakefile is read; only the main process does."""
+        """Bring results and their times up to date when the Snakefile is read; only in the main process."""
         if not self.is_main:
             return
         at_exit(contents.memory().save)
@@ -132,9 +132,9 @@ class Session:
             sys.exit(f"goldfold: {cannot_write(self.results, error)}")
 
     def bring_up_to_date(self) -> None:
-        """Results as the last finished jobs left them, times as the records have them; other versions are reported."""
+        """Restore results of the last finished jobs, set times from the records, and report changed library versions."""
         if not run_lock.is_held(self.results):
-            keeping.put_back(self.results)  # of a run that was killed
+            keeping.put_back(self.results)  # after a run that was killed
         known = records.read_all(self.results)
         records.refuse_links_to_nothing(self.results, known)
         records.refuse_newer(known)
@@ -147,14 +147,14 @@ class Session:
 
     @cache  # noqa: B019
     def refuse_unusable_folder(self, is_dry: bool) -> None:
-        """End the run where the results cannot be written, before Snakemake meets them."""
+        """End the run before Snakemake starts if the results cannot be written."""
         try:
             refuse_unusable(self.results) if is_dry else refuse_unwritable(self.results)
         except GoldfoldError as error:
             sys.exit(f"goldfold: {error}")
 
     def begin(self) -> None:
-        """Be the only run in the folder of results, see that every network can be built, and keep the results there are."""
+        """Lock the folder of results, check that every network can be built, and set earlier results aside."""
         try:
             run_lock.take(self.results)
         except GoldfoldError as error:
@@ -166,7 +166,7 @@ class Session:
         at_exit(self._leave)
 
     def _preflight(self) -> None:
-        """Try every network and optimizer and fetch weights, in a process of its own: this one loads no torch."""
+        """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
         command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(slices.network_checks(self.config))]
         if subprocess.run(command).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
@@ -174,30 +174,30 @@ class Session:
     # --- after the last job
 
     def _leave(self) -> None:
-        """Note what was made; where the run ends without success, put earlier results of jobs that did not finish back.
+        """Remember the digests of new outputs; if the run failed, restore earlier results of jobs that did not finish.
 
-        Snakemake has given times to outputs by now: the next start need not read them.
+        Snakemake has set the times of outputs by now, so the next start need not read them.
         """
         for record in records.read_all(self.results).values():
             if record["finished"] >= self.begun:
                 contents.memory().adopt(record)
         contents.memory().save()
         if returned := keeping.put_back(self.results):
-            first = f"earlier results are back in place, first those of {returned[0]}"
+            first = f"earlier results are restored, first those of {returned[0]}"
             print(f"goldfold: {count(len(returned), 'job')} did not finish; {first}")
 
     def end(self) -> None:
-        """Report where the results are; leave a manifest of the whole run."""
+        """Print where the results are, and write a manifest of the whole run."""
         keeping.forget(self.results)
         self._write_overview()
         recipes.forget(self.results)
-        # Predictions have taken away the others' states; these are of trainings that gave the same bytes as before.
+        # Prediction jobs delete states; these are left by trainings whose output did not change, so no prediction ran.
         for state in Path(self.results, "train").rglob("state.pt"):
             if state.with_name("run.json").exists():
                 state.unlink()
         now = Standing(self.plan, lambda job: self._is_fresh(job, self._write_recipe(job)))
         if not now.wanted_sizes():
-            # made on the way, for sizes that nobody asks for any more
+            # shards built for sizes that are no longer needed
             shutil.rmtree(f"{self.results}/cache/.work", ignore_errors=True)
         page, scores = (self.plan.files[stage][name] for stage, name in (("report", "page"), ("ensemble", "metrics")))
         for what, path in (("Report", page), ("Scores", scores)):
@@ -205,7 +205,7 @@ class Session:
                 print(f"{what}: {path}")
 
     def _write_overview(self) -> None:
-        """Write provenance.json; of a part of the plan, it would miss the rest."""
+        """Write provenance.json, only if the whole plan was requested."""
         if self.plan.record(Job("report")) in self.asked:
             whole = {"name": self.config.name, "config": self.config.model_dump(mode="json")}
             made = {path: record for path, record in records.read_all(self.results).items() if path in self.asked}
@@ -213,7 +213,7 @@ class Session:
 
 
 def at_exit(do: Callable[[], object]) -> None:
-    """Do it as the process ends, in the folder of the run: Snakemake has left it by then where --directory names one."""
+    """Call ``do`` when the process ends, in the run's working directory, which Snakemake has left by then with --directory."""
     home = os.getcwd()
 
     def there() -> None:

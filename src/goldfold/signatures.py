@@ -1,4 +1,4 @@
-"""Signatures of functions and classes, read from their source files: nothing is imported for it."""
+"""Signatures of functions and classes, read from their source files without importing them."""
 
 import ast
 import importlib.util
@@ -13,7 +13,7 @@ from goldfold.base.errors import ConfigError, nearest
 from goldfold.lineage.source import PACKAGE, located
 
 MOST_STEPS = 8
-"""Of names that stand for other names, before the last is taken for unknown."""
+"""Longest chain of names bound to other names that is followed; beyond it a signature is taken as unknown."""
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,34 @@ class Parameter:
 
     name: str
     default: str | None = None
-    """As the source has it, a constant of the module by its value; None where it must be given."""
+    """Source text of the default, a constant of the module by its value; None if the parameter is required."""
 
     @property
     def is_required(self) -> bool:
-        """Whether it must be given."""
+        """Whether the parameter has no default."""
         return self.default is None
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Parameters of a function in their order, those that are given by name alone last."""
+    """Parameters of a function in order, keyword-only ones last."""
 
     parameters: tuple[Parameter, ...] = ()
     most_positional: int = 0
-    """Arguments that it takes by position at most."""
+    """Largest number of positional arguments."""
     takes_any: bool = False
-    """Whether it takes names that it does not list."""
+    """Whether it accepts further keyword arguments."""
     about: str = ""
     """First line of its docstring."""
 
 
 ANYTHING = Signature(most_positional=sys.maxsize, takes_any=True)
-"""Of what is not written in Python, or cannot be followed."""
+"""Signature of what is not written in Python, or cannot be followed."""
 
 
 @cache
 def read(place: str) -> Signature:
-    """Signature of ``module:name``: a function, a class, or a name that one of these is bound to (``partial(f, ...)``).
+    """Signature of ``module:name``: a function, a class, or a name bound to one (``partial(f, ...)``).
 
     Raises:
         ConfigError: there is no such module, or nothing of this name in it.
@@ -60,7 +60,7 @@ def read(place: str) -> Signature:
 
 @cache
 def _file(module: str) -> Path | None:
-    """File of a module, found as Python would, but not imported; None for one that is not written in Python."""
+    """File of a module, found as Python would find it, without import; None if it is not written in Python."""
     parts = module.split(".")
     if parts[0] == "goldfold":
         base = PACKAGE.joinpath(*parts[1:])
@@ -156,7 +156,7 @@ Bindings = Mapping[str, ast.AST]
 
 
 def _default(value: ast.expr | None, found: Bindings) -> str | None:
-    """Text of a default; a name that a module binds to a literal stands for that."""
+    """Source text of a default; a name that the module binds to a literal is replaced by the literal."""
     if value is None:
         return None
     bound = found.get(value.id) if isinstance(value, ast.Name) else None
@@ -199,7 +199,7 @@ def _of_class(node: ast.ClassDef, found: Bindings, file: Path, module: str, step
 
 
 def _of_value(node: ast.AST, file: Path, module: str, steps: int) -> Signature:
-    """Of a name bound to another, or to a call whose first argument is a function: ``partial(f, ...)``, ``Metric(f)``."""
+    """Signature of a name bound to another, or to a call whose first argument is a function: ``partial(f, ...)``."""
     if isinstance(node, ast.Name):
         return _of(file, node.id, module, steps - 1)
     if not isinstance(node, ast.Call) or not node.args:

@@ -1,4 +1,4 @@
-"""The config: typed, strict, and read before any job runs. Imports no torch."""
+"""The config: typed, strict, and validated before any job runs. Imports no torch."""
 
 from goldfold.base.config_files import merged, read, typed
 from goldfold.config.load import load, parse

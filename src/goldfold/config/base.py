@@ -1,4 +1,4 @@
-"""What every section of the config shares."""
+"""Base class and field types of the sections of the config."""
 
 import re
 from collections import Counter
@@ -7,18 +7,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 SHOWN = 20
-"""Values that an error names."""
+"""Most values that an error lists."""
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 class Section(BaseModel):
-    """A strict part of the config: unknown keys and wrong types are errors, nothing is converted in silence."""
+    """A strict section of the config: unknown keys and wrong types are errors; nothing is converted silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 def exponent(value: Any) -> Any:
-    """Let ``1e-3`` be a number: YAML 1.1 reads it as text because it has no dot."""
+    """Convert ``1e-3`` to a number: YAML 1.1 reads it as text because it has no dot."""
     return float(value) if isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
@@ -34,12 +34,12 @@ def _unique(values: list[Any]) -> list[Any]:
 Number = Annotated[float, BeforeValidator(exponent), Field(allow_inf_nan=False)]
 Unique = AfterValidator(_unique)
 UNSET: Any = Field(None, exclude_if=lambda value: value is None)
-"""Default of a key that is in no recipe, record or report where it is not set."""
+"""Default of a key that is left out of recipes, records and reports if it is not set."""
 ImageSize = int | Annotated[list[Annotated[int, Field(ge=4, le=8192)]], Field(min_length=2, max_length=2)]
 
 
 def height_and_width(size: "ImageSize") -> tuple[int, int]:
-    """Height and width in pixels; one number is both."""
+    """Height and width in pixels; one number stands for both."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 

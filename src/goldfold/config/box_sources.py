@@ -1,4 +1,4 @@
-"""Config of data sources that bring boxes."""
+"""Config of data sources with boxes."""
 
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,26 +20,26 @@ class Coco(DataBase):
     source: Literal["coco"]
     train: str | Annotated[list[str], Field(min_length=1), Unique]
     """JSON with images, annotations and categories; an image without annotations is a negative. A list of several, such as
-    those of a training and a validation folder, is one training set: folds take the place of the fixed split."""
+    those of a training and a validation folder, is pooled into one training set, which the folds split."""
     images: str | Annotated[list[str], Field(min_length=1)] = ""
-    """Folder that file names are relative to, or a list of one for each JSON of `train`; without it, images lie beside
-    their JSON. Ids of images in several folders begin with these."""
+    """Folder that file names are relative to, or a list with one per JSON of `train`; by default the folder of each JSON.
+    With several folders, ids of images begin with the folder."""
     test: str | None = None
     """JSON with the test images."""
     test_images: str | None = None
-    """Folder of the test images, where it is another than the one folder of `images`, or where there is no JSON; where
-    `images` is no single folder, by default that of the JSON."""
+    """Folder of the test images, if it is not `images`, or if there is no JSON of test images; if `images` is not a single
+    folder, the default is the folder of the JSON."""
     test_answers: str | None = None
-    """JSON with the test images' true boxes, where known; used for nothing but a score in the report."""
+    """JSON with the test images' true boxes, if known; used only for a score in the report."""
     unlabeled: str | None = None
     """Folder of images without boxes."""
     groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+    """CSV (id, group) of images that belong together; a group is never split over folds."""
 
     @model_validator(mode="before")
     @classmethod
     def _images_beside(cls, values: Any) -> Any:
-        """Images that no key names lie beside their JSON."""
+        """Set the default folders of images: those of the JSON files."""
         if not isinstance(values, dict):
             return values
         train, images, test = (values.get(key) for key in ("train", "images", "test"))
@@ -57,18 +57,18 @@ class Coco(DataBase):
         n = 1 if isinstance(self.train, str) else len(self.train)
         if not isinstance(self.images, str) and len(self.images) != n:
             raise ValueError(
-                f"images has {len(self.images)} folders and train {n} files: name one for each, or one for all"
+                f"images has {len(self.images)} folders and train {n} files: name one per file, or one for all"
             )
         return self
 
     @property
     def has_test(self) -> bool:
-        """Test images may be listed, or be all of a folder."""
+        """Whether test images are listed, or are all images of a folder."""
         return self.test is not None or self.test_images is not None
 
 
 class Voc(DataBase):
-    """Boxes in Pascal VOC's XML, a file an image."""
+    """Boxes in Pascal VOC's XML, one file per image."""
 
     target: ClassVar[str] = "boxes"
     source: Literal["voc"]
@@ -77,43 +77,43 @@ class Voc(DataBase):
     images: str
     """Folder of the images."""
     train: str | list[str] | None = None
-    """Lists of names (`ImageSets/Main/trainval.txt`), or folders below `annotations` (`[rf/train, rf/valid]`); without it,
-    every XML that is not of the test set."""
+    """Lists of names (`ImageSets/Main/trainval.txt`), or folders below `annotations` (`[rf/train, rf/valid]`); by default
+    every XML file that is not of the test set."""
     test: str | None = None
-    """List of the test images' names, or a folder of them below `images`."""
+    """List of the names of the test images, or a folder of them below `images`."""
     test_answers: str | None = None
-    """Folder of the test images' XML files, where known; used for nothing but a score in the report."""
+    """Folder of the test images' XML files, if known; used only for a score in the report."""
     unlabeled: str | None = None
     """Folder of images without boxes."""
     one_based: bool = False
-    """Whether pixels are counted from 1, as in VOC 2007 to 2012; most labelling tools count from 0."""
+    """Whether pixel coordinates start at 1, as in VOC 2007 to 2012; most labelling tools start at 0."""
     difficult: Literal["keep", "drop"] = "keep"
-    """What to do with objects marked `<difficult>1</difficult>`: learn from them as from others, or leave them out, of
-    the score too; an image that has no others has no target then."""
+    """What to do with objects marked `<difficult>1</difficult>`: `keep` treats them like others; `drop` leaves them out of
+    training and scores, and an image with no other object then has no target."""
     groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+    """CSV (id, group) of images that belong together; a group is never split over folds."""
 
 
 class Yolo(DataBase):
-    """Boxes in YOLO's text files, one an image: class number, centre and size as shares of the image's."""
+    """Boxes in YOLO's text files, one per image: class number, centre and size as fractions of the image's size."""
 
     target: ClassVar[str] = "boxes"
     source: Literal["yolo"]
     train: str
     """Folder of images and labels, as `images/` and `labels/`, each with or without `train/` and `val/` (which are
-    pooled), as `train/images/`, `train/labels/`, ..., or side by side; a folder `test/` beside `train/` is left out.
-    Where `names` is a `data.yaml` with `train` and `val`, these say which images are learnt from."""
+    pooled), as `train/images/`, `train/labels/`, ..., or side by side; a folder `test/` next to `train/` is left out.
+    If `names` is a `data.yaml` with `train` and `val`, these name the training images."""
     names: str
-    """`data.yaml`, or a text file with a name a line. Of the YAML `names` is read, `kpt_shape`, and `train` and `val` (and
-    `path`), by which only the images that they name, of those below data.train, are learnt from."""
+    """`data.yaml`, or a text file with one name per line. From the YAML, `names`, `kpt_shape`, and `train` and `val` (and
+    `path`) are read; of the images below data.train, only those that `train` and `val` name are training images."""
     labels: str | None = None
-    """Folder of the labels, where they do not lie below `train`."""
+    """Folder of the labels, if it is not below `train`."""
     test: str | None = None
-    """Folder of test images; may lie below `train`, and is not learnt from. Or a text file with a path a line, or
-    `data.yaml`, whose `test` names them."""
+    """Folder of test images, which may be below `train` and is then not trained on; or a text file with one path per line,
+    or a `data.yaml` whose `test` names them."""
     test_answers: str | None = None
-    """Folder of the test images' labels, where known; used for nothing but a score in the report."""
+    """Folder of the test images' labels, if known; used only for a score in the report."""
     unlabeled: str | None = None
     """Folder of images without boxes."""
     groups: str | None = None
-    """CSV (id, group) that says which images belong together; a group is never split over folds."""
+    """CSV (id, group) of images that belong together; a group is never split over folds."""

@@ -1,57 +1,43 @@
-"""Checks that need more than one key of the config, or a look at the machine; each before any job runs."""
+"""Checks of the config that involve several keys or the file system; all run before any job."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from goldfold.base.errors import ConfigError, nearest, shown
-from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
-from goldfold.components import Kind, name_of, parse, problems, summed
+from goldfold.catalog import TASKS
+from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
-from goldfold.config.learning import Model, Train
-from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.model_checks import check_model, check_overrides, component_problems
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
-from goldfold.config.rounds import Round, trained_model
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
-from goldfold.signatures import read
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
-TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
-"""Views that swap height and width."""
-
-
-OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
-"""Keys of ``train`` that only some tasks use."""
-
-
 SET = {
-    "label": "one label an image: remove data.label_separator, label_columns and target_column",
+    "label": "for one label per image, remove data.label_separator, label_columns and target_column",
     "labels": "set data.label_separator or data.label_columns",
     "value": "set data.target_column",
 }
-"""What a CSV must be told so that it brings a target."""
+"""Settings that make a CSV source give a kind of target."""
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError with every problem found, a line each."""
+    """Raise ConfigError with every problem found, one per line."""
     task = facts(config.task)
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
-        for problem in (
-            *_network(model, task), *_training(model), *_loss(model, config.task, task), *_images(model, config.tta)
-        )
-    ]  # fmt: skip
-    problems += [*_task(config, task), *_members(config), *_weights(config), *_overrides(config, task)]
+        for problem in check_model(model, config.task, task, config.tta)
+    ]
+    problems += [*_task(config, task), *_members(config), *_weights(config), *check_overrides(config, task)]
     problems += [
         *check_source(config),
         *_files(config),
@@ -67,7 +53,7 @@ def check(config: Config) -> None:
 
 
 def _task(config: Config, task: Facts) -> Iterator[str]:
-    """Names that belong to the task, and data that it can learn from."""
+    """Problems of components of the task, and of data that do not fit it."""
     brings = config.data.target_kind
     if brings != task.target:
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
@@ -84,7 +70,7 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
         *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
-            yield from _component(key, written, kind, entries, config.task)
+            yield from component_problems(key, written, kind, entries, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
         if key not in task.ensemble_keys and getattr(config.average, key) != Ensemble.model_fields[key].default:
@@ -92,15 +78,8 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
     yield from _task_params(config, task)
 
 
-def _component(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """What is wrong with a key that names a component."""
-    for problem in problems(written, kind, entries):
-        of = f"allowed with {task}: " if task else "allowed: "
-        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
-
-
 def _unused(config: Config, task: Facts) -> Iterator[str]:
-    """Keys that only some tasks use are not accepted and ignored."""
+    """Problems of keys that this task does not use; they are refused rather than ignored."""
     policy = config.data.on_bad_label
     if policy not in task.bad_label_policies:
         yield f"data.on_bad_label = {policy!r}: allowed with {config.task}: {', '.join(task.bad_label_policies)}"
@@ -134,80 +113,6 @@ def _task_params(config: Config, task: Facts) -> Iterator[str]:
             yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
 
 
-def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
-    """Keys of the training that the task knows, set to what it knows."""
-    settings, unset = model.train, Train()
-    for key in OF_TASKS:
-        if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
-            yield f"train.{key}: task {name!r} does not use it; remove it"
-    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.loss_keys else []:
-        kind = kinds.LOSSES.get(task.target, kinds.OPEN) if name in TASKS else kinds.OPEN
-        yield from _component("train.loss", part, kind, task.losses, name)
-
-
-def _network(model: Model, task: Facts) -> Iterator[str]:
-    network = name_of(model.network)
-    yield from _component("network", {network: model.params} if model.params else network, kinds.NETWORK, task.networks)
-    if network not in task.networks:
-        return
-    takes = {parameter.name for parameter in read(task.networks[network]).parameters}
-    if "backbone" in takes:
-        yield from _backbone(network, model.backbone)
-    elif model.backbone is not None:
-        yield f"backbone = {model.backbone!r}: network {network!r} takes none; remove it"
-    if model.drop_path and "drop_path" not in takes:
-        yield f"drop_path = {model.drop_path:g}: network {network!r} has none; remove it"
-    if model.pretrained is True and "pretrained" not in takes:
-        yield f"pretrained = true: network {network!r} has no published weights; give a path or false"
-
-
-def _backbone(network: str, backbone: str | None) -> Iterator[str]:
-    if backbone is None:
-        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
-    elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
-        hint = nearest(backbone.split(".")[0], timm_backbones())
-        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: timm.list_models('*')"
-
-
-def _training(model: Model) -> Iterator[str]:
-    settings = model.train
-    yield from _component("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
-    yield from _component("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
-    yield from _component("train.update", settings.update, kinds.UPDATE, UPDATES)
-    for hook in settings.hooks:
-        yield from _component("train.hooks", hook, kinds.HOOK, HOOKS)
-    yield from _augmentations(settings.augment)
-    if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
-        yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
-
-
-def _augmentations(wanted: Any) -> Iterator[str]:
-    """Presets, transforms of albumentations, and those within others."""
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        name, params = parse(one)
-        if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
-            yield from _component("train.augment", one, kinds.AUGMENTATION, AUGMENTATIONS)
-        else:
-            yield from _component(
-                "train.augment", one, kinds.TRANSFORM, {**AUGMENTATIONS, **albumentations_transforms()}
-            )
-            if isinstance(params.get("transforms"), list):
-                yield from _augmentations(params["transforms"])
-
-
-def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
-    if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
-        yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
-    size = model.image_size_px
-    if size is None and model.backbone is None:
-        yield "image_size_px: missing; only a timm backbone brings its own"
-    if isinstance(size, int) and not 4 <= size <= 8192:
-        yield f"image_size_px = {size}: must lie between 4 and 8192"
-    turned = [name for view in views if (name := name_of(view)) in TURNS]
-    if isinstance(size, list) and size[0] != size[1] and turned:
-        yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"
-
-
 def _members(config: Config) -> Iterator[str]:
     names = [model.name for model in config.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -229,31 +134,8 @@ def _weights(config: Config) -> Iterator[str]:
         yield f"{key}: all are zero; give at least one model a positive weight"
 
 
-def _overrides(config: Config, task: Facts) -> Iterator[str]:
-    """Training settings that models have in one round alone; what is wrong with a model's own is said of the model."""
-    for number, one in enumerate(config.rounds or []):
-        trained = [model for model in config.models if one.models is None or model.name in one.models]
-        found: dict[str, list[str]] = {}
-        for model in trained:
-            for problem in _overridden(config, task, model, one):
-                found.setdefault(problem, []).append(model.name)
-        for problem, names in found.items():
-            of = f" (as settings of {', '.join(names)})" if len(names) < len(trained) else ""
-            yield f"rounds[{number}].{problem}{of}"
-
-
-def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[str]:
-    """What is wrong with a model's settings in a round, and is not with those that it has elsewhere."""
-    try:
-        here = trained_model(model, one)
-    except ValidationError as error:
-        return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    known = {*_training(model), *_loss(model, config.task, task)}
-    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
-
-
 def _files(config: Config) -> Iterator[str]:
-    """What the user names is there."""
+    """Problems of user files that do not exist."""
     for key in ("test_answers", "groups", "extra_train", "extra_images"):
         path = getattr(config.data, key, None)
         if any(not os.path.exists(own) for own in config.data.owned(path)):
@@ -264,37 +146,37 @@ def _files(config: Config) -> Iterator[str]:
 
 
 def _roi(config: Config, task: Facts) -> Iterator[str]:
-    """What is cut out moves with its task's targets, and is in the data."""
+    """Problems of the region of interest: tasks that cannot crop their targets, sources without columns."""
     method = config.data.roi.method
     if method != "none" and not task.follows_roi:
         yield (
-            f"data.roi.method = {method!r}: task {config.task!r} does not move its targets with what is cut out "
+            f"data.roi.method = {method!r}: task {config.task!r} does not crop its targets with the images "
             f"(follows_roi = True); use none"
         )
     if method == "column" and config.data.source != "csv":
-        yield "data.roi.method = 'column': only source: csv has columns of its own; write a CSV and use method: boxes"
+        yield "data.roi.method = 'column': only source: csv has columns; write a CSV and use method: boxes"
 
 
 def _copies(config: Config) -> Iterator[str]:
-    """Keys on copies that would do nothing, or nothing right."""
+    """Problems of keys of duplicates that would have no effect, or a wrong one."""
     data, ignored = config.data, config.data.duplicates == "ignore"
     fields = type(data).model_fields
     for key in ("duplicates_distance", "duplicates_mirrored", "duplicates_across", "on_two_labels"):
         value = getattr(data, key)
         if ignored and value != fields[key].default:
-            yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
+            yield f"data.{key} = {value!r}: near copies are not searched with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
 
 
 def _cases(config: Config, task: Facts) -> Iterator[str]:
-    """Settings that cases of several images cannot have."""
+    """Problems of settings that do not work with cases of several images."""
     if not config.data.has_cases:
         return
     key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
     if not task.takes_cases:
-        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image a row of its own"
+        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image its own row"
     if config.data.roi.method != "none":
-        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are taken whole; use none, or remove {key}"
+        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are used whole; use none, or remove {key}"
     if config.data.duplicates == "drop":
-        yield f"data.duplicates = 'drop': cases that share an image are no copies of each other; use group, or remove {key}"
+        yield f"data.duplicates = 'drop': cases that share an image are not copies of each other; use group, or remove {key}"

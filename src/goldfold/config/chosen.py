@@ -1,4 +1,4 @@
-"""The entries of the catalog that each stage runs, as places: their code is part of what its jobs depend on."""
+"""The entries of the catalog that each stage runs, as ``module:name``: jobs depend on their code."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,15 +10,15 @@ from goldfold.ensembling.steps import entries
 from goldfold.tasks import facts
 
 WITHOUT_TASK = ("demo", "cache")
-"""Stages that are the same for every task."""
+"""Stages that do not depend on the task."""
 
 
 def places(config: Config, stage: str, model: str = "", number: int = 0) -> list[str]:
-    """Places of all components that the jobs of a stage load, in order.
+    """``module:name`` of all components that the jobs of a stage load, sorted.
 
     Args:
-        model: of the member, for stages that run once a member.
-        number: of the round.
+        model: name of the model, for stages that run per member.
+        number: number of the round.
     """
     task = facts(config.task)
     own = [catalog.TASKS.get(config.task, config.task)]
@@ -42,7 +42,7 @@ def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
 
 
 def _steps(config: Config) -> list[str]:
-    """Steps of the ensemble, and metrics that they are fitted for."""
+    """Steps of the ensemble, and metrics that they optimise."""
     task, wanted = facts(config.task), [config.fusion or "average", *config.postprocessing]
     metrics = [parse(step)[1].get("metric") for step in wanted if ":" not in name_of(step)]
     return [*_of(wanted, entries(task)), *_of(metrics, task.metrics)]
@@ -54,7 +54,7 @@ def _network(config: Config, model: str) -> list[str]:
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:
-    """Network, losses, own optimizer, schedule, update rule, hooks, augmentations, metric, and the view of validation."""
+    """Network, losses, user-defined optimizer, schedule, update rule, hooks, augmentations, metrics, validation view."""
     task, settings = facts(config.task), config.model(model, number).train
     wanted = settings.loss or task.default_loss
     losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []

@@ -1,4 +1,4 @@
-"""Config of the demo data sets: short forms of ordinary sources, of files that the stage `demo` writes."""
+"""Config of the demo data sets: ordinary sources whose files the stage `demo` writes."""
 
 from pathlib import PurePath
 from typing import Any, ClassVar, Literal
@@ -10,45 +10,45 @@ from goldfold.config.table import Csv
 
 
 class Demo(DataBase):
-    """What all demo data sets share."""
+    """Base of all demo data sets."""
 
     written: ClassVar[tuple[str, ...]]
-    """Files besides images and masks, below `directory`."""
+    """Files other than images and masks, relative to `directory`."""
     source: str
     directory: str
-    """Where the files are written."""
+    """Folder that the files are written to."""
 
     @property
     def has_test(self) -> bool:
-        """Demo data always have test images."""
+        """True: demo data always have test images."""
         return True
 
     @property
     def demo_files(self) -> list[str]:
-        """Tables, which stand for the images that they name."""
+        """Tables; they stand for the images that they list."""
         return [f"{self.directory}/{name}" for name in self.written]
 
     def owned(self, path: str | None) -> list[str]:
-        """As for every source, but for what the stage `demo` writes: that depends on its code."""
+        """``path`` unless the stage `demo` writes it: such files depend on its code."""
         return [] if path is None or PurePath(path).is_relative_to(self.directory) else [path]
 
     def _shared(self) -> dict[str, Any]:
-        """Settings that the ordinary source has too."""
+        """Settings shared with the ordinary source."""
         return {name: value for name, value in self if name not in ("source", "directory")}
 
 
 class _Digits(Demo):
-    """What all forms of the embedded digits share."""
+    """Base of all forms of the digits."""
 
     written: ClassVar[tuple[str, ...]] = ("train.csv", "test.csv", "test_answers.csv", "sample_submission.csv")
     columns: ClassVar[dict[str, Any]]
-    """What the ordinary source is told of the columns."""
+    """Column settings of the ordinary source."""
     test_answers: str | None = None
-    """CSV of the test images' true targets, where known; used for nothing but a score in the report."""
+    """CSV of the test images' true targets, if known; used only for a score in the report."""
 
     @property
     def read_as(self) -> Csv:
-        """A table of images."""
+        """The CSV source that reads the files."""
         root = self.directory
         return Csv.model_construct(
             source="csv",
@@ -61,17 +61,17 @@ class _Digits(Demo):
 
 
 class Digits(_Digits):
-    """The 1,797 handwritten digits of scikit-learn, written out as PNG and CSV; a fifth is the test set."""
+    """The 1,797 handwritten digits of scikit-learn, written as PNG and CSV; one fifth is the test set."""
 
     target: ClassVar[str] = "label"
     columns: ClassVar[dict[str, Any]] = {}
     source: Literal["digits"]
     directory: str = "data/digits"
-    """Where the files are written."""
+    """Folder that the files are written to."""
 
 
 class DigitsLabels(_Digits):
-    """The same digits with what is true of each as labels: even, prime, loop; of a 1, none. For `task: multilabel`."""
+    """The same digits, each with the labels even, prime and loop that apply (a 1 has none). For `task: multilabel`."""
 
     target: ClassVar[str] = "labels"
     columns: ClassVar[dict[str, Any]] = {
@@ -81,21 +81,21 @@ class DigitsLabels(_Digits):
     }
     source: Literal["digits_labels"]
     directory: str = "data/digits_labels"
-    """Where the files are written."""
+    """Folder that the files are written to."""
 
 
 class DigitsInk(_Digits):
-    """The same digits with the share of the paper that is inked, in per cent. For `task: regression`."""
+    """The same digits with the inked share of the image, in per cent. For `task: regression`."""
 
     target: ClassVar[str] = "value"
     columns: ClassVar[dict[str, Any]] = {"target_column": "ink"}
     source: Literal["digits_ink"]
     directory: str = "data/digits_ink"
-    """Where the files are written."""
+    """Folder that the files are written to."""
 
 
 class _Scenes(Demo):
-    """What both forms of the embedded scenes share."""
+    """Base of both forms of the scenes."""
 
     written: ClassVar[tuple[str, ...]] = (
         "train.json",
@@ -106,27 +106,27 @@ class _Scenes(Demo):
         "sample_boxes.csv",
     )
     directory: str = "data/scenes"
-    """Where the files are written."""
+    """Folder that the files are written to."""
 
     @property
     def has_answers(self) -> bool:
-        """The truth is embedded too."""
+        """True: the targets of the test images are known."""
         return True
 
     @property
     def has_groups(self) -> bool:
-        """Scenes that share digits belong together."""
+        """True: scenes that share digits belong together."""
         return True
 
 
 class ScenesMasks(_Scenes, MaskBase):
-    """Handwritten digits on photographs, both from inside scikit-learn, as images and masks; a fifth is the test set."""
+    """Handwritten digits on photographs, both bundled with scikit-learn, as images and masks; one fifth is the test set."""
 
     source: Literal["scenes_masks"]
 
     @property
     def read_as(self) -> Masks:
-        """A folder of images and one of masks."""
+        """The masks source that reads the files."""
         root = self.directory
         return Masks.model_construct(
             source="masks",
@@ -140,14 +140,14 @@ class ScenesMasks(_Scenes, MaskBase):
 
 
 class ScenesBoxes(_Scenes):
-    """Handwritten digits on photographs, both from inside scikit-learn, in COCO's JSON; a fifth is the test set."""
+    """Handwritten digits on photographs, both bundled with scikit-learn, as COCO JSON; one fifth is the test set."""
 
     target: ClassVar[str] = "boxes"
     source: Literal["scenes_boxes"]
 
     @property
     def read_as(self) -> Coco:
-        """COCO's JSON."""
+        """The COCO source that reads the files."""
         root = self.directory
         return Coco.model_construct(
             source="coco",

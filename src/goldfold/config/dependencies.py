@@ -1,4 +1,4 @@
-"""All that a job depends on besides its input files: settings, digests of the user's files, code. Its recipe is made of it."""
+"""Recipes: everything a job depends on besides its input files (settings, digests of user files, code)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from goldfold.plan import Job
 
 
 def recipe(config: Config, job: Job) -> Recipe:
-    """What a job is made from besides its input files, as plain builtins."""
+    """Recipe of a job, as plain builtins."""
     return {
         "settings": SETTINGS[job.stage](config, job),
         "data": DATA[job.stage](config, job) if job.stage in DATA else {},
@@ -22,10 +22,10 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 
 def code(config: Config, job: Job) -> dict[str, Any]:
-    """Code that a job runs: components that the config does not name do not count."""
+    """Code that a job runs; components that the config does not use are left out."""
     of = [job.stage, *chosen.places(config, job.stage, job.model, job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
-    # cached images are part of what a network learns from
+    # cached images are an input of training
     return {**found, "cache": provenance.source_digest("cache")} if job.model else found
 
 
@@ -34,7 +34,7 @@ def _cache(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _of_run(config: Config, job: Job) -> dict[str, Any]:
-    """What a run is trained and predicted with alike: how it is shown images, and where it stands in the grid."""
+    """Settings shared by training and prediction of a run: image preparation, runtime and place in the grid."""
     return {
         "task": slices.task(config),
         "resize": slices.resize(config, job.model),
@@ -47,7 +47,7 @@ def _of_run(config: Config, job: Job) -> dict[str, Any]:
 
 def _train(config: Config, job: Job) -> dict[str, Any]:
     start, teacher = config.grid.start(job.run), config.every_round[job.round].teacher
-    # 0 is no weight that a teacher may have: with and without one are two trainings
+    # a teacher's weight is above 0, so that training with and without one differs
     untaught = 0.0 if job.round else 1.0
     return {
         **_of_run(config, job),
@@ -99,7 +99,7 @@ def _teacher(config: Config, number: int) -> Teacher:
 
 
 def _teaching(config: Config, job: Job) -> dict[str, Any]:
-    """What names the predictions that pseudo labels are made of."""
+    """Settings that name the predictions that pseudo labels are made from."""
     teacher, grid = _teacher(config, job.round), config.grid
     latest = {name: grid.latest(name, int(teacher.round or 0)) for name in teacher.models or ()}
     of = {name: number for name, number in latest.items() if number != job.round - 1}
@@ -108,7 +108,7 @@ def _teaching(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _trained(config: Config) -> int | list[list[str] | None]:
-    """Models that are trained in each round; the number of rounds where all are trained in all."""
+    """Models that are trained in each round; the number of rounds if each trains all models."""
     models = [one.models for one in config.every_round]
     return len(models) if all(len(names or ()) == len(config.models) for names in models) else models
 
@@ -152,9 +152,9 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "pseudo_label": _teaching,
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
 }
-"""Files of the user's that each stage reads, with their digests, and what else names its inputs."""
+"""User files that each stage reads, with their digests, and other settings that name its inputs."""
 
 
 def raw(config: Config) -> list[str]:
-    """Files and folders of the user's that the manifest is made from."""
+    """User files and folders that the manifest is made from."""
     return config.data.raw_paths() + config.data.owned(config.submission.sample)

@@ -1,4 +1,4 @@
-"""Whether the splitter and what the data bring for it fit together."""
+"""Checks that the splitter fits the groups, folds and order of the data."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ BY_GROUP = ("group", "stratified_group", "multilabel_stratified_group")
 
 
 def check_folds(config: Config) -> Iterator[str]:
-    """A line a problem."""
+    """Problems of the folds, one line each."""
     yield from _groups(config)
     yield from _given(config)
     folds, splitter = config.folds, name_of(config.folds.splitter)
@@ -23,9 +23,9 @@ def check_folds(config: Config) -> Iterator[str]:
         f"folds.splitter = {shown(folds.splitter)}: {what}" for what in problems(folds.splitter, SPLITTER, SPLITTERS)
     )
     if folds.gap and splitter not in ORDERED:
-        yield f"folds.gap = {folds.gap:g}: only splitters ordered and ordered_blocks have one; remove it"
+        yield f"folds.gap = {folds.gap:g}: only splitters ordered and ordered_blocks have a gap; remove it"
     if folds.sticky and splitter in ORDERED:
-        yield f"folds.sticky: splitter {splitter!r} goes by the order alone, which new images shift; remove it"
+        yield f"folds.sticky: splitter {splitter!r} depends on the order only, which new images shift; remove it"
     if folds.file is not None and (reason := no_file(folds.file)):
         yield f"folds.file = {shown(folds.file)}: {reason}; correct it, or remove it"
     if getattr(config.data, "extra_images", None) and not getattr(config.data, "extra_train", None):
@@ -48,15 +48,15 @@ def _groups(config: Config) -> Iterator[str]:
 
 
 def _given(config: Config) -> Iterator[str]:
-    """Folds or an order that the user gives, where the splitter goes by them and nowhere else."""
+    """Problems of given folds or a given order: missing for a splitter that needs them, or unused."""
     splitter, file = name_of(config.folds.splitter), config.folds.file
-    for column, wanted, told in (
+    for column, wanted, names in (
         ("fold", ("predefined",), "predefined"),
         ("order", ORDERED, "ordered or ordered_blocks"),
     ):
         given = config.data.key_of(column)
         if splitter not in wanted and given:
-            yield f"{given} is set but folds.splitter is {splitter!r}: use {told}, or remove {given.removeprefix('data.')}"
+            yield f"{given} is set but folds.splitter is {splitter!r}: use {names}, or remove {given.removeprefix('data.')}"
         if splitter in wanted and given is None and file is None:
             way = f"data.columns: [{column}]" if isinstance(config.data, Own) else f"data.{column}_column (source csv)"
             yield f"folds.splitter = {splitter!r}: needs {way} or folds.file (id, {column})"
@@ -67,6 +67,6 @@ def _given(config: Config) -> Iterator[str]:
 
 
 def no_file(path: str) -> str:
-    """Reason why a path is no file that can be read; empty where it is one."""
+    """Reason why a path is not a readable file; empty if it is one."""
     reason = fault(path)
     return "no such file" if reason == MISSING else reason

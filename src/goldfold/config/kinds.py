@@ -1,4 +1,4 @@
-"""How goldfold calls each kind of component: what is left of a signature is for the config to set."""
+"""Arguments that goldfold passes to each kind of component; a config sets the remaining ones."""
 
 from goldfold.components import Kind
 
@@ -20,7 +20,7 @@ METRICS = {target: Kind("metric", given) for target, given in EVIDENCE.items()}
 FUSED = {"boxes": ("members", "weights", "iou")}
 METHODS = {target: Kind("ensemble method", FUSED.get(target, ("stack", "weights"))) for target in EVIDENCE}
 OPEN = Kind("component", is_open=True)
-"""Of tasks of the user's own, which call their metrics, losses and ways to fuse as they like."""
+"""Metrics, losses and ensemble methods of user-defined tasks, which may pass any arguments."""
 STEP = Kind("ensemble step", ("task", "workers"))
 OPTIMIZER = Kind("optimizer", ("params",), frozenset({"lr", "weight_decay"}))
 SCHEDULE = Kind("schedule", ("optimizer", "steps", "warmup_steps"))

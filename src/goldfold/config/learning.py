@@ -1,4 +1,4 @@
-"""Config of the learning: training settings, ensemble members, pseudo labels."""
+"""Config of training: training settings, models, pseudo labels."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,56 +11,56 @@ from goldfold.config.written import Augmentation, Hook, Loss, Network, Optimizer
 
 
 class Train(Section):
-    """Training settings; the top-level block holds for every model, a model's own block overrides it."""
+    """Training settings; the top-level block applies to every model, a model's own block overrides it."""
 
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=2)
     accumulate: int = Field(1, ge=1)
-    """Batches a step: gradients equal those of one batch `accumulate` times as large."""
+    """Batches per step: gradients equal those of one batch `accumulate` times as large."""
     optimizer: Optimizer = "adamw"
-    """Any optimizer of timm (`adamw`, `lamb`, `{sgd: {momentum: 0.8}}`, `{adamw: {betas: [0.9, 0.95]}}`, ...); norms and
+    """Any timm optimizer (`adamw`, `lamb`, `{sgd: {momentum: 0.8}}`, `{adamw: {betas: [0.9, 0.95]}}`, ...); norms and
     biases get no weight decay."""
     lr: Number = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: Number = Field(0.05, ge=0)
     schedule: Schedule = "cosine"
-    """Of the learning rate: `cosine`, `{cosine: {min_lr: 1e-6}}`, ..."""
+    """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6}}`, ..."""
     warmup_epochs: Number = Field(1.0, ge=0)
-    """Epochs of linear warm-up from lr/100 (`one_cycle` brings its own)."""
+    """Epochs of linear warm-up from lr/100 (`one_cycle` has its own)."""
     clip_norm: Number | None = Field(None, gt=0)
     """Largest norm of the gradient; short for the hook `{clip: {norm: ...}}`."""
     update: Update = "plain"
-    """How a step comes from the gradient: `plain`, or your own rule as `package.module:function`."""
+    """Rule that turns the gradient into a step: `plain`, or your own as `package.module:function`."""
     loss: Loss | None = None
     """One of the task's losses (`focal`, `{focal: {gamma: 3}}`), or a weighted sum: `{dice: 0.5, ce: 0.5}`,
-    `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; without it, the task's own choice."""
+    `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; by default the task's default loss."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     mixup_alpha: Number = Field(0.0, ge=0)
     cutmix_alpha: Number = Field(0.0, ge=0)
     mix_probability: Number = Field(1.0, ge=0, le=1)
-    """Share of the batches that are mixed, where mixup or cutmix is on."""
+    """Fraction of batches that are mixed, if mixup or cutmix is on."""
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     """Average weights and buffers exponentially with this decay (warmed up), and validate the average; short for the hook
     `{ema: {decay: ...}}`."""
     hooks: list[Hook] = []
-    """What else happens around the steps: `[{ema: {decay: 0.99}}, my_module:MyHook]`, called in this order."""
+    """Hooks called before and after steps, in this order: `[{ema: {decay: 0.99}}, my_module:MyHook]`."""
     augment: Augmentation = "light"
-    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. Where
-    there are boxes these rotate and shear nothing. Or a list of presets, transforms of albumentations and your own:
+    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. With
+    boxes, these presets do not rotate or shear. Or a list of presets, albumentations transforms and your own functions:
     `[{Rotate: {limit: 30}}, {OneOf: {transforms: [Blur, MedianBlur], p: 0.2}}]`."""
     flips: Literal["none", "horizontal", "both"] = "none"
-    """Random flips in training: `horizontal` for photos, `both` (with quarter turns) where there is no up."""
+    """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
     validate_every: int = Field(1, ge=1)
-    """Epochs between two looks at the validation fold; `checkpoint: best` chooses among those looked at."""
+    """Epochs between two validations; `checkpoint: best` chooses among the validated epochs."""
     checkpoint: Literal["last", "best"] = "last"
-    """Which epoch becomes the member: `best` is chosen on the validation fold, which flatters the OOF score."""
+    """Epoch whose weights are kept: `best` is chosen on the validation fold, which biases the OOF score upwards."""
     on_oom: Literal["fail", "shrink"] = "fail"
-    """Where a batch does not fit into the GPU's memory: `shrink` computes it in smaller pieces, with the same gradient but
-    for what is taken over a whole batch (batch norm, Dice)."""
+    """What to do if a batch does not fit into GPU memory: `shrink` computes it in smaller parts, with the same gradient
+    except for terms computed over a whole batch (batch norm, Dice)."""
 
     @property
     def every_hook(self) -> list[Written]:
-        """Hooks in the order of their calls, those with a short form first."""
+        """Hooks in calling order, those with a short form first."""
         clip: list[Written] = [] if self.clip_norm is None else [{"clip": {"norm": self.clip_norm}}]
         ema: list[Written] = [] if self.ema_decay is None else [{"ema": {"decay": self.ema_decay}}]
         return [*clip, *ema, *self.hooks]
@@ -69,8 +69,8 @@ class Train(Section):
     def _each_hook_once(self) -> "Train":
         names = [name_of(hook) for hook in self.every_hook]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            short = {"clip": "; clip_norm is short for it", "ema": "; ema_decay is short for it"}.get(twice[0], "")
-            raise ValueError(f"hooks: {twice[0]!r} is there twice{short}. Keep one")
+            short = {"clip": "; clip_norm is its short form", "ema": "; ema_decay is its short form"}.get(twice[0], "")
+            raise ValueError(f"hooks: {twice[0]!r} is listed twice{short}. Keep one")
         return self
 
     @model_validator(mode="after")
@@ -84,7 +84,7 @@ class Train(Section):
 
 
 class Model(Section):
-    """One member of the ensemble."""
+    """One model of the ensemble."""
 
     name: Name
     network: Network = "timm"
@@ -93,24 +93,24 @@ class Model(Section):
     backbone: str | None = None
     """Name of a timm model, for networks that take one."""
     params: Annotated[dict[str, Any], AfterValidator(json_value)] = {}
-    """More arguments for the network."""
+    """Further arguments of the network."""
     pretrained: bool | str = False
-    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file, which may lack the head only: first
-    convolution and position embeddings are adapted to channels and size."""
+    """`true` loads from timm's hub, a path loads a local .safetensors or .pth file, in which only the head may be missing;
+    first convolution and position embeddings are adapted to channels and size."""
     partly_pretrained: bool = False
-    """Whether other parts than the head may start from scratch where the file has nothing for them."""
+    """Whether parts other than the head that the file lacks may start from scratch."""
     image_size_px: ImageSize | None = None
-    """Input size: one number (square) or [height, width]; without it, the backbone's own by timm."""
+    """Input size: one number (square) or [height, width]; by default the backbone's own size in timm."""
     cache_image_size_px: ImageSize | None = UNSET
-    """Size at which its images are cached, in place of `cache.image_size_px`."""
+    """Size at which the model's images are cached, instead of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
-    """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
+    """squash: resize to the size, ignoring the aspect ratio; pad: whole image with black borders; crop: centre crop."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
     """Overrides of the top-level `train`."""
     gpus: int = Field(1, ge=1)
-    """GPUs that train one member together; each takes `batch_size` images a step, so two see twice the batch."""
+    """GPUs that train one member; each takes `batch_size` images per step, so two double the batch."""
 
     @model_validator(mode="before")
     @classmethod
@@ -119,7 +119,7 @@ class Model(Section):
         network = values.get("network") if isinstance(values, dict) else None
         if isinstance(network, dict) and len(network) == 1 and isinstance(inner := next(iter(network.values())), dict):
             if values.get("params"):
-                raise ValueError("network has parameters, and there are params too; write them in one place")
+                raise ValueError("network has parameters, and params is set too; write them in one place")
             return {**values, "network": next(iter(network)), "params": inner}
         return values
 
@@ -148,13 +148,13 @@ class Model(Section):
 
 
 class PseudoLabels(Section):
-    """Rounds of pseudo labels: round r learns also from what round r-1 of the same fold is sure of. Short for `rounds` in which
-    all models are trained in each, taught by the one before."""
+    """Rounds of pseudo labels: round r is also trained on confident predictions of round r-1 of the same fold. Short form of
+    `rounds` in which all models are trained in each round, with the previous round as teacher."""
 
     rounds: int = Field(0, ge=0, le=10)
     threshold: Number = Field(0.95, ge=0, le=1)
-    """Least probability of a label, of a pixel's class, or of a box, for it to be taken."""
+    """Smallest probability at which a label, a pixel's class or a box is used."""
     sources: Annotated[list[Literal["test", "unlabeled"]], Unique] = ["test", "unlabeled"]
-    """Which images to label."""
+    """Splits to label."""
     weight: Number = Field(1.0, gt=0, le=1)
-    """Weight of a pseudo-labelled image in the loss; a labelled one has 1."""
+    """Weight of a pseudo-labelled image in the loss; labelled images have 1."""

@@ -1,4 +1,4 @@
-"""Names of other libraries' things, read from their source files: importing timm to ask it would import torch."""
+"""Names of models, optimizers and transforms of other libraries, read from their source: importing timm loads torch."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ CLASS_NAME = re.compile(r"^class (\w+)\(", re.MULTILINE)
 EXPORTS = re.compile(r"^__all__ = (\[.*?\])", re.MULTILINE | re.DOTALL)
 FACTORY = "optim/_optim_factory.py"
 SECOND_ORDER = frozenset({"adahessian"})
-"""Optimizers that need gradients of gradients, which the training loop does not make."""
+"""Optimizers that need second-order gradients, which the training loop does not compute."""
 COMPOSITIONS = frozenset({"OneOf", "SomeOf", "RandomOrder", "Sequential", "OneOrOther"})
 """Classes of albumentations that hold transforms."""
 
@@ -28,7 +28,7 @@ def timm_backbones() -> frozenset[str]:
 
 @cache
 def timm_optimizers() -> dict[str, str]:
-    """Optimizers that timm registers and the training loop can use: name -> place of the class."""
+    """Optimizers that timm registers and the training loop supports: name -> ``module:class``."""
     found, aliases = {}, {}
     for file in _sources("timm", FACTORY):
         tree = ast.parse(file.read_bytes())
@@ -46,7 +46,7 @@ def timm_optimizers() -> dict[str, str]:
 
 
 def _class_place(node: ast.expr) -> str:
-    """Place of a class as timm's factory names it: by a name that it imports, as torch's, or as text."""
+    """``module:name`` of a class in timm's factory: an imported name, an attribute such as torch's, or text."""
     if isinstance(node, ast.Name):
         return f"timm.optim._optim_factory:{node.id}"
     module, _, name = (str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)).rpartition(".")
@@ -55,7 +55,7 @@ def _class_place(node: ast.expr) -> str:
 
 @cache
 def albumentations_transforms() -> dict[str, str]:
-    """Transforms of albumentations, and what holds several of them: name of the class -> its place."""
+    """Transforms and compositions of albumentations: class name -> ``module:class``."""
     found: dict[str, str] = {}
     for module, file in _modules("albumentations"):
         if module.startswith("albumentations.augmentations") or module == "albumentations.core.composition":

@@ -1,4 +1,4 @@
-"""Read the config, and say what is wrong with it in words."""
+"""Read a config, and explain its problems in words."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from goldfold.config.sizes import refuse_wrong_caches, with_sizes
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
 NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
-"""Branches of a union that are a section."""
+"""Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
 MOST_LINES = 50
-"""Problems that an error names one by one."""
+"""Most problems that an error lists."""
 QUOTED = re.compile(r"'([^']*)'")
 
 
 def load(path: str | Path) -> Config:
-    """Config of a YAML file.
+    """Load the config of a YAML file.
 
     Raises:
         ConfigError: the file cannot be read, or its contents are not a valid config.
@@ -42,10 +42,10 @@ def load(path: str | Path) -> Config:
 
 
 def parse(values: Any, origin: str = "config") -> Config:
-    """Config of plain values, as YAML gives them.
+    """Parse a config from plain values, as read from YAML.
 
     Raises:
-        ConfigError: one line a problem, each with key, value, what is allowed and the nearest name.
+        ConfigError: one line per problem, each with key, value, allowed values and the nearest name.
     """
     if not isinstance(values, dict) or not values:
         raise ConfigError(f"{origin}: {NO_KEYS}")
@@ -67,7 +67,7 @@ def parse(values: Any, origin: str = "config") -> Config:
 
 @contextmanager
 def _named(origin: str) -> Iterator[None]:
-    """Add where the config is from to the problems of a check, a line each."""
+    """Add the origin of the config to the problems of a check, one line per problem."""
     try:
         yield
     except ConfigError as error:
@@ -80,7 +80,7 @@ def _joined(origin: str, lines: list[str]) -> str:
 
 
 def _lines(errors: list[dict[str, Any]]) -> list[str]:
-    """A line a mistake: what the branches of a union say of the same value goes into one."""
+    """One line per mistake: messages of a union's branches about the same value are joined."""
     said: dict[str, list[str]] = {}
     for entry in _without_echoes(errors):
         where, what = _describe(entry)
@@ -89,7 +89,7 @@ def _lines(errors: list[dict[str, Any]]) -> list[str]:
 
 
 def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Errors of the shared `train` block once, not once more for each model that inherits them."""
+    """Drop errors of the shared `train` block that are repeated for each model."""
     shared = [(entry["loc"][1:], shown(entry["input"])) for entry in errors if entry["loc"][0] == "train"]
     return [
         entry
@@ -99,18 +99,18 @@ def _without_echoes(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _describe(error: dict[str, Any]) -> tuple[str, str]:
-    """Key (and value), and what is wrong with it, for one error of pydantic's."""
+    """Key (and value) and the problem, for one pydantic error."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     place, is_key = error["loc"], kind == "invalid_key" or error["loc"][-1:] == ("[key]",)
     location, sections = _locate(place[: -1 if kind == "invalid_key" else -2] if is_key else place)
     where = _dotted(location) or "config"
     if is_key:
-        return where, f"key {shown(value)} is no text{_unquoted('string_type', value)}"
+        return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
     if kind == "missing":
-        return where, "missing; it must be given"
+        return where, "missing; it is required"
     if kind == "literal_error":
         choices = str(context["expected"])
         return f"{where} = {shown(value)}", f"{nearest(_text(value), QUOTED.findall(choices))}allowed: {choices}"
@@ -129,7 +129,7 @@ def _text(value: Any) -> str:
 
 
 def _unquoted(kind: str, value: Any) -> str:
-    """Hint for a name that YAML turned into something else."""
+    """Hint for a name that YAML reads as another type."""
     if kind != "string_type" or not isinstance(value, bool | int | float | date | list | dict | None):
         return ""
     kinds = (
@@ -141,7 +141,7 @@ def _unquoted(kind: str, value: Any) -> str:
 
 
 def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
-    """Path as a user writes it (without the tags of unions), and the sections its last key could belong to."""
+    """Path as written in YAML (without tags of unions), and the sections that its last key could belong to."""
     path: list[str] = []
     sections: list[type[BaseModel]] = [Config]
     annotation: Any = Config
@@ -154,7 +154,7 @@ def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseMod
             continue
         fields = [section.model_fields[part] for section in _sections(annotation) if part in section.model_fields]
         tagged = [section for section in _sections(annotation) if part == _tag(section)]
-        if tagged and len(_sections(annotation)) > 1:  # a source may have a key of its own name: masks
+        if tagged and len(_sections(annotation)) > 1:  # a source may have a key of the same name: masks
             annotation, sections = tagged[0], tagged
             continue
         if get_origin(annotation) is dict:
@@ -162,7 +162,7 @@ def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseMod
             annotation = get_args(annotation)[1]
             continue
         if part in BRANCHES or (not fields and not _sections(annotation)):
-            continue  # name of a union's branch, not a key
+            continue  # tag of a union's branch, not a key
         sections = _sections(annotation)
         path.append(str(part))
         if fields:
@@ -180,7 +180,7 @@ def _tag(section: type[BaseModel]) -> Any:
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
-    """Every section that ``annotation`` can hold."""
+    """All sections that ``annotation`` can hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (list, Union, UnionType) or hasattr(annotation, "__metadata__"):

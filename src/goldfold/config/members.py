@@ -1,4 +1,4 @@
-"""Check that the stages of dvc.yaml are named after the models of config.yaml: ``python -m goldfold.config.members``."""
+"""Check that dvc.yaml has one stage per model of config.yaml: ``python -m goldfold.config.members``."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> No
     """Compare ``vars: members`` of dvc.yaml with the names of the config's models, in any order.
 
     Raises:
-        ConfigError: they differ; a model without a stage would have no version.
+        ConfigError: they differ; a model without a stage would not be versioned.
     """
     listed: list[str] = next(
         (part["members"] for part in pipeline.get("vars", []) if isinstance(part, dict) and "members" in part), []
@@ -27,7 +27,7 @@ def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> No
 
 
 def main() -> None:
-    """Exit with status 1 and the reason where they differ."""
+    """Exit with status 1 and the reason if they differ."""
     try:
         refuse_other_members(*(yaml.safe_load(Path(name).read_text("utf-8")) for name in ("dvc.yaml", "config.yaml")))
     except ConfigError as error:

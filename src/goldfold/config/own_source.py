@@ -1,4 +1,4 @@
-"""Config of a data source of the user's own."""
+"""Config of a user-defined data source."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,18 +16,18 @@ Path = Annotated[str, Field(min_length=1)]
 
 
 class Own(MaskBase):
-    """A function of your own that returns the tables (see [extending.md](extending.md#a-data-source-of-your-own)). The keys
-    of masks are for `brings: mask`."""
+    """Your own function that returns the tables (see [extending.md](extending.md#a-data-source-of-your-own)). The keys of
+    masks apply to `brings: mask`."""
 
     source: Place
     """`package.module:function`."""
     brings: Literal["label", "labels", "value", "mask", "boxes"]
-    """Column with the target in the table `train` (and in `answers`)."""
+    """Kind of target, which is also its column in the table `train` (and in `answers`)."""
     files: Annotated[list[Path], Unique]
-    """Files and folders that the function reads. A change in one of them reads the data again, and images must lie in one
-    of them or in `writes`. `[]`: it reads nothing, so that only its code, `params` and these keys count."""
+    """Files and folders that the function reads. If one of them changes, the data are read again; images must be in one of
+    them or in `writes`. `[]`: it reads no files, so that only its code, `params` and these keys count."""
     writes: Path | None = None
-    """Folder that the function writes images into (unpacked, converted); its contents are not compared."""
+    """Folder that the function writes images to (unpacked, converted); its contents are not tracked."""
     tables: Annotated[list[Literal["test", "answers", "unlabeled"]], Unique] = []
     """Tables that the function returns besides `train`."""
     columns: Annotated[list[Literal["group", "fold", "order", "train_only"]], Unique] = []
@@ -37,39 +37,39 @@ class Own(MaskBase):
 
     @property
     def target_kind(self) -> str:
-        """As written."""
+        """Kind of target, as set by ``brings``."""
         return self.brings
 
     @property
     def target_settings(self) -> dict[str, Any]:
-        """Those of masks, where it brings masks."""
+        """Settings of masks if ``brings`` is ``mask``, otherwise none."""
         return super().target_settings if self.brings == "mask" else {}
 
     @property
     def has_test(self) -> bool:
-        """As written."""
+        """Whether ``tables`` lists test images."""
         return "test" in self.tables
 
     @property
     def has_answers(self) -> bool:
-        """As written."""
+        """Whether ``tables`` lists answers."""
         return "answers" in self.tables
 
     @property
     def has_unlabeled(self) -> bool:
-        """As written."""
+        """Whether ``tables`` lists unlabeled images."""
         return "unlabeled" in self.tables
 
     @property
     def has_groups(self) -> bool:
-        """As written."""
+        """Whether ``columns`` lists groups."""
         return "group" in self.columns
 
     @property
     def generated(self) -> list[str]:
-        """A file beside what the function writes: where the folder is gone, the data are read again."""
+        """Marker file in the folder that the function writes: if it is missing, the data are read again."""
         return [f"{self.writes}/{MADE}"] if self.writes else []
 
     def key_of(self, column: str) -> str | None:
-        """As for every source; one key names the columns."""
+        """Key that gives a column; None if the data have none."""
         return f"data.columns: [{column}]" if column in self.columns else None

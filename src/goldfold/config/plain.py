@@ -1,4 +1,4 @@
-"""Values that no section may hold: what YAML can write and JSON, tables or file names cannot."""
+"""Rejection of values that YAML can hold but JSON, tables or file names cannot."""
 
 import math
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from typing import Any
 from goldfold.base.errors import shown
 
 LARGEST = 2**63
-"""Whole numbers are smaller, whatever their sign."""
+"""Bound of the absolute value of whole numbers, exclusive."""
 
 
 def unusable(values: Any, where: str = "") -> Iterator[str]:
-    """A line for each text with a NUL or half a surrogate pair in it, which no file name and no table can hold, and for each
-    number that no library can take.
+    """One line per text with a NUL or half a surrogate pair, which no file name or table can hold, and per number that is too
+    large.
     """
     if isinstance(values, dict):
         for key, value in values.items():
@@ -25,21 +25,21 @@ def unusable(values: Any, where: str = "") -> Iterator[str]:
     elif isinstance(values, str) and "\0" in values:
         yield f"{where} = {shown(values)}: holds a NUL character; remove it"
     elif isinstance(values, str) and not values.isascii() and any("\ud800" <= letter <= "\udfff" for letter in values):
-        yield f"{where} = {shown(values)}: holds half a surrogate pair, no character; correct it"
+        yield f"{where} = {shown(values)}: holds half a surrogate pair, which is not a character; correct it"
     elif isinstance(values, int) and abs(values) >= LARGEST:
         yield f"{where} = {shown(values)}: is too large; write a number below 2^63"
 
 
 def json_value(value: Any) -> Any:
-    """``value`` where it is what JSON can hold.
+    """Return ``value`` if JSON can hold it.
 
     Raises:
-        ValueError: it is a date, bytes, a set, a number that is not finite, or a section with a key that is no text.
+        ValueError: it is a date, bytes, a set, a number that is not finite, or a section with a key that is not text.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise ValueError(f"key {shown(key)} is no text; put it in quotes")
+                raise ValueError(f"key {shown(key)} is not text; put it in quotes")
             json_value(inner)
     elif isinstance(value, list):
         for inner in value:
@@ -47,7 +47,7 @@ def json_value(value: Any) -> Any:
     elif isinstance(value, date):
         raise ValueError(f"{value.isoformat()} is read as a date by YAML; put it in quotes")
     elif value is not None and not isinstance(value, str | bool | int | float):
-        raise ValueError(f"{shown(value)} is no plain value; write text, numbers, true, false, lists or sections")
+        raise ValueError(f"{shown(value)} is not a plain value; write text, numbers, true, false, lists or sections")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no finite number")
+        raise ValueError(f"{value} is not a finite number")
     return value

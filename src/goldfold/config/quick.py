@@ -1,21 +1,21 @@
-"""A quick look at a config: the whole DAG on a few images for one epoch (`--config quick=true`)."""
+"""Quick run of a config: the whole DAG on a few images for one epoch (`--config quick=true`)."""
 
 from typing import Any
 
 MOST_IMAGES = 64
-"""Of each split, evenly over all."""
+"""Images per split, taken evenly over all."""
 BATCH_SIZE = 16
 N_FOLDS = 2
 GIVEN = ("predefined", "ordered", "ordered_blocks")
-"""Splitters for which the data say how many folds there are, or how large each must be."""
+"""Splitters for which the data determine the number of folds or their sizes."""
 ONE_EPOCH = {"epochs": 1, "warmup_epochs": 0}
 
 
 def shortened(values: dict[str, Any]) -> dict[str, Any]:
-    """The config that is run in place of ``values``, in a folder of its own; what is no config is left to its checks.
+    """The config that is run instead of ``values``, in its own results folder; invalid values are left to later checks.
 
-    One seed, two folds where the config decides on them, one epoch of batches of at most 16 images, one round of pseudo
-    labels at most, no comparison of splits, and no sample submission, which names more images than are predicted.
+    One seed, two folds if the config sets their number, one epoch with batches of at most 16 images, at most one round of
+    pseudo labels, no comparison of splits, and no sample submission, since it lists more images than are predicted.
     """
     if not all(
         isinstance(values.get(key) or {}, dict) for key in ("train", "folds", "pseudo_labels", "report", "submission")
@@ -52,7 +52,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(model: Any) -> Any:
-    """A model or a round whose own training settings do not undo those of the quick look."""
+    """A model or a round without training settings that would override those of the quick run."""
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size")}

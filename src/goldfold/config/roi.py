@@ -1,4 +1,4 @@
-"""Config of the part of each image that is cut out before it is resized."""
+"""Config of the region of interest that is cut out of each image before resizing."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,42 +13,42 @@ Corners = Literal["xyxy", "xywh"]
 
 
 class NoRoi(Section):
-    """Images are taken whole."""
+    """Whole images are used."""
 
     files: ClassVar[list[str]] = []
     method: Literal["none"] = "none"
 
 
 class ContourRoi(Section):
-    """What stands out from its background: a breast, an eye, a leaf. Threshold, opening, largest connected region."""
+    """An object on a plain background: a breast, an eye, a leaf. Threshold, opening, largest connected region."""
 
     files: ClassVar[list[str]] = []
     method: Literal["contour"]
     threshold: Literal["otsu"] | Annotated[Number, Field(gt=0, lt=1)] = "otsu"
-    """`otsu`: found for each image; a number: share of the way from an image's darkest level to its brightest."""
+    """`otsu`: computed per image; a number: fraction of the range from an image's darkest to its brightest level."""
     shows: Literal["bright", "dark"] = "bright"
     """Whether the region is brighter or darker than its background."""
     margin: Margin = 0.05
-    """Share of the region's width and height that is added on each side."""
+    """Margin added on each side, as a fraction of the region's width and height."""
     least_share: Share = 0.02
-    """A region of a smaller share of the image is none: the whole image is taken."""
+    """Smallest region, as a fraction of the image; with a smaller one, the whole image is used."""
     most_share: Share = 0.95
-    """The same for a region whose box has a larger share."""
+    """Largest box of a region, as a fraction of the image; with a larger one, the whole image is used."""
 
 
 class ColumnRoi(Section):
-    """A box that the tables of `data.source: csv` give for each image, those of training and of test images."""
+    """A box per image in the tables of `data.source: csv`, those of training and of test images."""
 
     files: ClassVar[list[str]] = []
     method: Literal["column"]
     columns: Annotated[list[str], Field(min_length=1), Unique]
     """One column with four numbers (`12 30 480 510`, `[12, 30, 480, 510]`), or four columns."""
     corners: Corners = "xyxy"
-    """x1, y1, x2, y2, or x, y, width, height; from the upper left corner of the upright image."""
+    """x1, y1, x2, y2, or x, y, width, height; from the top left corner of the upright image."""
     unit: Unit = "pixels"
-    """Pixels, or shares of the image's width and height."""
+    """Pixels, or fractions of the image's width and height."""
     margin: Margin = 0.0
-    """Share of the box's width and height that is added on each side."""
+    """Margin added on each side, as a fraction of the box's width and height."""
 
     @model_validator(mode="after")
     def _one_or_four(self) -> "ColumnRoi":
@@ -58,26 +58,26 @@ class ColumnRoi(Section):
 
 
 class BoxesRoi(Section):
-    """Boxes that a detector predicted, in files: those of another experiment of goldfold's, or any other's."""
+    """Boxes predicted by a detector, read from files of another goldfold experiment or any other tool."""
 
     method: Literal["boxes"]
     boxes: str | Annotated[list[str], Field(min_length=1), Unique]
-    """CSV (id, x1, y1, x2, y2; where it has them score or confidence, label or prediction) or COCO results (JSON);
-    `results/<other>/ensemble/oof.csv` and `test.csv` are such files. An image stands in one of them alone."""
+    """CSV (id, x1, y1, x2, y2; optionally score or confidence, label or prediction) or COCO results (JSON);
+    `results/<other>/ensemble/oof.csv` and `test.csv` are such files. An image may be in only one of them."""
     pick: Literal["best", "union"] = "best"
-    """The box with the best score, or the smallest box around all that reach `least_score`."""
+    """The box with the best score, or the smallest box around all boxes with at least `least_score`."""
     least_score: Share = 0.3
-    """Boxes with a lower score are passed over; a box without a score has 1."""
+    """Boxes with a lower score are ignored; a box without a score has 1."""
     labels: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Only boxes of these classes count (of COCO results: category numbers, as text)."""
+    """Only boxes of these classes are used (for COCO results: category numbers, as text)."""
     unit: Unit = "pixels"
-    """Of a CSV: pixels, or shares of the image's width and height."""
+    """For a CSV: pixels, or fractions of the image's width and height."""
     margin: Margin = 0.05
-    """Share of the box's width and height that is added on each side."""
+    """Margin added on each side, as a fraction of the box's width and height."""
 
     @property
     def files(self) -> list[str]:
-        """Files that are read."""
+        """Files with boxes."""
         return [self.boxes] if isinstance(self.boxes, str) else self.boxes
 
 
@@ -85,13 +85,13 @@ Roi = Annotated[NoRoi | ContourRoi | ColumnRoi | BoxesRoi, Field(discriminator="
 
 
 def settings(roi: Any) -> dict[str, Any]:
-    """What the manifest is told of it, as plain builtins; nothing where images are taken whole."""
+    """Settings for the manifest stage, as plain builtins; empty if whole images are used."""
     if isinstance(roi, NoRoi):
         return {}
-    told = roi.model_dump(exclude={"columns"})
-    return {"roi": told | ({"boxes": roi.files} if isinstance(roi, BoxesRoi) else {})}
+    found = roi.model_dump(exclude={"columns"})
+    return {"roi": found | ({"boxes": roi.files} if isinstance(roi, BoxesRoi) else {})}
 
 
 def handed(roi: Any) -> dict[str, Any]:
-    """What the reader of the data source is told of it."""
+    """Settings for the reader of the data source."""
     return {"roi_columns": roi.columns} if isinstance(roi, ColumnRoi) else {}

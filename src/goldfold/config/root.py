@@ -19,40 +19,40 @@ from goldfold.tasks import facts
 
 
 class Cache(Section):
-    """How decoded images are kept."""
+    """Cache of decoded images."""
 
     image_size_px: ImageSize | None = UNSET
-    """Size at which images are cached, one number (square) or [height, width], at least that of every network; without it,
-    each model's `image_size_px`. Random crops and zooms of training are taken from the larger image; validation and
-    prediction see all of it, at the network's size. Models may have sizes of their own (`cache_image_size_px`)."""
+    """Size at which images are cached, one number (square) or [height, width], at least that of every network; by default
+    each model's `image_size_px`. Random crops and zooms in training are taken from the larger image; validation and
+    prediction see all of it, at the network's size. Models may override it (`cache_image_size_px`)."""
     max_gb: Number = Field(50.0, ge=0)
-    """Where all images at all sizes would take more than this as arrays, by their number and the sizes, they are kept as
-    PNGs: a third to four fifths of the room, slower to read, the same pixels."""
+    """If all images at all sizes would take more than this as arrays, they are stored as PNGs: a third to four fifths of the
+    space, slower to read, the same pixels."""
 
 
 class Ensemble(Section):
-    """How members become one prediction: an average with given weights. Or a list of steps, of which the first makes one
-    prediction of the members' and each other changes that one: `[{average: {method: rank}}, {thresholds: {metric:
-    f1_macro}}]`; these keys are then those of `average`, which comes first where the list has none. Steps that are fitted
-    (`fitted_average`, `thresholds`) are fitted on out-of-fold predictions; the score that is reported is of images that they
-    were fitted without."""
+    """How the predictions of members are combined: an average with given weights. Or a list of steps, of which the first
+    combines the members' predictions and the others change the result: `[{average: {method: rank}}, {thresholds: {metric:
+    f1_macro}}]`; these keys are then those of `average`, which comes first if the list has no other first step. Fitted steps
+    (`fitted_average`, `thresholds`) are fitted on out-of-fold predictions; the reported score is cross-fitted: each image is
+    scored by steps fitted without it."""
 
     method: Method | None = None
-    """How members are fused: one of the task's ways; without it, its first. The folds of a member, and the views of an
-    image, are always averaged (boxes: by WBF). Pseudo labels of a fold are made by its models fused in the same way.
-    `geometric` of class probabilities is the mean of the networks' logits before softmax; `logit` is the mean of log odds, each
-    class against all others (the same for two classes, and for several labels an image)."""
+    """How members are combined: one of the task's methods; by default its first. The folds of a member, and the views of an
+    image, are always averaged (boxes: by WBF). Pseudo labels of a fold are made by combining its models in the same way.
+    `geometric` of class probabilities is the mean of the networks' logits before softmax; `logit` is the mean of log odds,
+    each class against all others (identical for two classes, and for multilabel tasks)."""
     weights: dict[str, Number] = {}
-    """Weight of a model by name; 1 where not named. A model of weight 0 is trained and scored, and has no part in the
-    ensemble or in pseudo labels."""
+    """Weight of a model by name; 1 if not listed. A model with weight 0 is trained and scored, but is not part of the
+    ensemble or of pseudo labels."""
     iou_threshold: Number = Field(0.55, gt=0, lt=1)
-    """Boxes of members, and of the folds of one, that overlap by more are one object (views of an image: 0.55)."""
+    """Boxes of members, and of the folds of a member, with a larger IoU are one object (views of an image: 0.55)."""
     skip_threshold: Number = Field(0.0, ge=0, lt=1)
-    """Boxes with a lower score are left out before fusing."""
+    """Boxes with a lower score are dropped before fusion."""
 
 
 class Averaging(Section):
-    """A step that is an average with given weights."""
+    """The step `average`: an average with given weights."""
 
     average: Annotated[Ensemble, BeforeValidator(lambda value: {} if value is None else value)]
 
@@ -64,7 +64,7 @@ def _no_name(value: Any) -> Any:
 
 
 KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: average", "step: other"
-"""Names of what `ensemble` and each of its steps may be."""
+"""Tags of the forms of `ensemble` and of its steps."""
 OneStep = Annotated[
     Annotated[Averaging, Tag(AVERAGE)] | Annotated[Step, Tag(OTHER)],
     Discriminator(lambda value: AVERAGE if isinstance(value, dict) and [*value] == ["average"] else OTHER),
@@ -73,49 +73,49 @@ Steps = Annotated[list[OneStep], Field(min_length=1)]
 
 
 class Report(Section):
-    """What the report shows."""
+    """Contents of the report."""
 
     title: str | None = None
     gallery: int = Field(24, ge=0, le=200)
-    """Pictures of the most confident errors."""
+    """Number of images in the gallery of the most confident errors."""
     shift: bool = True
-    """Whether test and unlabeled images can be told from training images, and by what."""
+    """Whether to test if test and unlabeled images differ from training images, and by what."""
     shift_images: int = Field(1500, ge=50)
-    """Images that are looked at for that: so many of each split at most."""
+    """Most images per split that are used for this test."""
 
 
 class Runtime(Section):
-    """How jobs run. What changes a result (device, precision, threads) is part of what a run depends on."""
+    """How jobs run. Settings that change a result (device, precision, threads) are part of what a run depends on."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
     torch_threads: int = Field(1, ge=1)
-    """Arithmetic threads of a training job; other counts give other bytes, so the scheduler never changes it."""
+    """Arithmetic threads of a training job; their number changes the resulting bytes, so the scheduler never changes it."""
     loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Processes that augment images; the result does not depend on it. auto: 0 on CPU, 4 on GPU."""
+    """Processes that augment images; they do not affect the result. auto: 0 on CPU, 4 on GPU."""
     save_minutes: Number = Field(5.0, ge=0)
-    """Minutes between two saves of the training state, from which a run that was stopped goes on; 0: after every step."""
+    """Minutes between two saves of the training state, from which an interrupted run resumes; 0: after every step."""
     predict_batch_size: int = Field(64, ge=1)
     jobs_per_gpu: int = Field(1, ge=1)
-    """Training and prediction jobs that share a GPU; start snakemake with as many times more `--resources gpu=`."""
+    """Training and prediction jobs that share a GPU; multiply `--resources gpu=` of snakemake by it."""
     train_mem_mb: int = Field(4000, ge=100)
-    """Memory a training or prediction job asks the scheduler for."""
+    """Memory that a training or prediction job requests from the scheduler."""
 
 
 class Config(Section):
-    """Everything a run depends on besides data and code."""
+    """Everything that a run depends on besides data and code."""
 
     name: Name
-    """Results go to results/<name>/."""
+    """Name of the experiment; results are written to results/<name>/."""
     task: str = "classification"
     """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]] = {}
     """Settings of the task."""
     metric: Metric | None = None
-    """The score that counts: one of the task's metrics; without it, the first."""
+    """Primary metric: one of the task's metrics; by default the first."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), Unique] = [0]
-    """Every model is trained once a fold with each of these."""
+    """Every model is trained once per fold with each of these seeds."""
     data: Data
     folds: Folds = Folds()
     cache: Cache = Cache()
@@ -123,13 +123,13 @@ class Config(Section):
     models: Annotated[list[Model], Field(min_length=1)]
     pseudo_labels: PseudoLabels = PseudoLabels()
     rounds: Rounds = None
-    """Rounds of training, each with models, settings, first weights and teacher of its own: `[{}, {models: [b5], start:
-    previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is short for a list in which all models are trained in each."""
+    """Rounds of training, each with its own models, settings, initial weights and teacher: `[{}, {models: [b5], start:
+    previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is the short form of a list in which each trains all models."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
     batch_norm: Literal["trained", "adapted"] = "trained"
-    """Statistics of batch normalisation in prediction: those of training, or of the images that are predicted, of each part
-    (validation fold, test, unlabeled) its own; for test images that are lit or scanned otherwise. No labels are used."""
+    """Statistics of batch normalisation in prediction: those of training, or those of the predicted images, separately for
+    each part (validation fold, test, unlabeled), for test images with other lighting or scanners. No labels are used."""
     ensemble: Annotated[
         Annotated[Ensemble, BeforeValidator(_no_name), Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
         Discriminator(lambda value: STEPS if isinstance(value, list) else KEYS),
@@ -139,16 +139,16 @@ class Config(Section):
     report: Report = Report()
     runtime: Runtime = Runtime()
     quick: bool = False
-    """A quick look: the whole workflow on at most 64 images per split, for one epoch, one seed and two folds, into
-    `results/<name>-quick/`, to see that a config works before hours are spent: `snakemake ... --config quick=true`. Its
-    scores mean nothing; a sample submission is not filled."""
+    """Quick run: the whole workflow on at most 64 images per split, for one epoch, one seed and two folds, into
+    `results/<name>-quick/`, to check that a config works before a long run: `snakemake ... --config quick=true`. Its scores
+    are meaningless; a sample submission is not filled."""
     strict_versions: bool = False
-    """Make anew what other versions of torch, timm and the other libraries made; without it they are only named."""
+    """Make results of other versions of torch, timm and other libraries again; by default they are only reported."""
 
     @model_validator(mode="before")
     @classmethod
     def _share_train(cls, values: Any) -> Any:
-        """Fill each model's `train` from the shared block, so that a model names only what differs."""
+        """Fill each model's `train` from the shared block, so that a model sets only what differs."""
         if not isinstance(values, dict) or not isinstance(values.get("models"), list):
             return values
         shared = values.get("train") or {}
@@ -163,7 +163,7 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _tiles_are_not_split(cls, values: Any) -> Any:
-        """Where the source brings groups by itself, the default is a splitter that keeps them together."""
+        """Default to a splitter that keeps groups together if the source has groups by itself."""
         data, folds = (values.get(key) for key in ("data", "folds")) if isinstance(values, dict) else (None, None)
         is_grouped = isinstance(data, dict) and data.get("source") == "tiles" and data.get("group_level") != 0
         if is_grouped and (folds is None or (isinstance(folds, dict) and "splitter" not in folds)):
@@ -182,12 +182,12 @@ class Config(Section):
 
     @cached_property
     def every_round(self) -> list[Round]:
-        """Rounds of training with nothing left open, see `goldfold.config.rounds.settled`."""
+        """Rounds of training with all defaults filled in, see `goldfold.config.rounds.settled`."""
         return settled(self)
 
     @cached_property
     def grid(self) -> Grid:
-        """Models x rounds x folds x seeds; models by name, since their order in the config means nothing."""
+        """Models x rounds x folds x seeds; models sorted by name, since their order in the config has no meaning."""
         names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
         return Grid(tuple(names), rounds_of(rounds), self.folds.n_folds, tuple(self.seeds))
 
@@ -197,11 +197,11 @@ class Config(Section):
         return {(model.name, number): trained_model(model, one) for model in self.models for number, one in rounds}
 
     def model(self, name: str, number: int = 0) -> Model:
-        """A model with the training settings that it has in a round."""
+        """A model with its training settings in a round."""
         return self._trained[name, number]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy that works out again what follows from the keys."""
+        """A copy without cached properties, which are computed again."""
         copied = super().model_copy(update=update, deep=deep)
         for name in ("every_round", "grid", "_trained"):
             copied.__dict__.pop(name, None)
@@ -209,40 +209,40 @@ class Config(Section):
 
     @property
     def splits(self) -> list[str]:
-        """Parts of the data that have images."""
+        """Splits that have images."""
         return ["train"] + ["test"] * self.data.has_test + ["unlabeled"] * self.data.has_unlabeled
 
     @property
     def tables(self) -> list[str]:
-        """Tables that the manifest makes."""
+        """Tables that the manifest stage writes."""
         return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
 
     @property
     def cache_files(self) -> tuple[str, ...]:
-        """Files of a piece of the cache."""
+        """Files of a cache shard."""
         return ("images.npy", "ids.csv", *facts(self.task).cache_files)
 
     @property
     def submission_files(self) -> tuple[str, ...]:
-        """What the submission has besides its table; a name ending in ``/`` is a folder."""
+        """Files of the submission besides its table; a name ending in ``/`` is a folder."""
         return tuple(facts(self.task).submission_files)
 
     @property
     def written_steps(self) -> list[Written]:
-        """Steps of the ensemble as they are written; the short form is one average."""
+        """Steps of the ensemble as written; the short form is one average."""
         if isinstance(self.ensemble, Ensemble):
             return ["average"]
         return ["average" if isinstance(step, Averaging) else step for step in self.ensemble]
 
     @property
     def _first_fuses(self) -> bool:
-        """Whether the first step makes one prediction of the members'; else the average comes before it."""
+        """Whether the first step combines the members' predictions; otherwise the average comes before it."""
         name = name_of(self.written_steps[0])
         return ":" in name or name in fusions(facts(self.task))
 
     @property
     def average(self) -> Ensemble:
-        """How members are averaged where nothing is fitted: in pseudo labels, and in the step `average`."""
+        """Settings of the unfitted average of members, used in pseudo labels and in the step `average`."""
         found = self.ensemble if isinstance(self.ensemble, Ensemble) else Ensemble()
         if not isinstance(self.ensemble, Ensemble):
             found = next((step.average for step in self.ensemble if isinstance(step, Averaging)), found)
@@ -252,7 +252,7 @@ class Config(Section):
 
     @property
     def fusion(self) -> Written | None:
-        """The first step, where it is something else than an average with given weights."""
+        """The first step, if it is not an average with given weights; otherwise None."""
         first = self.written_steps[0]
         return first if self._first_fuses and name_of(first) != "average" else None
 
@@ -263,5 +263,5 @@ class Config(Section):
 
     @property
     def weighted(self) -> list[str]:
-        """Models with a weight in the ensemble, by name: those that teach where a round does not choose among them."""
+        """Models with a positive weight, sorted by name: the teachers of a round that names none."""
         return sorted(model.name for model in self.models if self.average.weights.get(model.name, 1.0) > 0)

@@ -1,4 +1,4 @@
-"""Checks of rounds: who is trained, from which weights, and who teaches; each before any job runs."""
+"""Checks of rounds: trained models, initial weights and teachers."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
 SAME = ("network", "backbone", "params")
-"""Keys of a model that decide the shapes of its weights, besides its size."""
+"""Keys of a model that determine the shapes of its weights, besides its size."""
 
 
 def check_rounds(config: Config, task: Facts) -> Iterator[str]:
-    """What is wrong with the rounds, or with the pseudo labels that are short for them."""
+    """Problems of the rounds, or of their short form `pseudo_labels`."""
     if config.rounds is None:
         yield from _short_form(config, task)
         return
@@ -34,40 +34,40 @@ def _short_form(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: str) -> Iterator[str]:
-    """Whether the task can label the images, and there are some.
+    """Problems of labelling images: tasks that cannot, and no images to label.
 
     Args:
-        teacher: with nothing left open.
-        key: section of the config that it is written in.
-        instead: what to do where there can be no teacher.
+        teacher: with all defaults filled in.
+        key: section of the config that defines it.
+        instead: what to do if there can be no teacher.
     """
     where = f"{key}.rounds" if key == "pseudo_labels" else key
     if teacher.weight != 1 and not task.weighs_samples:
         yield _no_weights(config, key, teacher.weight)
     if not labels(config.task):
-        yield f"{where}: task {config.task!r} has no pseudo_labels; write it, or {instead}"
+        yield f"{where}: task {config.task!r} does not define pseudo_labels; define it, or {instead}"
     if not teacher.sources:
         yield f"{where}: there are no test or unlabeled images to label; name some or {instead}"
     opinions = len(teacher.models or ()) * len(config.seeds) * len(config.tta)
     if task.labels_by_agreement and opinions < 2:
         yield (
-            f"{where}: task {config.task!r} labels images on which models, seeds and views agree, and there is "
+            f"{where}: task {config.task!r} labels images on which models, seeds and views agree, but there is only "
             f"one of each; add a seed, a model or a view to tta, or {instead}"
         )
 
 
 def _no_weights(config: Config, key: str, weight: float) -> str:
-    return f"{key}.weight = {weight:g}: task {config.task!r} knows no weights; set 1"
+    return f"{key}.weight = {weight:g}: task {config.task!r} has no sample weights; set 1"
 
 
 def _names(config: Config) -> Iterator[str]:
-    """What is said twice, and models that no round trains."""
+    """Problems of keys that contradict rounds, and of models that no round trains."""
     rounds = config.rounds or []
     if "pseudo_labels" in config.model_fields_set:
-        yield "pseudo_labels: is short for rounds, and both are there; write a teacher into rounds, and remove pseudo_labels"
+        yield "pseudo_labels: is a short form of rounds, and both are set; add a teacher to rounds, and remove pseudo_labels"
     for index, model in enumerate(config.models):
         if model.name in (PREVIOUS, SCRATCH):
-            yield f"models[{index}].name = {model.name!r}: means something else in rounds[].start; give another name"
+            yield f"models[{index}].name = {model.name!r}: is reserved in rounds[].start; give another name"
         if not any(_trains(one, model.name) for one in rounds):
             yield f"models[{index}] ({model.name}): no round trains it; add it to the models of a round, or remove it"
 
@@ -93,20 +93,20 @@ def _unknown(config: Config, key: str, names: list[str]) -> Iterator[str]:
 
 
 def _latest(config: Config, name: str, number: int) -> int | None:
-    """The last round, up to one, that trains a model."""
+    """The last round up to ``number`` that trains a model."""
     found = [place for place, one in enumerate((config.rounds or [])[: number + 1]) if _trains(one, name)]
     return found[-1] if found else None
 
 
 def _start(config: Config, number: int) -> Iterator[str]:
-    """Weights to start from: of an earlier round, and of the same shapes."""
+    """Problems of the initial weights: they must be of an earlier round, and of the same shapes."""
     one = (config.rounds or [])[number]
     key, by_name = f"rounds[{number}].start = {one.start!r}", {model.name: model for model in config.models}
     if one.start != PREVIOUS and one.start not in by_name:
         choices = [SCRATCH, PREVIOUS, *by_name]
-        yield f"{key}: no model is named so; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
+        yield f"{key}: no model has this name; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
     elif not number:
-        yield f"{key}: before the first round nothing was trained; remove it, a first round starts as pretrained says"
+        yield f"{key}: nothing is trained before the first round; remove it, the first round starts as set by pretrained"
     elif one.start == PREVIOUS:
         for name in by_name:
             if _trains(one, name) and _latest(config, name, number - 1) is None:
@@ -116,11 +116,11 @@ def _start(config: Config, number: int) -> Iterator[str]:
     else:
         for name, model in by_name.items():
             if _trains(one, name) and (other := _difference(model, by_name[one.start])):
-                yield f"{key}: {name} cannot take its weights: {other}; name a model that is built alike"
+                yield f"{key}: {name} cannot use its weights: {other}; name a model with the same network"
 
 
 def _difference(model: Model, origin: Model) -> str:
-    """First key by which the weights of two models differ in shape, or mean another size."""
+    """First key by which the weights of two models differ in shape, or the models in input size."""
     for key, mine, its in (
         *((key, getattr(model, key), getattr(origin, key)) for key in SAME),
         ("image_size_px", _size(model), _size(origin)),
@@ -135,21 +135,21 @@ def _size(model: Model) -> list[int] | None:
 
 
 def _teacher(config: Config, number: int, teacher: Teacher) -> Iterator[str]:
-    """Models that label images for a round: of earlier rounds, with a weight."""
+    """Problems of the models of a teacher: they must be of earlier rounds, with a weight."""
     key = f"rounds[{number}].teacher"
     if not number:
-        yield f"{key}: no round is before the first, so none can teach it; remove teacher"
+        yield f"{key}: the first round has no earlier round as teacher; remove teacher"
         return
     if teacher.round is not None and teacher.round >= number:
-        earlier = "round 0 alone" if number == 1 else f"rounds 0 to {number - 1}"
-        yield f"{key}.round = {teacher.round}: a round is taught by an earlier one, here by {earlier}; no round teaches itself"
+        earlier = "round 0" if number == 1 else f"rounds 0 to {number - 1}"
+        yield f"{key}.round = {teacher.round}: the teacher must be an earlier round, here {earlier}"
         return
     yield from _unknown(config, f"{key}.models", teacher.models or [])
     last = number - 1 if teacher.round is None else teacher.round
     trained = [model.name for model in config.models if _latest(config, model.name, last) is not None]
     for name in teacher.models or []:
         if name in trained and name not in config.weighted:
-            yield f"{key}.models: {name} has weight 0 in the ensemble, and so does not teach; give it a weight, or remove it"
+            yield f"{key}.models: {name} has weight 0 in the ensemble, so it cannot be a teacher; give it a weight, or remove it"
         elif name not in trained and name in {model.name for model in config.models}:
             yield f"{key}.models: no round up to {last} trains {name}; name a later round, or other models"
     if teacher.models is None and not {*trained} & {*config.weighted}:

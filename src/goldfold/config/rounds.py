@@ -1,4 +1,4 @@
-"""Config of rounds: which models are trained again, from which weights, with which settings, and what they are taught."""
+"""Config of rounds: which models are trained, from which weights, with which settings, and by which teachers."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,8 +23,8 @@ def _some(value: Any) -> Any:
 def _list(value: Any) -> Any:
     if value is not None and (not isinstance(value, list) or not value):
         raise ValueError(
-            "write a list with one entry per round, such as [{}, {teacher: {threshold: 0.9}}]; where all models are trained in "
-            "each round, pseudo_labels: {rounds: 1} is short for it"
+            "write a list with one entry per round, such as [{}, {teacher: {threshold: 0.9}}]; if all models are trained in "
+            "each round, pseudo_labels: {rounds: 1} is its short form"
         )
     return value
 
@@ -39,56 +39,55 @@ Names = Annotated[list[Name], BeforeValidator(_some), Unique]
 
 
 class Overrides(Train):
-    """Training settings of one round. The keys that are written here replace those of each model that is trained in the
-    round, whether a model has them from its own `train` or from the top-level one."""
+    """Training settings of one round. Keys set here override those of each model that is trained in the round, whether from
+    its own `train` or from the top-level one."""
 
     @model_validator(mode="after")
     def _each_hook_once(self) -> "Overrides":
-        """Leave checks of several keys to the settings of each model, of which these are a part."""
+        """Skip the check here; it runs on the complete settings of each model."""
         return self
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> "Overrides":
-        """Leave the same to each model."""
+        """Skip the check here; it runs on the complete settings of each model."""
         return self
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys that the config names."""
+        """Keys that the config sets."""
         return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
 
 
 class Teacher(Section):
-    """Who labels images for a round: the ensemble of each fold, by the config's own method and weights."""
+    """Teacher of a round: the ensemble of each fold, with the config's own method and weights."""
 
     labels: Literal["hard"] = "hard"
-    """hard: the most probable class, mask or boxes, as if it were the true one."""
+    """hard: the most probable class, mask or boxes, used like true targets."""
     threshold: Number = Field(0.95, ge=0, le=1)
-    """Least probability of a label, of a pixel's class, or of a box, for it to be taken."""
+    """Smallest probability at which a label, a pixel's class or a box is used."""
     sources: Annotated[list[Literal["test", "unlabeled"]], Field(min_length=1), Unique] = ["test", "unlabeled"]
-    """Which images to label."""
+    """Splits to label."""
     weight: Number = Field(1.0, gt=0, le=1)
-    """Weight of a pseudo-labelled image in the loss; a labelled one has 1."""
+    """Weight of a pseudo-labelled image in the loss; labelled images have 1."""
     round: int | None = Field(None, ge=0)
-    """The round whose ensemble teaches; without it, the one before."""
+    """Round whose ensemble is the teacher; by default the previous one."""
     models: Names | None = None
-    """Models that teach; without it, all that have a weight in the ensemble."""
+    """Models of the teacher; by default all with a positive weight in the ensemble."""
 
 
 class Round(Section):
-    """One round of training. The ensemble of a round is made of the latest weights of every model up to it, so that a model
-    which is not trained again goes on voting; that of the last round is the result."""
+    """One round of training. The ensemble of a round uses the latest weights of every model up to that round, so a model that
+    is not trained again still votes; the ensemble of the last round is the result."""
 
     models: Names | None = None
-    """Models that are trained in this round; without it, all."""
+    """Models that are trained in this round; by default all."""
     train: Overrides = Overrides()
-    """Overrides of `train` for this round: they replace a model's own settings too."""
+    """Overrides of `train` for this round, including a model's own settings."""
     start: str = SCRATCH
-    """First weights: `scratch` (as the model's `pretrained` says); `previous`, the model's own of the latest earlier round in
-    which it was trained; or the name of another model with the same network. Always of the same fold and seed."""
+    """Initial weights: `scratch` (as set by the model's `pretrained`); `previous`, the model's own weights of the latest
+    earlier round that trained it; or the name of another model with the same network. Always of the same fold and seed."""
     teacher: Teacher | None = None
-    """Who labels test or unlabeled images that this round is trained on besides; without it, the round is trained on true
-    labels alone."""
+    """Teacher that labels test or unlabeled images for this round; by default the round is trained on true labels only."""
 
 
 Rounds = Annotated[
@@ -97,15 +96,15 @@ Rounds = Annotated[
 
 
 def of_short_form(short: PseudoLabels) -> list[Round]:
-    """The list that `pseudo_labels` is short for: all models in every round, each but the first taught by the one before."""
+    """Rounds that `pseudo_labels` stands for: all models in every round, from the second on with a teacher."""
     teacher = Teacher(threshold=short.threshold, sources=short.sources, weight=short.weight)
     return [Round(), *(Round(teacher=teacher) for _ in range(short.rounds))]
 
 
 def settled(config: "Config") -> list[Round]:
-    """Rounds of a config with nothing left open: who is trained, and which models of which round teach.
+    """Rounds of a config with all defaults filled in: models that are trained, and models and round of each teacher.
 
-    Of a config that `problems` finds no fault with.
+    The config must have passed its checks.
     """
     names = sorted(model.name for model in config.models)
     written = of_short_form(config.pseudo_labels) if config.rounds is None else config.rounds
@@ -127,10 +126,10 @@ def settled(config: "Config") -> list[Round]:
 
 
 def trained_model(model: Model, one: Round) -> Model:
-    """A model with the training settings that it has in a round.
+    """A model with its training settings in a round.
 
     Raises:
-        ValidationError: they do not go together.
+        ValidationError: the settings contradict each other.
     """
     changes = one.train.model_dump()
     if not changes or (one.models is not None and model.name not in one.models):

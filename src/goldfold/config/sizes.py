@@ -1,4 +1,4 @@
-"""Fill in the input sizes that the config leaves to the backbone."""
+"""Input sizes that the config leaves to the backbone, and checks of cached sizes."""
 
 import json
 import subprocess
@@ -17,10 +17,10 @@ KNOWN = Path(".goldfold/input_sizes.json")
 
 
 def with_sizes(config: Config) -> Config:
-    """The config with an input size for every model; a backbone's own is asked for once and remembered.
+    """The config with an input size for every model; a backbone's own size is looked up once and remembered.
 
     Raises:
-        ConfigError: timm cannot tell.
+        ConfigError: timm has no size for a backbone.
     """
     asked = sorted({model.backbone for model in config.models if model.image_size_px is None and model.backbone})
     if not asked:
@@ -36,10 +36,10 @@ def with_sizes(config: Config) -> Config:
 
 
 def refuse_wrong_caches(config: Config) -> None:
-    """Refuse images that are cached smaller than a network takes them, or of a shape that `resize` cannot keep.
+    """Refuse cached images that are smaller than a network's input, or have an aspect ratio that `resize` cannot keep.
 
     Raises:
-        ConfigError: a line a model.
+        ConfigError: with one line per model.
     """
     lines = [line for index, model in enumerate(config.models) for line in _wrong_cache(config, index, model)]
     if lines:
@@ -62,7 +62,7 @@ def _wrong_cache(config: Config, index: int, model: Model) -> Iterator[str]:
 
 
 def _sizes(backbones: list[str]) -> dict[str, list[int]]:
-    """Sizes from the memory of this folder, or from timm in a process of its own: this one loads no torch."""
+    """Sizes remembered in this folder, or from timm in a separate process, since this one loads no torch."""
     release = version("timm")
     try:
         known = json.loads(KNOWN.read_text()).get(release, {})
@@ -75,7 +75,7 @@ def _sizes(backbones: list[str]) -> dict[str, list[int]]:
         if answer.returncode:
             reason = answer.stderr.strip().splitlines()[-1:] or ["no reason given"]
             raise ConfigError(
-                f"models: image_size_px is not set, and timm cannot tell that of {', '.join(new)} ({reason[0]}). Set it."
+                f"models: image_size_px is not set, and timm has no size for {', '.join(new)} ({reason[0]}). Set it."
             )
         known |= json.loads(answer.stdout.splitlines()[-1])
         write_json(KNOWN, {release: known})

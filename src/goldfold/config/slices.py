@@ -1,4 +1,4 @@
-"""The smallest part of the config that each stage depends on, as plain builtins, which Snakemake tracks."""
+"""The smallest part of the config that each stage depends on, as plain builtins tracked by Snakemake."""
 
 from typing import Any
 
@@ -24,16 +24,16 @@ TOLD_BY_TASK = ("mask_values", "ignore_value", "mask_palette", "unlisted_values"
 
 
 def demo(config: Config) -> dict[str, Any]:
-    """All that the files of a demo data set depend on; empty where the data are the user's."""
+    """Settings that the files of a demo data set depend on; empty for user data."""
     return config.data.model_dump(include={"source", "directory"}) if config.data.demo_files else {}
 
 
 NO_SIZES: Any = dict.fromkeys(("image_size_px", "cache_image_size_px", "resize"), True)
-"""Keys of a model that say at which size it sees images: recipes have the sizes themselves."""
+"""Keys of a model that determine its input size; recipes hold the sizes themselves."""
 
 
 def manifest(config: Config) -> dict[str, Any]:
-    """All that the manifest depends on besides raw data."""
+    """Settings that the manifest depends on besides raw data."""
     others = {
         "channels",
         "max_pixels",
@@ -67,7 +67,7 @@ def manifest(config: Config) -> dict[str, Any]:
 
 
 def folds(config: Config) -> dict[str, Any]:
-    """All that the folds depend on besides the manifest."""
+    """Settings that the folds depend on besides the manifest."""
     return {
         "task": task(config),
         "splits": config.tables,
@@ -77,25 +77,25 @@ def folds(config: Config) -> dict[str, Any]:
 
 
 def given(config: Config) -> dict[str, str]:
-    """Keys that say that the data have a column of folds or of an order: for errors, part of no recipe."""
+    """Keys that give a column of folds or of an order, for error messages; not part of a recipe."""
     keys = ((column, config.data.key_of(column)) for column in ("fold", "order"))
     return {column: key for column, key in keys if key}
 
 
 def task(config: Config) -> dict[str, Any]:
-    """Name and settings of the task, as far as they matter before the ensemble."""
+    """Name of the task, and its settings that take effect before the ensemble."""
     late = facts(config.task).post_training_settings
     early = {key: value for key, value in config.task_params.items() if key not in late}
     return {"name": config.task, **early, **config.data.target_settings}
 
 
 def late_task(config: Config) -> dict[str, Any]:
-    """Name and settings of the task, all of them."""
+    """Name and all settings of the task."""
     return {**task(config), **config.task_params}
 
 
 def fusing(config: Config) -> dict[str, Any]:
-    """How the task is told to fuse."""
+    """Settings of the average of members."""
     return {
         "method": config.average.method,
         **{key: getattr(config.average, key) for key in facts(config.task).ensemble_keys},
@@ -103,27 +103,27 @@ def fusing(config: Config) -> dict[str, Any]:
 
 
 def teaching(config: Config) -> dict[str, Any]:
-    """How the models of a fold become the teacher of its next round: as members become the ensemble."""
+    """Weights and settings by which the models of a fold form a teacher, the same as for the ensemble."""
     return {"weights": weights(config), "settings": fusing(config)}
 
 
 def weights(config: Config) -> dict[str, float]:
-    """Weights of the models by name, without those of 1, the default."""
+    """Weights of the models by name, without those that are 1, the default."""
     return {name: float(weight) for name, weight in config.average.weights.items() if weight != 1}
 
 
 def steps(config: Config) -> dict[str, Any]:
-    """What is done with the members' predictions besides an average with given weights."""
+    """Steps of the ensemble other than an average with given weights."""
     return {"fusion": config.fusion, "postprocessing": config.postprocessing}
 
 
 def has_thresholds(config: Config) -> bool:
-    """Whether decisions are made by fitted thresholds: checked with the classes, part of no recipe before the ensemble's."""
+    """Whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
     return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
 def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
-    """All of a model's settings that its training in a round depends on."""
+    """Settings of a model that its training in a round depends on."""
     model = config.model(name, number)
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
@@ -134,10 +134,10 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
 
 
 def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
-    """Metrics of the validation images while a model is trained: the one that its best epoch goes by, and others.
+    """Validation metrics during training: the one that selects the best epoch, and others that are reported.
 
-    Where the last epoch is the member, the config's metric decides nothing in training, so that another one that the task
-    reports anyway retrains nothing.
+    If the last epoch is kept, the config's metric has no effect on training. Changing it to another metric that the task
+    reports then retrains nothing.
     """
     task = facts(config.task)
     is_free = config.model(name, number).train.checkpoint == "last" and config.metric in task.reported
@@ -146,36 +146,36 @@ def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
 
 
 def network(config: Config, name: str) -> dict[str, Any]:
-    """All of a model's settings that its prediction depends on."""
+    """Settings of a model that its prediction depends on."""
     model = _model(config, name)
     return {**model.model_dump(include={"network", "backbone", "params"}), **_size(config, model)}
 
 
 def _size(config: Config, model: Model) -> dict[str, list[int]]:
-    """Height and width of a network's input, and of the cached images where they are larger."""
+    """Height and width of a network's input, and of the cached images if they are larger."""
     cached = config.cached_size(model)
     return {"size": list(model.size), **({} if cached == model.size else {"cache_size": list(cached)})}
 
 
 def runtime(config: Config) -> dict[str, Any]:
-    """What changes the bytes of a model; the number of loader processes does not."""
+    """Runtime settings that change the bytes of a model; the number of loader processes does not."""
     return config.runtime.model_dump(include={"device", "precision", "torch_threads"})
 
 
 def work(config: Config) -> dict[str, Any]:
-    """How a training job works, which does not change its result."""
+    """Runtime settings of a training job that do not change its result."""
     return config.runtime.model_dump(include={"loader_workers", "save_minutes"})
 
 
 def gpus(config: Config, name: str | None = None) -> dict[str, int]:
-    """What a job takes of the machine's GPUs: as many as a model is trained on, one to predict; nothing on the CPU."""
+    """GPUs that a job uses: those of the model for training, one for prediction; empty on the CPU."""
     if config.runtime.device == "cpu":
         return {}
     return {"count": _model(config, name).gpus if name else 1, "jobs_per_gpu": config.runtime.jobs_per_gpu}
 
 
 def report(config: Config) -> dict[str, Any]:
-    """All that the report depends on besides its inputs."""
+    """Settings that the report depends on besides its inputs."""
     shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
     settings = config.model_dump(mode="json", exclude={"strict_versions", "rounds"})
     rounds = {} if config.rounds is None else {"rounds": [one.model_dump(mode="json") for one in config.every_round]}
@@ -183,12 +183,12 @@ def report(config: Config) -> dict[str, Any]:
 
 
 def resize(config: Config, name: str) -> str:
-    """How a model's images were put into its frame."""
+    """Resize mode of a model."""
     return str(_model(config, name).resize)
 
 
 def network_checks(config: Config) -> list[dict[str, Any]]:
-    """All that is needed to build each model once, before anything is run."""
+    """Settings for building each model once, before any job runs."""
     found: list[dict[str, Any]] = []
     for model in config.models:
         for number in (number for number, one in enumerate(config.every_round) if model.name in (one.models or ())):
@@ -205,7 +205,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
 
 
 def _n_outputs(config: Config) -> int | None:
-    """What a network gives for an image or pixel, where the config alone says how much that is."""
+    """Number of outputs of a network per image or pixel; None if the config does not determine it."""
     classes = config.data.named_classes
     of_classes = len(classes) if classes and config.task in ("classification", "multilabel", "detection") else None
     return 1 if config.task == "regression" else of_classes

@@ -1,4 +1,4 @@
-"""Whether a data source of the user's own can be called, and what it reads is there; where a demo data set goes."""
+"""Checks of user-defined data sources and their files, and of the folder of demo data sets."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from goldfold.config.sources import DataBase
 
 
 def check_source(config: Config) -> Iterator[str]:
-    """A line a problem; none for the ordinary sources of the catalog."""
+    """Problems of the data source, one line each; none for ordinary sources of the catalog."""
     data = config.data
     if isinstance(data, Demo):
         yield from _directory(data)
@@ -28,7 +28,7 @@ def check_source(config: Config) -> Iterator[str]:
         what, _, is_lacking = problem.partition("; write {")
         yield f"data.source = {shown(data.source)}: {what}{'; add it to data.params' if is_lacking else ''}"
     if data.has_answers and not data.has_test:
-        yield "data.tables: answers are of test images; add test, or remove answers"
+        yield "data.tables: answers need test images; add test, or remove answers"
     if data.brings != "mask":
         for key in MaskBase.model_fields.keys() - DataBase.model_fields.keys():
             if getattr(data, key) != Own.model_fields[key].default:
@@ -48,11 +48,11 @@ def _paths(data: Own) -> Iterator[str]:
         if not os.path.exists(path):
             yield f"data.files: {shown(path)}: no such file or folder; correct it, or remove it"
         if within("results", [path]):
-            yield f"data.files: {shown(path)} holds the results too, which change; name what the function reads"
+            yield f"data.files: {shown(path)} contains the results too, which change; name the files that the function reads"
     if data.writes is not None and any(
         within(data.writes, [path]) or within(path, [data.writes]) for path in data.files
     ):
-        yield f"data.writes = {shown(data.writes)}: lies in data.files, or holds them; write into a folder apart"
+        yield f"data.writes = {shown(data.writes)}: is inside data.files, or contains them; write to a separate folder"
     covered = [*data.files, *filter(None, [data.writes])]
     for name, value in data.params.items():
         if isinstance(value, str) and os.path.isfile(value) and not within(value, covered):
@@ -60,6 +60,6 @@ def _paths(data: Own) -> Iterator[str]:
 
 
 def within(path: str, places: list[str]) -> bool:
-    """Whether a path is one of ``places``, or lies below one."""
+    """Whether a path is one of ``places``, or below one."""
     own = os.path.abspath(path)
     return any(own == place or own.startswith(os.path.join(place, "")) for place in map(os.path.abspath, places))

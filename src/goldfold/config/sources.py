@@ -1,4 +1,4 @@
-"""What all data sources of the config share."""
+"""Base classes of all data sources of the config."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,7 +26,7 @@ RAW = (
     "test_list",
     "files",
 )
-"""Keys of sources that name the user's files and folders."""
+"""Keys of sources that name user files and folders."""
 
 
 def _rule(value: Any) -> Any:
@@ -36,88 +36,87 @@ def _rule(value: Any) -> Any:
     if are_levels and 0 <= value[0] < value[1] <= 65535:
         return value
     raise ValueError(
-        f"{value!r} is no rule; allowed: full_range, min_max, percentile, or two values [black, white] with "
+        f"{value!r} is not allowed; write one of: full_range, min_max, percentile, or two values [black, white] with "
         f"0 <= black < white <= 65535"
     )
 
 
 Scale = Annotated[Literal["full_range", "min_max", "percentile"] | list[int], BeforeValidator(_rule)]
-"""How 16 bits become 8."""
+"""Rule that maps 16 bits to 8."""
 
 
 class DataBase(Section):
     """Settings that every source has."""
 
     target: ClassVar[str]
-    """What it brings to learn from: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
+    """Kind of target: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
     handed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that its reader is given although they are not its own."""
+    """Keys shared by all sources that are passed to this source's reader too."""
     classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Names of the classes in their order (grades from the lowest; negative before positive); without it, numbers by
-    value, then names by alphabet."""
+    """Names of the classes in order (grades from the lowest; negative before positive); by default numbers by value, then
+    names in alphabetical order."""
     channels: int = Field(3, ge=1, le=64)
-    """1 reads images as grey, 3 as colour; 4 and more are alpha or further bands of a file, or a stack's."""
+    """1 reads images as grey, 3 as colour; 4 and more are alpha or further bands of a file, or channels of a stack."""
     max_pixels: int = Field(200_000_000, ge=1)
-    """An image whose header says more (width times height) is not decoded, and is one that cannot be read: one colour of
-    32,000 x 32,000 fits into 100 kB, and takes 6 GB. Of more than 4 channels, as many times fewer."""
+    """An image whose header declares more pixels (width times height) is not decoded and counts as unreadable: 32,000 x
+    32,000 pixels of one colour fit into 100 kB but take 6 GB. With more than 4 channels, the limit is divided by channels / 4."""
     scale_16bit: Scale = "percentile"
-    """How images of 16 bits become the 8 that networks are shown: `percentile` (from the value that a thousandth of an
-    image's pixels lie below to the one that a thousandth lie above), `min_max` of each image, `full_range` (0 to 65535), or
-    the values [black, white]: [0, 4095] for 12 bits. It is applied to what the cache holds, which has all 16."""
+    """How 16-bit images are converted to the 8 bits that networks get: `percentile` (from the 0.1st to the 99.9th percentile
+    of each image), `min_max` of each image, `full_range` (0 to 65535), or the values [black, white]: [0, 4095] for 12 bits.
+    It is applied to cached images, which keep 16 bits."""
     on_bad_image: Policy = "quarantine"
     """What to do with an image that cannot be read."""
     on_missing_image: Policy = "fail"
-    """What to do with a row whose image is not there."""
+    """What to do with a row whose image is missing."""
     on_missing_label: Policy | None = None
-    """What to do with a training image that has no label, mask or annotation; by default masks fail, others quarantine."""
+    """What to do with a training image without label, mask or annotation; by default `fail` for masks, else `quarantine`."""
     on_bad_label: Literal["fail", "quarantine", "drop"] = "fail"
-    """What to do where a mask or a box is flawed; `drop` leaves out the box alone, and cuts one that reaches outside."""
+    """What to do if a mask or a box is flawed; `drop` leaves out only the box, and clips one that reaches outside."""
     outside_links: Literal["fail", "follow"] = "fail"
-    """What to do where a file is a symbolic link to a place outside the folders named here."""
+    """What to do if a file is a symbolic link to a path outside the folders named here."""
     duplicates: Literal["group", "drop", "fail", "ignore"] = "group"
-    """What to do with training images that are copies of each other: keep each group of them in one fold, keep the first
-    by id of each (of those that are validated, where some are not), end, or nothing (then only copies byte for byte are
-    looked for)."""
+    """What to do with training images that are copies of each other: `group` keeps copies in one fold; `drop` keeps the
+    first by id (of those that are validated, if some are not); `fail` ends the job; `ignore` does nothing, and only
+    byte-identical copies are searched."""
     duplicates_distance: Annotated[int, Field(ge=0, le=16)] | None = 6
-    """Of 64 bits of a perceptual hash, how many may differ between near copies (resized, re-encoded, brighter, ...);
-    `null`: only copies byte for byte count, as for frames of films or icons, where other images look alike."""
+    """Most bits of a 64-bit perceptual hash that may differ between near copies (resized, re-encoded, brighter, ...);
+    `null`: only byte-identical copies count, for frames of films or icons, where different images look alike."""
     duplicates_mirrored: bool = False
-    """Whether a near copy may be mirrored left to right."""
+    """Whether mirrored images count as near copies."""
     duplicates_across: Literal["report", "drop_train", "fail"] = "report"
-    """What to do with training images that have a copy in the test set; unlabeled images with a copy in training or test
+    """What to do with training images that have a copy in the test set; unlabeled images with a copy in the training or test
     set are always left out."""
     on_two_labels: Literal["keep", "quarantine", "fail"] = "keep"
-    """What to do with training images whose copies have another label, other labels or another number; `duplicates.csv`
-    lists them."""
+    """What to do with training images whose copies have a different target; `duplicates.csv` lists them."""
     shards: int = Field(4, ge=1, le=999)
-    """The cache is kept in this many pieces a split; one new image rebuilds one piece."""
+    """Number of cache shards per split; one new image rebuilds one shard."""
     roi: Roi = NoRoi()
-    """The part of each image that is cut out before it is resized."""
+    """Region of interest that is cut out of each image before resizing."""
 
     @property
     def n_files(self) -> int:
-        """Files that an image is stacked of."""
+        """Number of files per image."""
         return 1
 
     @model_validator(mode="after")
     def _channels_are_shared(self) -> "DataBase":
         if self.channels % self.n_files:
-            raise ValueError(f"channels = {self.channels}: {self.n_files} files an image cannot share them evenly")
+            raise ValueError(f"channels = {self.channels}: {self.n_files} files per image cannot share them evenly")
         return self
 
     @property
     def target_kind(self) -> str:
-        """What it brings to learn from, as it is set."""
+        """Kind of target, given the settings."""
         return self.target
 
     @property
     def named_classes(self) -> list[str] | None:
-        """Names of the classes in their order, where they are given."""
+        """Names of the classes in order, if they are given."""
         return self.classes
 
     @property
     def target_settings(self) -> dict[str, Any]:
-        """What the task must know of targets as this source has them."""
+        """Settings of targets that are passed to the task."""
         return {}
 
     @property
@@ -127,7 +126,7 @@ class DataBase(Section):
 
     @property
     def has_answers(self) -> bool:
-        """Whether the truth of the test images is known."""
+        """Whether targets of the test images are known."""
         return getattr(self, "test_answers", None) is not None
 
     @property
@@ -137,40 +136,40 @@ class DataBase(Section):
 
     @property
     def has_unlabeled(self) -> bool:
-        """Whether there are images without labels to learn from."""
+        """Whether there are images without labels."""
         return getattr(self, "unlabeled", None) is not None
 
     @property
     def has_groups(self) -> bool:
-        """Whether it says which images belong together."""
+        """Whether it has groups of images that belong together."""
         return bool(getattr(self, "group_column", None) or getattr(self, "groups", None))
 
     def key_of(self, column: str) -> str | None:
-        """Key that says that the data have a column, ``fold`` or ``order``; None where none does."""
+        """Key that gives the column ``fold`` or ``order``; None if no key does."""
         return f"data.{column}_column" if getattr(self, f"{column}_column", None) else None
 
     @property
     def listed_folders(self) -> list[str]:
-        """Folders of which tables or lists may name a part of the images."""
+        """Folders of which tables or lists may name only a part of the images."""
         return []
 
     def owned(self, path: str | None) -> list[str]:
-        """``path`` where it is the user's file, nothing where it is not given or is generated."""
+        """``path`` if it is a user file; empty if it is not set or is generated."""
         return [] if path is None else [path]
 
     @property
     def generated(self) -> list[str]:
-        """A file that stands for all those that the source writes by itself; empty where the data are the user's."""
+        """A file that represents all files that the source writes itself; empty for user data."""
         return []
 
     @property
     def demo_files(self) -> list[str]:
-        """Files of the data that the stage `demo` writes; empty where the data are the user's."""
+        """Data files that the stage `demo` writes; empty for user data."""
         return []
 
     @property
     def read_as(self) -> Any:
-        """Section of the source that reads the data: this one, where it is no short form of another."""
+        """Section of the source that reads the data: this one, unless it is a short form of another."""
         return self
 
     def raw_paths(self) -> list[str]:
@@ -181,25 +180,25 @@ class DataBase(Section):
 
 
 class Stacked(DataBase):
-    """Settings of sources whose images may lie in a file a channel."""
+    """Settings of sources whose images may have one file per channel."""
 
     stack: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2), Unique] | None = None
-    """Channels that lie in files of their own, in their order, by what their names have: [red, green, blue, yellow] for
-    `1_red.png`, `1_green.png`, ...; `channels` is their number then, unless it is given."""
+    """Names of channels that are stored in one file each, in order: [red, green, blue, yellow] for `1_red.png`,
+    `1_green.png`, ...; `channels` is then their number, unless it is given."""
     stack_pattern: str = "{id}_{channel}"
-    """How id and channel make a file's name, folders and all, without suffix: `{channel}/{id}` for a folder a channel."""
+    """Pattern of a file's path from id and channel, without suffix: `{channel}/{id}` for one folder per channel."""
 
     @model_validator(mode="before")
     @classmethod
     def _channels_of_files(cls, values: Any) -> Any:
-        """A stack has as many channels as files."""
+        """Set ``channels`` to the number of files of the stack."""
         if isinstance(values, dict) and "channels" not in values and isinstance(values.get("stack"), list):
             return {**values, "channels": max(1, len(values["stack"]))}
         return values
 
     @property
     def n_files(self) -> int:
-        """One a channel of the stack."""
+        """Number of files per image: one per channel of the stack."""
         return len(self.stack or "1")
 
     @field_validator("stack_pattern")

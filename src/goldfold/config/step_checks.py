@@ -1,4 +1,4 @@
-"""Checks of the steps of the ensemble: their order, and whether they can serve the task."""
+"""Checks of the steps of the ensemble: their order, and whether they fit the task."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from goldfold.tasks.facts import Facts
 
 
 def average_key(config: Config) -> str:
-    """Where the average's keys stand in the config: ``ensemble``, or the step ``ensemble[0].average``."""
+    """Path of the average's keys in the config: ``ensemble``, or the step ``ensemble[0].average``."""
     steps = config.ensemble if isinstance(config.ensemble, list) else []
     return next(
         (f"ensemble[{place}].average" for place, step in enumerate(steps) if isinstance(step, Averaging)), "ensemble"
@@ -22,7 +22,7 @@ def average_key(config: Config) -> str:
 
 
 def check_steps(config: Config, task: Facts) -> Iterator[str]:
-    """Say what is wrong with the steps of the ensemble, where they are a list."""
+    """Problems of the steps of the ensemble, if they are a list."""
     if not isinstance(config.ensemble, list):
         return
     yield from _order(config, task)
@@ -37,21 +37,21 @@ def check_steps(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _order(config: Config, task: Facts) -> Iterator[str]:
-    """One step makes one prediction of the members', the first; no other step stands twice."""
+    """Problems of the order: only the first step combines members' predictions, and no step is listed twice."""
     names = [name_of(step) for step in config.written_steps]
     first, fusing = names[0], fusions(task)
     for place, name in enumerate(names[1:], start=1):
         key = f"ensemble[{place}] = {name!r}"
         if name in fusing and (first in fusing or ":" in first):
-            yield f"{key}: ensemble[0], {first!r}, makes one prediction of the members' already; remove one of the two"
+            yield f"{key}: ensemble[0], {first!r}, already combines the members' predictions; remove one of the two"
         elif name in fusing:
-            yield f"{key}: stands after {first!r}, which works on one prediction; put the average first"
+            yield f"{key}: comes after {first!r}, which needs the combined prediction; put the average first"
         elif name in names[:place]:
-            yield f"{key}: stands there twice; remove one"
+            yield f"{key}: is listed twice; remove one"
 
 
 def _own(step: components.Written) -> Iterator[str]:
-    """A step of the user's own is loaded now: after a night of training it would be late to find that it is none."""
+    """Problems of a user-defined step, which is loaded here so that errors show before training."""
     if ":" not in name_of(step):
         return
     try:
@@ -64,7 +64,7 @@ def _own(step: components.Written) -> Iterator[str]:
 
 
 def _parameters(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
-    """Parameters that are components themselves, and what a step asks of task and metric."""
+    """Problems of parameters that are components themselves, and of thresholds."""
     name, params = parse(step)
     found = []
     for key, known, kind in (("metric", task.metrics, kinds.METRICS), ("method", task.methods, kinds.METHODS)):
@@ -78,7 +78,7 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
     if not isinstance(params.get("per_class", True), bool):
         yield f"per_class = {shown(params['per_class'])}: must be true or false"
     if "threshold" in config.task_params:
-        yield "task_params.threshold has no part where thresholds are fitted; remove one of the two"
+        yield "task_params.threshold has no effect if thresholds are fitted; remove one of the two"
     written = params.get("metric") or config.metric or next(iter(task.metrics))
     try:
         if not _decides(config, written):
@@ -94,11 +94,11 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
 
 
 def _decides(config: Config, metric: components.Written) -> bool:
-    """Whether a metric looks at decisions. It is loaded for this, one of the user's own too."""
+    """Whether a metric depends on decisions; the metric is loaded for this, including user-defined ones."""
     if tasks.facts(config.task).scores_decisions_alone:
         return True
     try:
         scores = tasks.score(slices.late_task(config), config.data.named_classes or [])
     except (TypeError, IndexError) as error:
-        raise ConfigError(f"task {config.task!r} cannot be made with these settings: {cause(error)}") from error
+        raise ConfigError(f"task {config.task!r} cannot be created with these settings: {cause(error)}") from error
     return scores.metric(metric).of_labels

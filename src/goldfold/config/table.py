@@ -10,10 +10,10 @@ from goldfold.config.sources import Stacked
 
 
 class Metadata(Section):
-    """Columns that are known of images besides their target: checked and kept beside them, learnt from by no network yet."""
+    """Metadata columns of images: checked and kept with them, but not yet used by any network."""
 
     numeric: Annotated[list[str], Unique] = []
-    """Columns of numbers; an empty field is missing, text ends the job."""
+    """Columns of numbers; an empty field is missing, text is an error."""
     categorical: Annotated[list[str], Unique] = []
     """Columns of names."""
 
@@ -25,104 +25,104 @@ class Metadata(Section):
 
 
 class ClassNames(Section):
-    """Names of classes that the labels are numbers or codes of."""
+    """Table of class names for labels that are numbers or codes."""
 
     file: str
     """Table (CSV, JSON, YAML) of the classes."""
     id: str
-    """Column with the numbers or codes, as they stand in the labels."""
+    """Column with the numbers or codes, as written in the labels."""
     name: str
     """Column with the names."""
 
 
 class Csv(Stacked):
-    """A CSV table of ids and targets beside a folder of images: a label, several labels, or a number."""
+    """A CSV table of ids and targets, and a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
     handed: ClassVar[frozenset[str]] = frozenset({"label_separator"})
     source: Literal["csv"]
     train: str | Annotated[list[str], Field(min_length=1), Unique]
-    """CSV with a row an image, or several of them, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path:
-    label}, {id: {path: ..., label: ...}}, or a list of records; the keys are the column `id_column`."""
+    """CSV with one row per image, or several, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path: label},
+    {id: {path: ..., label: ...}}, or a list of records; the keys are the column `id_column`."""
     images: str
     """Folder that the image names are relative to."""
     test: str | None = None
-    """CSV of the test ids (a sample submission will do)."""
+    """CSV of the test ids (a sample submission is enough)."""
     test_images: str | None = None
-    """Folder of the test images, where it is another than `images`."""
+    """Folder of the test images, if it is not `images`."""
     test_answers: str | None = None
-    """CSV (id, label) of the test images' true labels, where known; used for nothing but a score in the report."""
+    """CSV (id, label) of the test images' true labels, if known; used only for a score in the report."""
     unlabeled: str | None = None
-    """Folder of images without labels, searched with all sub-folders; those of other splits are left out, so it may be
-    `images` where the tables name a part of it."""
+    """Folder of images without labels, searched with all sub-folders; images of other splits are left out, so it may be
+    `images` if the tables name a part of it."""
     columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Names of the columns of tables without a header (`a/1.jpg, 3, 0` on each line, parted by commas, tabs or blanks); a list of
-    test images may have the first of them alone."""
+    """Names of the columns of tables without a header (`a/1.jpg, 3, 0` on each line, separated by commas, tabs or blanks); a
+    list of test images may have only the first of them."""
     split_column: str | None = None
-    """Column of the one table of all splits that says which rows are the test set (`test`) and which are trained on
-    (`train`, `val`, ...: the folds take the split's place)."""
+    """Column of a single table of all splits that marks the rows of the test set (`test`) and of the training set (`train`,
+    `val`, ..., which are pooled and split into folds)."""
     train_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Text files that name the training images of the one table of all splits, one per line; without it, all that
+    """Text files that name the training images of a single table of all splits, one per line; by default all that
     `test_list` does not name."""
     test_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """The same for the test images."""
+    """Text files that name the test images of a single table of all splits."""
     id_column: str = "id"
     image_column: str | None = None
-    """Column with file names; without it the id is the file name, with or without its suffix."""
+    """Column with file names; by default the id is the file name, with or without its suffix."""
     image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
-    """Columns with the names of several files that are stacked as one image's channels, evenly shared: two photographs
-    make `channels: 6`, which is what it is unless it is given."""
+    """Columns with the names of several files that are stacked as the channels of one image, which they share evenly: by
+    default three per file, so that two photographs make `channels: 6`."""
     case_column: str | None = None
-    """Column with the id of a case of several images, where the table has a row per image: what folds, predictions and the
-    submission speak of. All else that the table says must be the same in all rows of a case."""
+    """Column with the id of a case of several images, if the table has one row per image. Folds, predictions and submissions
+    are per case; all other columns must agree in all rows of a case."""
     view_column: str | None = None
-    """Column with the name of each image's view (`front`, `back`) in its case; without it, images are numbered as they stand."""
+    """Column with the name of each image's view (`front`, `back`) in its case; by default images are numbered in file order."""
     view_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
-    """Columns with the names of a case's images, where the table has a row per case, one column per view; an empty cell is an
-    image that is missing."""
+    """Columns with the image names of a case, one per view, if the table has one row per case; an empty cell is a missing
+    image."""
     label_column: str = "label"
     label_separator: Annotated[str, Field(min_length=1)] | None = None
-    """What parts several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label do not count."""
+    """Separator of several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label are ignored."""
     label_columns: Annotated[list[str], Field(min_length=1), Unique] | None = None
-    """Columns of 0 and 1, one a class, for `task: multilabel`, in place of `label_column`."""
+    """Columns of 0 and 1, one per class, for `task: multilabel`, instead of `label_column`."""
     label_values: dict[str, bool] | None = None
-    """What the cells of `label_columns` mean, where they are not 0 and 1: `{"1": true, "-1": false}`. A table in which -1 is
-    uncertain and an empty cell unmentioned: `{"1.0": true, "0.0": false, "-1.0": false, "": false}`."""
+    """Meaning of the cells of `label_columns`, if they are not 0 and 1: `{"1": true, "-1": false}`. For a table in which -1
+    is uncertain and an empty cell unmentioned: `{"1.0": true, "0.0": false, "-1.0": false, "": false}`."""
     empty_label: Literal["missing", "no_class"] | None = None
-    """What an empty cell of labels, or a row of zeros, means: `missing`, no label is known (see `on_missing_label`), or
-    `no_class`, the image is of none. Without it, an empty cell is missing, a row of zeros is of no class."""
+    """Meaning of an empty cell of labels, or of a row of zeros: `missing`, no label is known (see `on_missing_label`), or
+    `no_class`, the image belongs to no class. By default an empty cell is missing, and a row of zeros means no class."""
     class_names: str | ClassNames | None = None
-    """File with the names of classes that the tables know by numbers: CSV, JSON ({id: name}), YAML, or text with one name per
-    line, from 0; `{file: classes.csv, id: "Class ID", name: "Class Name"}` says which columns are meant."""
+    """File with the names of classes that the tables give as numbers: CSV, JSON ({id: name}), YAML, or text with one name per
+    line, starting at 0; `{file: classes.csv, id: "Class ID", name: "Class Name"}` names the columns to use."""
     target_column: str | None = None
-    """Column with a number to predict, for `task: regression`, in place of `label_column`."""
+    """Column with a number to predict, for `task: regression`, instead of `label_column`."""
     metadata: Metadata | None = None
-    """What else is known of the images."""
+    """Metadata columns of the images."""
     group_column: str | None = None
-    """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
+    """Column with the group of an image (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
-    """Column with the fold number, for `folds.splitter: predefined`; -1 is learnt from in every fold, never validated."""
+    """Column with the fold number, for `folds.splitter: predefined`; -1 is trained on in every fold, never validated."""
     order_column: str | None = None
     """Column with a number or a date (2024-05-31), for `folds.splitter: ordered` and `ordered_blocks`."""
     train_only_column: str | None = None
-    """Column that says which images are learnt from in every fold and never validated (1, true or yes; 0, false, no or
-    empty): external data. They are left out of the folds that validate the same group or the same file."""
+    """Column that marks images that are trained on in every fold and never validated (1, true or yes; 0, false, no or
+    empty): external data. They are left out of folds that validate the same group or the same file."""
     extra_train: str | None = None
-    """A second CSV of the same columns whose images are all train-only; it may lack those of group, fold and order."""
+    """A second CSV with the same columns whose images are all train-only; columns of group, fold and order are optional."""
     extra_images: str | None = None
-    """Folder of its images, where it is another than `images`."""
+    """Folder of the images of `extra_train`, if it is not `images`."""
 
     @model_validator(mode="before")
     @classmethod
     def _channels_of_columns(cls, values: Any) -> Any:
-        """A picture a column has three channels each."""
+        """Set ``channels`` to three per column of images."""
         if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
             return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
         return values
 
     @property
     def n_files(self) -> int:
-        """One a channel of the stack, or one a column."""
+        """Number of files per image: one per channel of the stack, or one per column."""
         return len(self.image_columns or self.stack or "1")
 
     @model_validator(mode="after")
@@ -156,43 +156,45 @@ class Csv(Stacked):
     def _splits_are_said_once(self) -> "Csv":
         ways = [name for name in ("split_column", "test_list", "test") if getattr(self, name) is not None]
         if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} each say which images are the test set; keep one")
+            raise ValueError(f"{' and '.join(ways)} each define the test set; keep one")
         if self.train_list is not None and self.test_list is None:
             raise ValueError("train_list needs test_list; name the table of the training images alone as train")
         if self.label_values is not None and (self.label_columns is None or not any(self.label_values.values())):
-            raise ValueError("label_values says what cells of label_columns mean, of which one must be true")
+            raise ValueError(
+                "label_values gives the meaning of the cells of label_columns, of which at least one must be true"
+            )
         return self
 
     @property
     def has_test(self) -> bool:
-        """Test images have a table of their own, or are a part of the one table."""
+        """Whether test images have their own table, or are part of the single table."""
         return any(value is not None for value in (self.test, self.split_column, self.test_list))
 
     @property
     def target_kind(self) -> str:
-        """Depends on the columns that are named."""
+        """Kind of target, given by the columns that are set."""
         if self.target_column is not None:
             return "value"
         return "labels" if self.label_columns or self.label_separator else "label"
 
     @property
     def target_settings(self) -> dict[str, Any]:
-        """The separator, which submissions take over."""
+        """The separator, which submissions use too."""
         return {} if self.label_separator is None else {"label_separator": self.label_separator}
 
     @property
     def named_classes(self) -> list[str] | None:
-        """The columns of classes are named in their order."""
+        """Names of the classes in order: `classes`, or `label_columns`."""
         return self.classes if self.classes is not None or self.label_columns is None else list(self.label_columns)
 
     @property
     def listed_folders(self) -> list[str]:
-        """Folders of which the tables may name a part; nobody knows which files of `image_columns` or cases belong together."""
+        """Folders of which the tables may name only a part; none with `image_columns` or cases, whose files only tables match."""
         folders = [self.images, self.test_images if self.test else None, self.extra_images]
         return [] if self.image_columns or self.has_cases else [folder for folder in folders if folder is not None]
 
     def raw_paths(self) -> list[str]:
-        """As for every source, and the file of the classes' names."""
+        """Files and folders that the manifest depends on, including the file of class names."""
         names = self.class_names
         return super().raw_paths() + self.owned(names.file if isinstance(names, ClassNames) else names)
 
@@ -215,9 +217,9 @@ class Csv(Stacked):
                     f"the columns that hold the image and the label in id_column (or image_column) and label_column"
                 )
         if self.class_names is not None and self.target_kind == "value":
-            raise ValueError("class_names names labels, and target_column has numbers; remove one")
+            raise ValueError("class_names is for labels, and target_column has numbers; remove one")
         if self.class_names is not None and self.label_columns is not None:
-            raise ValueError("class_names names labels, and label_columns are names themselves; remove it")
+            raise ValueError("class_names is for labels, and label_columns are names themselves; remove it")
         return self
 
     @model_validator(mode="after")
@@ -228,22 +230,22 @@ class Csv(Stacked):
             if key in self.model_fields_set and getattr(self, key) is not None
         ]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are given, but one target is learnt; keep one")
+            raise ValueError(f"{' and '.join(given)} are given, but there is one target; keep one")
         if self.label_separator is not None and given not in ([], ["label_column"]):
-            raise ValueError(f"label_separator parts the labels of label_column, not of {given[0]}; remove it")
+            raise ValueError(f"label_separator separates the labels of label_column, not of {given[0]}; remove it")
         if self.empty_label is not None and self.target_kind != "labels":
-            raise ValueError("empty_label is of several labels an image: set label_separator or label_columns")
+            raise ValueError("empty_label needs several labels per image: set label_separator or label_columns")
         return self
 
     @model_validator(mode="after")
     def _classes_can_be_read(self) -> "Csv":
         mark, names = self.label_separator, self.classes or []
         if mark is not None and (any(letter.isalnum() for letter in mark) or (mark != mark.strip() and mark.strip())):
-            raise ValueError(f"label_separator {mark!r} must be blanks, or signs without blanks around them")
+            raise ValueError(f"label_separator {mark!r} must be blanks, or characters without blanks around them")
         for name in names:
             if mark is not None and mark in name:
                 raise ValueError(
-                    f"classes: {name!r} holds label_separator {mark!r}, so it would be read as two labels; rename it, or use "
+                    f"classes: {name!r} contains label_separator {mark!r}, so it would be read as two labels; rename it, or use "
                     f"another separator"
                 )
         if self.label_columns is not None and names and set(names) != set(self.label_columns):

@@ -17,7 +17,7 @@ PARAMS = {"type": "object", "additionalProperties": True}
 
 
 def _plain(value: Any) -> Any:
-    """Parameters as JSON can hold them, ``1e-3`` as a number."""
+    """Check that parameters fit into JSON, and convert ``1e-3`` to a number."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list) else json_value(exponent(value))
@@ -29,7 +29,7 @@ def _component(value: Any) -> Any:
     try:
         return short(_plain(value) if isinstance(value, dict) else value)
     except ConfigError as error:
-        what = str(error).rpartition(": write ")[2]  # behind the value, which may hold a colon too
+        what = str(error).rpartition(": write ")[2]  # after the value, which may contain a colon too
         raise ValueError(f"write {what}") from error
 
 
@@ -38,7 +38,7 @@ def _component_or_list(value: Any) -> Any:
 
 
 def _weighted(value: Any) -> Any:
-    """A name, a mapping of name -> weight or parameters, or a list of such."""
+    """Validate a name, a mapping of name -> weight or parameters, or a list of these."""
     if isinstance(value, list) and value:
         return [_weighted(one) for one in value if not isinstance(one, list)]
     if isinstance(value, str):
@@ -51,12 +51,12 @@ def _weighted(value: Any) -> Any:
 def _share(name: Any, value: Any) -> Any:
     weight = value.get("weight", 1.0) if isinstance(value, dict) else 1.0 if value is None else value
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-        raise ValueError(f"{name}: {shown(weight)} is no weight; give a number above 0")
+        raise ValueError(f"{name}: {shown(weight)} is not a weight; give a number above 0")
     return value if isinstance(value, dict) else float(weight)
 
 
 def _schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
-    """JSON schema of a component: one of these names, one of the user's own, or either with parameters."""
+    """JSON schema of a component: one of these names, a user-defined one, or either with parameters."""
     known = sorted(set(names))
     own = {"type": "string", "pattern": rf"^{PLACE.pattern}$"}
     name = {"anyOf": [{"type": "string"}] if more or not known else [{"enum": known, "type": "string"}, own]}
@@ -78,7 +78,7 @@ Network = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.NETWORKS))
 Metric = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.METRICS)))]
 Method = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.ENSEMBLES)))]
 STEP_SCHEMA = _schema([*_all(catalog.FUSIONS), *_all(catalog.POSTPROCESSING)])
-STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose parameters have a section of their own
+STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose parameters have their own section
 Step = Annotated[Written, One, WithJsonSchema(STEP_SCHEMA)]
 Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]

@@ -80,53 +80,102 @@ def read(
     Images below the folders that no table names are counted and left out, but for those below ``unlabeled``.
     """
     key = "image_columns" if image_columns else "image_column"
-    casing = Casing(view_columns, case_column, view_column)
     id, names = case_column or id_column, image_columns or [image_column or id_column]
-    how = Naming(id, names, key, stack, stack_pattern, roi_columns)
-    target = Target(label_column, label_columns, label_separator, empty_label, target_column, label_values)
-    places = {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column}
-    known = metadata or {"numeric": (), "categorical": ()}
-    form = Form(columns, Columns(id, label_column, label_separator))
-
-    def rows_of(csv: str, folder: str, split: str) -> pd.DataFrame:
-        own = places if split == "train" else placed.present(places, form.read(csv, f"data.{split}"))
-        content = form.read(csv, f"data.{split}")
-        rows = _learnt(content, csv, folder, split, how, casing, target, own, known)
-        if split == "train" and split_column is not None:
-            rows = rows.assign(part=parted.by_column(content, csv, split_column))
-        if case_column is not None:
-            return put_together(rows, content, csv, casing)
-        if split == "train" and (train_list or test_list):
-            return rows.assign(part=parted.by_lists(content[how.columns[0]], rows["id"], train_list, test_list))
-        return rows
-
-    several = [train] if isinstance(train, str) else train
-    tables = {"train": _together([rows_of(csv, images, "train") for csv in several], several)}
-    if "part" in tables["train"]:
-        key = "data.split_column" if split_column else "data.train_list and test_list"
-        tables = parted.apart(tables["train"].drop(columns="part"), tables["train"]["part"], key)
+    reader = _Reader(
+        Form(columns, Columns(id, label_column, label_separator)),
+        Naming(id, names, key, stack, stack_pattern, roi_columns),
+        Casing(view_columns, case_column, view_column),
+        Target(label_column, label_columns, label_separator, empty_label, target_column, label_values),
+        {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column},
+        metadata or {"numeric": (), "categorical": ()},
+        _Split(split_column, train_list, test_list),
+    )
+    tables = reader.training(train, images)
     if extra_train is not None:
-        tables["train"] = placed.with_extra(
-            tables["train"], rows_of(extra_train, extra_images or images, "extra_train")
-        )
+        extra = reader.labelled(extra_train, extra_images or images, "extra_train")
+        tables["train"] = placed.with_extra(tables["train"], extra)
     if test is not None:
-        table = form.read(test, "data.test", may_be_short=True)
-        tables["test"] = _images(table, test, test_images or images, how, casing)
-        tables["test"] = placed.groups_of_test(tables["test"], table, group_column)
-        tables["test"] = tables["test"].join(metadata_of(table, test, "test", **known))
-        if case_column is not None:
-            tables["test"] = put_together(tables["test"], table, test, casing)
-    tables = in_order(tables, casing) if casing else tables
+        tables["test"] = reader.test(test, test_images or images)
+    tables = in_order(tables, reader.casing) if reader.casing else tables
     if unlabeled is not None:
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
-    if image_columns is None and not casing:
+    if image_columns is None and not reader.casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
-    tables |= answers(test_answers, target, form, case_column)
+    tables |= answers(test_answers, reader.target, reader.form, case_column)
     if case_column is not None and "answers" in tables:  # which may have a row per image, too
         tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
     if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
         tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
-    return tables if class_names is None else _named(tables, target.name, class_names)
+    return tables if class_names is None else _named(tables, reader.target.name, class_names)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Column or lists that split a single table into training and test images."""
+
+    column: str | None = None
+    train_list: str | list[str] | None = None
+    test_list: str | list[str] | None = None
+
+    @property
+    def key(self) -> str:
+        """Config keys of the split, for messages."""
+        return "data.split_column" if self.column else "data.train_list and test_list"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reader of the tables of one source.
+
+    Args:
+        places: column of each of group, fold, order and train_only; None without one.
+        metadata: columns of metadata, numeric and categorical.
+    """
+
+    form: Form
+    naming: Naming
+    casing: Casing
+    target: Target
+    places: Mapping[str, str | None]
+    metadata: Mapping[str, Sequence[str]]
+    split: _Split
+
+    def training(self, train: str | list[str], images: str) -> dict[str, pd.DataFrame]:
+        """Training images of one or more tables, and test images where a column or lists split them."""
+        several = [train] if isinstance(train, str) else train
+        rows = _together([self.labelled(csv, images, "train") for csv in several], several)
+        return (
+            parted.apart(rows.drop(columns="part"), rows["part"], self.split.key) if "part" in rows else {"train": rows}
+        )
+
+    def labelled(self, csv: str, images: str, split: str) -> pd.DataFrame:
+        """Images, or cases, of a table with targets: also target, metadata, places and ``part``, if a column or lists give it.
+
+        Args:
+            split: ``train`` or ``extra_train``; only the former must have all places and may be split.
+        """
+        table = self.form.read(csv, f"data.{split}")
+        is_train = split == "train"
+        rows = _images(table, csv, images, self.naming, self.casing)
+        rows[self.target.name] = self.target.of(table, csv)
+        rows = rows.join(metadata_of(table, csv, split, **self.metadata))
+        rows = placed.with_places(rows, table, csv, self.places if is_train else placed.present(self.places, table))
+        if is_train and self.split.column is not None:
+            rows = rows.assign(part=parted.by_column(table, csv, self.split.column))
+        if self.casing.case is not None:
+            return put_together(rows, table, csv, self.casing)
+        if is_train and (self.split.train_list or self.split.test_list):
+            names = table[self.naming.columns[0]]
+            return rows.assign(part=parted.by_lists(names, rows["id"], self.split.train_list, self.split.test_list))
+        return rows
+
+    def test(self, csv: str, images: str) -> pd.DataFrame:
+        """Images, or cases, of a table of test images, with groups and metadata."""
+        table = self.form.read(csv, "data.test", may_be_short=True)
+        rows = _images(table, csv, images, self.naming, self.casing)
+        rows = placed.groups_of_test(rows, table, self.places["group"])
+        rows = rows.join(metadata_of(table, csv, "test", **self.metadata))
+        return rows if self.casing.case is None else put_together(rows, table, csv, self.casing)
 
 
 def read_alone(
@@ -149,17 +198,6 @@ def read_alone(
     if how.case is not None:
         cases = put_together(cases, table, path, how)
     return in_order_of(cases, views or views_of(cases), path, how)
-
-
-def _learnt(
-    table: pd.DataFrame, csv: str, images: str, split: str, how: Naming, casing: Casing, target: Target,
-    places: Mapping[str, str | None], known: Mapping[str, Sequence[str]],
-) -> pd.DataFrame:  # fmt: skip
-    """Images of a table of training images, with target, metadata and places."""
-    rows = _images(table, csv, images, how, casing)
-    rows[target.name] = target.of(table, csv)
-    rows = rows.join(metadata_of(table, csv, split, **known))
-    return placed.with_places(rows, table, csv, places)
 
 
 def _images(table: pd.DataFrame, csv: str, images: str, how: Naming, casing: Casing) -> pd.DataFrame:

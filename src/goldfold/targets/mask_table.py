@@ -13,8 +13,9 @@ from goldfold.base.errors import DataError
 from goldfold.base.regular import opened
 from goldfold.images.limits import JPEG, at_most
 from goldfold.targets import colours, mask_values, palettes
+from goldfold.targets.mask_scan import scan, scan_edges
 from goldfold.targets.mask_values import Contents, Ignored, ignored
-from goldfold.targets.masks import BY_COLOUR, by_colour, scan, scan_edges
+from goldfold.targets.masks import BY_COLOUR, by_colour
 from goldfold.targets.palettes import Palette
 from goldfold.targets.smears import Edges, Smears, find, of_their_own, summed
 

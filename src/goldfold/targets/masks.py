@@ -1,17 +1,12 @@
-"""Masks: from a file to the values of its pixels, into a network's frame, and a look at all of them."""
+"""Masks: from a file to the values of its pixels, and into a network's frame."""
 
-import hashlib
 import io
-import json
-import os
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -22,9 +17,8 @@ from goldfold.images import tiff_chain, tiffs
 from goldfold.images.decode import Undecodable
 from goldfold.images.files import SUFFIXES, files_below
 from goldfold.images.geometry import Roi, place
-from goldfold.images.limits import MOST_PIXELS, any_size, content_of, refuse_many_pixels, refuse_size
-from goldfold.images.looking import Seen, look_at, of_files
-from goldfold.targets import colours, palettes, run_masks, smears
+from goldfold.images.limits import any_size, content_of, refuse_many_pixels, refuse_size
+from goldfold.targets import colours, palettes, run_masks
 from goldfold.targets.palettes import Palette
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
@@ -58,14 +52,14 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
     """
     if run_masks.is_text(str(path)):
-        return _decode_runs(str(path))
+        return decode_runs(str(path))
     if Path(path).is_dir():
-        return _laid_over(_objects(Path(path), most_pixels))
-    mask, palette = _decode_file(str(path).removeprefix(BY_COLOUR), most_pixels)
+        return laid_over(object_masks(Path(path), most_pixels))
+    mask, palette = decode_file(str(path).removeprefix(BY_COLOUR), most_pixels)
     return _coloured(mask, palette) if palette is not None and str(path).startswith(BY_COLOUR) else mask
 
 
-def _decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palette | None]:
+def decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palette | None]:
     """Pixel values, of a palette the indices, and the palette."""
     content = content_of(path)
     if not content:
@@ -100,14 +94,19 @@ def _coloured(indices: Mask, palette: Palette) -> Mask:
     return mask if mask.max(initial=0) >= colours.FIRST else mask.astype(np.uint8)
 
 
-def _decode_runs(text: str) -> Mask:
+def decode_runs(text: str) -> Mask:
+    """Decode run lengths, see `goldfold.targets.run_masks`.
+
+    Raises:
+        Undecodable: they are not well formed.
+    """
     try:
         return run_masks.decode(text)
     except DataError as error:
         raise Undecodable(str(error).rstrip(".")) from error
 
 
-def _laid_over(parts: Iterable[Mask]) -> Mask:
+def laid_over(parts: Iterable[Mask]) -> Mask:
     """255 where any part is not 0."""
     union: NDArray[np.bool_] | None = None
     for part in parts:
@@ -117,10 +116,10 @@ def _laid_over(parts: Iterable[Mask]) -> Mask:
     return union.astype(np.uint8) * np.uint8(255)
 
 
-def _objects(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
+def object_masks(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
     """The masks of a folder, a file an object, all of one size."""
     shape: tuple[int, ...] = ()
-    for name in _parts(folder):
+    for name in mask_files(folder):
         try:
             part = _object(name, most_pixels)
         except Undecodable as error:
@@ -133,7 +132,7 @@ def _objects(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
 
 def _object(path: str, most_pixels: int | None) -> Mask:
     """The mask of one object, of a palette by colour."""
-    mask, palette = _decode_file(path, most_pixels)
+    mask, palette = decode_file(path, most_pixels)
     if palette is None:
         return mask
     coloured = _coloured(mask, palette)
@@ -146,7 +145,7 @@ def _object(path: str, most_pixels: int | None) -> Mask:
     return coloured
 
 
-def _parts(path: str | Path) -> list[str]:
+def mask_files(path: str | Path) -> list[str]:
     """Files of a mask; none where it is missing or text."""
     if run_masks.is_text(str(path)):
         return []
@@ -192,92 +191,6 @@ def values_in(mask: Mask) -> dict[int, int]:
     if len(values) > MOST_COLOURS:
         raise Undecodable(TOO_MANY.format(len(values)))
     return dict(zip(values.tolist(), numbers.tolist(), strict=True))
-
-
-def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
-    """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
-
-    ``values`` is JSON, value -> number of its pixels, of a palette by index.
-
-    Args:
-        paths: what `decode_mask` takes.
-        workers: processes that decode.
-        most_pixels: a mask of more is not decoded, and is unsound.
-    """
-    return _seen(paths, workers, most_pixels)[["path", "sha256", "height", "width", "values", "reason"]]
-
-
-def scan_edges(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
-    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
-
-    ``edges`` is JSON of `goldfold.targets.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
-    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
-    together in ``edges`` and ``values``, and the reason says it.
-    """
-    return _seen(paths, workers, most_pixels)[["path", "edges", "palette", "n_colours"]]
-
-
-def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
-    names = sorted(set(paths))
-    look_so = look if most_pixels <= MOST_PIXELS else partial(look, most_pixels=most_pixels)
-    seen = look_at(names, look_so, workers, digests_of=_digests)
-    rows = [
-        (name, digest, *found)
-        for name in names
-        for digest, found in [seen.get(name) or ("", [0, 0, "{}", "{}", "", 0, f"file is {fault(name, MOST_BYTES)}"])]
-    ]
-    columns = ("path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason")
-    return pd.DataFrame(rows, columns=columns)
-
-
-def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
-    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
-    try:
-        if not run_masks.is_text(path) and Path(path).is_dir():
-            return _look_at_objects(Path(path), most_pixels)
-        mask, palette = (_decode_runs(path), None) if run_masks.is_text(path) else _decode_file(path, most_pixels)
-    except Undecodable as error:
-        return [0, 0, "{}", "{}", "", 0, str(error)]
-    picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
-    edges, n, reason = smears.edges_of(mask, picture), 0, ""
-    if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
-        n, reason = len(edges), TOO_MANY.format(len(edges))
-        edges = smears.binned(edges)
-    values = {value: counts[0] for value, counts in edges.items()}
-    return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
-
-
-def _look_at_objects(folder: Path, most_pixels: int) -> Seen:
-    """The same of a folder, a file an object."""
-    edges: list[smears.Edges] = []
-
-    def watched() -> Iterator[Mask]:
-        for part in _objects(folder, most_pixels):
-            edges.append(smears.edges_of(part))
-            yield part
-
-    mask = _laid_over(watched())
-    return [*mask.shape, _json(values_in(mask)), _json(smears.summed(edges)), "", 0, ""]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _digests(names: Iterable[str]) -> dict[str, str]:
-    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
-    parts = {
-        name: _parts(name)
-        for name in names
-        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
-    }
-    of_part = of_files(part for found in parts.values() for part in found)
-    digests = {}
-    for name, found in parts.items():
-        is_text = run_masks.is_text(name)
-        lines = ["text", name] if is_text else sorted(of_part.get(part) or fault(part, MOST_BYTES) for part in found)
-        digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return digests
 
 
 def _refuse_pages(image: Image.Image) -> None:

@@ -85,7 +85,7 @@ def _may_have_colours(path: Path) -> bool:
 
 
 def _looked(paths: Sequence[str]) -> list[Any]:
-    """What `goldfold.targets.masks.look` gives for each."""
+    """What `goldfold.targets.mask_scan.look` gives for each."""
     if len(paths) <= FEW_FILES:
         return [_look(path) for path in paths]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -93,7 +93,7 @@ def _looked(paths: Sequence[str]) -> list[Any]:
 
 
 def _look(path: str) -> Any:
-    from goldfold.targets.masks import look
+    from goldfold.targets.mask_scan import look
 
     try:
         return look(path)

@@ -10,7 +10,7 @@ from goldfold.commands.init.found import Layout, Setting
 from goldfold.commands.init.tables import Table
 from goldfold.commands.init.walk import Tree, base
 from goldfold.commands.init.words import NEGATIVES
-from goldfold.config.mask_sources import numbers_of
+from goldfold.config.pixel_values import numbers_of
 from goldfold.images.files import without_suffix
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.tasks.optional import refuse_doubts

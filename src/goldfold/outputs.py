@@ -1,0 +1,109 @@
+"""Paths of the files that the jobs of each stage write, as patterns of their wildcards."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from goldfold.grid import LABELS, RUN
+
+if TYPE_CHECKING:
+    from goldfold.plan import Plan
+
+SHARD = "{spec}/{shard}"
+"""Folder of a cache shard, below that of the cache."""
+FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
+FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that the jobs of a stage write, as patterns of their wildcards.
+
+    Args:
+        outputs: one path or several by the name under which the rule declares them, the record last.
+        beside: files written besides the outputs, which the record must list.
+    """
+
+    outputs: dict[str, str | list[str]]
+    log: str
+    benchmark: str
+    beside: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        return self.outputs[name]
+
+    @property
+    def all(self) -> list[str]:
+        """All outputs."""
+        return [path for found in self.outputs.values() for path in ([found] if isinstance(found, str) else found)]
+
+
+def files_of(plan: "Plan") -> dict[str, Files]:
+    """Files that each stage writes."""
+    root, tests = plan.results, ["oof", "test"][: 1 + plan.has_test]
+
+    def files(outputs: dict[str, Any], about: str, record: str, beside: Iterable[str] = ()) -> Files:
+        whole = {name: found if isinstance(found, str) else list(found) for name, found in outputs.items()}
+        log, times = f"{root}/logs/{about}.log", f"{root}/benchmarks/{about}.tsv"
+        return Files({**whole, "record": f"{root}/{record}"}, log, times, tuple(beside))
+
+    manifest = {
+        "tables": [f"{root}/manifest/{table}.csv" for table in plan.tables],
+        "quarantine": f"{root}/manifest/quarantine.csv",
+        "duplicates": f"{root}/manifest/duplicates.csv",
+        "classes": f"{root}/manifest/classes.json",
+        "class_ids": f"{root}/manifest/class_ids.json",
+        "generated": plan.generated,
+    }
+    train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
+    ensemble = {
+        "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in tests for suffix in ("npz", "csv")],
+        "weights": f"{root}/ensemble/weights.json",
+        "fitted": f"{root}/ensemble/fitted.json",
+        "rounds": f"{root}/ensemble/rounds.csv",
+        "leaderboard": f"{root}/leaderboard.csv",
+        "metrics": f"{root}/metrics.json",
+        "headline": f"{root}/headline.json",
+    }
+    extras = plan.task_submission if plan.has_test else ()
+    submit = {
+        "table": f"{root}/submission.csv",
+        "files": [f"{root}/{name}" for name in extras if not name.endswith("/")],
+        "folders": [f"{root}/{name[:-1]}" for name in extras if name.endswith("/")],
+    }
+    parts = ["oof", *plan.splits[1:]]
+    return {
+        "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
+        "manifest": files(manifest, "manifest", "manifest/run.json"),
+        "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
+        "cache": files(
+            {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
+        ),
+        "train": files(
+            {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"},
+            f"train/{RUN}",
+            f"train/{RUN}/run.json",
+        ),
+        "predict": files(
+            {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
+        ),
+        "pseudo_label": files(
+            {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
+        ),
+        "ensemble": files(ensemble, "ensemble", "ensemble/run.json"),
+        "submit": files(submit, "submit", "submission.run.json"),
+        "report": files(
+            {"page": f"{root}/report/report.html", "curves": f"{root}/report/curves.csv"}, "report", "report/run.json"
+        ),
+    }
+
+
+def _fold_lists(plan: "Plan") -> list[str]:
+    """Lists that the folds stage writes besides its record, each only when its content changes."""
+    return [
+        *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
+        *(f"{table}.csv" for table in plan.tables),
+        *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
+        *FOLD_TABLES,
+        *FOLD_FACTS,
+    ]

@@ -1,0 +1,115 @@
+"""Facts of many mask files, read in parallel: size, values, edges between values, palette, and flaws."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goldfold.base.regular import MOST_BYTES, fault
+from goldfold.images.decode import Undecodable
+from goldfold.images.limits import MOST_PIXELS
+from goldfold.images.looking import Seen, look_at, of_files
+from goldfold.targets import colours, palettes, run_masks, smears
+from goldfold.targets.masks import (
+    MOST_COLOURS,
+    TOO_MANY,
+    Mask,
+    decode_file,
+    decode_runs,
+    laid_over,
+    mask_files,
+    object_masks,
+    values_in,
+)
+
+
+def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
+    """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
+
+    ``values`` is JSON, value -> number of its pixels, of a palette by index.
+
+    Args:
+        paths: what `decode_mask` takes.
+        workers: processes that decode.
+        most_pixels: a mask of more is not decoded, and is unsound.
+    """
+    return _seen(paths, workers, most_pixels)[["path", "sha256", "height", "width", "values", "reason"]]
+
+
+def scan_edges(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
+    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
+
+    ``edges`` is JSON of `goldfold.targets.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
+    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
+    together in ``edges`` and ``values``, and the reason says it.
+    """
+    return _seen(paths, workers, most_pixels)[["path", "edges", "palette", "n_colours"]]
+
+
+def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
+    names = sorted(set(paths))
+    look_so = look if most_pixels <= MOST_PIXELS else partial(look, most_pixels=most_pixels)
+    seen = look_at(names, look_so, workers, digests_of=_digests)
+    rows = [
+        (name, digest, *found)
+        for name in names
+        for digest, found in [seen.get(name) or ("", [0, 0, "{}", "{}", "", 0, f"file is {fault(name, MOST_BYTES)}"])]
+    ]
+    columns = ("path", "sha256", "height", "width", "values", "edges", "palette", "n_colours", "reason")
+    return pd.DataFrame(rows, columns=columns)
+
+
+def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
+    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
+    try:
+        if not run_masks.is_text(path) and Path(path).is_dir():
+            return _look_at_folder(Path(path), most_pixels)
+        mask, palette = (decode_runs(path), None) if run_masks.is_text(path) else decode_file(path, most_pixels)
+    except Undecodable as error:
+        return [0, 0, "{}", "{}", "", 0, str(error)]
+    picture = None if palette is None else colours.pixels_of(palettes.numbers(palette)[mask])
+    edges, n, reason = smears.edges_of(mask, picture), 0, ""
+    if mask.dtype == np.uint32 and len(edges) > MOST_COLOURS:
+        n, reason = len(edges), TOO_MANY.format(len(edges))
+        edges = smears.binned(edges)
+    values = {value: counts[0] for value, counts in edges.items()}
+    return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
+
+
+def _look_at_folder(folder: Path, most_pixels: int) -> Seen:
+    """The same of a folder, a file an object."""
+    edges: list[smears.Edges] = []
+
+    def watched() -> Iterator[Mask]:
+        for part in object_masks(folder, most_pixels):
+            edges.append(smears.edges_of(part))
+            yield part
+
+    mask = laid_over(watched())
+    return [*mask.shape, _json(values_in(mask)), _json(smears.summed(edges)), "", 0, ""]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _digests(names: Iterable[str]) -> dict[str, str]:
+    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
+    parts = {
+        name: mask_files(name)
+        for name in names
+        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
+    }
+    of_part = of_files(part for found in parts.values() for part in found)
+    digests = {}
+    for name, found in parts.items():
+        is_text = run_masks.is_text(name)
+        lines = ["text", name] if is_text else sorted(of_part.get(part) or fault(part, MOST_BYTES) for part in found)
+        digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return digests
