@@ -486,7 +486,7 @@ def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_p
     with contextlib.chdir(tmp_path):
         assert cli.main(command) == 0
         assert pd.read_csv("p.csv")["id"].tolist() == ["k16", "k17", "k18"]
-    with pytest.raises(DataError, match=r"--table FILE \(CSV with a row per case: case, back, front\)\."):
+    with pytest.raises(DataError, match=r"--table FILE \(CSV with one row per case: case, back, front\)\."):
         bundle.predict(tiny.root / "img")
-    with pytest.raises(DataError, match="with --table name the one folder that its names are relative to"):
+    with pytest.raises(DataError, match="with --table, pass one folder, the one its paths are relative to"):
         bundle.predict(["a.png", "b.png"], table=tiny.root / "test.csv")
