@@ -204,7 +204,7 @@ def test_ties_come_by_label_then_by_coordinates(method: str) -> None:
 
 
 def test_images_keep_their_order_whatever_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IMAGES_A_POOL_IS_WORTH", 4)
+    monkeypatch.setattr(module, "LEAST_POOL_IMAGES", 4)
     images = [members(seed) for seed in range(21)]
     alone = fuse_images("wbf", images, [1.0, 2.0, 3.0], workers=1)
     for one, image in zip(alone, images, strict=True):
@@ -224,7 +224,7 @@ def test_few_images_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_names_the_image(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IMAGES_A_POOL_IS_WORTH", 1)
+    monkeypatch.setattr(module, "LEAST_POOL_IMAGES", 1)
     images = [([[BOX]], [[0.5]], [[0]]), ([[BOX]], [[float("nan")]], [[0]])]
     with pytest.raises(DataError, match=r"^image 1: member 0: box 0 .*: the score is NaN or infinite\.$"):
         fuse_images("nms", images, workers=workers)
@@ -236,13 +236,13 @@ def test_an_error_names_the_image(workers: int, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({"weights": [1.0]}, "weights: 1 for 2 members. Give one a member."),
+        ({"weights": [1.0]}, "weights: 1 for 2 members. Give one per member."),
         ({"weights": [1.0, -1.0]}, "weights: [1.0, -1.0]. None may be negative, infinite or NaN."),
         ({"weights": [1.0, float("nan")]}, "weights: [1.0, nan]. None may be negative, infinite or NaN."),
-        ({"weights": [0, 0]}, "weights: all are 0. At least one member must count."),
-        ({"iou_threshold": 1.5}, "iou_threshold: 1.5. It must lie in 0..1."),
-        ({"iou_threshold": float("nan")}, "iou_threshold: nan. It must lie in 0..1."),
-        ({"skip_threshold": -0.1}, "skip_threshold: -0.1. It must lie in 0..1."),
+        ({"weights": [0, 0]}, "weights: all are 0. At least one must be above 0."),
+        ({"iou_threshold": 1.5}, "iou_threshold: 1.5. It must be in 0..1."),
+        ({"iou_threshold": float("nan")}, "iou_threshold: nan. It must be in 0..1."),
+        ({"skip_threshold": -0.1}, "skip_threshold: -0.1. It must be in 0..1."),
     ],
 )
 def test_settings_that_cannot_be_used(changed: dict[str, Any], text: str) -> None:
@@ -263,12 +263,12 @@ def test_settings_that_cannot_be_used(changed: dict[str, Any], text: str) -> Non
     [
         (
             {"scores_list": [[0.5]]},
-            "boxes, scores and labels are of 2, 1 and 2 members. Give one entry a member to each.",
+            "boxes, scores and labels are of 2, 1 and 2 members. Give one entry per member in each.",
         ),
-        ({"scores_list": [[], [0.5, 0.5]]}, "member 1: 1 boxes, 2 scores and 1 labels. Give as many of each."),
+        ({"scores_list": [[], [0.5, 0.5]]}, "member 1: 1 boxes, 2 scores and 1 labels. The numbers must be equal."),
         (
             {"boxes_list": [[], [[0.1, 0.5]]]},
-            "member 1: boxes, scores and labels are of shapes (1, 2), (1,) and (1,). They must be (n, 4), (n,) and (n,).",
+            "member 1: boxes, scores and labels have shapes (1, 2), (1,) and (1,). They must be (n, 4), (n,) and (n,).",
         ),
         (
             {"boxes_list": [[], [[0.1, float("nan"), 0.5, 0.5]]]},
@@ -281,13 +281,13 @@ def test_settings_that_cannot_be_used(changed: dict[str, Any], text: str) -> Non
         ),
         (
             {"boxes_list": [[], [[10, 20, 30, 40]]]},
-            "member 1: box 0 [10.0, 20.0, 30.0, 40.0], score 0.5: the box lies outside 0..1; divide by the image's width "
+            "member 1: box 0 [10.0, 20.0, 30.0, 40.0], score 0.5: the box is outside 0..1; divide by the image's width "
             "and height.",
         ),
-        ({"scores_list": [[], [1.5]]}, "member 1: box 0 [0.1, 0.1, 0.5, 0.5], score 1.5: the score lies outside 0..1."),
+        ({"scores_list": [[], [1.5]]}, "member 1: box 0 [0.1, 0.1, 0.5, 0.5], score 1.5: the score is outside 0..1."),
         (
             {"labels_list": [[], [0.5]]},
-            "member 1: box 0 [0.1, 0.1, 0.5, 0.5], score 0.5: the label is no whole number.",
+            "member 1: box 0 [0.1, 0.1, 0.5, 0.5], score 0.5: the label is not an integer.",
         ),
     ],
 )

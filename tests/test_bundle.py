@@ -305,7 +305,7 @@ def test_bad_files_are_named_and_passed_over_with_status_1(
         (["photos/text.jpg"], "photos/text.jpg: cannot be decoded as an image."),
         (["photos", "--out", "photos"], "--out photos is a folder"),
         (["photos", "--out", "photos/text.jpg/x/p.csv"], "photos/text.jpg is a file"),
-        (["photos", "--boxes", "b.csv"], "--boxes: these networks take images whole"),
+        (["photos", "--boxes", "b.csv"], "--boxes: these networks use whole images"),
         (["photos", "--member", "nets"], "unknown member 'nets': nearest is 'net-seed0'"),
     ],
 )
@@ -361,9 +361,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "missing": (lambda b: shutil.rmtree(b / "weights"), "safetensors is missing. Copy the whole folder"),
     "torn": (lambda b: (b / form.NAME).write_text("{"), "bundle.json cannot be read"),
-    "list": (lambda b: (b / form.NAME).write_text("[]"), "does not say its schema version"),
+    "list": (lambda b: (b / form.NAME).write_text("[]"), "has no schema version, so it is not a goldfold bundle"),
     "no bundle": (lambda b: (b / form.NAME).unlink(), "is not a bundle: it has no bundle.json"),
-    "gone": (lambda b: shutil.rmtree(b), "is not a bundle: it is no folder"),
+    "gone": (lambda b: shutil.rmtree(b), "is not a bundle: it is not a folder"),
     "unknown key": (lambda b: _edit(b, lambda w: w.update(extra=1)), "extra: Extra inputs are not permitted"),
     "outside": (
         lambda b: _edit(b, lambda w: w["members"][0].update(weights=["../../x.safetensors"])),
@@ -414,8 +414,10 @@ def test_a_network_of_one_s_own_is_imported_only_where_it_is_trusted(
     results = write_results(tiny, in_tmp / "results/own", network="own_net:build", params={})
     manifest = export(results, in_tmp / "bundle")
     assert manifest.own_code == ["own_net:build"]
-    assert "importable where it predicts: own_net:build" in (in_tmp / "bundle/README.md").read_text()
-    with pytest.raises(GoldfoldError, match=r"uses code that is not goldfold's .*: own_net:build.* --trust own_net"):
+    assert "importable at prediction: own_net:build" in (in_tmp / "bundle/README.md").read_text()
+    with pytest.raises(
+        GoldfoldError, match=r"uses code that is neither goldfold's .*: own_net:build.* --trust own_net"
+    ):
         goldfold.load("bundle")
     found = goldfold.load("bundle", trust=["own_net"]).predict(test_paths(tiny))
     wanted = load_arrays(results / "ensemble/test.npz")
@@ -458,7 +460,7 @@ UNFINISHED: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights by hand": (
         lambda r: _other_weights(r / "train/net/round0/fold0/seed0/model.safetensors"), "is not what its job wrote",
     ),
-    "trained again": (_again, "predict/net/round0/fold0/seed0/run.json was made from another train/net"),
+    "trained again": (_again, "predict/net/round0/fold0/seed0/run.json was made from a version of train/net"),
     "scores by hand": (lambda r: (r / "metrics.json").write_text("{}"), "metrics.json is not what its job wrote"),
     "torn record": (lambda r: (r / "folds/run.json").write_text("{"), "folds/run.json cannot be read as a record"),
 }  # fmt: skip
@@ -479,10 +481,10 @@ def test_results_that_are_unfinished_or_not_what_their_records_say_are_refused(
 def test_nothing_but_a_bundle_is_replaced(results_of: Callable[[str], Path], in_tmp: Path) -> None:
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work")
-    with pytest.raises(GoldfoldError, match="mine is there and is not a bundle"):
+    with pytest.raises(GoldfoldError, match="mine exists and is not a bundle"):
         export(results_of("regression"), "mine", force=True)
     export(results_of("regression"), "out")
-    with pytest.raises(GoldfoldError, match=r"out holds a bundle already\. Name another folder, or add --force"):
+    with pytest.raises(GoldfoldError, match=r"out already contains a bundle\. Choose another folder, or add --force"):
         export(results_of("regression"), "out")
     export(results_of("regression"), "out", force=True)
     assert not [path for path in Path().iterdir() if path.name.startswith(".")]

@@ -402,7 +402,7 @@ def test_check_refuses_it_too(of_cases_of_two: Tiny) -> None:
         sound = check(path)
     assert found.error == (
         "models (net), round 0: train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to "
-        "paste into. Set mixup_alpha in its place."
+        "paste into. Use mixup_alpha instead."
     )
     assert (sound.error, sound.cases, sound.images) == (None, {"train": 16, "test": 3}, {"train": 13 + 16, "test": 5})
 
@@ -486,7 +486,7 @@ def test_a_bundle_predicts_new_cases_as_the_run_did(of_cases_of_two: Tiny, tmp_p
     with contextlib.chdir(tmp_path):
         assert cli.main(command) == 0
         assert pd.read_csv("p.csv")["id"].tolist() == ["k16", "k17", "k18"]
-    with pytest.raises(DataError, match=r"--table FILE \(CSV with a row per case: case, back, front\)\."):
+    with pytest.raises(DataError, match=r"--table FILE \(CSV with one row per case: case, back, front\)\."):
         bundle.predict(tiny.root / "img")
-    with pytest.raises(DataError, match="with --table name the one folder that its names are relative to"):
+    with pytest.raises(DataError, match="with --table, pass one folder, the one its paths are relative to"):
         bundle.predict(["a.png", "b.png"], table=tiny.root / "test.csv")

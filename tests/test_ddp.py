@@ -131,7 +131,7 @@ def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_be
     process = run_until_a_state_is_saved()
     os.kill(pids[-1], signal.SIGKILL)
     assert ended(process) == 1
-    assert "process 2 of the 3 that train together was killed by SIGKILL" in log.read_text()
+    assert "process 2 of 3 training processes was killed by SIGKILL" in log.read_text()
     log.unlink()
 
     process = run_until_a_state_is_saved()
@@ -140,7 +140,7 @@ def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_be
     text = log.read_text()
     assert "Traceback" not in text, text
     assert text.splitlines()[-1].startswith("stopped by SIGTERM at step "), text
-    assert text.endswith(" of 240; state saved, run again to go on\n")
+    assert text.endswith(" of 240; state saved, run again to resume\n")
 
     facts = tiny.train(folder, model=model)
     assert len(facts["resumed_at_step"]) == 3
@@ -174,7 +174,7 @@ def test_an_error_of_one_process_ends_all(
     before = children(os.getpid())
     (tmp_path / "odd_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(GoldfoldError, match="process 1 of the 2 that train together ended with status 1"):
+    with pytest.raises(GoldfoldError, match="process 1 of 2 training processes ended with status 1"):
         tiny.train(tmp_path, model=tiny.model(PLAIN, gpus=2, network="odd_network:build", params={}))
     told = capfd.readouterr().err
     assert told.count("Traceback") == 1, "the other's lost connection is not told"
@@ -190,7 +190,7 @@ def test_an_error_of_ours_is_told_as_it_is(tiny: Tiny, tmp_path: Path) -> None:
 def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    said = r"models\[\]\.gpus = 2, but this job sees 1 \(CUDA_VISIBLE_DEVICES=3\)\. Give it as many, or set gpus: 1"
+    said = r"models\[\]\.gpus = 2, but this job sees 1 \(CUDA_VISIBLE_DEVICES=3\)\. Make 2 visible, or set gpus: 1"
     for asked in ("cuda", "auto"):
         with pytest.raises(ConfigError, match=said):
             tiny.train(tmp_path, model=tiny.model(gpus=2), runtime={**RUNTIME, "device": asked})

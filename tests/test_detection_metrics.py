@@ -226,12 +226,12 @@ def test_curves_give_the_average_precision_of_each_class() -> None:
 @pytest.mark.parametrize(
     ("truth", "predictions", "text"),
     [
-        ([], [], "0 images of truth and 0 of predictions. Give one entry an image."),
-        ([([], [])], [], "1 images of truth and 0 of predictions. Give one entry an image."),
+        ([], [], "0 images of truth and 0 of predictions. Give one entry per image."),
+        ([([], [])], [], "1 images of truth and 0 of predictions. Give one entry per image."),
         (
             [([], [])],
             [([[0, 0, 5, 5]], [0.5, 0.4], [0])],
-            "predictions, image 0: boxes, scores and labels of shapes (1, 4), (2,) and (1,). Give (n, 4), (n,) and (n,).",
+            "predictions, image 0: boxes, scores and labels have shapes (1, 4), (2,) and (1,). Give (n, 4), (n,) and (n,).",
         ),
         ([([[0, 0, 5, float("nan")]], [0])], [([], [], [])], "truth, image 0: NaN or infinite numbers."),
         (

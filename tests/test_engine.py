@@ -425,7 +425,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_pieces_with_the_same_gradient(
     assert model.tries == 64 // size + len(failed), "the size is kept for all later steps"
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"step 0 ran out of memory; at most {size // 2} images are computed at once from here on" for size in failed
+        f"step 0 ran out of memory; from now on at most {size // 2} images are computed at once" for size in failed
     ]
 
 
@@ -741,7 +741,7 @@ def test_shrink_trains_on_with_smaller_pieces(
     split = tiny.train(tmp_path / "split", model=tiny.model(settings, **VIT))
     assert split["micro_batch_size"] == 4
     assert sizes == [8, *[4] * 8]
-    assert capsys.readouterr().out.count("step 0 ran out of memory; at most 4 images") == 1
+    assert capsys.readouterr().out.count("step 0 ran out of memory; from now on at most 4 images") == 1
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "split"))
     assert all(torch.allclose(one[name], other[name], atol=1e-4) for name in one)
     assert split["final"]["train_loss"] == pytest.approx(facts["final"]["train_loss"], rel=1e-4)
@@ -789,8 +789,8 @@ def test_validation_that_does_not_fit_is_done_with_fewer_images_at_once(
     assert tiny.train(tmp_path / "split")["final"] == pytest.approx(expected)
     told = [line for line in capsys.readouterr().out.splitlines() if "ran out of memory" in line]
     assert told == [
-        "validation ran out of memory; at most 32 images are computed at once from here on",
-        "validation ran out of memory; at most 16 images are computed at once from here on",
+        "validation ran out of memory; from now on at most 32 images are computed at once",
+        "validation ran out of memory; from now on at most 16 images are computed at once",
     ]
 
 

@@ -229,7 +229,7 @@ def test_one_member_at_a_threshold_of_half_is_itself() -> None:
     assert TWO.table(half).equals(TWO.table(alone))
     labels, form = [SEVERAL.evidence(of, _three(truth)) for of in _halves()], Form(["id", "label"], as_labels=True)
     assert TWO.submission(half, form).equals(TWO.submission(alone, form))
-    assert np.array_equal(labels[0].said, labels[1].said)
+    assert np.array_equal(labels[0].predicted, labels[1].predicted)
 
 
 def _halves() -> list[Arrays]:
@@ -471,7 +471,7 @@ def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
 def test_weights_of_ones_own_that_cannot_be_used_are_refused(weights: dict[str, float]) -> None:
     assert weights_of({"weights": {"a": 2, "b": 0}}, "ab") == {"a": 2, "b": 0}
     assert weights_of(None, "ab") == {"a": 1, "b": 1}
-    with pytest.raises(ConfigError, match="none may be negative, nor all be 0"):
+    with pytest.raises(ConfigError, match="must be finite, >= 0 and not all 0"):
         weights_of({"weights": weights}, "ab")
 
 
@@ -537,7 +537,7 @@ def test_classes_between_which_no_threshold_decides_are_refused_before_any_train
 
 @pytest.mark.parametrize("weights", [[0.1, 0.9], {"a": None}, {"a": "much"}])
 def test_fitted_weights_of_another_form_are_one_error(weights: Any) -> None:
-    with pytest.raises(ConfigError, match=r"must be a number by name of each member"):
+    with pytest.raises(ConfigError, match=r"must be fitted to weights that map each member name to a number"):
         weights_of({"weights": weights}, iter(["a", "b"]))
 
 

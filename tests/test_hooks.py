@@ -181,7 +181,7 @@ def test_the_gradient_is_unscaled_before_it_is_clipped() -> None:
 
 def test_a_second_gradient_in_a_step_is_refused_under_fp16() -> None:
     model = network()
-    with pytest.raises(TrainingError, match=r"takes the gradient twice.*Set runtime\.precision: bf16"):
+    with pytest.raises(TrainingError, match=r"computes the gradient twice.*Set runtime\.precision: bf16"):
         run_fit(Given(8, 8), model, **scaled(model), update=sharpness_aware)
 
 
@@ -207,7 +207,7 @@ def test_parts_that_change_from_batch_to_batch_are_an_error() -> None:
         return halves(model, batch) if batch.ids[0] == "i0" else squared(model, batch)
 
     with pytest.raises(
-        TrainingError, match="parts of the loss were train_loss_a, train_loss_b, and are none for another"
+        TrainingError, match="parts of the loss were train_loss_a, train_loss_b, but are none for another"
     ):
         run_fit(Given(16, 8), loss=changing)
 

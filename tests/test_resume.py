@@ -21,7 +21,7 @@ from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import GoldfoldError
 from goldfold.engine import stopping
 from goldfold.engine.checkpoint import StateFile, weights_digest
-from goldfold.engine.stopping import Asked, Keeper, signals_noted
+from goldfold.engine.stopping import StopRequest, Keeper, signals_noted
 from goldfold.inference.predictor import Predictor
 from goldfold.samples.dataset import TrainingSet
 from goldfold.stages import train
@@ -201,7 +201,7 @@ def test_a_signal_to_all_processes_of_a_job_ends_it_between_two_steps(
     assert status_of(process) == status, log.read_text()
     lines = log.read_text().splitlines()
     assert lines[-1].startswith(f"stopped by {number.name} at step ")
-    assert lines[-1].endswith(" of 600; state saved, run again to go on")
+    assert lines[-1].endswith(" of 600; state saved, run again to resume")
     assert "Traceback" not in log.read_text()
     step = int(lines[-1].split()[5])
     again = jobs.start(job, log)
@@ -231,7 +231,7 @@ def test_a_signal_saves_the_step_that_is_running_whatever_the_time(
             tmp_path, progress=Until(step, lambda: os.kill(os.getpid(), signal.SIGTERM)), **settings_of(tiny),
         )  # fmt: skip
     assert end.value.code == 143
-    assert f"stopped by SIGTERM at step {step} of 18; state saved, run again to go on" in capsys.readouterr().out
+    assert f"stopped by SIGTERM at step {step} of 18; state saved, run again to resume" in capsys.readouterr().out
     assert {number: signal.getsignal(number) for number in stopping.SIGNALS} == before
     assert tiny.train(tmp_path, **settings_of(tiny))["resumed_at_step"] == [step]
     assert bytes_of(tmp_path) == bytes_of(whole["classification"])
@@ -286,7 +286,7 @@ def test_signals_are_noted_in_the_block_alone_and_ignored_ones_stay_ignored() ->
 def test_a_state_is_saved_when_it_is_time_and_not_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, made = [0.0], list[int]()
     monkeypatch.setattr(stopping.time, "monotonic", lambda: now[0])
-    keeper = Keeper(StateFile(tmp_path / "state.pt", {}), 300.0, 10, Asked())
+    keeper = Keeper(StateFile(tmp_path / "state.pt", {}), 300.0, 10, StopRequest())
     for step, seconds in ((1, 100), (2, 299), (3, 300), (3, 700), (4, 750), (5, 1049), (6, 1050)):
         now[0] = float(seconds)
         keeper(step, lambda step=step: made.append(step) or {"step": step})
@@ -340,16 +340,16 @@ def flipped(data: bytes, place: int) -> bytes:
 
 
 TORN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "empty": (lambda data: b"", "it is torn, or no training state"),
-    "half of it": (lambda data: data[: len(data) // 2], "it is torn, or no training state"),
+    "empty": (lambda data: b"", "it is incomplete or not a training state"),
+    "half of it": (lambda data: data[: len(data) // 2], "it is incomplete or not a training state"),
     "a byte short": (lambda data: data[:-2], "Expecting"),
     "its first half gone": (lambda data: data[len(data) // 2 :], "its checksum is wrong"),
     "a bit in the head": (lambda data: flipped(data, 60), "its checksum is wrong"),
     "a bit in the middle": (lambda data: flipped(data, len(data) // 2), "its checksum is wrong"),
     "a bit of the checksum": (lambda data: flipped(data, len(data) - 10), "its checksum is wrong"),
-    "a bit in the digests": (lambda data: flipped(data, data.rfind(b'"data"') + 12), "it is of a run with other data"),
-    "text": (lambda data: b"no state\n" * 1000, "it is torn, or no training state"),
-    "zeros": (lambda data: bytes(len(data)), "it is torn, or no training state"),
+    "a bit in the digests": (lambda data: flipped(data, data.rfind(b'"data"') + 12), "it is from a run with other data"),
+    "text": (lambda data: b"no state\n" * 1000, "it is incomplete or not a training state"),
+    "zeros": (lambda data: bytes(len(data)), "it is incomplete or not a training state"),
 }
 
 
@@ -371,7 +371,7 @@ def test_a_torn_state_is_left_aside_with_a_line_that_says_why(
     lines = [line for line in capsys.readouterr().out.splitlines() if "state.pt" in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"{tmp_path}/state.pt is not used: {why}")
-    assert lines[0].endswith("Training starts anew.")
+    assert lines[0].endswith("Training starts from scratch.")
     assert bytes_of(tmp_path) == bytes_of(whole["classification"])
 
 
@@ -405,7 +405,7 @@ def test_a_state_of_another_run_is_left_aside(
         folder.mkdir()
         shutil.copy(stopped, folder / "state.pt")
         assert tiny.train(folder, **{**settings_of(tiny), **changes})["resumed_at_step"] == [], name
-        assert f"it is of a run with other {why}. Training starts anew." in capsys.readouterr().out, name
+        assert f"it is from a run with other {why}. Training starts from scratch." in capsys.readouterr().out, name
 
     def model(changes: dict[str, Any], **own: Any) -> dict[str, Any]:
         return tiny.model({**ALL_KINDS, **MIXED, "epochs": 6, **changes}, **{"dropout": 0.3, **own})
@@ -429,7 +429,7 @@ def test_other_code_or_libraries_make_a_state_stale(
     monkeypatch.setattr(train.provenance, "versions", lambda names: {"torch": "0.4"})
     shutil.copy(stopped, tmp_path / "state.pt")
     tiny.train(tmp_path, code="other", **settings_of(tiny))
-    assert "it is of a run with other code, libraries. Training starts anew." in capsys.readouterr().out
+    assert "it is from a run with other code, libraries. Training starts from scratch." in capsys.readouterr().out
 
 
 def test_what_decides_no_bytes_does_not_make_a_state_stale(tiny: Tiny, stopped: Path, tmp_path: Path) -> None:
@@ -519,8 +519,8 @@ def test_a_full_disk_costs_the_state_and_not_the_run(
     tiny.train(folder, runtime=EACH_STEP, progress=Filled(0, interrupt), **settings_of(tiny))
     lines = [line for line in capsys.readouterr().out.splitlines() if "not saved" in line]
     assert len(lines) == 1
-    assert lines[0].startswith(f"the state is not saved: {folder}/state.pt: {disk.said} (")
-    assert lines[0].endswith("MB are free there). Training goes on without.")
+    assert lines[0].startswith(f"state not saved: {folder}/state.pt: {disk.said} (")
+    assert lines[0].endswith("MB are free there). Training continues without it.")
     assert bytes_of(folder) == bytes_of(whole["classification"])
     again = disk.folder / "again"
     again.mkdir()
@@ -536,7 +536,7 @@ def test_outputs_that_do_not_fit_leave_all_as_it_was(disk: Disk, tiny: Tiny, who
     with pytest.raises(GoldfoldError) as error:
         tiny.train(folder, runtime=EACH_STEP, progress=Until(12, disk.fill), **settings_of(tiny))
     assert str(error.value).startswith(f"cannot write {folder}/model.safetensors: ")
-    for words in (disk.said, "MB are free there", "Make room there and run again", "untouched"):
+    for words in (disk.said, "MB are free there", "Free disk space and run again", "untouched"):
         assert words in str(error.value)
     assert {path.name for path in folder.iterdir()} == {
         "state.pt", "model.safetensors", "last.safetensors", "history.csv",

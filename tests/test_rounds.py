@@ -285,7 +285,7 @@ def test_a_run_starts_from_exactly_the_weights_that_it_is_given(tiny: Tiny, tmp_
     assert all(torch.equal(made[name], wanted[name]) for name in wanted), "nor is pretrained looked at"
     name = next(iter(wanted))
     save_file({**wanted, name: torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ConfigError, match=r"other\.safetensors does not fit the network that is to start from it"):
+    with pytest.raises(ConfigError, match=r"other\.safetensors does not fit the network that starts from it"):
         network_of(spec, task, str(tmp_path / "other.safetensors"))
 
 

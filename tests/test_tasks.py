@@ -134,7 +134,7 @@ def test_join_orders_by_id_and_keeps_each_row_with_its_id() -> None:
 def test_join_refuses_parts_that_overlap_or_are_of_other_classes() -> None:
     with pytest.raises(DataError, match="predictions overlap: id 'b' is in more than one part"):
         task().join([packed("ab"), packed("bc")])
-    with pytest.raises(DataError, match=r"predictions are of the classes \['a', 'c', 'b'\], not \['a', 'b', 'c'\]"):
+    with pytest.raises(DataError, match=r"predictions have the classes \['a', 'c', 'b'\] instead of \['a', 'b', 'c'\]"):
         task().join([packed("ab"), packed("cd", names="acb")])
 
 
@@ -155,7 +155,7 @@ def test_fuse_refuses_members_of_other_images(other: str) -> None:
 
 
 def test_fuse_refuses_classes_in_another_order() -> None:
-    with pytest.raises(DataError, match=r"predictions are of the classes .*in this order"):
+    with pytest.raises(DataError, match=r"predictions have the classes .*in this order"):
         task().fuse([packed("ab"), packed("ab", names="cba")], [1, 1])
 
 
@@ -639,5 +639,5 @@ def test_what_a_metric_looks_at_decides_what_is_submitted() -> None:
 
 def test_a_member_of_weight_zero_is_left_out_before_anything_is_fused() -> None:
     assert voters(["a", "b", "c"], [3, 0, 1]) == (["a", "c"], [0.75, 0.25])
-    with pytest.raises(ConfigError, match=r"all are 0\. At least one member must count\."):
+    with pytest.raises(ConfigError, match=r"all are 0\. At least one must be above 0\."):
         voters(["a"], [0])

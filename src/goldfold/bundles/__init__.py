@@ -1,1 +1,1 @@
-"""A trained ensemble as one folder that predicts new images: `form`, `export`, `loading`, `predicting`."""
+"""A trained ensemble as one self-contained folder that predicts new images: `form`, `export`, `loading`, `predicting`."""

@@ -1,4 +1,4 @@
-"""The model card of a bundle: what it is, how good it is and how that was found, in Markdown."""
+"""The model card of a bundle in Markdown: contents, score and how the score was validated."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ LIBRARIES = ("python", "torch", "torchvision", "timm", "segmentation-models-pyto
 
 
 def text(manifest: "Manifest") -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     parts = (
         _head(manifest),
         _score(manifest),
@@ -38,7 +38,7 @@ def _head(manifest: "Manifest") -> Iterator[str]:
     yield "```"
     yield ""
     if manifest.own_code:
-        yield f"It uses code of its own, which must be importable where it predicts: {', '.join(manifest.own_code)}."
+        yield f"It uses user-defined code, which must be importable at prediction: {', '.join(manifest.own_code)}."
         yield ""
 
 
@@ -49,7 +49,7 @@ def _score(manifest: "Manifest") -> Iterator[str]:
     value, low, high = (_number(number) for number in (score.value, score.low, score.high))
     yield f"**{score.metric} {value}** (95 % interval {low} to {high})."
     yield ""
-    groups = f" in {count(how['groups'], 'group')} that are never divided between folds" if how["groups"] else ""
+    groups = f" in {count(how['groups'], 'group')} that are never split across folds" if how["groups"] else ""
     yield (
         f"Out of fold: each of the {count(how['images'], f'training {row}')}{groups} is predicted by networks that were not "
         f"trained on it, and the ensemble of these predictions is scored once. {count(how['n_folds'], 'fold')} "
@@ -60,29 +60,28 @@ def _score(manifest: "Manifest") -> Iterator[str]:
     yield ""
     if score.value is not None and manifest.optimistic is not None:
         yield (
-            f"Steps after the networks ({_steps(manifest)}) have parameters that are fitted. For this score they were fitted, "
-            f"for each fold, on the other folds; in this bundle they are fitted on all. Fitted and scored on the same {row}s "
-            f"they give {_number(manifest.optimistic)}, which is optimistic."
+            f"The steps after the networks ({_steps(manifest)}) have fitted parameters. For this score they were fitted, for "
+            f"each fold, on the other folds; in this bundle they are fitted on all folds. Fitted and scored on the same "
+            f"{row}s they give {_number(manifest.optimistic)}, which is optimistic."
         )
         yield ""
-    one = "a case" if row == "case" else "an image"
     yield (
-        f"It holds for {row}s like those of training. The bundle averages the networks of all folds, of which the score knows "
-        f"only those that had not seen {one}, so it is rather a little better than the score."
+        f"The score applies to {row}s similar to the training {row}s. The bundle averages the networks of all folds, whereas "
+        f"the score uses, for each {row}, only the networks not trained on it, so the bundle is usually slightly better."
     )
     yield ""
 
 
 def _row(manifest: "Manifest") -> str:
-    """What is scored and counted."""
+    """Return the unit that is scored and counted: image or case."""
     return "image" if manifest.preprocessing.cases is None else "case"
 
 
 def _rounds(how: Mapping[str, Any]) -> str:
-    taught = how["pseudo_label_rounds"]
-    if how.get("rounds", taught + 1) == taught + 1:  # bundles of earlier versions name no others
-        return f"{count(taught, 'round')} of pseudo labels"
-    return f"{count(how['rounds'], 'round')} of training, {taught} of them with pseudo labels"
+    pseudo_labelled = how["pseudo_label_rounds"]
+    if how.get("rounds", pseudo_labelled + 1) == pseudo_labelled + 1:  # earlier versions record no other rounds
+        return f"{count(pseudo_labelled, 'round')} of pseudo labels"
+    return f"{count(how['rounds'], 'round')} of training, {pseudo_labelled} of them with pseudo labels"
 
 
 def _classes(manifest: "Manifest") -> Iterator[str]:
@@ -113,7 +112,7 @@ def _members(manifest: "Manifest") -> Iterator[str]:
     yield ""
     left = manifest.validation["left_out"]
     if left:
-        yield f"Left out for a weight of 0: {', '.join(left)}."
+        yield f"Left out because their weight is 0: {', '.join(left)}."
         yield ""
 
 
@@ -125,17 +124,17 @@ def _network(member: "Member") -> str:
 def _images(manifest: "Manifest") -> Iterator[str]:
     images = manifest.preprocessing
     kinds = {1: "grey", 3: "RGB"}
-    cut = "" if images.roi is None else f" A part is cut out first ({images.roi['method']})."
+    cut = "" if images.roi is None else f" A region of interest is cropped first ({images.roi['method']})."
     yield "## Prediction"
     yield ""
     channels = kinds.get(images.channels, f"{images.channels} channels")
-    yield f"Images are read as {channels}; those of 16 bits are scaled to 8 by the rule {images.scale_16bit}.{cut}"
+    yield f"Images are read as {channels}; 16-bit images are scaled to 8 bits by the rule {images.scale_16bit}.{cut}"
     if images.cases is not None:
-        yield "A case may have several images, whose outputs are averaged: a table names them (`goldfold predict --table`)."
+        yield "A case may have several images, whose outputs are averaged; a table lists them (`goldfold predict --table`)."
     views = ", ".join(components.label(view) for view in manifest.views)
     by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
     fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())
-    yield f"Views that are averaged: {views}. Networks are fused by {fused}. Batch normalisation: {manifest.batch_norm}."
+    yield f"Averaged views: {views}. Networks are fused by {fused}. Batch normalisation: {manifest.batch_norm}."
     yield ""
     for one in manifest.postprocessing:
         yield f"Then: {components.label(one.step)}, fitted to `{json.dumps(one.fitted)}`."
@@ -143,7 +142,7 @@ def _images(manifest: "Manifest") -> Iterator[str]:
 
 
 def _steps(manifest: "Manifest") -> str:
-    """Steps that may have been fitted, by name."""
+    """Return the names of the steps that may have fitted parameters."""
     return ", ".join(components.label(one.step) for one in [manifest.fusion, *manifest.postprocessing] if one)
 
 

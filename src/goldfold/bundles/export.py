@@ -1,4 +1,4 @@
-"""Finished results -> a bundle."""
+"""Export finished results as a bundle."""
 
 import shutil
 import tempfile
@@ -25,24 +25,24 @@ from goldfold.splits.scored import scored
 from goldfold.version import VERSION
 
 SHARED = ("channels", "scale_16bit", "tta", "batch_norm", "batch_size")
-"""Settings of predictions that all members have in common."""
+"""Prediction settings shared by all members."""
 
 
 def export(results: str | Path, out: str | Path, force: bool = False) -> form.Manifest:
-    """Write the networks of finished results, with all that prediction needs, as a bundle into the folder ``out``.
+    """Write the networks of finished results, with everything prediction needs, as a bundle into the folder ``out``.
 
-    Models of weight 0 are left out: nothing of them is in the ensemble's prediction.
+    Models with weight 0 are left out, as they do not contribute to the ensemble's prediction.
 
     Args:
-        force: whether an earlier bundle in ``out`` is replaced.
+        force: replace an earlier bundle in ``out``.
 
     Raises:
-        GoldfoldError: the results are not finished or not what their records say, or ``out`` cannot be written.
+        GoldfoldError: the results are unfinished or do not match their records, or ``out`` cannot be written.
     """
     found = finished(results)
     runs, target = list(found.runs()), Path(out)
     _refuse_full(target, force)
-    refuse_unwritable(target.parent, "Make it writable, or name another place with -o.")
+    refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         folder = Path(temporary) / "bundle"
         (folder / form.WEIGHTS).mkdir(parents=True)
@@ -58,17 +58,17 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
 
 
 def _refuse_full(out: Path, force: bool) -> None:
-    """Nothing but an earlier bundle is ever replaced."""
+    """Refuse a non-empty folder, unless it is an earlier bundle and ``force`` is set."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / form.NAME).is_file():
-        raise GoldfoldError(f"{out} is there and is not a bundle. Name another folder with -o.")
+        raise GoldfoldError(f"{out} exists and is not a bundle. Choose another folder with -o.")
     if not force:
-        raise GoldfoldError(f"{out} holds a bundle already. Name another folder, or add --force to replace it.")
+        raise GoldfoldError(f"{out} already contains a bundle. Choose another folder, or add --force to replace it.")
 
 
 def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[form.Member], dict[str, str]]:
-    """Members with their files of weights copied, and the digests of these."""
+    """Copy the weight files; return the members and the digest of each file."""
     members, files = [], {}
     for member, group in groupby(runs, key=lambda run: Member(run.model, run.seed)):
         networks, names = [], []
@@ -89,7 +89,7 @@ def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[f
 
 
 def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Member]) -> form.Manifest:
-    """All but the digests of files."""
+    """Build the manifest without the file digests."""
     settings, shared = found.settings, {key: _only([run.settings.get(key) for run in runs], key) for key in SHARED}
     raw = found.record(MANIFEST)["recipe"]["settings"]
     classes = found.json("folds/classes.json", FOLDS)
@@ -135,21 +135,21 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
 
 
 def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases | None:
-    """Columns of the tables of cases, where these may have several images."""
+    """Return the columns of the case tables, or None where a case is one image."""
     if not (source.get("case_column") or source.get("view_columns")):
         return None
     return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields if key != "views"}, views=views)
 
 
 def _only(values: Sequence[Any], what: str) -> Any:
-    """The value that all share."""
+    """Return the value shared by all."""
     if any(value != values[0] for value in values):
-        raise DataError(f"{what}: runs of one ensemble differ in it. Run snakemake to its end, then export.")
+        raise DataError(f"{what}: differs between runs of one ensemble. Run snakemake to completion, then export.")
     return values[0]
 
 
 def _draw_from(classes: list[str], found: Finished, truth: pd.DataFrame) -> float | None:
-    """Score from which boxes are right more often than not worth showing: where F1 is best out of fold."""
+    """Return the score threshold for drawing boxes: the one with the best out-of-fold F1; None if not finite."""
     if found.settings["task"]["name"] != "detection":
         return None
     from goldfold.metrics.detection import best_threshold
@@ -161,7 +161,7 @@ def _draw_from(classes: list[str], found: Finished, truth: pd.DataFrame) -> floa
 
 
 def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dict[str, Any]:
-    """How the score was found, and of how many images."""
+    """Describe the validation: folds, splitter, seeds, rounds and image counts."""
     settings, folds = found.settings, found.record(FOLDS)["recipe"]["settings"]
     facts, content = tasks.facts(settings["task"]["name"]), tasks.target(settings["task"], classes).content(train).sum()
     return {
@@ -174,19 +174,19 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "n_folds": settings["n_folds"],
         "seeds": settings["seeds"],
         "rounds": found.grid.last + 1,
-        "pseudo_label_rounds": len(found.taught),
+        "pseudo_label_rounds": len(found.pseudo_labelled),
         "left_out": _left_out(found),
     }
 
 
 def _left_out(found: Finished) -> list[str]:
-    """Models, or members where weights are fitted, that have no weight."""
+    """Return the models (members where weights are fitted) with weight 0."""
     given: Mapping[str, float] = {name: found.settings["weights"].get(name, 1) for name in found.settings["models"]}
     weights = given if found.settings.get("fusion") is None else found.weights
     return [name for name, weight in weights.items() if not weight]
 
 
 def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:
-    """Libraries that the networks were trained with."""
+    """Return the library versions that the networks were trained with."""
     place = f"train/{runs[0].path.relative_to(found.root / 'train').parent}/run.json"
     return dict(found.record(place)["versions"])

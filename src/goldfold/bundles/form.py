@@ -1,4 +1,4 @@
-"""What a bundle holds: ``bundle.json``, read strictly and checked against its own digest, beside files of weights."""
+"""Format of a bundle: ``bundle.json``, parsed strictly and checked against its own digest, and the weight files."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ from goldfold.models.arguments import OUR_OWN
 from goldfold.version import VERSION
 
 SCHEMA = 2
-"""Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""
+"""Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
-"""Parameters of networks that goldfold sets itself, or that would load another file."""
+"""Network parameters that goldfold sets itself, or that would load another file."""
 
 Written = str | dict[str, Any]
 Positive = Annotated[int, Field(ge=1)]
@@ -25,13 +25,13 @@ WeightFile = Annotated[str, Field(pattern=r"^weights/[\w.+-]+\.safetensors$")]
 
 
 class Part(BaseModel):
-    """Base of the parts of a bundle: no key that is not known."""
+    """Base of the parts of a bundle; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Cases(Part):
-    """Columns of tables of cases of several images, see `goldfold.config.table.Csv`."""
+    """Columns of tables of cases with several images, see `goldfold.config.table.Csv`."""
 
     id_column: str
     image_column: str | None = None
@@ -39,28 +39,28 @@ class Cases(Part):
     view_column: str | None = None
     view_columns: list[str] | None = None
     columns: list[str] | None = Field(None, exclude_if=lambda columns: columns is None)
-    """Names of the columns of tables without a header."""
+    """Column names for tables without a header."""
     views: list[str] | None = Field(None, exclude_if=lambda views: views is None)
-    """Names of the views that training cases have; None where they are numbered."""
+    """Names of the views of the training cases; None where views are numbered."""
 
 
 class Preprocessing(Part):
-    """From a file to what networks are shown, besides each network's own size."""
+    """Settings from a file to a network's input, except the input size of each network."""
 
     channels: Positive
     scale_16bit: str | list[int]
     max_pixels: Positive
     roi: dict[str, Any] | None = None
-    """Settings of the part that is cut out; None where images are taken whole."""
+    """Settings of the region of interest; None where images are used whole."""
     stack: list[str] | None = None
-    """Channels that lie in files of their own."""
+    """Channels stored in separate files."""
     stack_pattern: str = ""
     cases: Cases | None = None
-    """How tables name the images of each case; None where each case is one image."""
+    """Columns that name the images of each case; None where each case is one image."""
 
 
 class Network(Part):
-    """A network's description, as in an entry of the config's ``models``."""
+    """Description of a network, as in an entry of the config's ``models``."""
 
     network: str
     backbone: str | None
@@ -70,12 +70,12 @@ class Network(Part):
     cache_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
         None, exclude_if=lambda size: size is None
     )
-    """The same of the frame that images are put into first, where it is larger."""
+    """Height and width of the frame that images are resized to first, where it is larger."""
     resize: Literal["squash", "pad", "crop"]
 
     @property
     def frame(self) -> tuple[tuple[int, int], str]:
-        """Size of the frame that an image of a file is put into, and how."""
+        """Size (height, width) of the frame that a decoded image is resized to, and the resize mode."""
         height, width = self.cache_size or self.size
         return (height, width), self.resize
 
@@ -94,18 +94,18 @@ class Member(Part):
     weight: Annotated[float, Field(gt=0)]
     network: Network
     weights: Annotated[list[WeightFile], Field(min_length=1)]
-    """File of each fold's weights."""
+    """Weight file of each fold."""
 
 
 class Fitted(Part):
-    """A step after the networks, with what it was fitted to; null where it has nothing to fit."""
+    """A step after the networks with its fitted parameters; null where it has none."""
 
     step: Written
     fitted: Any = None
 
 
 class Score(Part):
-    """Out-of-fold score of the ensemble with its 95 % interval; None where it cannot be had."""
+    """Out-of-fold score of the ensemble with its 95 % interval; None where it is undefined."""
 
     metric: str
     value: float | None
@@ -114,7 +114,7 @@ class Score(Part):
 
 
 class Manifest(Part):
-    """All of a bundle besides its weights."""
+    """Everything in a bundle except the weights."""
 
     schema_version: Annotated[int, Field(alias="schema")]
     goldfold: str
@@ -127,29 +127,29 @@ class Manifest(Part):
     batch_norm: Literal["trained", "adapted"]
     precision: str
     torch_threads: Positive
-    """Arithmetic threads of the run: statistics of batch normalisation depend on their number, in the last digits."""
+    """Torch threads of the run: the last digits of batch normalisation statistics depend on their number."""
     batch_size: Positive
     ensemble: dict[str, Any]
-    """How members are fused, as `goldfold.tasks.protocol.Output.fuse` takes it."""
+    """Fusion settings, as passed to `goldfold.tasks.protocol.Output.fuse`."""
     fusion: Fitted | None = None
-    """The step that fuses members, where it is no average with given weights."""
+    """The step that fuses members, where it is not an average with given weights."""
     postprocessing: list[Fitted] = []
-    """Steps after it."""
+    """Steps after the fusion."""
     score: Score
     optimistic: float | None = None
-    """The same value of steps that were fitted on the very images; None where nothing was fitted."""
+    """Score with steps fitted and scored on the same images; None where nothing is fitted."""
     draw_from: float | None = None
-    """Score from which boxes are drawn on images: where F1 is best out of fold."""
+    """Boxes are drawn at or above this score: the threshold with the best out-of-fold F1."""
     validation: dict[str, Any]
-    """How the score was found: folds, splitter, seeds, rounds, counts of images. For people."""
+    """Details of the validation for the model card: folds, splitter, seeds, rounds, image counts."""
     own_code: list[str]
-    """Components of the user's own, ``package.module:name``."""
+    """User-defined components, ``package.module:name``."""
     versions: dict[str, str | None]
     files: dict[str, str]
-    """sha256 of each file beside this one."""
+    """sha256 of each other file of the bundle."""
 
     def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
-        """Kind, component, and the catalog's entries of its kind."""
+        """Yield (kind, component, catalog entries of that kind)."""
         networks, averages = components.every(catalog.NETWORKS), components.every(catalog.ENSEMBLES)
         steps = components.every(catalog.FUSIONS) | components.every(catalog.POSTPROCESSING)
         yield "task", self.task["name"], catalog.TASKS
@@ -165,43 +165,41 @@ class Manifest(Part):
                     yield "ensemble method", params["method"], averages
 
     def places_of_own_code(self) -> list[str]:
-        """Components that stand in no list of goldfold's."""
+        """Return the components that are not in goldfold's catalog."""
         named = (name for _, written, known in self.components() if (name := components.name_of(written)) not in known)
         return list(dict.fromkeys(named))
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write ``bundle.json`` with a digest of its own."""
+    """Write ``bundle.json`` with a digest of its content."""
     write_json(folder / NAME, sealed(manifest.model_dump(by_alias=True, mode="json")))
 
 
 def read(folder: str | Path) -> Manifest:
-    """Read ``bundle.json``; files of weights are checked by `check_file` when they are read.
+    """Read ``bundle.json``; weight files are checked separately, by `check_file`.
 
     Raises:
-        DataError: it is no bundle, of a newer version, changed by hand, or not what goldfold writes.
+        DataError: not a bundle, from a newer version, changed by hand, or invalid.
     """
     path = Path(folder) / NAME
     if not path.is_file():
-        made = " It is a folder of results: run `goldfold export` on it first." * (Path(folder) / "ensemble").is_dir()
-        there = "has no" if Path(folder).is_dir() else "is no folder, so there is no"
-        raise DataError(
-            f"{folder} is not a bundle: it {there} {NAME}. Name a folder that `goldfold export` wrote.{made}"
-        )
+        made = " It is a results folder: run `goldfold export` on it first." * (Path(folder) / "ensemble").is_dir()
+        problem = f"it has no {NAME}" if Path(folder).is_dir() else "it is not a folder"
+        raise DataError(f"{folder} is not a bundle: {problem}. Pass a folder that `goldfold export` wrote.{made}")
     try:
         written = read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {cause(error)}. Export the bundle again, or copy it again.") from error
     version = written.get("schema") if isinstance(written, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise DataError(f"{path} does not say its schema version, so it is not a bundle of goldfold's.")
+        raise DataError(f"{path} has no schema version, so it is not a goldfold bundle.")
     if version > SCHEMA:
         raise DataError(
             f"{path} has schema version {version}, written by goldfold {written.get('goldfold')}; goldfold {VERSION} "
             f"reads up to {SCHEMA}. Update goldfold."
         )
     if "digest" not in written or not is_intact(written):
-        raise DataError(f"{path} is not as `goldfold export` wrote it: its digest differs. {AGAIN}")
+        raise DataError(f"{path} has changed since `goldfold export` wrote it: its digest differs. {AGAIN}")
     return _parsed({key: value for key, value in written.items() if key != "digest"}, path)
 
 
@@ -216,19 +214,19 @@ def _parsed(written: dict[str, Any], path: Path) -> Manifest:
         raise DataError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}. Export it again.") from error
     for member in manifest.members:
         if lost := [file for file in member.weights if file not in manifest.files]:
-            raise DataError(f"{path}: member {member.name!r} names {lost[0]!r}, of which there is no digest.")
+            raise DataError(f"{path}: member {member.name!r} lists {lost[0]!r}, which has no digest. {AGAIN}")
     return manifest
 
 
 def check_file(folder: str | Path, name: str, digest: str) -> Path:
-    """Path of a file of a bundle.
+    """Return the path of a bundle file after checking its digest.
 
     Raises:
-        DataError: it is missing, or its bytes are not those that were exported.
+        DataError: the file is missing or changed since the export.
     """
     path = Path(folder) / name
     if not path.is_file():
         raise DataError(f"{path} is missing. Copy the whole folder of the bundle, or export it again.")
     if sha256_of(path) != digest:
-        raise DataError(f"{path} is not as `goldfold export` wrote it: its sha256 differs. {AGAIN}")
+        raise DataError(f"{path} has changed since `goldfold export` wrote it: its sha256 differs. {AGAIN}")
     return path

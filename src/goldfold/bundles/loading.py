@@ -1,4 +1,4 @@
-"""A bundle in memory: what it is, and its predictions of new images."""
+"""A loaded bundle: its metadata and its predictions for new images."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Bundle:
-    """A trained ensemble that was exported by ``goldfold export``."""
+    """A trained ensemble exported by ``goldfold export``."""
 
     def __init__(self, folder: Path, manifest: form.Manifest) -> None:
         self.folder, self.manifest = folder, manifest
@@ -26,12 +26,12 @@ class Bundle:
 
     @property
     def task(self) -> str:
-        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, or a task of your own."""
+        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, or a user-defined task."""
         return str(self.manifest.task["name"])
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes in their order; of numbers, the ranges that training images were balanced by."""
+        """Class names in order; for regression, the ranges that training images were balanced by."""
         return self.manifest.classes
 
     @property
@@ -55,20 +55,19 @@ class Bundle:
         boxes: Sequence[str] = (),
         progress: Callable[[int, str], Any] | None = None,
     ) -> "Predictions":
-        """Predict images; those that cannot be read are named in the result, not raised.
+        """Predict images; unreadable images are listed in the result instead of raising an error.
 
         Args:
-            images: files or folders; folders are searched with all that is below them. With a table, the folder that
-                its names are relative to.
-            table: CSV of cases, where these may have several images, in the form that training took.
-            member: one member alone in place of the ensemble.
-            batch_size: images at once; by default as in the results that the bundle was made of.
+            images: files or folders, searched recursively. With ``table``, the folder that its paths are relative to.
+            table: CSV of cases with several images, in the same format as for training.
+            member: use this member alone instead of the ensemble.
+            batch_size: images per batch; default: as in the exported results.
             device: ``auto``, ``cpu`` or ``cuda``.
-            boxes: files of the parts to cut out, where `data.roi` took them from boxes.
-            progress: (total, unit) -> counts the work, as `tqdm` does by ``advance`` and ``close``.
+            boxes: files of regions of interest, where `data.roi` took them from boxes.
+            progress: (total, unit) -> progress bar with methods ``advance`` and ``close``.
 
         Raises:
-            GoldfoldError: no image can be read, or there is no such member or device.
+            GoldfoldError: no image can be read, or the member or device does not exist.
         """
         from goldfold.bundles.predicting import predict
 
@@ -89,18 +88,18 @@ class Bundle:
 
 
 def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
-    """Load a bundle; every file that prediction reads is compared with its digest.
+    """Load a bundle; the digest of every file that prediction reads is checked.
 
     Args:
-        trust: modules of your own that the bundle may import, where its network, task, views or ensemble method are yours.
+        trust: user modules that the bundle may import for a user-defined network, task, view or ensemble method.
 
     Raises:
-        GoldfoldError: it is no bundle, of a newer version, or changed since it was exported.
+        GoldfoldError: not a bundle, from a newer version, or changed since it was exported.
     """
     from goldfold import tasks
 
     manifest = form.read(folder)
-    _refuse_strange_code(folder, manifest, trust)
+    _refuse_untrusted_code(folder, manifest, trust)
     for name in (file for member in manifest.members for file in member.weights):
         form.check_file(folder, name, manifest.files[name])
     try:
@@ -110,17 +109,17 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
     return Bundle(Path(os.path.abspath(folder)), manifest)
 
 
-def _refuse_strange_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:
-    """Nothing is imported because a bundle says so: it may come from anywhere."""
+def _refuse_untrusted_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:
+    """Refuse modules that the caller did not trust: a bundle may come from anywhere."""
     for kind, written, known in manifest.components():
         if ":" not in (name := components.name_of(written)):
             components.place(name, known, f"{kind} in {folder}")
     modules = {place: place.partition(":")[0] for place in manifest.places_of_own_code()}
-    if strange := {place: module for place, module in modules.items() if module not in trust}:
-        flags = " ".join(f"--trust {module}" for module in dict.fromkeys(strange.values()))
+    if untrusted := {place: module for place, module in modules.items() if module not in trust}:
+        flags = " ".join(f"--trust {module}" for module in dict.fromkeys(untrusted.values()))
         raise DataError(
-            f"{folder} uses code that is not goldfold's and not in the bundle: {', '.join(strange)}. Where it is yours and "
-            f"importable here, add {flags} (in Python: goldfold.load(..., trust={[*dict.fromkeys(strange.values())]}))."
+            f"{folder} uses code that is neither goldfold's nor in the bundle: {', '.join(untrusted)}. If you trust it and it "
+            f"is importable here, add {flags} (in Python: goldfold.load(..., trust={[*dict.fromkeys(untrusted.values())]}))."
         )
     for place in modules:
         components.at(place, f"{folder}: {place!r}")

@@ -1,4 +1,4 @@
-"""Predictions drawn on their images."""
+"""Draw predictions on their images."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from goldfold.images.viewing import shown, shown_as
 from goldfold.predictions.arrays import Arrays
 
 LEAST_PX, MOST_PX = 320, 1600
-"""Longest side of a drawing: as large as its image within these."""
+"""Range of a drawing's longest side; within it, the size of the image is kept."""
 TEXT_PX = 14
 GROUND, INK = (31, 29, 26), (255, 255, 255)
 SHARE = 0.35
-"""Of a class's colour within its mask."""
+"""Opacity of a class's colour within its mask."""
 MOST_BOXES = 100
 DRAW_FROM = 0.3
-"""Score from which boxes are drawn where the bundle does not say."""
+"""Boxes are drawn at or above this score if the bundle sets no threshold."""
 
 
 def draw(
@@ -39,11 +39,11 @@ def draw(
     """Write ``<id>.png`` for each image; return the files.
 
     Args:
-        output: of the task, see `goldfold.tasks.protocol.Output`.
+        output: the task's, see `goldfold.tasks.protocol.Output`.
         table: predictions as a table.
         paths: id and path of each image.
         channels, scale_16bit: how images are read.
-        draw_from: score from which boxes are drawn.
+        draw_from: boxes are drawn at or above this score.
     """
     made = []
     ids = [id for id, _ in paths]
@@ -67,19 +67,19 @@ def _side(image: Pixels) -> int:
 
 
 def _masks(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
-    """Classes tinted and outlined in their colours, with a legend of those that are there."""
+    """Tint and outline classes in their colours, with a legend of the classes present."""
     colours, first = mask_colours.of_classes(output.coding), output.coding.first
     for image, mask in zip(images, output.masks(arrays, ids), strict=True):
         inks = {first + index: (colour, SHARE) for index, colour in enumerate(colours)}
         picture = enlarged(tinted(image, mask, inks), _side(image))
-        there = [index for index in range(len(colours)) if (mask == first + index).any()]
-        for index in there:
+        present = [index for index in range(len(colours)) if (mask == first + index).any()]
+        for index in present:
             outlined(picture, mask == first + index, colours[index])
-        yield _below(picture, [(output.classes[index], colours[index]) for index in there] or [("nothing", INK)])
+        yield _below(picture, [(output.classes[index], colours[index]) for index in present] or [("nothing", INK)])
 
 
 def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels], draw_from: float) -> Iterator[Pixels]:
-    """Boxes in the colours of their classes with label and score, the surest on top."""
+    """Draw boxes in the colours of their classes with label and score, the highest score on top."""
     for image, (corners, scores, labels) in zip(images, output.by_image(arrays, ids), strict=True):
         order = [row for row in np.argsort(-scores, kind="stable") if scores[row] >= draw_from][:MOST_BOXES]
         boxes = [
@@ -90,7 +90,7 @@ def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]
 
 
 def _captions(table: pd.DataFrame, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
-    """What the table says of the image, below it."""
+    """Write each image's table row, without probabilities, below it."""
     table = table.set_index("id")
     shown_columns = [column for column in table if not str(column).startswith("p_")]
     for id, image in zip(ids, images, strict=True):
@@ -103,7 +103,7 @@ def _short(value: Any) -> str:
 
 
 def _below(picture: Pixels, words: Sequence[tuple[str, tuple[int, int, int]]]) -> Pixels:
-    """The picture with lines of words in their colours below it."""
+    """Append lines of coloured text below the picture."""
     from PIL import Image, ImageDraw, ImageFont
 
     font, line = ImageFont.truetype(font_file(), TEXT_PX), TEXT_PX + 6

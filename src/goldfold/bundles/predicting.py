@@ -1,4 +1,4 @@
-"""A bundle's networks and new images -> predictions: what the stages predict and ensemble do, without a run."""
+"""Predict new images with a bundle: the work of the stages predict and ensemble, without a run."""
 
 import math
 import os
@@ -78,48 +78,48 @@ def predict(
 
 
 def _files(how: form.Preprocessing, paths: Sequence[str | Path], table: str | Path | None) -> pd.DataFrame:
-    """id and path of each image, and its case where there are several."""
+    """Return id and path of each image, and its case where cases have several images."""
     if how.cases is None:
         if table is not None:
             raise DataError(
-                f"--table {table}: these networks take images one by one. Name files or folders in its place."
+                f"--table {table}: these networks were trained on single images. Pass files or folders instead."
             )
         return given(paths, how.stack or (), how.stack_pattern)
     if table is None:
         raise DataError(
-            "these networks were trained on cases of several images. Name a table of the cases: --table FILE (CSV with "
+            "these networks were trained on cases with several images. Pass a table of the cases: --table FILE (CSV with "
             f"{_columns(how.cases)})."
         )
     if len(paths) != 1 or not os.path.isdir(paths[0]):
         raise DataError(
-            f"{', '.join(map(str, paths))}: with --table name the one folder that its names are relative to."
+            f"{', '.join(map(str, paths))}: with --table, pass one folder, the one its paths are relative to."
         )
     return named(read_cases(how.cases, os.fspath(table), os.fspath(paths[0])))
 
 
 def read_cases(how: form.Cases, table: str, images: str) -> pd.DataFrame:
-    """Cases of a table that is written as those of training were."""
+    """Read a table of cases in the same format as the training table."""
     casing = Casing(how.view_columns, how.case_column, how.view_column)
     return read_alone(table, images, how.id_column, how.image_column, casing, how.columns, how.views)
 
 
 def _columns(cases: form.Cases) -> str:
-    """Columns of a table of cases, in words."""
+    """Describe the columns of a table of cases, for an error message."""
     if cases.view_columns:
-        return f"a row per case: {', '.join([cases.id_column, *sorted(cases.view_columns)])}"
+        return f"one row per case: {', '.join([cases.id_column, *sorted(cases.view_columns)])}"
     names = [cases.case_column, cases.view_column, cases.image_column or cases.id_column]
-    return f"a row per image: {', '.join(filter(None, names))}"
+    return f"one row per image: {', '.join(filter(None, names))}"
 
 
 def computing(device: str, precision: str) -> tuple[torch.device, Callable[[], AbstractContextManager[Any]]]:
-    """Device, and the precision within which networks compute there, as in training; always fp32 on the CPU.
+    """Return the device and its autocast context, with the precision of training; always fp32 on the CPU.
 
     Raises:
-        ConfigError: there is no GPU.
+        ConfigError: ``cuda`` without a GPU.
     """
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
-        raise ConfigError("--device cuda, but torch sees no GPU. Take auto or cpu.")
+        raise ConfigError("--device cuda, but torch sees no GPU. Use auto or cpu.")
     if device == "cpu" or not has_gpu:
         return torch.device("cpu"), nullcontext
     types = {"auto": torch.bfloat16, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -132,11 +132,11 @@ def _refuse_no_boxes(how: form.Preprocessing, boxes: Sequence[str]) -> None:
     needs = how.roi is not None and how.roi["method"] in fresh.BY_BOXES
     if needs and not boxes:
         raise DataError(
-            "these networks were trained on a part of each image that was given as a box. Give the boxes of these images: "
-            "--boxes FILE (CSV with id, x1, y1, x2, y2, such as the predictions of a detector's bundle, or COCO results)."
+            "these networks were trained on a region of each image given as a box. Pass the boxes of these images: "
+            "--boxes FILE (CSV with id, x1, y1, x2, y2, such as the predictions of a detection bundle, or COCO results)."
         )
     if boxes and not needs:
-        raise DataError("--boxes: these networks take images whole, or find the part by themselves. Remove it.")
+        raise DataError("--boxes: these networks use whole images, or find the region themselves. Remove --boxes.")
 
 
 def _refuse_none(images: DecodedImages) -> None:
@@ -159,7 +159,7 @@ def _predictor(
     member: form.Member,
     weights: str,
 ) -> Predictor:
-    """One network of a member."""
+    """Build the predictor of one network of a member."""
     try:
         return trained(
             tasks.infer(manifest.task, manifest.classes),
@@ -172,15 +172,15 @@ def _predictor(
             views=views.build(manifest.views),
             autocast=autocast,
         )
-    except RuntimeError as error:  # weights that have no place
+    except RuntimeError as error:  # missing or unexpected weights
         raise DataError(
-            f"{folder}: the weights of {member.name} do not fit the network that is built here: {cause(error)}. "
+            f"{folder}: the weights of {member.name} do not fit the network as built here: {cause(error)}. "
             f"{_other_versions(manifest)}"
         ) from error
 
 
 def _other_versions(manifest: form.Manifest) -> str:
-    """Libraries of other versions than those that the bundle was trained with."""
+    """Name the libraries whose versions differ from those of training, and what to do."""
     here = versions()
     other = [
         f"{name} {was} (here {here.get(name)})" for name, was in manifest.versions.items() if here.get(name) != was
@@ -198,10 +198,10 @@ def _of_members(
     threads: int,
     bar: Any,
 ) -> Iterator[list[Arrays]]:
-    """Predictions of each member's networks, one after the other, in files below ``kept``.
+    """Yield the predictions of each member's networks, saved one after the other in files in ``kept``.
 
     Args:
-        seen: the table of the images as the jobs of a run have it.
+        seen: table of the images with the columns that the jobs of a run have.
     """
     numbers, size = count(), batch_size
     for member in members:
@@ -222,7 +222,7 @@ def _of_members(
 
 @contextmanager
 def _threads(n: int) -> Iterator[None]:
-    """Within the block torch computes with so many threads."""
+    """Set the number of torch threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -232,12 +232,12 @@ def _threads(n: int) -> Iterator[None]:
 
 
 def fused(manifest: form.Manifest, members: Sequence[form.Member], predictions: Sequence[Sequence[Arrays]]) -> Arrays:
-    """One prediction of all networks: folds of a member first, then members, then steps, as the stage ensemble does it.
+    """Fuse the predictions of all networks as the stage ensemble does: folds of a member, then members, then steps.
 
-    Steps are fitted to the ensemble, so one of several members alone is left as it is.
+    Steps are fitted to the whole ensemble, so they are not applied to a subset of the members.
 
     Args:
-        predictions: of each member's folds.
+        predictions: per member, the predictions of its folds.
     """
     task = ForSteps(manifest.task, manifest.classes)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
@@ -251,5 +251,5 @@ def fused(manifest: form.Manifest, members: Sequence[form.Member], predictions: 
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """Temporary folder that goes with the predictions that lie in it."""
+    """Make a temporary folder, deleted with the object that holds it."""
     return tempfile.TemporaryDirectory(prefix="goldfold-")

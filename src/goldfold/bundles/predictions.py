@@ -1,4 +1,4 @@
-"""Predictions of new images: a table, and for masks and overlays the pixels, made when they are asked for."""
+"""Predictions for new images: a table, and masks and overlays made on request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,24 +19,24 @@ from goldfold.predictions.arrays import Arrays
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a bundle predicts."""
+    """Predictions of a bundle."""
 
     _task: tasks.Spec = field(repr=False)
     _classes: list[str] = field(repr=False)
     arrays: Arrays = field(repr=False)
-    """Arrays by name, as in ``ensemble/test.npz``: ``ids``, ``classes`` and the task's own."""
+    """Arrays by name, as in ``ensemble/test.npz``: ``ids``, ``classes`` and those of the task."""
     images: pd.DataFrame
     """id, path, width and height of each image that was read."""
     bad: list[tuple[str, str]]
-    """Path of each file that was passed over, and why."""
+    """Path of each skipped file, and the reason."""
     _preprocessing: Preprocessing = field(repr=False)
     _draw_from: float | None = field(repr=False)
     _folder: TemporaryDirectory[str] = field(repr=False)
-    """What large arrays are read from; it goes with this object."""
+    """Folder of the files that large arrays are read from; deleted with this object."""
 
     @property
     def table(self) -> pd.DataFrame:
-        """The columns of ``ensemble/test.csv``: id first; one row per image, of boxes one row per box."""
+        """Columns of ``ensemble/test.csv``, id first; one row per image, or per box for detection."""
         return tasks.tables(self._task, self._classes).table(self.arrays)
 
     @cached_property
@@ -45,17 +45,17 @@ class Predictions:
 
     @property
     def has_masks(self) -> bool:
-        """Whether there is a mask for each image."""
+        """True if the task predicts a mask per image."""
         return tasks.facts(self._task["name"]).target == "mask" and hasattr(self._output, "masks")
 
     def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """id and mask (height, width) of each image at its own size, with the pixel values of the training masks."""
+        """Yield id and mask (height, width) of each image at its original size, with the values of training masks."""
         ids = [str(id) for id in self.arrays["ids"]]
         for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
             yield id, self._output.coding.written(mask)
 
     def save(self, out: str | Path) -> None:
-        """Write the table as CSV; masks as PNG into the folder ``masks`` beside it."""
+        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it."""
         write_text(out, self.table.to_csv(index=False))
         if self.has_masks:
             from goldfold.targets.masks import write_mask
@@ -64,7 +64,7 @@ class Predictions:
                 write_mask(Path(out).parent / "masks" / f"{id}.png", mask)
 
     def records(self) -> list[dict[str, Any]]:
-        """The table image by image as plain values, for JSON; boxes of an image as a list."""
+        """Return one record per image with plain values, for JSON; boxes of an image as a list."""
         paths = dict(zip(self.images["id"], self.images["path"], strict=True))
         rows: dict[str, list[dict[str, Any]]] = {str(id): [] for id in self.arrays["ids"]}
         for row in self.table.to_dict("records"):
@@ -74,7 +74,7 @@ class Predictions:
         return [{"id": id, "path": paths[id], **row} for id, found in rows.items() for row in found]
 
     def overlays(self, folder: str | Path) -> list[Path]:
-        """Draw each image with its masks or boxes, or its label below it, as ``<id>.png`` into ``folder``."""
+        """Write each image with its masks or boxes drawn, or its label below, as ``<id>.png`` into ``folder``."""
         from goldfold.bundles.overlays import draw
 
         how = self._preprocessing

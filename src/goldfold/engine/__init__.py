@@ -1,1 +1,1 @@
-"""The training loop. It knows no task, model or loss by name."""
+"""The training loop, independent of any task, model or loss."""

@@ -1,4 +1,4 @@
-"""Where and how precisely to compute."""
+"""Device, precision and sums over processes."""
 
 import os
 
@@ -9,14 +9,14 @@ from goldfold.engine.seeding import deterministic
 
 
 def accelerator(device: str, precision: str, threads: int) -> Accelerator:
-    """Accelerator for a device (auto, cpu, cuda) and a precision (auto, fp32, bf16, fp16); bytes are reproducible.
+    """Make a bitwise reproducible Accelerator for a device (auto, cpu, cuda) and precision (auto, fp32, bf16, fp16).
 
-    ``auto`` takes a GPU where there is one, bf16 there and fp32 on the CPU, where bf16 was measured many times slower.
+    ``auto`` uses a GPU if available, with bf16; and fp32 on the CPU, where bf16 was measured to be many times slower.
 
     Raises:
-        ConfigError: the device is not there, or does not know the precision.
+        ConfigError: the device is not available, or does not support the precision.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by deterministic CUDA
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by deterministic CUDA
     import torch
 
     has_gpu = torch.cuda.is_available()
@@ -27,16 +27,16 @@ def accelerator(device: str, precision: str, threads: int) -> Accelerator:
         raise ConfigError("runtime.precision: fp16 needs a GPU. Set precision: auto.")
     chosen = ("bf16" if on_gpu else "fp32") if precision == "auto" else precision
     deterministic(threads)
-    # Else DDP orders gradients anew after its first step, and a resumed run of three would add them in another order.
+    # Otherwise DDP rebuilds its buckets after the first step, and a resumed run of three sums gradients in another order.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     return Accelerator(cpu=not on_gpu, mixed_precision="no" if chosen == "fp32" else chosen, kwargs_handlers=[ddp])
 
 
 def backend(device: str, gpus: int) -> str:
-    """How ``gpus`` processes of one job talk to each other: nccl between GPUs, gloo on the CPU.
+    """Return the communication backend for ``gpus`` processes: nccl on GPUs, gloo on the CPU.
 
     Raises:
-        ConfigError: fewer GPUs are visible.
+        ConfigError: fewer than ``gpus`` GPUs are visible.
     """
     import torch
 
@@ -44,18 +44,18 @@ def backend(device: str, gpus: int) -> str:
     if visible < gpus and (visible or device == "cuda"):
         raise ConfigError(
             f"models[].gpus = {gpus}, but this job sees {visible} (CUDA_VISIBLE_DEVICES="
-            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}). Give it as many, or set gpus: {max(visible, 1)}."
+            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}). Make {gpus} visible, or set gpus: {max(visible, 1)}."
         )
     return "nccl" if visible else "gloo"
 
 
 def total(accelerator: Accelerator, value: float) -> float:
-    """Sum of ``value`` over the processes that compute together."""
+    """Sum ``value`` over the processes of the training."""
     return totals(accelerator, [value])[0]
 
 
 def totals(accelerator: Accelerator, values: list[float]) -> list[float]:
-    """Sum of each value over the processes that compute together, all of which have as many."""
+    """Sum each value over the processes of the training; all pass the same number of values."""
     if accelerator.num_processes == 1:
         return values
     import torch

@@ -1,4 +1,4 @@
-"""The gradient of one step."""
+"""Gradient of one training step."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,19 +16,19 @@ from goldfold.engine.memory import Batch, as_memory_allows, pieces
 from goldfold.engine.seeding import same_draws, seeded
 
 TOTAL = "train_loss"
-"""Name of a loss in the history; its parts are named ``train_loss_<part>``."""
+"""Name of the total loss in the history; parts are named ``train_loss_<part>``."""
 
 
 class Parts(Protocol):
-    """What a loss returns, see `goldfold.losses.Losses`."""
+    """Result of a loss, see `goldfold.losses.Losses`."""
 
     @property
     def total(self) -> Tensor:
-        """Mean over the samples, a scalar."""
+        """Scalar mean over the samples."""
 
     @property
     def parts(self) -> Mapping[str, Tensor]:
-        """Scalars that add up to it, by name."""
+        """Scalars by name, which sum to the total."""
 
 
 Loss = Callable[[nn.Module, Any], Parts]
@@ -36,10 +36,10 @@ Loss = Callable[[nn.Module, Any], Parts]
 
 
 class Gradient:
-    """Leaves the gradient of the mean loss over a step's samples, those of all processes together, in the network.
+    """Computes the gradient of the mean loss over a step's samples in all processes, and leaves it in the network.
 
-    What a loss draws from numpy (mixup) is drawn once a batch, so that pieces of a batch are mixed as the whole one
-    would be; what it draws from torch (dropout) is drawn for each piece.
+    Random numbers that the loss draws from numpy (mixup) are drawn once per batch, so that pieces of a batch are mixed
+    like the whole batch; those drawn from torch (dropout) are drawn per piece.
     """
 
     def __init__(
@@ -50,34 +50,33 @@ class Gradient:
         accelerator: Accelerator,
         least_micro_batch: int | None = None,
     ) -> None:
-        """Model and optimizer are as ``accelerator`` prepared them.
+        """Set up for a model and an optimizer that ``accelerator`` has prepared.
 
         Args:
-            least_micro_batch: samples in the smallest piece that a batch may be split into where memory does not
-                suffice; None: it is never split.
+            least_micro_batch: fewest samples in a piece when a batch is split for lack of memory; None: never split.
         """
         self.model, self.loss, self.optimizer, self.accelerator = model, loss, optimizer, accelerator
         self.network: nn.Module = accelerator.unwrap_model(model)
         self.least = least_micro_batch
         self.micro_batch_size = sys.maxsize
-        """Most samples that are computed at once."""
+        """Maximum number of samples computed at once."""
         self.process = (accelerator.process_index,) if accelerator.num_processes > 1 else ()
         self.names: list[str] | None = None
-        """Of the total and the parts of the loss."""
+        """Names of the total and the parts of the loss."""
         self.draws: tuple[int | str, ...] = ()
-        """Of the last call."""
+        """Seed of the last call."""
 
     def __call__(self, window: Sequence[Batch], draws: tuple[int | str, ...]) -> dict[str, float]:
-        """Mean loss and its parts.
+        """Return the mean loss and its parts.
 
-        A second call for the same step draws what the first has drawn.
+        A second call for the same step draws the same random numbers as the first.
 
         Args:
-            window: the batches of the step.
-            draws: what the caller has seeded the generators with; the last is the number of the step.
+            window: batches of the step.
+            draws: seed that the caller has set the generators to; its last entry is the step number.
 
         Raises:
-            TrainingError: the loss is not finite, or its parts are not those of the first batch.
+            TrainingError: the loss is not finite, or its parts differ from those of the first batch.
             torch.OutOfMemoryError: the smallest pieces do not fit into memory.
         """
         whole = min(self.micro_batch_size, max(len(batch.ids) for batch in window))
@@ -97,11 +96,11 @@ class Gradient:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """The size that memory allows."""
+        """Return the micro batch size that fits into memory."""
         return {"micro_batch_size": self.micro_batch_size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it over."""
+        """Restore the micro batch size."""
         self.micro_batch_size = state_dict["micro_batch_size"]
 
     def _backward(self, window: Sequence[Batch], size: int, step: int | str) -> dict[str, float]:
@@ -120,43 +119,43 @@ class Gradient:
             losses = self.loss(self.model, part.to(self.accelerator.device))
             if isinstance(losses, Tensor):
                 raise TrainingError(
-                    "the task's loss is a tensor; return goldfold.losses.Losses(total=...) in its place."
+                    "the task's loss returns a tensor; return goldfold.losses.Losses(total=...) instead."
                 )
             loss = losses.total * share
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {step}, lr {self.optimizer.param_groups[0]['lr']:.3g}, ids "
-                f"{', '.join(part.ids)}. Lower train.lr, set train.clip_norm: 1.0, or look at these images."
+                f"{', '.join(part.ids)}. Lower train.lr, set train.clip_norm: 1.0, or inspect these images."
             )
-        self.accelerator.backward(loss * self.accelerator.num_processes)  # of which DDP takes the mean
+        self.accelerator.backward(loss * self.accelerator.num_processes)  # DDP averages over the processes
         values = torch.stack(
             [loss.detach().double(), *(part.detach().double() * share for part in losses.parts.values())]
         )
         return dict(zip(self._names(losses), values.tolist(), strict=True))
 
     def _names(self, losses: Parts) -> list[str]:
-        """Names of the columns of the history, the same for every batch."""
+        """Return the history columns, which must be the same for every batch."""
         names = [TOTAL, *(f"{TOTAL}_{name}" for name in losses.parts)]
         self.names = self.names or names
         if names != self.names:
             raise TrainingError(
-                f"the parts of the loss were {', '.join(self.names[1:]) or 'none'}, and are {', '.join(names[1:]) or 'none'} "
-                f"for another batch. Return the same in the same order, 0 where one does not apply."
+                f"the parts of the loss were {', '.join(self.names[1:]) or 'none'}, but are {', '.join(names[1:]) or 'none'} "
+                f"for another batch. Return the same parts in the same order, 0 where a part does not apply."
             )
         return names
 
     def _unscale(self, is_again: bool) -> None:
-        """Take the scale of fp16 out of the gradient, so that hooks and update rules see its true size."""
+        """Undo the fp16 loss scaling, so that hooks and update rules see the true gradient."""
         if self.accelerator.scaler is not None:
             if is_again:
                 raise TrainingError(
-                    "train.update takes the gradient twice in a step, which the scaling of fp16 does not allow. Set "
+                    "train.update computes the gradient twice per step, which fp16 loss scaling does not support. Set "
                     "runtime.precision: bf16."
                 )
             self.accelerator.scaler.unscale_(getattr(self.optimizer, "optimizer", self.optimizer))
 
     def _forget(self, buffers: list[tuple[Tensor, Tensor]]) -> None:
-        """Undo what the first pieces of a step have left: gradients, and statistics of batch norm."""
+        """Undo a failed attempt: clear the gradients and restore the batch norm statistics."""
         self.optimizer.zero_grad()
         with torch.no_grad():
             for buffer, before in buffers:

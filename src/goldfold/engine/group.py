@@ -1,8 +1,8 @@
-"""One training in several processes that compute together, a device each.
+"""Distributed training of one network in several processes, one device each.
 
-The first of them validates, writes and prints; the process that starts them only waits, and passes signals on. They are
-started by ``python -m goldfold.engine.group``: a fork could not use a GPU, and multiprocessing's spawn would run the
-main script (Snakemake's) once more in each.
+Rank 0 validates, writes and prints; the launching process only waits and forwards signals. Processes are started by
+``python -m goldfold.engine.group``: a fork could not use a GPU, and multiprocessing's spawn would run the main script
+(Snakemake's) again in each.
 """
 
 import importlib
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from goldfold.engine.stopping import Asked
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for another: the first validates alone. One that dies ends all the others at once."""
+"""Timeout of collective operations, long because rank 0 validates alone; a process that dies ends the others at once."""
 POLL_SECONDS = 0.1
 LINGER_SECONDS = 5.0
-"""How long a process that cannot go on waits to be ended with the others, before it tells of lost connections."""
+"""Time that a failed process waits to be killed with the others, before it reports lost connections."""
 HERE = "127.0.0.1"
 
 
 @dataclass
 class _Member:
-    """A process of the group, and the pipe to it."""
+    """A process of the group and the pipe to it."""
 
     process: "subprocess.Popen[bytes]"
     pipe: Connection
@@ -44,16 +44,16 @@ class _Member:
 def run_together(
     function: str, arguments: dict[str, Any], n: int, backend: str, progress: Callable[[int, str], Any]
 ) -> Any:
-    """What ``function(**arguments, progress=...)`` returns in the first of ``n`` processes.
+    """Call ``function(**arguments, progress=...)`` in ``n`` processes; return the result of rank 0.
 
     Args:
         function: ``package.module:function``; arguments and result are plain builtins.
         backend: nccl for GPUs, gloo for the CPU.
-        progress: (total, unit) -> what the first process's progress is told to.
+        progress: (total, unit) -> progress bar that shows the progress of rank 0.
 
     Raises:
-        GoldfoldError: one of them failed.
-        Stopped: a signal asked for the end.
+        GoldfoldError: a process failed.
+        Stopped: a signal requested the stop.
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -79,103 +79,103 @@ def _start(rank: int, job: dict[str, Any]) -> _Member:
     n = str(job["n"])
     own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": n, "LOCAL_WORLD_SIZE": n}
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-    quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # DDP warns of find_unused_parameters, which is there for its other effect
+    quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # DDP warns of find_unused_parameters, set for reproducible sums
     defaults = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **quiet}  # threads are set again from the config
     command = [sys.executable, "-m", "goldfold.engine.group", str(theirs.fileno()), str(os.getpid())]
     process = subprocess.Popen(
         command, pass_fds=[theirs.fileno()], env={**defaults, **os.environ, **own, "PYTHONPATH": path}
     )
     theirs.close()
-    with suppress(BrokenPipeError):  # it died already, which the watch finds
+    with suppress(BrokenPipeError):  # the process has died, which _Watch reports
         ours.send({**job, "rank": rank})
     return _Member(process, ours)
 
 
 class _Watch:
-    """Waits for the members of a group, and tells their progress."""
+    """Waits for the processes of a group and shows their progress."""
 
     def __init__(self, members: list[_Member], progress: Callable[[int, str], Any], asked: "Asked") -> None:
         self.members, self.progress, self.asked = members, progress, asked
         self.shown: Any = None
-        self.said: dict[str, Any] = {}
-        """The first ``error``, ``stopped`` or ``result`` of any."""
+        self.messages: dict[str, Any] = {}
+        """First ``error``, ``stopped`` and ``result`` message of any process."""
 
     def result(self) -> Any:
-        """What the first process returned, once all have ended well."""
-        was_told = False
+        """Wait until all processes have ended successfully; return the result of rank 0."""
+        is_forwarded = False
         while not self._ended():
-            if self.asked.signal and not was_told:
+            if self.asked.signal and not is_forwarded:
                 self.members[0].process.send_signal(self.asked.signal)
-                was_told = True
+                is_forwarded = True
             self._listen(POLL_SECONDS)
         self._listen(0)
         if self.shown is not None:
             self.shown.close()
         self._raise()
-        return self.said["result"]
+        return self.messages["result"]
 
     def _ended(self) -> bool:
         codes = [member.process.poll() for member in self.members]
-        return any(codes) or None not in codes or "error" in self.said or "stopped" in self.said
+        return any(codes) or None not in codes or "error" in self.messages or "stopped" in self.messages
 
     def _listen(self, seconds: float) -> None:
-        """Hear all that was told by now, waiting a little for the first word."""
+        """Read all messages that have arrived, waiting up to ``seconds`` for the first."""
         pipes = [member.pipe for member in self.members if not member.pipe.closed]
         if not wait(pipes, seconds) and not pipes:
             time.sleep(seconds)
         for pipe in pipes:
             try:
                 while pipe.poll():
-                    self._hear(*pipe.recv())
+                    self._receive(*pipe.recv())
             except (EOFError, ConnectionError):
                 pipe.close()
 
-    def _hear(self, kind: str, value: Any) -> None:
+    def _receive(self, kind: str, value: Any) -> None:
         if kind not in ("go_on_from", "advance"):
-            self.said.setdefault(kind, value)
+            self.messages.setdefault(kind, value)
             return
-        total, unit, *told = value
+        total, unit, *arguments = value
         self.shown = self.shown or self.progress(total, unit)
-        getattr(self.shown, kind)(*told)
+        getattr(self.shown, kind)(*arguments)
 
     def _raise(self) -> None:
         failed = {rank: code for rank, member in enumerate(self.members) if (code := member.process.poll())}
-        if "stopped" in self.said:
-            raise Stopped(self.said["stopped"])
-        if self.asked.signal and failed:  # before the first could save anything
+        if "stopped" in self.messages:
+            raise Stopped(self.messages["stopped"])
+        if self.asked.signal and failed:  # before rank 0 could save anything
             raise Stopped(128 + self.asked.signal)
-        if "error" in self.said:
-            raise GoldfoldError(self.said["error"])
+        if "error" in self.messages:
+            raise GoldfoldError(self.messages["error"])
         for rank, code in failed.items():
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
             raise TrainingError(
-                f"process {rank} of the {len(self.members)} that train together {how}. Its error stands above in the "
-                f"log; SIGKILL without one is a lack of main memory: raise runtime.train_mem_mb."
+                f"process {rank} of {len(self.members)} training processes {how}. See its error above in the log; SIGKILL "
+                f"without an error usually means too little main memory: raise runtime.train_mem_mb."
             )
 
 
 class Relay:
-    """Progress of the first process, shown by the one that started it."""
+    """Progress bar of rank 0 that sends its updates to the launching process."""
 
     def __init__(self, send: Callable[[Any], None], total: int, unit: str) -> None:
         self.send, self.total, self.unit, self.done = send, total, unit, 0
 
     def go_on_from(self, done: int) -> None:
-        """So many units were done by an earlier process."""
+        """Report that ``done`` units were done before this run was resumed."""
         self.done = done
         self.send(("go_on_from", (self.total, self.unit, done)))
 
     def advance(self, n: int = 1, note: str = "") -> None:
-        """``n`` more units are done."""
+        """Report ``n`` more units as done."""
         self.done += n
         self.send(("advance", (self.total, self.unit, n, note)))
 
     def close(self) -> None:
-        """Nothing is drawn here."""
+        """Do nothing: the launching process draws the bar."""
 
 
 def _member(handle: int, parent: int) -> None:
-    """Do one process's share."""
+    """Run one process of the group."""
     die_with(parent)
     pipe = Connection(handle)
     job = pipe.recv()
@@ -183,7 +183,7 @@ def _member(handle: int, parent: int) -> None:
     if rank > 0:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # the first is told, and its end ends all
+            signal.signal(number, signal.SIG_IGN)  # rank 0 gets the signal, and its end ends all
     import torch
     from torch import distributed
 
@@ -205,7 +205,7 @@ def _member(handle: int, parent: int) -> None:
         _leave(pipe, "stopped", stop.code)
     except SystemExit as error:
         _leave(pipe, "error", str(as_error(error)))
-    except RuntimeError:  # of a connection that another's end broke: then we are killed meanwhile, and say nothing
+    except RuntimeError:  # usually a connection lost to a dead process: then we are killed while waiting
         time.sleep(LINGER_SECONDS)
         raise
     if rank == 0:
@@ -214,7 +214,7 @@ def _member(handle: int, parent: int) -> None:
 
 
 def _leave(pipe: Connection, kind: str, value: Any) -> NoReturn:
-    """Say why, and wait for the end of all: the others' connections to us hold until then."""
+    """Report the reason, then wait to be killed, which keeps the connections of the others open until then."""
     pipe.send((kind, value))
     time.sleep(LINGER_SECONDS)
     raise SystemExit(1)

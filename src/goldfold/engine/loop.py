@@ -18,18 +18,18 @@ from goldfold.engine.updates import Update, plain
 
 
 class Batches(Protocol):
-    """Batches of each epoch."""
+    """Batches by epoch."""
 
     def __len__(self) -> int: ...
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
-        """Batches of epoch ``number`` from the one numbered ``start`` on."""
+        """Return the batches of epoch ``number``, beginning with number ``start``."""
 
 
 class Schedule(Protocol):
     """Sets the learning rate of each step."""
 
     def step(self, update: int) -> None:
-        """Set the rate for update number ``update`` of the weights."""
+        """Set the rate for weight update number ``update``."""
 
 
 B = TypeVar("B")
@@ -39,28 +39,28 @@ Validate = Callable[[nn.Module, Pause], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Learner:
-    """What is trained, and how its weights move."""
+    """Network, loss and optimizer, with all that determines its weight updates."""
 
     gradient: Gradient
-    """Of the loss of a network."""
+    """Computes the gradient of the loss; holds the network."""
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     update: Update = plain
     hooks: Mapping[str, Hook] = field(default_factory=dict)
-    """By the name under which the state of each is saved; called in this order."""
+    """Hooks by the name under which their state is saved; called in this order."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long training goes on, and what is random in it."""
+    """Length, validation interval and random seed of a training."""
 
     epochs: int
     key: tuple[int | str, ...]
-    """Every random draw is a function of it, the epoch and the step."""
+    """Seed: every random draw is a function of the key, the epoch and the step."""
     accumulate: int = 1
-    """Batches per step; an incomplete last window is stepped too."""
+    """Batches per step; an incomplete last group of batches also makes a step."""
     validate_every: int = 1
-    """Epochs between two validations; the last is always validated. Other rows of the history have no scores."""
+    """Epochs between two validations; the last epoch is always validated. Other rows of the history have no scores."""
 
 
 def fit(
@@ -74,9 +74,9 @@ def fit(
     """Train a network.
 
     Args:
-        validate: (network, pause) -> scores; it calls ``pause`` between its batches.
-        resume: a state that ``pause`` was given in a run with the same arguments; training goes on from there.
-        pause: called between two pieces of work with the number of steps done and what makes the state; may raise.
+        validate: (network, pause) -> scores; calls ``pause`` between its batches.
+        resume: state passed to ``pause`` in a run with the same arguments; training resumes there.
+        pause: called between steps with the number of steps done and a function that makes the state; may raise.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -113,7 +113,7 @@ def fit(
 
 
 def _parts(learner: Learner, at: Training) -> dict[str, Stateful]:
-    """All that has a state, by the name under which it is saved."""
+    """Return everything that has a state, by the name under which it is saved."""
     gradient, scaler = learner.gradient, learner.gradient.accelerator.scaler
     return {
         "fit": at,
@@ -126,10 +126,10 @@ def _parts(learner: Learner, at: Training) -> dict[str, Stateful]:
 
 
 def _step(learner: Learner, at: Training) -> None:
-    """Have the optimizer take a step with the gradient."""
+    """Call the hooks, then the optimizer step."""
     for hook in learner.hooks.values():
         hook.before_step(at)
-    learner.optimizer.step()  # which may draw too: kron
+    learner.optimizer.step()  # may draw random numbers too (kron)
 
 
 def _windows(batches: Iterable[B], size: int) -> Iterator[list[B]]:

@@ -1,4 +1,4 @@
-"""Work that does not fit into the device's memory, in smaller pieces."""
+"""Split work into smaller pieces when the device runs out of memory."""
 
 import gc
 import math
@@ -10,17 +10,17 @@ import torch
 
 
 class Batch(Protocol):
-    """Samples, as a task's collate makes them: see `goldfold.cases.Batch`."""
+    """Batch of samples as made by a task's collate, see `goldfold.cases.Batch`."""
 
     @property
     def ids(self) -> list[str]:
-        """Of the samples."""
+        """Ids of the samples."""
 
     def to(self, device: torch.device) -> Any:
-        """The batch on ``device``."""
+        """Return the batch on ``device``."""
 
     def rows(self, rows: list[int]) -> Any:
-        """Some of the samples."""
+        """Return a batch of the selected samples."""
 
 
 B = TypeVar("B", bound=Batch)
@@ -30,11 +30,11 @@ T = TypeVar("T")
 def as_memory_allows(
     work: Callable[[int], T], size: int, least: int, what: str, undo: Callable[[], None] = lambda: None
 ) -> tuple[T, int]:
-    """``work(size)``, and the size it could be done with: halved, down to ``least``, as often as memory runs out.
+    """Return ``work(size)`` and the size used; whenever memory runs out, the size is halved, down to ``least``.
 
     Args:
-        what: name of the work, for the line that tells of it.
-        undo: makes good what a try that failed has left behind.
+        what: name of the work, for the log line.
+        undo: undoes a failed attempt.
 
     Raises:
         torch.OutOfMemoryError: ``work(least)`` does not fit.
@@ -45,18 +45,18 @@ def as_memory_allows(
         except torch.OutOfMemoryError:
             if size <= least:
                 raise
-        size = max(least, size // 2)  # outside the handler, which would keep the tensors of the failed try
+        size = max(least, size // 2)  # outside the handler, which would keep the tensors of the failed attempt
         undo()
         gc.collect()
         torch.cuda.empty_cache()
-        print(f"{what} ran out of memory; at most {size} images are computed at once from here on", flush=True)
+        print(f"{what} ran out of memory; from now on at most {size} images are computed at once", flush=True)
 
 
 def pieces(batch: B, size: int) -> list[B]:
-    """``batch`` in pieces of at most ``size`` samples.
+    """Split ``batch`` into pieces of at most ``size`` samples.
 
-    A sample and its mirror in the batch, the two that mixup mixes, stay together where ``size`` is at least two. No
-    sample is left alone then: a piece of three may come of an odd batch.
+    If ``size`` is at least two, a sample and its mirror in the batch, which mixup mixes, stay together. No piece then has a
+    single sample, so that an odd batch may give a piece of three.
     """
     n = len(batch.ids)
     if n <= size:

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them."""
+"""Make child processes end with their parent."""
 
 import ctypes
 import os
@@ -6,14 +6,14 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl: the signal that a process gets when its parent dies."""
+"""Option of Linux's prctl that sets the signal sent to a process when its parent dies."""
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, however that happens.
+    """Have the kernel kill this process when its parent dies for any reason.
 
     Args:
-        parent: its number, for it may be dead already.
+        parent: process id of the parent, which may have died already.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The one place that sets global random states, and only from counters."""
+"""Seeding: the only module that sets global random states, always from counters."""
 
 import os
 import random
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @contextmanager
 def seeded(*parts: int | str) -> Iterator[None]:
-    """Within the block, all global generators (torch, numpy, random) draw from a state made of ``parts`` alone."""
+    """Seed all global generators (torch, numpy, random) from ``parts`` within the block; restore them afterwards."""
     seed = counter(*parts)
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
@@ -32,7 +32,7 @@ def seeded(*parts: int | str) -> Iterator[None]:
 
 
 def same_draws(items: Sequence[T]) -> Iterator[T]:
-    """Each item, with the generators of numpy and random (not torch's) as they were before the first."""
+    """Yield each item with the generators of numpy and random (not torch) reset to their state before the first."""
     states = (random.getstate(), np.random.get_state()) if len(items) > 1 else None
     for item in items:
         if states is not None:
@@ -42,13 +42,13 @@ def same_draws(items: Sequence[T]) -> Iterator[T]:
 
 
 def deterministic(threads: int) -> None:
-    """Ask torch for the same bytes every time, with this many arithmetic threads."""
+    """Make torch deterministic, with ``threads`` intra-op threads."""
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
-    # As torch.use_deterministic_algorithms(True, warn_only=True), which also imports the compiler: 1.3 s in every job.
+    # Same as torch.use_deterministic_algorithms(True, warn_only=True), which also imports the compiler: 1.3 s per job.
     torch.set_deterministic_debug_mode("warn")
-    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"  # read by the compiler when a network that compiles itself loads it
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"  # read by the compiler, for networks that compile themselves
     if compiler := sys.modules.get("torch._inductor.config"):
         compiler.deterministic = True  # type: ignore[attr-defined]
-    # Else torch also writes NaN into every fresh tensor, which changes no result that is computed from what was written.
+    # Otherwise torch also fills every new tensor with NaN, which changes no result computed from initialised memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

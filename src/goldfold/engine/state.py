@@ -1,4 +1,4 @@
-"""The state of a training: how far it is, and what is saved so that it can go on."""
+"""State of a training: progress, history and what is saved to resume it."""
 
 import math
 from collections.abc import Mapping
@@ -14,48 +14,49 @@ State = dict[str, Any]
 
 @dataclass
 class Training:
-    """How far a training is. Hooks read it; one that keeps an average of the weights sets ``scored``."""
+    """Progress of a training, read by hooks; a hook that averages the weights sets ``scored``."""
 
     scored: nn.Module
-    """The network that is validated and kept: the trained one, or an average of it."""
+    """Network that is validated and saved: the trained network, or an average of its weights."""
     step: int = 0
-    """Steps done since the start."""
+    """Number of steps done."""
     n_updates: int = 0
-    """Steps that changed the weights: the scaler of fp16 skips a step whose gradient overflows."""
+    """Number of steps that changed the weights; the fp16 scaler skips a step whose gradient overflows."""
     losses: list[dict[str, float]] = field(default_factory=list)
-    """Of each step of the running epoch: the total as ``train_loss``, and its parts, where it has several."""
+    """Losses per step of the current epoch: the total as ``train_loss``, and its parts if there are several."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """A row per epoch that is done."""
+    """One row per completed epoch."""
     resumed_at_step: list[int] = field(default_factory=list)
+    """Step at which the run was resumed, once per resume."""
 
     def state_dict(self) -> State:
-        """All but the network."""
+        """Return everything except the network."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "scored"}
 
     def load_state_dict(self, state_dict: State) -> None:
-        """Take over what `state_dict` gave, in a run that goes on from there."""
+        """Restore what `state_dict` returned, and record the resume."""
         for name, value in state_dict.items():
             setattr(self, name, value)
         self.resumed_at_step = [*self.resumed_at_step, self.step]
 
     def end_epoch(self, lr: float, scores: Mapping[str, float]) -> None:
-        """Add a row to the history: mean losses of the steps, the last learning rate, the scores."""
+        """Append a row to the history: mean losses over the steps, last learning rate, scores."""
         means = {name: math.fsum(step[name] for step in self.losses) / len(self.losses) for name in self.losses[0]}
         self.history.append({"epoch": len(self.history), **means, "lr": lr, **scores})
         self.losses = []
 
 
 def saved(parts: Mapping[str, Stateful]) -> State:
-    """All that training goes on from; whatever is random is a function of counters, and needs no state."""
+    """Return the state of all parts; random numbers are functions of counters and need no state."""
     return {name: part.state_dict() for name, part in parts.items()}
 
 
 def restore(parts: Mapping[str, Stateful], state: State) -> None:
-    """Put each part back into the state that `saved` found it in."""
+    """Restore each part to its state in ``state``, as returned by `saved`."""
     for name, part in parts.items():
         part.load_state_dict(state[name])
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all weights and buffers, on the CPU."""
+    """Return a copy of all weights and buffers on the CPU."""
     return {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""When the state of a training is saved, and how a training is stopped."""
+"""Save the training state at intervals, and stop cleanly on a signal."""
 
 import signal
 import threading
@@ -11,24 +11,24 @@ from goldfold.base.errors import Stopped
 from goldfold.engine.checkpoint import StateFile
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-"""Of schedulers (Slurm's preemption, Snakemake's end) and of Ctrl-C."""
+"""Stop signals of schedulers (Slurm's preemption, Snakemake's shutdown) and of Ctrl-C."""
 
 
-class Asked:
-    """Whether this process was asked to end: the signal's number, once there was one."""
+class StopRequest:
+    """Number of the first stop signal that this process received; None if there was none."""
 
     signal: int | None = None
 
     def note(self, number: int, frame: Any) -> None:
-        """Handle a signal."""
+        """Record a signal; called as its handler."""
         self.signal = self.signal or number
 
 
 @contextmanager
-def signals_noted() -> Iterator[Asked]:
-    """Within the block, signals to end are only noted, so that no step is torn; those ignored before stay so."""
-    asked = Asked()
-    is_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+def signals_noted() -> Iterator[StopRequest]:
+    """Only record stop signals within the block, so that no step is interrupted; ignored signals stay ignored."""
+    asked = StopRequest()
+    is_main = threading.current_thread() is threading.main_thread()  # handlers can only be set in the main thread
     noted = [number for number in SIGNALS if is_main and signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, asked.note) for number in noted}
     try:
@@ -39,20 +39,20 @@ def signals_noted() -> Iterator[Asked]:
 
 
 class Keeper:
-    """Saves the state from time to time, and ends the process once it was asked to."""
+    """Saves the state at intervals, and stops the training after a stop signal."""
 
     def __init__(
-        self, file: StateFile, every_seconds: float, n_steps: int, asked: Asked, saved_step: int | None = None
+        self, file: StateFile, every_seconds: float, n_steps: int, asked: StopRequest, saved_step: int | None = None
     ) -> None:
-        """``saved_step`` is that of the state which the file holds already."""
+        """``saved_step``: step of the state that the file already holds."""
         self.file, self.every_seconds, self.n_steps, self.asked = file, every_seconds, n_steps, asked
         self.saved_step, self.saved_at = saved_step, time.monotonic()
 
     def __call__(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
-        """Save where it is time to; ``step`` steps are done.
+        """Save the state if it is due; ``step`` steps are done.
 
         Raises:
-            Stopped: a signal asked for the end; the state is saved.
+            Stopped: after a stop signal, once the state has been saved.
         """
         is_due = time.monotonic() - self.saved_at >= self.every_seconds
         if step != self.saved_step and (is_due or self.asked.signal):
@@ -60,6 +60,6 @@ class Keeper:
             self.saved_at = time.monotonic()
         if self.asked.signal:
             name = signal.Signals(self.asked.signal).name
-            outcome = "state saved, run again to go on" if self.saved_step == step else "its state could not be saved"
+            outcome = "state saved, run again to resume" if self.saved_step == step else "its state could not be saved"
             print(f"stopped by {name} at step {step} of {self.n_steps}; {outcome}", flush=True)
             raise Stopped(128 + self.asked.signal)

@@ -1,1 +1,1 @@
-"""Ways to make one prediction of many. Each kind of prediction has a module with its METHODS."""
+"""Fusion of several predictions into one; a module per kind of prediction."""

@@ -1,6 +1,6 @@
 """Averages of class probabilities.
 
-Each takes a stack (members, images, classes) of probabilities and weights (members,), and gives (images, classes).
+Each takes a stack (members, images, classes) of probabilities and weights (members,), and returns (images, classes).
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ def probability(stack: Array, weights: Sequence[float]) -> Array:
 
 
 def geometric(stack: Array, weights: Sequence[float]) -> Array:
-    """Weighted geometric mean, scaled so that rows sum to one: the mean of log-probabilities."""
+    """Weighted geometric mean (the mean of log-probabilities), normalised so that rows sum to one."""
     return softmax(np.average(np.log(np.clip(stack, TINY, 1)), axis=0, weights=weights), axis=1)
 
 
 def logit(stack: Array, weights: Sequence[float]) -> Array:
-    """Weighted mean of log p/(1-p), each class against all others, then scaled so that rows sum to one.
+    """Weighted mean of log p/(1-p), each class against all others, then normalised so that rows sum to one.
 
-    Not the mean of the networks' logits before softmax: that is `geometric`, since softmax of a mean of logits is the
-    product of the probabilities, scaled. For two classes the two are the same.
+    The mean of the networks' logits before softmax is `geometric` instead, since the softmax of mean logits is the
+    normalised geometric mean of the probabilities. For two classes both are the same.
     """
     clipped = np.clip(stack, TINY, 1 - TINY)
     mean = expit(np.average(np.log(clipped / (1 - clipped)), axis=0, weights=weights))
@@ -37,16 +37,16 @@ def logit(stack: Array, weights: Sequence[float]) -> Array:
 
 
 def mean_ranks(stack: Array, weights: Sequence[float]) -> Array:
-    """Weighted mean of the ranks of the *images* within each class and member, ties averaged, scaled to (0, 1]."""
+    """Weighted mean over members of the rank of each *image* within its class, ties averaged, scaled to (0, 1]."""
     return np.average(rankdata(stack, axis=1), axis=0, weights=weights) / stack.shape[1]
 
 
 def rank(stack: Array, weights: Sequence[float]) -> Array:
-    """Rank average: images are ordered within each class by `mean_ranks`.
+    """Rank average: within each class, the sorted mean probabilities, reassigned to images in the order of `mean_ranks`.
 
-    The values put in that order are the sorted mean probabilities of the class, so that classes stay comparable (a
-    plain rank would make every class as frequent as any other) and the most probable class can still be read off. The
-    order within a class, all that a ranking metric sees, is that of the mean ranks; rows need not sum to one.
+    Using probabilities instead of plain ranks, which would make all classes equally frequent, keeps classes comparable,
+    so that the argmax still gives the most probable class. The order within a class, all that a ranking metric uses, is
+    that of the mean ranks; rows need not sum to one.
     """
     ranks = mean_ranks(stack, weights)
     levels = np.sort(probability(stack, weights), axis=0)

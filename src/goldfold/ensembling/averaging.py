@@ -1,4 +1,4 @@
-"""Steps that make one prediction of the members' by a weighted average."""
+"""Fusion steps: weighted averages of the members' predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,32 +14,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHANGES = (0.3, 0.1, 0.03)
-"""By which a weight is raised and lowered in turn, as shares of all."""
+"""Step sizes of the coordinate search, as fractions of the total weight."""
 SWEEPS = 3
-"""Over the members with each of these, at most."""
+"""Maximum number of passes over the members per step size."""
 LEAST_GAIN = 1e-9
 DIGITS = 6
-"""Of a fitted weight."""
+"""Decimals of a fitted weight."""
 
 
 class Averages(Fuses, Protocol):
-    """The part of a task that fuses, and the parameters that it fuses by."""
+    """Task facet that fuses predictions."""
 
     ensemble_keys: tuple[str, ...]
+    """Names of the parameters that `fuse` takes besides ``method``."""
 
 
 class Scores(Fuses, Protocol):
-    """The part of a task that fuses and scores."""
+    """Task facet that fuses and scores predictions."""
 
     def evidence(self, predictions: Any, truth: Any) -> Any:
-        """Predictions beside the truth."""
+        """Return the predictions paired with the truth."""
 
     def metric(self, wanted: Written) -> Metric:
-        """Metric as a config writes it."""
+        """Return a metric given as in the config."""
 
 
 class Average:
-    """Average of the members with given weights; there is nothing to fit."""
+    """Average of the members with given weights; nothing is fitted."""
 
     def __init__(
         self,
@@ -50,50 +51,47 @@ class Average:
         iou_threshold: float = 0.55,
         skip_threshold: float = 0.0,
     ) -> None:
-        """``weights`` by name of the member, 1 where not named."""
+        """``weights``: by member name, default 1."""
         own = {"iou_threshold": iou_threshold, "skip_threshold": skip_threshold}
         self.task, self.workers, self.weights = task, workers, dict(weights or {})
         self.settings = {key: own[key] for key in task.ensemble_keys} | ({"method": method} if method else {})
 
     def apply(self, members: Members, fitted: Any = None) -> Members:
-        """One prediction of the members that have a weight."""
+        """Average the members with weight above 0."""
         weights = [self.weights.get(name, 1.0) for name in members]
         return {WHOLE: of_members(self.task, list(members.values()), weights, self.settings, self.workers)}
 
 
 class FittedAverage:
-    """Average of the members with the weights that score best: from equal ones on, each is raised and lowered in turn."""
+    """Average with fitted weights: a coordinate search from equal weights that maximises the out-of-fold score."""
 
     def __init__(
         self, task: Scores, workers: int, method: Written | None = None, metric: Written | None = None
     ) -> None:
-        """``metric``: what the weights are fitted for; the config's where not given."""
+        """``metric``: metric that the weights are fitted for; default: that of the config."""
         self.task, self.workers, self.metric = task, workers, metric
         self.settings = {"method": method} if method else {}
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
-        """``weights`` by name of the member, which sum to one."""
-        chosen, rows, parts = (
-            self.task.metric(self.metric) if self.metric else metric,
-            np.arange(len(truth)),
-            list(members.values()),
-        )
+        """Return ``weights`` by member name, which sum to one."""
+        chosen = self.task.metric(self.metric) if self.metric else metric
+        rows, parts = np.arange(len(truth)), list(members.values())
 
         def value(weights: NDArray[np.float64]) -> float:
             fused = of_members(self.task, parts, weights.tolist(), self.settings, self.workers)
             return signed(chosen.value(self.task.evidence(fused, truth), rows), chosen)
 
-        found = _climbed(value, len(parts))
+        found = _coordinate_search(value, len(parts))
         return {"weights": {name: round(float(weight), DIGITS) for name, weight in zip(members, found, strict=True)}}
 
     def apply(self, members: Members, fitted: Any) -> Members:
-        """One prediction of the members that have a weight."""
+        """Average the members with weight above 0."""
         weights: Sequence[float] = [fitted["weights"][name] for name in members]
         return {WHOLE: of_members(self.task, list(members.values()), weights, self.settings, self.workers)}
 
 
-def _climbed(value: Any, n: int) -> NDArray[np.float64]:
-    """Weights (n,) that sum to one, from equal ones on: whatever change is better is kept."""
+def _coordinate_search(value: Any, n: int) -> NDArray[np.float64]:
+    """Return weights (n,) that sum to one, found from equal weights by keeping each change that improves ``value``."""
     weights = np.full(n, 1 / n)
     reached = value(weights) if n > 1 else 0.0
     for change in CHANGES if n > 1 else ():

@@ -1,6 +1,6 @@
-"""Fusion of the detections of several members, by ensemble-boxes.
+"""Fusion of the detections of several members, with ensemble-boxes.
 
-Boxes are x1, y1, x2, y2, scaled to 0..1. Inputs are checked here, since the library prints, warns or ends the process.
+Boxes are x1, y1, x2, y2, scaled to 0..1. Inputs are checked here, since on bad input the library prints, warns or exits.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ Ints = NDArray[np.int64]
 Detections = tuple[Floats, Floats, Ints]
 """Boxes (n, 4), scores (n,) and labels (n,)."""
 Members = tuple[Sequence[ArrayLike], Sequence[ArrayLike], Sequence[ArrayLike]]
-"""Boxes, scores and labels of one image, each with an entry a member."""
+"""Boxes, scores and labels of one image, each with one entry per member."""
 Lists = tuple[list[Floats], list[Floats], list[Ints]]
-"""The same, checked."""
+"""Checked `Members`."""
 Method = Callable[[Lists, list[float] | None, float], tuple[Any, Any, Any]]
-"""Lists, weights and overlap -> boxes, scores and labels."""
+"""(lists, weights, IoU threshold) -> boxes, scores and labels."""
 
 ROUNDING = 1e-6
-"""How far outside 0..1 a number may lie and still be taken for the nearer end."""
+"""Numbers outside 0..1 by up to this are clipped."""
 TINY = 1e-12
-"""Scores, and weights as a share of the largest, are 0 up to this: the library divides by them in float32."""
-IMAGES_A_POOL_IS_WORTH = 256
-"""Each process of a pool spends seconds on compiling ensemble-boxes."""
+"""Scores, and weights relative to the largest, count as 0 up to this: the library divides by them in float32."""
+LEAST_POOL_IMAGES = 256
+"""Fewer images are fused in this process, since each process of a pool takes seconds to compile ensemble-boxes."""
 
 
 def wbf(
@@ -37,10 +37,10 @@ def wbf(
 ) -> tuple[Any, Any, Any]:
     """Weighted boxes fusion (Solovyev et al. 2021): boxes of a cluster are averaged by score.
 
-    A cluster's score is the mean of its members', scaled down where members are missing from it.
+    The score of a cluster is the mean over its boxes, scaled down if members are missing from it.
 
     Args:
-        conf_type, allows_overflow: as of ensemble-boxes (``avg``, ``max``, ``box_and_model_avg``, ``absent_model_aware_avg``).
+        conf_type, allows_overflow: as in ensemble-boxes (``avg``, ``max``, ``box_and_model_avg``, ``absent_model_aware_avg``).
     """
     from ensemble_boxes import weighted_boxes_fusion
 
@@ -50,9 +50,9 @@ def wbf(
 
 
 def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
-    """Non-maximum suppression: the best box of those that overlap.
+    """Non-maximum suppression: keeps the best of overlapping boxes.
 
-    Scores stay as they are without weights; else they are times weight / sum of weights.
+    Without weights scores are unchanged; otherwise they are multiplied by weight / sum of weights.
     """
     from ensemble_boxes import nms as library_nms
 
@@ -62,10 +62,10 @@ def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, A
 def soft_nms(
     members: Lists, weights: list[float] | None, iou: float, sigma: float = 0.5, threshold: float = 0.001
 ) -> tuple[Any, Any, Any]:
-    """Gaussian soft-NMS (Bodla et al. 2017), which does not look at ``iou``.
+    """Gaussian soft-NMS (Bodla et al. 2017), which ignores ``iou``.
 
-    As in ensemble-boxes 1.0.9, a box goes where its decayed score falls to ``threshold``, but those left keep the score that
-    they came with, weighted as in `nms`.
+    As in ensemble-boxes 1.0.9, a box is removed when its decayed score falls to ``threshold``, but remaining boxes keep
+    their original score, weighted as in `nms`.
     """
     from ensemble_boxes import soft_nms as library_soft_nms
 
@@ -73,9 +73,9 @@ def soft_nms(
 
 
 def nmw(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
-    """Non-maximum weighted (Zhou et al. 2017): boxes are averaged by score and overlap with the best of their cluster.
+    """Non-maximum weighted (Zhou et al. 2017): boxes are averaged, weighted by score and overlap with their cluster's best.
 
-    The score is the best box's, times weight / largest weight.
+    The score is that of the best box, times weight / largest weight.
     """
     from ensemble_boxes import non_maximum_weighted
 
@@ -91,27 +91,27 @@ def fuse(
     iou_threshold: float = 0.55,
     skip_threshold: float = 0.0,
 ) -> Detections:
-    """Detections of one image out of those of its members: by falling score, ties by label, then by coordinates.
+    """Fuse the members' detections of one image; sorted by descending score, then by label, then by coordinates.
 
-    What ensemble-boxes gives, save that scores end at 1, and that what weighs nothing is left out: members of weight
-    0, boxes of score 0 and boxes without area (the library divides by zero on some of these).
+    The result of ensemble-boxes, except that scores are clipped at 1, and that members of weight 0, boxes of score 0 and
+    boxes without area are left out first (the library divides by zero on some of these).
 
     Args:
-        boxes_list: (n, 4) a member, any of them empty; scaled to 0..1, within 1e-6.
-        scores_list: (n,) a member, in 0..1.
-        labels_list: (n,) a member, class indices; boxes of different labels never meet.
-        weights: one a member, not negative; None for equal ones.
-        iou_threshold: overlap above which two boxes are one object.
-        skip_threshold: boxes whose score, before weighting, is below this are left out.
+        boxes_list: per member (n, 4), possibly empty; scaled to 0..1, within 1e-6.
+        scores_list: per member (n,), in 0..1.
+        labels_list: per member (n,), class indices; boxes of different labels are never fused.
+        weights: one per member, not negative; None: equal weights.
+        iou_threshold: boxes with a larger overlap count as one object.
+        skip_threshold: boxes with a score, before weighting, below this are left out.
 
     Raises:
-        ConfigError: weights or thresholds cannot be used.
+        ConfigError: invalid weights or thresholds.
         DataError: boxes, scores or labels are not as above.
     """
     shares = _checked_settings(len(boxes_list), weights, iou_threshold, skip_threshold)
     if not len(boxes_list) == len(scores_list) == len(labels_list):
         counts = f"{len(boxes_list)}, {len(scores_list)} and {len(labels_list)}"
-        raise DataError(f"boxes, scores and labels are of {counts} members. Give one entry a member to each.")
+        raise DataError(f"boxes, scores and labels are of {counts} members. Give one entry per member in each.")
     inputs = enumerate(zip(boxes_list, scores_list, labels_list, strict=True))
     members = [_checked_member(number, *member, skip_threshold) for number, member in inputs]
     kept = [member for member, share in zip(members, shares, strict=True) if share > 0]
@@ -130,20 +130,20 @@ def fuse_images(
     skip_threshold: float = 0.0,
     workers: int = 1,
 ) -> list[Detections]:
-    """`fuse` of each image, in the order given, the same whatever the number of ``workers``.
+    """`fuse` each image, in the order given; the result does not depend on ``workers``.
 
     Args:
-        images: (boxes_list, scores_list, labels_list) an image, as `fuse` takes them.
-        workers: processes; fewer than 256 images are fused in this one.
+        images: per image (boxes_list, scores_list, labels_list), as for `fuse`.
+        workers: number of processes; fewer than 256 images are fused in this process.
 
     Raises:
         ConfigError: as `fuse`, or workers below 1.
-        DataError: as `fuse`, with the image's position in front.
+        DataError: as `fuse`, prefixed with the position of the image.
     """
     if workers < 1:
         raise ConfigError(f"workers: {workers}. It must be 1 or more.")
     one = partial(_fuse_numbered, method, weights, iou_threshold, skip_threshold)
-    if workers == 1 or len(images) < IMAGES_A_POOL_IS_WORTH:
+    if workers == 1 or len(images) < LEAST_POOL_IMAGES:
         return [one(numbered) for numbered in enumerate(images)]
     with ProcessPoolExecutor(workers) as pool:
         return list(pool.map(one, enumerate(images), chunksize=-(-len(images) // (4 * workers))))
@@ -176,14 +176,14 @@ def _checked_settings(
 ) -> list[float]:
     for name, value in (("iou_threshold", iou_threshold), ("skip_threshold", skip_threshold)):
         if not 0 <= value <= 1:
-            raise ConfigError(f"{name}: {value}. It must lie in 0..1.")
+            raise ConfigError(f"{name}: {value}. It must be in 0..1.")
     shares = [1.0] * n_members if weights is None else [float(weight) for weight in weights]
     if len(shares) != n_members:
-        raise ConfigError(f"weights: {len(shares)} for {n_members} members. Give one a member.")
+        raise ConfigError(f"weights: {len(shares)} for {n_members} members. Give one per member.")
     if not all(np.isfinite(share) and share >= 0 for share in shares):
         raise ConfigError(f"weights: {shares}. None may be negative, infinite or NaN.")
     if shares and not any(shares):
-        raise ConfigError("weights: all are 0. At least one member must count.")
+        raise ConfigError("weights: all are 0. At least one must be above 0.")
     shares = [share / max(shares) for share in shares]
     return [share if share > TINY else 0.0 for share in shares]
 
@@ -191,18 +191,16 @@ def _checked_settings(
 def _checked_member(
     number: int, boxes: ArrayLike, scores: ArrayLike, labels: ArrayLike, skip_threshold: float
 ) -> Detections:
-    """Arrays of one member, without the boxes that weigh nothing."""
+    """Return the checked arrays of one member, without boxes of score 0, below the threshold or without area."""
     where = f"member {number}"
     boxes, scores, labels = np.asarray(boxes, np.float64), np.asarray(scores, np.float64), np.asarray(labels)
     if not len(boxes) == len(scores) == len(labels):
         raise DataError(
-            f"{where}: {len(boxes)} boxes, {len(scores)} scores and {len(labels)} labels. Give as many of each."
+            f"{where}: {len(boxes)} boxes, {len(scores)} scores and {len(labels)} labels. The numbers must be equal."
         )
     if len(boxes) and (boxes.shape[1:] != (4,) or scores.ndim != 1 or labels.ndim != 1):
         shapes = f"{boxes.shape}, {scores.shape} and {labels.shape}"
-        raise DataError(
-            f"{where}: boxes, scores and labels are of shapes {shapes}. They must be (n, 4), (n,) and (n,)."
-        )
+        raise DataError(f"{where}: boxes, scores and labels have shapes {shapes}. They must be (n, 4), (n,) and (n,).")
     boxes = boxes.reshape(-1, 4)
     _check_numbers(where, boxes, scores, labels)
     boxes, scores = boxes.clip(0, 1), scores.clip(0, 1)
@@ -219,9 +217,9 @@ def _check_numbers(where: str, boxes: Floats, scores: Floats, labels: NDArray[An
             (boxes[:, :2] > boxes[:, 2:]).any(axis=1),
             "the box is reversed; write x1, y1, x2, y2 with x1 <= x2, y1 <= y2",
         ),
-        (_outside(boxes).any(axis=1), "the box lies outside 0..1; divide by the image's width and height"),
-        (_outside(scores), "the score lies outside 0..1"),
-        (labels != np.floor(labels), "the label is no whole number") if len(labels) else (np.zeros(0, bool), ""),
+        (_outside(boxes).any(axis=1), "the box is outside 0..1; divide by the image's width and height"),
+        (_outside(scores), "the score is outside 0..1"),
+        (labels != np.floor(labels), "the label is not an integer") if len(labels) else (np.zeros(0, bool), ""),
     )
     for faulty, what in faults:
         if faulty.any():

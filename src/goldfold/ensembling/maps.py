@@ -1,4 +1,4 @@
-"""Fusing the probability maps of one image, pixel by pixel."""
+"""Pixelwise fusion of probability maps."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,10 +8,10 @@ from goldfold.ensembling.average import Array
 
 
 def fused(maps: Sequence[Array], weights: Sequence[float], average: Callable[[Array, Sequence[float]], Array]) -> Array:
-    """One map (channels, height, width) of several members' of the same shape.
+    """Fuse the members' maps (channels, height, width), all of the same shape, into one.
 
     Args:
-        average: of a stack (members, pixels, channels), which looks at one pixel alone.
+        average: takes a stack (members, pixels, channels) and averages each pixel independently.
     """
     stack = np.stack([part.reshape(len(part), -1).T for part in maps])
     return average(stack, weights).T.reshape(maps[0].shape)

@@ -1,8 +1,8 @@
-"""Fitting without the images that are scored: the one place that knows folds.
+"""Nested fitting of ensemble steps, without the images that are scored.
 
-Out-of-fold predictions are honest, but a step that is fitted on them knows their truth. So for each fold the fitted steps are
-fitted again on the other folds, and change the predictions of this fold; these are what is scored. For test images and bundles
-they are fitted on all folds. Where images have groups, a group lies within one fold, so that nothing passes between folds.
+Out-of-fold predictions are unbiased, but a step fitted on them has seen their truth. So for each fold, the steps are fitted
+on the other folds and applied to the predictions of this fold, and the result is scored. For test images and bundles the
+steps are fitted on all folds. A group of images is always within one fold, so that no information leaks between folds.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
-"""Pairs of predictions and ids of some of their images -> one prediction of these images."""
+"""Pairs of predictions and ids of some of their images -> one prediction for all these images."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Nested:
     """Out-of-fold predictions after all steps."""
 
     predictions: Any
-    """Each image by steps that were fitted without its fold: what is reported."""
+    """Predictions by steps fitted without the fold of the image; these are reported."""
     optimistic: Any
-    """Each image by steps that were fitted on all folds, its own included; None where no step is fitted."""
+    """Predictions by steps fitted on all folds, including that of the image; None if no step is fitted."""
     fitted: list[Any]
-    """What each step was fitted to on all folds; None where there is nothing to fit."""
+    """Fitted parameters of each step on all folds; None for a step without parameters."""
     without: dict[int, list[Any]] = field(default_factory=dict)
-    """The same without each fold."""
+    """By fold, the fitted parameters of each step on the other folds."""
 
 
 def nested(
@@ -46,18 +46,19 @@ def nested(
     pick: Pick,
     hold: Callable[[Any], Any] = lambda predictions: predictions,
 ) -> Nested:
-    """Out-of-fold predictions of the members, after steps that never saw an image's own fold.
+    """Apply steps to the members' out-of-fold predictions, each fitted without the fold of the image.
 
-    Steps before the first fitted one see no truth, and are applied once to all images.
+    Steps before the first fitted step do not use the truth, and are applied once to all images.
 
     Args:
         members: out-of-fold predictions by name.
         truth: id and target of each image.
         folds: fold of each row of ``truth``.
-        hold: called with predictions that are looked at many times.
+        pick: merges predictions of parts of the images.
+        hold: called with predictions that are read many times, to keep them in memory.
 
     Raises:
-        DataError: there is one fold alone, so that nothing can be fitted without it.
+        DataError: there is only one fold, so that no others are left for fitting.
     """
     plain = list(takewhile(lambda step: not isinstance(step, FittedStep), steps))
     rest, nothing = steps[len(plain) :], [None] * len(plain)
@@ -67,8 +68,8 @@ def nested(
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
         raise DataError(
-            "ensemble: its steps are fitted on the other folds, but all validated images are in one. Give the data "
-            "several folds, or remove the steps that are fitted."
+            "ensemble: its steps are fitted on the other folds, but all validated images are in one fold. Use several "
+            "folds, or remove the fitted steps."
         )
     members = {name: hold(predictions) for name, predictions in members.items()}
     fitted, without, parts = fit(rest, members, truth, folds, metric), {}, []
@@ -87,7 +88,7 @@ def nested(
 def fit(
     steps: Sequence[Step], members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric
 ) -> list[Any]:
-    """Fit one step after the other, each on what those before it make of the members' predictions."""
+    """Fit one step after the other, each on the output of the steps before it."""
     fitted = []
     for step in steps:
         fitted.append(step.fit(members, truth, folds, metric) if isinstance(step, FittedStep) else None)
@@ -96,10 +97,10 @@ def fit(
 
 
 def applied(steps: Sequence[Step], members: Members, fitted: Sequence[Any]) -> Any:
-    """The one prediction that steps make of the members'.
+    """Apply the steps to the members' predictions; return the single resulting prediction.
 
     Raises:
-        ConfigError: they leave several.
+        ConfigError: several predictions are left.
     """
     return only(_applied(steps, members, fitted))
 

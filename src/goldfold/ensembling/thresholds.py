@@ -1,4 +1,4 @@
-"""The step that fits from which probability on an image, or a pixel, is of a class."""
+"""Fitted decision thresholds on class probabilities, per image or pixel."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,61 +14,65 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NEUTRAL = 0.5
-"""Threshold that changes no decision."""
+"""Default threshold, which changes no decision."""
 SWEEPS = 3
-"""Over the classes, at most: the best threshold of one may depend on those of the others (micro averages)."""
+"""Maximum number of passes over the classes: for micro averages, the best threshold of one depends on the others."""
 SAME = 1e-12
-"""Values of a metric that differ by no more are one; of thresholds that are as good, the one nearest to 0.5 is taken."""
+"""Metric values within this count as equal; of equally good thresholds, the one nearest to 0.5 is used."""
 
 
 class Decidable(Protocol):
-    """Predictions beside the truth, of which nothing is decided yet."""
+    """Predictions paired with the truth, before any decision."""
 
     def __len__(self) -> int:
         """Number of images."""
 
     def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
-        """Thresholds worth trying for some of the classes, `NEUTRAL` among them."""
+        """Return the candidate thresholds for some of the classes, including `NEUTRAL`."""
 
     def at(self, thresholds: Sequence[float]) -> Any:
-        """Evidence, decided by a threshold of each class."""
+        """Return the evidence decided by one threshold per class."""
 
     def of_class(self, column: int) -> "Decidable":
-        """One class alone; asked for where a metric is a mean over several classes."""
+        """Return the evidence of one class; used for metrics that are a mean over classes."""
 
 
 class Decides(Protocol):
-    """The part of a task whose decisions have thresholds; a task may be without it."""
+    """Optional task facet: decisions by threshold."""
 
     def decided_classes(self) -> list[str]:
-        """Names of the classes that have a threshold."""
+        """Return the names of the classes that have a threshold."""
 
     def decidable(self, predictions: Any, truth: Any) -> Decidable:
-        """Predictions beside the truth, for any thresholds."""
+        """Pair predictions with the truth, for any thresholds."""
 
     def decide(self, predictions: Any, thresholds: Sequence[float]) -> Any:
-        """Predictions that are read with these thresholds from here on."""
+        """Return the predictions with these decision thresholds attached."""
 
     def metric(self, wanted: Written) -> Metric:
-        """Metric as a config writes it."""
+        """Return a metric given as in the config."""
 
 
 class Thresholds:
-    """Probability from which on a class is taken to be there, the one that scores best, for each class or one for all."""
+    """Decision thresholds that maximise the out-of-fold score: a class is predicted at or above its probability."""
 
     def __init__(self, task: Decides, workers: int, metric: Written | None = None, per_class: bool = True) -> None:
-        """``metric``: what they are fitted for; the config's where not given.
+        """Set up for a task.
+
+        Args:
+            metric: metric that the thresholds are fitted for; default: that of the config.
+            per_class: one threshold per class, instead of one for all.
 
         Raises:
-            ConfigError: the task decides by no threshold.
+            ConfigError: the task does not decide by thresholds.
         """
         if not hasattr(task, "decided_classes"):
-            raise ConfigError("ensemble: thresholds: this task has no decisions by a threshold. Remove the step.")
+            raise ConfigError("ensemble: thresholds: this task does not decide by thresholds. Remove the step.")
         self.task, self.metric, self.classes = task, metric, task.decided_classes()
         self.groups = [[place] for place in range(len(self.classes))] if per_class else [[*range(len(self.classes))]]
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
-        """``thresholds`` by class."""
+        """Return ``thresholds`` by class."""
         chosen = self.task.metric(self.metric) if self.metric else metric
         evidence = self.task.decidable(only(members), truth)
         if len(self.groups) > 1 and getattr(chosen, "is_mean_over_classes", False):
@@ -79,13 +83,13 @@ class Thresholds:
         return {"thresholds": dict(zip(self.classes, found.tolist(), strict=True))}
 
     def apply(self, members: Members, fitted: Any) -> Members:
-        """The same probabilities, read with these thresholds."""
+        """Attach the thresholds to the predictions; probabilities stay the same."""
         thresholds = [fitted["thresholds"][name] for name in self.classes]
         return {name: self.task.decide(predictions, thresholds) for name, predictions in members.items()}
 
 
 def _search(evidence: Decidable, metric: Metric, groups: Sequence[list[int]]) -> NDArray[np.float64]:
-    """Thresholds (classes,), from 0.5 on one group of classes after the other; images without a score change none."""
+    """Search thresholds (classes,) from 0.5, one group of classes after the other; all stay 0.5 without a finite score."""
     thresholds, rows = np.full(sum(map(len, groups)), NEUTRAL), np.arange(len(evidence))
 
     def value(tried: NDArray[np.float64]) -> float:

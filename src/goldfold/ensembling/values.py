@@ -1,4 +1,4 @@
-"""Averages of numbers. Each takes a stack (members, images) and weights (members,), and gives (images,)."""
+"""Averages of numbers. Each takes a stack (members, images) and weights (members,), and returns (images,)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ def mean(stack: Array, weights: Sequence[float]) -> Array:
 
 
 def median(stack: Array, weights: Sequence[float]) -> Array:
-    """Weighted median: half of the weight lies on either side; the middle of two where it lies between them."""
+    """Weighted median, with half of the weight on either side; the midpoint if it lies between two values."""
     order = np.argsort(stack, axis=0, kind="stable")
     values, shares = np.take_along_axis(stack, order, axis=0), np.asarray(weights, dtype=float)[order]
-    heard = np.cumsum(shares, axis=0) / shares.sum(axis=0)
+    cumulative = np.cumsum(shares, axis=0) / shares.sum(axis=0)
     tolerance = 1e-9
-    low, high = (heard >= 0.5 - tolerance).argmax(axis=0), (heard > 0.5 + tolerance).argmax(axis=0)
+    low, high = (cumulative >= 0.5 - tolerance).argmax(axis=0), (cumulative > 0.5 + tolerance).argmax(axis=0)
     columns = np.arange(stack.shape[1])
     return (values[low, columns] + values[high, columns]) / 2

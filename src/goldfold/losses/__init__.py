@@ -1,4 +1,4 @@
-"""Losses as a config writes them; each kind of target has a module of them."""
+"""Losses, with a module per kind of target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from goldfold import components
 
 @dataclass(frozen=True)
 class Losses:
-    """A loss, and the parts that it is the sum of.
+    """A loss and its parts, which sum to it.
 
     >>> import torch
     >>> loss = Losses(torch.tensor([1.0, 3.0]), {"dice": torch.tensor([0.5, 2.0]), "ce": torch.tensor([0.5, 1.0])})
@@ -19,28 +19,28 @@ class Losses:
     """
 
     total: Tensor
-    """What is minimised."""
+    """The loss that is minimised."""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
-    """By name, each with its weight in the sum; empty where there is one alone. Names are the same for every batch. Only
-    the history shows them: no gradient goes through them."""
+    """Weighted parts by name, with the same names for every batch; empty for a single loss. They are only reported in the
+    history, and no gradient passes through them."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Losses":
-        """The same function of the total and of each part."""
+        """Apply a function to the total and to each part."""
         return Losses(function(self.total), {name: function(part.detach()) for name, part in self.parts.items()})
 
 
 def summed(losses: Sequence[Losses]) -> Losses:
-    """Sum of one loss on several groups of samples."""
+    """Sum one loss over several groups of samples."""
     first, *others = losses
     parts = {name: sum((other.parts[name] for other in others), part) for name, part in first.parts.items()}
     return Losses(sum((other.total for other in others), first.total), parts)
 
 
 def combined(entries: Mapping[str, str], wanted: components.Several) -> Callable[..., Losses]:
-    """One loss by name, or the weighted sum of several.
+    """Build one loss, or the weighted sum of several.
 
     Args:
-        entries: those to choose from, besides the user's own; all take the same arguments.
+        entries: available losses by name, all with the same arguments; user-defined losses may be given too.
         wanted: as the config's ``train.loss``.
     """
     chosen = [

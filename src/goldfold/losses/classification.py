@@ -1,4 +1,4 @@
-"""Losses for one label an image."""
+"""Losses for one label per image."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -15,7 +15,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def focal(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
-    """Focal loss of each sample (Lin et al. 2017, eq. 5, its softmax form for soft targets), (batch,).
+    """Focal loss of each sample (Lin et al. 2017, eq. 5, softmax form for soft targets), (batch,).
 
     Args:
         logits: (batch, classes), before softmax.

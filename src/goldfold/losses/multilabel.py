@@ -1,4 +1,4 @@
-"""Losses for several labels an image. Each gives one value a sample, the mean over its classes."""
+"""Losses for several labels per image. Each returns one value per sample, the mean over the classes."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +10,7 @@ def bce(logits: Tensor, target: Tensor, positive_weight: Tensor) -> Tensor:
     Args:
         logits: (batch, classes), before the sigmoid.
         target: (batch, classes), 0..1.
-        positive_weight: (classes,), what an image that is of the class counts, against 1 for one that is not.
+        positive_weight: (classes,), weight of positive images, relative to 1 for negative ones.
     """
     return functional.binary_cross_entropy_with_logits(
         logits.float(), target, pos_weight=positive_weight, reduction="none"
@@ -20,7 +20,7 @@ def bce(logits: Tensor, target: Tensor, positive_weight: Tensor) -> Tensor:
 def focal(logits: Tensor, target: Tensor, positive_weight: Tensor, gamma: float = 2.0) -> Tensor:
     """Focal loss (Lin et al. 2017, eq. 4, for soft targets) of each class, mean over the classes, (batch,).
 
-    Args: as of `bce`.
+    Args: as in `bce`.
     """
     logits = logits.float()
     p = logits.sigmoid()

@@ -1,4 +1,4 @@
-"""Losses for one number an image. Each gives one value a sample, (batch,); numbers are scaled to a spread of about 1."""
+"""Losses for one number per image. Each returns (batch,); targets are scaled to a standard deviation of about 1."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,10 +10,10 @@ def mse(output: Tensor, target: Tensor) -> Tensor:
 
 
 def smooth_l1(output: Tensor, target: Tensor) -> Tensor:
-    """Huber's loss (Huber 1964): squared up to a distance of 1, linear beyond, so that wild targets pull less."""
+    """Huber loss (Huber 1964): squared up to a distance of 1 and linear beyond, so that outliers have less influence."""
     return functional.smooth_l1_loss(output.float(), target, reduction="none")
 
 
 def l1(output: Tensor, target: Tensor) -> Tensor:
-    """Absolute error: aims at the median."""
+    """Absolute error, minimised by the median."""
     return functional.l1_loss(output.float(), target, reduction="none")

@@ -1,12 +1,12 @@
-"""Losses for one class a pixel. Each takes logits and class indices and gives one value a batch.
+"""Losses for one class per pixel. Each takes logits and class indices and returns one value per batch.
 
-Arguments and results of all of them:
+Arguments of all losses:
     logits: (batch, classes, height, width), before softmax; one channel: foreground, before the sigmoid.
-    target: (batch, height, width), class indices; 0 or 1 where the logits have one channel.
-    ignore_index: pixels of this value do not count and get no gradient.
+    target: (batch, height, width), class indices; 0 or 1 if the logits have one channel.
+    ignore_index: pixels of this value are ignored and get no gradient.
 
-A batch without a pixel that counts gives 0. Overlaps (Dice, Jaccard, Tversky) are taken over the whole batch and
-averaged over the classes that are there; classes that no pixel has add nothing, one channel without foreground gives 0.
+A batch with only ignored pixels gives 0. Overlap losses (Dice, Jaccard, Tversky) are computed over the whole batch and
+averaged over the classes present in the target; with one channel, a batch without foreground gives 0.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def ce(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
 
 def focal(logits: Tensor, target: Tensor, ignore_index: int = IGNORE, gamma: float = 2.0) -> Tensor:
     """Focal loss (Lin et al. 2017, eq. 4; its softmax form for several channels), mean over pixels."""
-    # not smp's: it takes several channels one against the rest, and is NaN where all pixels are ignored
+    # not smp's, which treats several channels one against the rest, and is NaN if all pixels are ignored
     loss = _pixel_ce(logits, target, ignore_index)
     return _mean((1 - (-loss).exp()) ** gamma * loss, target, ignore_index)
 
@@ -43,7 +43,7 @@ def jaccard(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tenso
 def tversky(
     logits: Tensor, target: Tensor, ignore_index: int = IGNORE, alpha: float = 0.3, beta: float = 0.7
 ) -> Tensor:
-    """1 - Tversky index (Salehi et al. 2017): ``alpha`` weighs false positives, ``beta`` false negatives."""
+    """1 - Tversky index (Salehi et al. 2017), with weights ``alpha`` of false positives and ``beta`` of false negatives."""
     return _overlap("TverskyLoss", logits, target, ignore_index, alpha=alpha, beta=beta)
 
 
@@ -52,7 +52,7 @@ def lovasz(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor
     from segmentation_models_pytorch.losses import LovaszLoss
 
     if not (target != ignore_index).any():
-        return logits.float().sum() * 0.0  # smp's softmax form gives no scalar
+        return logits.float().sum() * 0.0  # smp's softmax form does not return a scalar
     loss: Tensor = LovaszLoss(_mode(logits), ignore_index=ignore_index)(logits.float(), target)
     return loss
 
@@ -62,7 +62,7 @@ def _mode(logits: Tensor) -> str:
 
 
 def _pixel_ce(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Cross-entropy of each pixel, (batch, height, width), 0 where ignored."""
+    """Cross-entropy per pixel, (batch, height, width), 0 where ignored."""
     if logits.shape[1] > 1:
         return functional.cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="none")
     counts = target != ignore_index
@@ -77,7 +77,7 @@ def _mean(values: Tensor, target: Tensor, ignore_index: int) -> Tensor:
 
 
 def _overlap(name: str, logits: Tensor, target: Tensor, ignore_index: int, **params: Any) -> Tensor:
-    """smp's loss, which counts an absent class as one without loss, as a mean over the classes that are there."""
+    """Average smp's loss over the classes present; smp averages over all and counts an absent class as loss 0."""
     from segmentation_models_pytorch import losses
 
     loss: Tensor = getattr(losses, name)(_mode(logits), ignore_index=ignore_index, **params)(logits.float(), target)

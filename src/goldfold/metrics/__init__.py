@@ -1,4 +1,4 @@
-"""Metrics, and how sure one can be of them. Each kind of prediction has a module of them."""
+"""Metrics with bootstrap intervals, with a module per kind of prediction."""
 
 from goldfold.metrics.bootstrap import Score
 from goldfold.metrics.metric import Evidence, Metric, build, score

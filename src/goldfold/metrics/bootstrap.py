@@ -1,4 +1,4 @@
-"""How sure one can be of a score."""
+"""Bootstrap intervals of scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ class Score:
     high: float
 
     def as_dict(self) -> dict[str, float]:
-        """``value``, ``low`` and ``high``, as metrics.json holds them."""
+        """Return ``value``, ``low`` and ``high``, as stored in metrics.json."""
         return asdict(self)
 
 
@@ -28,12 +28,12 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Score:
-    """Score of all ``n`` samples with the 2.5 % and 97.5 % quantiles over resamples (Efron's percentile bootstrap).
+    """Score all ``n`` samples, with the 2.5 % and 97.5 % quantiles over resamples (Efron's percentile bootstrap).
 
     Args:
-        value: indices of samples (with repeats) -> score; NaN where a resample cannot be scored, which is left out.
-        n_resamples: 0 leaves the interval out (both ends NaN).
-        groups: group of each sample: whole groups are drawn, since their images are not independent.
+        value: sample indices (with repeats) -> score; NaN for a resample that cannot be scored, which is left out.
+        n_resamples: 0: no interval (both ends NaN).
+        groups: group of each sample; whole groups are resampled, since their images are not independent.
     """
     generator = np.random.default_rng(seed)
     members = _members(n, groups)

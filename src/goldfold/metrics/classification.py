@@ -1,4 +1,4 @@
-"""Metrics of class probabilities, by scikit-learn."""
+"""Metrics of class probabilities; F1 and kappa are those of scikit-learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ Labels = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Probabilities (n, classes) beside the true labels (n,)."""
+    """Probabilities (n, classes) and true labels (n,)."""
 
     probabilities: Probabilities
     labels: Labels
     thresholds: Probabilities | None = None
-    """Share of two classes' probability from which on an image is of the second (n,); None: the most probable class."""
+    """For two classes (n,): the second is predicted above this probability; None: the most probable class."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """Probabilities and labels of some of the images."""
+        """Return the probabilities and labels of some of the images."""
         return self.probabilities[rows], self.labels[rows]
 
     def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """What metrics of decisions are called with: by thresholds, the class that an image is taken for has all."""
+        """Return the arguments of metrics of decisions: with thresholds, the predicted class has probability 1."""
         if self.thresholds is None:
             return self.arguments(rows)
         certain = np.eye(self.probabilities.shape[1])
@@ -40,22 +40,22 @@ class Labelled:
 
     @property
     def chosen(self) -> Labels:
-        """Class that each image is taken for (n,)."""
+        """Predicted class of each image (n,)."""
         return chosen(self.probabilities, self.thresholds)
 
     def levels(self, columns: Sequence[int]) -> Probabilities:
-        """Thresholds worth trying."""
+        """Return the candidate thresholds."""
         return between(self.probabilities[:, 1] / self.probabilities.sum(axis=1))
 
     def at(self, thresholds: Sequence[float]) -> "Labelled":
-        """The same, decided by one threshold."""
+        """Return the evidence decided by one threshold."""
         return replace(self, thresholds=np.full(len(self), thresholds[0]))
 
 
 def chosen(probabilities: Probabilities, thresholds: Probabilities | None) -> Labels:
-    """Class that each image is taken for (n,): the most probable; of two, by the threshold of each image, where given.
+    """Predict the class of each image (n,): the most probable; for two classes, by the threshold of each image if given.
 
-    At 0.5 the two are the same to the last bit.
+    A threshold of 0.5 gives exactly the most probable class.
     """
     if thresholds is None:
         return probabilities.argmax(axis=1)
@@ -63,31 +63,31 @@ def chosen(probabilities: Probabilities, thresholds: Probabilities | None) -> La
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
-    """Share of images whose most probable class is theirs."""
+    """Fraction of images whose most probable class is the true one."""
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def balanced_accuracy(probabilities: Probabilities, labels: Labels) -> float:
-    """Mean over the classes present of the share of their images that are found."""
+    """Mean recall over the classes present in the truth."""
     hit = probabilities.argmax(axis=1) == labels
     return float(np.mean([hit[labels == label].mean() for label in np.unique(labels)]))
 
 
 def f1_macro(probabilities: Probabilities, labels: Labels) -> float:
-    """F1 score a class, averaged over the classes."""
+    """F1 score per class, averaged over the classes."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
 
 
 def log_loss(probabilities: Probabilities, labels: Labels) -> float:
-    """Mean negative logarithm of the probability of the true class; rows are scaled to sum to one."""
+    """Mean negative log-probability of the true class; rows are normalised to sum to one."""
     of_true = probabilities[np.arange(len(labels)), labels] / probabilities.sum(axis=1)
     return float(-np.log(np.clip(of_true, 1e-15, 1)).mean())
 
 
 def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
-    """Cohen's kappa with quadratic weights; classes are grades in their listed order."""
+    """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order."""
     from sklearn.metrics import cohen_kappa_score
 
     grades = np.arange(probabilities.shape[1])
@@ -95,7 +95,7 @@ def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
-    """Area under the ROC curve: of the second class where there are two, else one against the rest, macro average."""
+    """Area under the ROC curve: of the second of two classes; for more classes one against the rest, macro average."""
     columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     areas = [roc_area(probabilities[:, column], labels == column) for column in columns]
     known = [area for area in areas if np.isfinite(area)]

@@ -1,7 +1,7 @@
 """Metrics of object detection: COCO's average precision and recall, and F1.
 
-Faster-coco-eval matches each image once, into a cell for each class; a resample hands it the cells of the images drawn,
-so that its own accumulation gives every AP and AR, with and without repeats.
+Faster-coco-eval matches each image once, into one cell per class. For a bootstrap resample, its own accumulation is called
+with the cells of the drawn images, and gives every AP and AR, with repeats.
 """
 
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ Prediction = tuple[ArrayLike, ArrayLike, ArrayLike]
 """Boxes (n, 4), scores (n,) and labels (n,) of one image."""
 
 MAX_DETECTIONS = 100
-"""Best detections of each image and class that count, as in COCO."""
+"""Number of best detections per image and class that count, as in COCO."""
 AREAS = ("all", "small", "medium", "large")
-"""COCO's ranges, parted at 32 x 32 and 96 x 96 pixels."""
+"""COCO's ranges of areas, divided at 32 x 32 and 96 x 96 pixels."""
 
 
 @dataclass(frozen=True)
 class Matches:
-    """What faster-coco-eval matched over one range of areas; it cannot be pickled."""
+    """Matches of faster-coco-eval over one range of areas; cannot be pickled."""
 
     params: Any
-    """The library's parameters: IoU thresholds, levels of recall, the range of areas."""
+    """Parameters of the library: IoU thresholds, recall levels, range of areas."""
     cells: NDArray[np.object_]
-    """(classes, images) results of the library."""
+    """(classes, images) result objects of the library."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Detections of all images beside the truth. The arrays are by falling score, those of equal score by image."""
+    """Detections of all images matched with the truth. Arrays are sorted by descending score, then by image."""
 
     matches: dict[str, Matches]
-    """At IoU 0.5, 0.55, ... 0.95 for each of `AREAS`; at one IoU for all areas: ``iou50`` and ``iou75``."""
+    """By each of `AREAS`, at IoU 0.5, 0.55, ... 0.95; ``iou50`` and ``iou75`` at one IoU, for all areas."""
     objects: Ints
     """(classes, images) number of true objects."""
     image: Ints
@@ -54,30 +54,32 @@ class Evidence:
     score: Floats
     """(detections,) score."""
     hit: NDArray[np.bool_]
-    """(detections,) whether it is matched at IoU 0.5."""
+    """(detections,) True for detections matched at IoU 0.5."""
 
     def __len__(self) -> int:
         """Number of images."""
         return self.objects.shape[1]
 
     def arguments(self, rows: Rows) -> tuple["Evidence", Rows]:
-        """Itself, and which images count."""
+        """Return the evidence itself and the selected images."""
         return self, rows
 
 
 def compare(truth: Sequence[Truth], predictions: Sequence[Prediction], n_classes: int) -> Evidence:
-    """Evidence of all images: each class's detections matched with its objects as in COCO, no object being a crowd.
+    """Match detections with true objects per class, as in COCO; no object is a crowd.
 
     Args:
-        truth: boxes in pixels and labels, an entry an image.
-        predictions: boxes in pixels, scores and labels, in the same order.
+        truth: per image, boxes in pixels and labels.
+        predictions: per image in the same order, boxes in pixels, scores and labels.
         n_classes: labels are 0 to n_classes - 1.
 
     Raises:
-        DataError: no images, or entries that do not fit each other; boxes are reversed, labels out of range, or NaN.
+        DataError: no images, inconsistent lengths or shapes, reversed boxes, labels out of range, or NaN.
     """
     if not len(truth) or len(truth) != len(predictions):
-        raise DataError(f"{len(truth)} images of truth and {len(predictions)} of predictions. Give one entry an image.")
+        raise DataError(
+            f"{len(truth)} images of truth and {len(predictions)} of predictions. Give one entry per image."
+        )
     objects = _flat("truth", [(boxes, np.zeros(len(np.asarray(labels))), labels) for boxes, labels in truth], n_classes)
     found = _best_of_each_cell(_flat("predictions", predictions, n_classes))
     sets = [_coco(boxes, len(truth), n_classes) for boxes in (objects, found)]
@@ -93,10 +95,10 @@ def compare(truth: Sequence[Truth], predictions: Sequence[Prediction], n_classes
 
 
 def average_precision(evidence: Evidence, rows: Rows, matches: str = "all") -> float:
-    """COCO's AP: mean of precision over 101 levels of recall, IoU thresholds and the classes that have objects.
+    """COCO's AP: mean precision over 101 recall levels, the IoU thresholds and the classes with objects.
 
     Args:
-        matches: which of the evidence's.
+        matches: key of ``Evidence.matches``.
     """
     return _mean(_accumulated(evidence.matches[matches], rows)["precision"])
 
@@ -107,7 +109,7 @@ def average_recall(evidence: Evidence, rows: Rows) -> float:
 
 
 def f1(evidence: Evidence, rows: Rows) -> float:
-    """F1 at IoU 0.5 over the detections of all classes, at the score threshold that is best for these very images."""
+    """F1 at IoU 0.5 over the detections of all classes, at the score threshold that is best for the same images."""
     weight = np.bincount(rows, minlength=len(evidence))[evidence.image]
     return _best(evidence.score, evidence.hit, weight, int(evidence.objects[:, rows].sum()))["f1"]
 
@@ -120,16 +122,19 @@ AP_LARGE = Metric(partial(average_precision, matches="large"))
 
 
 def best_threshold(evidence: Evidence) -> float:
-    """Score from which on detections count where `f1` is best, the highest of several; NaN without any to choose."""
+    """Return the score threshold (detections at or above it count) with the best `f1`, the highest of several.
+
+    NaN if there are no objects or no detections.
+    """
     every = np.ones(len(evidence.score), dtype=np.int64)
     return _best(evidence.score, evidence.hit, every, int(evidence.objects.sum()))["threshold"]
 
 
 def by_class(evidence: Evidence) -> dict[str, list[Any]]:
-    """Columns of a table with a row a class; NaN where a class cannot be scored.
+    """Return the columns of a table with one row per class; NaN for a class that cannot be scored.
 
-    ``objects`` and ``detections`` are counts (of detections, at most 100 an image), ``ap``, ``ap50`` and ``ap75`` are
-    COCO's, ``precision``, ``recall`` and ``threshold`` belong to the class's own best F1 at IoU 0.5.
+    ``objects`` and ``detections`` are counts (at most 100 detections per image), ``ap``, ``ap50`` and ``ap75`` are those of
+    COCO, ``precision``, ``recall`` and ``threshold`` are those of the best F1 of the class at IoU 0.5.
     """
     precision = _accumulated(evidence.matches["all"], np.arange(len(evidence)))["precision"]
     rows = []
@@ -147,7 +152,7 @@ def by_class(evidence: Evidence) -> dict[str, list[Any]]:
 
 
 def precision_recall(evidence: Evidence, iou: float = 0.5) -> list[tuple[Floats, Floats]]:
-    """Recall (101,) and COCO's interpolated precision (101,) of each class; NaN where a class has no objects.
+    """Return recall (101,) and COCO's interpolated precision (101,) per class; NaN for a class without objects.
 
     Args:
         iou: one of 0.5, 0.55, ... 0.95.
@@ -158,7 +163,7 @@ def precision_recall(evidence: Evidence, iou: float = 0.5) -> list[tuple[Floats,
 
 
 def _accumulated(matches: Matches, rows: Rows) -> dict[str, Floats]:
-    """``precision`` (thresholds, 101, classes) and ``recall`` (thresholds, classes); -1 where there are no objects."""
+    """Return ``precision`` (thresholds, 101, classes) and ``recall`` (thresholds, classes); -1 without objects."""
     from faster_coco_eval.faster_eval_api_cpp import COCOevalAccumulate
 
     params = copy(matches.params)
@@ -180,7 +185,11 @@ def _threshold(evidence: Evidence, iou: float) -> int:
 
 
 def _best(score: Floats, hit: NDArray[np.bool_], weight: Ints, n_objects: int) -> dict[str, float]:
-    """Best F1 with its precision, recall and threshold, of detections by falling score that count ``weight`` times."""
+    """Return the best F1 with its precision, recall and threshold.
+
+    Args:
+        score, hit, weight: per detection by descending score; ``weight`` is how many times it counts.
+    """
     nan = float("nan")
     if n_objects == 0:
         return {"f1": nan, "precision": nan, "recall": nan, "threshold": nan}
@@ -196,7 +205,7 @@ def _best(score: Floats, hit: NDArray[np.bool_], weight: Ints, n_objects: int) -
 
 @dataclass(frozen=True)
 class _Boxes:
-    """Boxes of all images in one row of arrays."""
+    """Boxes of all images in flat arrays."""
 
     image: Ints
     box: Floats
@@ -204,7 +213,7 @@ class _Boxes:
     label: Ints
 
     def annotations(self) -> list[dict[str, Any]]:
-        """COCO's form, ids from 1."""
+        """Return the boxes as COCO annotations, with ids from 1."""
         sides = self.box[:, 2:] - self.box[:, :2]
         columns = (self.image, self.label, np.hstack([self.box[:, :2], sides]), sides.prod(axis=1), self.score)
         names = ("image_id", "category_id", "bbox", "area", "score")
@@ -219,7 +228,7 @@ def _flat(what: str, images: Sequence[Prediction], n_classes: int) -> _Boxes:
         where = f"{what}, image {number}"
         if box.size != 4 * len(label) or not len(box) == len(score) == len(label):
             shapes = f"{box.shape}, {score.shape} and {label.shape}"
-            raise DataError(f"{where}: boxes, scores and labels of shapes {shapes}. Give (n, 4), (n,) and (n,).")
+            raise DataError(f"{where}: boxes, scores and labels have shapes {shapes}. Give (n, 4), (n,) and (n,).")
         box = box.reshape(-1, 4)
         if not (np.isfinite(box).all() and np.isfinite(score).all()):
             raise DataError(f"{where}: NaN or infinite numbers.")
@@ -232,7 +241,7 @@ def _flat(what: str, images: Sequence[Prediction], n_classes: int) -> _Boxes:
 
 
 def _best_of_each_cell(found: _Boxes) -> _Boxes:
-    """By image and class, the best `MAX_DETECTIONS` by falling score; equal scores in the order given, as in COCO."""
+    """Keep the best `MAX_DETECTIONS` per image and class; equal scores stay in the given order, as in COCO."""
     order = np.lexsort((-found.score, found.label, found.image))
     cell = found.image[order] * (found.label.max(initial=0) + 1) + found.label[order]
     order = order[np.arange(len(order)) - np.searchsorted(cell, cell) < MAX_DETECTIONS]
@@ -248,9 +257,9 @@ def _coco(boxes: _Boxes, n_images: int, n_classes: int) -> Any:
 
 
 def _evaluated(sets: list[Any], iou: float | None) -> Any:
-    """Faster-coco-eval's evaluation at ten IoU thresholds and over all of `AREAS`, or at one without regard to area.
+    """Run faster-coco-eval at ten IoU thresholds and over all of `AREAS`, or at one IoU for all areas.
 
-    Its ``eval["matched"]`` has the pairs of all thresholds and areas together, hence tells hits only with ``iou``.
+    ``eval["matched"]`` pools the pairs of all thresholds and areas, so it identifies hits only if ``iou`` is given.
     """
     from faster_coco_eval import COCOeval_faster
 

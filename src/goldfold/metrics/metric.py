@@ -1,4 +1,4 @@
-"""What a metric is, and its score with an interval."""
+"""Metrics with their properties, and scores with intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,43 +15,42 @@ Rows = NDArray[np.integer[Any]]
 
 
 class Evidence(Protocol):
-    """Predictions beside the truth, image by image, reduced to what every metric of a task needs."""
+    """Predictions paired with the truth per image, reduced to what the metrics of a task need."""
 
     def __len__(self) -> int:
         """Number of images."""
 
     def arguments(self, rows: Rows) -> tuple[Any, ...]:
-        """What the metrics of the task are called with, for some of the images, with repeats where it is a resample."""
+        """Return the arguments of the task's metrics for some of the images, with repeats in a resample."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, and what is to be known of it: ``LOG_LOSS = Metric(log_loss, greater_is_better=False)``."""
+    """A metric and its properties, such as ``LOG_LOSS = Metric(log_loss, greater_is_better=False)``."""
 
     function: Callable[..., float]
-    """Called with the evidence's arguments and its own parameters by name; NaN where images cannot be scored."""
+    """Called with the evidence's arguments and its own parameters by name; returns NaN if images cannot be scored."""
     greater_is_better: bool = True
     of_labels: bool = False
-    """Whether it looks at the short form of a prediction only, so that a submission holds labels, and that thresholds
-    matter to it."""
+    """True if the metric uses decisions (labels) only: submissions then hold labels, and thresholds matter."""
     of_grades: bool = False
-    """Whether it takes classes, or numbers, for grades in an order: of others it says nothing."""
+    """True if classes or numbers are treated as ordinal grades; the metric is meaningless for others."""
     is_mean_over_classes: bool = False
-    """Whether each class is scored for itself, so that what suits it best is found without the others, which is faster."""
+    """True if the metric is a mean of per-class scores, so that thresholds can be fitted per class, which is faster."""
     name: str = ""
-    """As a config writes it, filled in by `build`."""
+    """Name as in the config, set by `build`."""
 
     def value(self, evidence: Evidence, rows: Rows) -> float:
-        """Value for the images ``rows``; of decisions, where the metric looks at nothing else and the evidence has them."""
+        """Return the value for the images ``rows``, from decisions if ``of_labels`` and the evidence has them."""
         decided = getattr(evidence, "decided", None) if self.of_labels else None
         return float(self.function(*(decided or evidence.arguments)(rows)))
 
 
 def build(written: components.Written, entries: Mapping[str, str]) -> Metric:
-    """Metric as a config writes it; a plain function is one of which more is better.
+    """Build a metric from the config; for a plain function, greater is better.
 
     Raises:
-        ConfigError: there is none of this name; the text names those there are.
+        ConfigError: unknown name; the message lists the available ones.
     """
     name, params = components.parse(written)
     found = components.load(name, entries, "metric")
@@ -61,5 +60,5 @@ def build(written: components.Written, entries: Mapping[str, str]) -> Metric:
 
 
 def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000) -> Score:
-    """Score over all images with its 95 % interval; whole groups are drawn where there are groups."""
+    """Score all images, with a 95 % interval; whole groups are resampled if there are groups."""
     return bootstrap(lambda rows: metric.value(evidence, rows), len(evidence), groups, n_resamples)

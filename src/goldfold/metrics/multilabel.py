@@ -1,4 +1,4 @@
-"""Metrics of several labels an image: each class is a yes or no of its own."""
+"""Metrics of several labels per image; each class is an independent yes or no."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,74 +14,74 @@ from goldfold.metrics.thresholds import between
 
 @dataclass(frozen=True)
 class MultiLabelled:
-    """Probabilities (n, classes) beside what is true (n, classes), 0 or 1."""
+    """Probabilities (n, classes) and truth (n, classes), 0 or 1."""
 
     probabilities: NDArray[np.floating[Any]]
     truth: NDArray[np.uint8]
     threshold: float | NDArray[np.float64] = 0.5
-    """From which probability on a class is taken to be there: for all, of each class (classes,), or of each image and class
+    """A class is predicted at or above this probability: one value, per class (classes,), or per image and class
     (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def of(self, rows: Rows) -> "MultiLabelled":
-        """Some of the images."""
+        """Return the evidence of some of the images."""
         threshold = self.threshold[rows] if np.ndim(self.threshold) == 2 else self.threshold  # type: ignore[index]
         return MultiLabelled(self.probabilities[rows], self.truth[rows], threshold)
 
     def arguments(self, rows: Rows) -> tuple["MultiLabelled"]:
-        """Itself, of some of the images."""
+        """Return the evidence of some of the images, as the only argument."""
         return (self.of(rows),)
 
     @property
-    def said(self) -> NDArray[np.bool_]:
-        """Classes that each image is taken to be of (n, classes)."""
+    def predicted(self) -> NDArray[np.bool_]:
+        """True for the predicted classes of each image (n, classes)."""
         return self.probabilities >= self.threshold
 
     def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
-        """Thresholds worth trying for some of the classes."""
+        """Return the candidate thresholds for some of the classes."""
         return between(self.probabilities[:, list(columns)].ravel())
 
     def of_class(self, column: int) -> "MultiLabelled":
-        """One class alone."""
+        """Return the evidence of one class."""
         return MultiLabelled(self.probabilities[:, [column]], self.truth[:, [column]])
 
     def at(self, thresholds: Sequence[float]) -> "MultiLabelled":
-        """The same, decided by a threshold of each class."""
+        """Return the evidence decided by one threshold per class."""
         return replace(self, threshold=np.asarray(thresholds))
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """By class: images of it that were found, images predicted to be of it, images of it."""
-        predicted, true = self.said, self.truth == 1
+        """Return per class the numbers of true positives, predicted positives and positives."""
+        predicted, true = self.predicted, self.truth == 1
         return (predicted & true).sum(axis=0), predicted.sum(axis=0), true.sum(axis=0)
 
 
 def f1_macro(found: MultiLabelled) -> float:
-    """F1 score a class, averaged; a class that is neither there nor predicted does not count."""
+    """F1 score per class, averaged; a class neither present nor predicted does not count."""
     hits, predicted, true = found.counts()
     counts = predicted + true > 0
     return float((2 * hits[counts] / (predicted + true)[counts]).mean()) if counts.any() else float("nan")
 
 
 def f1_micro(found: MultiLabelled) -> float:
-    """F1 score of all pairs of image and class together."""
+    """F1 score pooled over all pairs of image and class."""
     hits, predicted, true = (int(numbers.sum()) for numbers in found.counts())
     return 2 * hits / (predicted + true) if predicted + true else float("nan")
 
 
 def roc_auc(found: MultiLabelled) -> float:
-    """Area under the ROC curve, mean over the classes that some images have and some have not."""
+    """Area under the ROC curve, mean over the classes with positive and negative images."""
     return _mean_of_known(roc_area, found)
 
 
 def mean_average_precision(found: MultiLabelled) -> float:
-    """Average precision, mean over the classes that some image has."""
+    """Average precision, mean over the classes with positive images."""
     return _mean_of_known(average_precision, found)
 
 
 def log_loss(found: MultiLabelled) -> float:
-    """Mean negative logarithm of the probability of what is true, over all pairs of image and class."""
+    """Mean negative log-likelihood (binary cross-entropy) over all pairs of image and class."""
     p = np.where(found.truth == 1, found.probabilities, 1 - found.probabilities)
     return float(-np.log(np.clip(p, 1e-15, 1)).mean())
 

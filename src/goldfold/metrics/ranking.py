@@ -1,4 +1,4 @@
-"""How well scores put the positives before the negatives."""
+"""Ranking metrics: how well scores separate positives from negatives."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Scores = NDArray[np.floating[Any]]
 
 
 def roc_area(scores: Scores, is_positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties counted half; NaN where there are no positives or no negatives."""
+    """Area under the ROC curve, ties counted half; NaN without positives or without negatives."""
     from scipy.stats import rankdata
 
     n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
@@ -20,7 +20,7 @@ def roc_area(scores: Scores, is_positive: NDArray[np.bool_]) -> float:
 
 
 def average_precision(scores: Scores, is_positive: NDArray[np.bool_]) -> float:
-    """Mean of the precision over the positives, tied scores taken together, as scikit-learn's; NaN without positives."""
+    """Mean precision over the positives, tied scores together, as in scikit-learn; NaN without positives."""
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(is_positive[order])
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.zeros(0, int)

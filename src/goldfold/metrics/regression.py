@@ -1,4 +1,4 @@
-"""Metrics of one number an image."""
+"""Metrics of one number per image."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Valued:
-    """Predicted numbers (n,) beside the true ones (n,)."""
+    """Predicted numbers (n,) and true numbers (n,)."""
 
     predicted: Numbers
     truth: Numbers
@@ -21,12 +21,12 @@ class Valued:
         return len(self.truth)
 
     def arguments(self, rows: Rows) -> tuple[Numbers, Numbers]:
-        """Predicted and true numbers of some of the images."""
+        """Return the predicted and true numbers of some of the images."""
         return self.predicted[rows], self.truth[rows]
 
 
 def rmse(predicted: Numbers, truth: Numbers) -> float:
-    """Root of the mean squared error, in units of the target."""
+    """Root mean squared error, in units of the target."""
     return float(np.sqrt(np.mean((predicted - truth) ** 2)))
 
 
@@ -36,15 +36,15 @@ def mae(predicted: Numbers, truth: Numbers) -> float:
 
 
 def r2(predicted: Numbers, truth: Numbers) -> float:
-    """Share of the variance that is explained: 0 for always saying the mean; NaN where all are the same."""
+    """Coefficient of determination, 0 for always predicting the mean; NaN if all true numbers are equal."""
     around = float(((truth - truth.mean()) ** 2).sum())
     return 1 - float(((predicted - truth) ** 2).sum()) / around if around else float("nan")
 
 
 def quadratic_kappa(predicted: Numbers, truth: Numbers) -> float:
-    """Cohen's kappa with quadratic weights, of predictions rounded to whole grades within those that are there.
+    """Cohen's kappa with quadratic weights, of predictions rounded and clipped to the range of the true grades.
 
-    NaN where the truth is no whole numbers.
+    NaN if the true numbers are not all integers.
     """
     if not np.array_equal(truth, np.round(truth)):
         return float("nan")

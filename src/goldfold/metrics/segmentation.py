@@ -1,4 +1,4 @@
-"""Metrics of masks, from the pixels that prediction and truth share or do not, counted by image and class."""
+"""Metrics of masks, from pixel counts per image and class."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,26 +14,29 @@ Counts = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Numbers of pixels (n, classes): in both, in the prediction alone, in the truth alone."""
+    """Numbers of pixels (n, classes) of each class per image."""
 
     both: Counts
+    """In prediction and truth (true positives)."""
     predicted: Counts
+    """Only in the prediction (false positives)."""
     true: Counts
+    """Only in the truth (false negatives)."""
 
     def __len__(self) -> int:
         return len(self.both)
 
     def arguments(self, rows: Rows) -> tuple["Overlap"]:
-        """Itself, of some of the images."""
+        """Return the counts of some of the images, as the only argument."""
         return (Overlap(self.both[rows], self.predicted[rows], self.true[rows]),)
 
 
 def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], first: int, last: int, ignore: int
           ) -> tuple[Counts, Counts, Counts]:  # fmt: skip
-    """Pixels in both, in the prediction alone and in the truth alone, of each class from ``first`` to ``last``.
+    """Count the pixels in both, only in the prediction and only in the truth, per class from ``first`` to ``last``.
 
     Args:
-        prediction, truth: (height, width) indices of classes; pixels whose truth is ``ignore`` are not looked at.
+        prediction, truth: (height, width) class indices; pixels whose truth is ``ignore`` are skipped.
     """
     seen = truth != ignore
     p, t = prediction[seen].astype(np.int64), truth[seen].astype(np.int64)
@@ -44,12 +47,12 @@ def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]],
 
 
 LEVELS = np.arange(1, 100) / 100
-"""Thresholds that are tried for masks."""
+"""Candidate thresholds for masks."""
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """Numbers of pixels of one class (n, `LEVELS`) whose probability reaches each level: of the class, and not of it."""
+    """Numbers of pixels (n, `LEVELS`) whose probability of one class reaches each level: in the class, and outside it."""
 
     hits: Counts
     misses: Counts
@@ -60,11 +63,11 @@ class Undecided:
         return len(self.hits)
 
     def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
-        """Thresholds worth trying."""
+        """Return the candidate thresholds."""
         return LEVELS
 
     def at(self, thresholds: Sequence[float]) -> Overlap:
-        """The overlap of masks that are decided by one of `LEVELS`."""
+        """Return the overlap of masks decided by one of `LEVELS`."""
         place = [int(np.flatnonzero(np.isclose(LEVELS, thresholds[0]))[0])]
         both = self.hits[:, place]
         return Overlap(both, self.misses[:, place], self.true[:, None] - both)
@@ -73,10 +76,10 @@ class Undecided:
 def count_levels(
     values: NDArray[np.float32], is_class: NDArray[np.bool_], is_known: NDArray[np.bool_]
 ) -> tuple[Counts, Counts]:
-    """Pixels whose probability reaches each of `LEVELS`, of the class and not of it.
+    """Count the pixels whose probability reaches each of `LEVELS`, in the class and outside it.
 
     Args:
-        values: (height, width) probabilities; pixels that are not known are not looked at.
+        values: (height, width) probabilities; pixels outside ``is_known`` are skipped.
     """
     reached = np.searchsorted(LEVELS.astype(np.float32), values, side="right")
     counts = [
@@ -87,13 +90,13 @@ def count_levels(
 
 
 def dice(both: Counts, predicted: Counts, true: Counts) -> NDArray[np.float64]:
-    """2 |A and B| / (|A| + |B|); NaN where neither has a pixel."""
+    """2 |A and B| / (|A| + |B|); NaN if both are empty."""
     with np.errstate(invalid="ignore"):
         return 2 * both / (2 * both + predicted + true)
 
 
 def iou(both: Counts, predicted: Counts, true: Counts) -> NDArray[np.float64]:
-    """|A and B| / |A or B|; NaN where neither has a pixel."""
+    """|A and B| / |A or B|; NaN if both are empty."""
     with np.errstate(invalid="ignore"):
         return both / (both + predicted + true)
 
@@ -102,13 +105,13 @@ Ratio = Callable[[Counts, Counts, Counts], NDArray[np.float64]]
 
 
 def by_class(evidence: Overlap, ratio: Ratio, rows: Rows | None = None) -> NDArray[np.float64]:
-    """The ratio of each class over the pixels of all images (classes,); NaN where no image has or is given the class."""
+    """Return the ratio per class over the pixels of all images (classes,); NaN if a class is neither true nor predicted."""
     chosen = np.arange(len(evidence)) if rows is None else rows
     return ratio(*(part[chosen].sum(axis=0) for part in (evidence.both, evidence.predicted, evidence.true)))
 
 
 def by_image(evidence: Overlap, ratio: Ratio) -> NDArray[np.float64]:
-    """Mean of the ratio over the classes that an image has or is given (n,); 1 where it has none and is given none."""
+    """Return the mean ratio over the classes true or predicted in each image (n,); 1 if there are none."""
     values = ratio(evidence.both, evidence.predicted, evidence.true)
     present = np.isfinite(values)
     sums = np.where(present, values, 0).sum(axis=1)
@@ -116,22 +119,22 @@ def by_image(evidence: Overlap, ratio: Ratio) -> NDArray[np.float64]:
 
 
 def dice_of_set(overlap: Overlap) -> float:
-    """Dice over the pixels of all images, mean over the classes; the background is none of them."""
+    """Dice over the pixels of all images, mean over the classes without the background."""
     return _mean(by_class(overlap, dice))
 
 
 def iou_of_set(overlap: Overlap) -> float:
-    """Intersection over union of the pixels of all images, mean over the classes; the background is none of them."""
+    """Intersection over union of the pixels of all images, mean over the classes without the background."""
     return _mean(by_class(overlap, iou))
 
 
 def dice_per_image(overlap: Overlap) -> float:
-    """Mean over the images of their mean Dice over the classes that they have or are given."""
+    """Mean over the images of the mean Dice over the classes true or predicted in each."""
     return float(by_image(overlap, dice).mean())
 
 
 def iou_per_image(overlap: Overlap) -> float:
-    """Mean over the images of their mean intersection over union over the classes that they have or are given."""
+    """Mean over the images of the mean intersection over union over the classes true or predicted in each."""
     return float(by_image(overlap, iou).mean())
 
 

@@ -1,4 +1,4 @@
-"""Thresholds worth trying."""
+"""Candidate thresholds."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEUTRAL = 0.5
-"""Threshold that changes no decision; always among those that are tried."""
+"""Default threshold, which changes no decision; always a candidate."""
 MOST = 200
 
 
 def between(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Values that part the scores, at most `MOST` and `NEUTRAL`: halfway between two that follow each other.
+    """Return midpoints between consecutive distinct scores, at most `MOST` of them, and `NEUTRAL`.
 
     >>> between(np.array([0.2, 0.2, 0.4, 0.9])).tolist()
     [0.3, 0.5, 0.65]

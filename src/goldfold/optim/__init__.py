@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules, by timm and torch."""
+"""Optimizers and learning-rate schedules of timm and torch."""
 
 import torch
 from torch import nn
@@ -12,9 +12,9 @@ __all__ = ["build_optimizer", "build_schedule"]
 def build_optimizer(
     model: nn.Module, wanted: components.Written, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Any optimizer of timm, or the user's own function of (parameter groups, lr, weight_decay).
+    """Build any optimizer of timm, or a user-defined function of (parameter groups, lr, weight_decay).
 
-    Norms and biases get no weight decay.
+    Weight decay is not applied to norms and biases.
     """
     from timm.optim import create_optimizer_v2, param_groups_weight_decay
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, counted in optimizer steps."""
+"""Learning-rate schedules, in units of optimizer steps."""
 
 import warnings
 from typing import Any, Protocol
@@ -38,33 +38,33 @@ class _OneCycle:
 
     def step(self, update: int) -> None:
         if update > 0:
-            self.scheduler.last_epoch = update - 1  # a run may be resumed at any step, which torch would warn of
+            self.scheduler.last_epoch = update - 1  # a run may be resumed at any step, for which torch would warn
             with warnings.catch_warnings(action="ignore"):
                 self.scheduler.step()
 
 
 def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, min_lr: float = 0.0) -> Schedule:
-    """Linear warm-up, then half a cosine to ``min_lr`` (SGDR, Loshchilov & Hutter 2017, one cycle)."""
+    """Linear warm-up, then half a cosine down to ``min_lr`` (SGDR, Loshchilov & Hutter 2017, one cycle)."""
     return _Timm(optimizer, steps, warmup_steps, sched="cosine", min_lr=min_lr)
 
 
 def poly(
     optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, power: float = 1.0, min_lr: float = 0.0
 ) -> Schedule:
-    """Linear warm-up, then a polynomial to ``min_lr``; of power 1, a straight line."""
+    """Linear warm-up, then polynomial decay to ``min_lr``; linear for power 1."""
     return _Timm(optimizer, steps, warmup_steps, sched="poly", min_lr=min_lr, decay_rate=power)
 
 
 def step(
     optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, n_drops: int = 2, factor: float = 0.1
 ) -> Schedule:
-    """Linear warm-up, then ``n_drops`` drops at equal distances: the rate times ``factor`` each time."""
+    """Linear warm-up, then ``n_drops`` evenly spaced drops; each multiplies the rate by ``factor``."""
     return _Timm(optimizer, steps, warmup_steps, sched="step", decay_epochs=max(1, steps // (n_drops + 1)),
                  decay_rate=factor)  # fmt: skip
 
 
 def constant(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int) -> Schedule:
-    """Linear warm-up, then the same rate."""
+    """Linear warm-up, then a constant rate."""
     return _Timm(optimizer, steps, warmup_steps, sched="step", decay_epochs=steps + 1, decay_rate=1.0)
 
 
@@ -76,10 +76,10 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Up over the share ``rise`` of the steps, then down to almost nothing (Smith & Topin 2018); no other warm-up.
+    """Rise over the fraction ``rise`` of the steps, then decay to nearly 0 (Smith & Topin 2018); no other warm-up.
 
     Args:
-        div_factor: the first rate is lr / div_factor, the last that / final_div_factor.
+        div_factor: the initial rate is lr / div_factor, and the last is the initial rate / final_div_factor.
     """
     return _OneCycle(optimizer, steps, pct_start=rise, div_factor=div_factor, final_div_factor=final_div_factor)
 
@@ -87,6 +87,6 @@ def one_cycle(
 def build_schedule(
     wanted: components.Written, optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int
 ) -> Schedule:
-    """Schedule as a config writes it, over ``steps`` optimizer steps, the first ``warmup_steps`` of them rising."""
+    """Build the schedule of a config over ``steps`` optimizer steps, including ``warmup_steps``."""
     schedule: Schedule = components.load(wanted, SCHEDULES, "schedule")(optimizer, steps, warmup_steps)
     return schedule

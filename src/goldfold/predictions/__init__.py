@@ -1,1 +1,1 @@
-"""Predictions of images: arrays by id, in memory and on disk."""
+"""Predictions for images: arrays by id, in memory and on disk."""

@@ -1,4 +1,4 @@
-"""Predictions of a set of images, in memory and on disk."""
+"""Predictions for a set of images, in memory and on disk."""
 
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,19 +15,19 @@ from goldfold.base.errors import DataError
 from goldfold.base.files import atomic
 
 Arrays = Mapping[str, NDArray[Any]]
-"""Arrays by name: ``ids`` (n,), ``classes``, and the task's own. An entry ``<name>/<row>`` belongs to one image alone."""
+"""Arrays by name: ``ids`` (n,), ``classes``, and those of the task. An entry ``<name>/<row>`` belongs to a single image."""
 
 
 PER_OBJECT = ("boxes", "scores", "labels")
-"""Entries with a row per object, where ``counts`` says how many objects each image has."""
+"""Entries with one row per object; ``counts`` is the number of objects per image."""
 
 
 class OneByOne(Mapping[str, NDArray[Any]]):
-    """Arrays of which one an image is made only when it is asked for, so that no set of images is ever held whole.
+    """Lazy mapping with one large array per image, made on access, so that the whole set is never in memory.
 
     Args:
-        arrays: the entries that are small.
-        name: the large entries are ``<name>/0`` to ``<name>/<n - 1>``.
+        arrays: small entries.
+        name: large entries are ``<name>/0`` to ``<name>/<n - 1>``.
         n: number of images.
         make: row -> its array.
     """
@@ -50,10 +50,10 @@ class OneByOne(Mapping[str, NDArray[Any]]):
 
 
 def in_order(entries: Iterable[tuple[str, NDArray[Any]]]) -> Arrays:
-    """Entries as they come, for one pass in their order: those of single images are let go once they were asked for.
+    """Wrap a stream of entries for a single pass in order; entries of single images are released after access.
 
     Raises:
-        LookupError: a single image's entry is asked for out of its turn.
+        LookupError: an entry of a single image is accessed out of order.
     """
     arrays: dict[str, NDArray[Any]] = {}
     coming = iter(entries)
@@ -68,12 +68,12 @@ def in_order(entries: Iterable[tuple[str, NDArray[Any]]]) -> Arrays:
 def _next(coming: Iterator[tuple[str, NDArray[Any]]], row: int) -> NDArray[Any]:
     name, array = next(coming)
     if name.split("/")[1] != str(row):
-        raise LookupError(f"row {row} is asked for, but {name} is next")
+        raise LookupError(f"row {row} is requested, but {name} is next")
     return array
 
 
 def save(path: str | Path, entries: Iterable[tuple[str, NDArray[Any]]]) -> None:
-    """Write entries as .npz, compressed, one after the other, whole or not at all; the same bytes every time."""
+    """Write entries one by one to a compressed .npz, atomically and with reproducible bytes."""
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in entries:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
@@ -81,7 +81,7 @@ def save(path: str | Path, entries: Iterable[tuple[str, NDArray[Any]]]) -> None:
 
 
 def load(path: str | Path) -> Arrays:
-    """Read predictions; nothing is unpickled, and entries of single images are read when they are asked for."""
+    """Read predictions without unpickling; entries of single images are read on access."""
     archive = np.load(path, allow_pickle=False)
     single = [name for name in archive.files if "/" in name]
     arrays = {name: archive[name] for name in archive.files if "/" not in name}
@@ -93,10 +93,10 @@ def load(path: str | Path) -> Arrays:
 
 
 def picked(parts: Sequence[tuple[Arrays, Sequence[str]]]) -> Arrays:
-    """Some images of each of several predictions as one prediction, ordered by id; no image is in two.
+    """Merge some images of several predictions into one prediction, ordered by id; no image may be in two.
 
-    Entries of all kinds are known by their form: a row per image; where there are ``counts``, `PER_OBJECT` have so many rows
-    per image; single images' are read when they are asked for; what else there is belongs to the whole.
+    Entries are treated by their form: ``classes`` and scalars are shared; with ``counts``, `PER_OBJECT` entries have that
+    many rows per image; entries of single images are read on access; all others have one row per image.
     """
     rows = [rows_of(part, ids) for part, ids in parts]
     places = [(number, int(row)) for number, own in enumerate(rows) for row in own]
@@ -117,7 +117,7 @@ def picked(parts: Sequence[tuple[Arrays, Sequence[str]]]) -> Arrays:
 
 
 def _picked(name: str, parts: Sequence[Arrays], chosen: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """One entry of `picked`."""
+    """Merge one entry, see `picked`."""
     first = parts[0]
     if name == "classes" or first[name].ndim == 0:
         return first[name]
@@ -129,7 +129,7 @@ def _picked(name: str, parts: Sequence[Arrays], chosen: Sequence[tuple[int, int]
 
 
 def with_thresholds(predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
-    """Predictions whose decisions are made by these thresholds (classes,): ``thresholds`` (n, classes), a row per image."""
+    """Attach decision thresholds (classes,) to predictions, as the entry ``thresholds`` (n, classes), one row per image."""
     rows = np.tile(np.asarray(thresholds, dtype=np.float64), (len(predictions["ids"]), 1))
     if isinstance(predictions, OneByOne):
         single = next(iter(predictions.rows), "/").split("/")[0]
@@ -138,17 +138,17 @@ def with_thresholds(predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
 
 
 def thresholds_of(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
-    """Thresholds (n, classes) in the order of ``ids``, where given; None where decisions are made without."""
+    """Return the decision thresholds (n, classes), in the order of ``ids`` if given; None if there are none."""
     if "thresholds" not in predictions:
         return None
     return predictions["thresholds"] if ids is None else predictions["thresholds"][rows_of(predictions, ids)]
 
 
 def disjoint(parts: Sequence[Arrays], classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """Order that sorts the ids of all parts, laid end to end, and the ids in it.
+    """Return the order that sorts the concatenated ids of all parts, and the sorted ids.
 
     Raises:
-        DataError: an id is in two parts, or a part is of other classes.
+        DataError: an id is in two parts, or a part has other classes.
     """
     for part in parts:
         check_classes(part, classes)
@@ -160,10 +160,10 @@ def disjoint(parts: Sequence[Arrays], classes: Sequence[str]) -> tuple[NDArray[n
 
 
 def common_ids(members: Sequence[Arrays], classes: Sequence[str]) -> NDArray[np.str_]:
-    """The ids, sorted, that all members predict.
+    """Return the sorted ids, which must be the same for all members.
 
     Raises:
-        DataError: members predict different images, or are of other classes.
+        DataError: members predict different images, or have other classes.
     """
     ids: NDArray[np.str_] = np.sort(members[0]["ids"])
     for member in members:
@@ -175,7 +175,7 @@ def common_ids(members: Sequence[Arrays], classes: Sequence[str]) -> NDArray[np.
 
 
 def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:
-    """Rows of ``predictions`` that hold ``ids``, in their order.
+    """Return the row in ``predictions`` of each of ``ids``, in their order.
 
     Raises:
         DataError: an id has no prediction.
@@ -188,12 +188,12 @@ def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:
 
 
 def check_classes(predictions: Arrays, classes: Sequence[str]) -> None:
-    """Raise DataError where predictions are of other classes, or of the same in another order."""
+    """Raise DataError if predictions have other classes, or the same in another order."""
     found = [str(name) for name in predictions["classes"]]
     if found != list(classes):
         raise DataError(
-            f"predictions are of the classes {found}, not {list(classes)}, in this order. They are of another run: delete "
-            f"the folder predict of these results, and run again."
+            f"predictions have the classes {found} instead of {list(classes)}, in this order. They are from another run: "
+            f"delete the folder predict of these results, and run again."
         )
 
 

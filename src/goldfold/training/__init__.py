@@ -1,1 +1,1 @@
-"""What a training needs of task and config: samples, network, optimizer and hooks for the engine, validation."""
+"""Training set-up from task and config: samples, network, optimizer and hooks for the engine, validation."""

@@ -1,4 +1,4 @@
-"""Errors of libraries that only a setting can mend, with the setting."""
+"""Turn library errors into messages that name the setting to change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def explained(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
-    """Say what to change where the device's memory does not suffice, or a batch of one image has no statistics."""
+    """Explain what to change if the device runs out of memory, or if batch norm gets a single value per channel."""
     (height, width), train, gpus = spec.size, spec.train, spec.model["gpus"]
     try:
         yield
@@ -26,8 +26,8 @@ def explained(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
         if "more than 1 value per channel" not in str(error):
             raise
         raise TrainingError(
-            f"models ({spec.name}): batch normalisation needs more than one value per channel, but a batch holds one "
-            f"image, of which {height} x {width} pixels leave one cell. Give more training images, a "
+            f"models ({spec.name}): batch normalisation needs more than one value per channel, but a batch has one image, "
+            f"whose {height} x {width} pixels are reduced to one value. Use more training images, a "
             f"larger image_size_px{', gpus: 1' * (gpus > 1)} or another network."
         ) from error
     except torch.OutOfMemoryError as error:

@@ -1,4 +1,4 @@
-"""Network, optimizer, schedule, update rule and hooks of a run, as the engine takes them."""
+"""Network, optimizer, schedule, update rule and hooks of a run, for the engine."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
-    """The network with its first weights: drawn from the spec's key, or loaded.
+    """Build the network with its initial weights: drawn with the spec's key, pretrained, or loaded.
 
     Args:
-        start: file of weights of the same network, of an earlier round.
+        start: weight file of the same network from an earlier round.
     """
     with seeded(*spec.key, "weights"):
         network = build(infer, spec.model, spec.channels, starts=start is None)
@@ -45,41 +45,41 @@ def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
 
 
 def _load(network: nn.Module, start: str) -> None:
-    """Weights of an earlier round into a network, all of them."""
+    """Load all weights of an earlier round into a network."""
     try:
         network.load_state_dict(load_file(start))
     except RuntimeError as error:
         raise ConfigError(
-            f"{start} does not fit the network that is to start from it: {cause(error)}. In rounds, set start: scratch, or "
-            f"name a model with the same network."
+            f"{start} does not fit the network that starts from it: {cause(error)}. In rounds, set start: scratch, or name "
+            f"a model with the same network."
         ) from error
     print(f"starts from {start}", flush=True)
 
 
 def loss_of(spec: Spec, learn: Learn) -> Loss:
-    """The task's loss with the settings that it takes."""
+    """Build the task's loss with its settings."""
     return learn.loss(**{name: getattr(spec.train, name) for name in spec.model["loss_keys"]})
 
 
 def course_of(spec: Spec) -> Course:
-    """Epochs and randomness of a run."""
+    """Return the epochs, seed and intervals of a run."""
     train = spec.train
     return Course(train.epochs, spec.key, train.accumulate, train.validate_every)
 
 
 def steps_per_epoch(train: Train, n_batches: int) -> int:
-    """Steps of an epoch of so many batches."""
+    """Return the number of steps in an epoch of ``n_batches``."""
     return math.ceil(n_batches / train.accumulate)
 
 
 def learner_of(
     train: Train, network: nn.Module, loss: Loss, n_batches: int, accelerator: Accelerator, more: Mapping[str, Hook]
 ) -> Learner:
-    """Learner of a network, on its device.
+    """Build the learner of a network, on its device.
 
     Args:
         n_batches: batches per epoch.
-        more: hooks besides those that the config chose, called after them.
+        more: further hooks, called after those of the config.
     """
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
@@ -98,12 +98,12 @@ def learner_of(
 
 
 def hooks_of(wanted: Sequence[components.Written], network: nn.Module) -> dict[str, Hook]:
-    """Hooks as a config writes them, by name."""
+    """Build the hooks of a config, by name."""
     return {components.name_of(one): components.load(one, catalog.HOOKS, "hook")(network) for one in wanted}
 
 
 def _least_micro_batch(network: nn.Module, train: Train) -> int | None:
-    """Batch norm has no statistics of one sample, and mixup needs two."""
+    """Return the fewest samples per piece: two for batch norm and mixup, else one; None: never split a batch."""
     if train.on_oom == "fail":
         return None
     has_batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())

@@ -1,4 +1,4 @@
-"""Training images of a fold and their batches."""
+"""Training samples of a fold and their batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORKERS = {"cpu": 0, "cuda": 4}
 
 
 def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
-    """The fold's training images with their targets and weights, pseudo-labelled ones after the labelled."""
+    """Return the training images of a fold with targets and weights, labelled first, then pseudo-labelled."""
     rows = table[table["split"] == "train"].assign(weight=1.0)
     if pseudo is None:
         return rows.reset_index(drop=True)
@@ -39,7 +39,7 @@ def loader(
     workers: int | str,
     accelerator: Accelerator,
 ) -> Loader:
-    """Batches of augmented images, the share of this process."""
+    """Build the loader of augmented batches for this process."""
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(rows) < processes:
         raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
@@ -49,7 +49,7 @@ def loader(
     if spec.train.cutmix_alpha and (lacking := images.lacking(rows["id"])):
         raise ConfigError(
             f"train.cutmix_alpha = {spec.train.cutmix_alpha:g}: case {lacking!r} lacks one of its {images.n_views} views, so "
-            f"there is nothing to paste or to paste into. Set mixup_alpha in its place."
+            f"there is nothing to paste or to paste into. Use mixup_alpha instead."
         )
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)

@@ -1,4 +1,4 @@
-"""A run as its recipe describes it, typed."""
+"""Typed specification of a run, read from its recipe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from goldfold.components import Several, Written
 
 @dataclass(frozen=True)
 class Train:
-    """The config's ``train``, see `goldfold.config.learning.Train`; ``hooks`` holds those with a short form too."""
+    """The config's ``train``, see `goldfold.config.learning.Train`; ``hooks`` includes those given in short form."""
 
     epochs: int
     batch_size: int
@@ -34,7 +34,7 @@ class Train:
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
-        """The epoch that does not become the member."""
+        """The checkpoint that is not used as the member: ``best`` or ``last``."""
         return "best" if self.checkpoint == "last" else "last"
 
 
@@ -43,10 +43,10 @@ class Spec:
     """One member on one fold, in one round."""
 
     model: Mapping[str, Any]
-    """Of the config's ``models``: what `goldfold.inference.predictor.build` takes."""
+    """Entry of the config's ``models``, as for `goldfold.inference.predictor.build`."""
     train: Train
     resize: str
-    """How its images were put into the cache."""
+    """Resize mode of its cached images."""
     channels: int
     place: Mapping[str, int]
     """round, fold and seed."""
@@ -64,10 +64,10 @@ class Spec:
 
     @property
     def key(self) -> tuple[int | str, ...]:
-        """Counters that all that is random in the run is drawn from."""
+        """Seed of the run: counters that all its random numbers are drawn from."""
         return (self.name, self.place["seed"], self.place["round"], self.place["fold"])
 
 
 def read(model: Mapping[str, Any], resize: str, channels: int, place: Mapping[str, int]) -> Spec:
-    """Spec of a run from the settings of its recipe."""
+    """Build the spec of a run from the settings of its recipe."""
     return Spec(model, Train(**model["train"]), resize, channels, place)

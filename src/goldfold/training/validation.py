@@ -1,4 +1,4 @@
-"""Scores and loss of the validation images, from one pass through the network."""
+"""Scores and loss on the validation images, in one pass through the network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VAL_LOSS = "val_loss"
 
 
 class Validation:
-    """Function: (network, pause) -> its loss and the metrics on the validation images, at the network's resolution."""
+    """Callable: (network, pause) -> loss and metrics on the validation images, at the network's resolution."""
 
     def __init__(
         self,
@@ -49,22 +49,22 @@ class Validation:
         loss: Loss,
         accelerator: Accelerator,
     ) -> None:
-        """``loss`` is that of training, computed for batches of the size that they have there."""
+        """``loss``: the training loss, computed for batches of the training batch size."""
         self.spec, self.rows, self.images = spec, rows, at_size(images, spec.size, spec.resize, rows)
         self.learn, self.infer, self.scores = learn, infer, scores
         self.metrics, self.loss, self.accelerator = metrics, loss, accelerator
         self.targets, self.batch_size = target.targets(rows, self.images, spec.resize), BATCH_SIZE
 
     def __call__(self, network: nn.Module, pause: Pause) -> dict[str, float]:
-        """Scores by name; the loss first, where the task has one in evaluation mode."""
+        """Return scores by name, the loss first if the task has one in evaluation mode."""
 
         def work(size: int) -> tuple[Any, dict[str, float]]:
-            watched: Any = _Losses(self) if has_validation_loss(self.learn) else self.infer
+            infer: Any = _Losses(self) if has_validation_loss(self.learn) else self.infer
             device, autocast = self.accelerator.device, self.accelerator.autocast
-            predictor = Predictor(network, watched, self.spec.resize, device, autocast=autocast)
+            predictor = Predictor(network, infer, self.spec.resize, device, autocast=autocast)
             entries = predictor.entries(self.rows, self.images, size, on_batch=lambda n: pause())
             evidence = self.scores.evidence(in_order(entries), self.rows, self.targets)
-            return evidence, {VAL_LOSS: watched.mean()} if isinstance(watched, _Losses) else {}
+            return evidence, {VAL_LOSS: infer.mean()} if isinstance(infer, _Losses) else {}
 
         with seeded(*self.spec.key, "validation"):
             (evidence, loss), self.batch_size = as_memory_allows(work, self.batch_size, 1, "validation")
@@ -72,14 +72,14 @@ class Validation:
         return {**loss, **{metric.name: float(metric.value(evidence, everything)) for metric in self.metrics}}
 
     def batch(self, start: int, stop: int) -> Any:
-        """Validation images with their targets, on the device."""
+        """Return a batch of validation images with their targets, on the device."""
         ids = self.rows["id"].iloc[start:stop]
         samples = [sample(self.images, id, self.targets[row]) for row, id in enumerate(ids, start)]
         return self.learn.collate(samples).to(self.accelerator.device)
 
 
 class _Losses:
-    """The facet `Infer` for one pass over the validation images: it predicts, and notes the loss of what the network gave."""
+    """Wrapper of the facet `Infer` for one pass over the validation images that also computes the loss of the outputs."""
 
     def __init__(self, of: Validation) -> None:
         self.of, self.infer, self.seen = of, of.infer, 0
@@ -89,7 +89,7 @@ class _Losses:
         return getattr(self.infer, name)
 
     def predict(self, network: nn.Module, inputs: Inputs, views: Sequence[Any]) -> dict[str, Any]:
-        """Predictions of a batch."""
+        """Predict a batch and record its loss."""
         remembered = Remembered(network)
         found = self.infer.predict(remembered, inputs, views)
         size = self.of.spec.train.batch_size
@@ -101,12 +101,12 @@ class _Losses:
         return found
 
     def mean(self) -> float:
-        """Mean over all images; not a number where there are none."""
+        """Return the mean loss over all images; NaN without images."""
         return math.fsum(self.sums) / self.seen if self.seen else math.nan
 
 
 class Remembered(nn.Module):
-    """A network in evaluation mode that need not compute again what it was given first, or ``rows`` of it."""
+    """A network in evaluation mode that caches the output for its first inputs, and reuses it for ``rows`` of them."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Remembered(nn.Module):
         self.eval()
 
     def forward(self, inputs: Inputs, *more: Any) -> Any:
-        """Output for a batch of cases."""
+        """Return the output for a batch of cases."""
         if self.inputs is None and not more:
             self.inputs, self.output = inputs, self.network(inputs)
             return self.output
@@ -124,7 +124,7 @@ class Remembered(nn.Module):
         return self.output[self.rows] if known else self.network(inputs, *more)
 
     def _known(self, inputs: Inputs) -> bool:
-        """Whether they are `rows` of the first ones."""
+        """Return True if the inputs are the selected `rows` of the first ones."""
         return self.inputs is not None and self.inputs.rows(self.rows).equals(inputs)
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Hooks: what happens around the steps of a training. A hook is a file here and a line in ``goldfold.catalog.HOOKS``."""
+"""Hooks, called around the steps of a training. A hook is a file here and a line in ``goldfold.catalog.HOOKS``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,28 +7,28 @@ from goldfold.engine.state import Training
 
 
 class Hook:
-    """Called at fixed points of a training; a class that derives from it writes only the methods that it needs.
+    """Base class; its methods are called at fixed points of a training, and subclasses override those they need.
 
-    A hook that a config names is made by ``Class(network, **parameters)``, with the network on its device, in each of
-    the processes that train together. What it does must depend on its arguments and its state alone: then a run that was
-    killed and resumed ends with the same bytes.
+    A hook named in a config is made by ``Class(network, **parameters)``, with the network on its device, in each training
+    process. Its behaviour must depend on its arguments and its state alone, so that a run that was killed and resumed ends
+    with the same bytes.
     """
 
     def before_epoch(self, training: Training) -> None:
-        """Act before the first step of an epoch, and again where a run is resumed within it."""
+        """Run before the first step of an epoch, and again if a run is resumed within it."""
 
     def before_step(self, training: Training) -> None:
-        """Act on the gradient, complete and unscaled, before the optimizer takes a step with it."""
+        """Run before the optimizer step, when the gradient is complete and unscaled."""
 
     def after_step(self, training: Training) -> None:
-        """Act after a step that changed the weights; a step that the scaler of fp16 skipped is none."""
+        """Run after a step that changed the weights, so not after one skipped by the fp16 scaler."""
 
     def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
-        """Act on the scores of an epoch, empty where it was not validated; its row of the history is written."""
+        """Run after an epoch's row is added to the history; ``scores`` is empty if the epoch was not validated."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes in training: tensors and plain builtins."""
+        """Return everything that changes during training: tensors and plain builtins."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore what `state_dict` returned."""

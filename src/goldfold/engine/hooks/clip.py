@@ -1,4 +1,4 @@
-"""Clipping of the gradient."""
+"""Gradient clipping."""
 
 from torch import nn
 
@@ -8,14 +8,14 @@ from goldfold.engine.state import Training
 
 
 class Clip(Hook):
-    """Scales the gradient down to a largest norm (Pascanu et al. 2013)."""
+    """Scales the gradient down to a maximum norm (Pascanu et al. 2013)."""
 
     def __init__(self, network: nn.Module, norm: float) -> None:
-        """``norm``: the largest L2 norm of all gradients together."""
+        """``norm``: maximum L2 norm of all gradients together."""
         if not norm > 0:
             raise ConfigError(f"norm = {norm:g}: must be above 0")
         self.network, self.norm = network, norm
 
     def before_step(self, training: Training) -> None:
-        """Scale the gradient."""
+        """Clip the gradient."""
         nn.utils.clip_grad_norm_(self.network.parameters(), self.norm)

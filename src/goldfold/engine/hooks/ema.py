@@ -10,10 +10,10 @@ from goldfold.engine.state import Training
 
 
 class Ema(Hook):
-    """Averages weights and buffers (timm's ModelEmaV3, its decay warmed up); the average is validated and kept."""
+    """Averages weights and buffers (timm's ModelEmaV3, with warm-up of the decay); the average is validated and saved."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        """``decay`` lies between 0 and 1."""
+        """``decay``: between 0 and 1, exclusive."""
         from timm.utils import ModelEmaV3
 
         if not 0 < decay < 1:
@@ -22,7 +22,7 @@ class Ema(Hook):
         self.average = ModelEmaV3(network, decay=decay, use_warmup=True, warmup_power=0.75)
 
     def before_epoch(self, training: Training) -> None:
-        """Have the average validated."""
+        """Select the average for validation."""
         training.scored = self.average.module
 
     def after_step(self, training: Training) -> None:
@@ -30,9 +30,9 @@ class Ema(Hook):
         self.average.update(self.network, step=training.n_updates)
 
     def state_dict(self) -> dict[str, Any]:
-        """The average."""
+        """Return the state of the average."""
         return dict(self.average.state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over an average."""
+        """Restore the average."""
         self.average.load_state_dict(state_dict)

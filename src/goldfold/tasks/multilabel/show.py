@@ -39,7 +39,7 @@ def pages(
 
 def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame) -> Section:
     n = len(evidence)
-    whole = evidence.said == (evidence.truth == 1)
+    whole = evidence.predicted == (evidence.truth == 1)
     n_none = int((evidence.truth.sum(axis=1) == 0).sum())
     intro = (
         f"Each class is a yes or no of its own, a yes {_from(evidence.threshold)} on. All classes are right for "
@@ -93,7 +93,7 @@ def _together(evidence: MultiLabelled, classes: list[str]) -> list[Section]:
     if not 2 <= len(classes) <= MOST_CLASSES_DRAWN:
         return []
     true = evidence.truth.astype(float)
-    said = evidence.said.astype(float)
+    said = evidence.predicted.astype(float)
     counts, predicted = true.T @ true, said.T @ said
     shares = counts / np.maximum(np.diag(counts)[:, None], 1)
     texts = [
@@ -122,7 +122,7 @@ def _calibration(evidence: MultiLabelled) -> Section:
 
 
 def _errors(evidence: MultiLabelled, classes: list[str], truth: pd.DataFrame, gallery: int) -> Section:
-    wrong = evidence.said != (evidence.truth == 1)
+    wrong = evidence.predicted != (evidence.truth == 1)
     distance = np.where(wrong, np.abs(evidence.probabilities - evidence.truth), 0.0)
     ids = truth["id"].to_numpy(dtype=str)
     worst = np.lexsort((ids, -distance.max(axis=1)))
