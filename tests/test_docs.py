@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ def test_every_source_has_its_layout_with_a_valid_config() -> None:
 def test_schema_and_reference_are_renewed() -> None:
     assert (ROOT / "workflow/schemas/config.schema.json").read_text() == schema(), "run make schema"
     assert (ROOT / "docs/config.md").read_text() == reference(), "run make schema"
+
+
+def test_reference_prints_a_described_key_once() -> None:
+    sections = reference().split("\n## Components")[0]
+    rows = [line for line in sections.splitlines() if re.match(r"\| `\w+` \|", line)]
+    described = [row for row in rows if "`task_params`" not in row and not row.endswith("|  |")]
+    assert len(described) > 150
+    assert [row for row, n in Counter(described).items() if n > 1] == []
 
 
 def test_examples_and_default_are_valid_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

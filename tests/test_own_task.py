@@ -230,7 +230,7 @@ def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tm
         chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)},
     )  # fmt: skip
     texts = [block.text for block in ensemble.section(results).blocks if isinstance(block, Text)]
-    assert any("Scored image by image (distance, 12 images)" in text for text in texts)
+    assert any("Scored per image (distance, 12 images)" in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
         "run",
     ]
     holds(words(html), "0.9333", "of the 30 training images")
-    assert "used for this number and for nothing else" in words(html)
+    assert "These targets are used for this score only" in words(html)
     holds(
         html, "first-seed1", "Made-up CPU", "abcdef012345", "fedcba9876543210", "2001-09-09 01:46:40 UTC", "cpu, fp32"
     )
@@ -193,7 +193,7 @@ def test_binary_without_test_one_model_one_seed_no_rounds(build: Build) -> None:
     text = words(html)
     assert 'id="pseudo"' not in html
     assert "test images" not in text
-    assert "There is one member, so there is nothing to compare" in text
+    assert "There is only one member, so there is nothing to compare" in text
     holds(text, "One seed")
     assert "not in this run" in text  # submit and pseudo_label in the drawing of the DAG
 
@@ -205,7 +205,7 @@ def test_metric_where_smaller_is_better(build: Build) -> None:
 
 def test_groups_are_named_as_what_is_resampled(build: Build) -> None:
     text = words(page_of(build(groups=True)))
-    holds(text, "Resampling these 6 groups with replacement", "Whole groups are drawn", "6 groups, none of which")
+    holds(text, "bootstrap over these 6 groups", "Whole groups are resampled", "6 groups, none of which")
 
 
 @pytest.mark.drawn
@@ -278,7 +278,7 @@ def test_the_map_of_folds_names_each_class_or_those_furthest_from_even(
     assert len(named) == n_named
     assert (named[0] == f"class{n_classes - 1}") == (n_classes > 40), "the furthest comes first where not all are drawn"
     assert ("+100%" in figure.svg) == (n_folds <= 12)
-    assert ("furthest from even, of 200" in figure.caption) == (n_classes == 200)
+    assert ("40 of 200 classes with the largest deviation" in figure.caption) == (n_classes == 200)
     assert figure.svg.count("var(--rose)") >= 1
     assert figure.width_px <= 860
 

@@ -48,9 +48,9 @@ def test_a_shift_is_said_with_what_gives_it_away_and_can_be_switched_off(build: 
     arguments = with_test(build())
     html = page_of(arguments)
     said = words(section(html, "shift"))
-    holds(said, "Training and unlabeled images can almost always be told apart (AUC", "What gives them away:")
-    holds(said, "mean grey level", "Training against test images There are too few images")
-    holds(said, "no unlabeled image is more typical of the training images than even 1 % of these")
+    holds(said, "Training and unlabeled images can almost always be told apart (AUC", "Features that differ most:")
+    holds(said, "mean grey level", "Training against test images There are too few readable images")
+    holds(said, "no unlabeled image is more typical of the training images than 1 % of these")
     assert "data:image/png;base64," not in section(html, "shift")
     holds(words(section(html, "notes")), "Training and unlabeled images can be told apart")
     without = page_of(arguments | {"shift": False})
@@ -83,12 +83,12 @@ def test_images_that_look_like_the_others_are_shown_with_how_much_so(build: Buil
     arguments = with_test(build())
     repaint(arguments["results"], lambda number: 100 + number % 7)
     part = section(page_of(arguments), "shift")
-    shares = [int(share) for share in re.findall(r"ahead of (\d+) %", words(part))]
+    shares = [int(share) for share in re.findall(r"more typical than (\d+) %", words(part))]
     assert part.count("data:image/png;base64,") == len(shares) > 12
     assert min(shares) >= 1
     holds(
         words(part),
-        f"Ahead of {shares[0]} %”: it finds this image more typical of the unlabeled images than {shares[0]} %",
+        f"More typical than {shares[0]} %”: it rates this image as more typical of the unlabeled images than {shares[0]} %",
     )
 
 
@@ -135,7 +135,7 @@ def test_copies_are_shown_in_pairs_with_what_is_wrong(build: Build) -> None:
     html = page_of(arguments)
     part = section(html, "copies")
     said = words(part)
-    holds(said, "3 sets of images that are the same file, byte for byte and 2 sets of images that look nearly the same")
+    holds(said, "3 sets of identical files and 2 sets of images that look nearly the same")
     holds(part, "&lt;i&gt;&amp; ↔ cat", "Copies in train and another split", "dropped (train, left out)")
     holds(said, "all but one left out", "img05 (train, fold 1)", "test03 (test)")
     holds(said, "different labels, at most one of them in use")
@@ -152,7 +152,7 @@ def test_no_copies_and_nothing_left_out_are_said(build: Build) -> None:
     assert 'id="copies"' not in html
     assert 'id="quarantine"' not in html
     said = words(section(html, "data"))
-    holds(said, "Every image could be used", "No image is there twice", "nothing to say against these data")
+    holds(said, "No image was left out", "There are no duplicate images", "`goldfold check` found no other problem")
 
 
 @pytest.mark.parametrize("is_worse", [True, False])
@@ -167,9 +167,9 @@ def test_a_group_that_is_worse_than_others_with_its_classes_stands_first(build: 
     if is_worse:
         assert first == ["bad", "30"]
         holds(part, "0.7667", "1.0000", "−0.2333")  # seven of the fifteen are sure enough to be wrong
-        holds(part, "Of 1 interval, 1 does not hold")
+        holds(part, "Of 1 interval, 1 does not contain")
     else:
-        holds(part, "0 do not hold")
+        holds(part, "0 do not contain")
 
 
 def test_small_groups_have_no_scores(build: Build) -> None:
@@ -189,8 +189,8 @@ def test_without_a_pseudo_label_no_round_is_said_to_have_improved(build: Build, 
     table.to_csv(path, index=False)
     said = words(section(page_of(arguments), "pseudo"))
     assert ("improved" in said) == is_added
-    assert ("nothing was added in any round" in said) != is_added
-    assert said.count("sure enough to get") == (not is_added)
+    assert ("so rounds differ only by the randomness of training" in said) != is_added
+    assert said.count("with enough confidence to get") == (not is_added)
 
 
 def of_cases(table: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -203,11 +203,18 @@ def test_cases_of_several_images_are_called_cases(build: Build) -> None:
     arguments = build(change=lambda table: of_cases(table, 2))
     test = Path(arguments["results"]) / "folds" / "test.csv"
     of_cases(pd.read_csv(test, dtype=str), 1).to_csv(test, index=False)
+    lost = [
+        "train,gone,a.png,image,file is empty",
+        "train,gone,b.png,image,file is empty",
+        "train,img00,c.png,image,no file",
+    ]
+    test.with_name("quarantine.csv").write_text("\n".join(["split,id,path,part,reason", *lost]))
     said = words(page_of(arguments))
     top = said[: said.index("Leaderboard Out-of-fold")]
-    holds(top, "Each of the 30 training cases was predicted", "Resampling these 30 cases", "accuracy, test cases")
-    holds(top, "prediction of 6 test cases whose truth is known", "training cases 30", "test cases 6")
-    holds(said, "30 training cases of 60 images and 6 test cases of 6 images", "36 cases")
+    holds(top, "Each of the 30 training cases was predicted", "these 30 cases", "accuracy, test cases")
+    holds(top, "predictions for 6 test cases with known targets", "training cases 30", "test cases 6")
+    holds(said, "30 training cases of 60 images and 6 test cases of 6 images", "36 cases", "Cases per class")
+    holds(said, "1 case and 1 image of other cases in quarantine", "1 case and 1 image of other cases left out.")
     assert not re.search("(training|test) images? [0-9]|36 images|accuracy, test images", said)
 
 
@@ -240,3 +247,12 @@ def test_one_of_a_thing_is_said_as_one(build: Build) -> None:
     tiles = words(html[html.index('<dl class="tiles">') : html.index("</dl>")])
     holds(tiles, "model 1", " seed 1", "pseudo-label round 1", "folds 3")
     assert "seeds" not in tiles
+
+
+@pytest.mark.parametrize("source", ["digits", "folder"])
+def test_the_drawing_of_the_stages_has_the_demo_data_only_where_they_are_used(build: Build, source: str) -> None:
+    arguments = build()
+    arguments["settings"]["data"]["source"] = source
+    run = section(page_of(arguments), "run")
+    assert ('class="dag-name">demo</text>' in run) == (source == "digits")
+    assert run.count('class="dag-name"') == 9 + (source == "digits")

@@ -50,18 +50,20 @@ def results(test: float, labels: str = "aabb", groups: dict[str, int] | None = N
         test_groups=groups,
         target=classification(["a", "b"]),
         facts=classification(["a", "b"]).facts,
+        row="image",
+        unit="images",
     )
 
 
 def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() -> None:
     found = note(results(0.4, labels="bbbb"), [], {"test": shift_of(0.8)})
     assert found is not None
-    assert (found.level, found.title) == ("warn", "The test score is worse than the out-of-fold interval says")
+    assert (found.level, found.title) == ("warn", "The test score is worse than the out-of-fold interval predicts")
     for said in (
-        "On 4 test images accuracy is 0.4000 (0.3500 to 0.4500), out of fold 0.8000 (0.7000 to 0.9000).",
+        "accuracy is 0.4000 (0.3500 to 0.4500) on 4 test images and 0.8000 (0.7000 to 0.9000) out of fold.",
         "The two intervals do not overlap",
-        "Test images look different: a classifier tells them from training images (AUC 0.850, 0.800 to 0.900",
-        "The data name no groups",
+        "Test images look different: a classifier can tell them from training images (AUC 0.850, 0.800 to 0.900",
+        "The data have no groups",
         "“a” is 50.0 % of the training and 0.0 % of the test images",
     ):
         assert said in found.text
@@ -69,8 +71,8 @@ def test_a_test_score_outside_the_interval_comes_first_with_its_likely_causes() 
     better = note(results(0.93, groups=shared), [], {"test": shift_of(0.45)})
     assert better is not None
     assert "better than the out-of-fold interval" in better.title
-    assert "3 of 4 groups of test images are in training too (80% of the images)." in better.text
-    assert "do not look different from training images (AUC 0.500" in better.text
+    assert "3 of 4 groups of test images also occur in training (80% of the images)." in better.text
+    assert "Test images look like training images (AUC 0.500" in better.text
     assert "The two intervals overlap" in better.text
     assert note(results(0.85), [], {}) is None
 
@@ -81,9 +83,10 @@ def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
     evidence = task.evidence(
         {"ids": truth["id"].to_numpy(str), "classes": np.array(list("abc")), "probabilities": probabilities}, truth
     )
-    (found,) = notes._never_found(SimpleNamespace(scores=task, target=task, evidence=evidence, truth=truth))  # type: ignore[arg-type]
+    made = SimpleNamespace(scores=task, target=task, evidence=evidence, truth=truth, row="image")
+    (found,) = notes._never_found(made)  # type: ignore[arg-type]
     assert found.title == "1 class never found"
-    assert found.text.startswith("F1 is 0 for b (3), with the number of images"), "c has no image to be found"
+    assert found.text.startswith("F1 is 0 for b (3)"), "c has no image to be found"
 
 
 def history(*scores: float) -> pd.DataFrame:
@@ -115,18 +118,18 @@ def test_a_score_that_still_gains_in_the_last_epoch_is_said(
 
 def test_equal_medians_are_no_evidence_of_a_shift() -> None:
     same = Feature("width", "size", 0.7, 134.0, 134.2)
-    assert shift.evidence(same, "test") == "width: AUC alone 0.700, with equal medians"
+    assert shift.evidence(same, "test") == "width: AUC 0.700 alone, with equal medians"
     other = Feature("height", "size", 0.6, 100.0, 120.0)
     assert shift.telling([same, other], "size") is other
     assert shift.evidence(other, "test") == "height: median 100 in training, 120 in test images"
     near = Feature("spread of red", "light", 0.6, 8.67, 8.66)
-    assert shift.evidence(near, "test") == "spread of red: AUC alone 0.600, with almost equal medians"
+    assert shift.evidence(near, "test") == "spread of red: AUC 0.600 alone, with almost equal medians"
     assert "median 640 in training, 641" in shift.evidence(Feature("width", "size", 1.0, 640, 641), "test"), (
         "all differ"
     )
     text = shift.verdict("test", shift_of(0.8, [Feature("width", "light", 0.51, 134.0, 134.0)]))
     assert "134" not in text
-    assert "light (no single feature, but several together)" in text
+    assert "light (no single feature, but several in combination)" in text
 
 
 def test_one_model_stands_under_its_own_name_and_is_no_ensemble() -> None:
@@ -213,21 +216,22 @@ def test_a_training_of_one_epoch_is_seen_in_its_curve() -> None:
 
 def test_a_method_with_parameters_is_named_with_them() -> None:
     made = SimpleNamespace(
-        ensemble={"method": {"rank": {"power": 2}}, "weights": {"a-seed0": 0.5, "b-seed0": 0.5}}, members={}, steps=[]
-    )
+        ensemble={"method": {"rank": {"power": 2}}, "weights": {"a-seed0": 0.5, "b-seed0": 0.5}},
+        members={}, steps=[], row="image",
+    )  # fmt: skip
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None
-    assert "the method “rank(power=2)”: " in section.intro
+    assert "Method: “rank(power=2)”: " in section.intro
 
 
 @pytest.mark.parametrize(("optimistic", "n_notes"), [(0.9, 1), (0.55, 0), (None, 0)])
 def test_fitted_steps_that_do_not_hold_on_other_images_are_named(optimistic: float | None, n_notes: int) -> None:
     found = {"value": 0.5, "low": 0.4, "high": 0.6}
     flattered = None if optimistic is None else {**found, "value": optimistic}
-    made = SimpleNamespace(metric="accuracy", metrics={"oof": {"accuracy": found}}, optimistic=flattered)
+    made = SimpleNamespace(metric="accuracy", metrics={"oof": {"accuracy": found}}, optimistic=flattered, row="image")
     said = list(notes._fitted(made))  # type: ignore[arg-type]
     assert len(said) == n_notes
-    assert all("they give 0.9000, without each image's fold 0.5000" in note.text for note in said)
+    assert all("they give 0.9000; fitted without each image's fold, 0.5000." in note.text for note in said)
 
 
 def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_model_too() -> None:

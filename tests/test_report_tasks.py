@@ -176,8 +176,8 @@ def test_masks_of_several_classes(build: Build) -> None:
     assert "2 images have no pixel of any class" in words(images)
     assert "(background) → dog" in words(section(html, "confusion"))
     assert "(mean of the classes)" in section(html, "classes")
-    assert "Scored image by image (dice, 13 images)" in words(section(html, "ensemble"))
-    assert "How many pixels of each class" in section(html, "data")
+    assert "Scored per image (dice, 13 images)" in words(section(html, "ensemble"))
+    assert "Number of pixels per class" in section(html, "data")
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
 
 
@@ -198,7 +198,7 @@ def test_boxes(build: Build) -> None:
     assert section(html, "images").count("data:image/jpeg;base64,") == 6 + 3 + 1
     assert "cat → dog" in words(section(html, "errors"))
     assert "weighted boxes fusion" in section(html, "ensemble")
-    assert "Scored image by image (ap50, " in words(section(html, "ensemble"))
+    assert "Scored per image (ap50, " in words(section(html, "ensemble"))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -216,8 +216,8 @@ def test_pseudo_labels_and_a_known_test_set(build: Build, name: str) -> None:
     html = page_of(build(name, ["a", "b"], rounds=1))
     text = words(section(html, "pseudo"))
     assert re.search(r"round 1 fold 2 test [56] ", text)
-    assert ("Shares of the objects" in text) == (name == "detection")
-    assert "6 test images whose truth is known" in words(html)
+    assert ("Shares of objects" in text) == (name == "detection")
+    assert "6 test images with known targets" in words(html)
 
 
 @pytest.mark.drawn

@@ -308,9 +308,9 @@ def test_the_report_names_what_each_round_did() -> None:
     settings = slices.report(parse({**BASE, "rounds": EXAMPLE}))["settings"]
     labelled = {(1, 0): [1, 2], (1, 1): [1], (2, 0): [], (2, 1): []}
     pseudo = {place: pd.DataFrame({"id": ids}) for place, ids in labelled.items()}
-    results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), pseudo=pseudo)
+    results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), pseudo=pseudo, row="image")
     heading, table = page.blocks(results)
-    assert heading.heading == "What each round did"
+    assert heading.heading == "Settings of each round"
     assert table.rows == [
         ["0", "b0 and b3", "the models' own", "scratch", "none", "–"],
         ["1", "b3", "lr 0.5", "b3 from b0 of round 0", "b0 and b3 of round 0, at least 0.5, weight 0.25", "1 to 2 images"],
@@ -320,13 +320,13 @@ def test_the_report_names_what_each_round_did() -> None:
     assert "keeps its score" in page.intro(results)
     short: Any = SimpleNamespace(settings=slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"])
     assert page.blocks(short) == []
-    assert "sure of on images without a label (at least 0.95)" in page.intro(short)
+    assert "predict with a confidence of at least 0.95" in page.intro(short)
 
 
 def made(rounds: list[dict[str, Any]] | None = None, **changes: Any) -> Any:
     """What a report knows of the settings of a run."""
     settings = slices.report(parse({**BASE, **({"rounds": rounds} if rounds else {}), **changes}))["settings"]
-    return SimpleNamespace(settings=settings, grid=grid_of(settings))
+    return SimpleNamespace(settings=settings, grid=grid_of(settings), row="image")
 
 
 @pytest.mark.parametrize(("is_ensemble", "named"), [(True, "an ensemble"), (False, "a model with a weight")])

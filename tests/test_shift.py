@@ -142,8 +142,8 @@ def test_features_are_numbers_whatever_the_image(in_tmp: Path) -> None:
 @pytest.mark.parametrize(
     ("auc", "said"),
     [
-        (Auc(0.983, 0.406, 1.0), "too few images to say"),
-        (Auc(0.5, 0.2, 0.8), "too few images to say"),
+        (Auc(0.983, 0.406, 1.0), "too few images to tell"),
+        (Auc(0.5, 0.2, 0.8), "too few images to tell"),
         (Auc(0.583, 0.479, 0.680), "images cannot be told apart"),
         (Auc(0.98, 0.9, 1.0), "almost always"),
     ],

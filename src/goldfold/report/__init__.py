@@ -1,1 +1,1 @@
-"""The report: one self-contained page, made of plain blocks that know nothing of the task."""
+"""The report: one self-contained HTML page, built from blocks that are independent of the task."""

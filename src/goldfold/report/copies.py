@@ -1,4 +1,4 @@
-"""Section on images that are there more than once: the same file, or nearly the same picture."""
+"""Section on duplicates: images that are the same file, or nearly the same picture."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ PAIR_PX = 300
 
 @dataclass(frozen=True)
 class Copy:
-    """One of several images that are the same."""
+    """One of several images that are copies of each other."""
 
     id: str
     split: str
     path: str
     fold: str
-    """Empty where it is no training image, or was left out."""
+    """Empty for an image that is not a training image, or was left out."""
     label: str
-    """What is learnt from it, as text; empty where nothing is."""
+    """Target as text; empty without one."""
     kind: str
-    """exact (same bytes), near or mirrored, as its nearest copy is."""
+    """Relation to its nearest copy: exact (same bytes), near or mirrored."""
     is_left_out: bool
 
     @property
     def place(self) -> str:
-        """Where it takes part."""
+        """Split and fold that it is used in."""
         where = f"{self.split}, fold {self.fold}" if self.fold else self.split
         return f"{self.split}, left out" if self.is_left_out else where
 
@@ -47,43 +47,43 @@ class Cluster:
 
     @property
     def ids(self) -> list[str]:
-        """Their ids."""
+        """Ids of the copies."""
         return [copy.id for copy in self.copies]
 
     @property
     def is_exact(self) -> bool:
-        """Whether all are the same file, byte for byte."""
+        """All copies are the same file, byte for byte."""
         return all(copy.kind == "exact" for copy in self.copies)
 
     @property
     def in_use(self) -> list[Copy]:
-        """Those that are not left out."""
+        """Copies that are not left out."""
         return [copy for copy in self.copies if not copy.is_left_out]
 
     @property
     def disagree(self) -> bool:
-        """Whether they carry different labels, left-out images too."""
+        """Labels differ, those of left-out images included."""
         return len({copy.label for copy in self.copies} - {""}) > 1
 
     @property
     def disagree_in_use(self) -> bool:
-        """Whether those that are not left out carry different labels."""
+        """Labels differ among the images that are not left out."""
         return len({copy.label for copy in self.in_use} - {""}) > 1
 
     @property
     def cross_folds(self) -> bool:
-        """Whether training images lie in different folds."""
+        """Training images are in different folds."""
         return len({copy.fold for copy in self.copies} - {""}) > 1
 
     @property
     def cross_splits(self) -> bool:
-        """Whether one is a training image and another is not, left-out images aside."""
+        """Of the images that are not left out, one is a training image and another is not."""
         splits = {copy.split for copy in self.in_use}
         return "train" in splits and len(splits) > 1
 
     @property
     def problem(self) -> str:
-        """What is wrong with them, in words."""
+        """Description of what is wrong with them."""
         labels = "different labels" if self.disagree_in_use else "different labels, at most one of them in use"
         found = [
             labels if self.disagree else "",
@@ -95,15 +95,15 @@ class Cluster:
 
 
 def file_of(results: Results) -> Path:
-    """Table of all copies, exact and near, that the folds stage leaves where it looks for them."""
+    """Table of all copies, exact and near, written by the folds stage."""
     return results.root / "folds" / "duplicates.csv"
 
 
 def find(results: Results) -> list[Cluster]:
-    """Sets of copies that the folds stage lists, the worst first."""
+    """Sets of copies listed by the folds stage, worst first."""
     listed = pd.read_csv(file_of(results), dtype=str, keep_default_na=False)
     rows = listed[["cluster", "split", "id", "label", "kind"]].merge(_images(results), on=["split", "id"], how="left")
-    rows = rows.fillna({"is_left_out": True}).fillna("")  # an image that was dropped, and is in no list
+    rows = rows.fillna({"is_left_out": True}).fillna("")  # dropped images are in no list
     names = ["id", "split", "path", "fold", "label", "kind", "is_left_out"]
     found = [
         Cluster([Copy(**row) for row in part[names].to_dict("records")])
@@ -115,10 +115,10 @@ def find(results: Results) -> list[Cluster]:
 
 
 def _images(results: Results) -> pd.DataFrame:
-    """All images, those that were left out too: split, id, path, fold, is_left_out."""
+    """All images, including those left out: split, id, path, fold, is_left_out."""
     parts = []
     for split, table in results.tables.items():
-        table = table.replace({"fold": {"-1": ""}}) if split == "train" else table  # which no fold validates
+        table = table.replace({"fold": {"-1": ""}}) if split == "train" else table  # -1: validated in no fold
         parts.append(table.assign(split=split, is_left_out=False))
     parts.append(results.left_out.assign(is_left_out=True))
     columns = ["split", "id", "path", "fold", "is_left_out"]
@@ -127,11 +127,11 @@ def _images(results: Results) -> pd.DataFrame:
 
 
 def sentence(clusters: list[Cluster]) -> str:
-    """How many there are, or that there are none."""
+    """State the number of sets of copies."""
     if not clusters:
-        return "No image is there twice, neither the same file nor nearly the same picture."
+        return "There are no duplicate images, neither exact nor near."
     n_exact = sum(cluster.is_exact for cluster in clusters)
-    parts = [f"{count(n_exact, 'set')} of images that are the same file, byte for byte"] * (n_exact > 0)
+    parts = [f"{count(n_exact, 'set')} of identical files"] * (n_exact > 0)
     parts += [f"{count(len(clusters) - n_exact, 'set')} of images that look nearly the same"] * (
         n_exact < len(clusters)
     )
@@ -139,18 +139,18 @@ def sentence(clusters: list[Cluster]) -> str:
 
 
 def section(results: Results, clusters: list[Cluster]) -> Section | None:
-    """Counts, pictures of the pairs that matter, and the list; no section where there are no copies."""
+    """Counts, pictures of the worst pairs, and a list; None without copies."""
     if not clusters:
         return None
     facts = Facts(
         [
             ("sets of copies", f"{len(clusters):,}"),
-            ("images in them", f"{sum(len(own.copies) for own in clusters):,}"),
-            ("images in the largest", f"{max(len(own.copies) for own in clusters):,}"),
+            (f"{results.row}s in them", f"{sum(len(own.copies) for own in clusters):,}"),
+            (f"{results.row}s in the largest set", f"{max(len(own.copies) for own in clusters):,}"),
             ("sets with different labels", f"{sum(own.disagree for own in clusters):,}"),
             ("sets in several folds", f"{sum(own.cross_folds for own in clusters):,}"),
             ("sets in train and another split", f"{sum(own.cross_splits for own in clusters):,}"),
-            ("images left out", f"{sum(copy.is_left_out for own in clusters for copy in own.copies):,}"),
+            (f"{results.row}s left out", f"{sum(copy.is_left_out for own in clusters for copy in own.copies):,}"),
         ]
     )
     return Section(
@@ -176,17 +176,17 @@ KINDS: dict[str, tuple[Callable[[Cluster], bool], Callable[[Copy, Copy], bool]]]
     ),
     "Other copies": (lambda own: True, lambda one, other: True),
 }
-"""Heading -> which sets belong below it, and which two images of a set show why."""
+"""Heading -> tests of a set that belongs below it, and of a pair of its images that shows why."""
 
 
 def _galleries(results: Results, clusters: list[Cluster]) -> Iterable[Block]:
-    """Pairs below the first heading that they belong to."""
+    """One pair per set, below the first heading that the set belongs to."""
     rest = list(clusters)
     for heading, (belongs, shows) in KINDS.items():
         own = [cluster for cluster in rest if belongs(cluster)]
         rest = [cluster for cluster in rest if not belongs(cluster)]
         if own:
-            caption = f"Two images of each set{_first(len(own), MOST_PAIRS, 'shown')}."
+            caption = f"Two {results.row}s of each set{_first(len(own), MOST_PAIRS, 'shown')}."
             yield Gallery(
                 [_drawn(results, cluster, shows) for cluster in own[:MOST_PAIRS]], caption, heading, column_px=PAIR_PX
             )
@@ -217,7 +217,7 @@ def _list(results: Results, clusters: list[Cluster]) -> list[Block]:
         ]
         for own in clusters[:MOST_LISTED]
     ]  # fmt: skip
-    columns = ["ids", "kind", "split", *(["label"] if has_labels else []), "fold", "what is wrong"]
+    columns = ["ids", "kind", "split", *(["label"] if has_labels else []), "fold", "problem"]
     text = f"The worst first{_first(len(clusters), MOST_LISTED, 'listed')}."
     return [Text(text, "All sets"), Table(columns, rows, text_columns=columns)]
 

@@ -1,4 +1,4 @@
-"""Section on what is cut out of the images: counts, and a contact sheet."""
+"""Section on the crops (data.roi): counts and a contact sheet."""
 
 import base64
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goldfold.base.words import count
+from goldfold.base.words import count, noun
 from goldfold.crop.counts import counts, shares
 from goldfold.drawing.blocks import Block, Figure, Section, Table, Text
 from goldfold.drawing.overlays import LINE_PX, Box, Pixels, boxed, opened
@@ -17,15 +17,15 @@ from goldfold.report.results import Results
 MOST_SHOWN, COLUMNS = 40, 8
 CELL_PX, WORDS_PX, GAP_PX = 150, 18, 6
 DIMMED = 0.35
-"""How bright what is cut off is drawn."""
+"""Brightness of the parts that are cut off, as a share."""
 BRIGHT = 99.0
-"""Percentile of an image's levels that is drawn white."""
+"""Percentile of an image's levels that is drawn as white."""
 LINE = (255, 190, 40)
 JPEG_QUALITY = 85
 
 
 def section(results: Results) -> Section | None:
-    """None where images are taken whole."""
+    """Counts and contact sheet; None if no image is cropped."""
     found = counts(results.tables)
     if not found:
         return None
@@ -33,16 +33,16 @@ def section(results: Results) -> Section | None:
     blocks: list[Block] = [_table(found)]
     lost = sum(of["boxes_lost"] for of in found.values())
     if lost:
-        blocks.append(Text(f"{count(lost, 'box', 'boxes')} to learn from lie wholly outside what is kept; as no model sees "
-                           "them, they count as missed."))  # fmt: skip
+        blocks.append(Text(f"{count(lost, 'training box', 'training boxes')} {noun(lost, 'lies', 'lie')} wholly outside the "
+                           "crop. No model can see them, so they count as missed."))  # fmt: skip
     every = pd.concat([table.assign(split=split) for split, table in results.tables.items() if split in found])
     blocks.append(_sheet(every.reset_index(drop=True)))
-    intro = f"What is cut out of each image before it is resized, by “{method}”."
+    intro = f"The part of each image that is kept before resizing, found by the method “{method}”."
     return Section("crops", "Crops", intro, blocks)
 
 
 def _table(found: dict[str, dict[str, Any]]) -> Table:
-    """Splits down, what came of them across."""
+    """One row per split: images, share of pixels kept, and images taken whole by reason."""
     reasons = list(dict.fromkeys(reason for of in found.values() for reason in of["whole"]))
     rows = [
         [
@@ -53,12 +53,12 @@ def _table(found: dict[str, dict[str, Any]]) -> Table:
         ]
         for split, of in found.items()
     ]
-    columns = ["split", "images", "pixels kept, mean", *(f"whole: {reason}" for reason in reasons)]
+    columns = ["split", "images", "pixels kept, mean", *(f"not cropped: {reason}" for reason in reasons)]
     return Table(columns, rows, text_columns=["split"])
 
 
 def chosen(table: pd.DataFrame, most: int = MOST_SHOWN) -> pd.DataFrame:
-    """Images to show: up to a quarter that are taken whole, and others from the smallest share kept to the largest."""
+    """Images to show: up to a quarter of them uncropped, the others from the smallest share kept to the largest."""
     kept = table.assign(kept=shares(table))
     whole = kept[kept["roi_fallback"] != ""]
     cut = kept[kept["roi_fallback"] == ""].sort_values(["kept", "id"], kind="stable")
@@ -76,15 +76,15 @@ def _sheet(table: pd.DataFrame) -> Block:
     cells += [blank] * (-len(cells) % columns)
     picture = np.vstack([np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)])
     caption = (
-        f"{count(len(shown), 'image')} of {len(table):,}: the box is what is kept, the rest is dimmed; under each its id and "
-        f"the share of its pixels that is kept, the smallest first. Those taken whole stand before them. Dark images are drawn "
-        f"lighter."
+        f"{count(len(shown), 'image')} of {len(table):,}. The box is kept, the dimmed part is cut off; below each image are its "
+        f"id and the share of its pixels that is kept. Uncropped images come first, then the smallest share. Dark images are "
+        f"brightened."
     )
-    return _figure("crops", picture, caption, f"Contact sheet of {len(shown)} images with what is cut out of them")
+    return _figure("crops", picture, caption, f"Contact sheet of {len(shown)} images with their crops")
 
 
 def cell(row: dict[str, Any]) -> Pixels:
-    """An image with its box, what is cut off dimmed, and words below; white around it."""
+    """An image with its crop box, the rest dimmed, and a line of text below, on white."""
     canvas = np.full((CELL_PX + WORDS_PX + GAP_PX, CELL_PX + GAP_PX, 3), 255, np.uint8)
     image, roi = opened(row["path"]), roi_of(row["roi"])
     if image is not None:
@@ -95,7 +95,7 @@ def cell(row: dict[str, Any]) -> Pixels:
 
 
 def _lightened(image: Pixels) -> Pixels:
-    """Levels spread over all of the range: many scans are nearly black as they are."""
+    """Stretch the levels over the whole range: many scans are nearly black."""
     high = max(1.0, float(np.percentile(image, BRIGHT)))
     return (image * (255 / high)).clip(0, 255).astype(np.uint8)
 
@@ -120,7 +120,7 @@ def _written(canvas: Pixels, words: str) -> Pixels:
 
 
 def _figure(name: str, picture: Pixels, caption: str, description: str) -> Figure:
-    """A picture of pixels as a figure of the page and as a file beside it."""
+    """Figure of a pixel image, embedded as JPEG, with a PNG file beside the page."""
     import cv2
 
     pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)

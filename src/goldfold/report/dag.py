@@ -1,4 +1,4 @@
-"""The nine stages of this very run as a drawing."""
+"""Drawing of the stages of a run."""
 
 from collections.abc import Mapping
 from html import escape
@@ -12,10 +12,12 @@ TOP, LOWER = 34, 168
 
 
 def draw(details: Mapping[str, str], rounds: int, caption: str) -> Figure:
-    """The DAG with one line of detail a stage; a stage that is not in ``details`` did not take part and is drawn pale.
+    """DAG with one line of detail per stage.
 
     Args:
-        rounds: rounds of pseudo labels.
+        details: text by stage; a stage without one was not part of the run and is drawn pale, the stage `demo` not at all.
+        rounds: number of rounds with pseudo labels.
+        caption: text below the figure.
     """
     places: dict[str, tuple[float, float]] = {
         name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(LINE_OF_STAGES)
@@ -28,6 +30,9 @@ def draw(details: Mapping[str, str], rounds: int, caption: str) -> Figure:
     arrows += [_down(places["ensemble"], places["report"]), _down(places["submit"], places["report"])]
     if rounds:
         arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
+    if "demo" in details:
+        places["demo"] = (places["manifest"][0], LOWER)
+        arrows.append(_up(places["demo"], places["manifest"]))
     nodes = [_node(name, place, details.get(name)) for name, place in places.items()]
     svg = f'<svg class="dag" viewBox="0 0 {width} {LOWER + NODE_HEIGHT + 10}">{_ARROW}{"".join(arrows + nodes)}</svg>'
     return Figure("dag", svg, b"", round(width), caption, "The stages of the run and how they depend on each other")
@@ -56,7 +61,7 @@ def _forward(places: Mapping[str, tuple[float, float]], first: str, second: str)
 
 
 def _down(upper: tuple[float, float], lower: tuple[float, float]) -> str:
-    """From the bottom of a stage to the top of one half a place beside it."""
+    """Arrow from the bottom of a stage to the top of a stage in the lower line."""
     start, end = upper[0] + NODE_WIDTH / 2, lower[0] + NODE_WIDTH / 2
     end += (start - end) * 0.4
     return _curve(start, TOP + NODE_HEIGHT, end, LOWER - 4)

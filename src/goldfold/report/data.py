@@ -1,4 +1,4 @@
-"""Section on the data: how many images, of what size, in which fold, and what is to be doubted about them."""
+"""Section on the data: numbers and sizes of images, folds, and doubts."""
 
 import numpy as np
 import pandas as pd
@@ -42,12 +42,12 @@ def _groups(results: Results) -> str:
     table = results.tables["train"]
     copied = table[COLUMN][table[COLUMN] != ""].value_counts() if COLUMN in table else pd.Series(dtype=int)
     if "group" not in table and len(copied):
-        sets = f"{count(len(copied), 'set')} of copies, the largest of {count(int(copied.max()), 'image')}"
+        sets = f"{count(len(copied), 'set')} of copies, the largest of {count(int(copied.max()), results.row)}"
         return f"no groups, but {sets}, none of which is split over folds"
     if "group" not in table:
-        return "images are taken as independent of each other (no groups)"
+        return f"{results.row}s are treated as independent (no groups)"
     is_ordered = components.name_of(results.settings["folds"]["splitter"]).startswith("ordered")
-    how = "a fold never learns from those it is scored on" if is_ordered else "none of which is split over folds"
+    how = "a fold is never trained on groups it is scored on" if is_ordered else "none of which is split over folds"
     return f"{table['group'].nunique():,} groups, {how}"
 
 
@@ -57,9 +57,13 @@ def _counts(results: Results) -> list[Block]:
     last = [table for (number, _), table in results.pseudo.items() if number in results.taught[-1:]]
     if last and all(results.facts.target in table for table in last):
         taken = (target.content(pd.concat(last, ignore_index=True)) > 0).sum()
-        counts["pseudo labels, mean of the folds"] = (taken / len(last)).round(1)
+        counts["pseudo labels, mean per fold"] = (taken / len(last)).round(1)
     counts = counts.reindex(results.classes).fillna(0)
-    return [Text("", heading="Images by class"), bars("class_counts", counts, "images", "")]
+    rows = f"{results.row}s"
+    return [
+        Text("", heading=f"{rows.capitalize()} per {results.facts.kinds[0]}"),
+        bars("class_counts", counts, rows, ""),
+    ]
 
 
 def _sizes(results: Results) -> list[Block]:
@@ -85,12 +89,12 @@ def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> lis
     heading = "Doubts"
     known = f"{quarantine.sentence(results)} {copies.sentence(clusters)}"
     if not doubts:
-        return [Text(f"{known} goldfold check has nothing to say against these data.", heading)]
-    return [Lines(doubts, heading, f"{known} What goldfold check doubts:")]
+        return [Text(f"{known} `goldfold check` found no other problem.", heading)]
+    return [Lines(doubts, heading, f"{known} Doubts raised by `goldfold check`:")]
 
 
 def _samples(results: Results) -> list[Block]:
-    """Some training images of each class, spread over the table, with their targets drawn on them; no image twice."""
+    """Gallery of training images of each class, spread over the table, with their targets drawn; no image twice."""
     truth, content = results.tables["train"], results.target.content(results.tables["train"])
     if "path" not in truth:
         return []
@@ -103,18 +107,18 @@ def _samples(results: Results) -> list[Block]:
         shown |= set(chosen["id"])
         for row in chosen.to_dict("records"):
             pictures.append(picture(row["path"], name, [row["id"]], drawn=draw_target(results.show, row)))
-    caption = "Training images as they are on disk, before any resizing or augmentation."
-    caption += " Of each case the first image is shown." * cases.are_in(results.tables["train"])
+    caption = "Training images as they are on disk, before resizing and augmentation."
+    caption += " The first image of each case is shown." * cases.are_in(results.tables["train"])
     heading = "Examples of each class"
     if not draws:
         return [Gallery(pictures, caption, heading, is_compact=True)]
     legend = class_legend(results.classes, _colours(results)) if len(results.classes) <= len(CLASS_COLOURS) else []
-    caption += " Their targets are drawn on them, of all classes an image has."
+    caption += " The targets of all classes are drawn on them."
     return [Gallery(pictures, caption, heading, column_px=SAMPLE_PX, legend=legend)]
 
 
 def _colours(results: Results) -> list[Colour]:
-    """Colours of the classes in masks; none where the task has no masks of its own."""
+    """Colours of the classes in masks; empty for tasks without masks."""
     coding, table = getattr(results.target, "coding", None), results.tables["train"]
     return (
         mask_colours.of_classes(coding, table["mask"].iloc[0]) if isinstance(coding, Coding) and "mask" in table else []

@@ -1,4 +1,4 @@
-"""What `goldfold check` doubts, of the data that were used."""
+"""Doubts that `goldfold check` raises about the data of a run."""
 
 from hashlib import sha256
 
@@ -15,11 +15,11 @@ from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
 MOST_FILES = 2000
-"""Files whose heads are looked at; the look is remembered, but it may be gone when a page is made anew."""
+"""Most files whose headers are read; the findings are cached, but the cache may be gone when a page is rebuilt."""
 
 
 def collect(results: Results, clusters: list[Cluster]) -> list[str]:
-    """One sentence a doubt."""
+    """All doubts, one sentence each."""
     n_images = {split: len(table) for split, table in results.tables.items()}
     lost = results.left_out.assign(part="image").to_dict("records")
     parts = results.quarantine.to_dict("records") if "part" in results.quarantine else []
@@ -46,14 +46,14 @@ def collect(results: Results, clusters: list[Cluster]) -> list[str]:
 
 
 def _submitted(results: Results) -> list[str]:
-    """Names that the submission may hold; ranges of numbers are no names."""
+    """Names that the submission may hold: ids, and classes unless they are ranges of numbers."""
     if "test" not in results.tables:
         return []
     return [*results.tables["test"]["id"], *(results.classes if results.facts.kinds[0] == "class" else [])]
 
 
 def paths_of(results: Results) -> list[str]:
-    """Of many images a stable choice."""
+    """Paths of the images; of many, a stable sample."""
     paths = list(cases.files({split: table for split, table in results.tables.items() if "path" in table}))
     if len(paths) > MOST_FILES:
         paths = sorted(paths, key=lambda path: sha256(path.encode()).digest())[:MOST_FILES]
@@ -61,7 +61,7 @@ def paths_of(results: Results) -> list[str]:
 
 
 def _rows(clusters: list[Cluster]) -> list[dict[str, object]]:
-    """As `goldfold.audit.duplicates.find` gives them, of images that take part."""
+    """Rows as returned by `goldfold.audit.duplicates.find`, of images in use."""
     return [
         {
             "cluster": number, "split": copy.split, "id": copy.id, "label": copy.label, "kind": copy.kind,

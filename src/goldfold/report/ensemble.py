@@ -1,4 +1,4 @@
-"""Section on the ensemble: how it is made, and how far its members agree."""
+"""Section on the ensemble: method, weights, fitted steps, and agreement of its members."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -19,45 +19,46 @@ MEANINGS = {
     "probability": "the weighted mean of the members' probabilities",
     "geometric": "the weighted geometric mean of the members' probabilities",
     "logit": (
-        "the weighted mean of the members' log odds, log(p / (1 - p)), each class on its own, scaled so that an image's "
-        "probabilities sum to one; a class that one member all but rules out falls, one that it is all but certain of rises"
+        "the weighted mean of the members' log odds, log(p / (1 - p)), computed per class and scaled so that an image's "
+        "probabilities sum to one; one member that is nearly certain moves the result more than with a mean of probabilities"
     ),
-    "rank": "the weighted mean of the ranks the members give the images",
+    "rank": "the weighted mean of the ranks that the members assign to the images",
     "fitted_average": "the weighted mean of the members' predictions, with the weights that score best",
-    "wbf": "boxes of one class that overlap become their mean, weighted by score (weighted boxes fusion)",
-    "nms": "of boxes of one class that overlap, the surest is kept (non-maximum suppression)",
-    "soft_nms": "boxes that overlap a surer one of their class lose score (soft non-maximum suppression)",
-    "nmw": "boxes of one class that overlap become their mean, weighted by score and overlap (non-maximum weighted)",
+    "wbf": "overlapping boxes of one class are replaced by their mean, weighted by score (weighted boxes fusion)",
+    "nms": "of overlapping boxes of one class, the one with the highest score is kept (non-maximum suppression)",
+    "soft_nms": "boxes that overlap a higher-scoring box of their class lose score (soft non-maximum suppression)",
+    "nmw": "overlapping boxes of one class are replaced by their mean, weighted by score and overlap (non-maximum weighted)",
 }
+AGREEMENT = "Agreement of the members"
 MOST_MEMBERS = 24
 MOST_IMAGES, FEWEST_IMAGES = 400, 10
-"""Images that members are compared on one by one."""
+"""Images on which members are compared by their scores of single images."""
 
 
 def section(results: Results) -> Section | None:
-    """Method, weights, steps and agreement; no section of one model whose predictions are left as they are."""
+    """Method, weights, steps and agreement; None for one model whose predictions are not changed."""
     steps = [one for one in results.steps if one["fitted"] is not None]
     if len(results.ensemble["weights"]) < 2:
-        intro = "What is done with the model's predictions."
+        intro = "Steps applied to the model's predictions."
         return Section("ensemble", "After prediction", intro, _steps(results, steps)) if steps else None
     written, weights = results.ensemble["method"], results.ensemble["weights"]
     method, name = components.label(written), components.name_of(written)
     meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
     largest = max(weights.values(), default=1.0) or 1.0
     rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
-    intro = f"Made by the method “{method}”{meaning}. Predictions are joined on the image's id."
+    intro = f"Method: “{method}”{meaning}. Predictions are joined on the {results.row}'s id."
     blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"]), *_steps(results, steps)]
     return Section("ensemble", "Ensemble", intro, [*blocks, *_agreement(results)])
 
 
 def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:
-    """What each step was fitted to."""
+    """Table of the parameters that each step was fitted to."""
     if not steps:
         return []
     about = (
-        "Parameters that are fitted on out-of-fold predictions: these, fitted on all folds, are those of test images and "
-        "bundles. The out-of-fold score is of images whose own fold was left out of the fit; the parameters of each fit "
-        "are in ensemble/fitted.json."
+        "Parameters fitted on out-of-fold predictions of all folds; they are used for test images and in bundles. For the "
+        "out-of-fold score, each fold is scored with parameters fitted on the other folds; those of each fit are in "
+        "ensemble/fitted.json."
     )
     rows = [[components.label(one["step"]), *pair] for one in steps for pair in _pairs(one["fitted"])]
     return [
@@ -67,7 +68,7 @@ def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:
 
 
 def _pairs(fitted: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Name and value of each number or text in plain JSON."""
+    """Dotted name and value of each number or string in plain JSON."""
     if isinstance(fitted, Mapping):
         for key, value in fitted.items():
             yield from _pairs(value, f"{where}.{key}" if where else str(key))
@@ -78,8 +79,8 @@ def _pairs(fitted: Any, where: str = "") -> Iterator[tuple[str, str]]:
 def _agreement(results: Results) -> list[Block]:
     names = list(results.members)[:MOST_MEMBERS]
     if len(names) < 2:
-        return [Text("There is one member, so there is nothing to compare.")]
-    if not results.facts.shown:  # no single answer an image that could be compared
+        return [Text("There is only one member, so there is nothing to compare.")]
+    if not results.facts.shown:  # no single answer per image to compare
         return _alike_by_image(results, names)
     tables = {
         name: tasks.tables(results.task, results.classes).table(results.joined(name)).set_index("id").sort_index()
@@ -92,28 +93,29 @@ def _agreement(results: Results) -> list[Block]:
     correlation = _pairwise(names, lambda a, b: float((numbers[a] * numbers[b]).sum()))
     off = ~np.eye(len(names), dtype=bool)
     why = (
-        "An ensemble gains from members that are good and err on different images; where all are alike, another seed of "
-        "the same model adds little."
+        "An ensemble gains most from members that are good and make different errors; if all members agree, another seed "
+        "of the same model adds little."
     )
     if len(names) == 2:
         text = (
-            f"The two members agree on {percent(agreement[0, 1])} of the training images; their predicted numbers have a "
-            f"correlation of {correlation[0, 1]:.3f}. {why}"
+            f"The two members agree on {percent(agreement[0, 1])} of the training {results.row}s; the correlation of their "
+            f"predicted values is {correlation[0, 1]:.3f}. {why}"
         )
-        return [Text(text, heading="How alike the members are")]
+        return [Text(text, heading=AGREEMENT)]
     text = (
-        f"Two members agree on {percent(float(agreement[off].min()))} to {percent(float(agreement[off].max()))} of the "
-        f"training images. {why}"
+        f"Pairs of members agree on {percent(float(agreement[off].min()))} to {percent(float(agreement[off].max()))} of the "
+        f"training {results.row}s. {why}"
     )
+    same = f"Percentage of {results.row}s for which both members give the same answer."
     return [
-        Text(text, heading="How alike the members are"),
-        _drawn("agreement", agreement, names, 1, "Share of the images, in per cent, to which both give the same answer."),
-        _drawn("correlation", correlation, names, 3, "Correlation of the members' predicted numbers (Pearson)."),
-    ]  # fmt: skip
+        Text(text, heading=AGREEMENT),
+        _drawn("agreement", agreement, names, 1, same),
+        _drawn("correlation", correlation, names, 3, "Pearson correlation of the members' predicted values."),
+    ]
 
 
 def _alike_by_image(results: Results, names: list[str]) -> list[Block]:
-    """Whether members do well on the same images, where a prediction is no single answer."""
+    """Correlation of the members' scores of single images, for tasks whose predictions are not single answers."""
     value, n = results.chosen_metric.value, len(results.truth)
     rows = np.unique(np.linspace(0, n - 1, min(n, MOST_IMAGES)).astype(int))
     scores = np.array([[value(results.member_evidence[name], rows[[at]]) for at in range(len(rows))] for name in names])
@@ -126,14 +128,14 @@ def _alike_by_image(results: Results, names: list[str]) -> list[Block]:
     off = ~np.eye(len(names), dtype=bool)
     low, high = float(alike[off].min()), float(alike[off].max())
     text = (
-        f"Scored image by image ({results.metric}, {count(known.shape[1], 'image')}), two members have a correlation of "
-        f"{f'{low:.3f}' if len(names) == 2 else f'{low:.3f} to {high:.3f}'}. An ensemble gains from members that are good "
-        f"and err on different images; where all are alike, another seed of the same model adds little. Some images are "
-        f"hard for all."
+        f"Scored per {results.row} ({results.metric}, {count(known.shape[1], results.row)}), two members have a correlation of "
+        f"{f'{low:.3f}' if len(names) == 2 else f'{low:.3f} to {high:.3f}'}. An ensemble gains most from members that are good "
+        f"and make different errors; if all members agree, another seed of the same model adds little. Some {results.row}s "
+        f"are hard for every member, which raises the correlation."
     )
-    blocks: list[Block] = [Text(text, heading="How alike the members are")]
+    blocks: list[Block] = [Text(text, heading=AGREEMENT)]
     if len(names) > 2:
-        caption = "Correlation of the members' scores of single images (Pearson)."
+        caption = f"Pearson correlation of the members' scores per {results.row}."
         blocks.append(_drawn("correlation", alike, names, 3, caption))
     return blocks
 
@@ -146,14 +148,14 @@ def _pairwise(names: Sequence[str], value: Callable[[str, str], float]) -> NDArr
 
 
 def _centred(table: pd.DataFrame) -> NDArray[np.float64]:
-    """All predicted numbers as one vector of mean 0 and length 1; the confidence is one of them already."""
+    """All predicted values, without the confidence, as one vector of mean 0 and length 1."""
     values = table.select_dtypes("number").drop(columns="confidence", errors="ignore").to_numpy(dtype=float).ravel()
     values = values - values.mean()
     return values / (np.linalg.norm(values) or 1.0)
 
 
 def _drawn(name: str, values: NDArray[np.float64], names: list[str], digits: int, caption: str) -> Block:
-    """Cells are coloured from the least alike to the most alike pair, so that differences can be seen."""
+    """Matrix whose colours run from the least to the most similar pair."""
     off = ~np.eye(len(names), dtype=bool)
     low, high = float(values[off].min()), float(values[off].max())
     strength = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 0.7 + 0.1

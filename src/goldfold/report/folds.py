@@ -1,9 +1,9 @@
-"""How evenly the classes lie in the folds: a table of how much, and a map of how far from an even share."""
+"""Distribution of the classes over the folds: a table of counts, and a map of deviations from an even share."""
 
 import pandas as pd
 
 from goldfold import components
-from goldfold.base.words import count
+from goldfold.base.words import count, noun
 from goldfold.drawing.axes import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.drawing.blocks import Block, Figure, Table, Text
 from goldfold.drawing.figures import MOST_ROWS, WIDTH_PX
@@ -14,13 +14,13 @@ from goldfold.splits.groups import groups_in_words, in_range, in_words, sizes_of
 
 ALL, DEVIATION = "(all)", "(deviation)"
 FULL = 0.5
-"""Deviation at which the colour is strongest."""
+"""Deviation at which the colour is saturated."""
 MOST_NUMBERED = 12
-"""More folds than these are drawn without numbers."""
+"""Most folds whose cells show numbers."""
 CELL_PX = 62
 HOW = {
-    "ordered": "; each fold learns from the images before its validation part",
-    "ordered_blocks": "; each fold validates a block of the order",
+    "ordered": "; each fold is trained on the images before its validation part",
+    "ordered_blocks": "; each fold validates one block of the order",
 }
 
 
@@ -33,17 +33,17 @@ def blocks(results: Results) -> list[Block]:
     name, fold, value = worst(far)
     splitter = components.label(results.settings["folds"]["splitter"])
     text = (
-        f"How many {results.facts.unit} of each class are in the validation part of each fold, and how many images it has; "
-        f"split by “{splitter}”{HOW.get(splitter, '')}. Furthest from its even share is “{shortened(name, 40)}” in fold "
-        f"{fold}: {value:+.1%} of that share, {amounts.loc[fold, name]:,} {results.facts.unit} where "
-        f"{amounts[name].mean():,.1f} would be even. Folds have {in_range(sizes.tolist())}."
+        f"Number of {results.unit} per {results.facts.kinds[0]} in the validation part of each fold, and number of "
+        f"{results.row}s; splitter “{splitter}”{HOW.get(splitter, '')}. The largest deviation is that of "
+        f"“{shortened(name, 40)}” in fold {fold}: {amounts.loc[fold, name]:,} {results.unit}, where an even share would be "
+        f"{amounts[name].mean():,.1f} ({value:+.1%}). Folds have {in_range(sizes.tolist())}."
     )
     if found := sizes_of(results.tables["train"]):
         text += f" Groups: {groups_in_words(found)}."
     if -1 in summary.index:
         text += (
-            f" {count(int(summary[ALL][-1]), 'training image')} {'is' if summary[ALL][-1] == 1 else 'are'} never validated, "
-            f"and no score says anything of them."
+            f" {count(int(summary[ALL][-1]), f'training {results.row}')} {noun(int(summary[ALL][-1]), 'is', 'are')} never "
+            f"validated, so no score includes {noun(int(summary[ALL][-1]), 'it', 'them')}."
         )
     if results.test_groups is not None:
         words = in_words(results.test_groups)
@@ -52,7 +52,7 @@ def blocks(results: Results) -> list[Block]:
 
 
 def drawing(far: pd.DataFrame) -> Figure:
-    """Classes down, folds across; those furthest from even come first where there are too many."""
+    """Map with one row per class and one column per fold; of too many classes, those with the largest deviation."""
     from matplotlib.patches import Rectangle
 
     sizes = far.abs().max().sort_values(ascending=False, kind="stable")
@@ -84,16 +84,16 @@ def drawing(far: pd.DataFrame) -> Figure:
         axes.tick_params(labelcolor=INK)
         axes.set_xlabel("fold")
         caption = (
-            f"How much more (blue) or less (rose) of a class a fold validates than its even share; the colour is full from "
-            f"{FULL:.0%} on."
+            f"How much more (blue) or less (rose) of a class is in a fold's validation part than an even share; colours are "
+            f"saturated at {FULL:.0%}."
         )
         if len(far.columns) > MOST_ROWS:
-            caption += f" The {MOST_ROWS} classes furthest from even, of {len(far.columns):,}, are drawn."
+            caption += f" The {MOST_ROWS} of {len(far.columns):,} classes with the largest deviation are drawn."
         return canvas.block("folds", caption, "Map of classes by folds, each cell the deviation from an even share")
 
 
 def _table(summary: pd.DataFrame) -> Table:
-    """Classes down, folds across: classes can be many."""
+    """Table with one row per class and one column per fold."""
     amounts = summary.drop(columns=DEVIATION, errors="ignore").T
     rows = [
         [str(name), *(f"{value:,}" for value in row)]

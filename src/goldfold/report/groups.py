@@ -1,4 +1,4 @@
-"""Section on scores by group: by patient, site, or whatever the groups stand for."""
+"""Section on scores by group, such as patient or site."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ FEWEST_IMAGES = 20
 MOST_GROUPS = 12
 MOST_RESAMPLES, FEWEST_RESAMPLES, MOST_DRAWN_ROWS = 200, 100, 200_000
 DRAWS = 30
-"""Draws of images of other groups."""
+"""Random samples of images of other groups that a group is compared with."""
 
 
 def section(results: Results) -> Section | None:
-    """Out-of-fold score of each large group, the worst first; no section where fewer than two are large enough."""
+    """Out-of-fold score of each large group, worst first; None with fewer than two large groups."""
     if "group" not in results.truth:
         return None
     sizes = results.truth["group"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
@@ -40,16 +40,16 @@ def section(results: Results) -> Section | None:
         for name in worst_first
         for own, others in [found[name]]
     ]
-    columns = ["group", "images", results.metric, "95 % interval", "other groups", "difference"]
+    columns = ["group", f"{results.row}s", results.metric, "95 % interval", "other groups", "difference"]
     wide = [
         (own, others) for own, others in found.values() if own.low < own.high
-    ]  # all right, or all wrong, has no width
+    ]  # the interval has no width if all predictions are right, or all wrong
     n_apart = sum(own.low > others or own.high < others for own, others in wide)
     intro = (
-        f"The {results.whole}'s out-of-fold {results.metric} on the images of one group at a time"
-        f"{_chosen(len(sizes), len(large))}, beside that on as many images of other groups with the same classes. Of "
-        f"{count(len(wide), 'interval')}, {n_apart} {noun(n_apart, 'does', 'do')} not hold the others' score; if groups did not "
-        f"differ, about one in twenty would not. Of a group that is not here this says nothing."
+        f"The {results.whole}'s out-of-fold {results.metric} per group{_chosen(len(sizes), len(large), results.row)}, compared "
+        f"with as many {results.row}s of other groups with the same classes. Of {count(len(wide), 'interval')}, {n_apart} "
+        f"{noun(n_apart, 'does', 'do')} not contain the score of the other groups; if groups did not differ, about one in "
+        f"twenty would not. This says nothing about groups that are not in the table."
     )
     return Section("groups", "Scores by group", intro, [Table(columns, rows, text_columns=["group"])])
 
@@ -63,9 +63,9 @@ def _score(results: Results, name: str) -> Score:
 
 
 def _of_others(results: Results, name: str) -> float:
-    """Mean score of images of other groups, drawn so that they hold the classes that the group's images hold.
+    """Mean score over samples of images of other groups, with the same classes as the group's own images.
 
-    Without that, a mean over classes (f1_macro) would count those that the group lacks.
+    Otherwise a mean over classes (f1_macro) would include classes that the group lacks.
     """
     is_own = (results.truth["group"] == name).to_numpy()
     holds = (results.target.content(results.truth) > 0).to_numpy()
@@ -79,10 +79,10 @@ def _of_others(results: Results, name: str) -> float:
     return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
 
 
-def _chosen(n_groups: int, n_large: int) -> str:
+def _chosen(n_groups: int, n_large: int, row: str) -> str:
     parts = []
     if n_large > MOST_GROUPS:
         parts.append(f"the {MOST_GROUPS} largest of {n_groups:,}")
     elif n_large < n_groups:
-        parts.append(f"the {n_large} of {n_groups:,} with at least {FEWEST_IMAGES} images")
+        parts.append(f"the {n_large} of {n_groups:,} with at least {FEWEST_IMAGES} {row}s")
     return f", {parts[0]}" if parts else ""

@@ -1,4 +1,4 @@
-"""The top of the page: the score, and what it means."""
+"""Top of the page: the score and its meaning."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from goldfold.report.runinfo import n_training_runs
 
 @dataclass(frozen=True)
 class Headline:
-    """What the page begins with."""
+    """A score with its interval, one sentence on its meaning, and numbers of the experiment."""
 
     value: str
     label: str
@@ -25,23 +25,23 @@ class Headline:
 
 
 def headline(results: Results) -> Headline:
-    """The ensemble's out-of-fold score and the size of the experiment."""
+    """Out-of-fold score of the ensemble, and size of the experiment."""
     entry = results.metrics["oof"][results.metric]
     truth, row = results.truth, cases.word(results.tables["train"])
     unit, n = ("groups", truth["group"].nunique()) if "group" in truth else (f"{row}s", len(truth))
     ends = interval(entry.get("low"), entry.get("high"))
-    meaning = f"Each of the {_named(results)} was predicted by models that never saw it in training. " + (
-        f"Resampling these {n:,} {unit} with replacement gives a score in this range 95 times in 100."
+    meaning = f"Each of the {_named(results)} was predicted by models that were not trained on it. " + (
+        f"The interval is a bootstrap over these {n:,} {unit}: 95 % of the resamples score in this range."
         if ends != "–"
         else "No interval could be computed."
     )
     if "group" in truth:
-        meaning += f" Whole groups are drawn, since {row}s of a group are not independent."
+        meaning += f" Whole groups are resampled, because {row}s of one group are not independent."
     if results.optimistic is not None:
         steps = listed([components.label(one["step"]) for one in results.steps if one["fitted"] is not None])
         meaning += (
-            f" Parameters of {steps} were fitted, for the {row}s of each fold, on the other folds. Fitted and scored on the "
-            f"same {row}s, they give {score(results.optimistic['value'])}, which is optimistic."
+            f" The parameters of {steps} were fitted on the other folds for each fold. Fitted and scored on the same {row}s, "
+            f"they give {score(results.optimistic['value'])}, which is optimistic."
         )
     direction = "larger is better" if results.greater_is_better else "smaller is better"
     label = f"{results.metric}, out of fold ({direction})"
@@ -63,7 +63,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _rows(split: str, table: pd.DataFrame) -> str:
-    """What one row of a split is."""
+    """Noun for one row of a split."""
     return f"{'training' if split == 'train' else split} {cases.word(table)}"
 
 
@@ -72,20 +72,20 @@ def _tile(number: int, one: str, many: str | None = None) -> tuple[str, str]:
 
 
 def _test(results: Results) -> Headline | None:
-    """Score on the test images where their labels are known."""
+    """Score on the test images; None if their targets are not known."""
     found = results.test_score
     if found is None or results.answers is None:
         return None
     row = _rows("test", results.tables["test"])
     sentence = (
-        f"The {results.whole}'s prediction of {count(len(results.answers), row)} whose truth is known. It is "
-        f"used for this number and for nothing else: not in training, not in choosing, not in weighting."
+        f"The {results.whole}'s predictions for {count(len(results.answers), row)} with known targets. These targets are used "
+        f"for this score only: not for training, model selection or weights."
     )
     return Headline(score(found.value), f"{results.metric}, {row}s", interval(found.low, found.high), sentence)
 
 
 def _named(results: Results) -> str:
-    """The images, or cases, that the score is of."""
+    """Number and noun of the images, or cases, that are scored."""
     n, table = len(results.truth), results.tables["train"]
     known = count(len(table), _rows("train", table))
     return known if n == len(table) else f"{n:,} validated of {known}"

@@ -1,11 +1,11 @@
-"""What to keep in mind when reading the score: said before anyone asks."""
+"""Notes and warnings on how to read the score."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from goldfold.base.words import count
+from goldfold.base.words import count, noun
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.grid import Run
@@ -17,11 +17,11 @@ MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000
 SMALL_CLASS = 20
 SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
-"""Columns of a task's scores by class that say whether anything of a class was found, with their names."""
+"""Columns of a task's scores by class that are 0 for a class of which nothing was found, with their display names."""
 
 
 def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
-    """All notes, warnings first; before all others a test score that the out-of-fold score did not foretell."""
+    """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
         *_gain(results), *_fitted(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
@@ -33,18 +33,18 @@ def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> 
 
 
 def _gain(results: Results) -> Iterator[Note]:
-    """Whether the ensemble is better than its best member."""
+    """Compare the ensemble with its best member."""
     members = results.leaderboard[results.leaderboard["member"] != "ensemble"]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
     if len(members) < 2 or not results.is_ensemble:
         return
     best = members.iloc[0]
     gain = whole[results.metric] - best[results.metric]
-    words = f"The ensemble has {score(whole[results.metric])}, its best member {best['member']} {score(best[results.metric])}"
+    words = f"The ensemble scores {score(whole[results.metric])}, its best member {best['member']} {score(best[results.metric])}"
     ends = paired_interval(results, best["member"]) if best["member"] in results.members else None
     if ends is None:
         overlap = whole["low"] <= best["high"] and best["low"] <= whole["high"]
-        verdict = "overlap: the gain may be noise" if overlap else "do not overlap"
+        verdict = "overlap, so the gain may be noise" if overlap else "do not overlap"
         yield Note("info", "Ensemble and best member", f"{words}. Their intervals {verdict}.")
         return
     low, high, n = ends
@@ -52,33 +52,33 @@ def _gain(results: Results) -> Iterator[Note]:
     found += f"(both scored on the same {n} resamples)"
     if low <= 0 <= high:
         title = "The difference between the ensemble and its best member is within noise"
-        yield Note("info", title, f"{words}; {found}. An interval that holds 0 does not tell the two apart. The best "
-                   f"member was also picked by this very score, which flatters it a little.")  # fmt: skip
+        yield Note("info", title, f"{words}; {found}. The interval contains 0, so the two cannot be distinguished. The best "
+                   f"member was selected by this same score, which inflates its score slightly.")  # fmt: skip
     elif (gain > 0) == results.greater_is_better:
         yield Note("good", "The ensemble is better than its best member", f"{words}; {found}.")
     else:
-        yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}. Look at the weights.")
+        yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}. Check the weights.")
 
 
 def _fitted(results: Results) -> Iterator[Note]:
-    """Whether what was fitted after prediction holds on images that it was fitted without."""
+    """Warn of fitted steps that overfit the images they were fitted on."""
     honest, flattered = results.metrics["oof"][results.metric], results.optimistic
     if flattered is None or None in (flattered["value"], honest["low"], honest["high"]):
         return
     if not honest["low"] <= flattered["value"] <= honest["high"]:
         text = (
-            f"Fitted on the very images they give {score(flattered['value'])}, without each image's fold "
-            f"{score(honest['value'])}, and the first lies outside the interval of the second. What is fitted differs between "
-            f"folds (ensemble/fitted.json): fewer parameters (per_class: false, given weights) may hold better."
+            f"Fitted and scored on the same {results.row}s, they give {score(flattered['value'])}; fitted without each "
+            f"{results.row}'s fold, {score(honest['value'])}. The first lies outside the interval of the second. The parameters "
+            f"of each fold are in ensemble/fitted.json; fewer of them (per_class: false, fixed weights) may generalise better."
         )
-        yield Note("warn", "The fitted steps of the ensemble hold less well on other images", text)
+        yield Note("warn", "The fitted steps of the ensemble generalise poorly", text)
 
 
 def paired_interval(results: Results, member: str) -> tuple[float, float, int] | None:
     """95 % bootstrap interval of ensemble minus member, both scored on the same resampled images (or groups).
 
     Returns:
-        Both ends and the number of resamples; None where the data are too large for enough of them.
+        Both ends and the number of resamples; None if the data are too large for enough resamples.
     """
     truth, metric = results.truth, results.chosen_metric
     n_resamples = min(MOST_RESAMPLES, MOST_DRAWN_ROWS // len(truth))
@@ -106,13 +106,14 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
         yield Note(
             "warn",
             "The epoch was chosen on the validation fold",
-            f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score, and is then "
-            f"scored on the same images. The out-of-fold score is flattered; checkpoint: last is free of this.",
+            f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score and "
+            f"{noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score. "
+            f"checkpoint: last avoids this.",
         )
 
 
 def _chosen(results: Results, final: Run) -> str:
-    """A model whose final run kept its best epoch, or started from a run that did, in words; nothing where none did."""
+    """Name of a model whose final run kept its best epoch, or started from a run that did; empty if neither."""
     for run in results.grid.ancestry(final):
         if rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best":
             return run.model if run == final else f"{final.model} (by its start, {run.model} of round {run.round})"
@@ -120,23 +121,23 @@ def _chosen(results: Results, final: Run) -> str:
 
 
 def _copies(clusters: list[Cluster]) -> Iterator[Note]:
-    """Copies that bend the score."""
+    """Warn of copies that affect the score."""
     for title, found, why in (
         (
             "Copies of an image with different labels",
             [own for own in clusters if own.disagree_in_use],
-            "Where they show the same, at least one of the labels is wrong, and no model can get them all right.",
+            "If they show the same thing, at least one label is wrong, and no model can predict all of them.",
         ),
         (
             "Copies of an image in different folds",
             [own for own in clusters if own.cross_folds],
-            "A model is scored on an image it has learnt from, so the out-of-fold score is flattered. Give the copies "
+            "Models are scored on images that they were trained on, which inflates the out-of-fold score. Give the copies "
             "a common group, or remove all but one.",
         ),
         (
             "Copies of an image in training and test or unlabeled data",
             [own for own in clusters if own.cross_splits],
-            "A score on the test images would be flattered.",
+            "A score on the test images would be inflated.",
         ),
     ):
         if found:
@@ -149,22 +150,20 @@ def _left_out(results: Results) -> Iterator[Note]:
     if len(lost):
         kinds = lost["reason"].map(quarantine.kind_of).value_counts()
         named = listed([f"{reason} ({number:,})" for reason, number in kinds.items()], 4)
-        text = f"{named}. They took part in nothing; the score says nothing about such images."
+        text = f"{named}. They were not used, and the score says nothing about such images."
         level = "info" if set(lost["split"]) == {"unlabeled"} else "warn"
-        yield Note(level, f"{count(len(lost), 'image')} in quarantine", text)
+        yield Note(level, f"{listed(quarantine.lost(results))} in quarantine", text)
 
 
 def _parts_left_out(results: Results) -> Iterator[Note]:
     n_parts = len(results.quarantine) - len(results.left_out)
     if n_parts:
-        text = (
-            "Each with its flaw under Quarantine. Their images took part without them, or with what is sound of them."
-        )
+        text = "Listed with reasons under Quarantine. Their images were used without them, or with the valid part of the box."
         yield Note("info", f"{count(n_parts, 'box', 'boxes')} in quarantine", text)
 
 
 def _never_found(results: Results) -> Iterator[Note]:
-    """Classes of which nothing is found: their score is 0, and a mean over the classes hides it."""
+    """Warn of classes whose score is 0, which a mean over the classes hides."""
     table = results.scores.by_class(results.evidence)
     key = next((name for name in SCORES_OF_CLASSES if name in table), None)
     if key is None:
@@ -174,9 +173,9 @@ def _never_found(results: Results) -> Iterator[Note]:
     if lost:
         named = listed([f"{shortened(name, 40)} ({int(there[name]):,})" for name in lost])
         text = (
-            f"{SCORES_OF_CLASSES[key]} is 0 for {named}, with the number of images that have it: not one was found out of fold. "
-            f"More images of it, more epochs, a larger weight in the loss, or one class less? A mean over the classes counts "
-            f"it as much as any other."
+            f"{SCORES_OF_CLASSES[key]} is 0 for {named} (number of {results.row}s in parentheses): none was found out of fold. "
+            f"More {results.row}s of the class, more epochs or a larger weight in the loss may help. A mean over the classes "
+            f"gives it the same weight as any other."
         )
         yield Note("warn", f"{count(len(lost), 'class', 'classes')} never found", text)
 
@@ -186,7 +185,7 @@ def _small(results: Results) -> Iterator[Note]:
     small = counts[counts < SMALL_CLASS]
     if len(small):
         named = listed([f"{name} ({number})" for name, number in small.items()])
-        text = f"{named}: fewer than {SMALL_CLASS} images each. Their scores below are unreliable."
+        text = f"{named}: fewer than {SMALL_CLASS} {results.row}s each. Their scores below are unreliable."
         yield Note("warn", f"{count(len(small), 'very small class', 'very small classes')}", text)
 
 
@@ -194,20 +193,22 @@ def _unsure(results: Results) -> Iterator[Note]:
     entry = results.metrics["oof"][results.metric]
     if entry["value"] is None or not np.isfinite(entry["value"]):
         text = (
-            f"{results.metric} is not defined for the out-of-fold predictions: roc_auc, for one, needs images of two classes. "
-            f"Look at how much of each class the folds validate (section Data), or take another metric."
+            f"{results.metric} is not defined for the out-of-fold predictions; roc_auc, for example, needs two classes. Check "
+            f"the class counts per fold (section Data), or choose another metric."
         )
         yield Note("warn", "The score could not be computed", text)
     elif interval(entry.get("low"), entry.get("high")) == "–":
-        text = "No resample could be scored, so there is no saying how far the score would move with other images."
+        text = (
+            f"No resample could be scored, so it is unknown how much the score would change with other {results.row}s."
+        )
         yield Note("warn", "The score has no interval", text)
 
 
 def _one_seed(results: Results) -> Iterator[Note]:
     if len(results.settings["seeds"]) == 1:
         text = (
-            "The interval covers the luck of the images, not that of the training: each model was trained with one seed "
-            "per fold. With seeds: [0, 1, 2] the spread between seeds would be known too."
+            f"The interval covers the choice of {results.row}s, not the randomness of training: each model was trained with "
+            f"one seed per fold. seeds: [0, 1, 2] would show the spread between seeds."
         )
         yield Note("info", "One seed", text)
 
@@ -216,7 +217,7 @@ def _metric_of_rows(results: Results) -> Iterator[Note]:
     n_members = len(results.leaderboard) - 1
     if n_members > 5:
         text = (
-            f"The best of {n_members} members looks better than it is, since it was picked by the score that is "
-            f"shown. The {results.whole}'s score was not picked so."
+            f"The best of {n_members} members looks better than it is, because it was selected by the score that is "
+            f"shown. The {results.whole}'s score was not selected in this way."
         )
         yield Note("info", "Many members were compared", text)

@@ -1,4 +1,4 @@
-"""From blocks to one HTML file that needs nothing else."""
+"""Renders blocks as one self-contained HTML file."""
 
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -11,7 +11,7 @@ from goldfold.report.headline import Headline
 
 
 def render(title: str, subtitle: str, head: Headline, notes: Sequence[Note], sections: Sequence[Section]) -> str:
-    """The page. Every text is escaped, since names, ids and paths are the user's; only drawings are taken as they are."""
+    """Render the page; all text is escaped, since names, ids and paths are user input; only drawings are not."""
     folder = files("goldfold.report")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string((folder / "template.html").read_text(encoding="utf-8"))
@@ -27,7 +27,7 @@ def render(title: str, subtitle: str, head: Headline, notes: Sequence[Note], sec
 
 
 def figures(sections: Sequence[Section]) -> Iterator[Figure]:
-    """Figures that have a file beside the page."""
+    """Figures that are also written as PNG files."""
     for section in sections:
         for block in section.blocks:
             if isinstance(block, Figure) and block.png:

@@ -1,4 +1,4 @@
-"""Section on what was left out, and why."""
+"""Section on images and boxes that were left out, with reasons."""
 
 import re
 from collections.abc import Sequence
@@ -22,48 +22,57 @@ SAYS_WHICH = (
     (r"^channel file .*? (is|has|holds|cannot) ", r"channel file \1 "),
     (r"'[^']*'", "…"),
 )
-"""Parts of reasons that name one image or box, and what stands for them where reasons are counted."""
+"""Parts of a reason that name one image or box, and their replacements when reasons are counted."""
 
 
 def kind_of(reason: str) -> str:
-    """A reason without what names a single image, box or file, cut where it is long."""
+    """Reason without the name of a single image, box or file, shortened to eight words."""
     for pattern, instead in SAYS_WHICH:
         reason = re.sub(pattern, instead, reason)
     words = reason.split()
     return " ".join(words) if len(words) <= 8 else " ".join(words[:8]) + " …"
 
 
+def lost(results: Results) -> list[str]:
+    """``3 images``; where rows are cases, ``2 cases`` and ``1 image of other cases``, which are used without it."""
+    rows = results.left_out
+    if not results.has_cases:
+        return [count(len(rows), "image")] * bool(len(rows))
+    used = {(split, id) for split, table in results.tables.items() for id in table["id"]}
+    keys = list(zip(rows["split"], rows["id"], strict=True))
+    n_cases, n_images = len(set(keys) - used), sum(key in used for key in keys)
+    return [count(n_cases, "case")] * (n_cases > 0) + [f"{count(n_images, 'image')} of other cases"] * (n_images > 0)
+
+
 def sentence(results: Results) -> str:
-    """How many images and boxes were left out, how many boxes were cut, or that none was."""
-    n_images, n_parts = len(results.left_out), len(results.quarantine) - len(results.left_out)
+    """State how many images, cases and boxes were left out, and how many boxes were cut."""
+    n_parts = len(results.quarantine) - len(results.left_out)
     n_cut = int((results.quarantine["outcome"] == CUT).sum()) if "outcome" in results.quarantine else 0
-    parts = [count(n_images, "image")] * (n_images > 0) + [count(n_parts - n_cut, "box", "boxes")] * (n_parts > n_cut)
-    told = [f"{listed(parts)} left out."] * bool(parts) + [f"{count(n_cut, 'box', 'boxes')} cut."] * (n_cut > 0)
-    return " ".join(told) or "Every image could be used; the quarantine is empty."
+    parts = lost(results) + [count(n_parts - n_cut, "box", "boxes")] * (n_parts > n_cut)
+    sentences = [f"{listed(parts)} left out."] * bool(parts) + [f"{count(n_cut, 'box', 'boxes')} cut."] * (n_cut > 0)
+    return " ".join(sentences) or "No image was left out; the quarantine is empty."
 
 
 def section(results: Results) -> Section | None:
-    """Counts by reason and split, pictures of what can be read, and the list; no section where nothing was left out."""
-    lost = results.quarantine
-    if lost.empty:
+    """Counts by reason and split, pictures of readable images, and a list; None if nothing was left out."""
+    table = results.quarantine
+    if table.empty:
         return None
-    more = f"; the first {MOST_LISTED} of {len(lost):,} are listed" if len(lost) > MOST_LISTED else ""
+    more = f"; the first {MOST_LISTED} of {len(table):,} are listed" if len(table) > MOST_LISTED else ""
     columns = ["split", "id", "path", "reason"]
-    rows = [[str(value) for value in row] for row in lost[columns].head(MOST_LISTED).to_numpy()]
+    rows = [[str(value) for value in row] for row in table[columns].head(MOST_LISTED).to_numpy()]
     blocks = [
         *_counts(results),
-        *_pictures(lost),
-        Text(f"In the order of the data{more}.", "Each with its reason"),
+        *_pictures(table),
+        Text(f"In the order of the data{more}.", "Reasons"),
         Table(columns, rows, text_columns=columns),
     ]
-    return Section(
-        "quarantine", "Quarantine", f"{sentence(results)} Nothing was learnt from what was left out.", blocks
-    )
+    return Section("quarantine", "Quarantine", f"{sentence(results)} What was left out was not trained on.", blocks)
 
 
 def _counts(results: Results) -> list[Block]:
-    lost = results.quarantine
-    table = pd.crosstab(lost["reason"].map(kind_of), lost["split"])
+    listing = results.quarantine
+    table = pd.crosstab(listing["reason"].map(kind_of), listing["split"])
     table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     order = [split for split in ("train", "test", "unlabeled") if split in table]
     order += [split for split in table if split not in order]
@@ -71,10 +80,10 @@ def _counts(results: Results) -> list[Block]:
     return [Table(["reason", *order], rows[:MOST_LISTED], text_columns=["reason"])]
 
 
-def _pictures(lost: pd.DataFrame) -> Sequence[Block]:
-    """The first that can still be read, in turn from each reason."""
-    turn = lost.groupby(lost["reason"].map(kind_of), sort=False).cumcount()
-    rows = lost.loc[turn.sort_values(kind="stable").index].drop_duplicates("path").to_dict("records")
+def _pictures(listing: pd.DataFrame) -> Sequence[Block]:
+    """Gallery of the first readable images, taken from each reason in turn."""
+    turn = listing.groupby(listing["reason"].map(kind_of), sort=False).cumcount()
+    rows = listing.loc[turn.sort_values(kind="stable").index].drop_duplicates("path").to_dict("records")
     shown = []
     for row in rows[: 4 * MOST_PICTURES]:
         drawn = picture(row["path"], shortened(row["id"], 40), [row["split"], row["reason"]]) if _is_file(row) else None
@@ -83,7 +92,7 @@ def _pictures(lost: pd.DataFrame) -> Sequence[Block]:
         if len(shown) == MOST_PICTURES:
             break
     caption = f"{count(len(shown), 'image')} of those that can be read, as they are on disk."
-    return [Gallery(shown, caption, "What they look like")] if shown else []
+    return [Gallery(shown, caption, "Examples")] if shown else []
 
 
 def _is_file(row: dict[str, str]) -> bool:

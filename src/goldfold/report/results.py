@@ -1,4 +1,4 @@
-"""All that a finished run left behind, read by path."""
+"""Results of a finished run, read from its folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ import pandas as pd
 from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.grid import Grid, grid_of
+from goldfold.images import cases
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
@@ -19,12 +20,12 @@ from goldfold.tasks import protocol
 from goldfold.tasks.facts import Facts
 
 ENSEMBLE = "ensemble"
-"""Name of the fused prediction in the files of scores."""
+"""Name of the ensemble's prediction in the files of scores."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: where it stands, its record and its history by epoch."""
+    """One training run: its place in the grid, its record, and its history by epoch."""
 
     model: str
     round: int
@@ -36,16 +37,16 @@ class Run:
 
 @dataclass
 class Results:
-    """What the report is made of."""
+    """Everything that the report is built from."""
 
     root: Path
     settings: dict[str, Any]
     task: tasks.Spec
     metric: str
-    """Its name, as tables have it."""
+    """Name of the metric in the tables."""
     classes: list[str]
     tables: dict[str, pd.DataFrame]
-    """The manifest's tables with their folds, by split."""
+    """Tables of the manifest with folds, by split."""
     fold_summary: pd.DataFrame
     quarantine: pd.DataFrame
     leaderboard: pd.DataFrame
@@ -60,15 +61,15 @@ class Results:
     pseudo: dict[tuple[int, int], pd.DataFrame]
     """Pseudo labels by round and fold."""
     members: dict[str, dict[int, Arrays]]
-    """Out-of-fold predictions of the last round, by member and fold; empty where they are no longer on disk."""
+    """Out-of-fold predictions of the last round, by member and fold; empty if no longer on disk."""
     test_groups: dict[str, int] | None = None
-    """What `goldfold.splits.groups.compare_groups` found, where test images have groups."""
+    """Findings of `goldfold.splits.groups.compare_groups`; None if test images have no groups."""
     wanted_metric: components.Written | None = None
-    """The metric as the config has it, where it has parameters or is the user's own."""
+    """The metric as written in the config, which may have parameters or be user-defined."""
     steps: list[dict[str, Any]] = field(default_factory=list)
-    """Steps of the ensemble, each with what it was fitted to."""
+    """Steps of the ensemble with their fitted parameters."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """A row a job: stage, model (empty where it has none), seconds, mb."""
+    """One row per job: stage, model (empty for stages without one), seconds, mb."""
 
     @cached_property
     def facts(self) -> Facts:
@@ -97,12 +98,12 @@ class Results:
 
     @cached_property
     def truth(self) -> pd.DataFrame:
-        """Training images that a fold validates, with their labels and folds."""
+        """Training images that are validated in a fold, with labels and folds."""
         return scored(self.tables["train"])
 
     @property
     def greater_is_better(self) -> bool:
-        """Whether a larger value of the metric is a better one."""
+        """A larger value of the metric is better."""
         return self.chosen_metric.greater_is_better
 
     @property
@@ -112,17 +113,17 @@ class Results:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """The ensemble's out-of-fold predictions beside the truth, in its order."""
+        """The ensemble's out-of-fold predictions and the truth, in the order of `truth`."""
         return self.scores.evidence(self.oof, self.truth)
 
     @cached_property
     def member_evidence(self) -> dict[str, Evidence]:
-        """The same of each member whose predictions are on disk."""
+        """`evidence` of each member whose predictions are on disk."""
         return {name: self.scores.evidence(self.joined(name), self.truth) for name in self.members}
 
     @cached_property
     def test_score(self) -> Score | None:
-        """Score of the test images whose truth is known, as in metrics.json; None where there are none."""
+        """Score on test images with known targets, as in metrics.json; None without any."""
         if self.answers is None or self.test is None:
             return None
         truth = with_groups(self.answers, self.tables.get("test"))
@@ -130,31 +131,31 @@ class Results:
 
     @property
     def optimistic(self) -> dict[str, Any] | None:
-        """Score where steps of the ensemble were fitted on the very images; None where nothing was fitted."""
+        """Score with steps of the ensemble fitted and scored on the same images; None if nothing was fitted."""
         return self.metrics.get("optimistic", {}).get(self.metric)
 
     @property
     def voters(self) -> list[str]:
-        """Members of a weight above 0."""
+        """Members with a weight above 0."""
         return [name for name, weight in self.ensemble["weights"].items() if weight > 0]
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether several members are fused; one alone is its model."""
+        """Several members have a weight above 0."""
         return len(self.voters) > 1
 
     @property
     def whole(self) -> str:
-        """Word for the prediction that is scored and submitted."""
+        """Noun for what makes the prediction that is scored and submitted."""
         return "ensemble" if self.is_ensemble else "model"
 
     @property
     def whole_name(self) -> str:
-        """Its name among the members."""
+        """Name under which that prediction is listed with the members."""
         return ENSEMBLE if self.is_ensemble or not self.voters else self.voters[0]
 
     def named(self, scores: pd.DataFrame) -> pd.DataFrame:
-        """Rows of members and ensemble, where there is one; the ensemble of one member stands under that member's name."""
+        """Rows of members and ensemble; an ensemble of one member is listed under that member's name."""
         rows = scores[(scores["member"] != self.whole_name) | (self.whole_name == ENSEMBLE)]
         return rows.replace({"member": {ENSEMBLE: self.whole_name}}).reset_index(drop=True)
 
@@ -162,6 +163,21 @@ class Results:
     def left_out(self) -> pd.DataFrame:
         """Rows of the quarantine that are whole images, not single boxes."""
         return self.quarantine[self.quarantine["part"] == "image"] if "part" in self.quarantine else self.quarantine
+
+    @property
+    def has_cases(self) -> bool:
+        """Rows of the tables are cases, which may have several images."""
+        return cases.are_in(self.tables["train"])
+
+    @property
+    def row(self) -> str:
+        """Noun for one row of the tables: image or case."""
+        return cases.word(self.tables["train"])
+
+    @property
+    def unit(self) -> str:
+        """Plural noun for what `Target.content` counts: images, cases, objects, pixels."""
+        return f"{self.row}s" if self.facts.unit == "images" else self.facts.unit
 
     @cached_property
     def grid(self) -> Grid:
@@ -175,7 +191,7 @@ class Results:
 
     @property
     def taught(self) -> list[int]:
-        """Numbers of the rounds that learn from pseudo labels."""
+        """Numbers of the rounds that train on pseudo labels."""
         return [stage.number for stage in self.grid.rounds if stage.teachers]
 
     @property
@@ -184,14 +200,14 @@ class Results:
         return [model["name"] for model in self.settings["models"]]
 
     def joined(self, member: str) -> Arrays:
-        """A member's out-of-fold prediction of all training images."""
+        """A member's out-of-fold predictions of all training images."""
         return self.output.join(list(self.members[member].values()))
 
 
 def read(root: Path, task: dict[str, Any], metric: components.Written, settings: dict[str, Any]) -> Results:
     """Read the folder of results.
 
-    Only what the settings name is read: a model that was taken out of the config may have left its files.
+    Only files of models named in the settings are read: those of models removed from the config may still be there.
     """
     plan = grid_of(settings)
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
@@ -246,7 +262,7 @@ def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFr
 
 
 def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
-    """Out-of-fold predictions of the last round of each member whose folds are all there, by fold."""
+    """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds."""
     found: dict[str, dict[int, Arrays]] = {}
     for member in plan.members:
         paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
@@ -256,7 +272,7 @@ def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
 
 
 def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
-    """Times of the jobs; the report's own would differ from one writing to the next."""
+    """Times of the jobs, without the report's own, which would make each report differ from the one before."""
     ours, rows = {run.folder for run in plan.runs()}, []
     for path in sorted(root.rglob("*.tsv")):
         place = path.relative_to(root).with_suffix("")

@@ -1,4 +1,4 @@
-"""Rounds in words: which models each trained, from which weights, and who labelled images for it."""
+"""Description of the rounds: models trained, first weights, and teachers of the pseudo labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,37 +9,38 @@ from goldfold.drawing.words import listed
 from goldfold.grid import Round
 from goldfold.report.results import Results
 
-HONEST = "so that the out-of-fold score stays honest."
+HONEST = "so that the out-of-fold score stays unbiased."
 
 
 def train_of(settings: Mapping[str, Any], model: str, number: int) -> dict[str, Any]:
-    """Training settings that a model has in a round: those of the round replace its own."""
+    """Training settings of a model in a round; those of the round override its own."""
     own = next(entry for entry in settings["models"] if entry["name"] == model).get("train", {})
     of_round = settings["rounds"][number]["train"] if "rounds" in settings else {}
     return {**own, **of_round}
 
 
 def intro(results: Results) -> str:
-    """How the rounds build on each other."""
+    """Explain how the rounds build on each other."""
     if "rounds" not in results.settings:
         return (
-            f"Round 0 learns from the labels alone; each later round also learns from what the models of the round before "
-            f"are sure of on images without a label (at least {results.settings['pseudo_labels']['threshold']:g}). Labels "
-            f"for a fold come only from models of that same fold, {HONEST}"
+            f"Round 0 is trained on the given labels only. Each later round is also trained on images without a label that "
+            f"the models of the round before predict with a confidence of at least "
+            f"{results.settings['pseudo_labels']['threshold']:g}. Pseudo labels for a fold come only from models of that "
+            f"fold, {HONEST}"
         )
     return (
-        f"The ensemble of a round is made of the latest networks of each model, so that a member which a round does not train "
-        f"keeps its score. First weights and pseudo labels for a fold come only from models of that same fold, {HONEST}"
+        f"The ensemble of a round uses the latest network of each model, so a member that is not trained in a round keeps its "
+        f"score. First weights and pseudo labels for a fold come only from models of that fold, {HONEST}"
     )
 
 
 def blocks(results: Results) -> list[Text | Table]:
-    """What each round did, where the rounds differ in more than their labels."""
+    """Table of the rounds; empty if they differ in their labels only."""
     if "rounds" not in results.settings:
         return []
     rows = [_row(results, stage) for stage in results.grid.rounds]
     columns = ["round", "trained", "settings", "first weights", "teacher", "pseudo labels per fold"]
-    return [Text("", heading="What each round did"), Table(columns, rows, text_columns=columns)]
+    return [Text("", heading="Settings of each round"), Table(columns, rows, text_columns=columns)]
 
 
 def _row(results: Results, stage: Round) -> list[str]:
@@ -52,7 +53,7 @@ def _row(results: Results, stage: Round) -> list[str]:
 
 
 def _starts(stage: Round) -> str:
-    """Rounds and models whose weights a round starts from."""
+    """Describe the rounds and models whose weights a round starts from."""
     found: dict[str, list[str]] = {}
     for model, (origin, number) in stage.starts.items():
         found.setdefault(f"{origin} of round {number}", []).append(model)
@@ -75,4 +76,4 @@ def _labelled(results: Results, stage: Round) -> str:
     if not numbers:
         return "–"
     least, most = min(numbers), max(numbers)
-    return count(most, "image") if least == most else f"{least:,} to {count(most, 'image')}"
+    return count(most, results.row) if least == most else f"{least:,} to {count(most, results.row)}"

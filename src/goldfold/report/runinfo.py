@@ -1,4 +1,4 @@
-"""Section on the run itself: the DAG, times, versions, config."""
+"""Section on the run: DAG, times, versions, config."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold import catalog
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
@@ -16,21 +17,21 @@ from goldfold.report.results import Results, Run
 
 
 def section(results: Results) -> Section:
-    """How the results came about."""
-    intro = "What was run, on what, for how long, and with which settings."
+    """DAG, run times, hardware, versions and the whole config."""
+    intro = "Jobs, run times, hardware, versions and settings."
     config = yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True)
     blocks: list[Block] = [
         dag.draw(_details(results), len(results.taught), "Jobs of this run by stage."),
         *_times(results),
         *_models(results),
         *_made_with(results.runs),
-        Code("The whole config, with all defaults filled in", config),
+        Code("Complete config, with all defaults", config),
     ]
     return Section("run", "Run", intro, blocks)
 
 
 def n_training_runs(results: Results) -> int:
-    """Models x folds x seeds x rounds."""
+    """Number of training runs: models x folds x seeds x rounds."""
     return len(results.grid.runs())
 
 
@@ -51,6 +52,8 @@ def _details(results: Results) -> dict[str, str]:
         "ensemble": count(len(results.ensemble["weights"]), "member"),
         "report": "this page",
     }
+    if (source := settings["data"].get("source")) in catalog.DEMOS:
+        details["demo"] = source
     if results.test is not None:
         details["submit"] = count(len(results.tables["test"]), cases.word(results.tables["test"]))
     if results.taught:
@@ -61,16 +64,16 @@ def _details(results: Results) -> dict[str, str]:
 def _times(results: Results) -> list[Block]:
     jobs = results.benchmarks
     if jobs.empty:
-        return [Text("No run times are on disk.", heading="Times")]
+        return [Text("No run times were found on disk.", heading="Times")]
     known = ["demo", *dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())
     text = (
-        f"{duration(total)} of computing in {count(len(jobs), 'job')} ({total / 3600:.2f} hours, one job after the other; "
-        f"jobs that ran side by side took less by the clock)."
+        f"{duration(total)} in {count(len(jobs), 'job')} ({total / 3600:.2f} hours, summed over the jobs; wall-clock time is "
+        f"shorter if jobs ran in parallel)."
     )
-    columns = ["stage", "jobs", "mean", "shortest", "longest", "all together", "peak memory"]
+    columns = ["stage", "jobs", "mean", "shortest", "longest", "total", "peak memory"]
     return [Text(text, heading="Times"), Table(columns, rows, text_columns=["stage"])]
 
 
@@ -91,12 +94,12 @@ def _models(results: Results) -> list[Block]:
             parameters = runs[0].record.get("parameters")
             times = _summary(jobs)[1:5] if len(jobs) else ["–"] * 4
             rows.append([model, f"{parameters:,}" if parameters else "–", f"{len(runs):,}", *times])
-    columns = ["model", "parameters", "runs", "mean", "shortest", "longest", "all together"]
+    columns = ["model", "parameters", "runs", "mean", "shortest", "longest", "total"]
     return [Text("", heading="Training by model"), Table(columns, rows, text_columns=["model"])] if rows else []
 
 
 def _made_with(runs: list[Run]) -> list[Block]:
-    """Versions, hardware and commit; all of them where runs differ."""
+    """Hardware, commit and versions; several values where runs differ."""
     if not runs:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.record.get("versions", {})))
@@ -116,10 +119,10 @@ def _made_with(runs: list[Run]) -> list[Block]:
         ("git commit", _all(runs, _commit, none="not a git checkout")),
         ("code digest of training", _all(runs, lambda record: _recipe(record, "code").get("digest"))),
         ("seeds", ", ".join(map(str, sorted({run.seed for run in runs})))),
-        ("first training run began", starts[0] if starts else "–"),
-        ("last training run began", starts[-1] if starts else "–"),
+        ("first training run started", starts[0] if starts else "–"),
+        ("last training run started", starts[-1] if starts else "–"),
     ]
-    return [Text("", heading="Made with"), Facts(facts), Text("", heading="Versions"), Facts(versions)]
+    return [Text("", heading="Environment"), Facts(facts), Text("", heading="Versions"), Facts(versions)]
 
 
 def _all(runs: list[Run], get: Callable[[dict[str, Any]], Any], none: str = "–") -> str:

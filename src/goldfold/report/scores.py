@@ -19,7 +19,7 @@ FoldScores = dict[str, dict[int, float]]
 
 
 def fold_scores(results: Results) -> FoldScores:
-    """Score of each member, and of the ensemble where there is one, on each fold's validation images."""
+    """Score of each member, and of the ensemble if there is one, on each fold's validation images."""
     folds, value = results.truth["fold"].astype(int).to_numpy(), results.chosen_metric.value
     rows = {int(fold): np.flatnonzero(folds == fold) for fold in np.unique(folds)}
     found = {**results.member_evidence, results.whole_name: results.evidence}
@@ -54,8 +54,8 @@ def leaderboard(results: Results, folds: FoldScores) -> Section:
 def _what_a_row_is(results: Results) -> str:
     if results.is_ensemble or len(results.ensemble["weights"]) > 1:
         return "A member is one model with one seed."
-    fused = " Test images are predicted by its models of all folds together." if results.test is not None else ""
-    return f"There is one member, so there is nothing to compare it with.{fused}"
+    fused = f" Test {results.row}s are predicted by its models of all folds." if results.test is not None else ""
+    return f"There is only one member, so there is nothing to compare it with.{fused}"
 
 
 def _weight(weight: float | None) -> str:
@@ -73,19 +73,19 @@ def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
     columns = ["member", "mean", "sd", *(f"fold {number}" for number in numbers)]
     mark = names.index(results.whole_name) if results.whole_name in names else None
     table = Table(columns, rows, text_columns=["member"], mark=mark)
-    return [Text(_spread_in_words(results, folds), heading="Fold by fold"), table]
+    return [Text(_spread_in_words(results, folds), heading="Scores by fold"), table]
 
 
 def _spread_in_words(results: Results, folds: FoldScores) -> str:
-    """How much the luck of the fold weighs beside the luck of the seed."""
+    """Compare the spread of the score between folds with that between seeds."""
     members = [name for name in folds if name != ENSEMBLE]
     if not members:
-        return "The members' own predictions are no longer on disk, so only the ensemble is split by fold."
+        return "The members' predictions are no longer on disk, so only the ensemble is scored by fold."
     between_folds = float(np.mean([np.std(list(folds[name].values()), ddof=1) for name in members]))
     text = f"Between folds, a member's score varies by {score(between_folds)} (standard deviation, mean of the members)"
     seeds = results.settings["seeds"]
     if len(seeds) == 1:
-        return text + "; with one seed, how much it varies between seeds cannot be told."
+        return text + "; with one seed, the variation between seeds is unknown."
     by_model = []
     for model in results.models:
         scored = [folds[name] for seed in seeds if (name := f"{model}-seed{seed}") in folds]
@@ -100,15 +100,13 @@ def _other_metrics(results: Results) -> list[Block]:
         for name, entry in results.metrics["oof"].items()
     ]
     return [
-        Text(
-            f"The same out-of-fold predictions of the {results.whole}, by other metrics of its task.", "Other metrics"
-        ),
+        Text(f"The same out-of-fold predictions of the {results.whole}, scored by other metrics.", "Other metrics"),
         Table(["metric", results.whole, "95 % interval"], rows, text_columns=["metric"], mark=0),
     ]
 
 
 def pseudo_labels(results: Results) -> Section | None:
-    """What the rounds brought; no section where there is one alone."""
+    """Scores and labels by round; None with a single round."""
     if not results.n_rounds:
         return None
     wide = results.named(results.rounds).pivot(index="member", columns="round", values=results.metric)
@@ -128,7 +126,7 @@ def pseudo_labels(results: Results) -> Section | None:
 
 
 def rounds_in_words(results: Results) -> str:
-    """Whether the last round is better than the first, and whether that is more than noise or chance of training."""
+    """State whether the last round is better than the first, and whether the difference may be noise."""
     whole = results.rounds[results.rounds["member"] == ENSEMBLE].set_index("round")
     first, last, begin = whole.iloc[0], whole.iloc[-1], int(whole.index[0])
     if len(whole) == 1:
@@ -139,8 +137,8 @@ def rounds_in_words(results: Results) -> str:
     overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
     if results.taught and not any(len(table) for table in results.pseudo.values()):
         return (
-            f"No image was sure enough to get a pseudo label: nothing was added in any round, and what differs between rounds "
-            f"is {_besides(results)}. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round {begin} "
+            f"No {results.row} was predicted with enough confidence to get a pseudo label, so rounds differ only by "
+            f"{_besides(results)}. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round {begin} "
             f"and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
         )
     span = f"From round {begin} to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
@@ -154,8 +152,9 @@ def rounds_in_words(results: Results) -> str:
 
 
 def _besides(results: Results) -> str:
-    """What else than labels tells rounds apart."""
-    return "what they train, and the chance of it" if "rounds" in results.settings else "the chance of training"
+    """Describe how rounds differ besides their pseudo labels."""
+    random = "the randomness of training"
+    return f"their settings and {random}" if "rounds" in results.settings else random
 
 
 def _counts(results: Results) -> Sequence[Block]:
@@ -169,17 +168,19 @@ def _counts(results: Results) -> Sequence[Block]:
             rows.append([f"round {number} fold {fold} {source}", f"{taken:,}", Cell(percent(share), bar)])
     if not rows:
         return []
-    heading = Text(f"Images that got a label, of {_pools(pools)}.", heading="How many")
-    columns = ["round, fold, images", "labelled", "share of them"]
+    heading = Text(
+        f"{results.row.capitalize()}s that got a pseudo label, of {_pools(pools, results.row)}.", heading="Number"
+    )
+    columns = [f"round, fold, {results.row}s", "labelled", "share"]
     return [heading, Table(columns, rows, text_columns=columns[:1])]
 
 
-def _pools(pools: dict[str, int]) -> str:
-    return " and ".join(count(number, f"{split} image") for split, number in pools.items())
+def _pools(pools: dict[str, int], row: str) -> str:
+    return " and ".join(count(number, f"{split} {row}") for split, number in pools.items())
 
 
 def _shares(results: Results) -> Sequence[Block]:
-    """Share of each class among the pseudo labels of the last round that has any, beside its share in training."""
+    """Share of each class among the pseudo labels of the last round with any, and in training."""
     target = results.target
     last = [
         table
@@ -189,22 +190,22 @@ def _shares(results: Results) -> Sequence[Block]:
     found = target.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
     if not found.sum():
         return []
-    learnt = target.content(results.tables["train"]).sum()
-    pseudo, train = found / found.sum(), learnt / learnt.sum()
+    given = target.content(results.tables["train"]).sum()
+    pseudo, train = found / found.sum(), given / given.sum()
     rows: list[list[str | Cell]] = [
         [name, _ratio(pseudo[name], train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), percent(train[name])]
         for name in _furthest_first(results.classes, pseudo, train)
     ]  # fmt: skip
     text = (
-        f"Shares of the {results.facts.unit}; pseudo labels of the last round, all folds together. A class with a ratio far "
-        f"from 1 is one the models are sure of more often, or less often, than it occurs."
+        f"Shares of {results.unit} in the pseudo labels of the last round, all folds together, and in training. A ratio far "
+        f"from 1 means that a class is predicted with high confidence more often, or less often, than it occurs."
     )
     columns = ["class", "ratio", "share of pseudo labels", "share in training"]
-    return [Text(text, heading="Of which classes"), Table(columns, rows, text_columns=["class"])]
+    return [Text(text, heading="Classes"), Table(columns, rows, text_columns=["class"])]
 
 
 def _furthest_first(classes: Sequence[str], pseudo: "pd.Series[float]", train: "pd.Series[float]") -> Sequence[str]:
-    """Of many classes, those whose ratio is furthest from 1 come first."""
+    """Classes, sorted by how far their ratio is from 1 if there are many."""
     if len(classes) <= LONG:
         return classes
     far = {name: abs(float(np.log((pseudo[name] + TINY) / (train[name] + TINY)))) for name in classes}

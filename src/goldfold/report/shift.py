@@ -1,4 +1,4 @@
-"""Section on whether test and unlabeled images are like the training images."""
+"""Section on distribution shift: whether test and unlabeled images look like training images."""
 
 from collections.abc import Sequence
 
@@ -14,28 +14,29 @@ from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
 STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost always"}
-"""AUC below which they can be told apart so well."""
+"""AUC below which each word describes how well images can be told apart."""
 CLEAR = 0.7
-"""AUC that counts as a clear difference: an interval that holds both 0.5 and this says nothing."""
+"""AUC that counts as a clear difference: an interval that contains both 0.5 and this is inconclusive."""
 TELLING_DROP = 0.01
 FEWEST_BEYOND = 0.005
-"""Share of the other set, 1 % when rounded, that an image must look more like than to be shown."""
+"""Smallest share of the other set (1 % when rounded) that an image must be more typical than to be shown."""
 TELLING_ALONE = 0.55
-"""AUC of a single feature from which on it is evidence."""
+"""AUC of a single feature at or above which it is evidence."""
 CLEAR_ALONE, FAR = 0.75, 0.01
-"""AUC of a single feature from which on any difference of its medians is evidence; below it, that share of the larger one is."""
+"""AUC of a single feature at or above which any difference of its medians is evidence, and, below that AUC, the smallest
+difference that is, as a share of the larger median."""
 MOST_FEATURES = 10
 MOST_NAMED = 3
 
 Shifts = dict[str, Shift | None]
-"""What came of each split that was compared with the training images; None where there are too few images."""
+"""Finding for each split that was compared with the training images; None with too few images."""
 
 
 def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> Shifts:
-    """Compare training images with test and unlabeled images, ``most`` a side.
+    """Compare training images with test and unlabeled images, at most ``most`` of each.
 
     Args:
-        clusters: copies, which are never parted: a classifier would know them again.
+        clusters: sets of copies, which are kept together: a classifier would recognise a copy.
     """
     copies = {(copy.split, copy.id): min(own.ids) for own in clusters for copy in own.copies}
     tables = {split: _with_units(table, split, copies) for split, table in results.tables.items() if "path" in table}
@@ -49,7 +50,7 @@ def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> 
 
 
 def _with_units(table: pd.DataFrame, split: str, copies: dict[tuple[str, str], str]) -> pd.DataFrame:
-    """What is never parted: the group, without one the cluster of copies, else the image."""
+    """Table with a column ``unit`` of images that stay together: the group, else the set of copies, else the image."""
     if "group" in table:
         return table.assign(unit="group " + table["group"])
     units = [f"copy {copies[split, id]}" if (split, id) in copies else f"{split} {id}" for id in table["id"]]
@@ -57,13 +58,14 @@ def _with_units(table: pd.DataFrame, split: str, copies: dict[tuple[str, str], s
 
 
 def section(results: Results, found: Shifts) -> Section | None:
-    """Whether they can be told apart, by what, and which images give it away; no section without other images."""
+    """AUC, features that differ, and typical images, for each split; None without other images."""
     if not found:
         return None
     intro = (
-        "A classifier was trained to tell training images from the others by brightness, colour, detail, size and the like, "
-        "and asked about images that it had not seen. The area under its ROC curve (AUC) is 0.5 where nothing tells them "
-        "apart, and 1 where each can be told. The more they differ, the less the out-of-fold score says about the others."
+        "A classifier was trained to tell training images from the others by brightness, colour, detail, size and similar "
+        "features, and tested on images that it had not seen. The area under its ROC curve (AUC) is 0.5 if the images cannot "
+        "be told apart, and 1 if they always can. The larger the difference, the less the out-of-fold score says about the "
+        "other images."
     )
     blocks: list[Block] = []
     for split, shift in found.items():
@@ -72,16 +74,16 @@ def section(results: Results, found: Shifts) -> Section | None:
 
 
 def notes(found: Shifts) -> list[Note]:
-    """A word at the top of the page where images can be told apart."""
+    """Notes for splits whose images can be told apart from training images."""
     return [
         Note(
             "warn" if shift.auc.low >= 0.6 else "info",
             f"Training and {split} images can be told apart",
             f"{verdict(split, shift)} "
             + (
-                "The score on them may differ from the out-of-fold score by more than its interval says."
+                "The score on them may differ from the out-of-fold score by more than its interval."
                 if split == "test"
-                else "Pseudo labels are made for images unlike those that the models know."
+                else "Pseudo labels are made for images unlike those that the models were trained on."
             ),
         )
         for split, shift in found.items()
@@ -90,22 +92,22 @@ def notes(found: Shifts) -> list[Note]:
 
 
 def verdict(split: str, shift: Shift) -> str:
-    """Whether they can be told apart and by what, in words."""
+    """Describe whether they can be told apart, and by which features."""
     auc = f"AUC {shift.auc.value:.3f}, 95 % interval {_interval(shift.auc)}"
     if not shift.is_seen:
         if not is_open(shift.auc):
-            return f"Training and {split} images cannot be told apart ({auc}, which holds 0.5)."
+            return f"Training and {split} images cannot be told apart ({auc}, which contains 0.5)."
         return (
-            f"There are too few images to say whether training and {split} images can be told apart ({auc}, which holds both "
-            f"0.5, nothing tells them apart, and {CLEAR}, much does). It takes more images on the smaller side (here "
-            f"{min(shift.images)}), or more groups where images have groups; with some 70 the interval is about 0.2 wide."
+            f"There are too few images to tell whether training and {split} images differ ({auc}, which contains both 0.5, no "
+            f"difference, and {CLEAR}, a clear one). The smaller set has {count(min(shift.images), 'image')}; more images, or "
+            f"more groups if images have groups, narrow the interval: with about 70 it is about 0.2 wide."
         )
     how = next(word for below, word in STRENGTH.items() if shift.auc.value < below)
     return f"Training and {split} images can {how} be told apart ({auc}). {_what(split, shift)}"
 
 
 def is_open(auc: Auc) -> bool:
-    """Whether the interval is so wide that it speaks neither for a difference nor against a clear one."""
+    """Test whether the interval is inconclusive: it contains both no difference and a clear one."""
     return auc.low <= 0.5 and auc.high >= CLEAR
 
 
@@ -113,27 +115,27 @@ def _what(split: str, shift: Shift) -> str:
     kinds = [kind for kind, drop in shift.drops.items() if drop >= TELLING_DROP][:MOST_NAMED]
     best = [telling(shift.features, kind) for kind in kinds or [row.kind for row in shift.features[:1]]]
     named = [f"{row.kind} ({evidence(row, split)})" for row in best]
-    return f"What gives them away: {listed(named)}. {_pixels(shift.of_pixels)}"
+    return f"Features that differ most: {listed(named)}. {_pixels(shift.of_pixels)}"
 
 
 def telling(features: Sequence[Feature], kind: str) -> Feature:
-    """Of a kind, the most telling feature whose medians differ as they are written, else the most telling one."""
+    """Most discriminative feature of a kind whose medians differ when rounded, else the most discriminative one."""
     of_kind = [row for row in features if row.kind == kind]
     return next((row for row in of_kind if row.alone >= TELLING_ALONE and _differs(row)), of_kind[0])
 
 
 def evidence(row: Feature, split: str) -> str:
-    """Medians of a feature where they differ; equal ones are no evidence, so then its AUC alone, where that says something."""
+    """Describe a feature by its medians if they differ, else by its AUC if that is high enough."""
     if row.alone >= TELLING_ALONE and _differs(row):
         return f"{row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images"
     if row.alone >= TELLING_ALONE:
         almost = "equal" if _number(row.first) == _number(row.second) else "almost equal"
-        return f"{row.name}: AUC alone {row.alone:.3f}, with {almost} medians"
-    return "no single feature, but several together"
+        return f"{row.name}: AUC {row.alone:.3f} alone, with {almost} medians"
+    return "no single feature, but several in combination"
 
 
 def _differs(row: Feature) -> bool:
-    """Whether the medians differ as they are written, and by enough to show something: 8.67 and 8.66 do not."""
+    """Test whether the medians differ when rounded, and by enough to be evidence: 8.67 and 8.66 do not."""
     apart = abs(row.first - row.second)
     is_far = row.alone >= CLEAR_ALONE or apart >= FAR * max(abs(row.first), abs(row.second))
     return _number(row.first) != _number(row.second) and is_far
@@ -141,24 +143,20 @@ def _differs(row: Feature) -> bool:
 
 def _pixels(auc: Auc) -> str:
     if auc.low > 0.5:
-        return f"By the pixels alone, without sizes and files, the AUC is {auc.value:.3f} ({_interval(auc)})."
+        return f"With pixels alone, without image sizes and file properties, the AUC is {auc.value:.3f} ({_interval(auc)})."
     if is_open(auc):
-        return (
-            f"Whether pixels alone give them away cannot be said from so few (AUC {auc.value:.3f}, {_interval(auc)})."
-        )
+        return f"There are too few images to tell whether pixels alone differ (AUC {auc.value:.3f}, {_interval(auc)})."
     return (
-        f"By the pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): it is sizes and files, of "
-        f"which a network sees little once images are resized."
+        f"By pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): the difference is in image sizes "
+        f"and file properties, of which a network sees little once images are resized."
     )
 
 
 def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Block]:
     heading = f"Training against {split} images"
     if shift is None:
-        return [Text(f"There are too few images that can be read to tell (at least {FEWEST} a side).", heading)]
-    looked = (
-        f"{count(shift.images[0], 'training image')} and {count(shift.images[1], f'{split} image')} were looked at."
-    )
+        return [Text(f"There are too few readable images to compare (at least {FEWEST} of each are needed).", heading)]
+    looked = f"{count(shift.images[0], 'training image')} and {count(shift.images[1], f'{split} image')} were compared."
     blocks: list[Block] = [Text(f"{verdict(split, shift)} {looked}", heading)]
     if shift.is_seen or is_open(shift.auc):
         blocks += [_kinds(shift), _features(split, shift.features)]
@@ -169,19 +167,19 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
 
 
 def _most_like(paths: dict[str, str], own: str, other: str, ids: list[tuple[str, float]]) -> Block:
-    """Images of one set that look like the other's, each with the share of the other set that it is ahead of."""
+    """Gallery of images of one set that look like the other's, each with the share of the other set that is less typical."""
     heading = f"{_named(own).capitalize()} most like {_named(other)}"
     if not ids:
         least = percent(2 * FEWEST_BEYOND, 0)
         return Text(
-            f"None: to the classifier no {_one(own)} is more typical of the {_named(other)} than even {least} of these.",
+            f"None: according to the classifier, no {_one(own)} is more typical of the {_named(other)} than {least} of these.",
             heading,
         )
-    shown = [picture(paths.get(id), f"ahead of {percent(share, 0)}", [id]) for id, share in ids]
+    shown = [picture(paths.get(id), f"more typical than {percent(share, 0)}", [id]) for id, share in ids]
     first = percent(ids[0][1], 0)
     caption = (
-        f"The {_named(own)} that the classifier would soonest take for {_named(other)}. “Ahead of {first}”: it finds this image "
-        f"more typical of the {_named(other)} than {first} of the {_named(other)} themselves."
+        f"The {_named(own)} that the classifier is most likely to take for {_named(other)}. “More typical than {first}”: it "
+        f"rates this image as more typical of the {_named(other)} than {first} of the {_named(other)} themselves."
     )
     return Gallery(shown, caption, heading)
 
@@ -191,18 +189,20 @@ def _kinds(shift: Shift) -> Table:
     rows: list[list[str | Cell]] = [
         [kind, Cell(f"{max(drop, 0.0):.3f}", max(drop, 0.0) / most)] for kind, drop in shift.drops.items()
     ]
-    caption = "What the AUC loses once this kind of feature is shuffled among the images (permutation importance)."
+    caption = "Loss of AUC when this kind of feature is shuffled among the images (permutation importance)."
     return Table(["kind of feature", "loss of AUC"], rows, text_columns=["kind of feature"], caption=caption)
 
 
 def _features(split: str, features: list[Feature]) -> Block:
-    """Those that tell something alone."""
+    """Table of the features that are discriminative alone."""
     shown = [row for row in features if row.alone >= TELLING_ALONE][:MOST_FEATURES]
     if not shown:
-        return Text(f"No feature alone tells them apart (AUC below {TELLING_ALONE:g}); it takes several together.")
+        return Text(f"No single feature tells them apart (AUC below {TELLING_ALONE:g}), only several in combination.")
     rows = [[row.name, f"{row.alone:.3f}", _number(row.first), _number(row.second), row.kind] for row in shown]
     columns = ["feature", "AUC alone", "median, train", f"median, {split}", "kind"]
-    caption = f"The {count(len(rows), 'feature')} that tell most alone. Grey levels and colours run from 0 to 255."
+    caption = (
+        f"The {count(len(rows), 'feature')} with the highest AUC alone. Grey levels and colours range from 0 to 255."
+    )
     return Table(columns, rows, text_columns=["feature", "kind"], caption=caption)
 
 

@@ -1,4 +1,4 @@
-"""Section on the training runs: their learning curves."""
+"""Section on the training runs: learning curves."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,17 +14,17 @@ from goldfold.report import rounds
 from goldfold.report.results import Results
 
 VALIDATION_LOSS = (
-    " The validation loss is the same loss on validation images that are neither augmented nor mixed, with the averaged "
-    "weights where there are any: augmentation, mixing and dropout can make the training loss the higher of the two."
+    " The validation loss is computed on validation images without augmentation or mixing, with averaged weights if there "
+    "are any; augmentation, mixing and dropout can make the training loss the higher of the two."
 )
 LATE_SHARE = 0.2
-"""The last part of the epochs, in which a training that is done no longer gains."""
+"""Share of the epochs, at the end, in which a converged training no longer gains."""
 LARGE_GAIN = 0.03
-"""Share of the whole gain that is more than the wavering of a score that stands still."""
+"""Share of the whole gain above which a gain is more than the fluctuation of a converged score."""
 
 
 def still_rising(results: Results) -> Iterator[Note]:
-    """Models whose validation score was best, and still gaining, in the last epoch of most runs."""
+    """Note on models whose validation score was best, and still rising, in the last epoch of most runs."""
     rising = {}
     for model in results.models:
         runs = [run.history for run in results.runs if run.model == model and results.metric in run.history]
@@ -36,14 +36,14 @@ def still_rising(results: Results) -> Iterator[Note]:
             f"{model}: {score(before)} in epoch {epoch}, {score(last)} in epoch {n}"
             for model, (epoch, before, n, last) in rising.items()
         ]
-        text = f"{listed(said)} (mean of its runs). More epochs (train.epochs) are likely to give more."
+        text = f"{listed(said)} (mean of its runs). More epochs (train.epochs) are likely to improve the score."
         yield Note("info", "The score was still rising in the last epoch", text)
 
 
 def late_gain(histories: list[pd.DataFrame], results: Results) -> tuple[int, float, int, float] | None:
-    """Epoch and mean score at the beginning of the last part of the training, and at its end, where it still gained.
+    """Epoch and mean score at the beginning of the last part of a training that still gained, and at its end.
 
-    None where fewer than three quarters of the runs ended with their best score, or the gain is small.
+    None if fewer than three quarters of the runs ended with their best score, or the gain is small.
     """
     sign = 1 if results.greater_is_better else -1
     runs = [history for history in histories if len(history) > 1]
@@ -61,7 +61,7 @@ def late_gain(histories: list[pd.DataFrame], results: Results) -> tuple[int, flo
 
 
 def curves(results: Results) -> Section:
-    """Small multiples: a model a row."""
+    """Learning curves, one row per model."""
     section = Section("curves", "Learning curves")
     drawn = 0
     for model in results.models:
@@ -74,16 +74,16 @@ def curves(results: Results) -> Section:
             figure = learning_curves(model, usable, results.metric)
             section.blocks += [_heading(results, model), figure]
     section.intro = (
-        f"{count(drawn, 'training run')}, a thin line for each fold, seed and round. The first quarter of the epochs "
-        f"does not set the range of the axes, so lines may enter from outside. Validation scores are of single "
-        f"views, without test-time augmentation, at the network's resolution; each fold has its own validation images."
+        f"{count(drawn, 'training run')}, one thin line per fold, seed and round. The axes are scaled without the first "
+        f"quarter of the epochs, so lines may start outside. Validation scores are without test-time augmentation, at the "
+        f"network's resolution; each fold has its own validation images."
         f"{VALIDATION_LOSS if any('val_loss' in run.history for run in results.runs) else ''}"
     )
     return section
 
 
 def table(results: Results) -> pd.DataFrame:
-    """A row per epoch of every run: member, round, fold, epoch, losses and score, whatever the metric's name."""
+    """One row per epoch of every run: member, round, fold, epoch, losses and ``score``, whatever the metric's name."""
     tables = [
         run.history.rename(columns={results.metric: "score"})
         .reindex(columns=["epoch", "train_loss", "val_loss", "score"])
@@ -108,7 +108,7 @@ def _heading(results: Results, model: str) -> Text:
 
 
 def _by_round(results: Results, model: str, key: str, say: Callable[[Any], str]) -> str:
-    """A training setting of a model, with the rounds that have it where they differ."""
+    """Training setting of a model, with the rounds it applies to if they differ."""
     found: dict[str, list[str]] = {}
     for stage in results.grid.rounds:
         value = rounds.train_of(results.settings, model, stage.number).get(key) if model in stage.models else None
@@ -120,7 +120,7 @@ def _by_round(results: Results, model: str, key: str, say: Callable[[Any], str])
 
 
 def _parameters(number: int) -> str:
-    """Their number, in millions where there are as many."""
+    """Number of parameters, in millions from 100,000."""
     return f"{number / 1e6:.2f} M parameters" if number >= 100_000 else count(number, "parameter")
 
 
