@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ class Runs:
         self.output = self.folder / f"output{len(self.started)}.txt"
         with open(self.output, "w") as stream:
             run = subprocess.Popen(
-                **command(self.folder, code=self.code), stdout=stream, stderr=stream, start_new_session=True
+                **command(self.folder, code=self.code, python=sys.executable), stdout=stream, stderr=stream, start_new_session=True
             )
         self.started.append(run)
         return run
