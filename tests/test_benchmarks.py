@@ -3,9 +3,10 @@
 import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
+
+import forks
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,7 +22,7 @@ def benchmark(name: str) -> ModuleType:
 
 def test_a_made_up_finished_state_has_nothing_to_do(tmp_path: Path) -> None:
     out = tmp_path / "scaling.json"
-    words = [sys.executable, str(ROOT / "benchmarks/scaling.py"), "--runs", "20", "--repeats", "1", "--out", str(out)]
+    words = [str(forks.folder() / "python"), str(ROOT / "benchmarks/scaling.py"), "--runs", "20", "--repeats", "1", "--out", str(out)]
     run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     (row,) = json.loads(out.read_text())["rows"]

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+import forks
 from goldfold.base.errors import ConfigError
 from goldfold.config.members import refuse_other_members
 from test_reruns_real import models_of
@@ -37,7 +38,7 @@ def run(folder: Path, *words: str) -> str:
     """What a command said that went well."""
     environment = {
         **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(forks.folder()), str(BIN), os.environ["PATH"]]),
         "PYTHONPATH": str(folder / "src"),
         "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
         **{f"GIT_{who}_{what}": "tests" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},

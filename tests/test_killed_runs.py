@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ LONG = {
     "models": TINY["models"][:1],  # type: ignore[index]
     "pseudo_labels": {"rounds": 0},
 }
+TRAININGS = tuple(f"{RESULTS}/train/wide/round0/fold{fold}/seed0/run.json" for fold in (0, 1))
+"""What each run is asked for."""
 OTHER_VIEWS = ("--config", "tta=[hflip]")
 
 
@@ -47,7 +50,10 @@ class Runs:
         self.output = self.folder / f"output{len(self.started)}.txt"
         with open(self.output, "w") as stream:
             run = subprocess.Popen(
-                **command(self.folder, code=self.code), stdout=stream, stderr=stream, start_new_session=True
+                **command(self.folder, *TRAININGS, code=self.code, python=sys.executable),
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
             )
         self.started.append(run)
         return run
@@ -77,6 +83,8 @@ def runs(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]
     folder = tmp_path_factory.mktemp("killed")
     write_images(folder)
     write_config(folder, **LONG)
+    first = snakemake(folder, "--until", "cache", code=code)
+    assert first.returncode == 0, first.stdout + first.stderr
     made = Runs(folder, code)
     yield made
     made.end()
@@ -114,7 +122,7 @@ def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peac
     """In peace, its trainings are run here: one process, one go."""
     last = runs.started[-1]
     assert last.wait(timeout=600) == 0, runs.output.read_text()
-    assert jobs_of(snakemake(runs.folder, "-n", code=runs.code)) == {}
+    assert jobs_of(snakemake(runs.folder, "-n", *TRAININGS, code=runs.code)) == {}
     for fold in (0, 1):
         place = runs.folder / RESULTS / f"train/wide/round0/fold{fold}/seed0"
         record = read_json(place / "run.json")

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+import forks
+
 ROOT = Path(__file__).parents[1]
 N_TRAIN, N_TEST = 40, 10
 TINY = {
@@ -48,10 +50,16 @@ def write_config(folder: Path, **changes: object) -> None:
     (folder / "tiny.yaml").write_text(yaml.safe_dump({**TINY, **changes}))
 
 
-def command(folder: Path, *words: str, config: str = "tiny.yaml", code: Path = ROOT) -> dict[str, Any]:
-    """How snakemake of the checkout ``code`` is started in ``folder``: arguments of subprocess.run."""
+def command(
+    folder: Path, *words: str, config: str = "tiny.yaml", code: Path = ROOT, python: str | Path = ""
+) -> dict[str, Any]:
+    """How snakemake of the checkout ``code`` is started in ``folder``: arguments of subprocess.run.
+
+    Args:
+        python: which starts it and its jobs; without one, that of `forks`.
+    """
     line = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--directory", str(folder),
+        str(python or forks.folder() / "python"), "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--directory", str(folder),
         "--workflow-profile", str(code / "profiles/default"), "--cores", "2", *words,
     ]  # fmt: skip
     if config:
