@@ -22,8 +22,13 @@ def benchmark(name: str) -> ModuleType:
 
 def test_a_made_up_finished_state_has_nothing_to_do(tmp_path: Path) -> None:
     out = tmp_path / "scaling.json"
-    words = [str(forks.folder() / "python"), str(ROOT / "benchmarks/scaling.py"), "--runs", "20", "--repeats", "1", "--out", str(out)]
-    run = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    words = ["--runs", "20", "--repeats", "1", "--out", str(out)]
+    run = subprocess.run(
+        [forks.folder() / "python", ROOT / "benchmarks/scaling.py", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     (row,) = json.loads(out.read_text())["rows"]
     assert (row["runs"], row["jobs"]) == (

@@ -146,7 +146,13 @@ def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_be
     assert bytes_of(folder) == bytes_of(tmp_path / "whole")
 
 
-CHILD = "import sys, time\nfrom goldfold.engine.parent import die_with\ndie_with(int(sys.argv[1]))\nprint(0, flush=True)\ntime.sleep(60)"
+CHILD = """
+import sys, time
+from goldfold.engine.parent import die_with
+die_with(int(sys.argv[1]))
+print(0, flush=True)
+time.sleep(60)
+"""
 PARENT = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE)
