@@ -148,3 +148,12 @@ def test_a_round_outside_the_config_is_no_target(tmp_path: Path) -> None:
     refused = snakemake(tmp_path, "-n", target.format(2))
     assert refused.returncode == 1
     assert "No rule to produce" in refused.stdout + refused.stderr
+
+
+def test_a_model_that_its_round_does_not_train_is_refused() -> None:
+    rounds = [{"models": ["wide"]}, {"models": ["slim"], "teacher": {"threshold": 0.5}}]
+    found = plan_of(parse({**{key: TINY[key] for key in TINY if key != "pseudo_labels"}, "rounds": rounds}))
+    for stage in ("train", "predict"):
+        found.refuse_unplanned(Job(stage, "slim", round=1))
+        with pytest.raises(ConfigError, match=f"^{stage} slim/round0/fold0/seed0: round 0 trains wide, not slim$"):
+            found.refuse_unplanned(Job(stage, "slim", round=0))

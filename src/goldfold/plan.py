@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from goldfold.base.errors import ConfigError
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
 from goldfold.outputs import SHARD, Files, files_of
 
@@ -145,6 +146,20 @@ class Plan:
         if stage == "cache":
             return [job for spec in sorted({*self.specs.values()}) for job in self.pieces(spec, self.splits)]
         return [Job(stage)] if stage in self.stages() else []
+
+    def refuse_unplanned(self, job: Job) -> None:
+        """Refuse a job whose round and model are both known, but whose round does not train that model.
+
+        Raises:
+            ConfigError: it is such a job.
+        """
+        if job.stage in ("train", "predict") and job.run not in self._planned_runs:
+            models = ", ".join(self.grid.rounds[job.round].models)
+            raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
+
+    @cached_property
+    def _planned_runs(self) -> frozenset[Run]:
+        return frozenset(self.grid.runs())
 
     def pieces(self, spec: str, splits: Iterable[str]) -> list[Job]:
         """Cache shards of one size."""

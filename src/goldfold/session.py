@@ -72,7 +72,11 @@ class Session:
         """File with everything that a job depends on besides its input files.
 
         Its mtime makes Snakemake run the job if the record has another recipe.
+
+        Raises:
+            ConfigError: the config does not ask for the job.
         """
+        self.plan.refuse_unplanned(job)
         return self._recipe_file_at(job, self.folds_time())
 
     @cache  # noqa: B019

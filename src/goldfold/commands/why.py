@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from goldfold.base.errors import GoldfoldError
 from goldfold.base.words import count
 from goldfold.commands.reasons import Job, jobs, make_folds
 
@@ -126,7 +127,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Print the jobs that would run, and why."""
+    """Print the jobs that would run, and why.
+
+    Raises:
+        GoldfoldError: a file is given to ``--config``, which takes ``key=value``.
+    """
+    if "--config" in rest and "=" not in "".join(rest[rest.index("--config") + 1 :][:1]):
+        raise GoldfoldError("--config takes settings, as in --config name=mine; a file is given by --configfile")
     found = jobs(list(rest))
     folds = next((job for job in found if job.rule == "folds"), None)
     if options.look and folds is not None:

@@ -69,10 +69,11 @@ def _predict(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _pseudo_label(config: Config, job: Job) -> dict[str, Any]:
+    teacher = _teacher(config, job.round)
     return {
         "task": slices.task(config),
-        "threshold": _teacher(config, job.round).threshold,
-        **slices.teaching(config),
+        "threshold": teacher.threshold,
+        **slices.teaching(config, teacher.models or ()),
     }
 
 

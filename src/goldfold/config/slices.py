@@ -1,5 +1,6 @@
 """The smallest part of the config that each stage depends on, as plain builtins tracked by Snakemake."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from goldfold import catalog
@@ -102,9 +103,10 @@ def fusing(config: Config) -> dict[str, Any]:
     }
 
 
-def teaching(config: Config) -> dict[str, Any]:
-    """Weights and settings by which the models of a fold form a teacher, the same as for the ensemble."""
-    return {"weights": weights(config), "settings": fusing(config)}
+def teaching(config: Config, teachers: Iterable[str]) -> dict[str, Any]:
+    """How the predictions of a round's teachers are fused: as those of the ensemble, with the teachers' own weights."""
+    of_teachers = {name: weight for name, weight in weights(config).items() if name in set(teachers)}
+    return {"weights": of_teachers, "settings": fusing(config)}
 
 
 def weights(config: Config) -> dict[str, float]:
