@@ -385,7 +385,7 @@ def test_cases_are_trained_on_and_predicted_by_the_mean_over_their_images(
 def test_cutmix_of_cases_that_lack_a_view_is_refused(of_cases_of_two: Tiny, tmp_path: Path) -> None:
     model = of_cases_of_two.model({"epochs": 1, "warmup_epochs": 0, "cutmix_alpha": 1.0})
     with pytest.raises(
-        ConfigError, match=r"train\.cutmix_alpha = 1: case 'k\d\d' lacks one of its 2 views, so there is nothing"
+        ConfigError, match=r"train\.cutmix_alpha = 1: case 'k\d\d' lacks one of its views, so there is nothing"
     ):
         of_cases_of_two.train(tmp_path, model=model)
 

@@ -22,7 +22,7 @@ from goldfold.audit.doubts.files import about_files, about_left_out, about_unlis
 from goldfold.audit.doubts.folds import about_groups, about_parted
 from goldfold.audit.doubts.masks import about_masks
 from goldfold.audit.doubts.submission import about_formulas
-from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
+from goldfold.base.errors import GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
@@ -174,14 +174,10 @@ def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
 
 def _refuse_cutmix(config: Config, lacking: str | None) -> None:
     """Refuse what training refuses of cases that lack a view."""
-    runs = {(run.model, run.round) for run in config.grid.runs()} if lacking is not None else ()
-    for name, number in sorted(runs):
-        train = config.model(name, number).train
-        if train.cutmix_alpha:
-            raise ConfigError(
-                f"models ({name}), round {number}: train.cutmix_alpha = {train.cutmix_alpha:g}: case {lacking!r} lacks one of "
-                f"its views, so there is nothing to paste or to paste into. Set mixup_alpha in its place."
-            )
+    from goldfold.images.cases import refuse_cutmix
+
+    for name, number in sorted({(run.model, run.round) for run in config.grid.runs()}):
+        refuse_cutmix(config.model(name, number).train.cutmix_alpha, lacking, f"models ({name}), round {number}: ")
 
 
 def as_text(found: Check) -> str:

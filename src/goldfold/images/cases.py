@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from goldfold.base.errors import ConfigError
+
 PATHS, DIGESTS = "images", "images_sha256"
 """Columns: JSON lists of a case's files, and of their digests, by view; null for a missing image."""
 VIEW_NAMES = "view_names"
@@ -28,6 +30,24 @@ def lacking(table: pd.DataFrame) -> str | None:
     """First case that lacks an image for some view; None if there is none."""
     texts = table[PATHS] if are_in(table) else []
     return next((id for id, text in zip(table["id"], texts, strict=False) if None in from_text(text)), None)
+
+
+def refuse_cutmix(alpha: float, lacking: str | None, where: str = "") -> None:
+    """Refuse cutmix of cases of which one lacks a view.
+
+    Args:
+        alpha: ``cutmix_alpha`` of a model's training; 0 for none.
+        lacking: such a case, None if there is none.
+        where: the model in the config, for the error.
+
+    Raises:
+        ConfigError: both are there.
+    """
+    if alpha and lacking is not None:
+        raise ConfigError(
+            f"{where}train.cutmix_alpha = {alpha:g}: case {lacking!r} lacks one of its views, so there is nothing to paste or to "
+            "paste into. Use mixup_alpha instead."
+        )
 
 
 def columns_of(table: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from goldfold.base.errors import ConfigError
+from goldfold.images.cases import refuse_cutmix
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
@@ -46,11 +47,7 @@ def loader(
     how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
     augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)
-    if spec.train.cutmix_alpha and (lacking := images.lacking(rows["id"])):
-        raise ConfigError(
-            f"train.cutmix_alpha = {spec.train.cutmix_alpha:g}: case {lacking!r} lacks one of its {images.n_views} views, so "
-            f"there is nothing to paste or to paste into. Use mixup_alpha instead."
-        )
+    refuse_cutmix(spec.train.cutmix_alpha, images.lacking(rows["id"]) if spec.train.cutmix_alpha else None)
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes)
