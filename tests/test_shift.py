@@ -1,6 +1,7 @@
 """Whether two sets of images can be told apart: said where it is so, and not where it is not."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -14,8 +15,9 @@ from goldfold.audit.adversarial import Auc, compare
 from goldfold.audit.shift import Feature, Shift, between
 from goldfold.audit.shift_features import FEATURES, look, of_pixels
 from goldfold.base.fingerprint import sha256_of
+from goldfold.images import cases
 from goldfold.images.stacks import joined
-from goldfold.report.shift import is_open, notes, verdict
+from goldfold.report.shift import find, is_open, notes, verdict
 
 N_SPLITS = 30
 
@@ -99,6 +101,24 @@ def test_a_planted_shift_is_found_named_and_remembered(in_tmp: Path, monkeypatch
     assert chosen.images == found.images
     monkeypatch.setattr(shift, "look_at", lambda *_: pytest.fail("looked again"))
     assert between(train, test, most=25, workers=1) == found
+
+
+def test_a_shift_of_the_second_view_alone_is_found(in_tmp: Path) -> None:
+    def of_cases(split: str, seed: int, side: int) -> pd.DataFrame:
+        paths = [[str(in_tmp / f"{split}{case}-{view}.png") for view in range(2)] for case in range(30)]
+        for case, own in enumerate(paths):
+            for view, (path, level) in enumerate(zip(own, (100, side), strict=True)):
+                cv2.imwrite(path, picture(seed + 2 * case + view, level=level))
+        ids = [f"{split}{case}" for case in range(30)]
+        return cases.with_paths(pd.DataFrame({"id": ids, "sha256": ids}), paths)
+
+    tables = {"train": of_cases("train", 0, 100), "test": of_cases("test", 100, 150)}
+    results: Any = SimpleNamespace(tables=tables, settings={"data": {"scale_16bit": "full_range"}})
+    found = find(results, [], 100, 1)["test"]
+    assert found is not None
+    assert found.images == (60, 60)
+    assert found.is_seen
+    assert found.auc.value == pytest.approx(0.75, abs=0.1), "half of the images cannot be told apart"
 
 
 @pytest.mark.parametrize("rule", ["full_range", [0, 40_000], "percentile"])

@@ -10,6 +10,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Gallery, Note, Section, Table, Text
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.words import interval, listed, percent
+from goldfold.images import cases
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 
@@ -50,11 +51,11 @@ def find(results: Results, clusters: list[Cluster], most: int, workers: int) -> 
 
 
 def _with_units(table: pd.DataFrame, split: str, copies: dict[tuple[str, str], str]) -> pd.DataFrame:
-    """Table with a column ``unit`` of images that stay together: the group, else the set of copies, else the image."""
+    """One row per image, with its ``unit``: images of one group, else of copies, else of one case stay together."""
     if "group" in table:
-        return table.assign(unit="group " + table["group"])
+        return cases.named(table.assign(unit="group " + table["group"]))
     units = [f"copy {copies[split, id]}" if (split, id) in copies else f"{split} {id}" for id in table["id"]]
-    return table.assign(unit=units)
+    return cases.named(table.assign(unit=units))
 
 
 def section(results: Results, found: Shifts) -> Section | None:
@@ -160,7 +161,8 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
     blocks: list[Block] = [Text(f"{verdict(split, shift)} {looked}", heading)]
     if shift.is_seen or is_open(shift.auc):
         blocks += [_kinds(shift), _features(split, shift.features)]
-    paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in results.tables.items()}
+    images = {split: cases.named(table) for split, table in results.tables.items()}
+    paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in images.items()}
     for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
         blocks.append(_most_like(paths[own], own, other, [(id, share) for id, share in ids if share >= FEWEST_BEYOND]))
     return blocks
