@@ -408,7 +408,7 @@ def test_a_class_that_only_boxes_in_quarantine_have_is_none() -> None:
 
 def test_not_one_box() -> None:
     Path("raw/train.json").write_text(json.dumps({**coco_of({"im00": scene(0)}), "annotations": []}))
-    with pytest.raises(DataError, match=r"^train: there is not one box to learn from\. Look at the annotations"):
+    with pytest.raises(DataError, match=r"^train: there is no box to train on\. Check the annotations"):
         made("detection", COCO)
 
 

@@ -210,7 +210,10 @@ def test_an_own_network_that_ends_the_process_is_named(
 
 def test_parameters_without_a_gradient_are_noted(own: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert preflight.main([entry(network=f"{own}:unused", backbone=None)]) == 0
-    said = "goldfold: models (m): note: 2 of 4 parameters get no gradient and stay as they begin, first 'network.other.weight'"
+    said = (
+        "goldfold: models (m): note: 2 of 4 parameters get no gradient and keep their initial values, "
+        "first 'network.other.weight'"
+    )
     assert capsys.readouterr().err.strip() == said
 
 

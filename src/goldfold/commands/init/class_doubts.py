@@ -1,4 +1,4 @@
-"""What is odd about the classes of labels or boxes."""
+"""Doubts about the classes of labels or boxes."""
 
 from collections.abc import Iterator, Mapping
 from unicodedata import normalize
@@ -11,11 +11,11 @@ from goldfold.commands.init.written import inline
 from goldfold.targets.classes import one_number
 
 MOST_GRADES = 7
-"""More numbers than these are no grades."""
+"""Largest number of classes that may be grades."""
 
 
 def doubts(layout: Layout) -> Iterator[Doubt]:
-    """Small classes, imbalance, and labels that may be one and the same, or none."""
+    """Small classes, imbalance, and labels that may be the same, or mean no label."""
     yield from _small(layout)
     if layout.task in ("segmentation", "regression"):
         return
@@ -34,7 +34,7 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
     if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
         n = count(len(layout.train), "image")
-        yield Doubt(f"{count(len(names), 'class', 'classes')} for {n}: is this the label?")
+        yield Doubt(f"{count(len(names), 'class', 'classes')} for {n}: is this really the label?")
 
 
 def _alike(layout: Layout) -> Iterator[Doubt]:
@@ -95,21 +95,21 @@ def _small(layout: Layout) -> Iterator[Doubt]:
             f", {single:,} of them with 1 image, which {noun(single, 'is', 'are')} scored as missed" if single else ""
         )
         yield Doubt(
-            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: scores of such "
-            f"say little. Where a fold lacks one, folds.rare_classes: spread lets it; train_only learns from "
-            f"{noun(len(small), 'it', 'them')} and scores nothing; or add images, merge or remove the class."
+            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: their scores "
+            f"are unreliable. folds.rare_classes: spread allows folds without one; train_only trains on "
+            f"{noun(len(small), 'it', 'them')} without scoring; or add images, merge or remove the class."
         )
 
 
 def _rare(counts: Mapping[str, int]) -> Iterator[Doubt]:
-    """Classes of boxes that are in fewer images than there are folds, with the lines that leave them out."""
+    """Classes with boxes in fewer images than folds, with the settings that leave them out."""
     rare = [name for name, n in by_count(counts)[::-1] if n < N_FOLDS]
     kept = sorted(set(counts) - set(rare))
     if rare:
         way = f"to leave {noun(len(rare), 'it', 'them')} out, paste below data: `classes: {inline(kept)}`, `on_bad_label: drop`"
         numbers = ", ".join(f"{name} {counts[name]}" for name in rare[:MANY])
         yield Doubt(
-            f"{count(len(rare), 'class', 'classes')} in fewer than {N_FOLDS} images ({numbers}): scores of such say little"
+            f"{count(len(rare), 'class', 'classes')} in fewer than {N_FOLDS} images ({numbers}): their scores are unreliable"
             f"{f'; {way}' if kept else ''}."
         )
 
