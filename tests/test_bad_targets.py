@@ -331,7 +331,7 @@ def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
     assert "left out: 1 image; 2 boxes left out, 2 cut" in text
     assert "  train im05 (raw/images/im05.png): box 1 (dim) reaches outside the image (cut)" in text
     emptied = "1 image has no box left after flawed ones were dropped, first 'im04': "
-    assert f"  {emptied}it is learnt from as an image without objects" in text
+    assert f"  {emptied}it is trained on as an image without objects" in text
     kinds = sorted((row["part"], row["outcome"]) for row in as_json(found)["left_out"])
     assert kinds == [("box", "cut")] * 2 + [("box", "left out")] * 2 + [("image", "left out")]
 
@@ -342,11 +342,11 @@ def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
         ([], None),
         (
             ["im05"],
-            "1 image has no box left after flawed ones were dropped, first 'im05': it is learnt from as an image",
+            "1 image has no box left after flawed ones were dropped, first 'im05': it is trained on as an image",
         ),
         (
             ["im04", "im05"],
-            "2 images have no box left after flawed ones were dropped, first 'im04': they are learnt from as",
+            "2 images have no box left after flawed ones were dropped, first 'im04': they are trained on as",
         ),
     ],
 )
@@ -408,7 +408,7 @@ def test_a_class_that_only_boxes_in_quarantine_have_is_none() -> None:
 
 def test_not_one_box() -> None:
     Path("raw/train.json").write_text(json.dumps({**coco_of({"im00": scene(0)}), "annotations": []}))
-    with pytest.raises(DataError, match=r"^train: there is no box to train on\. Check the annotations"):
+    with pytest.raises(DataError, match=r"^train: there is not one box to learn from\. Look at the annotations"):
         made("detection", COCO)
 
 

@@ -253,7 +253,7 @@ def test_messy_table() -> None:
     assert "2 images below raw/images in no table, first 'images/more.jpg'" in told
     assert "labels 'Cat', 'cat' differ only in case or blanks" in told
     assert "labels 'unknown' (3) may mean that there is no label" in told
-    assert "names 1 image again, first 'im01.jpg'. Give every image one row." in texts(init(), stops=True)
+    assert "names 1 image repeatedly, first 'im01.jpg'. Give every image one row." in texts(init(), stops=True)
     table("labels.csv", [("filename", "label"), *rows], encoding="utf-8-sig")
     config, made = first_jobs_after_init()
     assert (len(made["train"]), len(made["quarantine"])) == (14, 2)
@@ -490,7 +490,7 @@ def test_images_of_one_table_may_lie_in_several_folders_where_their_names_tell_t
     assert made["train"]["path"].tolist()[6:8] == ["raw/part_1/im06.jpg", "raw/part_2/im07.jpg"]
     images("part_2", ["im00"])
     stops = texts(init(), stops=True)
-    assert "images of raw/metadata.csv lie in several folders: 5 rows not in raw/part_1 but e.g. in raw/part_2" in stops
+    assert "images of raw/metadata.csv are in several folders: 5 rows not in raw/part_1 but e.g. in raw/part_2" in stops
 
 
 # --- masks
@@ -585,7 +585,7 @@ def test_flawed_masks() -> None:
     write_mask("masks/other.png", mask(0, 1))
     stops = texts(init(), stops=True)
     assert "1 of 8 masks looked at is not of its image's size. First: 'images/im00.jpg'" in stops
-    assert "1 of 8 masks looked at cannot be used: a colour picture" in stops
+    assert "1 of 8 masks looked at cannot be used: a colour image" in stops
     assert "1 mask without an image: 'masks/other.png'" in stops
     for path in Path("raw/masks").iterdir():
         path.unlink()
@@ -612,7 +612,7 @@ def test_colours_of_all_masks_are_listed_to_be_named() -> None:
         "#000000 49.76% in 70 masks, #ff0000 49.76% in 70 masks, #090909 0.48% in 1 mask"
     )
     assert "2 colours are classes: name them in data.mask_values." in texts(found)
-    assert "black, 49.76% of the pixels, is no class of data.mask_values, so it is the background" in texts(found)
+    assert "black, 49.76% of the pixels, is no class of data.mask_values, so it is background" in texts(found)
 
 
 @pytest.mark.parametrize(
@@ -831,7 +831,7 @@ def test_flawed_xml_is_to_be_put_right() -> None:
     images("photos", numbered("im", 8), size=(48, 64))
     for name in numbered("im", 8):
         voc("notes", name, [])
-    assert "there is not one box to learn from" in texts(init(), stops=True)
+    assert "there is no box to train on" in texts(init(), stops=True)
     for name in numbered("im", 8):
         voc("notes", name, [("cat", 3, 4, 20, 30)])
     voc("notes", "im01", [("cat", 3, 4, "wide", 30)])
@@ -915,7 +915,7 @@ def test_yolo_files_beside_their_images_and_without_names() -> None:
     images("", numbered("im", 6))
     for name in numbered("im", 6):
         Path(f"raw/{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.3 0.3 0.2 0.2\n")
-    assert "no data.yaml and no classes.txt with the names of the classes" in texts(init(), stops=True)
+    assert "no data.yaml and no classes.txt with class names" in texts(init(), stops=True)
     Path("raw/classes.txt").write_text("cat\ndog\n")
     assert init()["classes"] == {"cat": 6, "dog": 6}
     _, made = first_jobs()
@@ -1121,7 +1121,7 @@ def test_nothing_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     Path("raw/notes/a.xml").write_text("<gpx/>")
     assert main(["init", "raw"]) == 2
     told = capsys.readouterr().err
-    assert "raw: no layout that goldfold knows. Seen: 3 .jpg, 1 .xml; folders: notes/." in told
+    assert "raw: no known layout. Found: 3 .jpg, 1 .xml; folders: notes/." in told
     assert "Looked for class folders" in told
     Path("raw/train.zip").touch()
     assert main(["init", "raw"]) == 2

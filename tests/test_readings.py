@@ -132,7 +132,9 @@ def test_what_check_refuses_is_said_with_the_line_to_paste() -> None:
     downloads.tiles(Path("raw"), n_tiles=3)
     Image.fromarray(np.zeros((5, 7), np.uint8)).save("raw/Tile 1/masks/image_part_001.png")
     stops = [doubt["text"] for doubt in init()["doubts"] if doubt["stops"]]
-    refused = next(text for text in stops if text.startswith("goldfold check refuses it: train: 1 of 9 images"))
+    refused = next(
+        text for text in stops if text.startswith("goldfold check refuses this config: train: 1 of 9 images")
+    )
     assert refused.endswith("To solve it, paste below data: `on_bad_label: quarantine`.")
 
 
@@ -265,7 +267,7 @@ def test_a_table_per_split_in_one_json_is_no_table(content: dict[str, Any]) -> N
     write("l.json", json.dumps(content))
     tree = touch("a/0.jpg", "a/1.jpg", "a/2.jpg")
     assert tables_of(tree) == []
-    assert any("a table per split in one file is not read" in str(miss) for miss in nearest.misses(tree, []))
+    assert any("one file with a table per split is not read" in str(miss) for miss in nearest.misses(tree, []))
     with pytest.raises(DataError, match=r"has a table per split .* Write each into a file of its own"):
         read_records("raw/l.json", "data.train", Columns())
 
@@ -366,7 +368,7 @@ NEAR: list[tuple[str, Callable[[], object], str]] = [
     ("affix", lambda: (pictures("s_101_l.png", "s_102_l.png"), write("l.csv", "id,label\n101,x\n102,y\n")),
      "but file names also have 's_' at the start and '_l' at the end: '101' against 's_101_l'"),
     ("others", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\nq.png,x\nr.png,y\n")),
-     "but no image is called so: 'q.png' against 'images/a.png'"),
+     "but no image has such a name: 'q.png' against 'images/a.png'"),
     ("column", lambda: (pictures("a.png", "b.png"), write("l.csv", "id,url\na,http://x\nb,http://x\n")),
      "csv, because column 'id' of raw/l.csv names 2 images, but no column holds labels (there are id, url)"),
     ("boxes", lambda: (pictures("a.png", "b.png"), write("l.csv", "id,xmin,ymin,xmax,ymax\na,1,1,2,2\nb,1,1,2,2\n")),
@@ -396,7 +398,7 @@ def test_nearest_layout(make: Callable[[], object], text: str) -> None:
         command.init(Path("raw"), Path("mine.yaml"), None, True, True)
     assert "nearest layout: " in str(error.value)
     assert text in str(error.value)
-    assert "raw: no layout that goldfold knows. Seen: " in str(error.value)
+    assert "raw: no known layout. Found: " in str(error.value)
 
 
 def test_files_that_are_read_are_no_near_misses() -> None:
@@ -527,7 +529,7 @@ def test_annotations_of_whole_images_are_named() -> None:
     lists = {"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [{"id": 1, "name": "a"}]}
     write("coco.json", json.dumps({**lists, "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}))
     (miss,) = nearest.misses(touch("1.jpg"), [])
-    assert "its annotations have no bbox: they are of whole images" in str(miss)
+    assert "its annotations have no bbox: labels of whole images" in str(miss)
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,9 @@ def test_verify_elsewhere_says_where_to_run_it(
 ) -> None:
     made("results/x/train", "train", recipe_of(), [])
     Path("other").mkdir()
-    said = r"such as results/x/train/out\.bin, looked for in {}\. .*relative to the folder where snakemake was started: run"
+    said = (
+        r"such as results/x/train/out\.bin, searched in {}\. .*relative to the folder where snakemake was started: run"
+    )
     with monkeypatch.context() as patch:
         patch.chdir("other")
         with pytest.raises(DataError, match=r"^\.\./results/x: .*" + said.format(in_tmp / "other")):

@@ -87,7 +87,7 @@ def check(path: str | Path) -> Check:
 
 
 def _make(config: Config, folder: Path, found: Check) -> None:
-    """Run the stages manifest and folds in ``folder`` and fill ``found`` from what they write."""
+    """Run the stages manifest and folds in ``folder``, and fill ``found`` from their results."""
     from goldfold.audit import duplicates
     from goldfold.stages import demo, folds, manifest
 
@@ -148,7 +148,7 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
-    """Sizes of folds, groups and classes, and the class furthest from its even share."""
+    """Collect sizes of folds, groups and classes, and the class furthest from its even share."""
     from goldfold.splits.checks import read_summary, shares, worst
     from goldfold.splits.groups import sizes_of
     from goldfold.splits.together import parted
@@ -213,7 +213,7 @@ def as_text(found: Check) -> str:
     numbers = [count(quarantine.n_images(found.left_out), "image"), quarantine.parts_in_words(found.left_out)]
     lines.append(f"left out: {'; '.join(filter(None, numbers))}")
     for row in found.left_out[:SHOWN]:
-        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
+        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.reason_of(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines += [tools_in_words(found.passed_over)] if found.passed_over else []
     lines.append("doubts:" if found.doubts else "doubts: none")

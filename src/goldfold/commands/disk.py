@@ -9,7 +9,7 @@ ELSEWHERE = "Make it writable, or name another place."
 
 
 @contextmanager
-def files_explained() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """Raise a GoldfoldError for a full disk or a file that cannot be written."""
     try:
         yield

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldfold.base.words import count
-from goldfold.commands.disk import files_explained
+from goldfold.commands.disk import readable_errors
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Write a bundle and print a summary."""
     from goldfold.bundles.export import export as write
 
-    with files_explained():
+    with readable_errors():
         manifest = write(options.results, options.out, options.force)
         size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     if options.json:

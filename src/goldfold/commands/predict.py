@@ -13,7 +13,7 @@ from goldfold.base.files import refuse_unwritable
 from goldfold.base.status import Progress
 from goldfold.base.words import count
 from goldfold.bundles.loading import Bundle, load
-from goldfold.commands.disk import ELSEWHERE, files_explained
+from goldfold.commands.disk import ELSEWHERE, readable_errors
 from goldfold.components import name_of
 
 PASSED_OVER = 1
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         raise GoldfoldError(f"--out {options.out} is a folder. Name a file such as {options.out / 'predictions.csv'}.")
     if options.trust:
         sys.path.append(os.getcwd())
-    with files_explained(), redirect_stdout(sys.stderr):  # stdout is only for predictions
+    with readable_errors(), redirect_stdout(sys.stderr):  # stdout is only for predictions
         bundle = load(options.bundle, options.trust)
         _note_dependence(bundle)
         found = bundle.predict(

@@ -80,14 +80,14 @@ def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | No
         if len(hits) >= ENOUGH * len(tried) and (len(tried) > 1 or has_suffix):
             if what == OF_STEMS and (is_path or not has_suffix):
                 what, way = OF_FOLDERS, RELATIVE
-            elif what == OF_CASE and _is_elsewhere(*hits[0]):
+            elif what == OF_CASE and _differs_in_folder(*hits[0]):
                 is_same = base(hits[0][0].replace("\\", "/")) == base(hits[0][1])
                 what, way = OF_FOLDERS if is_same else "the folders and the case differ", RELATIVE
             return Spelling(column, len(hits) / len(tried), what, hits[0], way)
     return _affixed(list(dict.fromkeys(values)), tree, column) or (_lost(tried, column, tree) if has_suffix else None)
 
 
-def _is_elsewhere(value: str, file: str) -> bool:
+def _differs_in_folder(value: str, file: str) -> bool:
     """True if a value is not the end of the file's path, ignoring case and suffix."""
     wanted = without_suffix(str(PurePosixPath(value.replace("\\", "/")))).lower()
     return not f"/{without_suffix(file)}".lower().endswith(f"/{wanted}")

@@ -95,7 +95,8 @@ def metric(layout: Layout) -> Setting:
     counts = [n for n in layout.classes.values() if n]
     if len(counts) == 2 and min(counts) / sum(counts) < RARE:
         return Setting(
-            "roc_auc", f"{min(counts) / sum(counts):.0%} are of the rarer class, so always saying no would be accurate"
+            "roc_auc",
+            f"{min(counts) / sum(counts):.0%} are of the rarer class, so always predicting the other would be accurate",
         )
     if counts and max(counts) >= IMBALANCED * min(counts):
         return Setting("f1_macro", f"classes have {min(counts):,} to {max(counts):,} images, and each counts the same")
@@ -176,7 +177,7 @@ def _are_signs(classes: list[str]) -> bool:
 
 def _views(flips: str) -> tuple[list[str], str]:
     views = {"none": ["identity"], "horizontal": ["identity", "hflip"]}[flips]
-    return views, "views whose predictions are averaged; [identity] halves the time" if len(
+    return views, "views whose predictions are averaged; [identity] takes half the time" if len(
         views
     ) > 1 else "the image itself"
 
@@ -243,7 +244,7 @@ def _train(layout: Layout, recipe: Recipe, size: list[int], n_folds: int, flips:
         values["clip_norm"] = Setting(1.0, "limits the effect of a single batch")
         strength = "medium" if layout.task == "segmentation" else "light"
         values["validate_every"] = Setting(max(1, epochs // 8), "epochs between validations")
-    return values | {"augment": Setting(strength, "how much the images are changed in training"), "flips": flips}
+    return values | {"augment": Setting(strength, "strength of augmentation in training"), "flips": flips}
 
 
 def _clock(minutes: float) -> str:

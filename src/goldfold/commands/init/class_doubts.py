@@ -43,14 +43,12 @@ def _alike(layout: Layout) -> Iterator[Doubt]:
         by_plain.setdefault("".join(name.lower().split()), []).append(name)
     for alike in by_plain.values():
         if len(alike) > 1:
-            yield Doubt(
-                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
-            )
+            yield Doubt(f"labels {some(alike)} differ only in case or blanks: if they are one class, write them alike.")
     of_letters: dict[str, str] = {}
     for name in sorted(layout.classes):
         if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
             yield Doubt(
-                f"labels {first!a} and {name!a} look the same, but write an accented letter in two ways: write them alike, or "
+                f"labels {first!a} and {name!a} look the same, but encode an accented letter differently: write them alike, or "
                 f"name both in data.classes if they are two classes.",
                 stops=True,
             )
@@ -68,8 +66,8 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
     for first, second in one_number(layout.classes):
         if not {first, second} <= set(names):
             yield Doubt(
-                f"labels {first!r} and {second!r} are one number: write them alike, or name both in data.classes if they are "
-                f"two classes.",
+                f"labels {first!r} and {second!r} are the same number: write them alike, or name both in data.classes if they "
+                f"are two classes.",
                 stops=True,
             )
     if zeros:
@@ -77,8 +75,8 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.")
         if alike:
             yield Doubt(
-                f"{some(alike)} and the same number without zeros: write them alike, or name both in data.classes if they "
-                f"are two classes.",
+                f"there are {some(alike)} and the same number without zeros: write them alike, or name both in "
+                f"data.classes if they are two classes.",
                 stops=True,
             )
 

@@ -33,7 +33,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
     if out.exists() and not force:
         raise GoldfoldError(f"{out} exists already. Name another file with --out, or overwrite it with --force.")
     if name is not None and not re.fullmatch(NAME, name):
-        raise GoldfoldError(f"--name {name!r}: at most 60 letters, digits, _ and -, a letter or digit first.")
+        raise GoldfoldError(f"--name {name!r}: at most 60 letters, digits, _ and -, starting with a letter or digit.")
     tree = walk(path)
     tables, readings = propose(tree)
     if not readings:

@@ -26,7 +26,7 @@ def _refused(best: Reading, known: Collection[str]) -> Iterator[Doubt]:
         return
     found = rehearsal.policy(text)
     paste = f" To solve it, paste below data: `{found[0]}: {found[1]}`." if found else ""
-    yield Doubt(f"goldfold check refuses it: {text}{paste}", stops=True)
+    yield Doubt(f"goldfold check refuses this config: {text}{paste}", stops=True)
 
 
 def _splits(layout: Layout) -> list[Doubt]:

@@ -96,7 +96,7 @@ def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
     if not isinstance(content, dict) or len(content) < 2 or not all(key.lower() in SPLIT_WORDS for key in content):
         return None
     way = "Write each into a separate file (train.json, val.json, test.json), or all into one CSV with a column split."
-    return "csv", f"{where} {some(content)}", f"a table per split in one file is not read. {way}"
+    return "csv", f"{where} {some(content)}", f"one file with a table per split is not read. {way}"
 
 
 def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -110,7 +110,7 @@ def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, st
     notes = [note for note in content["annotations"] if isinstance(note, dict)]
     if not any("bbox" in note or "segmentation" in note for note in notes):
         way = "Write their labels into a CSV (id, label), and run init again."
-        return "coco", because, f"its annotations have no bbox: they are of whole images, which is not read. {way}"
+        return "coco", because, f"its annotations have no bbox: labels of whole images are not read from COCO. {way}"
     names = [str(entry.get("file_name", "")) for entry in content["images"] if isinstance(entry, dict)]
     lost = [name for name in names if base(name.replace("\\", "/")).rpartition(".")[0] not in tree.stems]
     if not lost:

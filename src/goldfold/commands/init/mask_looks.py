@@ -67,7 +67,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
             unlike.append(image)
     settings, doubts = mask_colours.settle(seen)
     odd = mask_colours.odd_ones(seen)
-    broken |= dict.fromkeys((one.name for one in odd), "a colour picture; name its colours in data.mask_values")
+    broken |= dict.fromkeys((one.name for one in odd), "a colour image; name its colours in data.mask_values")
     kept = [one for one in seen if one not in odd]
     lossy = [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))]
     doubts = [*_flaws(len(chosen), broken, unlike), *doubts]
@@ -142,7 +142,7 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
         )
         return _binary(contents, "smeared by JPEG", doubts)
     if not values:
-        doubts.append(Doubt(f"all pixels of {n} looked at are 0: is this the folder of the masks?"))
+        doubts.append(Doubt(f"all pixels of {n} looked at are 0: is this really the folder of the masks?"))
         return _binary(contents, "only 0", doubts)
     if len(values) == 1:
         return _binary(contents, f"0 and {values[0]}", doubts)

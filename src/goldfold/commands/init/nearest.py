@@ -70,14 +70,16 @@ def nothing(tree: Tree, found: Sequence[Miss]) -> str:
     tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
     unread = tree.files(*UNREAD)
     packed = any(suffix in ARCHIVES for suffix in suffixes)
-    hint = "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how."
+    hint = (
+        "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how to."
+    )
     if not packed and not found and tree.known_images and not tree.known_files:
         hint = f"There are images but no labels: goldfold needs labels, masks or boxes. {hint}"
     if unread:
         n = count(len(unread), "picture")
         are = noun(len(unread), "is", "are")
         hint = f"{n} {are} in a format that goldfold does not read, first {unread[0]}: convert to PNG. {hint}"
-    lines = [f"{tree.root}: no layout that goldfold knows. Seen: {seen}; folders: {tops}."]
+    lines = [f"{tree.root}: no known layout. Found: {seen}; folders: {tops}."]
     lines += [f"nearest layout: {miss}" for miss in found[:3]]
     return printable("\n".join([*lines, hint if found else f"Looked for {LOOKED_FOR}. {hint}"]))
 

@@ -1,4 +1,4 @@
-"""Files of rows beside the images, read as tables: CSV, other separators, JSON."""
+"""Read files of rows as tables: CSV, other separators, JSON."""
 
 import csv
 import io

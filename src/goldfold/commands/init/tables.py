@@ -1,4 +1,4 @@
-"""Tables beside the images: rows, and the column that names images."""
+"""Tables in the folder of the data: rows, and the column that names images."""
 
 from dataclasses import dataclass, field
 
