@@ -80,13 +80,13 @@ def check(path: str | Path) -> Check:
         config = load(path)
         found.task = config.task
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            _make(config, Path(folder), found)
+            _run_stages(config, Path(folder), found)
     except (GoldfoldError, SystemExit) as error:
         found.error = str(as_error(error))
     return found
 
 
-def _make(config: Config, folder: Path, found: Check) -> None:
+def _run_stages(config: Config, folder: Path, found: Check) -> None:
     """Run the stages manifest and folds in ``folder``, and fill ``found`` from their results."""
     from goldfold.audit import duplicates
     from goldfold.stages import demo, folds, manifest
