@@ -344,7 +344,7 @@ def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    said = r"the names of 1 files are not UTF-8, first 'dog/caf\\udce9\.png', and tables cannot hold them\. Rename them"
+    said = r"the names of 1 files are not UTF-8, first 'dog/caf\\udce9\.png', so tables cannot hold them\. Rename them"
     with pytest.raises(DataError, match=said):
         sources.read("folder", train=str(tmp_path))
 

@@ -331,7 +331,7 @@ def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
     assert "left out: 1 image; 2 boxes left out, 2 cut" in text
     assert "  train im05 (raw/images/im05.png): box 1 (dim) reaches outside the image (cut)" in text
     emptied = "1 image has no box left after flawed ones were dropped, first 'im04': "
-    assert f"  {emptied}it is learnt from as an image without objects" in text
+    assert f"  {emptied}it is trained on as an image without objects" in text
     kinds = sorted((row["part"], row["outcome"]) for row in as_json(found)["left_out"])
     assert kinds == [("box", "cut")] * 2 + [("box", "left out")] * 2 + [("image", "left out")]
 
@@ -342,11 +342,11 @@ def test_images_are_counted_apart_from_boxes_and_boxes_left_out_from_those_cut(
         ([], None),
         (
             ["im05"],
-            "1 image has no box left after flawed ones were dropped, first 'im05': it is learnt from as an image",
+            "1 image has no box left after flawed ones were dropped, first 'im05': it is trained on as an image",
         ),
         (
             ["im04", "im05"],
-            "2 images have no box left after flawed ones were dropped, first 'im04': they are learnt from as",
+            "2 images have no box left after flawed ones were dropped, first 'im04': they are trained on as",
         ),
     ],
 )

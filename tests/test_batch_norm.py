@@ -109,6 +109,6 @@ def test_each_part_is_predicted_by_its_own_statistics(
 def test_a_config_that_adapts_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     without, other = (entry(name, backbone="test_convnext", batch_norm="adapted") for name in ("a", "b"))
     assert preflight.main([without, other]) == 1
-    assert "batch_norm: adapted changes nothing, for no model has batch normalisation (a, b)" in capsys.readouterr().err
+    assert "batch_norm: adapted has no effect, since no model has batch normalisation (a, b)" in capsys.readouterr().err
     assert preflight.main([without, entry("c", batch_norm="adapted")]) == 0
     assert preflight.main([entry("d", backbone="test_convnext")]) == 0

@@ -283,7 +283,7 @@ def test_bad_files_are_named_and_passed_over_with_status_1(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.splitlines()[-4:] == [
-        "goldfold: passed over 3 of 4 files:",
+        "goldfold: skipped 3 of 4 files:",
         "  photos/text.jpg: cannot be decoded as an image",
         "  photos/torn.png: file is truncated",
         "  gone.png: file is missing",

@@ -78,7 +78,7 @@ def test_copies_share_a_fold_and_all_others_stay_where_they_were(capsys: pytest.
     assert before.loc[copies, "fold"].nunique() > 1 == after.loc[copies, "fold"].nunique()
     rest = before.index.difference(copies)
     assert after.loc[rest, "fold"].equals(before.loc[rest, "fold"])
-    assert "1 group of copies among 4 training images, kept together" in capsys.readouterr().out
+    assert "1 group of copies among 4 training images, kept in one fold" in capsys.readouterr().out
     found = duplicates.read("folds/duplicates.csv")
     assert found[["id", "kind", "n_labels", "path"]].to_numpy().tolist() == [
         [id, kind, 2, f"images/{id}.png"] for id, kind in zip(copies, ["exact", "near", "near", "exact"], strict=True)

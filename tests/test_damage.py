@@ -404,14 +404,14 @@ def test_verify_misses_records_of_the_last_finished_run(train: str) -> None:
     Path(train).unlink()
     Path(cache).unlink()  # may go at any time
     (finding,) = verify(ROOT)[1]
-    assert str(finding) == f"missing  {train}  this record is gone"
+    assert str(finding) == f"missing  {train}  this record is missing"
 
 
 def test_verify_names_files_that_no_record_has_where_no_run_was_finished(train: str) -> None:
     finished("predict", "predict/a", {"oof.npz": "p"}, (MODEL,))
     Path(train).unlink()
     (finding,) = verify(ROOT)[1]
-    assert str(finding) == f"missing  {MODEL}  no record says how it was made"
+    assert str(finding) == f"missing  {MODEL}  it has no record"
 
 
 # --- Snakemake's words

@@ -132,7 +132,7 @@ def test_a_fixed_camera_is_a_scene_of_which_copies_alone_are_a_group(monkeypatch
     assert found[["id", "kind", "nearest"]].to_numpy().tolist() == [
         ["b07", "near", "train:copy"], ["copy", "near", "train:b07"]
     ]  # fmt: skip
-    monkeypatch.setattr(duplicates, "SCENE", 2.0)
+    monkeypatch.setattr(duplicates, "SCENE_SHARE", 2.0)
     assert find(table).groupby("cluster").size().max() > 5, "by look alone they are one group"
 
 

@@ -124,7 +124,7 @@ def test_what_is_no_list_of_devices_is_refused(
 @pytest.mark.parametrize(("names", "missing"), [("9", "9"), ("0,3,1", "3"), ("1," + "9" * 5000, "9" * 5000)])
 def test_an_index_that_is_not_there_is_refused(machine: Path, names: str, missing: str) -> None:
     pretend(machine, [5, 3, 7])
-    message = f"CUDA_VISIBLE_DEVICES is {names!r}: there is no GPU {missing}, only 0 to 2. Name others."
+    message = f"CUDA_VISIBLE_DEVICES is {names!r}: there is no GPU {missing}, only 0 to 2. Choose others."
     with pytest.raises(ConfigError, match=f"^{re.escape(shortened(message))}$"):
         devices_named(names)
 

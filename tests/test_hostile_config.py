@@ -52,7 +52,7 @@ def error_of(text: str | bytes) -> str:
         ("metric: " + "{a: " * 3000 + "1" + "}" * 3000, "line 4: nested deeper than 50 levels"),
         ("metric: &p {x: *p}", "line 4: alias 'p' is used inside the value that it refers to"),
         ("tta: &p [*p]", "line 4: alias 'p' is used inside the value that it refers to"),
-        (BOMB, "line 10: more than 200,000 values, with aliases written out"),
+        (BOMB, "line 10: more than 200,000 values, with aliases expanded"),
         ("seeds: [1_1, 11]", "line 4: '1_1' is read as another number by YAML: put it in quotes"),
         ("report: {title: 2024_01_02}", "line 4: '2024_01_02' is read as another number by YAML: put it in quotes"),
         ("seeds: [010]", "line 4: '010' is read as another number"),

@@ -114,5 +114,5 @@ def test_a_name_of_two_columns_is_said_by_init_as_the_reader_refuses_it() -> Non
     write("train.csv", "id,kind,kind", [("a", "cat", "dog"), ("a", "cat", "dog")])
     (table,) = tables_of(walk(Path("raw")))
     assert [(doubt.text, doubt.stops) for doubt in table.doubts] == [
-        ("raw/train.csv has two columns called 'kind'. Rename or remove one.", True)
+        ("raw/train.csv has two columns named 'kind'. Rename or remove one.", True)
     ]

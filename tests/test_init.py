@@ -134,10 +134,7 @@ def test_sample_submission_that_does_not_fit_is_left_out() -> None:
         images(f"train/{label}", numbered(label, 6))
     images("test", ["a", "b"])
     table("sample_submission.csv", [("id", "cat", "dog"), ("a", 0, 1), ("b", 1, 0)])
-    assert (
-        "cannot be filled as things are, and is not used: raw/sample_submission.csv: no column for class 'owl'"
-        in texts(init())
-    )
+    assert "cannot be filled, and is not used: raw/sample_submission.csv: no column for class 'owl'" in texts(init())
     table("sample_submission.csv", [("id", "label"), ("a", "cat"), ("c", "cat")])
     assert "its ids are not those of the test images" in texts(init())
     first_jobs()
@@ -170,14 +167,14 @@ def test_what_the_folder_source_refuses_is_to_be_put_right_first() -> None:
     stops = texts(init(), stops=True)
     assert "1 image directly in raw, outside the class folders: 'loose.jpg'" in stops
     assert "1 folder in raw without images: 'empty'" in stops
-    assert "2 files are called 'cat/same' but for their suffix" in stops
+    assert "2 files are named 'cat/same' with different suffixes" in stops
 
 
 def test_test_folder_among_class_folders_is_to_be_moved() -> None:
     for name in ("cat", "dog", "test"):
         images(name, numbered(name, 5))
     found = init()
-    assert "raw/test lies among the class folders" in texts(found, stops=True)
+    assert "raw/test is among the class folders" in texts(found, stops=True)
     assert found["classes"] == {"cat": 5, "dog": 5}
 
 
@@ -256,7 +253,7 @@ def test_messy_table() -> None:
     assert "2 images below raw/images in no table, first 'images/more.jpg'" in told
     assert "labels 'Cat', 'cat' differ only in case or blanks" in told
     assert "labels 'unknown' (3) may mean that there is no label" in told
-    assert "names 1 image again, first 'im01.jpg'. Give every image one row." in texts(init(), stops=True)
+    assert "names 1 image repeatedly, first 'im01.jpg'. Give every image one row." in texts(init(), stops=True)
     table("labels.csv", [("filename", "label"), *rows], encoding="utf-8-sig")
     config, made = first_jobs_after_init()
     assert (len(made["train"]), len(made["quarantine"])) == (14, 2)
@@ -271,8 +268,8 @@ def first_jobs_after_init() -> tuple[Config, dict[str, pd.DataFrame]]:
 @pytest.mark.parametrize(
     ("write", "text"),
     [
-        (lambda rows: table("t.csv", [("id", "label"), *rows], ";"), "raw/t.csv is parted by semicolons, goldfold reads commas"),
-        (lambda rows: table("t.tsv", [("id", "label"), *rows], "\t"), "raw/t.tsv is parted by tabs"),
+        (lambda rows: table("t.csv", [("id", "label"), *rows], ";"), "raw/t.csv is separated by semicolons, goldfold reads"),
+        (lambda rows: table("t.tsv", [("id", "label"), *rows], "\t"), "raw/t.tsv is separated by tabs"),
         (lambda rows: table("t.csv", [("id", "label"), *rows], encoding="utf-16"), "raw/t.csv is utf-16, not UTF-8"),
         (lambda rows: table("t.csv", [("id", "label"), *rows, ("im00", "cat", "and more")]), "1 row with another number"),
     ],
@@ -293,7 +290,7 @@ def test_fold_column() -> None:
     assert made["train"]["fold"].tolist() == [str(row[2]) for row in rows]
     table("train.csv", [("id", "label", "fold"), *((*row[:2], row[2] + 1) for row in rows)])
     found = init()
-    assert "column 'fold' of train.csv is no fold from 0 on ('1', '2', '3'); not used" in texts(found)
+    assert "column 'fold' of train.csv does not number folds from 0 ('1', '2', '3'); not used" in texts(found)
     assert found["values"]["folds"] == {"splitter": "stratified", "n_folds": 5}
 
 
@@ -350,7 +347,7 @@ def test_columns_of_0_and_1_are_several_labels_an_image() -> None:
     table(
         "train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", *(int(n % 3 == k) for k in range(3))) for n in range(15))]
     )
-    assert "every image of train.csv is of exactly one of 3 columns ('a', 'b', 'c')" in texts(init())
+    assert "every image of train.csv has exactly one of 3 columns ('a', 'b', 'c')" in texts(init())
     assert "idxmax(axis=1)" in texts(init())
     table("train.csv", [("id", "a", "b", "c"), *((f"im{n:02d}", 1, n % 2, 0) for n in range(15))])
     assert "column 'c' of train.csv is 0 for every image" in texts(init(), stops=True)
@@ -361,7 +358,7 @@ def test_several_labels_in_one_column() -> None:
     images("images", numbered("im", 24))
     table("train.csv", [("id", "tags"), *((f"im{n:02d}", labels[n % 6]) for n in range(24))])
     found = init()
-    assert "labels such as 'clear water road' are read as several, parted by ' '" in texts(found)
+    assert "labels such as 'clear water road' are read as several, separated by ' '" in texts(found)
     assert found["values"]["task"] == "multilabel"
     assert found["classes"] == {"haze": 12, "clear": 12, "water": 12, "road": 8}
     config, made = first_jobs()
@@ -447,7 +444,7 @@ def test_test_table_with_other_names_or_without_images() -> None:
     found = init()
     assert "raw/test has 1 image, but no table of their names with a column 'id'" in texts(found)
     table("test.csv", [("file",), ("te00",)])
-    assert "raw/test.csv calls the images' names 'file', train.csv 'id'" in texts(init())
+    assert "raw/test.csv has the images' names in column 'file', train.csv in 'id'" in texts(init())
     table("test.csv", [("id",), ("te00",), ("te01",)])
     assert "1 row of raw/test.csv without an image, first 'te01'" in texts(init(), stops=True)
 
@@ -493,7 +490,7 @@ def test_images_of_one_table_may_lie_in_several_folders_where_their_names_tell_t
     assert made["train"]["path"].tolist()[6:8] == ["raw/part_1/im06.jpg", "raw/part_2/im07.jpg"]
     images("part_2", ["im00"])
     stops = texts(init(), stops=True)
-    assert "images of raw/metadata.csv lie in several folders: 5 rows not in raw/part_1 but e.g. in raw/part_2" in stops
+    assert "images of raw/metadata.csv are in several folders: 5 rows not in raw/part_1 but e.g. in raw/part_2" in stops
 
 
 # --- masks
@@ -588,14 +585,14 @@ def test_flawed_masks() -> None:
     write_mask("masks/other.png", mask(0, 1))
     stops = texts(init(), stops=True)
     assert "1 of 8 masks looked at is not of its image's size. First: 'images/im00.jpg'" in stops
-    assert "1 of 8 masks looked at cannot be used: a colour picture" in stops
+    assert "1 of 8 masks looked at cannot be used: a colour image" in stops
     assert "1 mask without an image: 'masks/other.png'" in stops
     for path in Path("raw/masks").iterdir():
         path.unlink()
     for number in range(8):
         noise = np.random.default_rng(number).integers(0, 30, (24, 32))
         write_mask(f"masks/im{number:02d}.jpg", (mask(0, 200) + noise).astype(np.uint8))
-    assert "masks are JPEG, whose compression smears values" in texts(init())
+    assert "masks are JPEG, and lossy compression smears values" in texts(init())
 
 
 def painted(picture: np.ndarray, *colours: tuple[int, int, int]) -> np.ndarray:
@@ -615,7 +612,7 @@ def test_colours_of_all_masks_are_listed_to_be_named() -> None:
         "#000000 49.76% in 70 masks, #ff0000 49.76% in 70 masks, #090909 0.48% in 1 mask"
     )
     assert "2 colours are classes: name them in data.mask_values." in texts(found)
-    assert "black, 49.76% of the pixels, is no class of data.mask_values, so it is the background" in texts(found)
+    assert "black, 49.76% of the pixels, is no class of data.mask_values, so it is background" in texts(found)
 
 
 @pytest.mark.parametrize(
@@ -654,7 +651,7 @@ def test_smeared_masks_of_a_format_without_loss() -> None:
     data = found["values"]["data"]
     assert (data["mask_values"], data["unlisted_values"]) == ({"foreground": 255}, "nearest")
     assert "they are smeared, most likely by" in texts(found)
-    assert "Nearest clean values: 0, 255. data.unlisted_values: nearest takes" in texts(found)
+    assert "Nearest clean values: 0, 255. data.unlisted_values: nearest maps" in texts(found)
     first_jobs()
 
 
@@ -834,13 +831,13 @@ def test_flawed_xml_is_to_be_put_right() -> None:
     images("photos", numbered("im", 8), size=(48, 64))
     for name in numbered("im", 8):
         voc("notes", name, [])
-    assert "there is not one box to learn from" in texts(init(), stops=True)
+    assert "there is no box to train on" in texts(init(), stops=True)
     for name in numbered("im", 8):
         voc("notes", name, [("cat", 3, 4, 20, 30)])
     voc("notes", "im01", [("cat", 3, 4, "wide", 30)])
     Path("raw/notes/im02.xml").write_text("<annotation>")
     stops = texts(init(), stops=True)
-    assert "2 XML files of 8 read with an object without name or corners, or not of VOC: 'im01', 'im02'" in stops
+    assert "2 XML files of 8 read have an object without name or corners, or are not VOC files: 'im01', 'im02'" in stops
 
 
 def test_a_class_of_few_images_leaves_the_folds_of_all_as_they_are() -> None:
@@ -918,7 +915,7 @@ def test_yolo_files_beside_their_images_and_without_names() -> None:
     images("", numbered("im", 6))
     for name in numbered("im", 6):
         Path(f"raw/{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.3 0.3 0.2 0.2\n")
-    assert "no data.yaml and no classes.txt with the names of the classes" in texts(init(), stops=True)
+    assert "no data.yaml and no classes.txt with class names" in texts(init(), stops=True)
     Path("raw/classes.txt").write_text("cat\ndog\n")
     assert init()["classes"] == {"cat": 6, "dog": 6}
     _, made = first_jobs()
@@ -995,12 +992,12 @@ def test_odd_images() -> None:
     found = init()
     told = texts(found)
     for text in (
-        "1 of 17 images looked at has 16 bits a channel, which are kept; data.scale_16bit says how "
-        "networks are shown them in 8. First: 'cat/deep.png'",
-        "has the suffix of another format; read all the same. First: 'cat/is_png.jpg'",
-        "is CMYK, read as RGB, with colours that may be a little off. First: 'cat/print.jpg'",
-        "is turned by an EXIF entry",
-        "cannot be read (cannot be decoded as an image): in training such go to quarantine",
+        "1 of 17 images looked at has 16 bits per channel, which are kept; data.scale_16bit sets how they are scaled to "
+        "8 for networks. First: 'cat/deep.png'",
+        "has the suffix of another format, but are read. First: 'cat/is_png.jpg'",
+        "is CMYK, read as RGB, with colours that may be slightly wrong. First: 'cat/print.jpg'",
+        "is rotated by an EXIF entry",
+        "cannot be read (cannot be decoded as an image): such training images go to quarantine",
         "1 of 16 images whose pixels were looked at is grey, the others coloured",
         "widths are 0.33 to 1.3 times the heights",
     ):
@@ -1046,7 +1043,7 @@ def test_same_name_in_training_and_test() -> None:
     found = init()
     assert found["values"]["data"]["images"] == "raw/train"
     assert found["values"]["data"]["test_images"] == "raw/test"
-    assert "10 names of training and test images alike, e.g. 'im00'" in texts(found)
+    assert "10 names shared by training and test images, e.g. 'im00'" in texts(found)
     _, made = first_jobs()
     assert made["train"]["id"][0] == "train/im00"
 
@@ -1070,7 +1067,7 @@ def test_class_folders_that_look_alike_and_pictures_that_are_not_read() -> None:
     Path("raw/tea/phone.heic").write_bytes(b"x")
     found = init()
     assert "labels 'cafe\\u0301' and 'caf\\xe9' look the same" in texts(found, stops=True)
-    assert "1 picture in a format that goldfold does not read, passed over: 'tea/phone.heic'. Convert" in texts(found)
+    assert "1 picture in a format that goldfold does not read, skipped: 'tea/phone.heic'. Convert" in texts(found)
 
 
 # --- the command
@@ -1095,7 +1092,7 @@ def test_overwrites_only_by_force_and_leaves_nothing_half_written(capsys: pytest
     Path("config.yaml").write_text("mine\n")
     assert main(["init", "raw"]) == 2
     assert (
-        "config.yaml is there already. Name another file with --out, or overwrite it with --force."
+        "config.yaml exists already. Name another file with --out, or overwrite it with --force."
         in capsys.readouterr().err
     )
     assert Path("config.yaml").read_text() == "mine\n"
@@ -1124,7 +1121,7 @@ def test_nothing_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     Path("raw/notes/a.xml").write_text("<gpx/>")
     assert main(["init", "raw"]) == 2
     told = capsys.readouterr().err
-    assert "raw: no layout that goldfold knows. Seen: 3 .jpg, 1 .xml; folders: notes/." in told
+    assert "raw: no known layout. Found: 3 .jpg, 1 .xml; folders: notes/." in told
     assert "Looked for class folders" in told
     Path("raw/train.zip").touch()
     assert main(["init", "raw"]) == 2

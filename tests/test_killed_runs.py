@@ -101,7 +101,7 @@ def test_jobs_of_a_killed_run_leave_within_seconds_and_the_next_needs_no_unlock(
     assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
     if victims == "snakemake":
         logs = [path.read_text() for path in (runs.folder / RESULTS / "logs/train").rglob("*.log")]
-        assert "the run that started this job is gone; leaving" in "".join(logs)
+        assert "the run that started this job has ended; stopping" in "".join(logs)
 
 
 def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:

@@ -325,7 +325,7 @@ def test_check_asks_what_black_is_where_colours_are_named() -> None:
 
     assert len(said()) == 1
     assert said()[0].startswith(
-        "black, 37.50% of the pixels, in 1 mask, is no class of data.mask_values, so it is the back"
+        "black, 37.50% of the pixels, in 1 mask, is no class of data.mask_values, so it is back"
     )
     assert said(ignore_value=0) == said(ignore_value=[0, 7]) == said(rule={"nothing": 0}) == []
     assert list(about_masks(train, {"mask_values": {"a": 7}, "ignore_value": None})) == [], "values, not colours"

@@ -210,7 +210,10 @@ def test_an_own_network_that_ends_the_process_is_named(
 
 def test_parameters_without_a_gradient_are_noted(own: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert preflight.main([entry(network=f"{own}:unused", backbone=None)]) == 0
-    said = "goldfold: models (m): note: 2 of 4 parameters get no gradient and stay as they begin, first 'network.other.weight'"
+    said = (
+        "goldfold: models (m): note: 2 of 4 parameters get no gradient and keep their initial values, "
+        "first 'network.other.weight'"
+    )
     assert capsys.readouterr().err.strip() == said
 
 
@@ -258,7 +261,7 @@ def test_an_optimizer_that_cannot_be_built_here_is_told_with_one_that_can(
     line = said(capsys, train={**TRAIN, "optimizer": name})
     plain = name.removeprefix("fused").removeprefix("bnb").removesuffix("8bit")
     assert f"train.optimizer = {name!r} cannot be built here: CUDA required" in line
-    assert f"Take {plain}, " in line
+    assert f"Use {plain}, " in line
     assert plain in timm_optimizers()
 
 
@@ -299,7 +302,7 @@ def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> N
 
 def test_a_hook_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     line = said(capsys, train={**TRAIN, "hooks": [{"clip": {"norm": 1.0}}, {"ema": {"decay": 3}}]})
-    assert "train.hooks: 'ema' cannot be made: decay = 3: must lie between 0 and 1" in line
+    assert "train.hooks: 'ema' cannot be built: decay = 3: must lie between 0 and 1" in line
 
 
 # --- causes

@@ -115,13 +115,13 @@ def test_what_init_writes_is_accepted_by_check(name: str) -> None:
 
 
 DOUBTS = [
-    ("celeba", False, "column 'partition' of raw/list_eval_partition.csv ('0', '1', '2') may say which images"),
+    ("celeba", False, "column 'partition' of raw/list_eval_partition.csv ('0', '1', '2') may define the test set"),
     ("chexpert", False, "cells of '', '-1.0' are read as no, like 0; -1 often means uncertain"),
     ("busi", False, "1 further mask of images that have one ('benign/benign (4)_mask_1.png'"),
-    ("cityscapes", False, "masks called '{id}_000019_gtFine_labelIds' are read, not those called"),
+    ("cityscapes", False, "masks named '{id}_000019_gtFine_labelIds' are read, not those named"),
     ("split_in_each_class", True, "6 images in 'raw/cat/test', 'raw/dog/test' would be trained on. Move them out"),
     ("tiny_imagenet", False, "raw/val (6 images) is not used"),
-    ("love_da", False, "2 tiles ('Rural', 'Urban') are too few to make folds of"),
+    ("love_da", False, "2 tiles ('Rural', 'Urban') are too few for folds"),
     (
         "plant_village",
         False,
@@ -143,10 +143,10 @@ def test_what_cannot_be_read_as_it_is_meant_is_said(name: str, stops: bool, text
             {"data/train-0.parquet": "PAR1", "data/test-0.parquet": "PAR1"},
             "is a Parquet table, as Hugging Face has them (2",
         ),
-        ({"x.h5": ""}, "raw/x.h5 is an HDF5 file, but goldfold reads images as files of their own"),
+        ({"x.h5": ""}, "raw/x.h5 is an HDF5 file, but goldfold reads images as separate files"),
         (
             {"labels.json": '{"train": {"1.jpg": "a"}, "test": {}}'},
-            "a table per split in one file is not read. Write each",
+            "one file with a table per split is not read. Write each",
         ),
         (
             {"Train/1.ppm": "P6", "Train/2.ppm": "P6"},

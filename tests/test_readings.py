@@ -132,8 +132,10 @@ def test_what_check_refuses_is_said_with_the_line_to_paste() -> None:
     downloads.tiles(Path("raw"), n_tiles=3)
     Image.fromarray(np.zeros((5, 7), np.uint8)).save("raw/Tile 1/masks/image_part_001.png")
     stops = [doubt["text"] for doubt in init()["doubts"] if doubt["stops"]]
-    refused = next(text for text in stops if text.startswith("goldfold check refuses it: train: 1 of 9 images"))
-    assert refused.endswith("The line to paste below data: `on_bad_label: quarantine`.")
+    refused = next(
+        text for text in stops if text.startswith("goldfold check refuses this config: train: 1 of 9 images")
+    )
+    assert refused.endswith("To solve it, paste below data: `on_bad_label: quarantine`.")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_a_table_per_split_in_one_json_is_no_table(content: dict[str, Any]) -> N
     write("l.json", json.dumps(content))
     tree = touch("a/0.jpg", "a/1.jpg", "a/2.jpg")
     assert tables_of(tree) == []
-    assert any("a table per split in one file is not read" in str(miss) for miss in nearest.misses(tree, []))
+    assert any("one file with a table per split is not read" in str(miss) for miss in nearest.misses(tree, []))
     with pytest.raises(DataError, match=r"has a table per split .* Write each into a file of its own"):
         read_records("raw/l.json", "data.train", Columns())
 
@@ -364,28 +366,28 @@ NEAR: list[tuple[str, Callable[[], object], str]] = [
     ("fractions", lambda: (pictures("7.png", "8.png"), write("l.csv", "id,label\n7.0,x\n8.0,y\n")),
      "but numbers were saved as fractions: '7.0' against 'images/7.png'"),
     ("affix", lambda: (pictures("s_101_l.png", "s_102_l.png"), write("l.csv", "id,label\n101,x\n102,y\n")),
-     "but file names have 's_' in front and '_l' at the end too: '101' against 's_101_l'"),
+     "but file names also have 's_' at the start and '_l' at the end: '101' against 's_101_l'"),
     ("others", lambda: (pictures("a.png", "b.png"), write("l.csv", "file,label\nq.png,x\nr.png,y\n")),
-     "but no image is called so: 'q.png' against 'images/a.png'"),
+     "but no image has such a name: 'q.png' against 'images/a.png'"),
     ("column", lambda: (pictures("a.png", "b.png"), write("l.csv", "id,url\na,http://x\nb,http://x\n")),
      "csv, because column 'id' of raw/l.csv names 2 images, but no column holds labels (there are id, url)"),
     ("boxes", lambda: (pictures("a.png", "b.png"), write("l.csv", "id,xmin,ymin,xmax,ymax\na,1,1,2,2\nb,1,1,2,2\n")),
      "coco, because raw/l.csv has boxes of 2 images in its columns, but goldfold reads boxes as"),
     ("labelme", lambda: (pictures("a.png"), write("images/a.json", '{"shapes": [], "imagePath": "a.png"}')),
-     "but 1 such file of LabelMe's are not read. Convert them"),
+     "but 1 such file of LabelMe are not read. Convert them"),
     ("cvat", lambda: (pictures("a.png"), write("annotations.xml", "<annotations><image id='0'/></annotations>")),
      "voc, because raw/annotations.xml has CVAT's images in one file, but CVAT's XML is not read"),
     ("coco", lambda: (pictures("a.png"), write("c.json", '{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{}]}')),
-     "coco, because raw/c.json has the lists images, annotations, but 'categories' is lacking or empty"),
+     "coco, because raw/c.json has the lists images, annotations, but 'categories' is missing or empty"),
     ("torn", lambda: (pictures("a.png"), write("c.json", '{"images": [], "annotations": [')),
-     "coco, because raw/c.json begins like COCO's JSON, but it is no valid JSON"),
+     "coco, because raw/c.json begins like COCO's JSON, but it is not valid JSON"),
     ("masks", lambda: touch("images/image_1.jpg", "images/image_2.jpg", "masks/mask_1.png", "masks/mask_2.png"),
-     "masks, because raw/masks (2 images) lies beside 'images', but no mask has an image's name, first 'mask_1' beside "
-     "'image_1': images are called 'image_{id}', masks 'mask_{id}'. Rename"),
+     "masks, because raw/masks (2 images) is next to 'images', but no mask has an image's name, first 'mask_1' against "
+     "'image_1': images are named 'image_{id}', masks 'mask_{id}'. Rename"),
     ("yolo", lambda: (pictures("a.png"), write("labels/q.txt", "0 0.5 0.5 0.1 0.1\n")),
-     "yolo, because raw/labels has 1 text file with a class number and four shares, but no image is called like one"),
+     "yolo, because raw/labels has 1 text file with a class number and four shares, but no image has the name of one"),
     ("names", lambda: touch(*(f"train/{word}.{n}.jpg" for word in ("cat", "dog") for n in range(3))),
-     "folder, because names of images begin with 2 words ('cat', 'dog'), but goldfold takes no class from a file's name"),
+     "folder, because names of images begin with 2 words ('cat', 'dog'), but goldfold reads no classes from file names"),
 ]  # fmt: skip
 
 
@@ -396,7 +398,7 @@ def test_nearest_layout(make: Callable[[], object], text: str) -> None:
         command.init(Path("raw"), Path("mine.yaml"), None, True, True)
     assert "nearest layout: " in str(error.value)
     assert text in str(error.value)
-    assert "raw: no layout that goldfold knows. Seen: " in str(error.value)
+    assert "raw: no known layout. Found: " in str(error.value)
 
 
 def test_files_that_are_read_are_no_near_misses() -> None:
@@ -429,7 +431,7 @@ def test_a_refusal_that_a_policy_mends_does_not_have_a_reading_of_few_files_win(
     assert (found["source"], found["unexplained"]) == ("tiles", [])
     assert "data.on_bad_label: quarantine" in found["readings"][0]["refusal"]
     stops = [doubt["text"] for doubt in found["doubts"] if doubt["stops"]]
-    assert any(text.endswith("The line to paste below data: `on_bad_label: quarantine`.") for text in stops)
+    assert any(text.endswith("To solve it, paste below data: `on_bad_label: quarantine`.") for text in stops)
 
 
 def masked(images: str, masks: str, start: int = 0) -> None:
@@ -520,14 +522,14 @@ def test_a_table_of_which_few_images_are_here_is_told_so() -> None:
     write("train.csv", "file,label\n" + "".join(f"{n:02d}.jpg,{n % 2}\n" for n in range(10)))
     tree = touch("x/00.jpg", "x/03.jpg")
     (miss,) = nearest.misses(tree, tables_of(tree))
-    assert "only 2 of 10 names that were looked at have an image: '01.jpg'" in str(miss)
+    assert "only 2 of 10 names checked have an image: '01.jpg'" in str(miss)
 
 
 def test_annotations_of_whole_images_are_named() -> None:
     lists = {"images": [{"id": 1, "file_name": "1.jpg"}], "categories": [{"id": 1, "name": "a"}]}
     write("coco.json", json.dumps({**lists, "annotations": [{"id": 1, "image_id": 1, "category_id": 1}]}))
     (miss,) = nearest.misses(touch("1.jpg"), [])
-    assert "its annotations have no bbox: they are of whole images" in str(miss)
+    assert "its annotations have no bbox: labels of whole images" in str(miss)
 
 
 @pytest.mark.parametrize(

@@ -432,8 +432,8 @@ def test_boxes_of_other_files_by_other_names(in_tmp: Path) -> None:
         ("b.csv", "id,x1,y1,x2,y2\nq,1,2,3,4\n", "b.csv names none of the images: its first id is 'q', the data's 'a'"),
         ("b.json", "{}", "b.json is not a list, as COCO results are"),
         ("b.json", "[", "b.json is not JSON"),
-        ("b.json", '[{"image_id": 1, "bbox": [1, 2, 3]}]', "b.json: entry 1 is .*needed are image_id, bbox"),
-        ("b.json", '["x"]', "b.json: entry 1 is x; needed are image_id"),
+        ("b.json", '[{"image_id": 1, "bbox": [1, 2, 3]}]', "b.json: entry 1 is .*it needs image_id, bbox"),
+        ("b.json", '["x"]', "b.json: entry 1 is x; it needs image_id"),
         ("b.json", '[{"image_id": 1, "bbox": [1, 2, NaN, 3]}]', "b.json: entry 1 is"),
     ],
 )
@@ -656,7 +656,7 @@ def test_a_detector_that_changes_cuts_the_images_anew_whose_boxes_changed(tmp_pa
 
     first = run()
     times = [os.stat(tmp_path / target).st_mtime_ns for target in targets]
-    assert "crops: 12 of 12 train images are cut" in (tmp_path / "results/t/logs/manifest.log").read_text()
+    assert "crops: 12 of 12 train images are cropped" in (tmp_path / "results/t/logs/manifest.log").read_text()
     assert jobs_of(snakemake(tmp_path, "-n", *targets)) == {}
     oof.write_text(oof.read_text().replace("i05,eye,0.9,1,2,20,15", "i05,eye,0.9,9,2,20,15"))
     second = run()

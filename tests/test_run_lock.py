@@ -90,7 +90,7 @@ def test_without_locks_a_job_stays_while_its_run_lives_and_leaves_when_it_was_ki
     assert job.poll() is None
     run.kill()  # a zombie, until it is waited for
     assert job.wait(timeout=20) == -signal.SIGTERM
-    assert job.stdout.read() == "the run that started this job is gone; leaving\n"
+    assert job.stdout.read() == "the run that started this job has ended; stopping\n"
 
 
 def test_without_locks_a_second_run_is_refused_until_the_first_is_gone(

@@ -809,7 +809,7 @@ def test_a_disk_that_fills_up_while_a_job_runs_is_told_on_the_terminal_in_words(
     said = done.stderr or Path("results/t/logs/train/a.log").read_text()
     assert re.search(
         r"goldfold: cannot write into results/t/train/a: No space left on device \(0\.0 MB are free there\)\. "
-        r"Make room there and run again: what other jobs have finished is kept\.\n$",
+        r"Make room there and run again: results of finished jobs are kept\.\n$",
         said,
     )
     assert "Traceback" not in said

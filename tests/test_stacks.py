@@ -170,7 +170,7 @@ def test_a_channel_that_is_missing_spoilt_or_of_another_size_is_a_bad_image() ->
     assert {id: found["reason"][path] for id, path in paths.items()} == {
         "a": "",
         "b": "channel file b_green.png is missing",
-        "c": "channel file c_blue.png is of 8 x 4 pixels, c_red.png of 8 x 8 pixels",
+        "c": "channel file c_blue.png has 8 x 4 pixels, c_red.png has 8 x 8 pixels",
         "d": "channel file d_red.png file is empty",
         "e": "file is missing",
     }
@@ -265,7 +265,7 @@ def test_init_recognises_stacks_beside_a_table(capsys: pytest.CaptureFixture[str
     assert (data["source"], data["stack"], data["id_column"]) == ("csv", RGBY, "id")
     assert "channels" not in data
     assert "1 image of 12 without all of them, first 'raw/im03'" in said
-    assert "4, in files of their own: red, green, blue, yellow" in said
+    assert "4, in separate files: red, green, blue, yellow" in said
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -288,7 +288,7 @@ def test_images_without_the_channels_that_are_asked_for_end_the_job_with_the_rea
         write(f"raw/{'ab'[number % 2]}/{number}.png", noise(number, (8, 8, 3)))
     model = {"name": "n", "network": "small_resnet", "image_size_px": 32}
     config = parse({"name": "t", "data": {"source": "folder", "train": "raw", "channels": 4}, "models": [model]})
-    with pytest.raises(DataError, match=r"4 in quarantine, the first: has 3 channels, data\.channels asks for 4"):
+    with pytest.raises(DataError, match=r"4 in quarantine, the first: has 3 channels, but data\.channels is 4"):
         manifest.run(folder="m", workers=1, **slices.manifest(config))
 
 

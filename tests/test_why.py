@@ -64,7 +64,7 @@ def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) 
     assert list(map(str, job.causes)) == ["models.b.lr: 0.1 -> 0.2", 'tta: ["identity"] -> ["identity", "hflip"]']
     assert job.seconds == 2.0
     text = why.as_text([job])
-    assert text.startswith("1 job would run, 1 of them trainings: some 2 s one after the other, by their last times.")
+    assert text.startswith("1 job would run, 1 of them trainings: about 2 s in sequence, by their last durations.")
     assert "train model a round 0: fold1 seed0" in text
 
 
@@ -140,9 +140,7 @@ def test_what_hangs_on_folds_that_are_yet_to_be_made_is_not_promised(monkeypatch
     ]  # fmt: skip
     text = why.as_text(found)
     assert text.startswith("3 jobs would run, 1 of them trainings: ")
-    assert (
-        "What runs below the folds is not known before they are made: nothing, or at most 1 job, 1 of them tra" in text
-    )
+    assert "The jobs after the folds are not known before these are made: none, or at most 1 job, 1 of them tra" in text
     told = json.loads(why.as_json(found))
     assert (told["trainings"], told["possible"]["trainings"]) == (1, 2)
 
@@ -229,7 +227,9 @@ def test_verify_elsewhere_says_where_to_run_it(
 ) -> None:
     made("results/x/train", "train", recipe_of(), [])
     Path("other").mkdir()
-    said = r"such as results/x/train/out\.bin, looked for in {}\. .*relative to the folder where snakemake was started: run"
+    said = (
+        r"such as results/x/train/out\.bin, searched in {}\. .*relative to the folder where snakemake was started: run"
+    )
     with monkeypatch.context() as patch:
         patch.chdir("other")
         with pytest.raises(DataError, match=r"^\.\./results/x: .*" + said.format(in_tmp / "other")):
@@ -260,7 +260,7 @@ def test_what_the_config_no_longer_has_is_a_leftover(capsys: pytest.CaptureFixtu
     assert cli.main(["verify", "results/x"]) == 1
     out = capsys.readouterr().out
     assert out.splitlines()[1].startswith(f"stale    {gone} was made from folds.csv as ca978112")
-    assert out.splitlines()[1].endswith("[leftover: no job of the present config]")
+    assert out.splitlines()[1].endswith("[leftover: no job of the current config]")
     assert out.endswith("2 findings, 1 of them leftovers\n")
     made("results/x/train/a", "train", recipe_of(), ["folds.csv"])
     write_json("results/x/provenance.json", {"records": [kept]})

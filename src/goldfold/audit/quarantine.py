@@ -30,6 +30,6 @@ def parts_in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(listed)
 
 
-def told(row: Mapping[str, Any]) -> str:
+def reason_of(row: Mapping[str, Any]) -> str:
     """Reason, followed by ``(cut)`` if the part was cut and stays."""
     return f"{row['reason']} (cut)" if row["outcome"] == CUT else str(row["reason"])

@@ -27,7 +27,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: its AUC alone (0.5 to 1), and its median in both sets."""
+    """A feature: AUC of it alone (0.5 to 1), and its median in both sets."""
 
     name: str
     kind: str

@@ -50,7 +50,7 @@ def merged(paths: Iterable[str | Path], given: Mapping[str, Any]) -> dict[str, A
         if _written_out(value, {}) > MOST_VALUES:
             raise ConfigError(
                 f"--config {shortened(key)}: nested deeper than {DEEPEST} levels, or more than {MOST_VALUES:,} values, with "
-                f"aliases written out; write it into a config file, without aliases"
+                f"aliases expanded; write it into a config file, without aliases"
             )
     _update(values, typed(dict(given)))
     return values

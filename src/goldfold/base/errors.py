@@ -24,7 +24,7 @@ class GoldfoldError(Exception):
 
 
 class ConfigError(GoldfoldError):
-    """The config cannot be used as written."""
+    """The config cannot be used."""
 
 
 class SizeError(ConfigError):
@@ -36,11 +36,11 @@ class NotBuiltError(ConfigError):
 
 
 class DataError(GoldfoldError):
-    """The data cannot be used as they are."""
+    """The data cannot be used."""
 
 
 class TrainingError(GoldfoldError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class Stopped(SystemExit):

@@ -22,7 +22,7 @@ MADE = "made_by_goldfold"
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Path of a temporary file beside ``path`` that replaces it when the block ends without an error."""
+    """Path of a temporary file next to ``path`` that replaces it when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)

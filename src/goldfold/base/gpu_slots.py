@@ -85,7 +85,7 @@ def devices_named(names: str) -> list[Device]:
             )
         if machine and name.isdecimal() and (len(name) > 9 or int(name) >= len(machine)):
             raise ConfigError(
-                f"{VISIBLE} is {names!r}: there is no GPU {name}, only 0 to {len(machine) - 1}. Name others."
+                f"{VISIBLE} is {names!r}: there is no GPU {name}, only 0 to {len(machine) - 1}. Choose others."
             )
         device = Device(name, _key(name, machine))
         shown.setdefault(device.key, device)
@@ -122,7 +122,7 @@ def gpu_slot(count: int = 1, jobs_per_gpu: int = 1, poll_seconds: float = 1.0) -
     if devices and len(devices) < count:
         which = ", ".join(device.name for device in devices)
         raise ConfigError(
-            f"{count} GPUs for one job, but it may use only {which}. Make more visible, or ask for fewer."
+            f"{count} GPUs for one job, but it may use only {which}. Make more visible, or request fewer."
         )
     if not devices:
         yield []
@@ -164,7 +164,7 @@ def _wait_for(devices: list[Device], count: int, jobs_per_gpu: int, seconds: flo
         except OSError as error:
             raise ConfigError(
                 f"{_path()}: GPU locks cannot be kept there ({error.strerror}). Remove it, or set the environment "
-                "variable GOLDFOLD_LOCKS to a folder that all who use this machine's GPUs can write to."
+                "variable GOLDFOLD_LOCKS to a folder that all users of this machine's GPUs can write to."
             ) from error
         if found is not None:
             return found

@@ -74,6 +74,6 @@ def _text(error: Exception, folder: Path) -> str:
         free = shutil.disk_usage(there).free / 1e6
         return (
             f"goldfold: cannot write into {place}: {error.strerror} ({free:,.1f} MB are free there). Make room there and "
-            "run again: what other jobs have finished is kept."
+            "run again: results of finished jobs are kept."
         )
     return "".join(traceback.format_exception(error)).rstrip()

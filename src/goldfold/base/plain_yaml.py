@@ -74,7 +74,7 @@ class Bounded(yaml.composer.Composer):
         size = self._sizes[id(node)] = sum((self._sizes[id(child)] for child in _children(node)), start=1)
         if size > MOST_VALUES:
             raise ComposerError(
-                None, None, f"more than {MOST_VALUES:,} values, with aliases written out; remove some", mark
+                None, None, f"more than {MOST_VALUES:,} values, with aliases expanded; remove some", mark
             )
         return node
 

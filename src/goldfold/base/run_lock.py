@@ -129,7 +129,7 @@ def leave_with_the_run() -> None:
 def _watch(path: Path, token: str) -> None:
     while _runs(path, token):
         time.sleep(POLL_SECONDS)
-    print("the run that started this job is gone; leaving", flush=True)
+    print("the run that started this job has ended; stopping", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

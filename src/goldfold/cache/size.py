@@ -19,7 +19,7 @@ class Whole:
 
     images: Mapping[str, int]
     """Number of images by split."""
-    bytes_a_pixel: Mapping[str, int]
+    bytes_per_pixel: Mapping[str, int]
     """Bytes per pixel as arrays, by split: one per channel, and one for masks if any."""
     shards: int
     """Shards per split."""
@@ -42,7 +42,7 @@ class Whole:
         )
 
     def _bytes_per_image(self, frame: Frame, split: str) -> int:
-        return frame.size[0] * frame.size[1] * self.bytes_a_pixel[split]
+        return frame.size[0] * frame.size[1] * self.bytes_per_pixel[split]
 
     def _missing(self, folder: Path, split: str) -> int:
         return sum(not (folder / f"{split}-{piece}" / RECORD).exists() for piece in range(self.shards))

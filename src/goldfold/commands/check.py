@@ -1,4 +1,4 @@
-"""Config and data, looked at by the very code that runs first, before hours are spent on them."""
+"""Check config and data with the code of the first stages, before hours are spent on training."""
 
 from __future__ import annotations
 
@@ -33,61 +33,61 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 20
-"""Classes and rows that are printed; JSON has them all."""
+"""Classes and rows that are printed; JSON lists all."""
 
 
 @dataclass
 class Check:
-    """What was found: ``error`` is why nothing could be run, None where all could."""
+    """Result of a check; ``error`` is the reason why the config cannot be run, None if it can."""
 
     config: str
     error: str | None = None
     task: str | None = None
     images: dict[str, int] = field(default_factory=dict)
-    """Number of usable images by split."""
+    """Usable images by split."""
     cases: dict[str, int] = field(default_factory=dict)
-    """Number of cases by split, where a case may have several images."""
+    """Cases by split, if a case may have several images."""
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
-    """How much of each class each fold validates: images, objects, or pixels."""
+    """Class -> fold -> amount that the fold validates: images, objects or pixels."""
     folds: list[int] = field(default_factory=list)
     """Number of validation images of each fold."""
     not_validated: int = 0
     """Training images that no fold validates."""
     deviation: float = 0.0
-    """How far the class that is furthest from its even share is from it, 0.1 being a tenth."""
+    """Largest relative deviation of a class from its even share per fold; 0.1 is a tenth."""
     furthest: dict[str, Any] = field(default_factory=dict)
-    """That ``class``, in which ``fold``, its ``deviation`` with its sign, the ``amount`` that the fold validates of it and
-    the ``even`` one, the same in all folds."""
+    """The class with this deviation: ``class``, ``fold``, signed ``deviation``, the ``amount`` of it that the fold validates,
+    and the ``even`` amount."""
     left_out: list[dict[str, str]] = field(default_factory=list)
-    """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the part
-    is learnt from, as far as it is sound)."""
+    """Rows of the quarantine: split, id, path, part (image, box, ...), reason, outcome (``left out``, or ``cut``: the sound
+    remainder of the part is trained on)."""
     groups: dict[str, Any] = field(default_factory=dict)
-    """``number`` of groups of training images, images of the ``smallest`` and the ``largest``, and the latter's ``name``;
-    empty where there are no groups."""
+    """``number`` of groups of training images, sizes of the ``smallest`` and the ``largest``, and the latter's ``name``; empty
+    without groups."""
     copies: list[dict[str, Any]] = field(default_factory=list)
     """Rows of images that have a copy; see `goldfold.audit.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """How many images are cut, by split; see `goldfold.crop.counts`. Empty where all are taken whole."""
+    """Counts of cropped images by split, see `goldfold.crop.counts`; empty if all are taken whole."""
     passed_over: dict[str, int] = field(default_factory=dict)
-    """Files and folders of other tools below the folders of the data, by name."""
+    """Files and folders of other tools below the data folders, by name."""
     doubts: list[str] = field(default_factory=list)
 
 
 def check(path: str | Path) -> Check:
-    """Read the config, make manifest and folds in a folder that is thrown away, and say what came of it."""
+    """Read the config, make manifest and folds in a temporary folder, and collect the results."""
     found = Check(str(path))
     try:
         config = load(path)
         found.task = config.task
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            _make(config, Path(folder), found)
+            _run_stages(config, Path(folder), found)
     except (GoldfoldError, SystemExit) as error:
         found.error = str(as_error(error))
     return found
 
 
-def _make(config: Config, folder: Path, found: Check) -> None:
-    """Run the stages manifest and folds in ``folder`` and fill ``found`` from what they write."""
+def _run_stages(config: Config, folder: Path, found: Check) -> None:
+    """Run the stages manifest and folds in ``folder``, and fill ``found`` from their results."""
     from goldfold.audit import duplicates
     from goldfold.stages import demo, folds, manifest
 
@@ -148,7 +148,7 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
-    """Sizes of folds, groups and classes, and the class furthest from its even share."""
+    """Collect sizes of folds, groups and classes, and the class furthest from its even share."""
     from goldfold.splits.checks import read_summary, shares, worst
     from goldfold.splits.groups import sizes_of
     from goldfold.splits.together import parted
@@ -173,7 +173,7 @@ def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
 
 
 def _refuse_cutmix(config: Config, lacking: str | None) -> None:
-    """Refuse what training refuses of cases that lack a view."""
+    """Refuse cutmix if a case lacks a view, as training does."""
     from goldfold.images.cases import refuse_cutmix
 
     for name, number in sorted({(run.model, run.round) for run in config.grid.runs()}):
@@ -181,7 +181,7 @@ def _refuse_cutmix(config: Config, lacking: str | None) -> None:
 
 
 def as_text(found: Check) -> str:
-    """What was found in words."""
+    """Result as text."""
     from goldfold.audit import quarantine
     from goldfold.crop import counts as roi
     from goldfold.splits.groups import groups_in_words, in_range
@@ -209,7 +209,7 @@ def as_text(found: Check) -> str:
     numbers = [count(quarantine.n_images(found.left_out), "image"), quarantine.parts_in_words(found.left_out)]
     lines.append(f"left out: {'; '.join(filter(None, numbers))}")
     for row in found.left_out[:SHOWN]:
-        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.told(row)}")
+        lines.append(f"  {row['split']} {row['id']} ({row['path']}): {quarantine.reason_of(row)}")
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines += [tools_in_words(found.passed_over)] if found.passed_over else []
     lines.append("doubts:" if found.doubts else "doubts: none")
@@ -217,18 +217,18 @@ def as_text(found: Check) -> str:
 
 
 def as_json(found: Check) -> dict[str, Any]:
-    """The same for machines."""
+    """Result as JSON values."""
     return {"ok": found.error is None, **found.__dict__}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``goldfold check``."""
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config.yaml where none is named")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file (default: config.yaml)")
 
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Print the verdict."""
-    if os.getcwd() not in sys.path:  # where functions of the user's own lie
+    """Print the result."""
+    if os.getcwd() not in sys.path:  # for user-defined functions
         sys.path.append(os.getcwd())
     found = check(options.config)
     print(json.dumps(as_json(found), indent=2) if options.json else as_text(found))

@@ -1,4 +1,4 @@
-"""Errors of the disk while a command writes."""
+"""Turn write errors of commands into one-line errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ ELSEWHERE = "Make it writable, or name another place."
 
 
 @contextmanager
-def files_explained() -> Iterator[None]:
-    """A disk that is full or a file that cannot be written is one line."""
+def readable_errors() -> Iterator[None]:
+    """Raise a GoldfoldError for a full disk or a file that cannot be written."""
     try:
         yield
     except OSError as error:

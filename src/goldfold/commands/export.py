@@ -1,4 +1,4 @@
-"""Write the networks of a finished run, with all that prediction needs, as one folder."""
+"""Write the networks of a finished run, with everything that prediction needs, into one folder."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldfold.base.words import count
-from goldfold.commands.disk import files_explained
+from goldfold.commands.disk import readable_errors
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +17,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    """Write a bundle and print what it holds."""
+    """Write a bundle and print a summary."""
     from goldfold.bundles.export import export as write
 
-    with files_explained():
+    with readable_errors():
         manifest = write(options.results, options.out, options.force)
         size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     if options.json:
@@ -32,13 +32,13 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     )
     if manifest.optimistic is not None:
         interval += (
-            f"; {manifest.optimistic:.4g} where its steps are fitted on the images that are scored, which is optimistic"
+            f"; {manifest.optimistic:.4g} with its steps fitted on the images that are scored, which is optimistic"
         )
     members = count(len(manifest.members), "member")
     print(f"{options.out}: {members}, {count(n, 'network')}, {size / 1e6:,.1f} MB{interval}")
     if manifest.own_code:
         modules = " ".join(f"--trust {name.partition(':')[0]}" for name in manifest.own_code)
         print(
-            f"It uses code of your own, which must be importable where it predicts: {', '.join(manifest.own_code)}; {modules}"
+            f"It uses user-defined code, which must be importable for prediction: {', '.join(manifest.own_code)}; {modules}"
         )
     return 0

@@ -1,9 +1,9 @@
 """Try every network and optimizer once before any job runs: ``python -m goldfold.commands.preflight '<JSON>'``.
 
-A wrong parameter, an image size that a network cannot work at, an own network that cannot be imported or weights that
-are not to be had then cost seconds, not the hours until their turn comes. Published weights are fetched into the cache:
-jobs find them there, on nodes without a network too, and two jobs never download the same file. A process of its own,
-so that the Snakefile loads no torch.
+A wrong parameter, an unsupported image size, a user-defined network that cannot be imported or unavailable weights are
+then reported within seconds, not after hours of other jobs. Published weights are downloaded into the cache, where jobs
+find them, also on nodes without internet access, and no two jobs download the same file. Runs in a process of its own, so
+that the Snakefile does not load torch.
 """
 
 import json
@@ -25,24 +25,24 @@ from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.timm_models import input_size, offline
 
 N_CLASSES = 2
-"""Where the config names no classes, their number is known only when the data are read; a head fits any."""
+"""Number of classes to try if the config names none; the true number is known only when the data are read."""
 GIVES = {
     "classification": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
     "detection": "boxes",
 }  # fmt: skip
-"""Output that a task needs of its networks."""
+"""Task -> kind of output that it needs from networks."""
 STEPS, WARMUP_STEPS = 10, 2
-"""Of the schedule that is tried."""
+"""Steps of the trial schedule."""
 
 
 def check(model: dict[str, Any]) -> bool:
-    """Build the network of one entry of the config's models, pass images through it, and build its optimizer.
+    """Build the network of an entry of the config's models, pass images through it, and build its optimizer.
 
     Returns:
-        Whether its batch normalisation is to be adapted and it has none.
+        True if its batch normalisation should be adapted but it has none.
 
     Raises:
-        GoldfoldError: it cannot be built or used at this size, or its weights are not to be had.
+        GoldfoldError: it cannot be built or used at this size, or its weights are not available.
     """
     if taken := sorted(OUR_OWN & set(model["params"])):
         raise ConfigError(f"params: {taken[0]!r} is set by goldfold itself; remove it")
@@ -58,7 +58,7 @@ def check(model: dict[str, Any]) -> bool:
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})
     if lost := trial.without_gradient(network):
-        n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and stay as they begin"
+        n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_optimizer(network, model["train"])
@@ -71,7 +71,7 @@ def _at_size(network: str, params: Mapping[str, Any], size: tuple[int, int]) -> 
 
 
 def _gives(model: Mapping[str, Any]) -> Any:
-    """Output that the task needs; of a user's own task only the output of our own networks is known."""
+    """Output that the task needs; for a user-defined task, known only for built-in networks."""
     network, task = model["network"], model.get("task")
     of_ours = next((gives for gives, entries in catalog.NETWORKS.items() if network in entries), "anything")
     return GIVES.get(str(task), of_ours)
@@ -83,18 +83,18 @@ def _named(model: Mapping[str, Any]) -> str:
 
 
 def _own_size(model: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The size that its backbone was made for."""
+    """Native input size of its backbone; None if unknown."""
     try:
         return input_size(model["backbone"]) if model["backbone"] else None
-    except Exception:  # only one size fewer to try
+    except Exception:  # one size less to try
         return None
 
 
 def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    """Fetch published weights, or start from a local file as the job will.
+    """Download published weights, or load a local file as the job will.
 
     Raises:
-        GoldfoldError: they are not to be had, or not of this network.
+        GoldfoldError: they are not available, or do not fit this network.
     """
     pretrained = model["pretrained"]
     if isinstance(pretrained, str):
@@ -109,10 +109,10 @@ def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
 
 
 def fetch(backbone: str) -> None:
-    """Bring the weights of a timm backbone into the cache.
+    """Download the weights of a timm backbone into the cache.
 
     Raises:
-        Exception: they cannot be had; the kind depends on what failed.
+        Exception: they are not available; the type depends on what failed.
     """
     import timm
     from timm.models import load_state_dict_from_hf
@@ -128,10 +128,10 @@ def fetch(backbone: str) -> None:
 
 
 def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
-    """Build the optimizer of a network, and its schedule.
+    """Build the optimizer of a network and its schedule.
 
     Raises:
-        ConfigError: either cannot be built, or used, on this machine.
+        ConfigError: one of them cannot be built or used on this machine.
     """
     name = train["optimizer"]
     try:
@@ -147,15 +147,15 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
             schedule.step(step)
     except Exception as error:
         raise ConfigError(
-            f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Take another."
+            f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Choose another."
         ) from error
 
 
 def _step(train: Mapping[str, Any]) -> None:
-    """Take a step of the optimizer on a small network: some can be built, and fail in training.
+    """Take an optimizer step on a small network: some optimizers can be built but fail in training.
 
     Raises:
-        Exception: the step fails; the kind depends on the optimizer.
+        Exception: the step fails; the type depends on the optimizer.
     """
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     optimizer = optim.build_optimizer(network, train["optimizer"], train["lr"], train["weight_decay"])
@@ -166,30 +166,30 @@ def _step(train: Mapping[str, Any]) -> None:
 
 
 def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
-    """Load the update rule, and make each hook of a network, which gets weights without values.
+    """Load the update rule, and build each hook on a network with uninitialised weights.
 
     Raises:
-        ConfigError: one cannot be made.
+        ConfigError: one cannot be built.
     """
     load(train["update"], catalog.UPDATES, "update rule")
     for written in train["hooks"]:
         try:
             load(written, catalog.HOOKS, "hook")(network.to_empty(device="cpu"))
         except Exception as error:
-            raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be made: {cause(error)}") from error
+            raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be built: {cause(error)}") from error
 
 
 def _instead(optimizer: str) -> str:
-    """An optimizer of timm's that needs neither a GPU nor another library."""
+    """Advice on an optimizer of timm that needs neither a GPU nor another library."""
     for prefix, library in (("fused", "NVIDIA's apex"), ("bnb", "bitsandbytes")):
         if optimizer.startswith(prefix):
             plain = optimizer.removeprefix(prefix).removesuffix("8bit")
-            return f"It needs a GPU and {library}. Take {plain}, the same method by torch or timm."
-    return "Take another, e.g. adamw."
+            return f"It needs a GPU and {library}. Use {plain}, the same method in torch or timm."
+    return "Choose another, e.g. adamw."
 
 
 def main(models: list[dict[str, Any]]) -> int:
-    """Check each; print one line for each that cannot be used; return the exit status."""
+    """Check each model; print one line per model that cannot be used; return the exit status."""
     logging.getLogger("timm").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     failed, without = 0, []
@@ -203,7 +203,7 @@ def main(models: list[dict[str, Any]]) -> int:
             failed += 1
     if models and len(without) == len(models):
         print(
-            f"goldfold: batch_norm: adapted changes nothing, for no model has batch normalisation ({', '.join(without)}). "
+            f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({', '.join(without)}). "
             f"Remove it.",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Why each job would run: the setting, code, data or file that changed, old -> new, and what it will cost."""
+"""Find why each job would run: the setting, code, data or file that changed, old -> new, and its cost."""
 
 import os
 import subprocess
@@ -26,29 +26,29 @@ class Job:
     wildcards: dict[str, str]
     causes: list[Cause] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    """Stages that run before it and hand it new files."""
+    """Stages that run before it and give it new files."""
     seconds: float | None = None
-    """As long as it took the last time, or others like it; None where none ever ran."""
+    """Duration of its last run, or of similar jobs; None if none has run."""
     is_certain: bool = True
-    """Whether it runs whatever the folds will be."""
+    """True if it runs regardless of the new folds."""
 
 
 def jobs(words: Sequence[str]) -> list[Job]:
     """Jobs that ``snakemake`` with these arguments would run, each with its causes; nothing is run.
 
     Raises:
-        GoldfoldError: Snakemake refuses; its own text follows.
+        GoldfoldError: Snakemake fails; its own text follows.
     """
     planned = sorted(_planned(words), key=lambda entry: (STAGES.index(entry["rule"]), entry["record"]))
     made_by = {path: entry["rule"] for entry in planned for path in entry["outputs"]}
     takes = _durations({str(Path(*Path(entry["record"]).parts[:2])) for entry in planned})
     found = [_explained(entry, made_by, takes) for entry in planned]
-    _mark_what_hangs_on_the_folds(planned, found)
+    _mark_certain(planned, found)
     return found
 
 
 def make_folds(words: Sequence[str]) -> None:
-    """Run manifest and folds, so that what comes after them is known.
+    """Run manifest and folds, so that the jobs after them are known.
 
     Raises:
         GoldfoldError: one of them fails; Snakemake's own text follows.
@@ -68,7 +68,7 @@ def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
     command = [sys.executable, "-m", "snakemake", *snakefile, *words]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
     if run.returncode:
-        raise GoldfoldError(f"snakemake refuses:\n{run.stdout}{run.stderr}".rstrip())
+        raise GoldfoldError(f"snakemake failed:\n{run.stdout}{run.stderr}".rstrip())
 
 
 def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
@@ -78,7 +78,7 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
         before.append("folds")
     job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
     job.causes = (
-        [Cause("forced", "asked for by name, or its last run did not end")]
+        [Cause("forced", "requested by name, or its last run did not finish")]
         if entry["forced"]
         else list(causes(entry["record"], recipes.read(entry["recipe"]), entry["inputs"], entry["outputs"], made_by))
     )
@@ -88,14 +88,14 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
     return job
 
 
-def _mark_what_hangs_on_the_folds(planned: Sequence[dict[str, Any]], found: Sequence[Job]) -> None:
-    """Where the folds are to be made, a job below them is certain for a cause of its own, or below one that is certain."""
+def _mark_certain(planned: Sequence[dict[str, Any]], found: Sequence[Job]) -> None:
+    """Mark jobs that run regardless of new folds: those with a cause of their own, and those downstream of these."""
     if not any(job.rule == "folds" for job in found):
         return
     sure: set[str] = set()
     for job in found:
         job.is_certain = job.rule in UPSTREAM or bool(job.causes)
-    for _ in found:  # as many times as the longest chain of jobs, at most
+    for _ in found:  # at most as many times as the longest chain of jobs
         before = len(sure)
         for entry, job in zip(planned, found, strict=True):
             job.is_certain = job.is_certain or not sure.isdisjoint(entry["inputs"])
@@ -106,7 +106,7 @@ def _mark_what_hangs_on_the_folds(planned: Sequence[dict[str, Any]], found: Sequ
 
 
 def _durations(folders: set[str]) -> dict[tuple[str, ...], float]:
-    """Mean seconds by stage and model, and by stage, of all that is recorded below ``folders``."""
+    """Mean seconds by stage and model, and by stage, of all records below ``folders``."""
     times: dict[tuple[str, ...], list[float]] = {}
     for folder in folders:
         for record in records.read_all(folder).values():

@@ -1,4 +1,4 @@
-"""Show all running jobs, how far they are and how long they will take."""
+"""Show all running jobs, their progress and their remaining time."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Whether the files of a folder of results are still those that its jobs wrote, and fit together."""
+"""Check that the files of a results folder are those that its jobs wrote, and are consistent."""
 
 import argparse
 import functools
@@ -15,15 +15,15 @@ from goldfold.lineage import contents, records
 OVERVIEW = "provenance.json"
 READABLE = "a record that can be read"
 RECORD = "a record"
-LEFTOVER = "  [leftover: no job of the present config]"
+LEFTOVER = "  [leftover: no job of the current config]"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A file that is not what a record says: ``problem`` is ``changed``, ``missing`` or ``stale``.
+    """A file that does not match its record: ``problem`` is ``changed``, ``missing`` or ``stale``.
 
-    With ``expected`` a record, ``path`` is one that is gone, or a file that none has. A leftover is of a job that the last
-    finished run did not ask for, such as a model that was taken out of the config.
+    If ``expected`` is a record, ``path`` is a missing record, or a file without one. A leftover belongs to a job that the
+    last finished run did not request, such as a model that was removed from the config.
     """
 
     path: str
@@ -34,13 +34,13 @@ class Finding:
     leftover: bool = False
 
     def __str__(self) -> str:
-        return self._told() + LEFTOVER * self.leftover
+        return self._in_words() + LEFTOVER * self.leftover
 
-    def _told(self) -> str:
+    def _in_words(self) -> str:
         if self.expected == READABLE:
             return f"changed  {self.path}  cannot be read as a record: empty, torn or edited"
         if self.expected == RECORD:
-            what = "this record is gone" if self.path.endswith(records.SUFFIX) else "no record says how it was made"
+            what = "this record is missing" if self.path.endswith(records.SUFFIX) else "it has no record"
             return f"missing  {self.path}  {what}"
         if self.problem == "missing":
             return f"missing  {self.path}  (of {self.record})"
@@ -50,19 +50,19 @@ class Finding:
 
 
 def verify(results: str | Path) -> tuple[int, list[Finding]]:
-    """Number of files looked at, and what is wrong: every digest that the records hold is computed anew.
+    """Compute every digest in the records again; return the number of files checked, and the findings.
 
-    The cache and the epoch of a member that was not chosen may be deleted at any time, and are looked at only where
-    they are there.
+    The cache and the epochs of a member that were not chosen may be deleted at any time; they are checked only if they
+    exist.
 
     Raises:
-        DataError: there is no record below ``results``, or the records are of another place.
+        DataError: there is no record below ``results``, or the records are of another location.
     """
     paths = records.paths(results)
     if not paths:
         raise DataError(f"{results}: no run.json below it. Name a folder such as results/digits.")
     known = {path: record for path in paths if (record := records.read(path)) is not None}
-    _refuse_another_place(known, results)
+    _refuse_other_location(known, results)
     digests: dict[str, str | None] = {}
     for record in known.values():
         for path in (*record["outputs"], *record["files"], *record["inputs"]):
@@ -70,46 +70,46 @@ def verify(results: str | Path) -> tuple[int, list[Finding]]:
                 digests[path] = _digest(path)
     torn = [Finding(path, "changed", READABLE, _digest(path), path) for path in paths if path not in known]
     overview = Path(results, OVERVIEW)
-    if overview.exists() and _asked_for(overview) is None:
+    if overview.exists() and _requested(overview) is None:
         torn.append(Finding(os.fspath(overview), "changed", READABLE, None, os.fspath(overview)))
-    gone = _gone(results, paths, known)
+    gone = _missing_records(results, paths, known)
     findings = [*torn, *gone, *_findings(known, digests)]
     return sum(digest is not None for digest in digests.values()), list(_marked(findings))
 
 
 def _digest(path: str) -> str | None:
-    """Digest of what is at a path now; None where nothing is that can be read."""
+    """Current digest of a path; None if it is missing or unreadable."""
     return contents.digest(path) if contents.stamp(path) else None
 
 
-def _refuse_another_place(known: dict[str, records.Record], results: str | Path) -> None:
-    """Paths in records that all point elsewhere would make all of them missing, or compare the files of another run."""
-    made = (record for record in known.values() if record["rule"] != "demo")  # whose files lie with the data
+def _refuse_other_location(known: dict[str, records.Record], results: str | Path) -> None:
+    """Refuse records whose paths all point elsewhere: all files would be missing, or those of another run compared."""
+    made = (record for record in known.values() if record["rule"] != "demo")  # whose files are among the data
     outputs = [path for record in made for path in record["outputs"]]
     if outputs and not any(_is_below(path, results) for path in outputs):
         raise DataError(
-            f"{results}: its records are of files elsewhere, such as {outputs[0]}, looked for in {os.getcwd()}. Paths in "
+            f"{results}: its records are of files elsewhere, such as {outputs[0]}, searched in {os.getcwd()}. Paths in "
             "records are relative to the folder where snakemake was started: run goldfold verify there, with the "
-            "results where they were made."
+            "results in their original location."
         )
 
 
 def _is_below(path: str, results: str | Path) -> bool:
-    """Whether a path leads below the results, as it is written, or with all links followed."""
+    """True if a path leads below the results, as written or with all links followed."""
     return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(results)) or Path(_place(path)).is_relative_to(
         os.path.realpath(results)
     )
 
 
 def _place(path: str) -> str:
-    """Absolute path, folders resolved but not the file itself, which may be a link into DVC's cache."""
+    """Absolute path with folders resolved, but not the file itself, which may be a link into DVC's cache."""
     folder, name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _gone(results: str | Path, there: Iterable[str], known: dict[str, records.Record]) -> Iterator[Finding]:
-    """Records of the last finished run that are no longer there; where none was finished, inputs that no record has."""
-    here, overview = {_place(path) for path in there}, _asked_for(Path(results, OVERVIEW))
+def _missing_records(results: str | Path, there: Iterable[str], known: dict[str, records.Record]) -> Iterator[Finding]:
+    """Missing records of the last finished run; if none has finished, inputs without a record."""
+    here, overview = {_place(path) for path in there}, _requested(Path(results, OVERVIEW))
     if overview is not None:
         gone = sorted(os.path.relpath(name) for name in overview - here)
         yield from (Finding(name, "missing", RECORD, None, name) for name in gone if not records.is_cache(name))
@@ -136,25 +136,25 @@ def _findings(known: dict[str, records.Record], digests: dict[str, str | None]) 
 
 
 def _is_spare(path: str, record: records.Record) -> bool:
-    """Whether a file holds the epoch of a member that was not chosen."""
+    """True for an epoch of a member that was not chosen."""
     return record["rule"] == "train" and path in record["files"]
 
 
 def _marked(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Findings, those of jobs that are no longer asked for marked as leftovers."""
-    asked_for = functools.cache(_asked_for)
+    """Mark findings of jobs that are no longer requested as leftovers."""
+    requested = functools.cache(_requested)
     for finding in findings:
         record = Path(_place(finding.record))
         overview = next((file for folder in record.parents if (file := folder / OVERVIEW).is_file()), None)
-        names = None if overview is None else asked_for(overview)
+        names = None if overview is None else requested(overview)
         is_known = names is None or os.fspath(record) in names
-        # A job that was made since then is of a run that has yet to finish, or was ended.
+        # A newer record is of a run that has not finished, or was killed.
         is_old = overview is not None and record.exists() and record.stat().st_mtime <= overview.stat().st_mtime
         yield replace(finding, leftover=is_old and not is_known)
 
 
-def _asked_for(overview: Path) -> frozenset[str] | None:
-    """Records of the jobs of the last run that was finished; None where that does not say."""
+def _requested(overview: Path) -> frozenset[str] | None:
+    """Records of the jobs of the last finished run; None if the file cannot be read."""
     try:
         names = read_json(overview)["records"]
         return frozenset(_place(name) for name in names)
@@ -176,6 +176,6 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         print(json.dumps({"files": count, "findings": [finding.__dict__ for finding in findings]}, indent=2))
     else:
         leftovers = sum(finding.leftover for finding in findings)
-        told = f"{count} files, {len(findings)} findings" + (f", {leftovers} of them leftovers" if leftovers else "")
-        print("\n".join([*map(str, findings), told]))
+        total = f"{count} files, {len(findings)} findings" + (f", {leftovers} of them leftovers" if leftovers else "")
+        print("\n".join([*map(str, findings), total]))
     return 0 if all(finding.leftover for finding in findings) else 1

@@ -1,4 +1,4 @@
-"""Say for each job that would run what changed, old -> new, and what it will cost; nothing is run."""
+"""Explain why each job would run: what changed, old -> new, and its cost; nothing is run."""
 
 import argparse
 import json
@@ -10,11 +10,11 @@ from goldfold.base.words import count
 from goldfold.commands.reasons import Job, jobs, make_folds
 
 MANY = 6
-"""Longer lists are cut."""
+"""Longest list that is printed in full."""
 
 
 def as_json(found: Sequence[Job]) -> str:
-    """The jobs and their sum, for machines."""
+    """Jobs and totals as JSON."""
     listed = [
         {
             "rule": job.rule,
@@ -33,20 +33,20 @@ def as_json(found: Sequence[Job]) -> str:
 
 
 def trainings(found: Sequence[Job]) -> int:
-    """How many training runs there are."""
+    """Number of training runs."""
     return sum(job.rule == "train" for job in found)
 
 
 def seconds(found: Sequence[Job]) -> float | None:
-    """Seconds of all jobs one after the other; None where nothing is known of one's like."""
+    """Total seconds of all jobs in sequence; None if the duration of any is unknown."""
     times = [job.seconds for job in found]
     return None if None in times else round(sum(time for time in times if time), 1)
 
 
 def as_text(found: Sequence[Job]) -> str:
-    """The jobs in words, those of the same stage, model, round and cause together."""
+    """Jobs as text, grouped by stage, model, round and cause."""
     if not found:
-        return "Nothing would run: every result is of the present config, code and data."
+        return "Nothing would run: every result is up to date with the current config, code and data."
     sure, unsure = ([job for job in found if job.is_certain is certain] for certain in (True, False))
     lines = [_summary(sure), *_grouped(sure)]
     if unsure:
@@ -71,7 +71,7 @@ def _summary(found: Sequence[Job]) -> str:
 def _unknown(found: Sequence[Job]) -> str:
     most = f"at most {count(len(found), 'job')}, {_trainings(found)} of them trainings"
     return (
-        f"What runs below the folds is not known before they are made: nothing, or {most} ({_cost(found)}). "
+        f"The jobs after the folds are not known before these are made: none, or {most} ({_cost(found)}). "
         "--look makes the folds first."
     )
 
@@ -83,8 +83,8 @@ def _trainings(found: Sequence[Job]) -> str:
 def _cost(found: Sequence[Job]) -> str:
     time = seconds(found)
     if time is None:
-        return "how long they take is not known yet"
-    return f"some {_clock(time)} one after the other, by their last times"
+        return "their duration is not known yet"
+    return f"about {_clock(time)} in sequence, by their last durations"
 
 
 def _heading(members: Sequence[Job]) -> str:
@@ -92,9 +92,9 @@ def _heading(members: Sequence[Job]) -> str:
     places = [
         " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
     ]
-    told = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
+    listed = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
     title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
-    return f"{title}: {told}" if any(places) else title
+    return f"{title}: {listed}" if any(places) else title
 
 
 def _place(key: str, value: str) -> str:
@@ -106,8 +106,8 @@ def _reasons(job: Job) -> list[str]:
     if len(job.causes) > MANY:
         lines.append(f"and {len(job.causes) - MANY} more changes")
     if job.after:
-        lines.append(f"takes what {', '.join(job.after)} will make again")
-    return lines or ["its files are older than what they were made from"]
+        lines.append(f"uses output of {', '.join(job.after)}, which will be made again")
+    return lines or ["its files are older than its inputs"]
 
 
 def _clock(time: float) -> str:
@@ -123,7 +123,7 @@ def _clock(time: float) -> str:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``goldfold why``."""
-    parser.add_argument("--look", action="store_true", help="make manifest and folds first, so as to know exactly")
+    parser.add_argument("--look", action="store_true", help="make manifest and folds first, for an exact answer")
 
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -155,7 +155,7 @@ def _result(entry: Any, where: str) -> tuple[Any, ...]:
     bbox, score = known.get("bbox"), known.get("score", 1.0)
     numbers = [*bbox, score] if isinstance(bbox, list) else []
     if len(numbers) != 5 or "image_id" not in known or not all(_is_number(number) for number in numbers):
-        raise DataError(f"{where} is {str(entry)[:80]}; needed are image_id, bbox [x, y, width, height] and score.")
+        raise DataError(f"{where} is {str(entry)[:80]}; it needs image_id, bbox [x, y, width, height] and score.")
     x, y, width, height = map(float, numbers[:4])
     return str(known["image_id"]), str(known.get("category_id", "")), float(score), x, y, x + width, y + height
 

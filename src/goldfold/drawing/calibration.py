@@ -48,7 +48,7 @@ def confidence(values: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figu
                 shares = np.histogram(values[chosen], edges)[0] / chosen.sum()
                 axes.stairs(100 * shares, edges, fill=True, color=colour, alpha=0.45)
                 axes.stairs(100 * shares, edges, color=colour, lw=1.6, label=f"{name} ({int(chosen.sum()):,})")
-        axes.set(xlim=(0, 1), xlabel="confidence", title="share of the right, and of the wrong, in %")
+        axes.set(xlim=(0, 1), xlabel="confidence", title="share of right and of wrong predictions, in %")
         axes.legend(loc="upper left")
         caption = "The further apart the two are, the better low confidence identifies images that need review."
         return canvas.block("confidence", caption, "Histograms of the confidence of right and wrong predictions")

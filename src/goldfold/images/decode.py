@@ -86,7 +86,7 @@ def _with_alpha(data: NDArray[np.uint8], content: bytes, path: str | Path, chann
         raise Undecodable(refusal)
     image = _by_opencv(data, cv2.IMREAD_UNCHANGED)
     if image.ndim != 3 or image.shape[2] != 4:
-        raise Undecodable(f"has no alpha channel, data.channels asks for {channels}")
+        raise Undecodable(f"has no alpha channel, but data.channels is {channels}")
     with any_size(), Pillow.open(io.BytesIO(content)) as opened:
         orientation = int(opened.getexif().get(tiffs.ORIENTATION, 1))
     return tiffs.upright(image[..., [2, 1, 0, 3] if channels == 4 else [0, 3]], orientation)
@@ -104,7 +104,7 @@ def _by_opencv(data: NDArray[np.uint8], flags: int) -> Image:
 
 def _as_asked(image: Image, channels: int) -> Image:
     if channels not in PLAIN:
-        raise Undecodable(f"has {image.shape[2]} channels, data.channels asks for {channels}")
+        raise Undecodable(f"has {image.shape[2]} channels, but data.channels is {channels}")
     return fitted(image, channels)
 
 

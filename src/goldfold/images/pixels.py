@@ -36,7 +36,7 @@ class Header:
         """Reason why it cannot be read with ``channels`` channels; empty if it can."""
         if channels in self.accepts:
             return ""
-        return f"has {self.bands} channel{'s' * (self.bands != 1)}, data.channels asks for {channels}"
+        return f"has {self.bands} channel{'s' * (self.bands != 1)}, but data.channels is {channels}"
 
 
 def readable(bands: int, has_alpha: bool = False) -> tuple[int, ...]:

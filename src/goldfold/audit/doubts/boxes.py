@@ -1,4 +1,4 @@
-"""Doubts about boxes: all of an image left out, listed twice, in fewer images than folds."""
+"""Doubts about boxes: images that lost all of theirs, boxes listed twice, classes in fewer images than folds."""
 
 from __future__ import annotations
 

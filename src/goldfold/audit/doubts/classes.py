@@ -1,4 +1,4 @@
-"""Doubts about classes: unscored, small, and far apart in number."""
+"""Doubts about classes: unscored, small and imbalanced ones."""
 
 from __future__ import annotations
 

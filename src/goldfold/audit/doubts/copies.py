@@ -1,4 +1,4 @@
-"""Doubts about copies, within and across the splits."""
+"""Doubts about copies within and across splits."""
 
 from __future__ import annotations
 

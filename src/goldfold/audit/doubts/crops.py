@@ -1,4 +1,4 @@
-"""Doubts about crops: images without a part to cut out, and boxes that are cut off."""
+"""Doubts about crops: images that are not cropped, and boxes outside the crop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubts about folds: groups that differ from those of the test images, and copies in several folds."""
+"""Doubts about folds: groups compared with those of the test images, and copies in several folds."""
 
 from __future__ import annotations
 

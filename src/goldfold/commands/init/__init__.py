@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """Write the config and print what was found."""
-    from goldfold.commands.init.command import init  # pandas and Pillow, which no other command needs
+    from goldfold.commands.init.command import init  # imports pandas and Pillow, which other commands do not need
 
     print(init(options.path, options.out, options.name, options.force, options.json))
     return 0

@@ -1,4 +1,4 @@
-"""Names that are those of images but for their spelling."""
+"""Find columns whose values differ from names of images only in spelling."""
 
 import re
 from collections import Counter
@@ -12,19 +12,20 @@ from goldfold.images.files import SUFFIXES, without_suffix
 
 N_TRIED, N_AFFIXED = 200, 12
 ENOUGH, FEWEST_NAMES = 0.5, 0.3
-"""Share of the values that must be alike, and of the images that they must be as many as where they are parts of names."""
+"""Smallest share of values that must match; smallest number of values, as a share of the images, if they are parts of
+names."""
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """How the values of a column differ from the names of images."""
+    """Difference between the values of a column and the names of images."""
 
     column: str
     share: float
-    """Share of the values that name an image once their spelling is changed."""
+    """Share of the values that name an image after the change of spelling."""
     what: str
     example: tuple[str, str]
-    """A value, and the file that it means."""
+    """A value, and the file that it refers to."""
     way: str
 
 
@@ -41,12 +42,12 @@ def _plain(name: str) -> str:
 
 
 def _integral(name: str) -> str:
-    """A number that a spreadsheet has made a fraction: ``12.0`` -> ``12``."""
+    """Undo a spreadsheet's conversion to a fraction: ``12.0`` -> ``12``."""
     return _unzeroed(re.sub(r"\.0+$", "", name.strip()))
 
 
 OF_STEMS, OF_CASE, OF_FOLDERS = "the suffix differs", "only the case differs", "the folders differ"
-RELATIVE = "Write paths relative to the folder that is named as data.images."
+RELATIVE = "Write paths relative to the folder in data.images."
 
 
 def _lower(name: str) -> str:
@@ -61,11 +62,11 @@ CHANGES: tuple[tuple[str, Callable[[str], str], str], ...] = (
     ("numbers were saved as fractions", _integral, "Save the column as text, without '.0'."),
     ("blanks and signs differ", _plain, "Write the names as the files are called."),
 )
-"""What differs, the spelling without it, and what to do; the smallest difference first."""
+"""Difference, normalised spelling, and what to do; the smallest difference first."""
 
 
 def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:
-    """How the values of a column differ from the names of images; None where they are no names of images."""
+    """Difference between the values of a column and the names of images; None if they do not name images."""
     tried = spread([value for value in dict.fromkeys(values) if value], N_TRIED)
     if not tried or not tree.stems:
         return None
@@ -79,21 +80,21 @@ def spelling_of(values: Sequence[str], tree: Tree, column: str) -> Spelling | No
         if len(hits) >= ENOUGH * len(tried) and (len(tried) > 1 or has_suffix):
             if what == OF_STEMS and (is_path or not has_suffix):
                 what, way = OF_FOLDERS, RELATIVE
-            elif what == OF_CASE and _is_elsewhere(*hits[0]):
+            elif what == OF_CASE and _differs_in_folder(*hits[0]):
                 is_same = base(hits[0][0].replace("\\", "/")) == base(hits[0][1])
                 what, way = OF_FOLDERS if is_same else "the folders and the case differ", RELATIVE
             return Spelling(column, len(hits) / len(tried), what, hits[0], way)
     return _affixed(list(dict.fromkeys(values)), tree, column) or (_lost(tried, column, tree) if has_suffix else None)
 
 
-def _is_elsewhere(value: str, file: str) -> bool:
-    """Whether a value is no end of the file's path, whatever its case and suffix."""
+def _differs_in_folder(value: str, file: str) -> bool:
+    """True if a value is not the end of the file's path, ignoring case and suffix."""
     wanted = without_suffix(str(PurePosixPath(value.replace("\\", "/")))).lower()
     return not f"/{without_suffix(file)}".lower().endswith(f"/{wanted}")
 
 
 def _affixed(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:
-    """Values that are parts of the names of images, always with the same around them."""
+    """Spelling of values that are parts of images' names, always with the same prefix and suffix."""
     stems = [_stem(value) for value in values if value]
     if len(set(stems)) < max(2, FEWEST_NAMES * len(tree.known_images)) or all(len(stem) < 2 for stem in stems):
         return None
@@ -101,7 +102,7 @@ def _affixed(values: Sequence[str], tree: Tree, column: str) -> Spelling | None:
     if not ends:
         return None
     first = next(((value, name) for value in stems for name in tree.stems if value in name), ("", ""))
-    return Spelling(column, 1.0, f"file names have {ends} too", first, "Write the whole names into the table.")
+    return Spelling(column, 1.0, f"file names also have {ends}", first, "Write the whole names into the table.")
 
 
 def _lost(tried: Sequence[str], column: str, tree: Tree) -> Spelling:
@@ -109,13 +110,13 @@ def _lost(tried: Sequence[str], column: str, tree: Tree) -> Spelling:
     way = "Are the images of this table here? Download them, or correct the names."
     lost = [value for value in tried if base(_stem(value)) not in tree.stems]
     if lost and len(lost) < len(tried):
-        what = f"only {len(tried) - len(lost)} of {len(tried)} names that were looked at have an image"
+        what = f"only {len(tried) - len(lost)} of {len(tried)} names checked have an image"
         return Spelling(column, 0.0, what, (lost[0], first), way)
-    return Spelling(column, 0.0, "no image is called so", (tried[0], first), way)
+    return Spelling(column, 0.0, "no image has such a name", (tried[0], first), way)
 
 
 def affixes(names: Sequence[str], others: Collection[str]) -> str:
-    """What stands before or after most of ``names`` in ``others``, or the other way round, in words; empty where nothing does."""
+    """Text on the prefix and suffix of most of ``names`` in ``others``, or vice versa; empty if there are none."""
     counts: Counter[tuple[str, str]] = Counter()
     for name in spread(list(names), N_AFFIXED):
         found = set()
@@ -133,5 +134,5 @@ def affixes(names: Sequence[str], others: Collection[str]) -> str:
     (before, after), n = counts.most_common(1)[0]
     if n < max(2, ENOUGH * min(len(names), N_AFFIXED)):
         return ""
-    parts = [f"{before!r} in front"] * bool(before) + [f"{after!r} at the end"] * bool(after)
+    parts = [f"{before!r} at the start"] * bool(before) + [f"{after!r} at the end"] * bool(after)
     return " and ".join(parts)

@@ -1,4 +1,4 @@
-"""Counts and flaws of boxes, whatever file they come from."""
+"""Counts and flaws of boxes, for any source of boxes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ SMALL = 0.05
 
 @dataclass
 class BoxesOf:
-    """Boxes of an image: labels, corners x1, y1, x2, y2, and the image's width and height, 0 where they are unknown."""
+    """Boxes of an image: labels, corners x1, y1, x2, y2, and the image's width and height, 0 if unknown."""
 
     name: str
     labels: list[str]
@@ -26,7 +26,7 @@ class BoxesOf:
 
 @dataclass
 class Counts:
-    """Boxes of a set of images."""
+    """Counts of boxes of a set of images."""
 
     boxes: Counter[str] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
@@ -35,14 +35,14 @@ class Counts:
     flawed: Counter[str] = field(default_factory=Counter)
     first_flawed: dict[str, str] = field(default_factory=dict)
     n_twice: int = 0
-    """Boxes that their images have twice."""
+    """Boxes that are listed twice in their image."""
     first_twice: str = ""
     sides: list[float] = field(default_factory=list)
-    """Square roots of the boxes' areas as shares of those of their images."""
+    """Square roots of the boxes' areas, as shares of their images' areas."""
 
 
 def tally(listed: Iterable[BoxesOf]) -> Counts:
-    """Boxes and flaws by class."""
+    """Count boxes and flaws."""
     found = Counts()
     for entry in listed:
         found.n_images += 1
@@ -64,18 +64,18 @@ def tally(listed: Iterable[BoxesOf]) -> Counts:
 
 
 def describe(layout: Layout, counts: Counts) -> None:
-    """Put counts, facts and doubts into the layout."""
+    """Add counts, facts and doubts to the layout."""
     layout.classes, layout.in_images, layout.unit = dict(counts.boxes), dict(counts.images), "boxes"
     n = sum(counts.boxes.values())
-    each = f", {n / counts.n_images:.1f} an image" if counts.n_images else ""
+    each = f", {n / counts.n_images:.1f} per image" if counts.n_images else ""
     side = f"; side of the median box: {np.median(counts.sides):.0%} of its image's" if counts.sides else ""
     layout.facts["boxes"] = f"{count(n, 'box', 'boxes')}{each}, {count(counts.n_empty, 'image')} without any{side}"
     if not n:
-        layout.doubt("there is not one box to learn from. Look at the annotations.", stops=True)
+        layout.doubt("there is no box to train on. Check the annotations.", stops=True)
     if counts.flawed:
-        layout.data["on_bad_label"] = Setting("drop", "flawed boxes are left out alone, their images stay")
+        layout.data["on_bad_label"] = Setting("drop", "only flawed boxes are left out, their images stay")
     if counts.n_twice:
-        layout.data["on_bad_label"] = Setting("drop", "flawed boxes, and those listed twice, are left out alone")
+        layout.data["on_bad_label"] = Setting("drop", "only flawed boxes, and those listed twice, are left out")
         layout.doubt(
             f"{count(counts.n_twice, 'box is', 'boxes are')} listed twice, first in {some([counts.first_twice])}: the second is "
             f"left out."

@@ -1,4 +1,4 @@
-"""Sensible first choices for a layout, each with its reason."""
+"""Choose initial settings for a layout, each with its reason."""
 
 import math
 from dataclasses import dataclass
@@ -12,25 +12,26 @@ from goldfold.commands.init.pictures import Pictures
 
 N_FOLDS = 5
 IMBALANCED, RARE = 10, 0.2
-"""Ratio of the largest to the smallest class, or share of the rarer of two, from which accuracy says little."""
+"""Ratio of the largest to the smallest class at or above which, or share of the rarer of two below which, accuracy is
+uninformative."""
 FEW_IMAGES, SMALL_BATCH = 5000, 1000
 ONE_SHARD = 1000
 FINE_PX = 4
-"""Step of small input sizes, where 8 would distort."""
+"""Step of small input sizes, for which 8 would distort the shape."""
 Values = dict[str, Any]
-"""Sections of the config; leaves are settings."""
+"""Sections of the config; leaves are `Setting`."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What trains in reasonable time from scratch, measured in the examples."""
+    """Settings that train from scratch in reasonable time, measured in the examples."""
 
     side_px: int
-    """Longest side of the input; for labels the side of a square of its area."""
+    """Longest side of the input; for whole-image tasks the side of a square with its area."""
     step_px: int
     most_epochs: int
     megapixels: float
-    """Input pixels that a fold's training gets through in ``minutes`` on one CPU core."""
+    """Megapixels of input that a fold's training processes in ``minutes`` on one CPU core."""
     minutes: float
     batch_size: int
     lr: float
@@ -54,7 +55,7 @@ ON_GPU = {
 
 
 def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submission: Values) -> Values:
-    """The config's sections with what was found and what is to be tried first."""
+    """Config sections with the settings found and the initial choices."""
     recipe = (ON_GPU if n_gpus else ON_CPU)[layout.task]
     size, why_size = _size(layout.task, pictures, recipe, n_gpus)
     n_folds, folds = _folds(layout)
@@ -63,7 +64,7 @@ def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submissio
     if pictures.all_grey and "stack" not in data:
         data["channels"] = Setting(1, "every image looked at is grey")
     if len(layout.train) < ONE_SHARD:
-        data["shards"] = Setting(1, "pieces of the cache: a small set needs no more")
+        data["shards"] = Setting(1, "pieces of the cache: a small data set needs only one")
     values: Values = {
         "name": Setting(name, f"results go to results/{name}/"),
         "task": Setting(layout.task, _task(layout)),
@@ -78,40 +79,37 @@ def choose(layout: Layout, pictures: Pictures, name: str, n_gpus: int, submissio
 
 
 def metric(layout: Layout) -> Setting:
-    """The score that counts, as long as a competition says nothing else."""
+    """Default metric, unless a competition specifies another."""
     if layout.task == "segmentation":
-        return Setting("dice", "over the pixels of the whole set")
+        return Setting("dice", "over the pixels of the whole data set")
     if layout.task == "detection":
-        return Setting("ap50", "boxes that overlap by half are right; ap is COCO's stricter mean")
+        return Setting("ap50", "boxes with an IoU of at least 0.5 are right; ap is COCO's stricter mean")
     if layout.task == "multilabel":
-        return Setting(
-            "f1_macro", "of a yes or no for each class, and each class counts the same; map needs no threshold"
-        )
+        return Setting("f1_macro", "of a yes or no per class, and each class counts the same; map needs no threshold")
     if layout.task == "regression":
-        return Setting("rmse", "in units of the number; mae minds wild errors less")
+        return Setting("rmse", "in units of the target; mae is less sensitive to outliers")
     if layout.n_probabilities == 1:
-        return Setting("roc_auc", "the sample submission holds probabilities, and accuracy looks at labels alone")
+        return Setting("roc_auc", "the sample submission holds probabilities, and accuracy uses only labels")
     if layout.n_probabilities:
-        return Setting(
-            "log_loss", "the sample submission holds a probability of each class; accuracy looks at labels alone"
-        )
+        return Setting("log_loss", "the sample submission holds a probability per class; accuracy uses only labels")
     counts = [n for n in layout.classes.values() if n]
     if len(counts) == 2 and min(counts) / sum(counts) < RARE:
         return Setting(
-            "roc_auc", f"{min(counts) / sum(counts):.0%} are of the rarer class, so always saying no would be accurate"
+            "roc_auc",
+            f"{min(counts) / sum(counts):.0%} are of the rarer class, so always predicting the other would be accurate",
         )
     if counts and max(counts) >= IMBALANCED * min(counts):
         return Setting("f1_macro", f"classes have {min(counts):,} to {max(counts):,} images, and each counts the same")
     even = (
-        f"{min(counts):,} to {max(counts):,} images a class; f1_macro where rare classes matter as much"
+        f"{min(counts):,} to {max(counts):,} images per class; f1_macro if rare classes matter as much"
         if counts
         else ""
     )
-    return Setting("accuracy", even or "the share of right labels")
+    return Setting("accuracy", even or "share of correct labels")
 
 
 def plain(values: Any) -> Any:
-    """The values without their reasons."""
+    """Strip the reasons from the values."""
     if isinstance(values, Setting):
         return values.value
     if isinstance(values, dict):
@@ -121,8 +119,8 @@ def plain(values: Any) -> Any:
 
 def _task(layout: Layout) -> str:
     words = {
-        "classification": "one label an image", "multilabel": "any number of labels an image",
-        "regression": "one number an image", "segmentation": "a class for every pixel",
+        "classification": "one label per image", "multilabel": "any number of labels per image",
+        "regression": "one number per image", "segmentation": "one class per pixel",
     }  # fmt: skip
     return words.get(layout.task, "boxes around objects")
 
@@ -135,7 +133,7 @@ def _folds(layout: Layout) -> tuple[int, Values]:
         return layout.n_folds, found | _rare(layout, layout.n_folds)
     counts = layout.images_of if layout.limits_folds else {}
     largest = max(counts.values(), default=0)
-    limits = [(N_FOLDS, "each model learns from four fifths; 3 take little more than half the time")]
+    limits = [(N_FOLDS, "each model trains on four fifths; 3 folds take little more than half the time")]
     limits += [(largest, f"no class has more than {count(largest, 'image')}")] if counts else []
     limits += (
         [(layout.n_groups, f"there {noun(layout.n_groups, 'is', 'are')} {count(layout.n_groups, 'group')}")]
@@ -156,30 +154,30 @@ def _folds(layout: Layout) -> tuple[int, Values]:
 
 
 def _rare(layout: Layout, n_folds: int) -> Values:
-    """What is to be done with classes that cannot be in each fold; check accepts ``spread`` whatever the groups."""
+    """Setting for classes that cannot be in every fold; check accepts ``spread`` whatever the groups."""
     rare = layout.rare(n_folds)
     why = (
-        f"{count(len(rare), 'class', 'classes')} of too few images or groups for each fold: validated as far as they go"
+        f"{count(len(rare), 'class', 'classes')} with too few images or groups for every fold: validated in some folds"
     )
     return {"rare_classes": Setting("spread", why)} if rare else {}
 
 
 def _flips(layout: Layout) -> Setting:
     if layout.task != "segmentation" and _are_signs(list(layout.classes)):
-        return Setting("none", "mirrored letters and digits are no longer what they were")
+        return Setting("none", "mirrored letters and digits change their meaning")
     return Setting(
-        "horizontal", "photos; `both` where there is no up (from above, microscopes), `none` where left matters"
+        "horizontal", "photos; `both` if there is no up (aerial, microscopy), `none` if left and right differ"
     )
 
 
 def _are_signs(classes: list[str]) -> bool:
-    """Whether classes are called by digits or letters, as in sets of writing."""
+    """True if classes are named by single digits or letters, as in data sets of handwriting."""
     return len(classes) >= 8 and all(len(name) == 1 and name.isalnum() for name in classes)
 
 
 def _views(flips: str) -> tuple[list[str], str]:
     views = {"none": ["identity"], "horizontal": ["identity", "hflip"]}[flips]
-    return views, "views whose predictions are averaged; [identity] halves the time" if len(
+    return views, "views whose predictions are averaged; [identity] takes half the time" if len(
         views
     ) > 1 else "the image itself"
 
@@ -187,7 +185,7 @@ def _views(flips: str) -> tuple[list[str], str]:
 def _size(task: str, pictures: Pictures, recipe: Recipe, n_gpus: int) -> tuple[list[int], str]:
     """Input height and width."""
     height, width = pictures.median if all(pictures.median) else (recipe.side_px, recipe.side_px)
-    place = "" if n_gpus else "; there is no GPU here, and larger takes longer"
+    place = "" if n_gpus else "; there is no GPU here, and larger sizes take longer"
     if task in WHOLE:
         side, why = _side(min(height, width), recipe, place)
         ratio = math.sqrt(height / width) if _one_shape(pictures) else 1.0
@@ -207,7 +205,7 @@ def _side(short: int, recipe: Recipe, place: str) -> tuple[int, str]:
         return 32, "the images are tiny"
     if short <= 112:
         return 64, "the images are small"
-    return recipe.side_px, f"photos{place or ', as most networks take them'}"
+    return recipe.side_px, f"photos{place or ', at the usual size of networks'}"
 
 
 def _ratios(pictures: Pictures) -> list[float]:
@@ -215,7 +213,7 @@ def _ratios(pictures: Pictures) -> list[float]:
 
 
 def _one_shape(pictures: Pictures) -> bool:
-    """Whether most images have about the same ratio of width to height."""
+    """True if most images have about the same aspect ratio."""
     ratios = _ratios(pictures)
     if not ratios:
         return False
@@ -228,25 +226,25 @@ def _train(layout: Layout, recipe: Recipe, size: list[int], n_folds: int, flips:
     epoch = n * size[0] * size[1] / 1e6
     epochs = int(min(max(recipe.megapixels / epoch, 10), recipe.most_epochs))
     minutes = epochs * epoch / recipe.megapixels * recipe.minutes if recipe.minutes else 0
-    time = f"some {_clock(minutes)} a fold on one CPU core" if minutes else "more where the curves still rise"
+    time = f"about {_clock(minutes)} per fold on one CPU core" if minutes else "more if the curves still rise"
     batch = recipe.batch_size * (2 if len(layout.train) >= FEW_IMAGES else 1)
     values: Values = {
         "epochs": Setting(epochs, time),
-        "batch_size": Setting(max(2, min(batch, n // 8 * 2)), "images a step"),
+        "batch_size": Setting(max(2, min(batch, n // 8 * 2)), "images per step"),
         "lr": Setting(recipe.lr, "peak learning rate, for training from scratch; 3e-4 with pretrained weights"),
-        "ema_decay": Setting(0.99, "the average of the weights is validated: steadier"),
+        "ema_decay": Setting(0.99, "the average of the weights is validated: more stable"),
     }
     if layout.task in WHOLE:
-        values["schedule"] = Setting("one_cycle", "up and down once: the quickest from scratch")
+        values["schedule"] = Setting("one_cycle", "up and down once: the fastest from scratch")
         if layout.task == "classification":
-            values["label_smoothing"] = Setting(0.1, "never quite sure: labels may be wrong")
+            values["label_smoothing"] = Setting(0.1, "avoids overconfidence: labels may be wrong")
         strength = "medium" if flips.value != "none" and layout.task == "classification" else "light"
     else:
         values["warmup_epochs"] = Setting(2 if epochs > 12 else 1, "gentle first steps")
-        values["clip_norm"] = Setting(1.0, "no step is thrown far by one batch")
+        values["clip_norm"] = Setting(1.0, "limits the effect of a single batch")
         strength = "medium" if layout.task == "segmentation" else "light"
-        values["validate_every"] = Setting(max(1, epochs // 8), "epochs between two looks at the validation fold")
-    return values | {"augment": Setting(strength, "how much the images are changed in training"), "flips": flips}
+        values["validate_every"] = Setting(max(1, epochs // 8), "epochs between validations")
+    return values | {"augment": Setting(strength, "strength of augmentation in training"), "flips": flips}
 
 
 def _clock(minutes: float) -> str:
@@ -254,21 +252,21 @@ def _clock(minutes: float) -> str:
 
 
 def _model(layout: Layout, recipe: Recipe, size: list[int], why_size: str, pictures: Pictures) -> Values:
-    """A network that can be trained where this runs."""
-    hub = "from scratch; true fetches published weights, much better where the hub can be reached"
+    """Settings of a network that can be trained on this machine."""
+    hub = "from scratch; true downloads published weights, much better if the hub can be reached"
     network = {"segmentation": "unet", "detection": "fcos"}.get(layout.task)
     model: Values = {"name": Setting(network or recipe.backbone, "a member of the ensemble; add others below")}
     if network:
         model["network"] = Setting(network, "docs/config.md lists the others")
-    model["backbone"] = Setting(recipe.backbone, "any backbone of timm; a small one trains quickest")
+    model["backbone"] = Setting(recipe.backbone, "any backbone of timm; a small one trains fastest")
     model["pretrained"] = Setting(False, hub)
     model["image_size_px"] = Setting(size if size[0] != size[1] else size[0], why_size)
     ratios = _ratios(pictures)
     if ratios and max(ratios) / min(ratios) >= 1.5 and layout.task not in WHOLE:
-        model["resize"] = Setting("pad", "shapes differ, and squashing would distort them")
+        model["resize"] = Setting("pad", "aspect ratios differ, and squashing would distort them")
     if layout.task == "segmentation" and recipe is ON_CPU["segmentation"]:
         params = {"encoder_depth": 4, "decoder_channels": [64, 48, 32, 16]}
-        model["params"] = Setting(params, "a narrow decoder: a fraction of the arithmetic")
+        model["params"] = Setting(params, "a narrow decoder: a fraction of the computation")
     if layout.task == "detection":
         strides = [4, 8, 16] if layout.has_small_boxes else [8, 16, 32]
         why = "the boxes are small" if layout.has_small_boxes else "[4, 8, 16] for small objects"

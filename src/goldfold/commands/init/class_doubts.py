@@ -1,4 +1,4 @@
-"""What is odd about the classes of labels or boxes."""
+"""Doubts about the classes of labels or boxes."""
 
 from collections.abc import Iterator, Mapping
 from unicodedata import normalize
@@ -11,11 +11,11 @@ from goldfold.commands.init.written import inline
 from goldfold.targets.classes import one_number
 
 MOST_GRADES = 7
-"""More numbers than these are no grades."""
+"""Largest number of classes that may be grades."""
 
 
 def doubts(layout: Layout) -> Iterator[Doubt]:
-    """Small classes, imbalance, and labels that may be one and the same, or none."""
+    """Small classes, imbalance, and labels that may be the same, or mean no label."""
     yield from _small(layout)
     if layout.task in ("segmentation", "regression"):
         return
@@ -34,7 +34,7 @@ def doubts(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(f"all labels are {names[0]!r}: classification needs two classes.", stops=True)
     if layout.task == "classification" and layout.train and len(names) > 0.5 * len(layout.train):
         n = count(len(layout.train), "image")
-        yield Doubt(f"{count(len(names), 'class', 'classes')} for {n}: is this the label?")
+        yield Doubt(f"{count(len(names), 'class', 'classes')} for {n}: is this really the label?")
 
 
 def _alike(layout: Layout) -> Iterator[Doubt]:
@@ -43,14 +43,12 @@ def _alike(layout: Layout) -> Iterator[Doubt]:
         by_plain.setdefault("".join(name.lower().split()), []).append(name)
     for alike in by_plain.values():
         if len(alike) > 1:
-            yield Doubt(
-                f"labels {some(alike)} differ only in case or blanks: are they one class? Then write them alike."
-            )
+            yield Doubt(f"labels {some(alike)} differ only in case or blanks: if they are one class, write them alike.")
     of_letters: dict[str, str] = {}
     for name in sorted(layout.classes):
         if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
             yield Doubt(
-                f"labels {first!a} and {name!a} look the same, but write an accented letter in two ways: write them alike, or "
+                f"labels {first!a} and {name!a} look the same, but encode an accented letter differently: write them alike, or "
                 f"name both in data.classes if they are two classes.",
                 stops=True,
             )
@@ -68,8 +66,8 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
     for first, second in one_number(layout.classes):
         if not {first, second} <= set(names):
             yield Doubt(
-                f"labels {first!r} and {second!r} are one number: write them alike, or name both in data.classes if they are "
-                f"two classes.",
+                f"labels {first!r} and {second!r} are the same number: write them alike, or name both in data.classes if they "
+                f"are two classes.",
                 stops=True,
             )
     if zeros:
@@ -77,8 +75,8 @@ def _numbers(layout: Layout) -> Iterator[Doubt]:
         yield Doubt(f"labels such as {zeros[0]!r} are numbers with leading zeros: kept as text, zeros included.")
         if alike:
             yield Doubt(
-                f"{some(alike)} and the same number without zeros: write them alike, or name both in data.classes if they "
-                f"are two classes.",
+                f"there are {some(alike)} and the same number without zeros: write them alike, or name both in "
+                f"data.classes if they are two classes.",
                 stops=True,
             )
 
@@ -95,21 +93,21 @@ def _small(layout: Layout) -> Iterator[Doubt]:
             f", {single:,} of them with 1 image, which {noun(single, 'is', 'are')} scored as missed" if single else ""
         )
         yield Doubt(
-            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: scores of such "
-            f"say little. Where a fold lacks one, folds.rare_classes: spread lets it; train_only learns from "
-            f"{noun(len(small), 'it', 'them')} and scores nothing; or add images, merge or remove the class."
+            f"{count(len(small), 'class', 'classes')} with fewer than {N_FOLDS} images ({some(small)}){unseen}: their scores "
+            f"are unreliable. folds.rare_classes: spread allows folds without one; train_only trains on "
+            f"{noun(len(small), 'it', 'them')} without scoring; or add images, merge or remove the class."
         )
 
 
 def _rare(counts: Mapping[str, int]) -> Iterator[Doubt]:
-    """Classes of boxes that are in fewer images than there are folds, with the lines that leave them out."""
+    """Classes with boxes in fewer images than folds, with the settings that leave them out."""
     rare = [name for name, n in by_count(counts)[::-1] if n < N_FOLDS]
     kept = sorted(set(counts) - set(rare))
     if rare:
         way = f"to leave {noun(len(rare), 'it', 'them')} out, paste below data: `classes: {inline(kept)}`, `on_bad_label: drop`"
         numbers = ", ".join(f"{name} {counts[name]}" for name in rare[:MANY])
         yield Doubt(
-            f"{count(len(rare), 'class', 'classes')} in fewer than {N_FOLDS} images ({numbers}): scores of such say little"
+            f"{count(len(rare), 'class', 'classes')} in fewer than {N_FOLDS} images ({numbers}): their scores are unreliable"
             f"{f'; {way}' if kept else ''}."
         )
 

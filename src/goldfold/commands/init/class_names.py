@@ -1,4 +1,4 @@
-"""Files that name the classes which a table knows by numbers or codes."""
+"""Find files with names for classes that a table gives as numbers or codes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ LARGEST = 10_000_000
 
 
 def find(tree: Tree, labels: Iterable[str], *used: str) -> tuple[str, dict[str, str]] | None:
-    """A file that names every label, and the names.
+    """Find a file that names every label; return the file and label -> name.
 
     Args:
-        used: files that are tables of labels themselves.
+        used: files that are tables of labels themselves, which are skipped.
     """
     import pandas as pd
 
@@ -42,7 +42,7 @@ def find(tree: Tree, labels: Iterable[str], *used: str) -> tuple[str, dict[str, 
 
 
 def _candidates(tree: Tree) -> Iterator[str]:
-    """Files that are called like lists of classes, the highest and shortest name first."""
+    """Yield files named like lists of classes, the topmost and shortest first."""
     called = [name for name in tree.files(*SUFFIXES) if any(word in plain(Path(base(name)).stem) for word in WORDS)]
     small = [name for name in called if (tree.root / name).stat().st_size <= LARGEST]
     yield from sorted(small, key=lambda name: (name.count("/"), len(name), name))

@@ -1,4 +1,4 @@
-"""Boxes in COCO's JSON."""
+"""Detect boxes in COCO JSON files."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from goldfold.sources.reading import read_json
 
 LIKELIHOOD = 0.9
 HEAD = 1_000_000
-"""Bytes of a file in which one of the keys must stand."""
+"""Leading bytes of a file that must contain one of the keys."""
 N_TRIED = 500
 IDS = {"images": ("id",), "annotations": ("image_id", "category_id"), "categories": ("id",)}
-"""Lists of a COCO file, and the ids in their entries."""
+"""List in a COCO file -> keys of the ids in its entries."""
 
 
 @dataclass
@@ -34,19 +34,19 @@ class File:
     name: str
     content: dict[str, Any]
     folder: str
-    """Where its file names start, relative to the root."""
+    """Folder that its file names are relative to, itself relative to the root."""
     there: list[str]
-    """Images that are there, relative to the root."""
+    """Existing images, relative to the root."""
     missing: list[str]
 
     @property
     def split(self) -> str:
-        """The split that its name, or its folder's, tells."""
+        """Split indicated by its name, or by its folder's."""
         return split_in(base(self.name)) or split_of_path(parent(self.name)) or split_of_path(self.folder)
 
     @property
     def has_boxes(self) -> bool:
-        """Whether there is something to learn in it."""
+        """True if it has annotations and categories."""
         return bool(self.content.get("annotations")) and bool(self.content.get("categories"))
 
     @property
@@ -56,22 +56,22 @@ class File:
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """JSON files with images, annotations and categories."""
+    """Detect JSON files with images, annotations and categories."""
     files = [file for name in tree.files(".json") if (file := _read(tree, name)) is not None]
-    learnt = [file for file in files if file.has_boxes and file.split != "test"]
-    if not learnt:
+    training = [file for file in files if file.has_boxes and file.split != "test"]
+    if not training:
         return None
-    train = max(learnt, key=lambda file: (file.split == "train", file.split != "val", len(file.there)))
+    train = max(training, key=lambda file: (file.split == "train", file.split != "val", len(file.there)))
     if not any(_is_box(entry.get("bbox")) for entry in train.content["annotations"]):
         return None
-    joined = _joined(train, learnt)
+    joined = _joined(train, training)
     names, folders = [tree.path(file.name) for file in joined], [tree.path(file.folder) for file in joined]
     is_one_folder = len(set(folders)) == 1
     n_images = sum(len(file.content["images"]) for file in joined)
     layout = Layout(
         source="coco", task="detection", title=f"boxes in COCO's {base(train.name)}", likelihood=LIKELIHOOD,
         data={"train": Setting(names if len(joined) > 1 else names[0], "images, annotations and categories"),
-              "images": Setting(folders[0] if is_one_folder else folders, "file names start here")},
+              "images": Setting(folders[0] if is_one_folder else folders, "file names are relative to this")},
         train=sorted(name for file in joined for name in file.there), splits={"train": n_images},
         folder=common([f"{file.folder}/x" if file.folder else "x" for file in joined]),
     )  # fmt: skip
@@ -80,19 +80,19 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     describe(layout, tally(entry for file in joined for entry in _boxes(file.content)))
     for file in joined:
         _doubt_content(tree, file, layout)
-    for other in learnt:
+    for other in training:
         if not any(other is file for file in joined):
             layout.doubt(
-                f"{tree.path(other.name)} ({count(len(other.content['images']), 'image')}) is not used: it has images or "
-                f"classes other than those of {base(train.name)} go with. data.train may be a list of files."
+                f"{tree.path(other.name)} ({count(len(other.content['images']), 'image')}) is not used: its images overlap "
+                f"with those of {base(train.name)}, or its classes differ. data.train may be a list of files."
             )
     return _with_pools(tree, files, joined, layout)
 
 
-def _joined(train: File, learnt: list[File]) -> list[File]:
-    """The training file, and those of other images with boxes of its classes: folds take the place of a fixed split."""
+def _joined(train: File, training: list[File]) -> list[File]:
+    """The training file, and files of other images with boxes of its classes: folds replace a fixed split."""
     joined, seen, classes = [train], set(train.there), train.classes
-    for file in learnt:
+    for file in training:
         if file is not train and seen.isdisjoint(file.there) and file.classes & classes:
             joined.append(file)
             seen |= set(file.there)
@@ -100,7 +100,7 @@ def _joined(train: File, learnt: list[File]) -> list[File]:
 
 
 def _read(tree: Tree, name: str) -> File | None:
-    """The file where it is COCO's and most of its images are there."""
+    """Read a file; None unless it is a COCO file most of whose images exist."""
     path = tree.root / name
     try:
         with opened(path) as stream:
@@ -120,7 +120,7 @@ def _read(tree: Tree, name: str) -> File | None:
 
 
 def _are_entries(listed: Any, ids: tuple[str, ...]) -> bool:
-    """Whether it is a list of objects whose ids are numbers or text."""
+    """True for a list of objects whose ids are numbers or strings."""
     return isinstance(listed, list) and all(
         isinstance(entry, dict) and all(isinstance(entry.get(id), int | float | str | None) for id in ids)
         for entry in listed
@@ -135,9 +135,9 @@ def _placed(tree: Tree, name: str, content: dict[str, Any], names: list[str]) ->
             folders[_start(image, [wanted, unquote(wanted)])] += 1
     if not folders:
         return None
-    told = split_in(base(name)) or split_of_path(parent(name))
+    split = split_in(base(name)) or split_of_path(parent(name))
     folder = max(
-        sorted(folders), key=lambda f: (folders[f], f == parent(name), bool(told) and split_of_path(f) == told)
+        sorted(folders), key=lambda f: (folders[f], f == parent(name), bool(split) and split_of_path(f) == split)
     )
     try:
         names = located(names, str(tree.root / folder), name)
@@ -155,7 +155,7 @@ def _stem(name: str) -> str:
 
 
 def _start(image: str, spellings: list[str]) -> str:
-    """The folder that an image's name starts from: what comes before its spelling, or else its folder."""
+    """Folder that an image's name is relative to: the path before one of its spellings, else the image's folder."""
     for name in spellings:
         if image == name or image.endswith(f"/{name}"):
             return image[: len(image) - len(name)].rstrip("/")
@@ -163,7 +163,7 @@ def _start(image: str, spellings: list[str]) -> str:
 
 
 def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
-    """Boxes by image; crowds, what is no box, and what is of no image or category left out."""
+    """Yield boxes by image, without crowds, invalid boxes, and boxes of no image or category."""
     images, kinds = (Ids(entry.get("id") for entry in content[key]) for key in ("images", "categories"))
     names = {as_text(entry.get("id")): str(entry.get("name")) for entry in content["categories"]}
     of = {
@@ -181,7 +181,7 @@ def _boxes(content: dict[str, Any]) -> Iterator[BoxesOf]:
 
 
 def _found(ids: Ids, value: Any) -> str | None:
-    """Text of the id that a value names; None where there is none, or several may be meant."""
+    """Id that a value refers to, as text; None if there is none, or it is ambiguous."""
     try:
         return ids.find(value)
     except Ambiguous:
@@ -193,7 +193,7 @@ def _is_box(box: Any) -> bool:
 
 
 def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
-    """Crowds, boxes that are none, missing images."""
+    """Doubts about crowds, invalid boxes and missing images."""
     notes = file.content["annotations"]
     crowds = sum(bool(entry.get("iscrowd")) for entry in notes)
     if crowds:
@@ -205,11 +205,11 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
             f"{count(len(odd), 'annotation')} without a bbox of four numbers, {first}. Correct them.", stops=True
         )
     if any(entry.get("segmentation") for entry in notes):
-        layout.facts["outlines"] = "there are segmentations too; detection uses the boxes alone"
+        layout.facts["outlines"] = "there are segmentations too; detection uses only the boxes"
     if file.missing:
         n = count(len(file.missing), "image")
         layout.data["on_missing_image"] = Setting(
-            "quarantine", f"{n} of the JSON {noun(len(file.missing), 'is', 'are')} not there"
+            "quarantine", f"{n} of the JSON {noun(len(file.missing), 'is', 'are')} missing"
         )
         layout.doubt(
             f"{n} of {tree.path(file.name)} not below {tree.path(file.folder)}, first {file.missing[0]!r}: "
@@ -219,7 +219,7 @@ def _doubt_content(tree: Tree, file: File, layout: Layout) -> None:
 
 
 def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
-    """Numbers with gaps, names given twice, categories without a box."""
+    """Doubts about gaps in ids, repeated names and categories without a box."""
     entries = content["categories"]
     numbers = sorted(entry["id"] for entry in entries if isinstance(entry.get("id"), int))
     if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -231,18 +231,18 @@ def _doubt_categories(content: dict[str, Any], layout: Layout) -> None:
     if over:
         n = count(len(over), "category", "categories")
         layout.doubt(
-            f"{n} without a box ({some(over)}), only named as the supercategory of others: no class of the model."
+            f"{n} without a box ({some(over)}), only used as the supercategory of others: not a class of the model."
         )
     names = Counter(str(entry.get("name")) for entry in own)
     if twice := [name for name, n in names.items() if n > 1]:
-        layout.doubt(f"two categories have one name: {some(twice)}. Rename one.", stops=True)
+        layout.doubt(f"two categories have the same name: {some(twice)}. Rename one.", stops=True)
     if unused := sorted(set(names) - set(layout.classes)):
         n = count(len(unused), "category", "categories")
-        layout.doubt(f"{n} without a box ({some(unused)}): no class of the model.")
+        layout.doubt(f"{n} without a box ({some(unused)}): not a class of the model.")
 
 
 def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
-    """Ids that lead nowhere, or that two have."""
+    """Doubts about unknown and repeated ids."""
     images = [entry.get("id") for entry in content["images"]]
     for what, values in (("image", images), ("file name", [entry.get("file_name") for entry in content["images"]])):
         if len(set(values)) < len(values):
@@ -260,14 +260,14 @@ def _doubt_references(content: dict[str, Any], layout: Layout) -> None:
 
 
 def _with_pools(tree: Tree, files: list[File], joined: list[File], layout: Layout) -> Layout:
-    """The layout with test and unlabeled images."""
-    learnt = set(layout.train)
+    """Add test and unlabeled images to the layout."""
+    training = set(layout.train)
     folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if name and tree.n_images[name]}
-    tests = [file for file in files if file.split == "test" and learnt.isdisjoint(file.there)]
+    tests = [file for file in files if file.split == "test" and training.isdisjoint(file.there)]
     test = min(tests, key=lambda file: (file.has_boxes, file.name)) if tests else None
     if test is not None:
         layout.data["test"] = Setting(tree.path(test.name), "images to predict")
-        layout.data["test_images"] = Setting(tree.path(test.folder), "its file names start here")
+        layout.data["test_images"] = Setting(tree.path(test.folder), "its file names are relative to this")
         layout.test, layout.splits["test"] = sorted(test.there), len(test.content["images"])
         if test.missing:
             layout.doubt(
@@ -277,7 +277,7 @@ def _with_pools(tree: Tree, files: list[File], joined: list[File], layout: Layou
         for file in tests:
             if file.has_boxes and sorted(file.there) == layout.test:
                 layout.data["test_answers"] = Setting(
-                    tree.path(file.name), "true boxes: for a score in the report alone"
+                    tree.path(file.name), "true boxes, only for a score in the report"
                 )
     elif "test" in folders and not any(file.folder.startswith(folders["test"]) for file in joined):
         layout.data["test_images"] = Setting(tree.path(folders["test"]), "images to predict")

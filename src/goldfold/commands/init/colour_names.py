@@ -1,4 +1,4 @@
-"""Names of the colours of masks, from a legend beside them: ``classes.json``, ``class_dict.csv``, ``label_colors.txt``."""
+"""Names for the colours of masks, from a legend file: ``classes.json``, ``class_dict.csv``, ``label_colors.txt``."""
 
 import json
 import re
@@ -21,7 +21,7 @@ UNNAMED = "name them in data.mask_values"
 
 
 def apply(tree: Tree, layout: Layout) -> Layout:
-    """The layout with the classes of colours by the names of a legend, where there is one."""
+    """Name the classes of colours after a legend, if there is one."""
     rule = layout.data["mask_values"].value if "mask_values" in layout.data else None
     if not isinstance(rule, dict) or not any(str(value).startswith("#") for value in rule.values()):
         return layout
@@ -42,7 +42,7 @@ def _candidates(tree: Tree) -> Iterator[str]:
 
 
 def _rename(layout: Layout, rule: Mapping[str, str], known: Mapping[str, str], where: str) -> None:
-    """Put names in place of numbers."""
+    """Replace numbers by names."""
     own = {name: known.get(name, name) for name in rule}
     layout.data["mask_values"] = Setting({own[name]: value for name, value in rule.items()}, f"names of {where}")
     layout.classes = {own.get(name, name): n for name, n in layout.classes.items()}
@@ -55,13 +55,13 @@ def _rename(layout: Layout, rule: Mapping[str, str], known: Mapping[str, str], w
     for name, value in layout.data["mask_values"].value.items():
         if plain(name) in NO_LABELS or plain(name) in ("void", "background"):
             layout.doubt(
-                f"class {name!r} may stand for what nobody labelled: then remove it from data.mask_values, and write "
+                f"class {name!r} may mark unlabelled pixels: then remove it from data.mask_values, and write "
                 f'`ignore_value: "{value}"` below data.'
             )
 
 
 def _legend(text: str, file: str) -> dict[str, str]:
-    """Names by colour."""
+    """Colour -> name."""
     if file.lower().endswith(".json"):
         try:
             return dict(_of_json(json.loads(text)))
@@ -71,7 +71,7 @@ def _legend(text: str, file: str) -> dict[str, str]:
 
 
 def _of_json(content: Any) -> Iterator[tuple[str, str]]:
-    """(colour, name) of records with both, and of mappings from the one to the other."""
+    """Yield (colour, name) of records with both, and of mappings in either direction."""
     if isinstance(content, list):
         for part in content:
             yield from _of_json(part)
@@ -92,7 +92,7 @@ def _of_json(content: Any) -> Iterator[tuple[str, str]]:
 
 
 def _colour(value: Any) -> str | None:
-    """``#rrggbb`` of a colour however it is written, None of anything else."""
+    """``#rrggbb`` of a colour in any notation; None for anything else."""
     if isinstance(value, str) and (match := HEX.fullmatch(value.strip())):
         return f"#{match.group(1).lower()}"
     levels = value if isinstance(value, list) and len(value) in (3, 4) else []

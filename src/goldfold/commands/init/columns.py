@@ -1,4 +1,4 @@
-"""What the columns of a table hold besides names of images."""
+"""Classify the columns of a table: labels, groups, folds, targets, metadata."""
 
 import re
 from collections import Counter
@@ -23,24 +23,24 @@ from goldfold.sources.parted import PARTS
 
 BINARY = frozenset({"0", "1", "0.0", "1.0"})
 SIGNED = BINARY | {"-1", "-1.0", ""}
-"""Cells of columns in which -1 means no, or uncertain."""
+"""Cells of columns in which -1 means no or uncertain."""
 RUN_LENGTHS = re.compile(r"\d+ \d+( \d+ \d+)*")
 FEW_GROUPS = 5
-"""As many as there are folds, mostly."""
+"""Groups per class below which a doubt is raised; the usual number of folds."""
 FEW = 20
-"""Labels there may always be, however few the rows."""
+"""Number of distinct labels that is always plausible, however few the rows."""
 FEW_ROWS = 5
-"""In more rows, values of which each is there once are no labels."""
+"""Number of rows above which all-distinct values are not labels."""
 MANY_WORDS = 1000
-"""Labels of which it is looked at whether they are several in one."""
+"""Distinct labels examined for separators of several labels."""
 MOST_KINDS = 100
-"""More different names in a column are no category."""
+"""Largest number of distinct names of a categorical column."""
 SEPARATORS = ("|", ";", ",", " ")
 
 
 @dataclass
 class Columns:
-    """Columns by what they hold; None where there is no such column."""
+    """Columns by role; None if there is no such column."""
 
     label: str | None = None
     group: str | None = None
@@ -50,7 +50,7 @@ class Columns:
     one_hot: list[str] = field(default_factory=list)
     numeric: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
-    """What else is known of the images."""
+    """Metadata columns of few distinct names."""
     has_boxes: bool = False
     of_one_group: list[str] = field(default_factory=list)
     """Classes whose images are all in one group."""
@@ -58,7 +58,7 @@ class Columns:
 
     @property
     def has_target(self) -> bool:
-        """Whether there is something to learn."""
+        """True if there is a label or a number to predict."""
         return bool(self.label or self.target or self.one_hot)
 
     def doubt(self, text: str) -> None:
@@ -67,10 +67,10 @@ class Columns:
 
 
 def columns_of(table: Table, asked: Sequence[str] = ()) -> Columns:
-    """What the columns of a training table hold.
+    """Classify the columns of a training table.
 
     Args:
-        asked: the columns that a sample submission asks for.
+        asked: columns of the sample submission.
     """
     found = Columns(has_boxes=any(plain(column) in BOX_COLUMNS for column in table.columns))
     free = [column for column in table.columns if table.match is None or column != table.match.column]
@@ -95,7 +95,7 @@ def columns_of(table: Table, asked: Sequence[str] = ()) -> Columns:
 
 
 def separator_of(labels: Iterable[str]) -> str | None:
-    """What parts several labels in one: most have it, not all equally often, and they share their parts."""
+    """Separator of several labels in a cell: in most labels, not equally often in all, and with recurring parts."""
     kinds = [label for label in dict.fromkeys(labels) if label][:MANY_WORDS]
     for mark in SEPARATORS:
         parts = [list(filter(None, label.split(mark))) for label in kinds]
@@ -108,12 +108,12 @@ def separator_of(labels: Iterable[str]) -> str | None:
 
 
 def _are_numbers(values: Iterable[str]) -> bool:
-    """Whether all are finite numbers."""
+    """True if all values are finite numbers."""
     return all(number_of(value) is not None for value in values)
 
 
 def _is_measure(table: Table, column: str) -> bool:
-    """Many different numbers, which are no running number."""
+    """True for many distinct numbers that are not a running number."""
     values = [value for value in table.values(column) if value]
     kinds = set(values)
     if len(kinds) <= FEW or not _are_numbers(kinds):
@@ -122,7 +122,7 @@ def _is_measure(table: Table, column: str) -> bool:
 
 
 def _rest(table: Table, free: list[str], found: Columns) -> None:
-    """Columns of numbers, and of few different names, that are neither learnt nor otherwise used."""
+    """Collect metadata: columns of numbers, or of few distinct names, without another role."""
     used = {found.label, found.target, *found.one_hot}
     for column in free:
         kinds = {value for value in table.values(column) if value}
@@ -135,7 +135,7 @@ def _rest(table: Table, free: list[str], found: Columns) -> None:
 
 
 def _group(table: Table, free: list[str], found: Columns) -> str | None:
-    """The surest column that names groups, without blanks, with fewer groups than rows."""
+    """Most likely group column: without blanks, and with fewer groups than rows."""
     ranked = sorted((rank, column) for column in free if (rank := group_rank(column)) is not None)
     able = [column for _, column in ranked if 1 < len(set(table.values(column))) < len(table.rows)]
     for column in able:
@@ -144,7 +144,7 @@ def _group(table: Table, free: list[str], found: Columns) -> str | None:
             others = [name for name in able if name not in (column,) and "" not in table.values(name)]
             if others:
                 found.doubt(
-                    f"groups could also be those of {some(others)}: take what test images do not share with training images."
+                    f"groups could also be those of {some(others)}: choose the one that test and training images do not share."
                 )
             return column
         found.doubt(
@@ -154,7 +154,7 @@ def _group(table: Table, free: list[str], found: Columns) -> str | None:
 
 
 def _fold(table: Table, free: list[str], found: Columns) -> str | None:
-    """A column of fold numbers from 0."""
+    """Find a column of fold numbers from 0."""
     for column in free:
         values = set(table.values(column))
         if (
@@ -163,15 +163,15 @@ def _fold(table: Table, free: list[str], found: Columns) -> str | None:
             and {PARTS.get(v.casefold()) for v in values} != {"train", "test"}
         ):
             found.doubt(
-                f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Put rows "
-                f"that are not to be learnt from into a CSV of their own."
+                f"column {column!r} of {table.name} has {some(sorted(values))}: goldfold makes folds of all rows. Move rows "
+                f"that must not be trained on into a separate CSV."
             )
         if plain(column) not in FOLDS:
             continue
         if values == {str(n) for n in range(len(values))} and len(values) >= 2:
             return column
         found.doubt(
-            f"column {column!r} of {table.name} is no fold from 0 on ({some(sorted(values))}); not used. Count from 0."
+            f"column {column!r} of {table.name} does not number folds from 0 ({some(sorted(values))}); not used. Count from 0."
         )
     return None
 
@@ -213,7 +213,7 @@ def _label(table: Table, free: list[str], found: Columns) -> None:
 
 
 def _binary(table: Table, free: Sequence[str]) -> list[str]:
-    """Columns of 0 and 1, also of -1, 0, 1 and blanks where -1 is in one of them."""
+    """Columns of 0 and 1; also of -1, 0, 1 and blanks if any column has -1."""
     kinds = {column: set(table.values(column)) for column in free}
     signed = {column for column, values in kinds.items() if values <= SIGNED and any(map(_is_yes, values))}
     if any(values & {"-1", "-1.0"} for column, values in kinds.items() if column in signed):
@@ -226,13 +226,13 @@ def _is_yes(cell: str) -> bool:
 
 
 def label_values(table: Table, columns: Sequence[str]) -> dict[str, bool] | None:
-    """What cells mean that are not 0 and 1 alone; None where they are: -1 and blanks are no."""
+    """Meaning of cells (-1 and blanks are no); None if all are 0 and 1."""
     values = {value for column in columns for value in table.values(column)}
     return None if values <= BINARY else {value: _is_yes(value) for value in sorted(values)}
 
 
 def _may_be_label(table: Table, column: str) -> bool:
-    """Few different values, which are neither measurements nor run lengths."""
+    """True for few distinct values that are neither measurements nor run lengths."""
     values = [value for value in table.values(column) if value]
     kinds = set(values)
     if (mark := separator_of(values)) is not None:
@@ -247,7 +247,7 @@ def _may_be_label(table: Table, column: str) -> bool:
 
 
 def _labels(table: Table, found: Columns) -> list[list[str]]:
-    """Classes of each row, those of a cell that holds several apart."""
+    """Classes of each row; cells with several are split."""
     if found.one_hot:
         cells = zip(*map(table.values, found.one_hot), strict=True)
         return [[name for name, cell in zip(found.one_hot, row, strict=True) if _is_yes(cell)] for row in cells]
@@ -257,7 +257,7 @@ def _labels(table: Table, found: Columns) -> list[list[str]]:
 
 
 def _doubt_group(table: Table, found: Columns) -> None:
-    """Classes that few groups have; where each is all in one group, the column names no groups but kinds of classes."""
+    """Doubts about classes in few groups; if every class is in one group, drop the column: it names kinds of classes."""
     groups, rows = table.values(str(found.group)), range(len(table.rows)) if table.match is None else table.match.images
     labels = _labels(table, found)
     pairs = [(label, groups[row]) for row in rows for label in dict.fromkeys(labels[row]) if label]
@@ -275,22 +275,22 @@ def _doubt_group(table: Table, found: Columns) -> None:
     if large:
         found.doubt(
             f"all images of {count(len(large), 'class', 'classes')} ({some(large)}) are of one {found.group!r}: the fold that "
-            f"validates {noun(len(large), 'it', 'them')} never learns {noun(len(large), 'it', 'them')} (folds.rare_classes: "
+            f"validates {noun(len(large), 'it', 'them')} never trains on {noun(len(large), 'it', 'them')} (folds.rare_classes: "
             f"spread). Check the column."
         )
     few = sorted(label for label, n in n_groups.items() if 1 < n < FEW_GROUPS <= n_images[label])
     if few:
         found.doubt(
             f"{count(len(few), 'class', 'classes')} with fewer than {FEW_GROUPS} groups of {found.group!r} ({some(few)}): if "
-            f"all fall into one fold, the run says so and ends; lower folds.n_folds then."
+            f"all fall into one fold, the run stops with an error; lower folds.n_folds then."
         )
 
 
 def _doubt_fold(table: Table, found: Columns) -> None:
-    """Folds that part groups are not used."""
+    """Drop a fold column that splits groups."""
     groups, folds = table.values(str(found.group)), table.values(str(found.fold))
     if len(set(zip(groups, folds, strict=True))) > len(set(groups)):
         found.doubt(
-            f"the folds of {found.fold!r} part groups of {found.group!r}, so the score would flatter; the folds are not used."
+            f"the folds of {found.fold!r} split groups of {found.group!r}, so the score would be optimistic; they are not used."
         )
         found.fold = None

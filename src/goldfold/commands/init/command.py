@@ -1,4 +1,4 @@
-"""From a folder to a config: propose readings, have the best checked, choose, say what is doubtful, write."""
+"""Turn a folder into a config: propose readings, check the best, choose settings, collect doubts, write."""
 
 import os
 import re
@@ -20,20 +20,20 @@ from goldfold.images.files import is_text
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 MOST_CHECKED = 3
-"""Readings that ``goldfold check`` judges."""
+"""Number of readings passed to ``goldfold check``."""
 
 
 def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) -> str:
-    """Write a config for the data in ``path`` to ``out``; return what there is to say.
+    """Write a config for the data in ``path`` to ``out``; return the report.
 
     Raises:
-        GoldfoldError: no layout is known, or ``out`` is there already.
+        GoldfoldError: no layout is recognised, or ``out`` exists.
     """
     refuse_no_folder(path)
     if out.exists() and not force:
-        raise GoldfoldError(f"{out} is there already. Name another file with --out, or overwrite it with --force.")
+        raise GoldfoldError(f"{out} exists already. Name another file with --out, or overwrite it with --force.")
     if name is not None and not re.fullmatch(NAME, name):
-        raise GoldfoldError(f"--name {name!r}: at most 60 letters, digits, _ and -, a letter or digit first.")
+        raise GoldfoldError(f"--name {name!r}: at most 60 letters, digits, _ and -, starting with a letter or digit.")
     tree = walk(path)
     tables, readings = propose(tree)
     if not readings:
@@ -51,7 +51,7 @@ def init(path: Path, out: Path, name: str | None, force: bool, as_json: bool) ->
 
 
 def _complete(reading: Reading, name: str) -> None:
-    """Choose the config of a reading, and have it checked."""
+    """Choose the config of a reading, and check it."""
     tree, layout, stack = reading.tree, reading.layout, reading.stack
     names = [stack.first[image] for image in layout.train] if stack else layout.train
     reading.looked = pictures.look(tree.root, names)
@@ -65,13 +65,13 @@ def _complete(reading: Reading, name: str) -> None:
 
 
 def _n_gpus() -> int:
-    """GPUs that jobs started from here would see."""
+    """Number of GPUs that jobs started here would see."""
     names = os.environ.get(VISIBLE)
     return len(devices_of_machine() if names is None else devices_named(names))
 
 
 def _name(path: Path) -> str:
-    """The folder's name as the config allows it."""
+    """The folder's name, reduced to characters that the config allows."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.resolve().name).strip("_-")
     return name[:60] or "mine"
 
@@ -87,9 +87,9 @@ def _head(path: Path, out: Path) -> list[str]:
 
 
 def _write(out: Path, text: str) -> None:
-    """The file, whole and valid, or nothing."""
+    """Write the file, complete and valid, or nothing."""
     if not is_text(text):
-        raise DataError("a folder's name is not UTF-8, and the config cannot hold it. Rename the folder.")
+        raise DataError("a folder's name is not UTF-8, so the config cannot hold it. Rename the folder.")
     with atomic(out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         try:

@@ -1,4 +1,4 @@
-"""Folders told apart by what their pictures hold: photographs, or masks of few values."""
+"""Distinguish folders of photographs from folders of masks, by the values of their pixels."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,22 +15,22 @@ from goldfold.images.files import without_suffix
 from goldfold.images.limits import MOST_PIXELS
 
 N_LOOKED, N_NAMES = 5, 200
-"""Pictures and names that are looked at in each folder."""
+"""Number of images and of names examined per folder."""
 MOST_SIBLINGS, MOST_PARENTS = 8, 12
-"""Folders side by side that are compared, and places where that is done."""
+"""Largest number of sibling folders compared, and of parents for which this is done."""
 LEAST_SHARED = 0.5
-"""Share of the names of one folder that must begin like those of the other."""
+"""Smallest share of names in one folder that must begin like those of the other."""
 MOST_VALUES, MOST_SMEARED = 32, 6
-"""Values that fill a mask; of JPEG, which smears them, eighths of the range of each channel."""
+"""Number of values that fill a mask; for JPEG, which smears them, counted in eighths of each channel's range."""
 FEW, MANY = 0.95, 0.6
-"""Share of the pixels that the most frequent values have: at least in a mask, at most in a photograph."""
+"""Share of pixels with the most frequent values: minimum for a mask, maximum for a photograph."""
 Look = tuple[tuple[int, int], float, int]
-"""Size, share of the pixels that have the most frequent values, and how many of these values there are."""
+"""Size, share of pixels with the most frequent values, and the number of these values."""
 
 
 @lru_cache(maxsize=4096)
 def look(path: Path) -> Look | None:
-    """What a picture holds; None where it cannot be decoded."""
+    """Examine an image; None if it cannot be decoded."""
     try:
         with opened(path) as stream, Image.open(stream) as image:
             if image.width * image.height > MOST_PIXELS:
@@ -48,19 +48,19 @@ def look(path: Path) -> Look | None:
 
 
 def named_masks(tree: Tree, folder: str) -> bool:
-    """Whether a folder is called masks, and folders of its name hold no photographs."""
+    """True if a folder is named like masks, and folders of its name do not hold photographs."""
     return is_masks(base(folder)) and base(folder).lower() not in _photographs(tree)
 
 
 def hold_few_values(tree: Tree, folder: str) -> bool:
-    """Whether every picture that is looked at holds few values, as masks do."""
+    """True if every image examined has few values, as masks do."""
     looks = _looks(tree, [folder])
     return bool(looks) and all(share >= FEW for _, share, _ in looks)
 
 
 @lru_cache(maxsize=4)
 def _photographs(tree: Tree) -> frozenset[str]:
-    """Names of folders that are called masks, though most values occur in each of their pictures."""
+    """Names of folders that are named like masks but hold photographs."""
     named: dict[str, list[str]] = {}
     for name in tree.folders:
         if name and is_masks(base(name)):
@@ -80,14 +80,14 @@ def pair_of(tree: Tree, folder: str) -> tuple[str, str] | None:
 
 
 def pairs_of(tree: Tree, folder: str) -> list[tuple[str, str]]:
-    """Folders of images and of their masks in a folder, by the names that `names_of_pairs` knows."""
+    """Subfolders of images and of their masks, by the names in `names_of_pairs`."""
     children = {base(child).lower(): child for child in tree.children(folder)}
     return [(children[a], children[b]) for a, b in names_of_pairs(tree) if a in children and b in children]
 
 
 @lru_cache(maxsize=4)
 def names_of_pairs(tree: Tree) -> tuple[tuple[str, str], ...]:
-    """Names, in lower case, of folders side by side that hold images and their masks."""
+    """Names, in lower case, of sibling folders that hold images and their masks."""
     parents = [name for name in tree.folders if 2 <= len(tree.children(name)) <= MOST_SIBLINGS]
     found = {
         (base(images).lower(), base(masks).lower()): None
@@ -100,7 +100,7 @@ def names_of_pairs(tree: Tree) -> tuple[tuple[str, str], ...]:
 
 
 def _are_pair(tree: Tree, images: str, masks: str) -> bool:
-    """Whether names are shared, and the pictures of one folder hold few values while those of the other do not."""
+    """True if names match, and images of the second folder have few values while those of the first do not."""
     tried = spread(tree.images(masks), N_NAMES)
     of = _partners(_ids(tree, images), tried, f"{masks}/")
     if len(of) < 2 or len(of) < LEAST_SHARED * len(tried):
@@ -109,12 +109,12 @@ def _are_pair(tree: Tree, images: str, masks: str) -> bool:
 
 
 def are_masks(tree: Tree, mask_of: dict[str, str]) -> bool:
-    """Whether the masks of images, as far as looked at, are of their sizes and of few values, and the images are not."""
+    """True if the masks examined have the sizes of their images and few values, and the images do not."""
     return _hold_masks(tree, [(image, mask_of[image]) for image in spread(sorted(mask_of), N_LOOKED)])
 
 
 def _hold_masks(tree: Tree, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether the second of each pair is a mask of the first, by size and values."""
+    """True if the second of each pair is a mask of the first, by size and values."""
     looks = [(look(tree.root / image), look(tree.root / mask)) for image, mask in pairs]
     both = [(image, mask) for image, mask in looks if image is not None and mask is not None]
     return (
@@ -127,14 +127,14 @@ def _hold_masks(tree: Tree, pairs: Sequence[tuple[str, str]]) -> bool:
 
 @lru_cache(maxsize=2 * MOST_SIBLINGS)
 def _ids(tree: Tree, folder: str) -> dict[str, str]:
-    """Images by their names without suffix, and without what all of them begin and end with."""
+    """Images by name without suffix, and by name without the common prefix and suffix."""
     stems = {without_suffix(name.removeprefix(f"{folder}/")): name for name in tree.images(folder)}
     fore, aft = ends_of(list(stems)) if len(stems) > 1 else ("", "")
     return {stem.removeprefix(fore).removesuffix(aft): name for stem, name in stems.items()} | stems
 
 
 def _partners(ids: dict[str, str], masks: Sequence[str], start: str) -> dict[str, str]:
-    """Image of each mask that is called like it, or begins so, a common beginning left out."""
+    """Image of each mask, by equal name or beginning, ignoring a common prefix."""
     stems = {name: without_suffix(name.removeprefix(start)) for name in masks}
     fore = ends_of(list(stems.values()))[0] if len(stems) > 1 else ""
     found = {}
@@ -146,12 +146,12 @@ def _partners(ids: dict[str, str], masks: Sequence[str], start: str) -> dict[str
 
 
 def begins(stem: str) -> list[str]:
-    """The whole of a name, and what stands before each sign that is neither letter nor digit."""
+    """A name, and its prefixes up to each character that is neither letter nor digit."""
     return [stem[:n] for n in range(len(stem), 0, -1) if n == len(stem) or not stem[n].isalnum()]
 
 
 def side_by_side(tree: Tree, folders: Sequence[str]) -> tuple[str, str] | None:
-    """Names, without suffix, of an image and its mask where every folder holds pictures of the same names."""
+    """Names, without suffix, of an image and its mask, if every folder holds files of the same names; else None."""
     stems = [{without_suffix(image): image for image in tree.folders[name].images} for name in folders]
     shared = set.intersection(*map(set, stems)) if stems else set()
     if not 2 <= len(shared) <= 4 or any(len(own) > 4 for own in stems):
@@ -169,13 +169,13 @@ def side_by_side(tree: Tree, folders: Sequence[str]) -> tuple[str, str] | None:
 
 
 def ends_of(names: Sequence[str]) -> tuple[str, str]:
-    """What all names begin and end with, digits left out."""
+    """Common prefix and suffix of all names, without digits."""
     fore = _shared(names).rstrip("0123456789")
     aft = _shared([name.removeprefix(fore)[::-1] for name in names])[::-1].lstrip("0123456789")
     return fore, aft
 
 
 def _shared(texts: Sequence[str]) -> str:
-    """The signs that all texts begin with."""
+    """Common prefix of all texts."""
     first, last = min(texts), max(texts)
     return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]

@@ -1,4 +1,4 @@
-"""Class folders, flat or in splits."""
+"""Detect class folders, flat or in splits."""
 
 import re
 from collections import Counter
@@ -17,15 +17,15 @@ from goldfold.images.files import without_suffix
 from goldfold.sources.folder import TRAIN_NAMES, VALIDATION_NAMES
 
 LIKELIHOOD, UNLIKELIER, CONTRADICTED = 0.6, 0.54, 0.1
-"""What there is to read beside images is likelier to hold the labels."""
+"""Below those of tables and lists, which are more likely to hold the labels."""
 PART = re.compile(
     r"(?:[\w. -]*[\W_])?(?:part|batch|chunk|images?|imgs?|folder|shard|dataset|data)[\W_]*\d+", re.IGNORECASE
 )
-"""Name of a folder of some of the images."""
+"""Name of a folder with a part of the images."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
-    """One folder per class; where folders are nested, the likeliest level and the next."""
+    """Detect one folder per class; for nested folders, yield the likeliest level and the next."""
     top = tree.inmost()
     splits = _splits(tree, top)
     start = _start(tree, top, splits)
@@ -47,12 +47,12 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
         layout.likelihood = UNLIKELIER if place else LIKELIHOOD
         _doubt_masks(tree, layout, root, classes)
         if pooled:
-            _say_pooled(tree, layout, splits["val"])
+            _note_pooled(tree, layout, splits["val"])
         elif "val" in splits:
             layout.doubt(
                 f"{tree.path(splits['val'])} ({count(tree.n_images[splits['val']], 'image')}) is not used: goldfold pools "
-                f"folders called train and val where both hold the same class folders, and nothing but test lies beside them. "
-                f"Move its images into class folders, and name the folder above as data.train."
+                f"folders named train and val if both hold the same class folders, and nothing but test is next to them. "
+                f"Move its images into class folders, and set data.train to the parent folder."
             )
         _doubt_strays(tree, layout, root, splits)
         _doubt_tests(tree, layout, level)
@@ -61,7 +61,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
 
 
 def _has_masks(tree: Tree, folder: str) -> bool:
-    """Whether a folder is a tile, with images and their masks in it, and no class."""
+    """True if a folder holds images and their masks, so it is not a class."""
     if pairings.mixed(tree, folder) is not None:
         return True
     names = [base(child) for child in tree.children(folder)]
@@ -72,8 +72,8 @@ def _has_masks(tree: Tree, folder: str) -> bool:
 
 
 def _are_versions(tree: Tree, tables: Sequence[Table], folders: Sequence[str]) -> bool:
-    """Whether folders hold the same images in several sizes or forms: all are called alike, ``images`` and ``images_128``, or
-    a table of labels names the images of one, and the others hold the same names."""
+    """True if folders hold the same images in several sizes or forms: they have equal file names, and either similar names,
+    such as ``images`` and ``images_128``, or a table of labels that names the images of only one."""
     stems = {name: {without_suffix(image.removeprefix(f"{name}/")) for image in tree.images(name)} for name in folders}
     if len(set(map(frozenset, stems.values()))) > 1:
         return False
@@ -91,7 +91,7 @@ def _are_versions(tree: Tree, tables: Sequence[Table], folders: Sequence[str]) -
 
 
 def _layout(tree: Tree, train: str, roots: list[str], classes: list[str], level: Level) -> Layout:
-    """The images of class folders, at a level."""
+    """Layout of class folders at a level."""
     own: dict[str, list[str]] = {root: tree.images(root) for root in roots[1:]}
     own[roots[0]] = sorted(image for name in classes for image in tree.images(name))
     labels = [_label(image, root, level) for root, images in own.items() for image in images]
@@ -130,12 +130,12 @@ def _label(image: str, root: str, level: Level) -> str:
 
 
 def _splits(tree: Tree, top: str) -> dict[str, str]:
-    """Folders of the splits by name, where the folders of ``top`` are called so."""
+    """Subfolders of ``top`` that are named like splits, by split."""
     children = tree.children(top)
     named = {split_of(base(child)): child for child in reversed(children) if split_of(base(child))}
     others = [child for child in children if not _is_part(base(child))]
     if len(others) >= 2 and "train" in named and not tree.children(named["train"]):
-        return {}  # classes, one of which is called train
+        return {}  # classes, one of which is named train
     return named
 
 
@@ -147,35 +147,35 @@ def _start(tree: Tree, top: str, splits: dict[str, str]) -> str:
 
 
 def _is_no_class(tree: Tree, folder: str) -> bool:
-    """Whether a folder's name says that it is no class; one called masks that holds photographs may be one."""
+    """True if a folder's name rules out a class; one named masks that holds photographs may be a class."""
     is_part = split_of(base(folder)) or plain(base(folder)) in IMAGES
     return bool(is_part) or contents.named_masks(tree, folder)
 
 
 def _doubt_masks(tree: Tree, layout: Layout, root: str, classes: Sequence[str]) -> None:
-    """That folders or files of one name look like images and their masks, so that they are no classes."""
+    """Doubt about folders or files that look like images and their masks, not like classes."""
     pair = next((found for name in tree.below(root) if (found := contents.pair_of(tree, name)) is not None), None)
     if pair is not None:
         what = f"{tree.path(pair[0])} and {tree.path(pair[1])} look like images and their masks"
     elif contents.side_by_side(tree, classes):
-        what = f"the files in {tree.path(classes[0])} look like an image and its mask, and so do those beside it"
+        what = f"the files in {tree.path(classes[0])} look like an image and its mask, and so do those next to it"
     else:
         return
     layout.likelihood, layout.is_contradicted = CONTRADICTED, True
     layout.doubt(
-        f"{what}, not like classes. Call the mask of each image like it, in folders images/ and masks/, or write the config "
+        f"{what}, not like classes. Give each mask the name of its image, in folders images/ and masks/, or write the config "
         f"by hand: source: masks or tiles.",
         stops=True,
     )
 
 
 def _is_part(name: str) -> bool:
-    """Whether a folder's name says that it holds a part of the data, not a class."""
+    """True if a folder's name indicates a part of the data, not a class."""
     return bool(split_of(name)) or plain(name) in IMAGES or is_masks(name)
 
 
 def _pooled(tree: Tree, top: str, splits: dict[str, str], is_direct: bool) -> bool:
-    """Whether the source would pool train and validation folders, as it knows them."""
+    """True if the source would pool the train and validation folders."""
     names = set(tree.folders[top].folders)
     known = names & TRAIN_NAMES and names & VALIDATION_NAMES
     if not (is_direct and known and names <= TRAIN_NAMES | VALIDATION_NAMES | {"test"} and "val" in splits):
@@ -184,21 +184,21 @@ def _pooled(tree: Tree, top: str, splits: dict[str, str], is_direct: bool) -> bo
     return bool(train & val)
 
 
-def _say_pooled(tree: Tree, layout: Layout, folder: str) -> None:
-    """That train and validation folders are pooled."""
+def _note_pooled(tree: Tree, layout: Layout, folder: str) -> None:
+    """Note that train and validation folders are pooled."""
     layout.data["train"] = Setting(
-        layout.data["train"].value, f"train/ and {base(folder)}/ are pooled: the folds take the split's place"
+        layout.data["train"].value, f"train/ and {base(folder)}/ are pooled: folds replace the split"
     )
     layout.title += f", in train/ and {base(folder)}/"
     n = tree.n_images[folder]
     layout.doubt(
         f"{tree.path(folder)} ({count(n, 'image')}) is pooled with the training images and split into folds again. If it "
-        f"was split by patient or place, the folds do not know: use source: csv with group_column or fold_column."
+        f"was split by patient or site, the folds ignore that: use source: csv with group_column or fold_column."
     )
 
 
 def _doubt_tests(tree: Tree, layout: Layout, level: Level) -> None:
-    """Folders within the classes that are called as a test set, whose images would be trained on."""
+    """Doubt about folders within the classes that are named like a test set: their images would be trained on."""
     inner = sorted({parent(name) for name in layout.train if split_of(base(parent(name))) == "test"})
     if inner and level.value == 1:
         n = sum(len(tree.folders[name].images) for name in inner)
@@ -210,7 +210,7 @@ def _doubt_tests(tree: Tree, layout: Layout, level: Level) -> None:
 
 
 def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str]) -> None:
-    """What the source refuses."""
+    """Doubts about images and folders that the source refuses."""
     loose = tree.folders[root].images
     if loose:
         layout.doubt(
@@ -227,22 +227,21 @@ def _doubt_strays(tree: Tree, layout: Layout, root: str, splits: dict[str, str])
     inside = [name for name in splits.values() if name in tree.children(root)]
     for name in inside if layout.data["train"].value == tree.path(root) else []:
         layout.doubt(
-            f"{tree.path(name)} lies among the class folders and would be taken for a class. Move the class folders into a "
-            f"folder train/ beside it.",
+            f"{tree.path(name)} is among the class folders and would be taken for a class. Move the class folders into a "
+            f"folder train/ next to it.",
             stops=True,
         )
     for stem, n in Counter(map(without_suffix, layout.train)).items():
         if n > 1:
             layout.doubt(
-                f"{count(n, 'file')} are called {stem!r} but for their suffix, and an id must be an image's own. Rename all "
-                f"but one.",
+                f"{count(n, 'file')} are named {stem!r} with different suffixes, but ids must be unique. Rename all but one.",
                 stops=True,
             )
             break
 
 
 def _with_pools(tree: Tree, layout: Layout, splits: dict[str, str]) -> Layout:
-    """The layout with test and unlabeled images."""
+    """Add test and unlabeled images to the layout."""
     for split, why in (("test", "images to predict"), ("unlabeled", "images without labels, for pseudo labels")):
         if split in splits:
             layout.data[split] = Setting(tree.path(splits[split]), why)
@@ -252,7 +251,7 @@ def _with_pools(tree: Tree, layout: Layout, splits: dict[str, str]) -> Layout:
         inner = {base(name) for name in tree.children(splits["test"])}
         if inner & {name.split("/")[0] for name in layout.classes}:
             layout.doubt(
-                f"{tree.path(splits['test'])} has class folders: its labels are known. A CSV (id, label) of them as "
-                f"data.test_answers gives a score in the report; the id is the path below that folder without suffix."
+                f"{tree.path(splits['test'])} has class folders: its labels are known. A CSV (id, label) of them, set as "
+                f"data.test_answers, gives a score in the report; the id is the path below that folder without suffix."
             )
     return layout

@@ -1,4 +1,4 @@
-"""Files of labels that goldfold does not read, or reads only when something is put right."""
+"""Recognise label files that goldfold does not read, or reads only after a correction."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from goldfold.sources.records import SPLIT_WORDS
 
 N_TRIED = 3
 HEAD = 20_000
-"""Characters of a file that are looked at."""
+"""Characters examined at the start of a file."""
 COCO_LISTS = ("images", "annotations", "categories")
 PACKED = {
     ".parquet": "a Parquet table, as Hugging Face has them", ".arrow": "an Arrow table", ".tfrecord": "TensorFlow records",
@@ -20,11 +20,11 @@ PACKED = {
 }  # fmt: skip
 """Files of arrays that may hold images or labels, by suffix."""
 Found = tuple[str, str, str, str]
-"""A file, the layout that it is nearest to, what speaks for it, and what is wrong."""
+"""File, nearest layout, evidence for it, and what is wrong."""
 
 
 def files(tree: Tree) -> Iterator[Found]:
-    """A file of each kind that is known by its content and is not read as it is."""
+    """Yield a file of each recognised kind that cannot be read as it is."""
     yield from _jsons(tree)
     yield from _xmls(tree)
     yield from _texts(tree)
@@ -36,7 +36,7 @@ def _packed(tree: Tree) -> Iterator[Found]:
         names = tree.files(suffix)
         if names:
             so = f" ({count(len(names), 'such file')})" if len(names) > 1 else ""
-            way = "goldfold reads images as files of their own and labels as text. Write the images out as PNG or JPEG, and a CSV"
+            way = "goldfold reads images as separate files and labels as text. Export the images as PNG or JPEG, and a CSV"
             yield (
                 names[0],
                 "csv",
@@ -46,7 +46,7 @@ def _packed(tree: Tree) -> Iterator[Found]:
 
 
 def _by_folder(tree: Tree, suffix: str) -> Iterator[tuple[str, list[str]]]:
-    """Folders with files that end so, and these."""
+    """Yield folders with files of a suffix, and the files."""
     folders: dict[str, list[str]] = {}
     for name in tree.files(suffix):
         folders.setdefault(parent(name), []).append(name)
@@ -57,20 +57,18 @@ def _jsons(tree: Tree) -> Iterator[Found]:
     kinds: set[str] = set()
     for _, names in _by_folder(tree, ".json"):
         for name in spread(names, N_TRIED):
-            told = _json(tree, name, len(names))
-            if told is not None and told[2] not in kinds:
-                kinds.add(told[2])
-                yield name, *told
+            found = _json(tree, name, len(names))
+            if found is not None and found[2] not in kinds:
+                kinds.add(found[2])
+                yield name, *found
 
 
 def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
-    """The layout, what speaks for it, what is wrong; None where the JSON is none of labels."""
+    """Nearest layout, evidence, and what is wrong; None if the JSON does not hold labels."""
     text = _head(tree, name)
     where = f"{tree.path(name)} has"
     if '"shapes"' in text and '"imagePath"' in text:
-        way = (
-            f"{count(n, 'such file')} of LabelMe's are not read. Convert them, e.g. with labelme2coco, or labelme2yolo."
-        )
+        way = f"{count(n, 'such file')} of LabelMe are not read. Convert them, e.g. with labelme2coco, or labelme2yolo."
         return "coco", f"{where} LabelMe's 'shapes' and 'imagePath'", way
     if '"_via_img_metadata"' in text or '"shape_attributes"' in text:
         return "coco", f"{where} VIA's regions", "VIA's JSON is not read. Export as COCO from VIA (Annotation, Export)."
@@ -84,23 +82,21 @@ def _json(tree: Tree, name: str, n: int) -> tuple[str, str, str] | None:
         return (
             "coco",
             f"{tree.path(name)} begins like COCO's JSON",
-            f"it is no valid JSON ({error}). Download it again.",
+            f"it is not valid JSON ({error}). Download it again.",
         )
     return _coco(tree, where, content) if isinstance(content, dict) else None
 
 
 def _by_split(tree: Tree, name: str, where: str) -> tuple[str, str, str] | None:
-    """A JSON of a table per split."""
+    """Recognise a JSON with one table per split."""
     try:
         content = json.loads((tree.root / name).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or len(content) < 2 or not all(key.lower() in SPLIT_WORDS for key in content):
         return None
-    way = (
-        "Write each into a file of its own (train.json, val.json, test.json), or all into one CSV with a column split."
-    )
-    return "csv", f"{where} {some(content)}", f"a table per split in one file is not read. {way}"
+    way = "Write each into a separate file (train.json, val.json, test.json), or all into one CSV with a column split."
+    return "csv", f"{where} {some(content)}", f"one file with a table per split is not read. {way}"
 
 
 def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -110,11 +106,11 @@ def _coco(tree: Tree, where: str, content: dict[str, Any]) -> tuple[str, str, st
         return None
     because = f"{where} the lists {', '.join(there)}"
     if lacking:
-        return "coco", because, f"{some(lacking)} is lacking or empty. Export it whole."
+        return "coco", because, f"{some(lacking)} is missing or empty. Export the complete file."
     notes = [note for note in content["annotations"] if isinstance(note, dict)]
     if not any("bbox" in note or "segmentation" in note for note in notes):
         way = "Write their labels into a CSV (id, label), and run init again."
-        return "coco", because, f"its annotations have no bbox: they are of whole images, which is not read. {way}"
+        return "coco", because, f"its annotations have no bbox: labels of whole images are not read from COCO. {way}"
     names = [str(entry.get("file_name", "")) for entry in content["images"] if isinstance(entry, dict)]
     lost = [name for name in names if base(name.replace("\\", "/")).rpartition(".")[0] not in tree.stems]
     if not lost:
@@ -136,7 +132,7 @@ def _xmls(tree: Tree) -> Iterator[Found]:
         stems = [base(name)[:-4] for name in names]
         if "<annotation" in text and "<object" in text and not any(stem in tree.stems for stem in stems):
             because = f"{tree.path(folder)} has {count(len(names), 'XML file')} of Pascal VOC"
-            yield names[0], "voc", because, f"no image is called like one, first {stems[0]!r}. Add the images."
+            yield names[0], "voc", because, f"no image has the name of one, first {stems[0]!r}. Add the images."
             return
 
 
@@ -147,7 +143,7 @@ def _texts(tree: Tree) -> Iterator[Found]:
         is_label = len(words) == 5 and words[0].isdigit() and all(_is_share(word) for word in words[1:])
         if is_label and not any(stem in tree.stems for stem in stems):
             because = f"{tree.path(folder)} has {count(len(names), 'text file')} with a class number and four shares"
-            yield names[0], "yolo", because, f"no image is called like one, first {stems[0]!r}. Add the images."
+            yield names[0], "yolo", because, f"no image has the name of one, first {stems[0]!r}. Add the images."
             return
 
 

@@ -1,4 +1,4 @@
-"""Tables that say which images belong together, for layouts whose labels stand elsewhere."""
+"""Tables of groups, for layouts whose labels are elsewhere."""
 
 from goldfold.base.words import count
 from goldfold.commands.init.found import Layout, Setting
@@ -8,11 +8,11 @@ from goldfold.commands.init.words import group_rank
 from goldfold.images.files import without_suffix
 
 WITH_GROUPS = ("masks", "coco", "voc")
-"""Sources that take a table of groups."""
+"""Sources that accept a table of groups."""
 
 
 def find(tree: Tree, layout: Layout, tables: list[Table]) -> None:
-    """Put a CSV (id, group) of all training images into the layout; say where another table may know groups."""
+    """Add a CSV (id, group) of all training images to the layout; raise a doubt if another table may have groups."""
     if layout.source == "csv":
         return
     for table in tables:
@@ -27,21 +27,21 @@ def find(tree: Tree, layout: Layout, tables: list[Table]) -> None:
             layout.n_groups = len({group for id, group in rows if id in ids})
             layout.facts["groups"] = f"{count(layout.n_groups, 'group')} by {table.name}"
             return
-        way = "as a CSV (id, group), named as data.groups" if layout.source in WITH_GROUPS else "with source: csv"
+        way = "as a CSV (id, group) in data.groups" if layout.source in WITH_GROUPS else "with source: csv"
         layout.doubt(
-            f"column {able[0]!r} of {tree.path(table.name)} may say which images belong together; goldfold minds it "
+            f"column {able[0]!r} of {tree.path(table.name)} may say which images belong together; goldfold uses it "
             f"{way}."
         )
 
 
 def _ids(layout: Layout) -> set[str]:
-    """Ids of the training images as these sources make them."""
+    """Ids of the training images, as these sources define them."""
     start = f"{layout.folder}/" if layout.folder else ""
     return {without_suffix(name.removeprefix(start)) for name in layout.train}
 
 
 def _fits(table: Table, layout: Layout) -> bool:
-    """Whether the source accepts the table: id and group of every training image, once."""
+    """True if the source accepts the table: id and group of every training image, once."""
     if not {"id", "group"} <= set(table.columns) or table.delimiter != "," or "on_missing_image" in layout.data:
         return False
     ids, wanted = table.values("id"), _ids(layout)

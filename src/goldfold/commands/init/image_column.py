@@ -1,4 +1,4 @@
-"""The column of a table that names images, and the folder that its names start from."""
+"""Find the column of a table that names images, and the folder that the names are relative to."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from goldfold.images.files import without_suffix
 from goldfold.sources.index_column import is_index
 
 N_TRIED, N_MATCHED = 60, 2000
-"""Values of a column that are tried first, and then to find the folder that they start from."""
+"""Number of values tried to find the column, and then to find the folder."""
 ENOUGH = 0.5
-"""Share of the tried values that name images, from which a column is taken for names of images."""
+"""Share of the tried values that must name images."""
 
 
 def column_of_images(table: Table, tree: Tree) -> int | None:
-    """Place of the column of which most values name images, of two the one that does not merely number the rows."""
+    """Position of the column whose values mostly name images, preferring one that does not only number the rows."""
     shares, columns = [], list(zip(*table.rows, strict=True))
     for values in columns:
         tried = spread([value for value in values if value], N_TRIED)
@@ -35,14 +35,14 @@ def column_of_images(table: Table, tree: Tree) -> int | None:
 
 
 def are_images(values: Sequence[str]) -> bool:
-    """Whether most values end like names of images."""
+    """True if most values end like names of images."""
     tried = spread([value for value in values if value], N_TRIED)
     return sum(f".{value.rpartition('.')[2].lower()}" in IMAGE_SUFFIXES for value in tried) > ENOUGH * len(tried)
 
 
 def candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
-    """(folder that the name starts from, image) for every image that ``value`` may name."""
-    wanted = str(PurePosixPath(value.replace("\\", "/")))  # without ./, as the reader has it
+    """(folder that the name is relative to, image) for every image that ``value`` may name."""
+    wanted = str(PurePosixPath(value.replace("\\", "/")))  # without ./, as the reader does
     stem = without_suffix(wanted)
     found = []
     for image in tree.stems.get(base(stem), []) + (tree.stems.get(base(wanted), []) if stem != wanted else []):
@@ -54,14 +54,14 @@ def candidates(value: str, tree: Tree) -> list[tuple[str, str]]:
 
 
 def placed(table: Table, column: str, tree: Tree) -> Match | None:
-    """Images of a column's names, from the folder that most of them are in."""
+    """Match a column's names to images, relative to the folder that most of them are in."""
     values = table.values(column)
     folders = Counter(folder for value in spread(values, N_MATCHED) for folder, _ in set(candidates(value, tree)))
-    told = split_in(base(table.name))
+    split = split_in(base(table.name))
     best = max(
         sorted(folders),
         key=lambda name: (
-            folders[name], bool(told) and split_of_path(name) == told, name == parent(table.name), -len(name)
+            folders[name], bool(split) and split_of_path(name) == split, name == parent(table.name), -len(name)
         ),
     )  # fmt: skip
     images: dict[int, str] = {}
@@ -80,7 +80,7 @@ def placed(table: Table, column: str, tree: Tree) -> Match | None:
         where = tree.path(rest.most_common(1)[0][0])
         table.doubts.append(
             Doubt(
-                f"images of {tree.path(table.name)} lie in several folders: {count(len(others), 'row')} not in "
+                f"images of {tree.path(table.name)} are in several folders: {count(len(others), 'row')} not in "
                 f"{tree.path(best)} but e.g. in {where}. Move them into one.",
                 stops=True,
             )
@@ -89,7 +89,7 @@ def placed(table: Table, column: str, tree: Tree) -> Match | None:
 
 
 def _scattered(column: str, values: list[str], tree: Tree) -> Match | None:
-    """Images in several folders that are named without a folder, where each name is of one image alone."""
+    """Match names without folders to images in several folders; None unless each name is unique to one image."""
     images: dict[int, str] = {}
     for row, value in enumerate(values):
         found = {image for _, image in candidates(value, tree)} if value else set()

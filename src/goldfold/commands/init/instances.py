@@ -1,4 +1,4 @@
-"""A folder an image, with one file of pixels an object."""
+"""Detect one folder per image, with one mask file per object."""
 
 from collections import Counter
 
@@ -10,11 +10,11 @@ from goldfold.commands.init.words import split_of
 
 LIKELIHOOD = 0.95
 LEAST = 2
-"""Folders an image that there must be."""
+"""Smallest number of such folders."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """``<id>/images/<name>`` and ``<id>/masks/*``, one image each."""
+    """Detect ``<id>/images/<name>`` and ``<id>/masks/*``, with one image each."""
     ids = [name for name in map(parent, tree.folders) if name and _n(tree, name, "images") == 1]
     by_root: dict[str, list[str]] = {}
     for id in sorted(set(ids)):
@@ -26,12 +26,12 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     own = by_root[root]
     n_objects = sum(_n(tree, id, "masks") for id in own)
     layout = Layout(
-        source="instances", task="segmentation", title="a folder an image, with a file an object", likelihood=LIKELIHOOD,
+        source="instances", task="segmentation", title="a folder per image, with a file per object", likelihood=LIKELIHOOD,
         data={"train": Setting(tree.path(root), f"{count(len(own), 'folder')}, {count(n_objects, 'mask')}")},
         train=[image for id in own for image in tree.images(join(id, "images"))], splits={"train": len(own)},
         classes={"foreground": n_masks[root]}, in_images={"foreground": n_masks[root]}, folder=root,
     )  # fmt: skip
-    layout.facts["masks"] = f"{count(n_objects, 'file')}, {n_objects / len(own):.1f} an image"
+    layout.facts["masks"] = f"{count(n_objects, 'file')}, {n_objects / len(own):.1f} per image"
     if lacking := len(own) - n_masks[root]:
         layout.data["on_missing_label"] = Setting("quarantine", f"{count(lacking, 'image')} without masks")
         layout.doubt(f"{count(lacking, 'image')} without masks: {noun(lacking, 'it is', 'they are')} left out.")

@@ -1,4 +1,4 @@
-"""Tables of labels that are written as JSON: a label per path, a record per id, or a list of records."""
+"""Tables of labels in JSON: a label per path, a record per id, or a list of records."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,18 +8,18 @@ from goldfold.sources.records import Columns, read_records
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 LARGEST = 300_000_000
-"""Bytes of a file that is still read."""
+"""Largest file that is read, in bytes."""
 HEAD = 100_000
 OTHER_KINDS = ('"annotations"', '"shapes"', '"_via_')
-"""Keys of files of boxes and outlines, which are no tables."""
+"""Keys of files of boxes and outlines, which are not tables."""
 MARKS = ("|", ";", ",", "~")
 MOST_COLUMNS = 200
 Rows = tuple[list[str], list[list[str]], str]
-"""Columns, rows, and what several labels are to be parted by, if any are several."""
+"""Columns, rows, and the separator of several labels (empty if there are none)."""
 
 
 def read_rows(path: Path) -> Rows | None:
-    """Columns and rows of a JSON that is a table, None of any other."""
+    """Read a JSON that is a table; None for any other."""
     try:
         if path.stat().st_size > LARGEST:
             return None

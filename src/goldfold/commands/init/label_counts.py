@@ -1,4 +1,4 @@
-"""Counts of the labels, numbers and groups of a table, and what is odd about them."""
+"""Counts of labels, numbers and groups of a table, and doubts about them."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from goldfold.commands.init.tables import Match, Table
 
 
 def tally(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
-    """Classes, or the range of a number, and groups of the rows that have an image."""
+    """Count classes, or the range of a number, and groups, over rows that have an image."""
     if columns.group:
         groups = Counter(table.values(columns.group)[row] for row in match.images)
         name, most = groups.most_common(1)[0]
@@ -31,14 +31,14 @@ def tally(table: Table, match: Match, columns: Columns, layout: Layout) -> None:
         layout.classes = dict(Counter(filled))
         _doubt_numbers(filled, columns, layout)
     if blank := len(match.images) - len(filled):
-        none = ", unless data.empty_label: no_class says that they are of none" if layout.task == "multilabel" else ""
+        none = ", unless data.empty_label: no_class says that they have no class" if layout.task == "multilabel" else ""
         what = "number" if columns.target else "label"
         go = noun(blank, "this image goes", "these images go")
         layout.doubt(f"{count(blank, 'row')} of {table.name} without a {what}: {go} to quarantine{none}.")
 
 
 def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout) -> None:
-    """Images of each class; whether each has exactly one."""
+    """Count images per class; raise a doubt if each image has exactly one."""
     rows = [[table.rows[row][table.columns.index(name)] in ("1", "1.0") for name in names] for row in match.images]
     layout.classes = {name: sum(row[place] for row in rows) for place, name in enumerate(names)}
     for name in [name for name, n in layout.classes.items() if not n]:
@@ -48,24 +48,24 @@ def _count_one_hot(table: Table, match: Match, names: list[str], layout: Layout)
     n_none = sum(not any(row) for row in rows)
     if n_none:
         layout.doubt(
-            f"{count(n_none, 'image')} of no class in {table.name}: learnt from as such; data.empty_label: missing leaves them "
+            f"{count(n_none, 'image')} of no class in {table.name}: trained on as such; data.empty_label: missing leaves them "
             f"out."
         )
     if all(sum(row) == 1 for row in rows):
         layout.doubt(
-            f"every image of {table.name} is of exactly one of {count(len(names), 'column')} ({some(names)}): task: "
-            f"classification then knows more. It reads one column, which pandas makes: table['label'] = "
+            f"every image of {table.name} has exactly one of {count(len(names), 'column')} ({some(names)}): task: "
+            f"classification makes use of that. It reads a single column, which pandas makes: table['label'] = "
             f"table[names].idxmax(axis=1)."
         )
 
 
 def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
-    """Images of each label of cells that hold several."""
+    """Count images per label, of cells with several."""
     parts = [list(filter(None, (part.strip() for part in cell.split(mark)))) for cell in cells]
     layout.classes = dict(Counter(name for part in parts for name in dict.fromkeys(part)))
     first = max(cells, key=lambda cell: cell.count(mark))
     layout.doubt(
-        f"labels such as {first!r} are read as several, parted by {mark!r}; if each is one name, remove data.label_separator "
+        f"labels such as {first!r} are read as several, separated by {mark!r}; if each is one name, remove data.label_separator "
         f"and set task: classification."
     )
     torn = [
@@ -79,7 +79,7 @@ def _count_several(cells: list[str], mark: str, layout: Layout) -> None:
 
 
 def _doubt_numbers(labels: list[str], columns: Columns, layout: Layout) -> None:
-    """Labels that may be a number to predict."""
+    """Doubt about labels that may be a number to predict."""
     kinds = set(labels)
     if len(kinds) > FEW and all(label.isdigit() for label in kinds):
         layout.doubt(

@@ -1,4 +1,4 @@
-"""Levels of nested folders: which are the classes, and which are groups."""
+"""Decide which levels of nested folders are classes, and which are groups."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from goldfold.commands.init.walk import Tree
 from goldfold.commands.init.words import IMAGES, is_masks, plain, split_of
 
 OF_DIGITS = 0.6
-"""Share of innermost folders with a digit in their names from which they are taken for patients, films, ..."""
+"""Share of innermost folders with a digit in their names at or above which they are taken for patients, films, ..."""
 FEWEST_GROUPS = 10
-"""Fewer such folders are views rather than patients."""
+"""With fewer such folders, they are views rather than patients."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """Which folders are the classes, and which are groups."""
+    """Level of the folders that are classes, and level of groups."""
 
     value: int | str
     why: str
@@ -40,7 +40,7 @@ def levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
     if (recurring := _recurring(paths)) is not None:
         return [recurring, Level("leaf", _leaves(paths, tops)), Level(1, f"{first}, not the innermost")]
     if all(split_of(name) or plain(name) in IMAGES for name in names):
-        return [Level(1, f"{first}; those in them part their images")]
+        return [Level(1, f"{first}; their subfolders divide the images")]
     if _is_mixed(tree, inner):
         return [Level(1, f"{first}, since some hold images and folders of images")]
     leaf, above = Level("leaf", _leaves(paths, tops)), Level(1, f"{first}, not the innermost")
@@ -48,25 +48,25 @@ def levels(tree: Tree, root: str, classes: list[str]) -> list[Level]:
     if numbered is not None:
         level, group = numbered
         classes_of = sorted({"/".join(path[:level]) for path in paths})
-        why = f"the folders at level {level} are the classes ({some(classes_of)}); those in them, such as {'/'.join(paths[0])!r}"
+        why = f"the folders at level {level} are the classes ({some(classes_of)}); subfolders such as {'/'.join(paths[0])!r}"
         return [Level(level, f"{why}, are taken for patients, films, ...", group), leaf]
     return [leaf, above] if len(tops) > 1 else [leaf]
 
 
 def _leaves(paths: Sequence[Sequence[str]], tops: Sequence[str]) -> str:
-    """That the innermost folders are the classes, and what else they may be where their names recur in each first one."""
+    """Reason for the innermost folders as classes, with the alternative if their names recur in each first folder."""
     why = f"the innermost folders are the classes ({some('/'.join(path) for path in paths)}), not the first ({some(tops)})"
     names = [sorted(path[-1] for path in paths if path[0] == top) for top in tops]
     if len(tops) < 2 or any(own != names[0] for own in names):
         return why
     return (
-        f"{why}; names recur in each of these: data.class_level: -1 makes one class of each name, and if the first folders hold "
-        f"versions of the same images, name one of them as data.train"
+        f"{why}; names recur in each of these: data.class_level: -1 makes one class per name, and if the first folders hold "
+        f"versions of the same images, set data.train to one of them"
     )
 
 
 def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:
-    """The names of the innermost folders as classes, where they are few and recur in numbered folders: ``8863/0``."""
+    """Names of the innermost folders as classes, if they are few and recur in numbered folders: ``8863/0``."""
     above = {tuple(path[:-1]) for path in paths}
     found = Counter(path[-1] for path in paths)
     is_split = any(split_of(name) or plain(name) in IMAGES or is_masks(name) for name in found)
@@ -82,7 +82,7 @@ def _recurring(paths: Sequence[Sequence[str]]) -> Level | None:
 
 
 def _numbered(paths: Sequence[Sequence[str]]) -> tuple[int, int | None] | None:
-    """Level of the classes and level of groups, where the folders below the classes are numbered; None where they are not."""
+    """Levels of classes and of groups, if the folders below the classes are numbered; else None."""
     depth = len(paths[0])
     if any(len(path) != depth for path in paths):
         return None
@@ -100,5 +100,5 @@ def _have_digits(names: Sequence[str]) -> bool:
 
 
 def _is_mixed(tree: Tree, folders: list[str]) -> bool:
-    """Whether a folder of images has folders of images in it."""
+    """True if a folder of images has subfolders of images."""
     return any(tree.children(folder) for folder in folders)

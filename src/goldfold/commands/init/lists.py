@@ -1,4 +1,4 @@
-"""Text files that name the images of a split, one per line: ``train.txt``, ``val.txt``, ``test.txt``."""
+"""Use text files that name the images of a split, one per line: ``train.txt``, ``val.txt``, ``test.txt``."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ ORDER = ("train", "val", "test")
 N_TRIED = 200
 ENOUGH = 0.5
 LARGEST = 100_000_000
-"""Bytes of a list that is still read."""
+"""Largest list that is read, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class NameList:
     name: str
     split: str
     images: tuple[str, ...]
-    """Empty where lines name images without their folders."""
+    """Empty if lines name images without their folders."""
 
 
 def applied(tree: Tree, layout: Layout, root: str, label_of: Callable[[str], str]) -> Layout:
-    """A layout of class folders with the lists that lie beside them.
+    """Apply lists of splits to a layout of class folders.
 
-    Where splits have folders of their own, lists say nothing new and are explained alone.
+    If splits have folders of their own, the lists add nothing and are only marked as explained.
 
     Args:
-        root: the folder of the class folders.
-        label_of: class of an image.
+        root: the parent of the class folders.
+        label_of: image -> class.
     """
     found = list(name_lists(tree, root))
     layout.roles |= {entry.name: LIST for entry in found}
@@ -55,7 +55,7 @@ def applied(tree: Tree, layout: Layout, root: str, label_of: Callable[[str], str
 
 
 def _use(tree: Tree, layout: Layout, train: list[NameList], test: list[NameList]) -> None:
-    """Learn from what the lists of training images name, predict what those of test images name."""
+    """Restrict training and test images to those in the lists."""
     named = {image for entry in train for image in entry.images}
     rest = set(layout.train) - named
     paths = [tree.path(entry.name) for entry in train]
@@ -73,7 +73,7 @@ def _use(tree: Tree, layout: Layout, train: list[NameList], test: list[NameList]
 
 
 def name_lists(tree: Tree, root: str) -> Iterator[NameList]:
-    """Lists whose lines name images below ``root``, beside the list, or beside ``root``, the training images first."""
+    """Yield lists that name images relative to ``root``, to the list or to the parent of ``root``; training lists first."""
     found = []
     called = [name for name in tree.files(".txt") if split_in(without_ending(name)) in ORDER]
     stems = {without_suffix(image): image for image in tree.known_images} if called else {}
@@ -91,14 +91,14 @@ def name_lists(tree: Tree, root: str) -> Iterator[NameList]:
 
 
 def _name_bare(tree: Tree, lines: list[str]) -> bool:
-    """Whether most lines begin with the name of an image, without its folder."""
+    """True if most lines begin with the name of an image, without its folder."""
     tried = spread([line for line in lines if line.strip()], N_TRIED)
     named = sum(without_suffix(re.split(r"[,;\s]", line.strip())[0].removeprefix("./")) in tree.stems for line in tried)
     return bool(tried) and named > ENOUGH * len(tried)
 
 
 def _images(tree: Tree, lines: list[str], stems: dict[str, str], folders: tuple[str, ...]) -> list[str]:
-    """Images that lines name, from the first of the folders that most start from."""
+    """Images that lines name, relative to the first folder that fits most lines."""
     for folder in dict.fromkeys(folders):
         tried = spread(lines, N_TRIED)
         if sum(_image(tree, stems, folder, line) is not None for line in tried) > ENOUGH * len(tried):
@@ -107,7 +107,7 @@ def _images(tree: Tree, lines: list[str], stems: dict[str, str], folders: tuple[
 
 
 def _image(tree: Tree, stems: dict[str, str], folder: str, line: str) -> str | None:
-    """The image that a line names: all of it, or its first field."""
+    """Image named by the whole line, or by its first field."""
     for text in (line, re.split(r"[,;\t]", line)[0].strip(), line.split()[0]):
         name = join(folder, text.replace("\\", "/").removeprefix("./"))
         if name in tree.known_images:

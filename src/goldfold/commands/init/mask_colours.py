@@ -1,4 +1,4 @@
-"""Colours of masks, and how palettes are read."""
+"""Classes of colour masks and palettes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from goldfold.targets.palettes import Palette, Used, are_indices, edges_by_colou
 from goldfold.targets.smears import Edges
 
 SHOWN = 40
-"""Colours that the report names."""
+"""Largest number of colours in the report."""
 EVEN = 0.5
-"""Least share of the masks that have colours, among those that are not empty; fewer are strays in a folder of values."""
+"""Smallest share of non-empty masks with colours; fewer are strays in a folder of masks of values."""
 
 
 @dataclass
 class Seen:
-    """A mask that could be decoded."""
+    """A decoded mask."""
 
     name: str
     """Path relative to the root."""
     counts: Edges
-    """Counts by value; of a palette by index, until `settle` has read it."""
+    """Counts by value; for a palette by index, until `settle` has read it."""
     palette: Palette | None
     n_colours: int = 0
-    """Number of colours where they are too many for a mask."""
+    """Number of colours, if too many for a mask; else 0."""
 
 
 def settle(seen: Sequence[Seen]) -> tuple[dict[str, Setting], list[Doubt]]:
-    """Read the palettes by index or by colour, and say how in the settings and doubts that come of it."""
+    """Read the palettes by index or by colour; return the settings and doubts."""
     files = [Used(one.name, one.palette, sorted(one.counts)) for one in seen if one.palette is not None]
     filled = [one for one in seen if one.palette is None and set(one.counts) - {0}]
     plain = next((one.name for one in filled), "")
@@ -42,15 +42,13 @@ def settle(seen: Sequence[Seen]) -> tuple[dict[str, Setting], list[Doubt]]:
     except DataError as error:
         by_index = all(file.is_grey for file in files)
         text = str(error).removeprefix("data.masks: ").split(". ")[0]
-        way = "by the entries' numbers, not by their colours (data.mask_palette: index)" if by_index else "by colour"
+        way = "by palette index, not by colour (data.mask_palette: index)" if by_index else "by colour"
         are_values = any(max(one.counts) < colours.FIRST for one in filled)
         doubts.append(Doubt(f"{text}; the masks are read {way}.", stops=are_values and not by_index))
         settings["mask_palette"] = Setting("index" if by_index else "colour", "see the doubts")
     else:
         if by_index:
-            doubts.append(
-                Doubt("all masks share one palette, so their values are its entries' numbers, not its colours.")
-            )
+            doubts.append(Doubt("all masks share one palette, so their values are palette indices, not colours."))
     for one in seen:
         if one.palette is not None and not by_index:
             one.counts = edges_by_colour(one.counts, one.palette)
@@ -58,14 +56,14 @@ def settle(seen: Sequence[Seen]) -> tuple[dict[str, Setting], list[Doubt]]:
 
 
 def odd_ones(seen: Sequence[Seen]) -> list[Seen]:
-    """Masks with colours where most have values."""
+    """Masks with colours, if most masks have values."""
     filled = [one for one in seen if set(one.counts) - {0}]
     coloured = [one for one in filled if max(one.counts) >= colours.FIRST]
     return coloured if len(coloured) < EVEN * len(filled) else []
 
 
 def shares(seen: Sequence[Seen]) -> dict[int, float]:
-    """Share of all pixels by colour, the largest first."""
+    """Colour -> share of all pixels, the largest first."""
     numbers: dict[int, int] = {}
     for one in seen:
         for value, counts in one.counts.items():
@@ -84,7 +82,7 @@ def in_words(seen: Sequence[Seen], of: Mapping[int, float]) -> str:
 
 
 def doubts(seen: Sequence[Seen], of: Mapping[int, float]) -> list[Doubt]:
-    """That colours have no names yet, that they are many, and that black is taken for the background."""
+    """Doubts about colours without names, too many colours, and black as background."""
     n = len(of) - (0 in of)
     found = [
         Doubt(
@@ -92,18 +90,18 @@ def doubts(seen: Sequence[Seen], of: Mapping[int, float]) -> list[Doubt]:
         )
     ]
     if n > MOST_UNNAMED or any(one.n_colours for one in seen):
-        text = f"{count(n, 'colour')} in {count(len(seen), 'mask')}: a mask has one a class. Are these photographs?"
+        text = f"{count(n, 'colour')} in {count(len(seen), 'mask')}: a mask has one per class. Are these photographs?"
         found.append(Doubt(text, stops=any(one.n_colours for one in seen)))
     if 0 in of:
         found.append(
             Doubt(
-                f"black, {of[0]:.2%} of the pixels, is no class of data.mask_values, so it is the background; if it is what "
-                f'nobody labelled, set data.ignore_value: "#000000", and if it is a class, name it.'
+                f"black, {of[0]:.2%} of the pixels, is no class of data.mask_values, so it is background; if it marks "
+                f'unlabelled pixels, set data.ignore_value: "#000000"; if it is a class, name it.'
             )
         )
     return found
 
 
 def written(rule: Mapping[str, int]) -> dict[str, Any]:
-    """Values as the config has them."""
+    """Values in the notation of the config."""
     return dict(zip(rule, colours.all_written(list(rule.values())), strict=True))

@@ -1,4 +1,4 @@
-"""A look at the values of masks: of a sample, or of all where any has colours or a palette."""
+"""Examine the values of masks: of a sample, or of all if any has colours or a palette."""
 
 import json
 import os
@@ -24,30 +24,30 @@ from goldfold.targets.smears import Smears, find, listed, summed
 N_MASKS = 60
 IGNORE = 255
 FEW_INDICES = 50
-"""Where all indices but 255 are smaller, 255 is taken for what is to be ignored."""
+"""If all indices except 255 are smaller, 255 is taken for pixels to ignore."""
 FEW_FILES = 200
-"""So many masks are looked at by one process."""
+"""Largest number of masks examined by one process."""
 PLAIN = {"1", "L", "I", "I;16", "I;16B", "F"}
-"""Modes of pictures that have neither colours nor a palette."""
+"""Pillow modes without colours or palette."""
 
 
 @dataclass
 class Looks:
-    """What the masks say."""
+    """Settings, counts and doubts from the masks."""
 
     settings: dict[str, Setting]
     fact: str
     classes: dict[str, int]
-    """Masks that hold each class."""
+    """Class -> number of masks with it."""
     doubts: list[Doubt] = field(default_factory=list)
     n: int = 0
     """Masks that could be read."""
     colours: str = ""
-    """Colours and their shares, where masks have some."""
+    """Colours and their shares, if masks have colours."""
 
 
 def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
-    """Values, sizes and flaws of a sample of masks, of all where any may have colours.
+    """Examine values, sizes and flaws of a sample of masks, or of all if any may have colours.
 
     Args:
         mask_of: mask of each image, relative to ``root``.
@@ -67,7 +67,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
             unlike.append(image)
     settings, doubts = mask_colours.settle(seen)
     odd = mask_colours.odd_ones(seen)
-    broken |= dict.fromkeys((one.name for one in odd), "a colour picture; name its colours in data.mask_values")
+    broken |= dict.fromkeys((one.name for one in odd), "a colour image; name its colours in data.mask_values")
     kept = [one for one in seen if one not in odd]
     lossy = [name for name in mask_of.values() if name.lower().endswith((".jpg", ".jpeg"))]
     doubts = [*_flaws(len(chosen), broken, unlike), *doubts]
@@ -76,7 +76,7 @@ def look_at(root: Path, mask_of: Mapping[str, str]) -> Looks:
 
 
 def _may_have_colours(path: Path) -> bool:
-    """Whether the header says so; false where it cannot be read."""
+    """True if the header has colours or a palette; False if it cannot be read."""
     try:
         with any_size(), opened(path) as stream, Image.open(stream) as image:
             return image.mode not in PLAIN
@@ -85,7 +85,7 @@ def _may_have_colours(path: Path) -> bool:
 
 
 def _looked(paths: Sequence[str]) -> list[Any]:
-    """What `goldfold.targets.mask_scan.look` gives for each."""
+    """Results of `goldfold.targets.mask_scan.look` for each mask."""
     if len(paths) <= FEW_FILES:
         return [_look(path) for path in paths]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -102,7 +102,7 @@ def _look(path: str) -> Any:
 
 
 def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
-    """What the first job would refuse: masks that cannot be read, and images whose masks have another size."""
+    """Doubts about unreadable masks, and masks of another size than their images, which the first job would refuse."""
     doubts = []
     looked = f"{count(n, 'mask')} looked at"
     if broken:
@@ -116,7 +116,7 @@ def _flaws(n: int, broken: dict[str, str], unlike: list[str]) -> list[Doubt]:
 
 
 def _same_size(path: Path, size: tuple[int, int]) -> bool:
-    """Whether an image has this width and height, upright or turned; true where its header cannot be read."""
+    """True if an image has this width and height, upright or rotated, or if its header cannot be read."""
     try:
         with any_size(), opened(path) as stream, Image.open(stream) as image:
             return image.size == size or (image.size == size[::-1] and bool(image.getexif()))
@@ -125,7 +125,7 @@ def _same_size(path: Path, size: tuple[int, int]) -> bool:
 
 
 def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
-    """The rule for pixel values."""
+    """Choose the rule for pixel values."""
     contents = [set(one.counts) for one in seen]
     values = sorted(set().union(*contents) - {0}) if contents else []
     n = count(len(contents), "mask")
@@ -136,35 +136,35 @@ def _judged(seen: list[Seen], lossy: list[str], doubts: list[Doubt]) -> Looks:
     if lossy and len(values) > 2:
         doubts.append(
             Doubt(
-                f"masks are JPEG, whose compression smears values: {count(len(values), 'value')} in {n}, so `nonzero` takes "
+                f"masks are JPEG, and lossy compression smears values: {count(len(values), 'value')} in {n}, so `nonzero` takes "
                 f"smears for foreground. Save them as PNG, e.g. by a threshold of 128."
             )
         )
         return _binary(contents, "smeared by JPEG", doubts)
     if not values:
-        doubts.append(Doubt(f"all pixels of {n} looked at are 0: is this the folder of the masks?"))
-        return _binary(contents, "0 alone", doubts)
+        doubts.append(Doubt(f"all pixels of {n} looked at are 0: is this really the folder of the masks?"))
+        return _binary(contents, "only 0", doubts)
     if len(values) == 1:
         return _binary(contents, f"0 and {values[0]}", doubts)
     if _are_numbers(contents):
         counts = sorted(len(content - {0}) for content in contents)
-        told = f"numbered objects, {counts[0]:,} to {counts[-1]:,} a mask in {n} looked at, the highest number {values[-1]:,}"
+        fact = f"numbered objects, {counts[0]:,} to {counts[-1]:,} per mask in {n} looked at, the highest number {values[-1]:,}"
         doubts.append(
             Doubt(
-                "the masks number objects; segmentation here tells object from background, it does not part objects that touch."
+                "the masks number objects; segmentation separates objects from background, but not objects that touch."
             )
         )
-        return _binary(contents, told, doubts)
+        return _binary(contents, fact, doubts)
     return _indices(contents, values, n, doubts)
 
 
 def _smeared(seen: list[Seen], smears: Smears, is_jpeg: bool, doubts: list[Doubt]) -> Looks:
-    """Clean values are the classes, and others the nearest of them."""
-    first = "masks are JPEG, whose compression smears values: they" if is_jpeg else "the masks"
+    """Take the clean values as classes, and map others to the nearest."""
+    first = "masks are JPEG, and lossy compression smears values: they" if is_jpeg else "the masks"
     doubts.append(
         Doubt(
-            f"{first} hold {smears.in_words}. data.unlisted_values: nearest takes each for the nearest of these; better, save "
-            f"the masks with these alone, without loss."
+            f"{first} hold {smears.in_words}. data.unlisted_values: nearest maps each to the nearest of these; better, save "
+            f"the masks losslessly with only these."
         )
     )
     own = [value for value in smears.clean if value]
@@ -174,29 +174,29 @@ def _smeared(seen: list[Seen], smears: Smears, is_jpeg: bool, doubts: list[Doubt
         "unlisted_values": Setting("nearest", "the others are smears at the regions' edges"),
     }
     n_of = {name: sum(value in one.counts for one in seen) for name, value in rule.items()}
-    told = f"{listed(smears.clean)}, and {count(len(smears.values), 'value')} smeared at their edges"
-    return Looks(settings, told, n_of, doubts)
+    fact = f"{listed(smears.clean)}, and {count(len(smears.values), 'value')} smeared at their edges"
+    return Looks(settings, fact, n_of, doubts)
 
 
 def _of_colours(seen: list[Seen], doubts: list[Doubt]) -> Looks:
-    """A colour a class."""
+    """Take one class per colour."""
     shares = mask_colours.shares(seen)
     own = [number for number in shares if number]
     rule = dict(zip(_names(len(own)), own, strict=True))
     doubts += mask_colours.doubts(seen, shares)
-    settings = {"mask_values": Setting(mask_colours.written(rule), "all colours that were found; name them")}
+    settings = {"mask_values": Setting(mask_colours.written(rule), "all colours found; name them")}
     n_of = {name: sum(number in one.counts for one in seen) for name, number in rule.items()}
-    told = f"{count(len(shares), 'colour')} in {count(len(seen), 'mask')}"
-    return Looks(settings, told, n_of, doubts, colours=mask_colours.in_words(seen, shares))
+    fact = f"{count(len(shares), 'colour')} in {count(len(seen), 'mask')}"
+    return Looks(settings, fact, n_of, doubts, colours=mask_colours.in_words(seen, shares))
 
 
 def _names(n: int) -> list[str]:
-    """Names to be replaced by the user's."""
+    """Placeholder names, for the user to replace."""
     return ["foreground"] if n == 1 else [f"class_{place}" for place in range(1, n + 1)]
 
 
 def _are_numbers(contents: list[set[int]]) -> bool:
-    """Whether values number the objects of a mask: without gaps in most, and to very different ends, or very many."""
+    """True if values number the objects of masks: consecutive in most masks with varying maxima, or very many."""
     counted = [content - {0} for content in contents if content - {0}]
     without_gaps = sum(max(content) == len(content) for content in counted)
     ends = [max(content) for content in counted]
@@ -204,40 +204,42 @@ def _are_numbers(contents: list[set[int]]) -> bool:
     return many or (without_gaps > 0.9 * len(counted) and max(ends) > 8 and len(set(ends)) > min(5, len(counted) // 2))
 
 
-def _binary(contents: list[set[int]], told: str, doubts: list[Doubt]) -> Looks:
+def _binary(contents: list[set[int]], fact: str, doubts: list[Doubt]) -> Looks:
     empty = sum(not content - {0} for content in contents)
     if empty and len(contents) > empty:
-        told += f"; {empty} of {len(contents)} {noun(empty, 'is', 'are')} empty"
-    setting = {"mask_values": Setting("nonzero", "all but 0 is the one class")}
-    return Looks(setting, told, {"foreground": len(contents) - empty}, doubts)
+        fact += f"; {empty} of {len(contents)} {noun(empty, 'is', 'are')} empty"
+    setting = {"mask_values": Setting("nonzero", "all values except 0 are the one class")}
+    return Looks(setting, fact, {"foreground": len(contents) - empty}, doubts)
 
 
 def _indices(contents: list[set[int]], values: list[int], n: str, doubts: list[Doubt]) -> Looks:
-    """A value a class."""
+    """Take one class per value."""
     own = [value for value in values if value != IGNORE]
     ignores = IGNORE in values and max(own) < FEW_INDICES
     kept = own if ignores else values
     counts = Counter(value for content in contents for value in content)
-    settings = {"mask_values": Setting("index", "a value a class; name them as data.classes, in the order 1, 2, ...")}
+    settings = {
+        "mask_values": Setting("index", "one class per value; name them in data.classes, in the order 1, 2, ...")
+    }
     if ignores:
-        settings["ignore_value"] = Setting(IGNORE, "counts for nothing: far from the other values, so no class")
+        settings["ignore_value"] = Setting(IGNORE, "ignored: far from the other values, so not a class")
         doubts.append(
             Doubt(f"value {IGNORE} is taken for pixels to ignore; if it is a class, remove data.ignore_value.")
         )
     if kept != list(range(1, len(kept) + 1)):
         doubts.append(
-            Doubt(f"values are not 1, 2, ...: {_listed(kept)}. Without data.classes each value found is a class.")
+            Doubt(f"values are not 1, 2, ...: {_listed(kept)}. Without data.classes, each value found is a class.")
         )
     rare = [str(value) for value in kept if counts[value] < 3]
     if rare:
         doubts.append(
             Doubt(
                 f"{noun(len(rare), 'value')} {', '.join(rare)} {noun(len(rare), 'is', 'are')} in fewer than 3 of {n} looked at: "
-                f"{noun(len(rare), 'a class', 'classes')} that few images have."
+                f"{noun(len(rare), 'a class', 'classes')} in few images."
             )
         )
-    told = f"values 0, {_listed(kept)}{f' and {IGNORE}' if ignores else ''} in {n} looked at"
-    return Looks(settings, told, {str(value): counts[value] for value in kept}, doubts)
+    fact = f"values 0, {_listed(kept)}{f' and {IGNORE}' if ignores else ''} in {n} looked at"
+    return Looks(settings, fact, {str(value): counts[value] for value in kept}, doubts)
 
 
 def _listed(values: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""Images and masks of the same names."""
+"""Detect images and masks of the same names."""
 
 import re
 from collections import Counter
@@ -17,14 +17,14 @@ from goldfold.images.files import without_suffix
 LIKELIHOOD, UNLIKELY = 0.8, 0.2
 N_TRIED = 200
 LEAST = 0.3
-"""Share of the masks that must have an image."""
+"""Smallest share of masks that must have an image."""
 FURTHER = re.compile(r"(.+)[-_. ]\d+")
 """Name of a second or third mask, such as ``a_mask_1``, after that of the first."""
 
 
 @dataclass
 class Pair:
-    """A folder of images, one of masks, and what the masks' names have at their end."""
+    """A folder of images, a folder of masks, and the suffix of the masks' names."""
 
     images: str
     masks: str
@@ -37,22 +37,22 @@ class Pair:
 
     @property
     def split(self) -> str:
-        """The split that the folders' names tell."""
+        """Split indicated by the folders' names."""
         return next(filter(None, (of(name) for of in (split_of_path, _word) for name in (self.masks, self.images))), "")
 
 
 def _word(folder: str) -> str:
-    """The split that a word of a folder's name tells: ``ISIC_Part1_Test_Data``."""
+    """Split indicated by a word of a folder's name: ``ISIC_Part1_Test_Data``."""
     return split_in(base(folder))
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """A folder of images beside a folder of masks, or both in one."""
+    """Detect a folder of images and a folder of masks, or both in one folder."""
     pairs = list(_pairs(tree)) or list(_mixed(tree))
-    learnt = [pair for pair in pairs if pair.split != "test"]
-    if not learnt:
+    training = [pair for pair in pairs if pair.split != "test"]
+    if not training:
         return None
-    pair = max(learnt, key=lambda pair: (pair.split == "train", len(pair.of)))
+    pair = max(training, key=lambda pair: (pair.split == "train", len(pair.of)))
     parts = {split_of(base(name)): base(name) for name in tree.children(pair.images)}
     test = next((other for other in pairs if other.split == "test"), None)
     if pair.images != pair.masks and {"train", "test"} <= set(parts):
@@ -61,31 +61,31 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
             for key in ("train", "test")
         ]
         pair, test = inner[0] or pair, inner[1]
-    joined = [pair, *_validation(tree, pair, learnt, parts)]
+    joined = [pair, *_validation(tree, pair, training, parts)]
     whole = _pooled(joined)
     layout = _layout(tree, whole, look_at(tree.root, whole.of))
     if len(joined) > 1:
-        why = "one training set: the folds take the split's place"
+        why = "one training set: folds replace the split"
         layout.data["train"] = Setting([tree.path(own.images) for own in joined], why)
         layout.data["masks"] = Setting([tree.path(own.masks) for own in joined], "masks of the same names")
         layout.folder = common(layout.train)
     return _with_pools(tree, layout, pair, test, parts)
 
 
-def _validation(tree: Tree, pair: Pair, learnt: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
-    """Further folders of training and validation images, whose masks are called alike."""
+def _validation(tree: Tree, pair: Pair, training: list[Pair], parts: dict[str, str]) -> Iterator[Pair]:
+    """Yield further folders of training and validation images with the same naming of masks."""
     if {"train", "val"} <= set(parts) and pair.images != pair.masks and split_of(base(pair.images)) == "train":
         images, masks = (join(parent(folder), parts["val"]) for folder in (pair.images, pair.masks))
-        learnt = list(filter(None, [_pair(tree, images, masks, pair.suffix)]))
+        training = list(filter(None, [_pair(tree, images, masks, pair.suffix)]))
     seen = set(pair.of)
-    for other in learnt:
+    for other in training:
         if other.split in ("train", "val") and other.suffix == pair.suffix and seen.isdisjoint(other.of):
             seen |= set(other.of)
             yield other
 
 
 def _pooled(joined: list[Pair]) -> Pair:
-    """All images of several folders, called as those of the first."""
+    """Join the images of several folders."""
     first = joined[0]
     of = {image: mask for own in joined for image, mask in own.of.items()}
     lacking = [name for own in joined for name in own.lacking]
@@ -107,7 +107,7 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     if looks.n == len(pair.of):
         layout.in_images = looks.classes
     if pair.suffix:
-        layout.data["mask_suffix"] = Setting(pair.suffix, "what a mask's name has after its image's")
+        layout.data["mask_suffix"] = Setting(pair.suffix, "suffix of a mask's name after its image's")
     layout.data |= looks.settings
     layout.facts["masks"] = looks.fact
     if looks.colours:
@@ -125,7 +125,7 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
         layout.doubt(
             f"{count(len(further), 'further mask')} of images that have one ({some(further)}): not read, so what "
             f"{noun(len(further), 'it shows', 'they show')} is background. "
-            f"Lay them over the first mask of the image."
+            f"Merge them into the first mask of the image."
         )
     if pair.strays:
         layout.doubt(
@@ -135,14 +135,14 @@ def _layout(tree: Tree, pair: Pair, looks: Looks) -> Layout:
     for stem, n in Counter(map(without_suffix, train)).items():
         if n > 1:
             layout.doubt(
-                f"{count(n, 'image')} are called {stem!r} but for their suffix. Rename all but one.", stops=True
+                f"{count(n, 'image')} are named {stem!r} with different suffixes. Rename all but one.", stops=True
             )
             break
     return layout
 
 
 def _pairs(tree: Tree) -> Iterator[Pair]:
-    """Folders that are called masks, each with the folder that holds most of its images."""
+    """Yield folders named like masks, each with the folder that holds most of its images."""
     known = {both[1]: both[0] for name in tree.folders if (both := contents.pair_of(tree, name)) is not None}
     called = [
         name
@@ -168,7 +168,7 @@ def _pairs(tree: Tree) -> Iterator[Pair]:
 
 
 def _holds_both(tree: Tree, folder: str) -> bool:
-    """Whether a folder, such as ``Kvasir-SEG``, has folders of images and of masks in it."""
+    """True if a folder, such as ``Kvasir-SEG``, contains folders of images and of masks."""
     return (
         any(plain(base(child)) in IMAGES for child in tree.children(folder))
         or contents.pair_of(tree, folder) is not None
@@ -176,13 +176,13 @@ def _holds_both(tree: Tree, folder: str) -> bool:
 
 
 def _preference(tree: Tree, pair: Pair) -> tuple[bool, int, bool, int]:
-    """What the folder of the images is chosen by: none of masks where there is another."""
+    """Sort key for the folder of images; one of masks is the last choice."""
     of_masks = contents.hold_few_values(tree, pair.images)
     return not of_masks, len(pair.of), plain(base(pair.images)) in IMAGES, -len(pair.lacking)
 
 
 def _pair(tree: Tree, images: str, masks: str, suffix: str | None = None) -> Pair | None:
-    """Images and masks of two folders by name."""
+    """Match images and masks of two folders by name."""
     if images not in tree.folders or masks not in tree.folders:
         return None
     within = f"{masks}/"
@@ -212,7 +212,7 @@ def _matched(images: str, masks: str, suffix: str, ids: dict[str, str], listed: 
 
 
 def _suffix(stems: list[str], ids: dict[str, str]) -> str | None:
-    """What most of the masks' names have after their images'; None where few have an image."""
+    """Most frequent suffix of masks' names after their images'; None if few have an image."""
     ends: Counter[str] = Counter()
     for stem in stems:
         if stem in ids:
@@ -229,7 +229,7 @@ def _id(name: str, folder: str) -> str:
 
 
 def _mixed(tree: Tree) -> Iterator[Pair]:
-    """Images and masks in one folder, told apart by the ends of their names."""
+    """Yield images and masks in one folder, distinguished by the ends of their names."""
     by_stem = {without_suffix(name): name for name in tree.images()}
     found = {
         name: match.group(2)
@@ -250,7 +250,7 @@ def _mixed(tree: Tree) -> Iterator[Pair]:
 
 
 def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts: dict[str, str]) -> Layout:
-    """The layout with test and unlabeled images."""
+    """Add test and unlabeled images to the layout."""
     folders = {_pool(name): name for name in reversed(list(tree.folders)) if _is_pool(tree, name, pair)}
     inside = [key for key in ("test", "unlabeled") if key in parts and join(pair.images, parts[key]) in tree.folders]
     folder = test.images if test is not None else folders.get("test")
@@ -260,24 +260,24 @@ def _with_pools(tree: Tree, layout: Layout, pair: Pair, test: Pair | None, parts
         layout.splits["test"] = len(layout.test)
         if test is not None and not test.lacking and not test.strays and test.suffix == pair.suffix:
             layout.data["test_answers"] = Setting(
-                tree.path(test.masks), "the test images' masks: for a score in the report alone"
+                tree.path(test.masks), "the test images' masks, only for a score in the report"
             )
     if "unlabeled" in folders:
         layout.data["unlabeled"] = Setting(tree.path(folders["unlabeled"]), "images without masks, for pseudo labels")
         layout.splits["unlabeled"] = tree.n_images[folders["unlabeled"]]
     for key in inside:
-        text = f"{tree.path(join(pair.images, parts[key]))} lies among the training images. Move it out."
+        text = f"{tree.path(join(pair.images, parts[key]))} is among the training images. Move it out."
         layout.doubt(text, stops=False)
     return layout
 
 
 def _pool(folder: str) -> str:
-    """The split that a folder's name tells."""
+    """Split indicated by a folder's name."""
     return split_of(base(folder)) or _word(folder)
 
 
 def _is_pool(tree: Tree, name: str, pair: Pair) -> bool:
-    """Whether a folder is called test or unlabeled, and holds no training image."""
+    """True if a folder is named like test or unlabeled, and holds no training image."""
     if not name or not tree.n_images[name] or _pool(name) not in ("test", "unlabeled"):
         return False
     return not any(image.startswith(f"{name}/") for image in pair.of) and not contents.named_masks(tree, name)

@@ -1,4 +1,4 @@
-"""Layouts that a folder nearly has: what speaks for each, and the one thing that is wrong."""
+"""Layouts that a folder nearly has: the evidence for each, and what is wrong."""
 
 import re
 from collections import Counter
@@ -31,7 +31,7 @@ NUMBERED = re.compile(r"([A-Za-z][A-Za-z _-]*?)[ ._-]*\(?\d+\)?")
 
 @dataclass(frozen=True)
 class Miss:
-    """A layout that is nearly there."""
+    """A layout that nearly fits."""
 
     layout: str
     because: str
@@ -43,10 +43,10 @@ class Miss:
 
 
 def misses(tree: Tree, tables: Sequence[Table], unexplained: Collection[str] | None = None) -> list[Miss]:
-    """Layouts that files hint at which no reading explains.
+    """Layouts suggested by files that no reading explains.
 
     Args:
-        unexplained: files that the best reading does not explain; None where there is no reading.
+        unexplained: files that the best reading does not explain; None without a reading.
     """
 
     def is_open(name: str) -> bool:
@@ -62,7 +62,7 @@ def misses(tree: Tree, tables: Sequence[Table], unexplained: Collection[str] | N
 
 
 def nothing(tree: Tree, found: Sequence[Miss]) -> str:
-    """Error where no reading is possible: what was looked for, what is there, and what it is nearest to."""
+    """Error if no reading is possible: what was searched, what was found, and the nearest layouts."""
     suffixes: Counter[str] = Counter()
     for folder in tree.folders.values():
         suffixes.update(Path(name).suffix.lower() or "(no suffix)" for name in [*folder.images, *folder.others])
@@ -70,20 +70,22 @@ def nothing(tree: Tree, found: Sequence[Miss]) -> str:
     tops = ", ".join(f"{name}/" for name in tree.folders[""].folders[:10]) or "none"
     unread = tree.files(*UNREAD)
     packed = any(suffix in ARCHIVES for suffix in suffixes)
-    hint = "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how."
+    hint = (
+        "Unpack the archives first." if packed else "Write the config by hand: config.yaml and examples/ show how to."
+    )
     if not packed and not found and tree.known_images and not tree.known_files:
-        hint = f"There are images and no labels: goldfold learns from labels, masks or boxes. {hint}"
+        hint = f"There are images but no labels: goldfold needs labels, masks or boxes. {hint}"
     if unread:
         n = count(len(unread), "picture")
         are = noun(len(unread), "is", "are")
         hint = f"{n} {are} in a format that goldfold does not read, first {unread[0]}: convert to PNG. {hint}"
-    lines = [f"{tree.root}: no layout that goldfold knows. Seen: {seen}; folders: {tops}."]
+    lines = [f"{tree.root}: no known layout. Found: {seen}; folders: {tops}."]
     lines += [f"nearest layout: {miss}" for miss in found[:3]]
     return printable("\n".join([*lines, hint if found else f"Looked for {LOOKED_FOR}. {hint}"]))
 
 
 def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
-    """Names of a table that no image has but for their spelling, or a table without labels."""
+    """Near misses of a table: names that differ from images' in spelling, boxes, or no labels."""
     where = tree.path(table.name)
     if table.match is not None:
         columns_found = columns_of(table)
@@ -96,7 +98,7 @@ def _of_table(tree: Tree, table: Table, is_alone: bool) -> Iterator[Miss]:
             columns = ", ".join(table.columns[:8])
             yield Miss(
                 "csv", of, f"no column holds labels (there {noun(len(table.columns), 'is', 'are')} {columns}). Add one, "
-                "and name it as data.label_column.",
+                "and set data.label_column to it.",
             )  # fmt: skip
         return
     if table.separator:
@@ -118,19 +120,19 @@ def _but(spelling: Spelling) -> str:
 
 
 def _of_names(tree: Tree) -> Iterator[Miss]:
-    """Images whose names begin with a word of few: ``cat.1.jpg``, ``dog_2.jpg``."""
+    """Images whose names begin with one of few words: ``cat.1.jpg``, ``dog_2.jpg``."""
     stems = [base(name).rpartition(".")[0] for name in tree.known_images]
     words = Counter(match.group(1) for stem in stems if (match := NUMBERED.fullmatch(stem)))
     if len(words) > 1 and words.total() > 0.9 * len(stems) and min(words.values()) > 1:
         listed = sorted(words)
         yield Miss(
             "folder", f"names of images begin with {count(len(listed), 'word')} ({some(listed)})",
-            "goldfold takes no class from a file's name. Move the images into a folder per class, or write a CSV (id, label).",
+            "goldfold reads no classes from file names. Move the images into a folder per class, or write a CSV (id, label).",
         )  # fmt: skip
 
 
 def _of_masks(tree: Tree) -> Iterator[tuple[str, Miss]]:
-    """Folders of masks whose names no images have."""
+    """Folders of masks whose names match no images."""
     for folder in tree.folders:
         if not folder or not is_masks(base(folder)) or not tree.folders[folder].images:
             continue
@@ -141,17 +143,17 @@ def _of_masks(tree: Tree) -> Iterator[tuple[str, Miss]]:
         ended = [match.group(1) for stem in tried if (match := MASK_END.match(stem))]
         if not own or any(stem in own for stem in (*tried, *ended)):
             continue
-        because = f"{tree.path(folder)} ({count(len(stems), 'image')}) lies beside {some(beside)}"
+        because = f"{tree.path(folder)} ({count(len(stems), 'image')}) is next to {some(beside)}"
         yield folder, Miss("masks", because, f"no mask has an image's name, {_difference(stems, sorted(own))}")
 
 
 def _difference(masks: list[str], images: list[str]) -> str:
-    """How the names of masks and images differ, and what to do."""
-    first = f"first {masks[0]!r} beside {images[0]!r}"
+    """Difference between the names of masks and images, and what to do."""
+    first = f"first {masks[0]!r} against {images[0]!r}"
     patterns = by_affixes(images, masks)
     if patterns is not None:
-        ways = f"images are called {patterns[0]!r}, masks {patterns[1]!r}"
+        ways = f"images are named {patterns[0]!r}, masks {patterns[1]!r}"
         return f"{first}: {ways}. Rename the masks like the images."
     ends = affixes(spread(masks, N_TRIED), images)
-    told = f"; their names differ by {ends}" if ends else ""
-    return f"{first}{told}. Give each mask its image's name, or say what stands at its end as data.mask_suffix."
+    difference = f"; their names differ by {ends}" if ends else ""
+    return f"{first}{difference}. Give each mask its image's name, or set data.mask_suffix to the ending."

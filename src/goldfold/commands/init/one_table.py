@@ -1,4 +1,4 @@
-"""One table of all splits: the column, or the lists beside it, that say which of its rows are the test set."""
+"""One table of all splits: find the column, or the lists, that mark its test rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from goldfold.images.files import without_suffix
 from goldfold.sources.parted import PARTS
 
 ENOUGH = 0.9
-"""Share of the lines of a list that must name rows."""
+"""Smallest share of the lines of a list that must name rows."""
 LARGEST = 100_000_000
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows of the test set, and those of no part, with the settings that say so."""
+    """Test rows, and rows of no part, with the settings that define them."""
 
     data: dict[str, Setting]
     test: frozenset[int]
@@ -27,7 +27,7 @@ class Parts:
 
 
 def find(tree: Tree, table: Table) -> Parts | None:
-    """The test rows of a table that has all splits; None where it says nothing of them."""
+    """Find the test rows of a table of all splits; None if nothing marks them."""
     return _by_column(table) or _by_lists(tree, table)
 
 
@@ -67,7 +67,7 @@ def _by_lists(tree: Tree, table: Table) -> Parts | None:
 
 
 def _listed(tree: Tree) -> Iterator[tuple[str, list[str]]]:
-    """Lists called as a split, and their lines."""
+    """Yield lists named like a split, and their lines."""
     for file in tree.files(".txt"):
         if split_in(without_ending(file)) in ("train", "val", "test") and (tree.root / file).stat().st_size <= LARGEST:
             text = (tree.root / file).read_text(encoding="utf-8-sig", errors="replace")
@@ -80,7 +80,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def apply(tree: Tree, table: Table, columns: Columns, parts: Parts, layout: Layout) -> None:
-    """Put test images, and the settings that name them, into the layout; the table keeps all rows, its match those learnt."""
+    """Add test images and their settings to the layout; the table keeps all rows, its match only training rows."""
     match = table.match
     assert match is not None
     layout.data |= parts.data
@@ -92,19 +92,19 @@ def apply(tree: Tree, table: Table, columns: Columns, parts: Parts, layout: Layo
     asked = columns.one_hot or [str(columns.target or columns.label)]
     if all(table.rows[row][table.columns.index(column)] for row in parts.test for column in asked):
         layout.data["test_answers"] = Setting(
-            tree.path(table.name), "labels of its test rows: for a score in the report alone"
+            tree.path(table.name), "labels of its test rows, only for a score in the report"
         )
     if parts.left:
         layout.doubt(f"{count(len(parts.left), 'row')} of {tree.path(table.name)} in neither list: left out.")
 
 
 def doubt(tree: Tree, tables: Sequence[Table], used: Table, layout: Layout) -> None:
-    """Another table that says the split of the same images."""
+    """Doubt about another table with a split of the same images."""
     for table in tables:
         columns = [column for column in table.columns if plain(column) in SPLIT_COLUMNS]
         if table is not used and table.match is not None and columns and table.name not in used.files:
             values = some(sorted(set(table.values(columns[0]))))
             layout.doubt(
-                f"column {columns[0]!r} of {tree.path(table.name)} ({values}) may say which images are the test set. To obey it, "
-                f"add it to {tree.path(used.name)} as a column of train, val and test, and name that as data.split_column."
+                f"column {columns[0]!r} of {tree.path(table.name)} ({values}) may define the test set. To use it, "
+                f"add it to {tree.path(used.name)} as a column of train, val and test, and set data.split_column to it."
             )

@@ -1,4 +1,4 @@
-"""Images and masks that lie apart, or a folder per image, told by their contents and paired by patterns of their names."""
+"""Detect images and masks by their contents, and pair them by patterns of their names, also in one folder per image."""
 
 import re
 from collections import Counter
@@ -15,20 +15,20 @@ from goldfold.commands.init.words import MASK_END, split_in, split_of, split_of_
 from goldfold.images.files import without_suffix
 
 LIKELIHOOD = 0.78
-"""Source masks says the same more simply where it pairs the names."""
+"""Below that of source masks, which is simpler if it can pair the names."""
 N_TRIED, LEAST = 60, 0.5
 NUMBERED = re.compile(r"(\D*)(\d.*)")
-"""A word, which may be empty, and what a name has from its first digit on."""
+"""A word, possibly empty, and the rest of a name from its first digit."""
 HERE = "."
 Key = tuple[str, str]
-"""The folders between, and the name without suffix."""
+"""Folders in between, and name without suffix."""
 KINDS = ("label", "mask", "seg", "class")
-"""Words that tell which of several kinds of masks holds the classes, the surest first."""
+"""Words that indicate which of several kinds of masks holds the classes, the most certain first."""
 
 
 @dataclass
 class Pairs:
-    """Images and masks below a root, and how their names go together."""
+    """Images and masks below a root, and the patterns of their names."""
 
     root: str
     parts: tuple[str, str]
@@ -42,7 +42,7 @@ class Pairs:
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
-    """Layouts of source tiles."""
+    """Yield layouts for source tiles."""
     both = (
         (name, pair) for name in tree.folders for pair in pairs_of(tree, name) if len({*map(_split, pair)} - {""}) < 2
     )
@@ -55,12 +55,12 @@ def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
 
 
 def _split(folder: str) -> str:
-    """The split that a folder's name tells: images of one are no partners of masks of another."""
+    """Split indicated by a folder's name: images of one split do not pair with masks of another."""
     return split_of(base(folder)) or split_in(base(folder))
 
 
 def _apart(tree: Tree, root: str, both: tuple[str, str]) -> Pairs | None:
-    """``images/<inner>/1_photo.png`` and ``masks/<inner>/1_outline.png``; nothing where source masks pairs the names."""
+    """``images/<inner>/1_photo.png`` and ``masks/<inner>/1_outline.png``; None if source masks can pair the names."""
     images, masks = ({name: _key(name, folder) for name in tree.images(folder)} for folder in both)
     stems = [stem for _, stem in images.values()]
     known = list(images.values()), list(masks.values())
@@ -85,13 +85,13 @@ def _apart(tree: Tree, root: str, both: tuple[str, str]) -> Pairs | None:
 
 
 def _key(name: str, folder: str) -> tuple[str, str]:
-    """The folders between ``folder`` and a file, and its name without suffix."""
+    """Folders between ``folder`` and a file, and the file's name without suffix."""
     inner = without_suffix(name.removeprefix(f"{folder}/"))
     return parent(inner), base(inner)
 
 
 def _patterns(images: Sequence[Key], masks: Sequence[Key], ends: tuple[str, str]) -> list[tuple[str, str]]:
-    """What stands before and after the ids of images, and of each kind of masks, the likeliest kind first."""
+    """Prefix and suffix around the ids of images, and of each kind of masks, the likeliest kind first."""
     inside: dict[str, list[str]] = {}
     for inner, stem in masks:
         inside.setdefault(inner, []).append(stem)
@@ -111,7 +111,7 @@ def _around(mask: str, id: str) -> tuple[str, str]:
 
 
 def _rank(kind: tuple[str, str]) -> tuple[int, int, str]:
-    """Order of the kinds of masks."""
+    """Sort key for kinds of masks."""
     text = "".join(kind).lower()
     return next((n for n, word in enumerate(KINDS) if word in text), len(KINDS)), len(text), text
 
@@ -134,7 +134,7 @@ def _cases(tree: Tree) -> Pairs | None:
 
 
 def _mixed(tree: Tree) -> Pairs | None:
-    """Folders that `mixed` knows by the same words, those of most images."""
+    """Folders that `mixed` recognises by the same words; those with most images."""
     found: dict[tuple[str, str], list[Pairs]] = {}
     for pairs in filter(None, (mixed(tree, name) for name in tree.folders)):
         found.setdefault(pairs.patterns, []).append(pairs)
@@ -147,7 +147,7 @@ def _mixed(tree: Tree) -> Pairs | None:
 
 
 def mixed(tree: Tree, folder: str) -> Pairs | None:
-    """``img_1.jpg`` and ``msk_1.png`` in one folder: two words before the same numbers, either of which may be empty."""
+    """``img_1.jpg`` and ``msk_1.png`` in one folder: two words, one possibly empty, before the same numbers."""
     named: dict[str, dict[str, str]] = {}
     for file in tree.folders[folder].images:
         match = NUMBERED.fullmatch(without_suffix(file))
@@ -176,13 +176,13 @@ def _layout(tree: Tree, pairs: Pairs) -> Layout:
         else f"images in {pairs.parts[0]}/, masks in {pairs.parts[1]}/"
     )
     layout = Layout(
-        source="tiles", task="segmentation", title=f"{what}, called {pairs.patterns[0]} and {pairs.patterns[1]}",
+        source="tiles", task="segmentation", title=f"{what}, named {pairs.patterns[0]} and {pairs.patterns[1]}",
         likelihood=LIKELIHOOD, folder=pairs.root, classes=looks.classes, unit=f"of {count(looks.n, 'mask')} looked at",
         data={"train": Setting(tree.path(pairs.root), f"{count(len(of) + len(lacking), 'image')}")},
         train=sorted([*of, *lacking]), splits={"train": len(of) + len(lacking)},
     )  # fmt: skip
     keys = ("image_folder", "mask_folder", "image_pattern", "mask_pattern")
-    why = ("where images lie", "where masks lie", "names without their suffix", "names of their masks")
+    why = ("folder of images", "folder of masks", "names without suffix", "names of their masks")
     layout.data |= {
         key: Setting(value, own) for key, value, own in zip(keys, (*pairs.parts, *pairs.patterns), why, strict=True)
     }
@@ -198,13 +198,13 @@ def _layout(tree: Tree, pairs: Pairs) -> Layout:
         layout.doubt(f"{count(len(lacking), 'image')} without a mask, left out: {some(lacking)}.")
     if pairs.other_kinds:
         layout.doubt(
-            f"masks called {pairs.patterns[1]!r} are read, not those called {some(pairs.other_kinds)}: see data.mask_pattern."
+            f"masks named {pairs.patterns[1]!r} are read, not those named {some(pairs.other_kinds)}: see data.mask_pattern."
         )
     return _with_test(tree, pairs, layout, [name for name, is_one in is_test.items() if is_one])
 
 
 def _others(tree: Tree, pairs: Pairs) -> Iterator[tuple[str, str]]:
-    """Files of the folder of masks that are called like an image and not used: masks of other kinds, outlines."""
+    """Yield unused files in the folder of masks that are named like an image: masks of other kinds, outlines."""
     ids = {key for image in pairs.of for key in begins(base(without_suffix(image)))}
     ids &= {key for mask in pairs.of.values() for key in begins(base(without_suffix(mask)))}
     folder = join(pairs.root, pairs.parts[1])
@@ -214,7 +214,7 @@ def _others(tree: Tree, pairs: Pairs) -> Iterator[tuple[str, str]]:
 
 
 def _group(layout: Layout, pairs: Pairs, images: Sequence[str]) -> None:
-    """The folders between as groups; none where they are but parts of a split, or a folder per image."""
+    """Take the folders in between as groups, unless they only divide a split, or there is one per image."""
     start = sum(part != HERE for part in join(pairs.root, pairs.parts[0]).split("/"))
     is_case = pairs.parts == (HERE, HERE) and "{id}" not in pairs.patterns[0]
     inner = {tuple(part for part in name.split("/")[start:-1] if not split_of(part)) for name in images}
@@ -226,7 +226,7 @@ def _group(layout: Layout, pairs: Pairs, images: Sequence[str]) -> None:
 
 
 def _with_test(tree: Tree, pairs: Pairs, layout: Layout, test: Sequence[str]) -> Layout:
-    """The layout with test images, and their masks where these hold more than one value."""
+    """Add test images to the layout, and their masks if these hold more than one value."""
     if not test:
         return layout
     folders = _root_of_test(test[0])
@@ -236,13 +236,13 @@ def _with_test(tree: Tree, pairs: Pairs, layout: Layout, test: Sequence[str]) ->
     looks = [found for mask in spread(masks, N_TRIED) if (found := look(tree.root / mask)) is not None]
     if len(masks) == len(test) and any(n_values > 1 for _, _, n_values in looks):
         layout.data["test_answers"] = Setting(
-            tree.path(_root_of_test(masks[0])), "their masks: for a score in the report alone"
+            tree.path(_root_of_test(masks[0])), "their masks, only for a score in the report"
         )
     return layout
 
 
 def _root_of_test(name: str) -> str:
-    """The path of a file up to the folder that is called test."""
+    """Path of a file up to the folder named like test."""
     parts = name.split("/")
     last = max(place for place, part in enumerate(parts[:-1]) if split_of(part) == "test")
     return "/".join(parts[: last + 1])

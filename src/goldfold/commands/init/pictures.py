@@ -1,4 +1,4 @@
-"""A look at the headers of a sample of images."""
+"""Examine the headers of a sample of images."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ from goldfold.images.limits import MOST_PIXELS, any_size, refuse_size
 from goldfold.images.pixels import Undecodable
 
 N_LOOKED, N_DECODED, DECODED_PX = 200, 40, 4_000_000
-"""Images whose headers are read; of those, images whose colours are looked at, where they are no larger."""
+"""Number of images whose headers are read; of these, number whose colours are examined, and the largest size for that."""
 ONE = {"have": "has", "are": "is"}
 LARGE_PX = 25_000_000
 ORIENTATION = 0x0112
@@ -37,7 +37,7 @@ CHANNELS = {"1": 1, "L": 1, "I": 1, "F": 1, "LA": 2, "P": 3, "RGBA": 4, "PA": 4,
 
 @dataclass(frozen=True)
 class Picture:
-    """What an image's header says."""
+    """Properties of an image from its header."""
 
     name: str
     width: int = 0
@@ -47,9 +47,9 @@ class Picture:
     mode: str = ""
     kind: str = ""
     is_turned: bool = False
-    """Its EXIF entry says that it is to be turned."""
+    """True if its EXIF entry rotates it."""
     is_grey: bool | None = None
-    """Whether it has one channel, or channels that do not differ; None where the pixels were not looked at."""
+    """True for one channel, or equal channels; None if the pixels were not examined."""
     problem: str = ""
 
 
@@ -59,28 +59,28 @@ class Pictures:
 
     sample: list[Picture]
     n_of: int
-    """Images that the sample stands for."""
+    """Number of images that the sample represents."""
 
     @property
     def sound(self) -> list[Picture]:
-        """Those that could be read."""
+        """Images that could be read."""
         return [picture for picture in self.sample if not picture.problem]
 
     @property
     def median(self) -> tuple[int, int]:
-        """Median height and width; 0 where no image could be read."""
+        """Median height and width; 0 if no image could be read."""
         if not self.sound:
             return 0, 0
         return int(np.median([p.height for p in self.sound])), int(np.median([p.width for p in self.sound]))
 
     @property
     def all_grey(self) -> bool:
-        """Whether every image looked at has one channel."""
+        """True if every image examined has one channel."""
         return bool(self.sound) and all(picture.channels <= 2 for picture in self.sound)
 
 
 def look(root: Path, names: Sequence[str]) -> Pictures:
-    """Headers of a sample of ``names`` below ``root``."""
+    """Read the headers of a sample of ``names`` below ``root``."""
     chosen = spread(names, N_LOOKED)
     decoded = set(spread(chosen, N_DECODED))
     with any_size():
@@ -103,12 +103,12 @@ def _picture(root: Path, name: str, decodes: bool) -> Picture:
         return Picture(name, width, height, channels, bits, mode, kind, turned, grey)
     except Undecodable as error:
         return Picture(name, problem=str(error))
-    except Exception:  # whatever Pillow's readers raise; OpenCV, which reads the images in the end, has the last word
+    except Exception:  # Pillow raises exceptions of any type; OpenCV, which reads the images later, decides
         return _by_opencv(path, name)
 
 
 def _bits(path: Path, mode: str, kind: str) -> int:
-    """Bits a channel; Pillow shows 16 bits of colour as 8."""
+    """Bits per channel; Pillow shows 16-bit colour as 8."""
     if kind == "PNG":
         with open(path, "rb") as stream:
             return stream.read(25)[24]
@@ -137,7 +137,7 @@ def _by_opencv(path: Path, name: str) -> Picture:
 
 
 def sizes(pictures: Pictures) -> str:
-    """Smallest, median and largest, in words."""
+    """Smallest, median and largest size, as text."""
     sound = sorted(pictures.sound, key=lambda picture: picture.width * picture.height)
     if not sound:
         return "unknown"
@@ -148,7 +148,7 @@ def sizes(pictures: Pictures) -> str:
 
 
 def kinds(pictures: Pictures) -> str:
-    """Formats, channels and bits, each with its number where there are several."""
+    """Formats, channels and bits, with counts if there are several."""
     found = Counter(
         f"{p.kind or 'other'} {_colour(p)}{f' {p.bits} bit' if p.bits != 8 else ''}" for p in pictures.sound
     )
@@ -162,7 +162,7 @@ def _colour(picture: Picture) -> str:
 
 
 def doubts(pictures: Pictures) -> list[Doubt]:
-    """What is odd about the images looked at."""
+    """Doubts about the images examined."""
     sound, n = pictures.sound, len(pictures.sample)
     found: list[Doubt] = []
 
@@ -170,29 +170,29 @@ def doubts(pictures: Pictures) -> list[Doubt]:
         if matching:
             names = some(picture.name for picture in matching)
             verb, _, rest = text.partition(" ")
-            told = f"{ONE.get(verb, verb) if len(matching) == 1 else verb} {rest}"
-            found.append(Doubt(f"{len(matching)} of {count(n, 'image')} looked at {told} First: {names}.", stops))
+            clause = f"{ONE.get(verb, verb) if len(matching) == 1 else verb} {rest}"
+            found.append(Doubt(f"{len(matching)} of {count(n, 'image')} looked at {clause} First: {names}.", stops))
 
     bad = [picture for picture in pictures.sample if picture.problem]
     reason = f" ({bad[0].problem})" if bad else ""
-    note(bad, f"cannot be read{reason}: in training such go to quarantine, among test images they end the run.")
-    note([p for p in sound if _wrong_suffix(p)], "have the suffix of another format; read all the same.")
+    note(bad, f"cannot be read{reason}: such training images go to quarantine, such test images stop the run.")
+    note([p for p in sound if _wrong_suffix(p)], "have the suffix of another format, but are read.")
     note(
         [p for p in sound if p.bits == 16],
-        "have 16 bits a channel, which are kept; data.scale_16bit says how networks are shown them in 8.",
+        "have 16 bits per channel, which are kept; data.scale_16bit sets how they are scaled to 8 for networks.",
     )
     note(
         [p for p in sound if p.bits == 32],
-        "have 32 bits a channel: whole numbers from 0 to 65535 are read, others go to quarantine.",
+        "have 32 bits per channel: integers from 0 to 65535 are read, others go to quarantine.",
     )
-    note([p for p in sound if p.mode == "CMYK"], "are CMYK, read as RGB, with colours that may be a little off.")
+    note([p for p in sound if p.mode == "CMYK"], "are CMYK, read as RGB, with colours that may be slightly wrong.")
     note(
         [p for p in sound if p.is_turned],
-        "are turned by an EXIF entry, which goldfold undoes, and masks or boxes must fit that.",
+        "are rotated by an EXIF entry, which goldfold applies; masks or boxes must fit the upright image.",
     )
     note(
         [p for p in sound if p.width * p.height > LARGE_PX],
-        "have over 25 million pixels; reading them will take its time.",
+        "have over 25 million pixels; reading them is slow.",
     )
     looked = [picture for picture in sound if picture.is_grey is not None]
     grey = [picture for picture in looked if picture.is_grey]

@@ -9,7 +9,7 @@ from goldfold.commands.init.words import split_in, split_of_path
 
 
 def pooled(tables: Sequence[Table]) -> list[Table]:
-    """Tables of training and validation images with the same columns as one."""
+    """Join tables of training and validation images with the same columns."""
     alike: dict[tuple[object, ...], list[Table]] = {}
     for table in tables:
         match, split = table.match, _split(table)
@@ -20,14 +20,14 @@ def pooled(tables: Sequence[Table]) -> list[Table]:
 
 
 def _split(table: Table) -> str:
-    """The split that a table's name tells, or its folder's."""
+    """Split indicated by a table's name, or by its folder's."""
     return split_in(without_ending(table.name)) or split_of_path(parent(table.name))
 
 
 def _together(tables: Sequence[Table]) -> list[Table]:
-    """Rows of several tables, the training images first, and tables that have to stay alone.
+    """Join rows of several tables, training images first; return also tables that must stay separate.
 
-    Those of images in other folders stay so, unless every name is without a folder and of one image alone.
+    Tables of images in other folders stay separate, unless every name is without a folder and unique to one image.
     """
     first, *others = sorted(tables, key=lambda table: (_split(table) != "train", table.name))
     assert first.match is not None
@@ -51,7 +51,7 @@ def _together(tables: Sequence[Table]) -> list[Table]:
 
 
 def _are_bare(tables: Sequence[Table]) -> bool:
-    """Whether images lie in several folders, and are named without them, each name of one image."""
+    """True if images are in several folders and named without them, each name unique to one image."""
     matches = [table.match for table in tables if table.match is not None]
     images = [image for match in matches for image in match.images.values()]
     names = [value for table in tables if table.match is not None for value in table.values(table.match.column)]

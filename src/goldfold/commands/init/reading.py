@@ -1,4 +1,4 @@
-"""Readings of a folder: each accounts for some of its files, is checked, and is scored."""
+"""Readings of a folder: each explains some of its files, is checked, and is scored."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -41,32 +41,32 @@ PROPOSERS: dict[str, Proposer] = {
 }
 OF_MASKS = ("tiles", "masks", "instances", "rle")
 REFUSED = 0.5
-"""What the score of a refused reading is multiplied by."""
+"""Factor on the score of a refused reading."""
 SHARE_OF_IMAGES = 0.7
-"""Weight of the images in the share of files that a reading explains; the rest is that of tables and files of labels."""
+"""Weight of images in the share of files that a reading explains; the rest is that of tables and label files."""
 
 
 @dataclass
 class Reading:
-    """One way to read a folder: a config, what it explains, and what ``goldfold check`` says of it."""
+    """One way to read a folder: a config, the files it explains, and the result of ``goldfold check``."""
 
     layout: Layout
     tree: Tree
-    """The folder, with one file per image where images are stacks."""
+    """The folder, with one file per image if images are stacks."""
     tables: list[Table]
     stack: stacks.Stacks | None = None
     refusal: str | None = None
     """Error of ``goldfold check``."""
     is_mendable: bool = False
-    """Whether the setting that the error names would have it accepted."""
+    """True if the setting that the error proposes would make it acceptable."""
     is_checked: bool = False
     looked: Pictures | None = None
     values: Values = field(default_factory=dict)
-    """The config that it would be."""
+    """Config of this reading."""
 
     @cached_property
     def roles(self) -> Roles:
-        """Role of every file that is explained."""
+        """Role of every explained file."""
         return roles(self.tree, self.layout)
 
     @cached_property
@@ -77,7 +77,7 @@ class Reading:
 
     @cached_property
     def share(self) -> float:
-        """Share of the folder's files that are explained, documentation left out."""
+        """Share of the folder's files that are explained, without documentation."""
         papers = {name for name, role in documents(self.tree) if role == DOCUMENTATION}
         images, others = self.tree.known_images, self.tree.known_files - papers
         of_images = sum(name in self.roles for name in images) / max(len(images), 1)
@@ -86,30 +86,30 @@ class Reading:
 
     @property
     def score(self) -> float:
-        """How well it explains the folder, from 0 to 1."""
+        """Likelihood times share of explained files, 0 to 1."""
         return self.layout.likelihood * self.share
 
     @property
     def rank(self) -> float:
-        """What readings are sorted by: the score, halved where check refuses it and no policy that the error names mends it.
+        """Sort key of readings: the score, halved if check refuses it and no policy that the error proposes solves it.
 
-        So a refused reading of all files is better than an accepted one of a few, and worse than an accepted one of most.
+        So a refused reading of all files ranks above an accepted one of few, and below an accepted one of most.
         """
         return self.score * (1 if self.refusal is None or self.is_mendable else REFUSED)
 
     def forget(self) -> None:
-        """Have roles found again, after the layout has changed."""
+        """Clear cached roles after a change of the layout."""
         for name in ("roles", "unexplained", "share"):
             self.__dict__.pop(name, None)
 
 
 def propose(tree: Tree) -> tuple[list[Table], list[Reading]]:
-    """Tables of a folder, and what each source makes of it, the best first."""
+    """Tables of a folder, and the readings of all sources, the best first."""
     stack = stacks.stacked(tree)
     if stack:
         tables, found = _proposed(stack.tree, stack)
         if found and found[0].layout.source in stacks.SOURCES:
-            stacks.told(found[0].layout, stack)
+            stacks.describe(found[0].layout, stack)
             return tables, found[:1]
     return _proposed(tree, None)
 

@@ -1,4 +1,4 @@
-"""The verdict of ``goldfold check`` on a reading, on a sample where the set is large."""
+"""Run ``goldfold check`` on a reading, with a sample if the data set is large."""
 
 import contextlib
 import io
@@ -14,19 +14,19 @@ from goldfold.config import slices
 from goldfold.config.load import parse
 
 MOST_MEGAPIXELS = 400
-"""What is decoded at most: some seconds."""
+"""Largest amount decoded, which takes some seconds."""
 FEWEST_ROWS, MOST_ROWS = 40, 1500
 UNSEEN = "has no training image"
 """Part of the error that a sample may cause."""
 POLICY = re.compile(r"\b[Ss]et data\.(\w+): (\w+)(?![\w/])")
-"""A setting that an error proposes."""
+"""Pattern of a setting that an error proposes."""
 SHARE = re.compile(r"([\d,]+) of ([\d,]+) ")
-"""How many cannot be used; where it is all of them, leaving them out is no way."""
+"""Pattern of the number of unusable images; if it is all of them, leaving them out does not help."""
 MOST_POLICIES = 3
 
 
 def refusal(values: Values, looked: Pictures) -> str | None:
-    """Why ``goldfold check`` would refuse a config, None where it would not."""
+    """Error of ``goldfold check`` for a config; None if it would be accepted."""
     rows = n_rows(looked)
     try:
         config = parse(plain(values), "the config")
@@ -43,7 +43,7 @@ def refusal(values: Values, looked: Pictures) -> str | None:
 
 
 def policy(error: str) -> tuple[str, str] | None:
-    """Key of ``data`` and value that an error proposes."""
+    """Key of ``data`` and value that an error proposes; None if it proposes none."""
     text = " ".join(error.split())
     share = SHARE.search(text)
     found = None if share and share.group(1) == share.group(2) else POLICY.search(text)
@@ -51,7 +51,7 @@ def policy(error: str) -> tuple[str, str] | None:
 
 
 def is_mendable(values: Values, looked: Pictures, error: str) -> bool:
-    """Whether the config is accepted with the settings that its errors propose, one after the other."""
+    """True if the config is accepted after adding the settings that its errors propose, one by one."""
     for _ in range(MOST_POLICIES):
         if (found := policy(error)) is None or found[0] in values["data"]:
             return False
@@ -63,7 +63,7 @@ def is_mendable(values: Values, looked: Pictures, error: str) -> bool:
 
 
 def n_rows(looked: Pictures) -> int | None:
-    """Rows of each split that are checked; None: all of them."""
+    """Number of rows of each split that are checked; None for all."""
     height, width = looked.median
     able = int(MOST_MEGAPIXELS * 1e6 / max(height * width, 1))
     most = min(max(able, FEWEST_ROWS), MOST_ROWS)

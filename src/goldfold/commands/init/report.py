@@ -1,4 +1,4 @@
-"""What was found, in words and for machines."""
+"""Report of ``goldfold init``, as text and JSON."""
 
 import json
 from collections import Counter
@@ -18,15 +18,15 @@ from goldfold.commands.init.walk import base, parent
 MOST_CLASSES = 20
 MOST_DOUBTS = 8
 MOST_PLACES = 4
-"""Folders of unexplained files that are named."""
+"""Largest number of folders of unexplained files that are named."""
 FEW_IN_FOLDER = 2
-"""So many unexplained files of a folder are named one by one."""
+"""Largest number of unexplained files per folder that are named individually."""
 NOUNS = {IMAGE: ("image", "images"), LABELS: ("file of labels", "files of labels"), MASK: ("mask", "masks"),
          LIST: ("list", "lists"), DOCUMENTATION: ("document", "documents")}  # fmt: skip
 
 
 def as_text(path: str, readings: Sequence[Reading], misses: Sequence[Miss], doubts: Sequence[Doubt], out: str) -> str:
-    """The report: at most a screen."""
+    """Report of at most one screen."""
     best = readings[0]
     layout, chosen = best.layout, plain(best.values)
     assert best.looked is not None
@@ -50,7 +50,7 @@ def as_text(path: str, readings: Sequence[Reading], misses: Sequence[Miss], doub
 
 
 def accounts(readings: Sequence[Reading], misses: Sequence[Miss]) -> dict[str, str]:
-    """The files that the best reading explains, those that it does not, the runner-up, and what is nearly a layout."""
+    """Files that the best reading explains, files that it does not, the runner-up, and the nearest layouts."""
     best, *others = readings
     rows = {"explains": _explained(best)}
     if best.unexplained:
@@ -63,15 +63,15 @@ def accounts(readings: Sequence[Reading], misses: Sequence[Miss]) -> dict[str, s
 
 
 def comments(readings: Sequence[Reading], misses: Sequence[Miss], doubts: Sequence[Doubt]) -> list[str]:
-    """The same as comments of the config, with what is to be put right before a run."""
+    """The same as comments for the config, with the problems to correct before a run."""
     lines = [f"{key}: {text}" for key, text in accounts(readings, misses).items()]
-    lines += [f"to put right before a run: {doubt.text}" for doubt in doubts if doubt.stops]
+    lines += [f"to correct before a run: {doubt.text}" for doubt in doubts if doubt.stops]
     lines += [f"doubt: {doubt.text}" for doubt in doubts if not doubt.stops]
     return [printable(" ".join(line.split())) for line in lines]
 
 
 def as_json(path: str, readings: Sequence[Reading], misses: Sequence[Miss], doubts: Sequence[Doubt], out: str) -> str:
-    """The same for machines, with all classes and the config's values."""
+    """Report as JSON, with all classes and the config's values."""
     best, *others = readings
     layout, looked = best.layout, best.looked
     assert looked is not None
@@ -102,7 +102,7 @@ def as_json(path: str, readings: Sequence[Reading], misses: Sequence[Miss], doub
 
 
 def grouped(names: Iterable[str]) -> str:
-    """Files by folder, the fullest first; few of a folder by their names."""
+    """Files by folder, the fullest first; few files of a folder by name."""
     folders: dict[str, list[str]] = {}
     for name in names:
         folders.setdefault(parent(name), []).append(name)
@@ -164,9 +164,9 @@ def _summary(chosen: dict[str, Any]) -> str:
 
 
 def _listed(doubts: Sequence[Doubt], out: str) -> list[str]:
-    """What is to be put right, all of it, and the first doubts."""
+    """Problems to correct, and doubts, the first few of each."""
     lines: list[str] = []
-    for title, stops in (("To put right before a run", True), ("Doubts", False)):
+    for title, stops in (("To correct before a run", True), ("Doubts", False)):
         texts = [doubt.text for doubt in doubts if doubt.stops == stops]
         if texts:
             more = len(texts) - MOST_DOUBTS

@@ -1,6 +1,6 @@
-"""Text that any terminal can show."""
+"""Make text printable on any terminal."""
 
 
 def printable(text: str) -> str:
-    """Names that are no UTF-8 with their bytes written out."""
+    """Escape bytes of names that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Masks as run lengths in a table beside the images."""
+"""Detect masks as run lengths in a table."""
 
 from collections import Counter
 
@@ -12,12 +12,12 @@ from goldfold.sources.rle import NO_MASK
 
 LIKELIHOOD = 0.85
 CALLED = ("rle", "encodedpixels", "runlength", "mask", "segmentation")
-"""Parts of names of columns of run lengths; four numbers under another name may be a box."""
+"""Words in names of columns of run lengths; four numbers under another name may be a box."""
 MOST_CLASSES = 50
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """A CSV with a row an image, or an object, and a column of run lengths."""
+    """Detect a CSV with one row per image, or per object, and a column of run lengths."""
     able = [(table, column) for table in tables if not table.is_test and (column := _runs(table)) is not None]
     if not able:
         return None
@@ -28,7 +28,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     layout = Layout(
         source="rle", task="segmentation", title=f"run lengths in {base(table.name)}", likelihood=LIKELIHOOD,
         data={"train": Setting(tree.path(table.name), f"{count(len(table.rows), 'row')}"),
-              "images": Setting(tree.path(match.folder), f"the names of column {match.column!r} start here"),
+              "images": Setting(tree.path(match.folder), f"names in column {match.column!r} are relative to this"),
               "id_column": Setting(match.column, "names the images"),
               "rle_column": Setting(column, "run lengths")},
         train=train, splits={"train": len(train)}, folder=match.folder, doubts=list(table.doubts),
@@ -40,12 +40,12 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     pairs = {pair for pair, is_known in zip(zip(images, names, strict=True), known, strict=True) if is_known}
     layout.classes = layout.in_images = dict(Counter(name for _, name in pairs))
     if kind is not None:
-        layout.data["class_column"] = Setting(kind, "the class of a row")
-        layout.data["classes"] = Setting(sorted(layout.classes), "their order is that of the values in masks")
+        layout.data["class_column"] = Setting(kind, "class of a row")
+        layout.data["classes"] = Setting(sorted(layout.classes), "in the order of the values in masks")
         layout.doubt(f"column {kind!r} is taken for the class of a row: see data.class_column.")
     empty = len(train) - len({image for image, _ in pairs})
     layout.facts["masks"] = f"run lengths of {count(sum(known), 'row')}, {count(empty, 'image')} without an object"
-    layout.doubt("pixels are taken to be counted down the columns from 1: see data.row_major and data.first_pixel.")
+    layout.doubt("pixels are assumed to be counted down the columns from 1: see data.row_major and data.first_pixel.")
     if missing := sorted({name for name in match.missing if name}):
         layout.data["on_missing_image"] = Setting("quarantine", f"{count(len(missing), 'name')} without an image")
         layout.doubt(
@@ -55,7 +55,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 
 
 def _runs(table: Table) -> str | None:
-    """The column of run lengths."""
+    """Find the column of run lengths."""
     for column in table.columns:
         values = [value for value in table.values(column) if _is_mask(value)]
         if table.match is None or column == table.match.column or not values:
@@ -71,7 +71,7 @@ def _is_mask(text: str) -> bool:
 
 
 def _class_column(table: Table, *others: str) -> str | None:
-    """A column of few names that is called a class."""
+    """Find a column of few names that is named like a class."""
     for column in table.columns:
         if column not in others and any(word in plain(column) for word in ("class", "label", "category")):
             names = set(table.values(column)) - {""}
@@ -80,7 +80,7 @@ def _class_column(table: Table, *others: str) -> str | None:
 
 
 def _with_rest(tree: Tree, layout: Layout, folder: str) -> Layout:
-    """The layout with test images, and with images that no row names."""
+    """Add test images, and images without a row, to the layout."""
     tests = [name for name in tree.folders if name and tree.folders[name].images and split_of_path(name) == "test"]
     tests = [name for name in tests if name != folder]
     if tests:
@@ -91,8 +91,8 @@ def _with_rest(tree: Tree, layout: Layout, folder: str) -> Layout:
     if rest:
         layout.data["unlisted"] = Setting("empty", f"{count(rest, 'image')} in no row")
         layout.doubt(
-            f"{count(rest, 'image')} below {tree.path(folder) or '.'} in no row {noun(rest, 'is', 'are')} taken to be without "
-            f"an object; where {noun(rest, 'its mask is', 'their masks are')} not known, set data.unlisted: missing and "
+            f"{count(rest, 'image')} below {tree.path(folder) or '.'} in no row {noun(rest, 'is', 'are')} assumed to be without "
+            f"an object; if {noun(rest, 'its mask is', 'their masks are')} unknown, set data.unlisted: missing and "
             f"data.on_missing_label: quarantine."
         )
     return layout

@@ -1,4 +1,4 @@
-"""Roles that a reading gives to the files of a folder: images, labels, masks, lists and documentation."""
+"""Roles of the files of a folder in a reading: images, labels, masks, lists and documentation."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from goldfold.images.files import without_suffix
 
 IMAGE, LABELS, MASK, LIST, DOCUMENTATION = "image", "labels", "mask", "list", "documentation"
 Roles = dict[str, str]
-"""Role of each file that is explained, by its name relative to the root."""
+"""Explained file, relative to the root -> role."""
 DOCUMENTS = re.compile(
     r"(readme|licen[cs]e|copying|notice|citation|changelog|authors|about|thumbs\.db|desktop\.ini|dataset_infos?\.json"
     r"|dataset-metadata\.json|requirements\.txt|checksums?|md5sums?|sha256sums?)|.*\.(md|rst|pdf|html?|docx?|bib|cff|rtf|url|py|m|ipynb|sh|md5|sha256)$",
@@ -19,13 +19,13 @@ DOCUMENTS = re.compile(
 )
 OF_MASKS = ("masks", "test_answers")
 OF_IMAGES = ("test", "test_images", "unlabeled", "extra_images")
-"""Keys of ``data`` whose folders hold nothing but images."""
+"""Keys of ``data`` whose folders hold only images."""
 OF_LISTS = ("names", "groups", "class_names", "train_list", "test_list", "test")
 CLASS_FILES = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".pbtxt")
 CLASS_WORDS = ("class", "label", "categor", "names", "legend", "colou", "color", "wnid", "synset")
 SMALL, MOST_CLASSES = 1_000_000, 2000
 LINES_PER_CLASS = {"json": 8, "yaml": 8, "yml": 8, "pbtxt": 6}
-"""Lines that a list of classes may have per class, by suffix; 2 of any other."""
+"""Largest number of lines per class in a list of classes, by suffix; 2 for any other."""
 LABEL_FILES = (".xml", ".txt", ".json", ".csv")
 """Suffixes of files of targets, one per image."""
 
@@ -45,7 +45,7 @@ def roles(tree: Tree, layout: Layout) -> Roles:
 
 
 def documents(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Files that are written for people, or by a tool for itself."""
+    """Yield documentation and files of tools."""
     for folder, held in tree.folders.items():
         for name in held.others:
             if DOCUMENTS.match(name):
@@ -53,14 +53,14 @@ def documents(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _samples(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Sample submissions, which list the test images."""
+    """Yield sample submissions, which list the test images."""
     for name in tree.files(".csv", ".json"):
         if is_sample(base(name)):
             yield name, LIST
 
 
 def _class_lists(tree: Tree, layout: Layout) -> Iterator[tuple[str, str]]:
-    """Small files that are called lists of classes and have the name of each class."""
+    """Yield small files that are named like lists of classes and contain the name of each class."""
     names = {name.rpartition("/")[2] for name in layout.classes}
     if not names or len(names) > MOST_CLASSES or all(map(str.isdigit, names)):
         return
@@ -74,7 +74,7 @@ def _class_lists(tree: Tree, layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _other_lists(tree: Tree, found: Roles) -> Iterator[tuple[str, str]]:
-    """Lists of other splits beside one that is used: ``train.txt`` beside ``trainval.txt``."""
+    """Yield lists of other splits in the folder of a used one: ``train.txt`` next to ``trainval.txt``."""
     used = [(parent(name), base(name).rpartition(".")[2]) for name, role in found.items() if role in (LIST, LABELS)]
     places = {place for place in used if place[1] == "txt"}
     for name in tree.files(".txt"):
@@ -83,7 +83,7 @@ def _other_lists(tree: Tree, found: Roles) -> Iterator[tuple[str, str]]:
 
 
 def _paths(tree: Tree, value: Any) -> Iterator[str]:
-    """Files and folders of the tree that a value of the config names, relative to the root."""
+    """Yield files and folders of the tree that a config value names, relative to the root."""
     if isinstance(value, list | tuple):
         for part in value:
             yield from _paths(tree, part)
@@ -99,7 +99,7 @@ def _paths(tree: Tree, value: Any) -> Iterator[str]:
 
 
 def _of_path(tree: Tree, layout: Layout, key: str, name: str) -> Iterator[tuple[str, str]]:
-    """Files that one path of the config explains."""
+    """Yield files that one path of the config explains."""
     if name not in tree.folders:
         if name in tree.known_files:
             yield name, LIST if key in OF_LISTS else LABELS
@@ -113,7 +113,7 @@ def _of_path(tree: Tree, layout: Layout, key: str, name: str) -> Iterator[tuple[
 
 
 def _masks(tree: Tree, layout: Layout, key: str, folder: str) -> Iterator[tuple[str, str]]:
-    """Masks below a folder that belong to an image of the layout."""
+    """Yield masks below a folder that belong to an image of the layout."""
     suffix = str(layout.data["mask_suffix"].value) if "mask_suffix" in layout.data else ""
     ids = {base(without_suffix(name)) for name in (layout.test if key == "test_answers" else layout.train)}
     for name in tree.images(folder):
@@ -123,7 +123,7 @@ def _masks(tree: Tree, layout: Layout, key: str, folder: str) -> Iterator[tuple[
 
 
 def _label_files(tree: Tree, layout: Layout, folder: str) -> Iterator[tuple[str, str]]:
-    """Files of targets that are called like an image of the layout."""
+    """Yield label files that are named like an image of the layout."""
     ids = {base(without_suffix(name)) for name in (*layout.train, *layout.test)}
     for inner in tree.below(folder):
         for name in tree.folders[inner].others:
@@ -133,7 +133,7 @@ def _label_files(tree: Tree, layout: Layout, folder: str) -> Iterator[tuple[str,
 
 
 def _beside(tree: Tree, images: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Masks in folders of masks beside the folders of images."""
+    """Yield masks in folders of masks next to the folders of images."""
     for place in {parent(parent(name)) for name in images}:
         for child in tree.folders[place].folders:
             if is_masks(child) and (folder := join(place, child)) in tree.folders:

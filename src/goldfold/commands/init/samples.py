@@ -1,4 +1,4 @@
-"""The competition's sample submission."""
+"""Use the competition's sample submission."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from goldfold.tasks.optional import refuse_doubts
 
 
 def submission(tree: Tree, layout: Layout, tables: list[Table]) -> Values:
-    """The config's ``submission``: the sample file, where it fits the test images and the classes."""
+    """Section ``submission`` of the config: the sample file, if it fits the test images and the classes."""
     sample = next((table for table in tables if table.is_sample), None)
     if sample is None:
         return {}
@@ -37,13 +37,13 @@ def submission(tree: Tree, layout: Layout, tables: list[Table]) -> Values:
         _form(tree, layout, sample)
     except DataError as error:
         layout.n_probabilities = 0
-        layout.doubt(f"the sample submission cannot be filled as things are, and is not used: {error}")
+        layout.doubt(f"the sample submission cannot be filled, and is not used: {error}")
         return {}
-    return {"sample": Setting(path, "its columns and the order of its rows are taken over")}
+    return {"sample": Setting(path, "its columns and row order are used")}
 
 
 def _relative(layout: Layout) -> set[str]:
-    """Ids of the test images as the folder source makes them."""
+    """Ids of the test images, as the folder source defines them."""
     from goldfold.commands.init.walk import common
 
     folder = common(layout.test)
@@ -51,7 +51,7 @@ def _relative(layout: Layout) -> set[str]:
 
 
 def _n_probabilities(layout: Layout, sample: Table) -> int:
-    """Columns beside the ids where they hold fractions from 0 to 1; none where they hold labels, or 0 and 1 alone."""
+    """Number of columns after the ids if they hold fractions from 0 to 1; 0 if they hold labels, or only 0 and 1."""
     values = {value for row in sample.rows for value in row[1:]}
     found = [number_of(value) for value in values]
     numbers = [number for number in found if number is not None]
@@ -62,7 +62,7 @@ def _n_probabilities(layout: Layout, sample: Table) -> int:
 
 
 def _form(tree: Tree, layout: Layout, sample: Table) -> None:
-    """Refuse what the first job would refuse; say which of two classes is the positive one, where that counts."""
+    """Raise where the first job would; set which of two classes is the positive one if that matters."""
     path = str(tree.root / sample.name)
     settings: dict[str, Any] = {
         key: numbers_of(layout.data[key].value) for key in ("mask_values", "ignore_value") if key in layout.data

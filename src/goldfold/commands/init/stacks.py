@@ -1,4 +1,4 @@
-"""Images that lie in a file a channel: `1_red.png`, `1_green.png`, ..."""
+"""Detect images with one file per channel: ``1_red.png``, ``1_green.png``, ..."""
 
 import os
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ WORDS = (
     "mcherry", "cy3", "cy5", "brightfield", "bf", "phase",
     *(f"{letters}{digit}" for letters in ("ch", "c", "w", "band", "b") for digit in range(10)),
 )  # fmt: skip
-"""What people call channels, in the order in which they are stacked."""
+"""Common names of channels, in stacking order."""
 SOURCES = ("csv", "folder")
 """Sources that read stacks."""
 ENOUGH = 0.9
-"""Share of files that are of a channel, and of images that have all of them."""
+"""Smallest share of files that are of a channel, and of images that have all channels."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Stacks:
     """A folder in which each image is several files."""
 
     tree: Tree
-    """The folder with one file an image, called after its id."""
+    """The folder with one file per image, named after its id."""
     channels: list[str]
     first: dict[str, str]
-    """A file of each image that is there, by its name in ``tree``."""
+    """Name in ``tree`` -> an existing file of the image."""
     incomplete: list[str]
     """Images that lack a channel."""
 
 
 def stacked(tree: Tree) -> Stacks | None:
-    """The stacks of a folder; None where nearly every image is a file of its own."""
+    """Find the stacks of a folder; None if most images are single files."""
     images, files = tree.images(), dict[str, dict[str, str]]()
     for name in images:
         id, _, channel = without_suffix(name).rpartition("_")
@@ -61,13 +61,13 @@ def stacked(tree: Tree) -> Stacks | None:
     )  # fmt: skip
 
 
-def told(layout: Layout, stacks: Stacks) -> None:
-    """Say in the layout that its images are stacks."""
+def describe(layout: Layout, stacks: Stacks) -> None:
+    """Add the stacks to the layout."""
     n = len(stacks.channels)
-    layout.data["stack"] = Setting(stacks.channels, f"{count(n, 'file')} an image, a channel each")
-    layout.facts["channels"] = f"{n}, in files of their own: {', '.join(stacks.channels)}"
+    layout.data["stack"] = Setting(stacks.channels, f"{count(n, 'file')} per image, one per channel")
+    layout.facts["channels"] = f"{n}, in separate files: {', '.join(stacks.channels)}"
     if stacks.incomplete:
         layout.doubt(
             f"{count(len(stacks.incomplete), 'image')} of {len(stacks.first)} without all of them, first "
-            f"{some(stacks.incomplete)}: in training they go to quarantine, among test images they end the run."
+            f"{some(stacks.incomplete)}: training images go to quarantine, test images stop the run."
         )

@@ -1,4 +1,4 @@
-"""Files of rows beside the images, read as tables: CSV, other separators, JSON."""
+"""Read files of rows as tables: CSV, other separators, JSON."""
 
 import csv
 import io
@@ -20,15 +20,15 @@ SUFFIXES = (".csv", ".tsv", ".txt")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 BLANK = " "
 OF_LISTS = (",", ";", "\t", BLANK)
-"""What may part the fields of a file without a header."""
+"""Accepted delimiters of a file without a header."""
 MOST_TABLES = 200
-"""Text files in one folder from which they are one per image, and no tables."""
+"""Number of text files in a folder above which they are one per image, not tables."""
 LARGEST = 1_000_000_000
-"""Bytes of a file that is still read."""
+"""Largest file that is read, in bytes."""
 
 
 def tables_of(tree: Tree) -> list[Table]:
-    """All tables, those of which no column names images included (``match`` is None)."""
+    """All tables, including those without a column of images' names (``match`` is None)."""
     return list(_tables(tree))
 
 
@@ -43,7 +43,7 @@ def _tables(tree: Tree) -> Iterator[Table]:
         table.match = _matched(table, tree)
         names_images = any(are_images(table.values(column)) for column in table.columns)
         if any(number_of(column) is not None for column in table.twice) and not names_images:
-            continue  # values, not names of columns
+            continue  # values, not column names
         if table.match is not None:
             _pass_over_index(table, table.match.column)
             _doubt_form(table, tree)
@@ -77,7 +77,7 @@ def _read(path: Path, name: str) -> Table | None:
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
-    """Fields of each line that is not empty; none where it is no table."""
+    """Fields of each non-empty line; empty if the text is not a table."""
     if delimiter == BLANK:
         return [line.split() for line in text.splitlines() if line.strip()]
     limit = csv.field_size_limit(LARGEST)  # run lengths of a mask are long
@@ -101,7 +101,7 @@ def _decoded(content: bytes) -> tuple[str, str, bool]:
 
 
 def _matched(table: Table, tree: Tree) -> Match | None:
-    """The column of which most values name images; the first line becomes a row where it is no header."""
+    """Find the column whose values mostly name images; if the first line is not a header, turn it into a row."""
     best = column_of_images(table, tree)
     head = "" if best is None else table.columns[best]
     is_json = table.name.lower().endswith(json_tables.SUFFIXES)
@@ -114,7 +114,7 @@ def _matched(table: Table, tree: Tree) -> Match | None:
 
 
 def _without_header(table: Table, place: int) -> None:
-    """Make the first line of a table a row, and name its columns: ``image``, ``label``, ``label_2``, ..."""
+    """Turn the first line of a table into a row, and name its columns: ``image``, ``label``, ``label_2``, ..."""
     table.has_header = False
     table.rows.insert(0, table.columns)
     others = ["label", *(f"label_{n}" for n in range(2, len(table.columns)))]
@@ -122,7 +122,7 @@ def _without_header(table: Table, place: int) -> None:
 
 
 def _name_columns(table: Table) -> None:
-    """Name each column as the reader does, one without a name after its place, and tell those of one name apart."""
+    """Name columns as the reader does: unnamed ones by position, and repeated names made unique."""
     names = [name or f"column {number}" for number, name in enumerate(table.columns, start=1)]
     table.twice = [name for place, name in enumerate(names) if name in names[:place]]
     table.columns = [f"{name} (column {k + 1})" if name in names[:k] else name for k, name in enumerate(names)]
@@ -137,21 +137,19 @@ def _pass_over_index(table: Table, kept: str) -> None:
 
 
 def _doubt_form(table: Table, tree: Tree) -> None:
-    """What keeps goldfold, or others, from reading the file as it is."""
+    """Doubts about the form of the file: encoding, delimiter, repeated columns, uneven rows."""
     path = tree.path(table.name)
     if table.has_bom and table.encoding == "utf-8":
-        table.doubts.append(
-            Doubt(f"{path} begins with a byte order mark (as Excel writes it); goldfold reads past it.")
-        )
+        table.doubts.append(Doubt(f"{path} begins with a byte order mark (as Excel writes it); goldfold ignores it."))
     if table.encoding != "utf-8":
         table.doubts.append(Doubt(f"{path} is {table.encoding}, not UTF-8. Save it as UTF-8.", stops=True))
     if table.delimiter != "," and (table.has_header or table.delimiter not in OF_LISTS):
         parted = DELIMITERS.get(table.delimiter, "blanks")
         table.doubts.append(
-            Doubt(f"{path} is parted by {parted}, goldfold reads commas. Save it with commas.", stops=True)
+            Doubt(f"{path} is separated by {parted}, goldfold reads commas. Save it with commas.", stops=True)
         )
     if table.twice:
-        text = f"{path} has two columns called {table.twice[0]!r}. Rename or remove one."
+        text = f"{path} has two columns named {table.twice[0]!r}. Rename or remove one."
         table.doubts.append(Doubt(text, stops=True))
     if table.odd:
         table.doubts.append(

@@ -1,4 +1,4 @@
-"""Tables beside the images: rows, and the column that names images."""
+"""Tables in the folder of the data: rows, and the column that names images."""
 
 from dataclasses import dataclass, field
 
@@ -9,20 +9,20 @@ from goldfold.commands.init.words import is_sample, split_in, split_of, split_of
 
 @dataclass
 class Match:
-    """The column whose values are names of images."""
+    """A column whose values are names of images."""
 
     column: str
     folder: str
-    """Where the names start from, relative to the root."""
+    """Folder that the names are relative to, itself relative to the root."""
     images: dict[int, str]
-    """Image of each row that has one, relative to the root."""
+    """Row -> its image, relative to the root."""
     missing: list[str]
     """Names without an image."""
 
 
 @dataclass
 class Table:
-    """A file of rows; every value is text without blanks around it."""
+    """A file of rows; values are strings without surrounding blanks."""
 
     name: str
     columns: list[str]
@@ -34,28 +34,28 @@ class Table:
     odd: int = 0
     """Rows with more or fewer values than there are columns."""
     twice: list[str] = field(default_factory=list)
-    """Names that an earlier column has too."""
+    """Column names that occur more than once."""
     has_header: bool = True
     files: list[str] = field(default_factory=list)
-    """Files that are pooled, where they are several."""
+    """Files that are pooled, if several."""
     separator: str = ""
-    """What several labels of a JSON are parted by."""
+    """Separator of several labels in a JSON."""
     doubts: list[Doubt] = field(default_factory=list)
 
     def values(self, column: str) -> list[str]:
-        """A column."""
+        """Values of a column."""
         place = self.columns.index(column)
         return [row[place] for row in self.rows]
 
     @property
     def is_test(self) -> bool:
-        """Whether its own name, or that of the folder of its images, says that it is of test images."""
+        """True if its name, or that of its images' folder, indicates test images."""
         word = split_in(base(self.name)) or split_of(without_ending(self.name))
         return self.is_sample or word == "test" or (not word and self._is_of("test"))
 
     @property
     def is_sample(self) -> bool:
-        """Whether it is called a sample submission."""
+        """True if it is named like a sample submission."""
         return is_sample(base(self.name))
 
     def _is_of(self, split: str) -> bool:

@@ -1,4 +1,4 @@
-"""Test and unlabeled images beside a table of labels."""
+"""Test and unlabeled images of a layout with a table of labels."""
 
 from goldfold.base.words import count
 from goldfold.commands.init.columns import Columns
@@ -9,19 +9,19 @@ from goldfold.commands.init.words import split_of
 
 
 def test_table(tree: Tree, tables: list[Table], train: Table, layout: Layout) -> Table | None:
-    """The table of the test images: another than the sample submission where there are both."""
+    """Find the table of test images, in preference to the sample submission."""
     match = train.match
     assert match is not None
-    learnt, left = set(match.images.values()), []
+    training, left = set(match.images.values()), []
     for table in tables:
         if table is train or not table.is_test or table.match is None:
             continue
         if match.column not in table.columns:
             layout.doubt(
-                f"{tree.path(table.name)} calls the images' names {table.match.column!r}, {base(train.name)} {match.column!r}: "
-                f"give both the same name, and name it as data.test."
+                f"{tree.path(table.name)} has the images' names in column {table.match.column!r}, {base(train.name)} in "
+                f"{match.column!r}: give both columns the same name, and set data.test to the table."
             )
-        elif learnt & set(table.match.images.values()):
+        elif training & set(table.match.images.values()):
             layout.doubt(f"{tree.path(table.name)} names training images too; it is not used as the test set.")
         else:
             left.append(table)
@@ -29,7 +29,7 @@ def test_table(tree: Tree, tables: list[Table], train: Table, layout: Layout) ->
 
 
 def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> str | None:
-    """A table of the test images' labels, in columns that the pipeline takes for id and label."""
+    """Find a table of the test images' labels, in columns that the pipeline accepts as id and label."""
     for table in tables:
         asked = columns.target or columns.label
         if not table.is_test or table.is_sample or test.match is None or asked not in table.columns:
@@ -45,7 +45,7 @@ def _answers(tree: Tree, columns: Columns, test: Table, tables: list[Table]) -> 
 def with_test(
     tree: Tree, match: Match, columns: Columns, test: Table | None, tables: list[Table], layout: Layout
 ) -> Layout:
-    """The layout with test and unlabeled images."""
+    """Add test and unlabeled images to the layout."""
     folders = {
         split_of(base(name)): name for name in tree.folders if name and tree.n_images[name] and split_of(base(name))
     }
@@ -54,13 +54,13 @@ def with_test(
         layout.data["test"] = Setting(tree.path(test.name), f"{count(len(test.rows), 'row')} to predict")
         if test.match.folder != match.folder:
             layout.data["test_images"] = Setting(
-                tree.path(test.match.folder), "where the names of the test table start"
+                tree.path(test.match.folder), "names in the test table are relative to this"
             )
         layout.test = sorted(test.match.images.values())
         layout.splits["test"] = len(test.rows)
         answers = _answers(tree, columns, test, tables)
         if answers is not None:
-            layout.data["test_answers"] = Setting(answers, "true labels: for a score in the report alone")
+            layout.data["test_answers"] = Setting(answers, "true labels, only for a score in the report")
         if test.match.missing:
             layout.doubt(
                 f"{count(len(test.match.missing), 'row')} of {tree.path(test.name)} without an image, first "
@@ -70,7 +70,7 @@ def with_test(
     elif not layout.test and "test" in folders and folders["test"] != match.folder:
         layout.doubt(
             f"{tree.path(folders['test'])} has {count(tree.n_images[folders['test']], 'image')}, but no table of their names "
-            f"with a column {layout.data['id_column'].value!r}: source csv predicts what data.test lists. Write one."
+            f"with a column {layout.data['id_column'].value!r}: source csv predicts the images listed in data.test. Write one."
         )
     if "unlabeled" in folders:
         layout.data["unlabeled"] = Setting(tree.path(folders["unlabeled"]), "images without labels, for pseudo labels")

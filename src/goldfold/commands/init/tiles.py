@@ -1,4 +1,4 @@
-"""Tiles, sites or patients: a folder of images and one of masks inside each."""
+"""Detect tiles, sites or patients: each a folder with a folder of images and one of masks."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from goldfold.commands.init.words import IMAGES, MASK_END, plain, split_of, spli
 from goldfold.images.files import without_suffix
 
 LIKELIHOOD, OF_FEW = 0.9, 0.75
-"""Few folders of images and masks side by side, in which no name repeats, are classes or parts rather than tiles."""
+"""Likelihood of tiles; lower for few folders of images and masks without repeated names, which may be classes or parts."""
 LEAST_TILES = 2
 FEWEST_GROUPS = 3
-"""Fewer tiles, once train/ and val/ are pooled, give no folds worth having."""
+"""Smallest number of tiles, after pooling train/ and val/, for folds by tile."""
 LEAST_PAIRED = 0.3
-"""Share of the masks that must have an image."""
+"""Smallest share of masks that must have an image."""
 HERE = "."
 Patterns = tuple[str, str]
 """Patterns of the names of images and of masks."""
@@ -38,29 +38,29 @@ class Tile:
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Iterator[Layout]:
-    """``<tile>/images/*`` and ``<tile>/masks/*``, or both in the tile's own folder."""
+    """Detect ``<tile>/images/*`` and ``<tile>/masks/*``, or both directly in the tile's folder."""
     for tiles in (list(_with_folders(tree)), list(_mixed(tree))):
-        learnt = [tile for tile in tiles if split_of_path(tile.name) != "test"]
-        if not learnt or all(split_of(base(tile.name)) for tile in learnt):
+        training = [tile for tile in tiles if split_of_path(tile.name) != "test"]
+        if not training or all(split_of(base(tile.name)) for tile in training):
             continue
-        with_masks = [tile for tile in learnt if tile.masks]
+        with_masks = [tile for tile in training if tile.masks]
         if len(with_masks) < LEAST_TILES or (patterns := _patterns(with_masks[0])) is None:
             continue
-        layout = _layout(tree, learnt, [tile for tile in tiles if tile not in learnt], patterns)
+        layout = _layout(tree, training, [tile for tile in tiles if tile not in training], patterns)
         if layout is not None:
-            if learnt[0].parts == (HERE, HERE) and len(learnt) < N_FOLDS and _are_named_once(learnt):
+            if training[0].parts == (HERE, HERE) and len(training) < N_FOLDS and _are_named_once(training):
                 layout.likelihood = OF_FEW
             yield layout
 
 
 def _are_named_once(tiles: Sequence[Tile]) -> bool:
-    """Whether no two images of different tiles have one name."""
+    """True if no name of an image repeats across tiles."""
     names = [base(image) for tile in tiles for image in tile.images]
     return len(set(names)) == len(names)
 
 
 def _with_folders(tree: Tree) -> Iterator[Tile]:
-    """Folders with a folder of images and one of masks, of the names that most have."""
+    """Yield folders with a folder of images and one of masks, of the most frequent names."""
     found = []
     for name in tree.folders:
         children = tree.children(name)
@@ -80,7 +80,7 @@ def _with_folders(tree: Tree) -> Iterator[Tile]:
 
 
 def _without_masks(tree: Tree, found: Sequence[Tile]) -> Iterator[Tile]:
-    """Tiles beside those found that have images and no masks, which the source counts as lacking."""
+    """Yield sibling tiles with images but no masks, which the source counts as missing."""
     known = {tile.name for tile in found}
     for name in sorted({child for tile in found if tile.name for child in tree.children(parent(tile.name))} - known):
         parts = found[0].parts
@@ -92,14 +92,14 @@ def _without_masks(tree: Tree, found: Sequence[Tile]) -> Iterator[Tile]:
 
 
 def _mixed(tree: Tree) -> Iterator[Tile]:
-    """Folders in which images and masks lie side by side, told apart by the ends of their names."""
+    """Yield folders with both images and masks, distinguished by the ends of their names."""
     found = list(_mixed_with_masks(tree))
     yield from found
     yield from _without_masks(tree, found)
 
 
 def _mixed_with_masks(tree: Tree) -> Iterator[Tile]:
-    """Those that have both."""
+    """Yield the folders that have both."""
     for name, folder in tree.folders.items():
         stems = {without_suffix(image): image for image in folder.images}
         masks = [image for stem, image in stems.items() if (end := MASK_END.match(stem)) and end.group(1) in stems]
@@ -111,7 +111,7 @@ def _mixed_with_masks(tree: Tree) -> Iterator[Tile]:
 
 
 def _patterns(tile: Tile) -> Patterns | None:
-    """Patterns by which images and masks of a tile have the same ids; None where there are none."""
+    """Patterns that give images and masks of a tile the same ids; None if there are none."""
     images, masks = ([without_suffix(base(name)) for name in names] for names in (tile.images, tile.masks))
     if tile.parts == (HERE, HERE):
         ends = Counter(match.group(2) for stem in masks if (match := MASK_END.match(stem)))
@@ -125,7 +125,7 @@ def _patterns(tile: Tile) -> Patterns | None:
 
 
 def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
-    """Patterns of names that all begin and end alike: ``image_1``, ``mask_1``."""
+    """Patterns of names with a common prefix and suffix: ``image_1``, ``mask_1``."""
     if len(images) < 2 or len(masks) < 2:
         return None
     (fore_i, aft_i), (fore_m, aft_m) = ends_of(images), ends_of(masks)
@@ -137,7 +137,7 @@ def by_affixes(images: Sequence[str], masks: Sequence[str]) -> Patterns | None:
 
 
 def _ids(names: Sequence[str], pattern: str) -> dict[str, str]:
-    """Names by their ids."""
+    """Id -> name."""
     fore, aft = pattern.split("{id}")
     stems = ((without_suffix(base(name)), name) for name in names)
     return {
@@ -147,24 +147,24 @@ def _ids(names: Sequence[str], pattern: str) -> dict[str, str]:
     }
 
 
-def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Patterns) -> Layout | None:
+def _layout(tree: Tree, training: list[Tile], tests: list[Tile], patterns: Patterns) -> Layout | None:
     mask_of: dict[str, str] = {}
     lacking, strays = [], []
-    for tile in learnt:
+    for tile in training:
         own, masks = _ids(tile.images, patterns[0]), _ids(tile.masks, patterns[1])
         mask_of |= {own[id]: masks[id] for id in own if id in masks}
         lacking += [own[id] for id in own if id not in masks]
         strays += [masks[id] for id in masks if id not in own]
     if not mask_of:
         return None
-    root = common(f"{tile.name}/x" if tile.name else "x" for tile in learnt)
-    parts, n_images = learnt[0].parts, count(len(mask_of) + len(lacking), "image")
+    root = common(f"{tile.name}/x" if tile.name else "x" for tile in training)
+    parts, n_images = training[0].parts, count(len(mask_of) + len(lacking), "image")
     looks = look_at(tree.root, mask_of)
     where = "side by side" if parts == (HERE, HERE) else f"in {parts[0]}/ and {parts[1]}/"
     layout = Layout(
-        source="tiles", task="segmentation", title=f"{count(len(learnt), 'tile')}, images and masks {where} of each",
+        source="tiles", task="segmentation", title=f"{count(len(training), 'tile')}, images and masks {where} of each",
         likelihood=LIKELIHOOD, folder=root, classes=looks.classes, unit=f"of {count(looks.n, 'mask')} looked at",
-        data={"train": Setting(tree.path(root), f"{count(len(learnt), 'tile')}, {n_images}")},
+        data={"train": Setting(tree.path(root), f"{count(len(training), 'tile')}, {n_images}")},
         train=sorted([*mask_of, *lacking]), splits={"train": len(mask_of) + len(lacking)},
     )  # fmt: skip
     layout.roles = dict.fromkeys(mask_of.values(), "mask")
@@ -174,38 +174,38 @@ def _layout(tree: Tree, learnt: list[Tile], tests: list[Tile], patterns: Pattern
     if looks.colours:
         layout.facts["colours"] = looks.colours
     layout.doubts += looks.doubts
-    _group(layout, [tile for tile in learnt if any(image in mask_of for image in tile.images)])
-    _doubt_pairs(layout, lacking, strays, [tile.name for tile in learnt if not tile.masks])
+    _group(layout, [tile for tile in training if any(image in mask_of for image in tile.images)])
+    _doubt_pairs(layout, lacking, strays, [tile.name for tile in training if not tile.masks])
     return _with_pools(tree, layout, tests, patterns, root)
 
 
 def _name_parts(layout: Layout, parts: tuple[str, str], patterns: Patterns) -> None:
-    """Keys that differ from what the source takes them to be."""
+    """Set the keys that differ from the source's defaults."""
     for key, value, usual in (("image_folder", parts[0], "images"), ("mask_folder", parts[1], "masks")):
         if value.lower() != usual:
-            layout.data[key] = Setting(value, "what lies in each tile")
+            layout.data[key] = Setting(value, "folder in each tile")
     for key, value in (("image_pattern", patterns[0]), ("mask_pattern", patterns[1])):
         if value != "{id}":
-            layout.data[key] = Setting(value, "names without their suffix")
+            layout.data[key] = Setting(value, "names without suffix")
 
 
-def _group(layout: Layout, learnt: Sequence[Tile]) -> None:
-    """The tile as the group, where it has a mask."""
-    sites = {"/".join(part for part in tile.name.split("/") if not split_of(part)) for tile in learnt}
+def _group(layout: Layout, training: Sequence[Tile]) -> None:
+    """Use tiles with a mask as groups."""
+    sites = {"/".join(part for part in tile.name.split("/") if not split_of(part)) for tile in training}
     if len(sites) < FEWEST_GROUPS:
-        layout.data["group_level"] = Setting(0, f"{count(len(sites), 'tile')}: too few to make folds of")
+        layout.data["group_level"] = Setting(0, f"{count(len(sites), 'tile')}: too few for folds")
         layout.doubt(
-            f"{count(len(sites), 'tile')} ({some(sorted(sites))}) are too few to make folds of, so their images are split over "
-            f"folds: where these overlap or look alike, the score is too good. Remove data.group_level to keep each in one fold."
+            f"{count(len(sites), 'tile')} ({some(sorted(sites))}) are too few for folds, so their images are split over "
+            f"folds: if these overlap or look alike, the score is optimistic. Remove data.group_level to keep each in one fold."
         )
         return
     layout.n_groups = len(sites)
-    largest = max(learnt, key=lambda tile: len(tile.images))
+    largest = max(training, key=lambda tile: len(tile.images))
     size = f"the largest has {count(len(largest.images), 'image')} ({largest.name or '.'})"
-    layout.facts["groups"] = f"{count(len(learnt), 'group')}, the tiles; {size}"
-    if any("/" in tile.name.removeprefix(f"{layout.folder}/") for tile in learnt):
+    layout.facts["groups"] = f"{count(len(training), 'group')}, the tiles; {size}"
+    if any("/" in tile.name.removeprefix(f"{layout.folder}/") for tile in training):
         layout.doubt(
-            "tiles lie in folders of their own: where these belong together, data.group_level: 1 keeps them so."
+            "tiles are in parent folders: if tiles of a parent belong together, data.group_level: 1 keeps them in one fold."
         )
 
 
@@ -224,14 +224,14 @@ def _doubt_pairs(layout: Layout, lacking: Sequence[str], strays: Sequence[str], 
 
 
 def _with_pools(tree: Tree, layout: Layout, tests: list[Tile], patterns: Patterns, root: str) -> Layout:
-    """The layout with test and unlabeled images."""
+    """Add test and unlabeled images to the layout."""
     folders = {split_of(base(name)): name for name in reversed(list(tree.folders)) if name and tree.n_images[name]}
     if tests:
         folder = common(f"{tile.name}/x" for tile in tests)
         folder = folder if split_of_path(folder) == "test" else parent(tests[0].name)
         layout.test = sorted(image for tile in tests for image in tile.images)
         layout.data["test"] = Setting(tree.path(folder), "tiles to predict")
-        layout.data["test_answers"] = Setting(tree.path(folder), "their masks: for a score in the report alone")
+        layout.data["test_answers"] = Setting(tree.path(folder), "their masks, only for a score in the report")
         layout.roles |= dict.fromkeys((mask for tile in tests for mask in tile.masks), "mask")
     elif "test" in folders:
         layout.data["test"] = Setting(tree.path(folders["test"]), "images to predict")

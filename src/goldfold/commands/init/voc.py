@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's XML."""
+"""Detect boxes in Pascal VOC's XML."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from goldfold.sources.voc import signs_of_one_based
 
 LIKELIHOOD = 0.9
 N_TRIED, N_READ = 20, 3000
-"""Files that are looked at to know the layout, and then for their boxes."""
+"""Number of files examined to recognise the layout, and then for their boxes."""
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass
 class Lists:
-    """Lists of names of the splits that there are, by split: files relative to the root."""
+    """Files that list the names of each split, relative to the root."""
 
     train: list[str]
     test: str | None
@@ -34,7 +34,7 @@ class Lists:
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """XML files of images with the same names, with lists of the splits where there are such."""
+    """Detect XML files with images of the same names, and lists of splits if any."""
     notes = _annotations(tree)
     if notes is None:
         return None
@@ -67,7 +67,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 
 
 def _parts(tree: Tree, above: str) -> dict[str, str]:
-    """Folders of a fixed split with images and their XML side by side, by split."""
+    """Split -> folder with both images and their XML."""
     children = {split_of(base(name)): name for name in tree.children(above)}
     return {
         split: children[split]
@@ -77,15 +77,15 @@ def _parts(tree: Tree, above: str) -> dict[str, str]:
 
 
 def _of_parts(tree: Tree, above: str, parts: dict[str, str]) -> Layout:
-    """Images and XML in ``train/``, ``valid/`` and ``test/``, as Roboflow exports them."""
-    learnt = [parts[split] for split in ("train", "val") if split in parts]
-    listed = [_inside(join(folder, name), above) for folder in learnt for name in _stems(tree, folder)]
+    """Layout of images and XML in ``train/``, ``valid/`` and ``test/``, as Roboflow exports them."""
+    training = [parts[split] for split in ("train", "val") if split in parts]
+    listed = [_inside(join(folder, name), above) for folder in training for name in _stems(tree, folder)]
     there = {without_suffix(_inside(name, above)): name for name in tree.images(above)}
     layout = Layout(
         source="voc", task="detection", title="boxes in Pascal VOC's XML", likelihood=LIKELIHOOD,
         data={"annotations": Setting(tree.path(above), f"{count(len(listed), 'XML file')} of training images"),
               "images": Setting(tree.path(above), "images of the same names"),
-              "train": Setting([tree.path(name) for name in learnt], "one training set: the folds take the split's place")},
+              "train": Setting([tree.path(name) for name in training], "one training set: folds replace the split")},
         train=[there[name] for name in listed if name in there], splits={"train": len(listed)}, folder=above,
     )  # fmt: skip
     _describe_boxes(tree, layout, above, listed)
@@ -95,13 +95,13 @@ def _of_parts(tree: Tree, above: str, parts: dict[str, str]) -> Layout:
         layout.data["test"] = Setting(tree.path(parts["test"]), "images to predict")
         layout.test, layout.splits["test"] = tree.images(parts["test"]), len(names)
         if set(names) <= {_inside(join(parts["test"], name), above) for name in _stems(tree, parts["test"])}:
-            why = "the test images' boxes: for a score in the report alone"
+            why = "the test images' boxes, only for a score in the report"
             layout.data["test_answers"] = Setting(tree.path(above), why)
     return layout
 
 
 def _annotations(tree: Tree) -> str | None:
-    """The folder of most XML files of VOC, or that of the training images where each split has its own."""
+    """Folder with most VOC files, or that of the training images if each split has its own."""
     counts = Counter(
         {name: sum(file.lower().endswith(".xml") for file in folder.others) for name, folder in tree.folders.items()}
     )
@@ -129,7 +129,7 @@ def _root(tree: Tree, name: str) -> Element | None:
 
 
 def _images(tree: Tree, notes: str, names: list[str]) -> str | None:
-    """The folder of most images of the same names."""
+    """Folder with most images of the same names."""
     folders = Counter(parent(image) for name in spread(names, 500) for image in tree.stems.get(name, []))
     return (
         max(
@@ -151,7 +151,7 @@ def _inside(name: str, folder: str) -> str:
 
 
 def _lists(tree: Tree, names: list[str]) -> Lists:
-    """Lists called train, val, trainval and test whose lines are names."""
+    """Find lists named train, val, trainval and test whose lines are names."""
     known, of_file = set(names), {}
     files: dict[str, str] = {}
     for file in tree.files(".txt"):
@@ -176,7 +176,7 @@ def _lines(tree: Tree, file: str) -> list[str]:
 
 
 def _boxes(tree: Tree, notes: str, names: list[str], broken: list[str]) -> Iterator[BoxesOf]:
-    """Boxes of each file; names of those that the source would refuse go to ``broken``."""
+    """Yield the boxes of each file; append names of files that the source would refuse to ``broken``."""
     for name in names:
         root = _root(tree, join(notes, f"{name}.xml"))
         if root is None:
@@ -214,8 +214,8 @@ def _describe_boxes(tree: Tree, layout: Layout, notes: str, listed: list[str]) -
     describe(layout, tally(iter(entries)))
     if broken:
         layout.doubt(
-            f"{count(len(broken), 'XML file')} of {len(read):,} read with an object without name or corners, or not of VOC: "
-            f"{some(broken)}. Correct them.",
+            f"{count(len(broken), 'XML file')} of {len(read):,} read have an object without name or corners, or are not VOC "
+            f"files: {some(broken)}. Correct them.",
             stops=True,
         )
     if len(read) < len(listed):
@@ -254,19 +254,22 @@ def _doubt_names(
 def _with_pools(
     tree: Tree, layout: Layout, lists: Lists, names: list[str], there: dict[str, str], notes: str
 ) -> Layout:
-    """The layout with test and unlabeled images."""
+    """Add test and unlabeled images to the layout."""
     if lists.test is not None:
         test = lists.names[lists.test]
         layout.data["test"] = Setting(tree.path(lists.test), f"{count(len(test), 'name')}")
         layout.test, layout.splits["test"] = [there[name] for name in test if name in there], len(test)
         if set(test) <= set(names):
             layout.data["test_answers"] = Setting(
-                tree.path(notes), "the test images' boxes: for a score in the report alone"
+                tree.path(notes), "the test images' boxes, only for a score in the report"
             )
         if lost := [name for name in test if name not in there]:
             layout.doubt(f"{count(len(lost), 'test name')} without an image: {some(lost)}. Restore them.", stops=True)
         if both := set(test) & {name for file in lists.train for name in lists.names[file]}:
-            layout.doubt(f"{count(len(both), 'name')} in both lists, e.g. {some(sorted(both))}. Part them.", stops=True)
+            layout.doubt(
+                f"{count(len(both), 'name')} in both lists, e.g. {some(sorted(both))}. Remove them from one.",
+                stops=True,
+            )
     used = set(layout.train) | set(layout.test)
     for name in tree.folders:
         is_pool = bool(name) and split_of(base(name)) in ("val", "test") and tree.n_images[name] > 0

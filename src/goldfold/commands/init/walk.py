@@ -1,4 +1,4 @@
-"""One walk over a folder as downloaded."""
+"""Walk once over a folder as downloaded."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from goldfold.images.files import SUFFIXES, is_hidden, without_suffix
 
 @dataclass
 class Folder:
-    """Names of what lies directly in a folder, sorted; tools' own files and folders are passed over."""
+    """Names of the direct contents of a folder, sorted; files and folders of tools are skipped."""
 
     images: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -22,17 +22,17 @@ class Folder:
 
 @dataclass(eq=False)
 class Tree:
-    """All folders below a root, by their names relative to it (``""`` is the root itself)."""
+    """All folders below a root, by name relative to it (``""`` is the root itself)."""
 
     root: Path
     folders: dict[str, Folder]
     unreadable: list[str]
     special: list[str] = field(default_factory=list)
-    """Pipes, sockets and devices, which are no data and are passed over; relative to the root."""
+    """Pipes, sockets and devices, which are skipped; relative to the root."""
 
     @cached_property
     def n_images(self) -> dict[str, int]:
-        """Images in and below each folder."""
+        """Number of images in and below each folder."""
         counts = {name: len(folder.images) for name, folder in self.folders.items()}
         for name in sorted(self.folders, key=lambda name: name.count("/"), reverse=True):
             if name:
@@ -42,7 +42,7 @@ class Tree:
 
     @cached_property
     def stems(self) -> dict[str, list[str]]:
-        """Images by their names without folder and suffix."""
+        """Images by name without folder and suffix."""
         found: dict[str, list[str]] = {}
         for image in self.images():
             found.setdefault(without_suffix(base(image)), []).append(image)
@@ -55,11 +55,11 @@ class Tree:
 
     @cached_property
     def known_files(self) -> frozenset[str]:
-        """All files that are no images, relative to the root."""
+        """All files that are not images, relative to the root."""
         return frozenset(self.files(""))
 
     def below(self, name: str = "") -> Iterator[str]:
-        """``name`` and all folders below it."""
+        """Yield ``name`` and all folders below it."""
         yield name
         for child in self.folders[name].folders:
             if (inner := join(name, child)) in self.folders:
@@ -70,7 +70,7 @@ class Tree:
         return sorted(join(folder, image) for folder in self.below(name) for image in self.folders[folder].images)
 
     def files(self, *suffixes: str) -> list[str]:
-        """Files that are no images and end so, relative to the root."""
+        """Files that are not images and have one of the suffixes, relative to the root."""
         return [
             join(name, file)
             for name, folder in self.folders.items()
@@ -79,36 +79,36 @@ class Tree:
         ]
 
     def children(self, name: str) -> list[str]:
-        """Folders in a folder that hold images somewhere below."""
+        """Subfolders that hold images at any depth."""
         inner = (join(name, child) for child in self.folders[name].folders)
         return [child for child in inner if self.n_images.get(child)]
 
     def inmost(self, name: str = "") -> str:
-        """The first folder from ``name`` down that holds more than a single folder with images."""
+        """Follow single subfolders from ``name`` down to the first folder that holds images or several subfolders."""
         while not self.folders[name].images and len(children := self.children(name)) == 1:
             name = children[0]
         return name
 
     def path(self, name: str) -> str:
-        """A file or folder as the config names it: relative to where snakemake starts, if the root is."""
+        """Path of a file or folder for the config: relative to where snakemake starts, if the root is."""
         return (self.root / name).as_posix()
 
 
 def refuse_no_folder(path: str | Path) -> None:
-    """End where ``path`` is no folder.
+    """Raise if ``path`` is not a folder.
 
     Raises:
-        DataError: no such folder.
+        DataError: it is not a folder.
     """
     if not os.path.isdir(path):
         raise DataError(f"{path} is not a folder. Name the folder of the data as downloaded, unpacked.")
 
 
 def walk(path: str | Path) -> Tree:
-    """All folders and files below ``path``; links to folders are followed once.
+    """Collect all folders and files below ``path``; links to folders are followed once.
 
     Raises:
-        DataError: no such folder.
+        DataError: it is not a folder, or cannot be read.
     """
     refuse_no_folder(path)
     folders: dict[str, Folder] = {}
@@ -135,7 +135,7 @@ def walk(path: str | Path) -> Tree:
 
 
 def _listed(path: str) -> tuple[Folder, list[str]]:
-    """What lies in a folder, and the names of what is neither file nor folder."""
+    """Contents of a folder, and names of entries that are neither file nor folder."""
     folder, special = Folder(), list[str]()
     with os.scandir(path) as entries:
         for entry in entries:
@@ -154,13 +154,13 @@ def _listed(path: str) -> tuple[Folder, list[str]]:
 
 
 def _as_written(path: Path) -> Path:
-    """Relative to the working folder where it lies below it, else as the user wrote it."""
+    """Path relative to the working folder if below it, else as the user wrote it."""
     here, there = Path.cwd(), Path(os.path.abspath(path))
     return there.relative_to(here) if there.is_relative_to(here) else path
 
 
 def join(folder: str, name: str) -> str:
-    """``folder/name``, or ``name`` alone in the root."""
+    """``folder/name``; in the root just ``name``."""
     return f"{folder}/{name}" if folder else name
 
 
@@ -175,7 +175,7 @@ def base(name: str) -> str:
 
 
 def common(names: Iterable[str]) -> str:
-    """The inmost folder that holds all of ``names``."""
+    """Innermost folder that holds all of ``names``."""
     shared: list[str] | None = None
     for folder in {parent(name) for name in names}:
         parts = list(PurePosixPath(folder).parts)

@@ -1,4 +1,4 @@
-"""Names by which people call splits, images, masks, labels and groups."""
+"""Common names of splits, images, masks, labels and groups."""
 
 import re
 
@@ -52,7 +52,7 @@ TARGETS = frozenset(
     }
     | {"weight", "yield", "biomass", "temperature", "distance", "angle"}
 )
-"""Numbers that people predict."""
+"""Names of columns of numbers to predict."""
 GROUPS = (
     "patient", "subject", "participant", "person", "sender", "user", "donor", "individual", "animal", "mouse", "specimen",
     "group", "study", "case", "slide", "lesion", "series", "session", "video", "sequence", "scene", "location", "camera",
@@ -78,7 +78,7 @@ NO_LABEL_COLUMNS = frozenset(
         "kids",
     }
 )
-"""What is known of images besides their labels."""
+"""Names of columns of metadata."""
 BOX_COLUMNS = frozenset({"bbox", "xmin", "x1", "xcenter", "predictionstring", "boxes", "bboxes"})
 NO_LABELS = frozenset(
     {"notsure", "unsure", "unknown", "skip", "skipped", "other", "others", "none", "na", "nan", "null", "undefined"}
@@ -104,37 +104,37 @@ NEGATIVES = frozenset(
 
 
 def plain(name: str) -> str:
-    """Letters and digits of a name, in lower case."""
+    """Reduce a name to letters and digits in lower case."""
     return re.sub(r"[\W_]+", "", name.lower())
 
 
 def split_of(name: str) -> str:
-    """``train``, ``val``, ``test`` or ``unlabeled`` where a folder or file is called so, else nothing."""
+    """``train``, ``val``, ``test`` or ``unlabeled`` if a folder or file is named like it, else empty."""
     return SPLITS.get(plain(name), "")
 
 
 def split_of_path(name: str) -> str:
-    """The split that the inmost telling part of a path names."""
+    """Split named by the innermost part of a path that names one."""
     return next((split for part in reversed(name.split("/")) if (split := split_of(part))), "")
 
 
 def split_in(name: str) -> str:
-    """The split that a word of a file's name tells: ``instances_val2017.json`` -> ``val``."""
+    """Split named by a word of a file's name: ``instances_val2017.json`` -> ``val``."""
     words = re.findall(r"[a-z]+", name.lower())
     return next((split for word in reversed(words) for split, known in BASES.items() if word in known), "")
 
 
 def is_sample(name: str) -> bool:
-    """Whether a file is called a sample submission."""
+    """True if a file is named like a sample submission."""
     return any(word in plain(name) for word in ("sample", "submission"))
 
 
 def is_masks(name: str) -> bool:
-    """Whether a folder's name says that it holds masks."""
+    """True if a folder is named like masks."""
     return MASK.search(name.lower()) is not None
 
 
 def group_rank(column: str) -> int | None:
-    """How surely a column names what images belong together, 0 the surest; None where it does not."""
+    """Rank of a column as group column, 0 the most certain; None if its name does not indicate groups."""
     name = re.sub(r"(id|ids|no|nr|num|number|name|uid|code)$", "", plain(column))
     return GROUPS.index(name) if name in GROUPS else None

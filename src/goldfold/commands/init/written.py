@@ -1,4 +1,4 @@
-"""Settings and their reasons as YAML."""
+"""Write settings and their reasons as YAML."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from goldfold.commands.init.found import Setting
 
 
 def as_yaml(values: Values, head: list[str]) -> str:
-    """A key a line, its reason behind it.
+    """One key per line, followed by its reason.
 
     Args:
         head: comments at the top.
@@ -39,7 +39,7 @@ def _entry(entry: Values, indent: str) -> list[str]:
 
 
 def inline(value: Any) -> str:
-    """A value on one line, quoted where YAML needs it."""
+    """A value on one line, quoted if YAML requires it."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf, sort_keys=False)
     return text.removesuffix("...\n").strip()
 

@@ -1,4 +1,4 @@
-"""Boxes in YOLO's text files, one an image."""
+"""Detect boxes in YOLO's text files, one per image."""
 
 import os
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from goldfold.targets.boxes import from_text
 LIKELIHOOD = 0.9
 N_TRIED = 50
 SIDE_PX = 1000
-"""Shares of an image are looked at as if it had such sides."""
+"""Side of the nominal image that shares are converted to."""
 
 
 def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
-    """Text files of five numbers that are called like images, and a list of the classes' names."""
+    """Detect text files of five numbers that are named like images, and a list of class names."""
     notes = [name for name in tree.files(".txt") if base(name) != NO_LABELS and base(name)[:-4] in tree.stems]
     tried = spread(notes, N_TRIED)
     if not notes or sum(_is_label(tree.root / name) for name in tried) <= len(tried) / 2:
@@ -38,8 +38,8 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
     )  # fmt: skip
     names = next(_names(tree), None)
     if names is None:
-        layout.data["names"] = Setting(tree.path("data.yaml"), "to be written: a name for each class number")
-        layout.doubt(f"no data.yaml and no {NO_LABELS} with the names of the classes. Write one.", stops=True)
+        layout.data["names"] = Setting(tree.path("data.yaml"), "to be written: a name per class number")
+        layout.doubt(f"no data.yaml and no {NO_LABELS} with class names. Write one.", stops=True)
         layout.train = [image for name in notes for image in tree.stems[base(name)[:-4]]]
         return layout
     layout.data["names"] = Setting(tree.path(names), "names of the class numbers")
@@ -49,7 +49,7 @@ def sniff(tree: Tree, tables: list[Table]) -> Layout | None:
 
 
 def _is_label(path: Path) -> bool:
-    """Whether a file is empty, or begins with a class number and four more."""
+    """True if a file is empty, or begins with a class number and four more numbers."""
     try:
         words = read_text(path, MOST_BYTES).split("\n", 1)[0].split()
         numbers = [float(word) for word in words]
@@ -59,7 +59,7 @@ def _is_label(path: Path) -> bool:
 
 
 def _names(tree: Tree) -> Iterator[str]:
-    """Files that name classes, the likeliest first."""
+    """Yield files that name classes, the likeliest first."""
     for name in [*tree.files("data.yaml"), *tree.files(".yaml", ".yml"), *tree.files(NO_LABELS, ".names")]:
         try:
             read_names(str(tree.root / name))
@@ -69,7 +69,7 @@ def _names(tree: Tree) -> Iterator[str]:
 
 
 def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
-    """Test images beside the training images, and their boxes where all have some; or those that the YAML names."""
+    """Add test images next to the training images, with boxes if all have them; or those that the YAML names."""
     for images, labels in (("images/test", "labels/test"), ("test/images", "test/labels"), ("test", "test")):
         folder, notes = join(root, images), join(root, labels)
         if not tree.n_images.get(folder):
@@ -80,7 +80,7 @@ def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
         there = set(tree.folders[notes].others) if notes in tree.folders else set()
         if all(f"{base(name).rpartition('.')[0]}.txt" in there for name in layout.test):
             layout.data["test_answers"] = Setting(
-                tree.path(notes), "the test images' boxes: for a score in the report alone"
+                tree.path(notes), "the test images' boxes, only for a score in the report"
             )
         return
     try:
@@ -89,15 +89,13 @@ def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
         return
     listed = [f"{found}/{name}" for name in files_below(Path(found), SUFFIXES)] if isinstance(found, str) else found
     if listed:
-        layout.data["test"] = Setting(
-            found if isinstance(found, str) else tree.path(names), "images that its test: names"
-        )
+        layout.data["test"] = Setting(found if isinstance(found, str) else tree.path(names), "images of its key test")
         layout.test = [os.path.relpath(path, tree.root) for path in listed]
         layout.splits["test"] = len(listed)
 
 
 def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
-    """Images and boxes as the source has them, and what it says against them."""
+    """Read images and boxes by the source, and add its notes and errors as doubts."""
     refused: list[DataError] = []
     try:
         tables = read(**{key: setting.value for key, setting in layout.data.items()}, refuse=refused.append)
@@ -123,8 +121,8 @@ def _read(tree: Tree, layout: Layout, notes: list[str]) -> None:
     describe(layout, tally(_boxes(id, text) for id, text in zip(known["id"], known["shares"], strict=True)))
     if n := len(table) - len(known):
         layout.doubt(
-            f"{count(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file says that "
-            f"there is nothing."
+            f"{count(n, 'image')} without a label file: {noun(n, 'it is', 'they are')} left out; an empty file means "
+            f"no objects."
         )
     if n := len(table) - len(layout.train):
         layout.data["on_missing_image"] = Setting("quarantine", f"{count(n, 'label file')} without an image")
