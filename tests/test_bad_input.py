@@ -353,7 +353,7 @@ def test_a_class_folder_without_an_image_is_named(tmp_path: Path) -> None:
     for name in ("cat/0.png", "dog/0.heic"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=r"class folder .*dog holds no image that goldfold reads"):
+    with pytest.raises(DataError, match=r"class folder .*dog holds no image in a format that goldfold reads"):
         sources.read("folder", train=str(tmp_path))
 
 
@@ -398,7 +398,7 @@ def test_a_file_that_is_a_link_to_outside_is_refused(name: str, tmp_path: Path) 
 
 def test_a_group_in_two_predefined_folds_is_refused() -> None:
     table = pd.DataFrame({"id": list("abcd"), "label": list("xyxy"), "group": list("1123"), "fold": list("0110")})
-    with pytest.raises(DataError, match="group '1' lies in more than one fold"):
+    with pytest.raises(DataError, match="group '1' is in more than one fold"):
         split_into(table, classification(["x", "y"]).content(table), "predefined", 2, 0)
 
 
@@ -524,7 +524,7 @@ def test_fewer_groups_than_folds(raw: Raw, splitter: str) -> None:
 @pytest.mark.parametrize("splitter", ["group", "stratified_group"])
 def test_a_class_that_is_one_group_cannot_be_learnt_in_its_fold(raw: Raw, splitter: str) -> None:
     grouped(raw, {id: "all_a" if id[0] == "a" else id for id in raw.labels})
-    with pytest.raises(DataError, match=r"all images of class 'a' fall into fold \d, so its models would never see"):
+    with pytest.raises(DataError, match=r"all images of class 'a' are in fold \d, so its models would never see"):
         split(raw, splitter)
 
 

@@ -522,9 +522,7 @@ def test_groups_stay_together_and_a_class_that_is_one_group_cannot_be_learnt(
     table = grouped(lambda number: f"g{number // 3}")
     assert (table.groupby("group")["fold"].nunique() == 1).all()
     assert set(table["fold"]) == {"0", "1"}
-    said = (
-        r"all images of class 'dim' fall into fold \d, so its models would never see the class\. Lower folds\.n_folds"
-    )
+    said = r"all images of class 'dim' are in fold \d, so its models would never see the class\. Lower folds\.n_folds"
     with pytest.raises(DataError, match=said):  # images 0, 2, 4, ... of every four hold the dim shapes
         grouped(lambda number: "dim" if number % 2 == 0 else f"g{number}")
     with pytest.raises(DataError, match=r"there are 1 groups, fewer than folds\.n_folds: 2\. Lower n_folds\."):

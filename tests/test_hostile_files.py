@@ -235,7 +235,7 @@ def test_archives_of_one_table_are_read_and_others_named() -> None:
     with pytest.raises(DataError, match="it is an archive of 2 files, and one is needed; unpack it"):
         read_csv("t.csv.zip", "k")
     Path("t.csv.zst").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"files ending in \.zst are not unpacked by goldfold; unpack it"):
+    with pytest.raises(DataError, match=r"goldfold does not unpack files ending in \.zst; unpack it"):
         read_csv("t.csv.zst", "k")
 
 

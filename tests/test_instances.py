@@ -60,10 +60,10 @@ def test_masks_are_the_folder_beside_the_image_s() -> None:
         (
             "raw/x.png",
             {},
-            r"^data\.train: raw/x\.png lies neither in <id>/images/ nor in <id>/masks/\. Move it, or use",
+            r"^data\.train: raw/x\.png is neither in <id>/images/ nor in <id>/masks/\. Move it, or use",
         ),
-        ("raw/images/x.png", {}, r"raw/images/x\.png lies neither"),
-        ("raw/aa/masks/old/x.png", {}, r"raw/aa/masks/old/x\.png lies neither"),
+        ("raw/images/x.png", {}, r"raw/images/x\.png is neither"),
+        ("raw/aa/masks/old/x.png", {}, r"raw/aa/masks/old/x\.png is neither"),
         ("new/aa/images/x.png", {"test_answers": "raw"}, r"^data\.test_answers is set, but there are no test images"),
         (
             "new/zz/images/x.png",

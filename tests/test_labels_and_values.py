@@ -201,7 +201,7 @@ def test_metadata_are_carried_beside_the_images_and_nothing_is_trained_from_them
 @pytest.mark.parametrize("cell", ["old", "NA", "inf"])
 def test_text_in_a_column_of_numbers_is_refused_with_its_line(cell: str) -> None:
     write("label,age", ["a,31", f"b,{cell}", "a,3"] * 4)
-    said = f"column 'age' of data.metadata.numeric has '{cell}' in line 3 .4 such rows., which is no finite number"
+    said = f"column 'age' of data.metadata.numeric has '{cell}' in line 3 .4 such rows., which is not a finite number"
     with pytest.raises(DataError, match=said):
         sources.read(**SOURCE, metadata={"numeric": ["age"], "categorical": []})
 

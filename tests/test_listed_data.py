@@ -87,7 +87,7 @@ def test_a_table_is_read_as_it_is_meant(text: str | bytes, columns: dict[str, li
         ),
         (
             "id,label\na,x\n".encode("utf-16"),
-            r"cannot read t\.csv as CSV: it holds NUL bytes, so it is no UTF-8 text\. Write UTF-8",
+            r"cannot read t\.csv as CSV: it holds NUL bytes, so it is not UTF-8 text\. Write UTF-8",
         ),
         ("id,label", r"^data\.train: t\.csv has no rows\."),
     ],

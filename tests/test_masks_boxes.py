@@ -313,7 +313,7 @@ def test_masks_may_lie_among_the_images_or_below_them() -> None:
         (
             ["m/1.txt.png"],
             {"masks": "raw"},
-            r"^data\.masks is the folder of data\.train, raw, so which files are masks",
+            r"^data\.masks is the folder of data\.train, raw, so the masks are unclear",
         ),
         ([], {}, r"^data\.masks: m is not a folder"),
         (
@@ -557,9 +557,12 @@ def test_voc_lists_that_do_not_fit_are_refused() -> None:
         ({"annotations": "no"}, r"^data\.annotations: no is not a folder\. Correct the path\."),
         ({"annotations": "jpg"}, r"^data\.annotations: no \.xml below jpg that is not in data\.test"),
         ({"annotations": "html"}, r"^html/1\.xml holds <html>, not the <annotation> of Pascal VOC"),
-        ({"train": "no.txt"}, r"^data\.train: cannot read no\.txt: .*\. Name a text file with one image name a line"),
-        ({"train": "empty.txt"}, r"^data\.train: empty\.txt names no images\. Write one image name a line"),
-        ({"train": "two.txt", "test": "one.txt"}, r"^data\.train: 1 names are in data\.test too, first '1'\. Part the"),
+        ({"train": "no.txt"}, r"^data\.train: cannot read no\.txt: .*\. Name a text file with one image name per line"),
+        ({"train": "empty.txt"}, r"^data\.train: empty\.txt names no images\. Write one image name per line"),
+        (
+            {"train": "two.txt", "test": "one.txt"},
+            r"^data\.train: 1 names are in data\.test too, first '1'\. Keep each",
+        ),
         ({"test_answers": "xml"}, r"^data\.test_answers is set, but there are no test images"),
         (
             {"train": "one.txt", "test": write("2.txt", "2"), "test_answers": "xml"},

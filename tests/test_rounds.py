@@ -239,7 +239,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
      r": params is \{'widths': \[8, 8\]\} there and \{'widths': \[4, 4\]\} here; name a model with the same network"),
     ([{}, {"models": ["b0"], "start": "b3"}], {"models": [B0, {**B3, "image_size_px": [12, 16]}]},
      r"rounds\[1\]\.start = 'b3': b0 cannot use its weights: image_size_px is \[12, 16\] there and \[12, 12\] here"),
-    ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is a short form of rounds, and both are set; add a teacher"),
+    ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is a short form of rounds, and both are set"),
     ([{}, {}], {"models": [{**B0, "name": "previous"}]}, r"models\[0\]\.name = 'previous': is reserved in rounds"),
     ([{}, {"train": {"lr": 0}}], {}, r"rounds\[1\]\.train\.lr = 0: Input should be greater than 0"),
     ([{}, {"train": {"epoch": 3}}], {}, r"rounds\[1\]\.train\.epoch: unknown key; nearest is 'epochs'"),
