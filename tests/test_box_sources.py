@@ -358,7 +358,7 @@ def test_boxes_in_another_form_are_refused() -> None:
     outside = [[30, 20, 20, 20], [35, 5, 10, 3], [1, 1, 5, 5], [2, 2, 5, 5], [3, 3, 5, 5]]
     refuse_other_form(outside, sizes, TOP_LEFT, "a")  # which no other form puts right, and the policy looks after
     with pytest.raises(
-        DataError, match=r"lie between 0 and 1, first \[0\.1, .* shares of the image's width and height, and pixels"
+        DataError, match=r"lie between 0 and 1, first \[0\.1, .* fractions of the image's width and height, but pixels"
     ):
         refuse_other_form([[0.1, 0.1, 0.5, 0.6]] * 5, sizes, TOP_LEFT, "a")
     with pytest.raises(DataError, match=r"as \[x1, y1, x2, y2\] they would\. Convert them to \[centre x"):

@@ -329,7 +329,7 @@ def test_an_order_that_cannot_be_used(values: list[str], said: str) -> None:
 
 def test_an_ordered_fold_that_learns_nothing_or_misses_a_class_is_refused() -> None:
     table = table_of(12, order=[str(number) for number in range(12)])
-    with pytest.raises(DataError, match=r"fold 0 has nothing to learn from\. Lower folds\.n_folds or folds\.gap\."):
+    with pytest.raises(DataError, match=r"fold 0 has no training images\. Lower folds\.n_folds or folds\.gap\."):
         folds_of(table, "ordered", 2, gap=20)
     table["label"] = ["cat"] * 5 + ["dog", "cat", "dog", "cat", "dog", "cat", "dog"]
     with pytest.raises(
@@ -497,7 +497,7 @@ def test_a_folder_of_more_images_is_only_learnt_from(raw: Path, write_picture: A
     table = sources.read("folder", train="flowers", extra_train="others", groups="who.csv")["train"]
     assert table["group"].tolist() == ["ann", "ann", "extra/extra/rose/1"]
     write_picture(raw / "others/1.png", np.zeros((8, 8, 3), dtype=np.uint8))
-    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png lies outside the class folders"):
+    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png is outside the class folders"):
         sources.read("folder", train="flowers", extra_train="others")
 
 

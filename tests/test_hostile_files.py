@@ -269,7 +269,7 @@ def test_what_is_no_regular_file_is_named_so_and_never_opened(kind: str) -> None
     if kind != "a folder":
         assert scan_masks(["x/a.png"], 1)["reason"][0] == f"file is {said}"
         Path("empty").mkdir()
-        assert scan_masks(["empty"], 1)["reason"][0] == "the folder holds no picture"
+        assert scan_masks(["empty"], 1)["reason"][0] == "the folder holds no image"
         tree = walk("x")
         assert (tree.images(), tree.special) == (["b.png"], ["a.png"])
     for read in (opened, read_bytes, read_text):

@@ -88,13 +88,13 @@ def test_parts_are_laid_over_one_another() -> None:
 def test_a_part_that_cannot_be_used_is_named() -> None:
     put("raw", "aa", 0)
     save_picture(Path("raw/aa/masks/9.png"), part(0, size=(6, 4)))
-    with pytest.raises(Undecodable, match=r"^9\.png is of another size than the files before it$"):
+    with pytest.raises(Undecodable, match=r"^9\.png has another size than the files before it$"):
         decode_mask("raw/aa/masks")
     Path("raw/aa/masks/9.png").write_bytes(b"")
     with pytest.raises(Undecodable, match=r"^9\.png file is empty$"):
         decode_mask("raw/aa/masks")
     Path("none").mkdir()
-    with pytest.raises(Undecodable, match=r"^the folder holds no picture$"):
+    with pytest.raises(Undecodable, match=r"^the folder holds no image$"):
         decode_mask("none")
 
 

@@ -110,7 +110,7 @@ def manifest_of(labels: list[str], classes: list[str] | None = None) -> list[str
 @pytest.mark.parametrize(("first", "second"), [("01", "1"), ("1", "1.0"), ("2", "2.00")])
 def test_two_ways_to_write_a_number_are_not_taken_for_two_classes(first: str, second: str) -> None:
     said = (
-        rf"^train: labels '{first}' and '{second}' are one number\. Write them alike, or name both in data\.classes if they "
+        rf"^train: labels '{first}' and '{second}' are the same number\. Write them alike, or name both in data\.classes if they "
         r"are two classes\."
     )
     with pytest.raises(DataError, match=said):

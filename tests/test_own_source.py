@@ -118,7 +118,7 @@ def test_each_target_becomes_text(brings: str, cells: str, made: list[Any], mine
 
 def test_a_target_that_is_none_is_refused(mine: Path) -> None:
     returning("return {'train': TRAIN[['id', 'path']].assign(boxes=[[['x', 1]], []])}")
-    with pytest.raises(DataError, match=r"'my_source:read': boxes: .* is no list of boxes. Write"):
+    with pytest.raises(DataError, match=r"'my_source:read': boxes: .* is not a list of boxes. Write"):
         read(brings="boxes")
 
 

@@ -173,7 +173,7 @@ def test_boxes_in_pixels_are_told_once_for_the_whole_data_set() -> None:
     write("raw/a.txt", f"{BOX}\n1 320 240 64 48\n"), write("raw/b.txt", "0 10 20 5 5\n")
     message = (
         r"^data\.labels: 2 of 3 boxes have a number above 1, first \[320\.0, 240\.0, 64\.0, 48\.0\]\. YOLO's boxes are "
-        r"shares of the image's width and height, from 0 to 1; divide pixels by them\."
+        r"fractions of image width and height, from 0 to 1; divide pixels by them\."
     )
     with pytest.raises(DataError, match=message):
         tables()

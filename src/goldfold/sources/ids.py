@@ -23,8 +23,8 @@ def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
         repeated = table["id"][table["id"].duplicated()]
         if len(repeated):
             raise DataError(
-                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and an "
-                f"id of its own."
+                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and its "
+                f"own id."
             )
     for split, than in (("train", ("test",)), ("unlabeled", ("train", "test"))):
         others = {id for name in than if name in tables for id in tables[name]["id"]}
