@@ -177,7 +177,7 @@ def test_masks_that_hold_nothing_or_far_too_much() -> None:
     [
         (
             {"mask_values": "nonzero"},
-            r"data\.mask_values: nonzero knows one class; data\.classes must name one\.",
+            r"data\.mask_values: nonzero has one class; data\.classes must name one\.",
         ),
         (
             {"mask_values": {"dim": 1, "lid": 2}},
@@ -384,7 +384,7 @@ def test_all_flaws_of_an_image_are_told_and_counted() -> None:
 def test_labels_that_are_no_class_follow_the_policy_and_classes_that_no_box_has_are_refused() -> None:
     with_boxes({"im02": [("dimm", 1, 2, 9, 8), ("dim", 20, 20, 30, 30)]})
     named = {**COCO, "classes": SHAPES}
-    flaw = "box 1 (dimm) has a label that is no class (dim, lit)"
+    flaw = "box 1 (dimm) has a label that is not a class (dim, lit)"
     with pytest.raises(
         DataError, match=re.escape(f"{CANNOT} 'im02': {flaw}. Correct it, or set data.on_bad_label: drop")
     ):
@@ -522,9 +522,7 @@ def test_groups_stay_together_and_a_class_that_is_one_group_cannot_be_learnt(
     table = grouped(lambda number: f"g{number // 3}")
     assert (table.groupby("group")["fold"].nunique() == 1).all()
     assert set(table["fold"]) == {"0", "1"}
-    said = (
-        r"all images of class 'dim' fall into fold \d, so its models would never see the class\. Lower folds\.n_folds"
-    )
+    said = r"all images of class 'dim' are in fold \d, so its models would never see the class\. Lower folds\.n_folds"
     with pytest.raises(DataError, match=said):  # images 0, 2, 4, ... of every four hold the dim shapes
         grouped(lambda number: "dim" if number % 2 == 0 else f"g{number}")
     with pytest.raises(DataError, match=r"there are 1 groups, fewer than folds\.n_folds: 2\. Lower n_folds\."):

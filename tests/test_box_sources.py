@@ -202,7 +202,7 @@ def test_a_supercategory_without_boxes_is_dropped_with_a_note() -> None:
     found = coco.read(boxed(kinds=kinds), "i")
     assert found["categories"].to_numpy().tolist() == [["cat", 1], ["dog", 2]]
     assert found["notes"]["note"].tolist() == [
-        "a.json: 1 category without a box, first 'cat' (id 0), is the supercategory of others: no class"
+        "a.json: 1 category without a box, first 'cat' (id 0), is the supercategory of others: not a class"
     ]
     with_box = [
         {"image_id": 0, "category_id": 0, "bbox": [0, 0, 1, 1]},
@@ -227,20 +227,20 @@ def test_a_supercategory_without_boxes_is_dropped_with_a_note() -> None:
         ([(20, 10)] * 3, "All differ by the factors 2 in width and 3 in height: the images were resized"),
         (
             [(100, 60), (80, 99)],
-            "All differ by factors of their own, and are all 40 x 30 pixels: the images were resized",
+            "All differ by different factors, and are all 40 x 30 pixels: the images were resized",
         ),
         (
             [(30, 40)] * 3,
-            "Width and height are exchanged in all of them: correct them where the boxes fit the images; where",
+            "Width and height are swapped in all of them: correct them if the boxes fit the images; if",
         ),
         ([(79, 61)], "It differs by the factor 0.5: the images"),
         (
             [(15, 20)] * 3,
-            "Width and height are exchanged and the images 2 times as large: they were turned, as by EXIF",
+            "Width and height are swapped and the images 2 times as large: they were rotated, as by EXIF",
         ),
         (
             [(55, 60)],
-            "Correct width and height where the boxes fit the image (0 is for a size that is not known), or take",
+            "Correct width and height if the boxes fit the image (write 0 for an unknown size), or use",
         ),
     ],
 )
@@ -286,7 +286,7 @@ def test_single_images_of_another_size_follow_the_policy() -> None:
     boxed(images=images)
     with pytest.raises(
         DataError,
-        match=r"1 of 4 images differs from the width and height in its annotation, first '3' .* or take the images that the "
+        match=r"1 of 4 images differs from the width and height in its annotation, first '3' .* or use the images that the "
         r"boxes were drawn on\. Or set data\.on_bad_label: quarantine, which leaves it out\.$",
     ):
         made(COCO)
@@ -321,8 +321,8 @@ def test_boxes_on_pictures_as_they_are_stored_are_turned_with_them() -> None:
         '[["cat",8,1,28,11]]', '[["cat",29,8,39,28]]', '[["cat",1,2,11,22]]', '[["cat",2,29,22,39]]',
     ]  # fmt: skip
     assert found == [
-        "3 images of train are turned by EXIF, first '0': their boxes are turned with them, since width and height are those "
-        "of the file as it is stored; the boxes would fit the upright image too, so look at some in the report"
+        "3 images of train are rotated by EXIF, first '0': their boxes are rotated with them, since width and height are those "
+        "of the stored file; the boxes would fit the upright image too, so check some in the report"
     ]
 
 
@@ -338,7 +338,7 @@ def test_boxes_on_upright_pictures_stay() -> None:
     notes = [{"image_id": 0, "category_id": 1, "bbox": [5, 10, 10, 29]}]
     table, _, found = made({**COCO, "train": boxed(images=stored, notes=notes)})
     assert table["boxes"].tolist()[0] == '[["cat",5,10,15,39]]', "it does not fit the stored picture"
-    assert "their boxes fit the upright image, and stay" in found[0]
+    assert "their boxes fit the upright image, and are kept" in found[0]
 
 
 # --- forms of boxes
@@ -358,7 +358,7 @@ def test_boxes_in_another_form_are_refused() -> None:
     outside = [[30, 20, 20, 20], [35, 5, 10, 3], [1, 1, 5, 5], [2, 2, 5, 5], [3, 3, 5, 5]]
     refuse_other_form(outside, sizes, TOP_LEFT, "a")  # which no other form puts right, and the policy looks after
     with pytest.raises(
-        DataError, match=r"lie between 0 and 1, first \[0\.1, .* shares of the image's width and height, and pixels"
+        DataError, match=r"lie between 0 and 1, first \[0\.1, .* fractions of the image's width and height, but pixels"
     ):
         refuse_other_form([[0.1, 0.1, 0.5, 0.6]] * 5, sizes, TOP_LEFT, "a")
     with pytest.raises(DataError, match=r"as \[x1, y1, x2, y2\] they would\. Convert them to \[centre x"):
@@ -447,9 +447,7 @@ def test_difficult_objects_follow_the_policy() -> None:
     voc_file("x/0.xml", thing(), thing(5, 5, 9, 9, "1")), voc_file("x/1.xml", thing(mark="1")), voc_file("x/2.xml")
     table, _, found = made(VOC)
     assert [len(json.loads(text)) for text in table["boxes"]] == [2, 1, 0]
-    assert found == [
-        "2 objects are marked difficult and learnt from as others are; data.difficult: drop leaves them out"
-    ]
+    assert found == ["2 objects are marked difficult and trained on like others; data.difficult: drop leaves them out"]
     table, lost, found = made({**VOC, "difficult": "drop"})
     assert table[["id", "boxes"]].to_numpy().tolist() == [["0", '[["cat",1,2,11,22]]'], ["2", "[]"]]
     assert lost[["id", "reason"]].to_numpy().tolist() == [["1", "image has no annotation"]]

@@ -113,7 +113,7 @@ def test_answers_may_have_the_form_of_the_training_table(in_tmp: Path) -> None:
     ("text", "keys", "said"),
     [
         (LONG.replace("b,back,3.png,cat", "b,back,3.png,dog"), BY_ROW,
-         r"t\.csv: the rows of case 'b' differ in label: 'cat' and 'dog' \(1 such case\)\. A case has one; correct the rows\."),
+         r"t\.csv: the rows of case 'b' differ in label: 'cat' and 'dog' \(1 such case\)\. A case has one value"),
         (LONG.replace("b,back", "b,front"), BY_ROW,
          r"t\.csv: case 'b' has two images of view 'front', in line 2 and line 4\. Keep one, name their views apart, or remove"),
         (LONG.replace("b,back,3", "b,back,1"), BY_ROW,
@@ -144,12 +144,12 @@ def test_a_view_that_no_training_case_has_is_refused(in_tmp: Path) -> None:
     write()
     with pytest.raises(
         DataError,
-        match=r"test: view 'left' is of no training case; these have 'back', 'front'\. Correct data\.view_column",
+        match=r"test: no training case has the view 'left'; these have 'back', 'front'\. Correct data\.view_column",
     ):
         read(LONG, "case,view,image\nx,left,5.png\n", **BY_ROW)
     with pytest.raises(
         DataError,
-        match=r"test: view 'front' is of no training case; these have 'back'\. Remove it from data\.view_columns, or leave",
+        match=r"test: no training case has the view 'front'; these have 'back'\. Remove it from data\.view_columns, or leave",
     ):
         read("case,front,back,label\na,,2.png,dog\n", "case,front,back\nx,5.png,6.png\n", **BY_COLUMN)
 
@@ -179,7 +179,7 @@ def test_keys_of_cases_that_do_not_go_together_are_refused(changes: dict[str, An
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"data": {"duplicates": "drop"}}, r"data\.duplicates = 'drop': cases that share an image are no copies"),
+        ({"data": {"duplicates": "drop"}}, r"data\.duplicates = 'drop': cases that share an image are not copies"),
         ({"data": {"roi": {"method": "contour"}}}, r"data\.roi\.method = 'contour': images of cases are used whole"),
         ({"task": "keypoint_task:Keypoints"}, r"data\.case_column: task 'keypoint_task:Keypoints' takes cases of one image each"),
         ({"task": "segmentation"}, r"data\.case_column: task 'segmentation' takes cases of one image each; remove it"),
@@ -463,7 +463,7 @@ def test_a_view_of_a_new_case_that_no_training_case_has_is_refused(in_tmp: Path)
     Path("new.csv").write_text("case,view,image\nx,Front,5.png\n")
     with pytest.raises(
         DataError,
-        match=r"new\.csv: view 'Front' is of no training case; these have 'back', 'front'\. Correct data\.view_col",
+        match=r"new\.csv: no training case has the view 'Front'; these have 'back', 'front'\. Correct data\.view_col",
     ):
         predicting.read_cases(written, "new.csv", "img")
     assert cases.view_names(train.drop(columns="view_names")) is None, "a bundle of results that do not say them"

@@ -265,7 +265,7 @@ def test_what_an_image_looks_like_whatever_its_bits_and_channels() -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ({"duplicates": "ignore", "duplicates_across": "fail"}, "data.duplicates_across = 'fail': near copies are not looked"),
+        ({"duplicates": "ignore", "duplicates_across": "fail"}, "data.duplicates_across = 'fail': near copies are not searched"),
         ({"duplicates_mirrored": True, "duplicates_distance": None}, "data.duplicates_mirrored: needs data.duplicates_dist"),
         ({"duplicates": "merge"}, "data.duplicates = 'merge': allowed: 'group', 'drop', 'fail' or 'ignore'"),
     ],

@@ -68,7 +68,7 @@ def test_folder_with_a_class_called_train_among_others_is_no_split(write_picture
 def test_folder_refuses_images_outside_the_class_folders(write_picture: Any) -> None:
     write_picture(Path("raw/cat/1.png"), GREY)
     write_picture(Path("raw/stray.png"), GREY)
-    with pytest.raises(DataError, match=r"raw/stray\.png lies outside the class folders\. Move it .* use source: csv"):
+    with pytest.raises(DataError, match=r"raw/stray\.png is outside the class folders\. Move it .* use source: csv"):
         read("folder", train="raw")
 
 

@@ -314,12 +314,12 @@ def test_dates_and_numbers_give_the_same_folds_and_a_gap_in_days(values: list[st
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (["1"] * 11 + [""], r"data\.order_column: id 'i011' has no value of its order\. Fill it in\."),
+        (["1"] * 11 + [""], r"data\.order_column: id 'i011' has no value for the order\. Fill it in\."),
         (
             ["1"] * 11 + ["31/05/2024"],
-            r"id 'i011' has '31/05/2024' for its order; all values must be numbers, or all dates",
+            r"id 'i011' has '31/05/2024' as order; all values must be numbers, or all dates",
         ),
-        (["2024-05-01"] * 11 + ["7"], r"id 'i011' has '7' for its order"),
+        (["2024-05-01"] * 11 + ["7"], r"id 'i011' has '7' as order"),
         (["1", "2", "3"] * 4, r"the images have 3 different values, but 4 blocks are needed, .* Lower folds\.n_folds"),
     ],
 )
@@ -330,11 +330,11 @@ def test_an_order_that_cannot_be_used(values: list[str], said: str) -> None:
 
 def test_an_ordered_fold_that_learns_nothing_or_misses_a_class_is_refused() -> None:
     table = table_of(12, order=[str(number) for number in range(12)])
-    with pytest.raises(DataError, match=r"fold 0 has nothing to learn from\. Lower folds\.n_folds or folds\.gap\."):
+    with pytest.raises(DataError, match=r"fold 0 has no training images\. Lower folds\.n_folds or folds\.gap\."):
         folds_of(table, "ordered", 2, gap=20)
     table["label"] = ["cat"] * 5 + ["dog", "cat", "dog", "cat", "dog", "cat", "dog"]
     with pytest.raises(
-        DataError, match=r"what fold 0 learns from, .* holds no image of class 'dog'\. .*ordered_blocks"
+        DataError, match=r"the training images of fold 0, .* have no image of class 'dog'\. .*ordered_blocks"
     ):
         folds_of(table, "ordered", 2)
     assert set(folds_of(table, "ordered_blocks", 2)) == {0, 1}
@@ -418,7 +418,7 @@ def test_shares_beyond_the_tolerance_are_refused_with_the_worst_cell() -> None:
     assert far["dog"].tolist() == pytest.approx([-1 / 3, 1 / 3])
     assert worst(far)[0] == "dog"
     said = (
-        r"folds\.tolerance = 0\.3: fold 0 has 33% less of class 'dog' than its even share \(2 of 4 cells are beyond\)\."
+        r"folds\.tolerance = 0\.3: fold 0 has 33% less of class 'dog' than its even share \(2 of 4 cells exceed it\)\."
     )
     with pytest.raises(DataError, match=said):
         folds_of(table, "predefined", 2, tolerance=0.3)
@@ -440,7 +440,7 @@ def test_test_groups_are_told_as_new_or_known() -> None:
     learnt = training(pd.DataFrame({"group": train}), numbers, 2, "group")
     new = compare_groups(train, pd.Series(["x", "y", "y"]), numbers, learnt)
     assert new == {"groups": 2, "images": 3, "new": 2, "new_images": 3, "shared": 0}
-    assert in_words(new).startswith("all 2 groups of the test images are new, as")
+    assert in_words(new).startswith("all 2 groups of the test images are new, like")
     some = compare_groups(train, pd.Series(["a", "y", "y"]), numbers, learnt)
     assert "1 of 2 groups of the test images are in training too (33% of the test images)" in in_words(some)
     parted = np.array([0, 1, 0, 1, 0, 1])
@@ -448,7 +448,7 @@ def test_test_groups_are_told_as_new_or_known() -> None:
         train, pd.Series(["x"]), parted, training(pd.DataFrame({}, index=range(6)), parted, 2, "stratified")
     )
     assert shared["shared"] == 6
-    assert "6 validation images have a group that their fold learns from" in in_words(shared)
+    assert "6 validation images have a group that their fold is trained on" in in_words(shared)
     assert [list(about_groups(found)) for found in (None, new)] == [[], []], "as it should be, or nothing to say"
     assert [len(list(about_groups(found))) for found in (some, shared)] == [1, 1]
 
@@ -498,7 +498,7 @@ def test_a_folder_of_more_images_is_only_learnt_from(raw: Path, write_picture: A
     table = sources.read("folder", train="flowers", extra_train="others", groups="who.csv")["train"]
     assert table["group"].tolist() == ["ann", "ann", "extra/extra/rose/1"]
     write_picture(raw / "others/1.png", np.zeros((8, 8, 3), dtype=np.uint8))
-    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png lies outside the class folders"):
+    with pytest.raises(DataError, match=r"data\.extra_train: others/1\.png is outside the class folders"):
         sources.read("folder", train="flowers", extra_train="others")
 
 
@@ -533,7 +533,7 @@ def stage(table: pd.DataFrame, splitter: str, n_folds: int = 2, **more: Any) -> 
     [
         ("fold", "predefined", ["0"] * 11 + ["9"], "id 'i011' has fold '9'; with folds.n_folds: 2"),
         ("fold", "predefined", ["0"] * 12, "no image is in fold 1"),
-        ("order", "ordered", ["1"] * 11 + ["x"], "id 'i011' has 'x' for its order"),
+        ("order", "ordered", ["1"] * 11 + ["x"], "id 'i011' has 'x' as order"),
         ("order", "ordered", ["1"] * 12, "the images have 1 different values, but 3 blocks are needed"),
     ],
 )
@@ -615,7 +615,7 @@ def test_folds_and_order_from_a_file() -> None:
     Path("folds.csv").write_text(
         "id,fold\n" + "".join(f"i{number},{number % 3 - 1}\n" for number in range(6)) + "gone,0\n"
     )
-    with pytest.raises(DataError, match=r"class 'dog' fall into fold|class 'cat' fall into fold|Lower folds"):
+    with pytest.raises(DataError, match=r"class 'dog' are in fold|class 'cat' are in fold|Lower folds"):
         stage(table.assign(label=["cat", "cat", "dog"] * 2), "predefined", file="folds.csv")
     stage(table, "predefined", file="folds.csv")
     assert pd.read_csv("folds/train.csv")["fold"].tolist() == [-1, 0, 1] * 2

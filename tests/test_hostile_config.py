@@ -104,8 +104,7 @@ def test_where_an_open_quote_begins_is_said() -> None:
         ),
         ("data: {source: digits, classes: [+, =]}", ": '=' is special syntax of YAML: put it in quotes"),
         ('report: {title: "a\\0"}', "report.title = 'a\\x00': holds a NUL character; remove it"),
-        ('report: {title: "\\uD800"}',
-         "report.title = '\\ud800': holds half a surrogate pair, which is not a character; correct it"),
+        ('report: {title: "\\uD800"}', "report.title = '\\ud800': holds half a surrogate pair, which is not a character"),
     ],
 )  # fmt: skip
 def test_names_that_yaml_turns_into_something_else_are_to_be_put_in_quotes(key: str, said: str) -> None:

@@ -235,7 +235,7 @@ def test_archives_of_one_table_are_read_and_others_named() -> None:
     with pytest.raises(DataError, match="it is an archive of 2 files, and one is needed; unpack it"):
         read_csv("t.csv.zip", "k")
     Path("t.csv.zst").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"files ending in \.zst are not unpacked by goldfold; unpack it"):
+    with pytest.raises(DataError, match=r"goldfold does not unpack files ending in \.zst; unpack it"):
         read_csv("t.csv.zst", "k")
 
 
@@ -269,7 +269,7 @@ def test_what_is_no_regular_file_is_named_so_and_never_opened(kind: str) -> None
     if kind != "a folder":
         assert scan_masks(["x/a.png"], 1)["reason"][0] == f"file is {said}"
         Path("empty").mkdir()
-        assert scan_masks(["empty"], 1)["reason"][0] == "the folder holds no picture"
+        assert scan_masks(["empty"], 1)["reason"][0] == "the folder holds no image"
         tree = walk("x")
         assert (tree.images(), tree.special) == (["b.png"], ["a.png"])
     for read in (opened, read_bytes, read_text):

@@ -60,10 +60,10 @@ def test_masks_are_the_folder_beside_the_image_s() -> None:
         (
             "raw/x.png",
             {},
-            r"^data\.train: raw/x\.png lies neither in <id>/images/ nor in <id>/masks/\. Move it, or use",
+            r"^data\.train: raw/x\.png is neither in <id>/images/ nor in <id>/masks/\. Move it, or use",
         ),
-        ("raw/images/x.png", {}, r"raw/images/x\.png lies neither"),
-        ("raw/aa/masks/old/x.png", {}, r"raw/aa/masks/old/x\.png lies neither"),
+        ("raw/images/x.png", {}, r"raw/images/x\.png is neither"),
+        ("raw/aa/masks/old/x.png", {}, r"raw/aa/masks/old/x\.png is neither"),
         ("new/aa/images/x.png", {"test_answers": "raw"}, r"^data\.test_answers is set, but there are no test images"),
         (
             "new/zz/images/x.png",
@@ -88,13 +88,13 @@ def test_parts_are_laid_over_one_another() -> None:
 def test_a_part_that_cannot_be_used_is_named() -> None:
     put("raw", "aa", 0)
     save_picture(Path("raw/aa/masks/9.png"), part(0, size=(6, 4)))
-    with pytest.raises(Undecodable, match=r"^9\.png is of another size than the files before it$"):
+    with pytest.raises(Undecodable, match=r"^9\.png has another size than the files before it$"):
         decode_mask("raw/aa/masks")
     Path("raw/aa/masks/9.png").write_bytes(b"")
     with pytest.raises(Undecodable, match=r"^9\.png file is empty$"):
         decode_mask("raw/aa/masks")
     Path("none").mkdir()
-    with pytest.raises(Undecodable, match=r"^the folder holds no picture$"):
+    with pytest.raises(Undecodable, match=r"^the folder holds no image$"):
         decode_mask("none")
 
 

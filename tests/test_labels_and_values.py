@@ -89,7 +89,7 @@ def test_an_empty_cell_is_missing_or_no_class_as_the_config_says() -> None:
 @pytest.mark.parametrize(
     ("cells", "keys", "said"),
     [
-        (["1", "01 2", "2"] * 4, {"label_separator": " "}, "labels '01' and '1' are one number. Write them alike"),
+        (["1", "01 2", "2"] * 4, {"label_separator": " "}, "labels '01' and '1' are the same number. Write them alike"),
         (["a||b", "a", "b"] * 4, {"label_separator": "|"}, "4 of 12 .*first 'im00': its labels 'a||b' have an empty one."),
         (["a|b|", "a", "b"] * 4, {"label_separator": "|"}, "its labels 'a|b|' have an empty one.*data.on_bad_label: drop or"),
         (["a b a", "a", "b"] * 4, {"label_separator": " "}, "its labels have 'a' twice"),
@@ -201,7 +201,7 @@ def test_metadata_are_carried_beside_the_images_and_nothing_is_trained_from_them
 @pytest.mark.parametrize("cell", ["old", "NA", "inf"])
 def test_text_in_a_column_of_numbers_is_refused_with_its_line(cell: str) -> None:
     write("label,age", ["a,31", f"b,{cell}", "a,3"] * 4)
-    said = f"column 'age' of data.metadata.numeric has '{cell}' in line 3 .4 such rows., which is no finite number"
+    said = f"column 'age' of data.metadata.numeric has '{cell}' in line 3 .4 such rows., which is not a finite number"
     with pytest.raises(DataError, match=said):
         sources.read(**SOURCE, metadata={"numeric": ["age"], "categorical": []})
 
@@ -377,13 +377,13 @@ def test_labels_are_submitted_in_one_cell_or_as_probabilities_as_the_sample_show
 @pytest.mark.parametrize(
     ("sample", "settings", "said"),
     [
-        ({"id": ["x"], "label": ["a|b"]}, FORM, r"'a\|b' is not a class; .*classes: a, b; labels are parted by ' '"),
+        ({"id": ["x"], "label": ["a|b"]}, FORM, r"'a\|b' is not a class; .*classes: a, b; labels are separated by ' '"),
         ({"id": ["x"], "a": [0]}, FORM, "no column for class 'b'; classes: a, b"),
         ({"id": ["x"], "a": [0], "c": [0]}, FORM, "column 'c' is not a class"),
         (
             {"id": ["x"], "label": ["a"]},
             {**FORM, "format": "probabilities"},
-            "needs a column a class; .*besides the id: label",
+            "needs one column per class; .*besides the id: label",
         ),
         ({"id": ["x"]}, FORM, "besides the id: nothing"),
     ],
@@ -398,7 +398,7 @@ def test_a_sample_that_cannot_be_filled_with_labels_is_refused(
 
 def test_a_class_that_holds_the_separator_is_no_label_in_a_cell() -> None:
     task = whole({"name": "multilabel"}, ["big cat", "dog"])
-    with pytest.raises(DataError, match="class 'big cat' holds the separator ' ', so it would be read as two labels"):
+    with pytest.raises(DataError, match="class 'big cat' contains the separator ' ', so it would be split"):
         task.form(None, "", FORM, "f1_macro")
     assert task.form(None, "", {**FORM, "format": "probabilities"}, "f1_macro").columns == ["id", "big cat", "dog"]
     assert whole({"name": "multilabel", "label_separator": "|"}, ["big cat"]).form(None, "", FORM, "f1_macro").as_labels

@@ -73,28 +73,28 @@ def test_pooled_parts_are_no_part_of_a_class() -> None:
         (
             ["Fruit/cover.png", "Fruit/Apple/1.png", "Fruit/Kiwi/a/2.png", "Milk/2.png"],
             {},
-            r"raw/Fruit holds images beside folders of images, first 'Fruit/Apple', so which are the classes\? Set "
-            r"data\.class_level: 1 for 'Fruit' to be one class",
+            r"raw/Fruit holds images next to folders of images, first 'Fruit/Apple', so the classes are unclear\. Set "
+            r"data\.class_level: 1 to make all of 'Fruit' one class",
         ),
         (
             ["daisy/train/1.png", "daisy/val/2.png", "rose/train/3.png"],
             {},
-            r"all folders in raw/daisy \(train, val\) are called as parts of a split, .* Set data\.class_level: 1 to pool them",
+            r"all folders in raw/daisy \(train, val\) are named like parts of a split, .* Set data\.class_level: 1 to pool them",
         ),
         (
             ["val/a/1.png", "test/b/2.png"],
             {},
-            r"all folders in raw \(test, val\) are called as parts of a split.*to train on",
+            r"all folders in raw \(test, val\) are named like parts of a split.*to train on",
         ),
         (
             ["Fruit/Apple/1.png", "Milk/2.png"],
             {"class_level": 2},
-            r"raw/Milk/2\.png lies 1 folder deep, and data\.class_level is 2\. .*set data\.class_level: 1 or leaf\.",
+            r"raw/Milk/2\.png is 1 folder deep, and data\.class_level is 2\. .*set data\.class_level: 1 or leaf\.",
         ),
         (
             ["a/p/1.png", "b/2.png"],
             {"class_level": 1, "group_level": 2},
-            r"raw/b/2\.png lies 1 folder deep.*group_level: 1",
+            r"raw/b/2\.png is 1 folder deep.*group_level: 1",
         ),
     ],
 )
@@ -274,7 +274,7 @@ def test_test_tiles_below_train_are_not_trained_on_and_their_masks_are_answers()
     downloads.tiles(Path("raw"), n_tiles=2, n_parts=1)
     put("raw/test/Tile 9/images/z.jpg", "raw/test/Tile 9/masks/z.png", "flat/q.jpg", "raw/Tile 3/images/bare.png")
     with pytest.raises(
-        DataError, match=r"Tile 9/images/z\.jpg lies in a folder that is called as a test set\. Set data\.test"
+        DataError, match=r"Tile 9/images/z\.jpg is in a folder that is named like a test set\. Set data\.test"
     ):
         read("tiles", train="raw")
     found = read("tiles", train="raw", test="raw/test", test_answers="raw/test", unlabeled="flat")
@@ -419,7 +419,7 @@ def test_a_column_or_lists_say_which_rows_are_the_test_set() -> None:
         ({"split_column": "label"}, "t.csv: column 'label' has 'x' in line 2. Write one of "),
         (
             {"test_list": "other.txt"},
-            "data.test_list: none of the names in other.txt is in the table, first 'z' against 'a'",
+            "data.test_list: none of the names in other.txt is in the table, e.g. 'z'; the table has 'a'",
         ),
         ({"train_list": "one.txt", "test_list": "one.txt"}, "data.test_list: 'a' is in data.train_list too"),
         ({"test_list": "gone.txt"}, "data.test_list: cannot read gone.txt"),
@@ -436,7 +436,7 @@ def test_cells_mean_what_label_values_says() -> None:
     put("raw/a.png", "raw/b.png")
     Path("t.csv").write_text("id,x,y\na,1,-1\nb,-1,\n")
     how = {"train": "t.csv", "images": "raw", "label_columns": ["x", "y"]}
-    with pytest.raises(DataError, match=r"or say with data\.label_values what it means"):
+    with pytest.raises(DataError, match=r"or define its meaning in data\.label_values"):
         read("csv", **how)
     rows = read("csv", **how, label_values={"1": True, "-1": False, "": False})["train"]
     assert list(rows["labels"]) == ['["x"]', "[]"]
@@ -453,5 +453,5 @@ def test_folders_of_xml_may_take_the_place_of_lists() -> None:
         ["test/1"],
         ["test/1"],
     ]
-    with pytest.raises(DataError, match=r"does not lie below data\.annotations, raw/train"):
+    with pytest.raises(DataError, match=r"is not below data\.annotations, raw/train"):
         read("voc", **(how | {"annotations": "raw/train"}))

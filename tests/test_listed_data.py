@@ -87,7 +87,7 @@ def test_a_table_is_read_as_it_is_meant(text: str | bytes, columns: dict[str, li
         ),
         (
             "id,label\na,x\n".encode("utf-16"),
-            r"cannot read t\.csv as CSV: it holds NUL bytes, so it is no UTF-8 text\. Write UTF-8",
+            r"cannot read t\.csv as CSV: it holds NUL bytes, so it is not UTF-8 text\. Write UTF-8",
         ),
         ("id,label", r"^data\.train: t\.csv has no rows\."),
     ],
@@ -110,7 +110,7 @@ def manifest_of(labels: list[str], classes: list[str] | None = None) -> list[str
 @pytest.mark.parametrize(("first", "second"), [("01", "1"), ("1", "1.0"), ("2", "2.00")])
 def test_two_ways_to_write_a_number_are_not_taken_for_two_classes(first: str, second: str) -> None:
     said = (
-        rf"^train: labels '{first}' and '{second}' are one number\. Write them alike, or name both in data\.classes if they "
+        rf"^train: labels '{first}' and '{second}' are the same number\. Write them alike, or name both in data\.classes if they "
         r"are two classes\."
     )
     with pytest.raises(DataError, match=said):

@@ -60,7 +60,7 @@ def test_a_palette_is_decoded_to_its_index_and_to_its_colours_where_these_are_as
 
 def test_a_photograph_is_no_mask() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
-    with pytest.raises(Undecodable, match=r"^holds 40\d\d colours; a mask has one a class, in a format without loss$"):
+    with pytest.raises(Undecodable, match=r"^holds 40\d\d colours; a mask has one per class, in a lossless format$"):
         values_in(colours.numbers_of(noise))
 
 
@@ -212,6 +212,6 @@ def test_masks_of_which_none_can_be_used_are_not_called_empty(in_tmp: Path) -> N
     write_scenes(in_tmp)
     for path in Path("raw/masks").iterdir():
         path.write_bytes(b"")
-    said = r"^data\.masks: no mask that holds a class can be used, first: its mask raw/masks/im00\.png: file is empty\. Cor"
+    said = r"^data\.masks: no mask with a class can be used, first: its mask raw/masks/im00\.png: file is empty\. Cor"
     with pytest.raises(DataError, match=said):
         made({"classes": None})

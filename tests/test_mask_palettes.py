@@ -118,12 +118,12 @@ def test_palettes_are_read_by_index_where_they_are_colours_and_shared(
          r'\{class_1: "#ff0000", class_2: "#0000ff"\}, or set data\.mask_palette: index'),
         ([used("a", 0, RED, indices=(0, 1)), used("b", 0, BLUE, RED, indices=(0, 2))], {},
          r"differ: #ff0000 is entry 1 in a and entry 2 in b\."),
-        ([used("a", RED, 0)], {}, r"in the palette of a entry 0 is #ff0000 and entry 1 is black, so what is background"),
+        ([used("a", RED, 0)], {}, r"in the palette of a entry 0 is #ff0000 and entry 1 is black, so the background"),
         ([used("a", RED, 0)], {"rule": "nonzero"}, r"entry 0 is #ff0000 and entry 1 is black"),
         ([used("a", WHITE, RED)], {"rule": "nonzero"}, r"entry 0 of the palette of a is #ffffff: nonzero may mean"),
         ([used("a", 0, RED), used("b", 0, BLUE)], {"rule": "nonzero", "ignores": True}, r"palettes of the masks differ"),
         ([used("a", 0, 0, 0)], {}, r"entries 0 and 1 of the palette of a are the same colour, #000000\. Set data\.mask_p"),
-        ([used("a", 0, RED)], {"plain": "b"}, r"a has a palette of colours and b none, so the value 1 may be two things"),
+        ([used("a", 0, RED)], {"plain": "b"}, r"a has a palette of colours and b has none, so the value 1 is ambiguous"),
     ],
 )  # fmt: skip
 def test_palettes_that_may_be_read_in_two_ways_are_refused(
@@ -286,7 +286,7 @@ def test_entries_that_no_pixel_has_are_no_hindrance_for_the_masks_of_test_images
 def test_a_mask_that_alpha_alone_holds_is_refused_not_empty() -> None:
     Image.fromarray(np.dstack([INDICES * 0] * 3 + [INDICES * 100])).save("m.png")
     with pytest.raises(
-        Undecodable, match=r"^is of one colour, and its alpha alone differs; save the alpha as a grey pic"
+        Undecodable, match=r"^is of one colour, and only its alpha differs; save the alpha as a grey im"
     ):
         decode_mask("m.png")
 

@@ -65,12 +65,12 @@ def test_run_lengths_round_trip(mask: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 2 3", r"^run lengths: 3 numbers, and each start needs a length\. Write 'start length"),
+        ("1 2 3", r"^run lengths: 3 numbers, but each start needs a length\. Write 'start length"),
         ("1 2.0", r"^run lengths: '2\.0' is not a whole number\. Write 'start length"),
         ("nan", r"'nan' is not a whole number"),
         ("1 1_0", r"'1_0' is not a whole number"),
         ("1 " + "9" * 30, r"is not a whole number"),
-        ("1 1 0 2", r"^run lengths: run 2 of 2, '0 2', starts before 1, the first pixel\. Runs count down the columns"),
+        ("1 1 0 2", r"^run lengths: run 2 of 2, '0 2', starts before 1, the first pixel\. Runs count column by column"),
         ("3 0", r"run 1 of 1, '3 0', has no length"),
         ("3 -1", r"run 1 of 1, '3 -1', has no length"),
         ("5 3", r"run 1 of 1, '5 3', reaches beyond the 2 x 3 pixels of the image"),
@@ -151,11 +151,11 @@ def test_files_that_are_no_masks_are_named_with_the_reason() -> None:
     Path("empty.png").write_bytes(b"")
     Path("text.png").write_bytes(b"no image")
     for name, reason in {
-        "deep.png": "a 16-bit picture with colour or alpha, single-channel masks are needed",
+        "deep.png": "a 16-bit image with colour or alpha, single-channel masks are needed",
         "negative.tif": "holds the value -1, masks go from 0 to 65535",
         "large.tif": "holds the value 250000, masks go from 0 to 65535",
-        "float.tif": "a picture of mode F, single-channel masks of whole numbers are needed",
-        "pages.tif": "holds 2 pictures, a mask is one",
+        "float.tif": "an image of mode F, single-channel masks of whole numbers are needed",
+        "pages.tif": "holds 2 images, a mask is one",
         "empty.png": "file is empty",
         "text.png": "cannot be decoded as an image",
     }.items():
@@ -241,7 +241,9 @@ def test_boxes_survive_as_text(rows: list[tuple[str, list[float]]]) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[[1,2,3,4]]", '[["a",1,2,3]]', '[["a",1,2,3,true]]', '[["a",1,2,3,"4"]]'])
 def test_text_that_is_no_boxes_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match=r'^boxes: .* is no list of boxes\. Write \[\["label",x1,y1,x2,y2\],\.\.\.\]'):
+    with pytest.raises(
+        DataError, match=r'^boxes: .* is not a list of boxes\. Write \[\["label",x1,y1,x2,y2\],\.\.\.\]'
+    ):
         from_text(text)
 
 
@@ -313,7 +315,7 @@ def test_masks_may_lie_among_the_images_or_below_them() -> None:
         (
             ["m/1.txt.png"],
             {"masks": "raw"},
-            r"^data\.masks is the folder of data\.train, raw, so which files are masks",
+            r"^data\.masks is the folder of data\.train, raw, so the masks are unclear",
         ),
         ([], {}, r"^data\.masks: m is not a folder"),
         (
@@ -557,9 +559,12 @@ def test_voc_lists_that_do_not_fit_are_refused() -> None:
         ({"annotations": "no"}, r"^data\.annotations: no is not a folder\. Correct the path\."),
         ({"annotations": "jpg"}, r"^data\.annotations: no \.xml below jpg that is not in data\.test"),
         ({"annotations": "html"}, r"^html/1\.xml holds <html>, not the <annotation> of Pascal VOC"),
-        ({"train": "no.txt"}, r"^data\.train: cannot read no\.txt: .*\. Name a text file with one image name a line"),
-        ({"train": "empty.txt"}, r"^data\.train: empty\.txt names no images\. Write one image name a line"),
-        ({"train": "two.txt", "test": "one.txt"}, r"^data\.train: 1 names are in data\.test too, first '1'\. Part the"),
+        ({"train": "no.txt"}, r"^data\.train: cannot read no\.txt: .*\. Name a text file with one image name per line"),
+        ({"train": "empty.txt"}, r"^data\.train: empty\.txt names no images\. Write one image name per line"),
+        (
+            {"train": "two.txt", "test": "one.txt"},
+            r"^data\.train: 1 names are in data\.test too, first '1'\. Keep each",
+        ),
         ({"test_answers": "xml"}, r"^data\.test_answers is set, but there are no test images"),
         (
             {"train": "one.txt", "test": write("2.txt", "2"), "test_answers": "xml"},

@@ -83,7 +83,7 @@ def test_the_source_of_the_docs_is_checked_whole(mine: Path, repo: Path, write_p
         ("return {'train': TRAIN.assign(label=1.5), 'test': TEST}", "label of id 'a' is 1.5 (float), not text"),
         ("return {'train': TRAIN.assign(path=None), 'test': TEST}", "table 'train': path is empty for id 'a'; fill it"),
         ("return {'train': TRAIN.assign(label='x\\ry'), 'test': TEST}", "train: label 'x\\ry' has a carriage return in it."),
-        ("return {'train': TRAIN, 'test': TEST.assign(path='c.png')}", "c.png (id 'c') lies neither in data.files nor in"),
+        ("return {'train': TRAIN, 'test': TEST.assign(path='c.png')}", "c.png (id 'c') is neither in data.files nor in"),
         ("return {}[7]", "the function failed with KeyError: 7 ("),
         ("raise SystemExit(3)", "the function failed with SystemExit: 3 ("),
     ],
@@ -118,7 +118,7 @@ def test_each_target_becomes_text(brings: str, cells: str, made: list[Any], mine
 
 def test_a_target_that_is_none_is_refused(mine: Path) -> None:
     returning("return {'train': TRAIN[['id', 'path']].assign(boxes=[[['x', 1]], []])}")
-    with pytest.raises(DataError, match=r"'my_source:read': boxes: .* is no list of boxes. Write"):
+    with pytest.raises(DataError, match=r"'my_source:read': boxes: .* is not a list of boxes. Write"):
         read(brings="boxes")
 
 

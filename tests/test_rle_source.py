@@ -92,8 +92,8 @@ def test_a_mask_is_the_same_however_it_is_counted(mask: np.ndarray) -> None:
             "5 2",
             r"'5 2', reaches beyond the 2 x 3 pixels of the image\. .* columns from 0, in order",
         ),
-        ({"row_major": True}, "0 1", r"'0 1', starts before 1, the first pixel\. Runs count along the rows from 1"),
-        ({}, "1 2 3", r"3 numbers, and each start needs a length"),
+        ({"row_major": True}, "0 1", r"'0 1', starts before 1, the first pixel\. Runs count row by row from 1"),
+        ({}, "1 2 3", r"3 numbers, but each start needs a length"),
         ({}, "x 1", r"'x' is not a whole number"),
     ],
 )

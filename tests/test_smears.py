@@ -248,7 +248,7 @@ def test_photographic_masks_of_many_colours_are_usable_where_the_nearest_is_aske
         "c": colours.number_of(90, 90, 200),
     }
     flaws = examined(rule, noisy).flaws
-    assert "colours; a mask has one a class, in a format without loss; the masks hold" in flaws[0]
+    assert "colours; a mask has one per class, in a lossless format; the masks hold" in flaws[0]
     assert examined(rule, noisy, unlisted_values="nearest").flaws == [""]
 
 

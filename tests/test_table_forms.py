@@ -80,7 +80,7 @@ def test_several_labels_of_json_need_a_separator_that_is_in_none() -> None:
     ]
     with pytest.raises(DataError, match=r"^t\.json: record 1 has 2 labels\. Set data\.label_separator"):
         table()
-    with pytest.raises(DataError, match=r"record 1: label 'a dog' holds data\.label_separator ' '"):
+    with pytest.raises(DataError, match=r"record 1: label 'a dog' contains data\.label_separator ' '"):
         table(label_separator=" ")
 
 
@@ -93,8 +93,8 @@ def test_several_labels_of_json_need_a_separator_that_is_in_none() -> None:
             {"train": {"a.png": "x"}, "val": ["b"]},
             r"t\.json has a table per split \('train', 'val'\)\. Write each",
         ),
-        ([1, 2], r"t\.json is no table of images\. Write"),
-        ([], r"t\.json is no table of images\. Write"),
+        ([1, 2], r"t\.json is not a table of images\. Write"),
+        ([], r"t\.json is not a table of images\. Write"),
         ([{"file": "1.png", "label": "x"}], r"no column 'id': nearest is 'file'; .*Set data\.id_column: file\."),
         ([{"id": "1.png"}, {"label": "x"}], r"t\.json: column 'id' is empty in record 2\. Fill it in\."),
         ("[" * 100_000, r"cannot read t\.json as JSON: maximum recursion depth"),
@@ -246,7 +246,7 @@ def test_codes_and_sets_of_classes_get_names() -> None:
         ("c.csv", "a,b\n0,dog,\n1,cat\n", r"cannot read c\.csv: its rows differ in the number of fields"),
         ("c.csv", "id,name\ncat,feline\ndog,canine\n", r"which columns of c\.csv are the ids \(such as 1, 0\)"),
         ("c.json", {"0": 1}, r"c\.json has no name for label|which columns of c\.json"),
-        ("c.json", [[1]], r"cannot read c\.json: it is no list of names, and no \{id: name\}"),
+        ("c.json", [[1]], r"cannot read c\.json: it is neither a list of names nor \{id: name\}"),
         ("c.txt", "", r"cannot read c\.txt: it is empty"),
     ],
 )
@@ -257,7 +257,7 @@ def test_names_that_do_not_fit_are_refused(name: str, content: Any, said: str) -
 
 def test_labels_that_are_names_already_and_columns_that_are_not_there_are_refused() -> None:
     write("c.csv", "id,name\n0,dog\n1,cat\n")
-    with pytest.raises(DataError, match=r"remove it where the labels are names"):
+    with pytest.raises(DataError, match=r"remove it if the labels are names"):
         table(content={"1.png": "dog", "2.png": "cat"}, class_names="c.csv")
     with pytest.raises(DataError, match=r"c\.csv has no column 'Name': nearest is 'name'; it has: id, name"):
         table(content=LABELS, class_names={"file": "c.csv", "id": "id", "name": "Name"})

@@ -115,7 +115,7 @@ def test_a_label_without_its_image_keeps_its_row_for_the_message() -> None:
         (
             ["raw/train/a.jpg", "raw/train/a.txt", "raw/val/a.jpg", "raw/more/a.jpg"],
             {},
-            r"^data\.train: raw holds train and validation folders beside 'more', so it is unclear what to learn from",
+            r"^data\.train: raw holds train and validation folders next to 'more', so it is unclear what to train on",
         ),
         (["raw/a.jpg", "raw/a.txt"], {"test_answers": "raw"}, r"^data\.test_answers is set, but there are no test im"),
         (
@@ -150,7 +150,7 @@ def test_layouts_that_do_not_fit_are_refused(files: list[str], settings: dict[st
         ("1.5 0.5 0.5 0.2 0.2", r"has the class '1\.5', not a whole number"),
         ("inf 0.5 0.5 0.2 0.2", r"has the class 'inf', not a whole number"),
         ("dog 0.5 0.5 0.2 0.2", r"has the class 'dog', not a whole number"),
-        ("1 0,5 0.5 0.2 0.2", r"has '0,5', not a number\. Write class, .*, with a point in fractions\."),
+        ("1 0,5 0.5 0.2 0.2", r"has '0,5', not a number\. Write class, .*, with a decimal point\."),
         ("1 0_5 0.5 0.2 0.2", r"has '0_5', not a number"),
     ],
 )
@@ -173,7 +173,7 @@ def test_boxes_in_pixels_are_told_once_for_the_whole_data_set() -> None:
     write("raw/a.txt", f"{BOX}\n1 320 240 64 48\n"), write("raw/b.txt", "0 10 20 5 5\n")
     message = (
         r"^data\.labels: 2 of 3 boxes have a number above 1, first \[320\.0, 240\.0, 64\.0, 48\.0\]\. YOLO's boxes are "
-        r"shares of the image's width and height, from 0 to 1; divide pixels by them\."
+        r"fractions of image width and height, from 0 to 1; divide pixels by them\."
     )
     with pytest.raises(DataError, match=message):
         tables()
@@ -276,7 +276,7 @@ def test_the_images_that_data_yaml_names_are_learnt_from(case: str) -> None:
     ]
     n, first = ("1 image", "c/3") if "test:" in SPLITS[case] else ("2 images", "c/3")
     assert found["notes"]["note"].tolist() == [
-        f"{n} below raw not among train, val and test of raw/splits.yaml: not learnt from, first 'images/{first}.jpg'"
+        f"{n} below raw not among train, val and test of raw/splits.yaml: not trained on, first 'images/{first}.jpg'"
     ]
     if "test:" in SPLITS[case]:
         tests = read("yolo", train="raw", names="raw/splits.yaml", test="raw/splits.yaml")["test"]
@@ -289,15 +289,15 @@ def test_what_data_yaml_names_and_is_not_there() -> None:
     write("s.yaml", "names: [cat, dog]\ntrain: /no/a\nval: /no/b\n")
     found = read("yolo", train="raw", names="s.yaml")
     assert found["train"]["id"].tolist() == ["train/1", "val/2"]
-    assert found["notes"]["note"].tolist() == ["s.yaml: train: '/no/a' is not there; all of raw is read in its place"]
+    assert found["notes"]["note"].tolist() == ["s.yaml: train: '/no/a' does not exist; all of raw is read instead"]
     write("raw/s.yaml", "names: [cat, dog]\ntrain: train\nval: vall\n")
     with pytest.raises(
-        DataError, match=r"^data\.names: raw/s\.yaml: val: 'vall' is not there \(1 of 2 such\)\. Correct the path"
+        DataError, match=r"^data\.names: raw/s\.yaml: val: 'vall' does not exist \(1 of 2 such\)\. Correct the path"
     ):
         read("yolo", train="raw", names="raw/s.yaml")
     write("raw/s.yaml", "names: [cat, dog]\ntrain: [train, [val]]\n")
     with pytest.raises(
-        DataError, match=r"train is \['train', \['val'\]\]\. Write a folder, a file with a path a line, or a list"
+        DataError, match=r"train is \['train', \['val'\]\]\. Write a folder, a file with one path per line, or a list"
     ):
         read("yolo", train="raw", names="raw/s.yaml")
     write("raw/t.txt", "train/1.jpg\ntrain/gone.jpg\n"), write("raw/s.yaml", "names: [cat, dog]\ntrain: t.txt\n")
@@ -306,7 +306,7 @@ def test_what_data_yaml_names_and_is_not_there() -> None:
         "raw/train/gone.jpg",
     ]
     with pytest.raises(
-        DataError, match=r"^data\.test: raw/t\.txt: 1 images are not there, first .*gone\.jpg\. Restore them"
+        DataError, match=r"^data\.test: raw/t\.txt: 1 images are missing, first .*gone\.jpg\. Restore them"
     ):
         read("yolo", train="raw", names="raw/s.yaml", test="raw/t.txt")
 
@@ -341,8 +341,12 @@ def test_names_are_read_as_they_are_written(name: str, text: str, names: dict[in
         ("a.yaml", "names: []", r"a\.yaml names no classes"),
         ("a.txt", "a\n\nb", r"^data\.names: a\.txt: class 1 has no name\. Give it one\."),
         ("a.txt", "a\na", r"a\.txt: two classes are called 'a'\. Give each its own name\."),
-        ("a.txt", "\n", r"^data\.names: a\.txt names no classes\. Write one name a line"),
-        ("no.txt", None, r"^data\.names: cannot read no\.txt: .*\. Name data\.yaml, or a text file with a name a line"),
+        ("a.txt", "\n", r"^data\.names: a\.txt names no classes\. Write one name per line"),
+        (
+            "no.txt",
+            None,
+            r"^data\.names: cannot read no\.txt: .*\. Name data\.yaml, or a text file with one name per line",
+        ),
     ],
 )
 def test_names_that_cannot_be_used_are_refused(name: str, text: str | None, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Where images and labels come from. Each source gives tables of the same shape."""
+"""Data sources: readers that give tables of images and targets in a common form."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,29 +23,29 @@ FOLDERS = frozenset(
         "test_images", "train", "unlabeled", "writes",
     }
 )  # fmt: skip
-"""Settings that may name a folder of the data; links may lead anywhere in these."""
+"""Settings that may name a data folder; links may point anywhere inside these."""
 FILES = ("path", "mask")
 """Columns that name files and folders."""
 ODD = {"\r": "a carriage return", "\0": "a NUL character"}
-"""Characters that part a row, or end a file's name."""
+"""Characters that break a table row or end a file name."""
 LABEL_FILES = {"voc": {".xml"}, "yolo": {".txt"}}
-"""Suffix of the files that hold the targets, where there is one an image."""
+"""Suffix of the target files of sources with one file per image."""
 
 
 def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **settings: Any) -> dict[str, pd.DataFrame]:
-    """Tables of the splits that exist (`train`, `test`, `unlabeled`), a row an image, in the order of the source.
+    """Tables of the splits that exist (`train`, `test`, `unlabeled`), one row per image, in the order of the source.
 
     Columns: ``id`` and ``path`` (text); for train the target, missing where there is none: ``label``, ``labels`` (text, see
     `goldfold.targets.label_sets`), ``value``, ``mask`` (see `goldfold.targets.masks.decode_mask`) or ``runs`` (run lengths),
-    ``boxes`` (text, see `goldfold.targets.boxes`) or ``shares`` (boxes in shares of the image); where the source has them
-    ``group``, ``fold`` and ``meta_<name>`` (text). `answers` has the targets of test images by id, where they are known,
-    and `categories` (name, id) the numbers that the source's own files give the classes.
+    ``boxes`` (text, see `goldfold.targets.boxes`) or ``shares`` (boxes as fractions of the image); optionally ``group``,
+    ``fold`` and ``meta_<name>`` (text). `answers` has the targets of test images by id, if they are known, and `categories`
+    (name, id) the class numbers of the source's own files.
 
     Args:
-        outside_links: whether files may be links to what lies outside the folders that the settings name.
+        outside_links: whether files may be links to paths outside the folders that the settings name.
 
     Raises:
-        DataError: the data are not laid out as the settings say.
+        DataError: the data do not match the settings.
     """
     with named(source):
         return _read(source, outside_links, settings)
@@ -53,7 +53,7 @@ def read(source: str, outside_links: Literal["fail", "follow"] = "fail", **setti
 
 @contextmanager
 def named(source: str) -> Iterator[None]:
-    """Errors of data that a function of the user's own gave begin with its name."""
+    """Prefix data errors of a user-defined source with its name."""
     try:
         yield
     except DataError as error:
@@ -82,8 +82,8 @@ def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str
 
 
 def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse text that goldfold's own tables cannot hold, or would read again as something else."""
-    for split, rows in sorted(tables.items(), key=lambda entry: entry[0] != "categories"):  # a class by its name alone
+    """Refuse text that goldfold's own tables cannot store or would read back differently."""
+    for split, rows in sorted(tables.items(), key=lambda entry: entry[0] != "categories"):  # a class only by its name
         for column in rows:
             for text in rows[column]:
                 if isinstance(text, str) and (odd := _odd(text)):
@@ -91,11 +91,11 @@ def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _odd(text: str) -> str:
-    """Character of ``text`` that a table in UTF-8 cannot hold, in words; empty where there is none."""
+    """Description of a character that a UTF-8 table cannot store; empty if there is none."""
     for character, name in ODD.items():
         if character in text:
             return name
-    return "" if text.isascii() or is_text(text) else "half a surrogate pair, which is no character,"
+    return "" if text.isascii() or is_text(text) else "half a surrogate pair, which is not a character,"
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

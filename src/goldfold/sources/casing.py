@@ -1,4 +1,4 @@
-"""Cases of several images: named in columns of one row each, or put together from a row per image."""
+"""Cases of several images, from tables with one row per case or one row per image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from goldfold.sources.naming import paths_of
 from goldfold.sources.reading import column_of, line_of
 
 VIEWS = "views"
-"""Column, until all tables are read: path by name of the view."""
+"""Temporary column until all tables are read: path by name of the view."""
 KEYS = {"part": "split_column"}
-"""Columns that are not called as the config's key for them."""
+"""Columns whose config key has another name."""
 
 
 @dataclass(frozen=True)
 class Casing:
-    """How a table writes cases: `columns` of a row per case, or `case` of a row per image with `view`."""
+    """How a table stores cases: `columns` for one row per case, or `case` and `view` for one row per image."""
 
     columns: Sequence[str] | None = None
-    """A column of file names for each view."""
+    """Columns of file names, one per view."""
     case: str | None = None
     view: str | None = None
-    """Column with the name of the view; None to number images as they stand in the table."""
+    """Column with the name of the view; None to number images in table order."""
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.case)
@@ -38,7 +38,7 @@ def named_in_columns(
     """id and `VIEWS` of each row of the table ``csv``, and the path of its first image.
 
     Raises:
-        DataError: a column is missing, a case has two rows, no image or one image twice, or a name leads out of the folder
+        DataError: a column is missing, a case has two rows, no image or one image twice, or a name points outside the folder
             ``images``.
     """
     ids = column_of(table, id_column, csv, "data.id_column")
@@ -73,13 +73,13 @@ def named_in_columns(
 
 
 def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> pd.DataFrame:
-    """A row per case of a row per image, with `VIEWS`.
+    """Merge a table with one row per image into one row per case, with `VIEWS`.
 
     Args:
-        images: of each row of the table ``csv``: id of the case, path, and what else is known.
+        images: id of the case, path and other columns of each row of the table ``csv``.
 
     Raises:
-        DataError: two images of a case are of one view, are one file, or say different things of it.
+        DataError: two images of a case have the same view or file, or their rows differ in another column.
     """
     named = _views(images, table, csv, how)
     _refuse_twice(images, table, csv)
@@ -90,8 +90,8 @@ def put_together(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casin
             case = odd.iloc[0]
             found = [repr(value) if value is not None else "nothing" for value in values[images["id"] == case]]
             raise DataError(
-                f"{csv}: the rows of case {case!r} differ in {_told(column)}: {' and '.join(dict.fromkeys(found))} "
-                f"({count(odd.nunique(), 'such case')}). A case has one; correct the rows."
+                f"{csv}: the rows of case {case!r} differ in {_name(column)}: {' and '.join(dict.fromkeys(found))} "
+                f"({count(odd.nunique(), 'such case')}). A case has one value; correct the rows."
             )
     views: dict[str, dict[str, str]] = {}
     for case, view, path in zip(images["id"], named, images["path"], strict=True):
@@ -130,13 +130,13 @@ def _views(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> 
     return named
 
 
-def _told(column: str) -> str:
+def _name(column: str) -> str:
     return f"data.{KEYS[column]}" if column in KEYS else column.removeprefix("meta_")
 
 
 def in_order(tables: Mapping[str, pd.DataFrame], how: Casing) -> dict[str, pd.DataFrame]:
-    """Tables with the images of each case in one order of views for all: those of training, by name; the
-    training table says these names in `goldfold.images.cases.VIEW_NAMES`.
+    """Tables with the images of each case in the same order of views: those of training, sorted by name. The training table
+    has these names in the column `goldfold.images.cases.VIEW_NAMES`.
 
     Raises:
         DataError: another table has a view that no training case has.
@@ -157,20 +157,20 @@ def in_order_of(table: pd.DataFrame, known: Sequence[Any], name: str, how: Casin
     """The table ``name`` with the images of each case in the order of the views ``known``.
 
     Raises:
-        DataError: it has a view that is not known.
+        DataError: it has an unknown view.
     """
     odd = sorted(set(views_of(table)) - set(known))
-    if odd and not isinstance(odd[0], int):  # numbers mean nothing that training could have missed
+    if odd and not isinstance(odd[0], int):  # numbered views carry no meaning, so new ones are fine
         way = "Remove it from data.view_columns" if how.columns else "Correct data.view_column"
         raise DataError(
-            f"{name}: view {odd[0]!r} is of no training case; these have {', '.join(map(repr, known))}. {way}, or leave these "
+            f"{name}: no training case has the view {odd[0]!r}; these have {', '.join(map(repr, known))}. {way}, or leave these "
             f"images out."
         )
     return _with_images(table, [*known, *odd])
 
 
 def views_of(table: pd.DataFrame) -> list[Any]:
-    """Names of all views in their order."""
+    """Names of all views, sorted."""
     return sorted({view for own in table[VIEWS] for view in own})
 
 

@@ -1,4 +1,4 @@
-"""Names of classes that a table knows by numbers or codes, from a file beside it."""
+"""Names of classes that a table gives as numbers or codes, from a separate file."""
 
 import csv
 import json
@@ -20,18 +20,18 @@ NUMBER_FIRST = re.compile(r"(\d+)\s*[\s,;:=]\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*[^\s,;:=])\s*[\s,;:=]\s*(\d+)")
 NAME_WORDS = ("name", "class", "label", "title", "category")
 LISTS = ("names", "classes", "categories", "labels")
-"""Keys below which JSON and YAML files keep their classes."""
+"""Keys under which JSON and YAML files store classes."""
 Table = dict[str, list[str]]
 
 
 def named(column: "pd.Series[str]", setting: str | Mapping[str, str]) -> "pd.Series[str]":
-    """Labels, or texts of label sets (`goldfold.targets.label_sets`), by the names that a file gives them.
+    """Replace numbers or codes in labels, or in label sets (`goldfold.targets.label_sets`), by class names.
 
     Args:
-        setting: a file, or ``file`` with the columns ``id`` and ``name`` of it.
+        setting: a file, or a mapping with ``file`` and its columns ``id`` and ``name``.
 
     Raises:
-        DataError: the file cannot be read, or does not give every label a name of its own.
+        DataError: the file cannot be read, or does not give every label a distinct name.
     """
     are_sets = column.name == "labels"
     present = dict.fromkeys(label for text in column.dropna() for label in (from_text(text) if are_sets else [text]))
@@ -48,7 +48,7 @@ def _names(table: Table, labels: Sequence[str], path: str, id: str | None, name:
     """Name of each label.
 
     Raises:
-        DataError: it is unclear which columns are meant, a label has no name, or two have one.
+        DataError: the columns are ambiguous, a label has no name, or two have the same.
     """
     ids, names = _chosen(table, labels, path, id, name)
     found: dict[str, str] = {}
@@ -72,7 +72,7 @@ def _names(table: Table, labels: Sequence[str], path: str, id: str | None, name:
 
 
 def _chosen(table: Table, labels: Sequence[str], path: str, id: str | None, name: str | None) -> tuple[str, str]:
-    """The columns of ids and of names."""
+    """Columns of ids and of names."""
     for column in (id, name):
         if column is not None and column not in table:
             raise DataError(
@@ -88,14 +88,14 @@ def _chosen(table: Table, labels: Sequence[str], path: str, id: str | None, name
     single = [column for column, values in table.items() if len(set(values)) == len(values)]
     most = max(single, key=lambda column: len(wanted & set(table[column])), default="")
     ids = known[0] if len(known) == 1 else "" if known else most
-    is_plain = ids in single and (_are_numbers(table[ids]) or single == [ids, *single[1:2]])  # codes stand before names
+    is_plain = ids in single and (_are_numbers(table[ids]) or single == [ids, *single[1:2]])  # codes come before names
     others = [column for column in single if column != ids and not _are_numbers(table[column])]
     telling = [column for word in NAME_WORDS for column in others if word in column.lower()]
     chosen = others if len(others) == 1 else telling
     if not is_plain or not chosen or not wanted & set(table[ids]):
         raise DataError(
             f"{KEY}: which columns of {path} are the ids (such as {', '.join(labels[:3])}) and their names? It has: "
-            f"{', '.join(table)}. Write data.class_names: {{file: {path}, id: ..., name: ...}}, or remove it where the labels "
+            f"{', '.join(table)}. Write data.class_names: {{file: {path}, id: ..., name: ...}}, or remove it if the labels "
             f"are names."
         )
     return ids, chosen[0]
@@ -106,10 +106,10 @@ def _are_numbers(values: Sequence[str]) -> bool:
 
 
 def _table(path: str, has_header: bool) -> Table:
-    """Columns of a file of names; of a plain list ``id``, counted from 0, and ``name``.
+    """Columns of a file of names; for a plain list ``id``, counted from 0, and ``name``.
 
     Raises:
-        DataError: it cannot be read or holds something else.
+        DataError: it cannot be read, or has another form.
     """
     suffix = Path(path).suffix.lower()
     try:
@@ -131,7 +131,7 @@ def _table(path: str, has_header: bool) -> Table:
 
 
 def _of_content(content: Any) -> Table:
-    """Of JSON and YAML: names, {id: name}, {name: id}, records, or one of these below a key such as ``names``."""
+    """Table of JSON or YAML: names, {id: name}, {name: id}, records, or one of these under a key such as ``names``."""
     if isinstance(content, dict) and (
         inner := [content[key] for key in LISTS if isinstance(content.get(key), (list, dict))]
     ):
@@ -145,11 +145,11 @@ def _of_content(content: Any) -> Table:
         return _counted(content)
     if isinstance(content, dict) and content and all(isinstance(value, str) for value in content.values()):
         return _two(list(content), list(content.values()))
-    raise ValueError("it is no list of names, and no {id: name}")
+    raise ValueError("it is neither a list of names nor {id: name}")
 
 
 def _of_rows(rows: list[list[str]], has_header: bool) -> Table:
-    """Of CSV, with or without a header: one without has a number where all below have one."""
+    """Table of CSV rows; there is no header if the first row has a number where all others have one."""
     rows = [[cell.strip() for cell in row] for row in rows if any(map(str.strip, row))]
     if not rows or len({len(row) for row in rows}) > 1:
         raise ValueError("it has no rows" if not rows else "its rows differ in the number of fields")
@@ -172,7 +172,7 @@ def _of_rows(rows: list[list[str]], has_header: bool) -> Table:
 
 
 def _of_lines(lines: list[str]) -> Table:
-    """Of text: one name per line, counted from 0, or a number before or after each."""
+    """Table of text lines: one name per line, counted from 0, or a number before or after each name."""
     if not lines:
         raise ValueError("it is empty")
     for form, number, name in ((NUMBER_FIRST, 1, 2), (NUMBER_LAST, 2, 1)):
@@ -188,7 +188,7 @@ def _counted(names: Sequence[str]) -> Table:
 
 
 def _two(ids: list[str], names: list[str]) -> Table:
-    """Ids and names, whichever way round they were given."""
+    """Ids and names, swapped if they were given the other way round."""
     if _are_numbers(names) and not _are_numbers(ids):
         ids, names = names, ids
     return {"id": [id.strip() for id in ids], "name": [name.strip() for name in names]}

@@ -1,4 +1,4 @@
-"""Boxes in COCO's JSON beside folders of images."""
+"""Boxes in COCO's JSON, and folders of images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,20 +27,20 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of COCO files; ids are file names without suffix, ``boxes`` is text as `goldfold.targets.boxes` writes it.
 
-    ``coco_id`` is the file's own id of the image, ``categories`` has those of the classes (name, id), ``sizes`` (path,
-    width, height) those that the files say images have. An image without annotations has the boxes ``[]``; where there are
-    crowds alone, they are missing. Ids of images in several folders begin with these.
+    ``coco_id`` is the file's own id of the image. The table ``categories`` (name, id) has the ids of the classes, ``sizes``
+    (path, width, height) the sizes of images given in the files. An image without annotations has the boxes ``[]``; with
+    only crowds, they are missing. With several folders, ids of images begin with the folder.
 
     Args:
-        train: COCO files with images, annotations and categories; several are one training set.
-        images: folder that their file names start from, or one for each of them; without it, images lie beside their file.
+        train: COCO files with images, annotations and categories; several are pooled.
+        images: folder that file names are relative to, or one per file; by default the folder of each file.
         test: COCO file of which only the images are read; without it all images below ``test_images`` are the test set.
-        test_images: folder of the test images; without it ``images`` where that is one folder, or that of ``test``.
+        test_images: folder of the test images; by default ``images`` if it is one folder, otherwise that of ``test``.
         test_answers: COCO file of the test images; they become the split ``answers`` (id, boxes).
         groups: CSV with the columns id and group.
 
     Raises:
-        DataError: a file is no COCO file, or contradicts itself or another.
+        DataError: a file is not a COCO file, or contradicts itself or another.
     """
     files = load_all(train, images, "data.train")
     labelled, categories, said, notes = _joined(files)
@@ -65,15 +65,15 @@ def read(
 
 
 def _folder_of(file: str, images: str | Sequence[str] | None, test_images: str | None) -> str:
-    """Where the names of a file of test images start."""
+    """Folder that names in a file of test images are relative to."""
     return test_images or (images if isinstance(images, str) else str(Path(file).parent))
 
 
 def answers_of(test: pd.DataFrame | None, answers: pd.DataFrame, path: str) -> pd.DataFrame:
-    """id and boxes of the test images, in their order.
+    """id and boxes of the test images, in the order of the test table.
 
     Raises:
-        DataError: there are no test images, or the answers are of others.
+        DataError: there are no test images, or the answers are for other images.
     """
     if test is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
@@ -89,17 +89,19 @@ def answers_of(test: pd.DataFrame | None, answers: pd.DataFrame, path: str) -> p
 
 
 def _refuse_both(train: pd.DataFrame, test: pd.DataFrame, files: Sequence[File], path: str) -> None:
-    """No image is in training and test set."""
+    """Refuse images that are both in the training and in the test set."""
     both = sorted(set(train["path"]) & set(test["path"]))
     if both:
         names = ", ".join(file.path for file in files)
-        raise DataError(f"data.test: {len(both)} images of {path} are in {names} too, first {both[0]}. Part them.")
+        raise DataError(
+            f"data.test: {len(both)} images of {path} are in {names} too, first {both[0]}. Keep each in one set."
+        )
 
 
 def _joined(
     files: Sequence[File],
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, int, int]], list[str]]:
-    """Images of all files with their boxes; name and id of the categories; sizes; what is to be said of the categories."""
+    """Images of all files with their boxes; name and id of the categories; sizes; notes on the categories."""
     kept = categories_of(files)
     tables = [_boxed(file, own) for file, own in zip(files, kept, strict=True)]
     table = pd.concat(tables, ignore_index=True)
@@ -119,14 +121,14 @@ def _joined(
 
 
 def _numbered(files: Sequence[File], kept: Sequence[Sequence[Entry]]) -> tuple[dict[str, Any], list[str]]:
-    """Id of each category by name, and what is to be said of those that differ or are left out."""
+    """Id of each category by name, and notes on those that differ or are left out."""
     numbers, notes = dict[str, Any](), list[str]()
     for file, own in zip(files, kept, strict=True):
         if dropped := [entry for entry in file.lists["categories"] if not any(entry is other for other in own)]:
             are = noun(len(dropped), "is the supercategory", "are supercategories")
             notes.append(
                 f"{file.path}: {count(len(dropped), 'category', 'categories')} without a box, first "
-                f"{dropped[0].get('name')!r} (id {dropped[0].get('id')}), {are} of others: no class"
+                f"{dropped[0].get('name')!r} (id {dropped[0].get('id')}), {are} of others: not a class"
             )
         for entry in own:
             name, number = as_text(entry["name"]) or "", _number(entry["id"])
@@ -139,7 +141,7 @@ def _numbered(files: Sequence[File], kept: Sequence[Sequence[Entry]]) -> tuple[d
 
 
 def _number(id: Any) -> Any:
-    """An id as submissions have it: whole numbers without a point."""
+    """An id as written in submissions: whole numbers without a decimal point."""
     return int(id) if isinstance(id, float) else id
 
 
@@ -175,7 +177,7 @@ def _boxed(file: File, categories: Sequence[Entry]) -> pd.DataFrame:
 
 
 def _numbers(entry: Entry, where: str) -> list[float]:
-    """x, y, width and height; what the numbers are is the manifest's to check."""
+    """x, y, width and height; the manifest stage checks the values."""
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(number, int | float) for number in box):
         raise DataError(f"{where} has the bbox {shown(box)}. Write four numbers, [x, y, width, height].")

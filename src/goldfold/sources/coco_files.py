@@ -28,15 +28,15 @@ class File:
     images: str
     lists: dict[str, list[Entry]]
     prefix: str = ""
-    """What ids begin with, for those of several folders to differ."""
+    """Prefix of ids, so that ids of several folders differ."""
 
     def used(self) -> set[tuple[str | None, Any]]:
-        """Id and name of the categories that annotations have."""
+        """Id and name of the categories that annotations use."""
         entries = self.lists["categories"]
         ids = Ids(entry.get("id") for entry in entries)
         try:
             found = {ids.find(entry.get("category_id")) for entry in self.lists["annotations"]}
-        except Ambiguous:  # which is said where the annotations are read
+        except Ambiguous:  # reported when the annotations are read
             found = {as_text(entry.get("id")) for entry in entries}
         return {_key(entry) for entry in entries if as_text(entry.get("id")) in found}
 
@@ -46,15 +46,15 @@ def _key(category: Entry) -> tuple[str | None, Any]:
 
 
 def load(path: str, images: str, key: str, keys: Sequence[str] = KEYS) -> File:
-    """The lists of a COCO file, of objects all of them.
+    """Load a COCO file, whose lists must all be lists of objects.
 
     Args:
-        images: folder that its file names start from.
+        images: folder that its file names are relative to.
         key: the config key that names it.
         keys: lists that it must have.
 
     Raises:
-        DataError: it is no COCO file.
+        DataError: it is not a COCO file.
     """
     content = read_json(path, key, "A COCO file is needed.")
     for name in keys:
@@ -66,10 +66,10 @@ def load(path: str, images: str, key: str, keys: Sequence[str] = KEYS) -> File:
 
 
 def load_all(paths: str | Sequence[str], images: str | Sequence[str] | None, key: str) -> list[File]:
-    """COCO files that are one training set; ids of images in several folders begin with their folder.
+    """Load the COCO files of one training set; with several folders, ids of images begin with the folder.
 
     Raises:
-        DataError: one is no COCO file, is named twice, or the folders are not as many.
+        DataError: a file is not a COCO file or is named twice, or the number of folders does not match.
     """
     names = [paths] if isinstance(paths, str) else list(paths)
     folders = folders_of(names, images, key)
@@ -86,13 +86,13 @@ def load_all(paths: str | Sequence[str], images: str | Sequence[str] | None, key
 
 
 def folders_of(names: Sequence[str], images: str | Sequence[str] | None, key: str) -> list[str]:
-    """Folder of the images of each file: one for all, one each, or that of the file itself."""
+    """Folder of images for each file: one for all, one per file, or the file's own folder."""
     if images is None:
         return [str(Path(name).parent) for name in names]
     folders = [images] * len(names) if isinstance(images, str) else list(images)
     if len(folders) != len(names):
         raise DataError(
-            f"data.images has {len(folders)} folders and {key} {len(names)} files. Name one folder for each, or one for all."
+            f"data.images has {len(folders)} folders and {key} {len(names)} files. Name one folder per file, or one for all."
         )
     return folders
 
@@ -120,29 +120,29 @@ def listed(file: File) -> pd.DataFrame:
 
 
 def sizes(file: File, table: pd.DataFrame) -> list[tuple[str, int, int]]:
-    """Path, width and height of the images as the file says them, where it does.
+    """Path, width and height of the images for which the file gives a size.
 
     Args:
-        table: as `listed` gives it.
+        table: the result of `listed`.
     """
     found = zip(table["path"], map(size_of, file.lists["images"]), strict=True)
     return [(path, *size) for path, size in found if size is not None]
 
 
 def _written(value: Any, text: str) -> str:
-    """An id as text, in quotes where it would pass for the number that it is not."""
+    """An id as text; text that looks like a number is quoted."""
     return json.dumps(text) if isinstance(value, str) and WHOLE.fullmatch(text) else text
 
 
 def size_of(entry: Entry) -> tuple[int, int] | None:
-    """Width and height as an entry has them, None where it has none."""
+    """Width and height of an entry; None if it has none."""
     sides = [as_text(entry.get(key)) for key in ("width", "height")]
     found = [int(side) for side in sides if side is not None and side.isascii() and side.isdigit() and len(side) < 10]
     return (found[0], found[1]) if len(found) == 2 and all(found) else None
 
 
 def categories_of(files: Sequence[File]) -> list[list[Entry]]:
-    """The categories of each file, without those that only gather others: no file has a box of them.
+    """Categories of each file, without supercategories that no file has a box of.
 
     Raises:
         DataError: a category lacks an id or a name, or two share one.
@@ -159,16 +159,16 @@ def categories_of(files: Sequence[File]) -> list[list[Entry]]:
 
 
 def gathers(category: Entry, entries: Sequence[Entry]) -> bool:
-    """Whether another category names this one as what it belongs to."""
+    """Whether this category is the supercategory of another one."""
     name = category.get("name")
     return any(other is not category and name and other.get("supercategory") == name for other in entries)
 
 
 def distinct(values: Sequence[Any], field: str, among: str, path: str) -> list[str]:
-    """Text of each value of a field, each of them there and there once.
+    """Text of each value of a field; each must be present and unique.
 
     Raises:
-        DataError: one is not.
+        DataError: a value is missing or repeated.
     """
     seen: dict[str, None] = {}
     for number, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Ids in COCO's JSON, which tools write as numbers, as text, or as both."""
+"""Ids in COCO's JSON, which tools write as numbers, as text, or both."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Ambiguous(ValueError):
 
 
 def as_text(value: Any) -> str | None:
-    """The text of an id, ``7`` of 7, "7" and 7.0; None where the value is no id."""
+    """The text of an id, ``7`` for 7, "7" and 7.0; None if the value is not an id."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -23,10 +23,10 @@ def as_text(value: Any) -> str | None:
 
 
 class Ids:
-    """Ids that entries of a list have, by which others name them."""
+    """Ids of the entries of a list, looked up by references to them."""
 
     def __init__(self, values: Iterable[Any]) -> None:
-        """Take the values as the file has them, no two of which have one text."""
+        """Store the values as the file has them; their texts must be distinct."""
         self._is_text = {as_text(value): isinstance(value, str) for value in values}
         self._by_number: dict[int, list[str]] = {}
         for text in self._is_text:
@@ -34,10 +34,10 @@ class Ids:
                 self._by_number.setdefault(number, []).append(text)
 
     def find(self, value: Any) -> str | None:
-        """Text of the id that a value names, None where there is none.
+        """Text of the id that a value refers to; None if there is none.
 
         Raises:
-            Ambiguous: a number may be several texts, such as 1 of "1" and "01".
+            Ambiguous: a number matches several texts, such as 1 for "1" and "01".
         """
         text = as_text(value)
         if text is None or self._is_text.get(text) == isinstance(value, str):
@@ -50,5 +50,5 @@ class Ids:
 
 
 def _number(text: str) -> int | None:
-    """The whole number that a text is."""
+    """The whole number that a text stands for; None if it is not one."""
     return int(text.partition(".")[0]) if NUMBER.fullmatch(text) else None

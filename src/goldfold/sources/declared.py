@@ -1,4 +1,4 @@
-"""Sizes that annotations say their images have, held against the images."""
+"""Comparison of image sizes declared in annotations with the images."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from goldfold.images.stacks import files_of
 from goldfold.targets.boxes import ROUNDING_PX, from_text, to_text
 
 ORIENTATION = 0x0112
-"""Tag of EXIF that says how a picture is to be turned: 1 is upright; 5 to 8 exchange width and height."""
+"""EXIF tag of the orientation: 1 is upright; 5 to 8 swap width and height."""
 Sizes = NDArray[np.int64]
 """(n, 2) width and height."""
 
@@ -23,21 +23,21 @@ class Settled:
 
     table: pd.DataFrame
     reasons: "pd.Series[str]"
-    """Why the size of an image is not the one that is said; empty where it is."""
+    """How the size of an image differs from the declared one; empty if it does not."""
     notes: list[str] = field(default_factory=list)
     """Doubts to report."""
 
 
 def settle(table: pd.DataFrame, said: pd.DataFrame | None, split: str, leaves_out: bool) -> Settled:
-    """Hold the sizes in ``said`` (path, width, height) against those of the images (path, width, height of ``table``).
+    """Compare the sizes in ``said`` (path, width, height) with those of the images (path, width, height of ``table``).
 
-    Boxes in the frame of a picture as it is stored, before EXIF turns it, are turned with it.
+    Boxes given in the frame of the stored image, before EXIF rotation, are rotated with it.
 
     Args:
-        leaves_out: whether single images of another size may be left out; where most are, something is wrong with all.
+        leaves_out: whether single images of another size may be left out; if most differ, it is an error.
 
     Raises:
-        DataError: images have other sizes than their annotations say.
+        DataError: images have other sizes than declared in their annotations.
     """
     reasons = pd.Series("", index=table.index, dtype=str)
     if said is None or table.empty:
@@ -54,7 +54,7 @@ def settle(table: pd.DataFrame, said: pd.DataFrame | None, split: str, leaves_ou
 def _settled(
     table: pd.DataFrame, sizes: NDArray[np.float64], split: str, leaves_out: bool
 ) -> tuple[pd.DataFrame, list[str], NDArray[np.bool_]]:
-    """The table with turned boxes, notes, and which rows have another size than is said."""
+    """The table with rotated boxes, notes, and the rows whose size differs from the declared one."""
     true = table[["width", "height"]].astype(int).to_numpy()
     known = np.isfinite(sizes).all(axis=1)
     wrong = known & (np.abs(sizes - true) > ROUNDING_PX).any(axis=1)
@@ -68,19 +68,19 @@ def _settled(
         return table, [], wrong
     if "boxes" not in table:
         n = count(int(stored.sum()), "image")
-        note = f"{n} of {split} {noun(int(stored.sum()), 'is', 'are')} turned by EXIF: predictions are in the upright image"
-        return table, [f"{note}, the sizes in the annotations are those of the file as it is stored"], wrong
+        note = f"{n} of {split} {noun(int(stored.sum()), 'is', 'are')} rotated by EXIF: predictions are in the upright image"
+        return table, [f"{note}, the sizes in the annotations are those of the stored file"], wrong
     return *_turned(table, stored, known & ~wrong & ~stored, split), wrong
 
 
 def orientation(path: str) -> int:
-    """EXIF's orientation of a picture, 1 to 8; of a stack that of its first file, 1 where there is none."""
+    """EXIF orientation of an image, 1 to 8; for a stack that of its first file, 1 without EXIF."""
     from PIL import Image
 
     try:
         with Image.open(files_of(path)[0]) as picture:
             found = int(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # Pillow raises whatever comes; what it does not know has no EXIF
+    except Exception:  # Pillow may raise anything; files that it does not know have no EXIF
         return 1
     return found if 1 <= found <= 8 else 1
 
@@ -88,10 +88,11 @@ def orientation(path: str) -> int:
 def _turned(
     table: pd.DataFrame, stored: NDArray[np.bool_], others: NDArray[np.bool_], split: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Boxes turned with their images, where they were drawn on the pictures as they are stored.
+    """Boxes rotated with their images, if they were drawn on the stored images.
 
-    The sizes show that of ``stored``. Of images whose size does not show it (square ones, mirrored ones, those on their
-    head), and of which EXIF says how to turn them, the same tool drew the boxes; unless it turned ``others``.
+    For ``stored``, the declared sizes show that they were. Images with an EXIF orientation whose size does not show it
+    (square, mirrored, upside down) are assumed to be from the same tool, and are rotated too, unless the tool rotated
+    ``others``.
     """
     marks = {int(row): orientation(table["path"].iloc[row]) for row in np.flatnonzero(stored | others)}
     marks = {row: mark for row, mark in marks.items() if mark > 1}
@@ -101,14 +102,16 @@ def _turned(
     texts = table["boxes"].tolist()
     turned = {row: _turn(texts[row], marks[row], *_size(table, row)) for row in rows if isinstance(texts[row], str)}
     n = count(len(rows), "image")
-    of = f"{n} of {split} {noun(len(rows), 'is', 'are')} turned by EXIF, first {table['id'].iloc[rows[0]]!r}"
+    of = f"{n} of {split} {noun(len(rows), 'is', 'are')} rotated by EXIF, first {table['id'].iloc[rows[0]]!r}"
     n_upright = sum(_outside(texts[row], *_size(table, row)) for row in turned)
     n_stored = sum(_outside(turned[row], *_size(table, row)) for row in turned)
     if n_upright < n_stored:
-        return table, [f"{of}, whose annotations have the size before it; their boxes fit the upright image, and stay"]
-    note = f"{of}: their boxes are turned with them, since width and height are those of the file as it is stored"
+        return table, [
+            f"{of}, whose annotations have the size before rotation; their boxes fit the upright image, and are kept"
+        ]
+    note = f"{of}: their boxes are rotated with them, since width and height are those of the stored file"
     if n_upright == n_stored and turned:
-        note += "; the boxes would fit the upright image too, so look at some in the report"
+        note += "; the boxes would fit the upright image too, so check some in the report"
     return table.assign(boxes=[turned.get(row, text) for row, text in enumerate(texts)]), [note]
 
 
@@ -117,23 +120,23 @@ def _size(table: pd.DataFrame, row: int) -> tuple[int, int]:
 
 
 def _outside(text: str, width: int, height: int) -> int:
-    """Number of boxes that reach out of an image."""
+    """Number of boxes that reach outside an image."""
     corners = from_text(text)[1]
     far = ROUNDING_PX
     return int(((corners < -far).any(axis=1) | (corners > [width + far, height + far] * 2).any(axis=1)).sum())
 
 
 def _turn(text: str, mark: int, width: int, height: int) -> str:
-    """Boxes of a picture as it is stored, in pixels of the upright image of ``width`` and ``height``."""
+    """Boxes of a stored image, converted to pixels of the upright image of ``width`` and ``height``."""
     labels, corners = from_text(text)
     return to_text(labels, turned(corners, mark, width, height))
 
 
 def turned(corners: NDArray[np.float64], mark: int, width: int, height: int) -> NDArray[np.float64]:
-    """Boxes (n, 4) of a picture as it is stored, in pixels of the upright image.
+    """Boxes (n, 4) of a stored image, converted to pixels of the upright image.
 
     Args:
-        mark: EXIF's orientation, 1 to 8.
+        mark: EXIF orientation, 1 to 8.
         width, height: of the upright image.
     """
     x1, y1, x2, y2 = np.asarray(corners, dtype=np.float64).reshape(-1, 4).T
@@ -167,37 +170,39 @@ def _refuse(
 
 
 def in_words(said: NDArray[np.float64], true: Sizes) -> str:
-    """What all sizes that differ have in common, and what to do."""
+    """What the differing sizes have in common, and what to do."""
     every = "It differs" if len(said) == 1 else "All differ"
-    ways = "take the images that the boxes were drawn on"
+    ways = "use the images that the boxes were drawn on"
     if (np.abs(said - true[:, ::-1]) <= ROUNDING_PX).all():
-        what = "Width and height are exchanged" + (" in all of them" if len(said) > 1 else "")
-        return f"{what}: correct them where the boxes fit the images; where the images were turned without their boxes, {ways}."
+        what = "Width and height are swapped" + (" in all of them" if len(said) > 1 else "")
+        return (
+            f"{what}: correct them if the boxes fit the images; if the images were rotated without their boxes, {ways}."
+        )
     if (factor := _factor(said, true)) is not None:
         by, it = f"the factor {factor:g}", "it"
     elif (factor := _factor(said, true[:, ::-1])) is not None:
         return (
-            f"Width and height are exchanged and the images {factor:g} times as large: they were turned, as by EXIF, and "
+            f"Width and height are swapped and the images {factor:g} times as large: they were rotated, as by EXIF, and "
             f"resized without their boxes: {ways}."
         )
     elif len(said) == 1:
-        return f"Correct width and height where the boxes fit the image (0 is for a size that is not known), or {ways}."
+        return f"Correct width and height if the boxes fit the image (write 0 for an unknown size), or {ways}."
     elif (wide := _factor(said[:, :1], true[:, :1])) and (high := _factor(said[:, 1:], true[:, 1:])):
         by, it = f"the factors {wide:g} in width and {high:g} in height", "these"
     elif len({*map(tuple, true.tolist())}) == 1:
-        by, it = f"factors of their own, and are all {true[0][0]} x {true[0][1]} pixels", "these"
+        by, it = f"different factors, and are all {true[0][0]} x {true[0][1]} pixels", "these"
     elif all(_factor(own[None], one[None]) for own, one in zip(said, true, strict=True)):
-        by, it = "factors of their own", "these"
+        by, it = "different factors", "these"
     else:
         return (
-            f"They have no factor in common: {ways}, or correct width and height where the boxes fit the images (0 is for a "
-            f"size that is not known)."
+            f"They have no factor in common: {ways}, or correct width and height if the boxes fit the images (write 0 for an "
+            f"unknown size)."
         )
     return f"{every} by {by}: the images were resized without their boxes. Multiply boxes, width and height by {it}, or {ways}."
 
 
 def _factor(said: NDArray[np.float64], true: Sizes) -> float | None:
-    """The number by which all of ``true`` are larger than ``said``, to a pixel, as short as it can be; None if there is none."""
+    """Common factor of ``true`` to ``said``, exact to a pixel, with the fewest digits; None if there is none."""
     middle = float(np.median(true / said))
     rounded = (round(middle, digits) for digits in (0, 1, 2, 3, 4, 6))
     return next(

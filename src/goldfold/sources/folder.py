@@ -1,4 +1,4 @@
-"""Folders of classes, flat or within one another."""
+"""Folders of classes, flat or nested."""
 
 import os
 from dataclasses import dataclass
@@ -44,13 +44,13 @@ def read(
     train_list: str | list[str] | None = None,
     test_list: str | list[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of an image folder; ids are relative paths without suffix, of a stack without its channels.
+    """Tables of an image folder; ids are relative paths without suffix, for a stack also without its channel.
 
-    Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled: the folds
-    take the place of the fixed split. ``groups`` is a CSV with the columns id and group.
+    If ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled and split into
+    folds. ``groups`` is a CSV with the columns id and group.
 
     Args:
-        train_list, test_list: text files that name the images; those of a test without a folder lie below ``train``.
+        train_list, test_list: text files that name the images; without ``test``, test images are below ``train``.
     """
     how = _Reading(class_level, group_level, stack, stack_pattern)
     held_out = _test(train, test, test_list, how)
@@ -91,7 +91,7 @@ def _refuse_both(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def _of_folder(root: str, how: _Reading, key: str, held_out: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Images of all class folders, but for test images."""
+    """Images of all class folders, without test images."""
     parts = parts_to_pool(class_folders.folders_in(Path(root)), root) if os.path.isdir(root) else None
     listed: list[tuple[str, str, str]] = []
     for part in parts or [""]:
@@ -103,7 +103,7 @@ def _of_folder(root: str, how: _Reading, key: str, held_out: pd.DataFrame | None
 
 
 def _listed(root: str, lists: str | list[str], how: _Reading) -> pd.DataFrame:
-    """The images that lists name; where all of them lie in folders of a fixed split, these are no part of a class."""
+    """The images that lists name; if all are in folders of a fixed split, these folders are not part of the class."""
     names = listed_names.listed(lists, root, "data.train_list")
     tops = [name.partition("/")[0] for name in names]
     is_parted = all(class_folders.is_part(top) for top in tops) and any(name.count("/") > 1 for name in names)
@@ -115,7 +115,7 @@ def _listed(root: str, lists: str | list[str], how: _Reading) -> pd.DataFrame:
 
 
 def _labelled(rows: list[tuple[str, str, str]], root: str, how: _Reading, key: str) -> pd.DataFrame:
-    """id, path, label and, where it is asked for, group of images (id within the part, path, part)."""
+    """id, path, label and, with ``group_level``, group of images (id within the part, path, part)."""
     table = pd.DataFrame([(f"{part}/{id}".lstrip("/"), path) for id, path, part in rows], columns=["id", "path"])
     folders = [(PurePosixPath(id).parts[:-1], path) for id, path, _ in rows]
     table["label"] = [class_folders.class_of(own, how.class_level, path, key) for own, path in folders]

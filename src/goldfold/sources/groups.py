@@ -1,4 +1,4 @@
-"""Groups of training images that must not be parted, from a table of their own."""
+"""Groups of training images, from a separate table."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from goldfold.sources.reading import column_of, read_csv
 
 
 def with_groups(table: pd.DataFrame, groups: str | None) -> pd.DataFrame:
-    """The training table with the column ``group`` of the CSV ``groups`` (id, group); as it is where there is none.
+    """The training table with the column ``group`` of the CSV ``groups`` (id, group); unchanged without one.
 
     Raises:
         DataError: an image has no group, or two.

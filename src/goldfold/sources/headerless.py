@@ -1,4 +1,4 @@
-"""Tables without a header: ``path, class id, coarse id`` on each line, parted by commas, semicolons, tabs or blanks."""
+"""Tables without a header: ``path, class id, coarse id`` on each line, separated by commas, semicolons, tabs or blanks."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ def read_headerless(path: str | Path, key: str, columns: Sequence[str], may_be_s
     """A table of text with these columns; empty fields are missing.
 
     Args:
-        may_be_short: whether the file may have the first columns alone, as a list of test images has.
+        may_be_short: whether the file may have only the first columns, as lists of test images do.
 
     Raises:
         DataError: the file is missing, not UTF-8, has a line with another number of fields, or a header.
@@ -35,7 +35,7 @@ def read_headerless(path: str | Path, key: str, columns: Sequence[str], may_be_s
         if len(fields) != n or n > len(columns):
             raise DataError(
                 f"{key}: {path} has {len(fields)} fields in line {number}, and data.columns names {len(columns)} "
-                f"({', '.join(columns)}). Name as many columns as there are, and write as many fields in every line."
+                f"({', '.join(columns)}). Name all columns, and write the same number of fields in every line."
             )
     _refuse_header([fields for _, fields in lines], path, key, columns)
     table = pd.DataFrame(
@@ -63,7 +63,7 @@ def _fields(text: str, n_columns: int, may_be_short: bool) -> Iterator[tuple[int
 
 
 def _refuse_header(rows: Sequence[Sequence[str]], path: str | Path, key: str, columns: Sequence[str]) -> None:
-    """Refuse a first line that names columns, which would be taken for an image."""
+    """Refuse a first line that names columns, which would be read as an image."""
     first = [field.casefold() for field in rows[0]]
     is_image = [[Path(field).suffix.lower() in SUFFIXES for field in row] for row in rows]
     names_none = (

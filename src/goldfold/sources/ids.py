@@ -1,4 +1,4 @@
-"""Ids: one an image, apart between the splits, and those of the competition's sample file."""
+"""Ids of images: unique, distinct between splits, and matched with the competition's sample file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from goldfold.images.nearest import nearest_name
 
 
 def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
-    """Refuse an id that stands twice in a split; ids that two splits share get the split's name before them.
+    """Refuse duplicate ids within a split; if two splits share an id, prefix all ids of one split with its name.
 
-    The ids of the test images stay as they are, since the submission names them.
+    The ids of test images never change, since submissions use them.
 
     Raises:
         DataError: duplicate ids.
@@ -23,8 +23,8 @@ def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
         repeated = table["id"][table["id"].duplicated()]
         if len(repeated):
             raise DataError(
-                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and an "
-                f"id of its own."
+                f"{split}: {repeated.nunique()} duplicate ids, first {repeated.iloc[0]!r}. Give every image one row and its "
+                f"own id."
             )
     for split, than in (("train", ("test",)), ("unlabeled", ("train", "test"))):
         others = {id for name in than if name in tables for id in tables[name]["id"]}
@@ -33,14 +33,14 @@ def tell_apart(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFrame | None) -> pd.DataFrame:
-    """The test table with the ids as the sample file writes them (with or without folder and suffix, and with accented
-    letters as one sign or as two).
+    """The test table with ids as the sample file writes them (with or without folder and suffix, and with accented letters
+    composed or decomposed).
 
     Args:
-        keys: what tells the rows of the sample apart; the first part is the image's id.
+        keys: keys of the rows of the sample; the first part is the image's id.
 
     Raises:
-        DataError: sample and test images are not the same.
+        DataError: sample and test set have different images.
     """
     if test is None:
         raise DataError(

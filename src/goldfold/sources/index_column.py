@@ -1,4 +1,4 @@
-"""Columns that number the rows of a table and say nothing of its images: pandas and R write them unasked."""
+"""Index columns, which number the rows of a table: pandas and R write them by default."""
 
 import re
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from goldfold.base.numbers import number_of
 
 UNNAMED = re.compile(r"|unnamed[:_ ]{1,3}\d+.*|column \d+|\.\.\.\d+|__index_level_\d+__", re.ASCII | re.IGNORECASE)
-"""Names of a column without one: in the file, as pandas, R's readr and Arrow call it, and `goldfold.sources.reading`."""
+"""Names of unnamed columns: empty, and as given by pandas, R's readr, Arrow and `goldfold.sources.reading`."""
 NUMBERING = frozenset(
     {"index", "level_0", "row", "row_number", "rownames", "row_names", "row_id", "rowid", "row_nr", "rn", "obs", "#"}
 ) | {"x", "x.1", "v1"}
-"""Names of columns that may number the rows; the last three are R's for one without a name."""
+"""Names of columns that may number the rows; the last three are R's names of unnamed columns."""
 WHOLE = re.compile(r"\d+(\.0)?", re.ASCII)
 
 
 def is_index(name: str, values: Sequence[str | None]) -> bool:
     """Whether a column numbers the rows, or is empty and has no name.
 
-    One without a name may have gaps and repeats, as after a filter or a concatenation; one that is called ``index`` must
+    An unnamed column may have gaps and repeats, as after a filter or a concatenation; one named ``index`` or the like must
     count the rows from 0 or 1.
     """
     filled = [value for value in values if value]
@@ -29,7 +29,7 @@ def is_index(name: str, values: Sequence[str | None]) -> bool:
 
 
 def may_be_ids(values: Sequence[str | None]) -> bool:
-    """Whether a column may name images: text, or whole numbers of which none comes twice."""
+    """Whether a column may name images: text, or distinct whole numbers."""
     filled = [value for value in values if value]
     if any(number_of(value) is None for value in filled):
         return True

@@ -1,4 +1,4 @@
-"""A folder an image, with one file of pixels an object (2018 Data Science Bowl)."""
+"""One folder per image, with one mask file per object (2018 Data Science Bowl)."""
 
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +24,7 @@ def read(
         groups: CSV with the columns id and group.
 
     Raises:
-        DataError: a file lies elsewhere, or test images lack an answer.
+        DataError: a file is in another folder, or test images lack an answer.
     """
     tables = {"train": with_groups(_listed(train, "data.train"), groups)}
     for split, root in (("test", test), ("unlabeled", unlabeled)):
@@ -39,7 +39,7 @@ def read(
 
 
 def _listed(root: str, key: str) -> pd.DataFrame:
-    """id, path and mask of every image; masks without one have ``*`` for its name, for the message that it is missing."""
+    """id, path and mask of every image; for masks without image, the name is ``*``, which is then reported as missing."""
     images, masks = _found(root, key)
     there = {id for id, _ in images}
     images += [(id, str(Path(root) / id / "images" / "*")) for id in masks if id not in there]
@@ -54,7 +54,7 @@ def _found(root: str, key: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
         id, kind = PurePosixPath(name).parent.parent.as_posix(), path.parent.name
         if kind not in ("images", "masks") or id == ".":
             raise DataError(
-                f"{key}: {path} lies neither in <id>/images/ nor in <id>/masks/. Move it, or use source: masks."
+                f"{key}: {path} is neither in <id>/images/ nor in <id>/masks/. Move it, or use source: masks."
             )
         if kind == "images":
             images.append((id, str(path)))

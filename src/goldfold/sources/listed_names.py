@@ -1,4 +1,4 @@
-"""Text files that name images, one per line, with or without numbers of their classes after the name."""
+"""Text files that name images, one per line, with or without class numbers after the name."""
 
 import os
 import re
@@ -16,9 +16,9 @@ NUMBERS = re.compile(r"([,;\t ]+-?\d+)+$")
 
 
 def listed(lists: str | Sequence[str], root: str, key: str) -> list[str]:
-    """Paths relative to ``root`` of the images that text files name, in their order; one that is not there has ``.*``.
+    """Paths relative to ``root`` of the images that text files name, in order; a missing image has the suffix ``.*``.
 
-    Names start at ``root``, at the folder of the list, or at the folder that ``root`` lies in: where most are found.
+    Names are relative to ``root``, to the folder of the list, or to the parent of ``root``: where most are found.
 
     Raises:
         DataError: a list cannot be read, names nothing, or none of its images is below ``root``.
@@ -53,10 +53,10 @@ def _n_there(found: Sequence[tuple[str, bool]]) -> int:
 
 
 def lines_of(path: str, key: str) -> list[str]:
-    """Lines of a text file that hold something.
+    """Lines of a text file that are not empty.
 
     Raises:
-        DataError: it cannot be read, or holds nothing.
+        DataError: it cannot be read, or is empty.
     """
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
@@ -70,7 +70,7 @@ def lines_of(path: str, key: str) -> list[str]:
 
 
 def _found(line: str, places: tuple[str, str], where: str, known: Mapping[str, str]) -> tuple[str, bool]:
-    """The file that a line names, relative to the root, and whether it is there; see `_places`."""
+    """The file that a line names, relative to the root, and whether it exists; see `_places`."""
     names = [name for written in _candidates(line) if (name := _relative(inside(written, where), *places))]
     for name in names:
         if name in known:
@@ -80,12 +80,12 @@ def _found(line: str, places: tuple[str, str], where: str, known: Mapping[str, s
 
 
 def _candidates(line: str) -> Iterator[str]:
-    """The whole line, and what stands before numbers, a comma or a tab; a name may hold any of these."""
+    """The whole line, and the part before numbers, a comma or a tab, since a name may contain any of these."""
     yield from dict.fromkeys([line, NUMBERS.sub("", line), *(line.split(mark)[0].strip() for mark in ",\t")])
 
 
 def _relative(name: str, start: str, root: str) -> str | None:
-    """``name`` below ``start`` as a path relative to ``root``; None where it lies elsewhere."""
+    """``name`` below ``start`` as a path relative to ``root``; None if it is outside."""
     if start == ".":
         return name
     if start != ".." and not start.startswith("../"):

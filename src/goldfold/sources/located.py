@@ -1,4 +1,4 @@
-"""Files that names in an annotation file mean, whatever tool and machine wrote them."""
+"""Files that names in an annotation file refer to, whatever tool and machine wrote them."""
 
 import os
 import re
@@ -10,14 +10,14 @@ from urllib.parse import unquote
 from goldfold.images.files import SUFFIXES, files_below, inside, without_suffix
 
 ORIGIN = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*/|[A-Za-z]:[\\/]|[\\/])")
-"""What an absolute path or an address begins with."""
+"""Start of an absolute path or a URL."""
 
 
 class Folder:
-    """Images below a folder, by their names in several spellings."""
+    """Images below a folder, looked up by several spellings of their names."""
 
     def __init__(self, root: str) -> None:
-        """List the images; a folder that is not there has none."""
+        """List the images; a missing folder has none."""
         files = files_below(Path(root), SUFFIXES) if os.path.isdir(root) else []
         self.files = set(files)
         self._alike: dict[str, list[str]] = {}
@@ -26,7 +26,7 @@ class Folder:
                 self._alike.setdefault(spelling, []).append(name)
 
     def find(self, name: str) -> str | None:
-        """The file of a relative name, which may be %-encoded, lack its suffix, or differ in case or composition."""
+        """The file of a relative name, which may be URL-encoded, lack its suffix, or differ in case or Unicode form."""
         for spelling in dict.fromkeys((name, unquote(name))):
             if spelling in self.files:
                 return spelling
@@ -35,7 +35,7 @@ class Folder:
         return None
 
     def find_end(self, name: str) -> str | None:
-        """The file that a path ends with, the longest end that there is."""
+        """The file that matches the longest possible end of a path."""
         parts = name.split("/")
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         return next((found for end in ends if end and (found := self.find(end)) is not None), None)
@@ -46,13 +46,13 @@ def _plain(name: str) -> str:
 
 
 def located(names: Sequence[str], root: str, where: str) -> list[str]:
-    """Relative path below ``root`` of each name; one whose file is not there is as written, for the message.
+    """Relative path below ``root`` of each name; names of missing files are returned as written, for error messages.
 
-    Absolute paths and addresses, of this or another machine, mean the file below ``root`` that they end with. Where no
-    relative name is there, a folder that begins all of them is left out.
+    Absolute paths and URLs, of this or another machine, refer to the file below ``root`` that they end with. If no relative
+    name exists, leading folders that all names share are dropped.
 
     Raises:
-        DataError: a name leads out of the folder, and no file below it is meant.
+        DataError: a name points outside the folder and matches no file below it.
     """
     folder = Folder(root)
     absolute = {name: folder.find_end(_rest(name)) for name in names if ORIGIN.match(name)}
@@ -67,13 +67,13 @@ def located(names: Sequence[str], root: str, where: str) -> list[str]:
 
 
 def _rest(name: str) -> str:
-    """An absolute path or address after where it begins, with ``/`` between its parts."""
+    """An absolute path or URL without its start, with ``/`` between its parts."""
     plain = re.split(r"[?#]", name)[0] if "://" in name else name
     return ORIGIN.sub("", plain, count=1).replace("\\", "/").strip("/")
 
 
 def _without_common(written: dict[str, str], folder: Folder) -> dict[str, str | None]:
-    """The files without as few of the folders that all names begin with as lets one be found."""
+    """Files by name, with as few as possible of the shared leading folders dropped to find any."""
     parts = [PurePosixPath(name).parts for name in written.values()]
     shortest = min(len(own) - 1 for own in parts)
     n_common = next((n for n in range(shortest) if len({own[n] for own in parts}) > 1), shortest)

@@ -1,4 +1,4 @@
-"""A folder of images beside a folder of their masks."""
+"""A folder of images and a folder of their masks."""
 
 import os
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of images and masks; ids are relative paths without suffix, ``mask`` is a path or missing.
 
-    The mask of ``a/1.jpg`` is ``a/1<mask_suffix>`` below ``masks``, whatever its image suffix. Where ``train`` and
-    ``masks`` are one folder, the files whose names end in ``mask_suffix`` are the masks. Several folders of images, each
-    with its folder of masks, are one training set; ids then begin with what tells the folders apart.
+    The mask of ``a/1.jpg`` is ``a/1<mask_suffix>`` below ``masks``, with any image suffix. If ``train`` and ``masks`` are
+    the same folder, files whose names end in ``mask_suffix`` are the masks. Several folders of images, each with its folder
+    of masks, are pooled; ids then begin with the part of the paths in which the folders differ.
 
     Args:
         test_answers: folder of the masks of the test images; they become the split ``answers`` (id, mask).
@@ -65,7 +65,7 @@ def _together(train: str | Sequence[str], masks: str | Sequence[str], suffix: st
 
 
 def prefixes(folders: Sequence[str]) -> list[str]:
-    """What tells folders apart: ``train/`` and ``val/`` of ``raw/train/images`` and ``raw/val/images``."""
+    """Parts of paths in which folders differ: ``train/`` and ``val/`` for ``raw/train/images`` and ``raw/val/images``."""
     parts = [Path(os.path.abspath(folder)).parts for folder in folders]
     if len(parts) == 1:
         return [""]
@@ -80,7 +80,7 @@ def _paired(images: str, masks: str, suffix: str, images_key: str, masks_key: st
     """id, path and mask of every image."""
     if not suffix and Path(images).resolve() == Path(masks).resolve():
         raise DataError(
-            f"{masks_key} is the folder of {images_key}, {images}, so which files are masks? Set data.mask_suffix to the "
+            f"{masks_key} is the folder of {images_key}, {images}, so the masks are unclear. Set data.mask_suffix to the "
             f"end of their names, e.g. _mask."
         )
     table = pd.DataFrame(_images(images, masks, suffix, images_key), columns=["id", "path"])
@@ -96,7 +96,7 @@ def _paired(images: str, masks: str, suffix: str, images_key: str, masks_key: st
 
 
 def _images(images: str, masks: str | None, suffix: str, key: str) -> list[tuple[str, str]]:
-    """(id, path) of the images; masks that lie below the same folder are none."""
+    """(id, path) of the images, without masks below the same folder."""
     pool = pool_of(images, key)
     if masks is None:
         return pool
@@ -124,7 +124,7 @@ def _masks(masks: str, images: str, suffix: str, key: str) -> dict[str, str]:
 
 
 def _inner_folder(folder: str, root: str) -> str | None:
-    """``masks/`` for the folder ``data/masks`` below ``data``; None where it does not lie below."""
+    """``masks/`` for the folder ``data/masks`` below ``data``; None if it is not below."""
     inner, outer = Path(os.path.abspath(folder)), Path(os.path.abspath(root))
     return f"{inner.relative_to(outer).as_posix()}/" if outer in inner.parents else None
 
@@ -133,7 +133,7 @@ def complete(answers: pd.DataFrame) -> pd.DataFrame:
     """id and mask of the test images.
 
     Raises:
-        DataError: one has none.
+        DataError: an image has no mask.
     """
     lacks = answers["mask"].isna()
     if lacks.any():

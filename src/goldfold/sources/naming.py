@@ -1,4 +1,4 @@
-"""Which files the rows of a table mean."""
+"""Files that the rows of a table refer to."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from goldfold.sources.reading import column_of, line_of
 
 @dataclass(frozen=True)
 class Naming:
-    """How a row of a table names its files, and the part of the image that it gives."""
+    """How a row of a table names its files and, optionally, a region of interest."""
 
     id_column: str
     columns: Sequence[str]
@@ -29,14 +29,14 @@ class Naming:
 
 
 def listed(table: pd.DataFrame, csv: str, images: str, how: Naming) -> pd.DataFrame:
-    """id and path of each row of the table ``csv``, and ``roi``, the text of its box, where there are columns of one.
+    """id and path of each row of the table ``csv``, and ``roi``, the text of its box, if there are columns for it.
 
     Raises:
-        DataError: a column or a value is missing, or a name leads out of the folder ``images``.
+        DataError: a column or a value is missing, or a name points outside the folder ``images``.
     """
     ids = column_of(table, how.id_column, csv, "data.id_column")
     names = [column_of(table, column, csv, f"data.{how.key}") for column in how.columns]
-    must = [ids] if len(names) > 1 else [ids, *names]  # a picture of several that is not named is one that is missing
+    must = [ids] if len(names) > 1 else [ids, *names]  # with several files, an empty name is a missing file
     for column, values in zip([how.id_column, *how.columns], must, strict=False):
         if values.isna().any():
             place = line_of(table, int(values.isna().to_numpy().argmax()))
@@ -55,23 +55,23 @@ def _stacked(names: "list[pd.Series[str]]", csv: str, images: str, how: Naming) 
         bare = [without_suffix(name) for name in names[0]]
         names = [pd.Series([named(id, channel, how.pattern) for id in bare]) for channel in how.stack]
     columns = list(how.columns) * len(names)
-    told = [own.fillna(f"(column {column!r} is empty)") for own, column in zip(names, columns, strict=False)]
-    return [joined(row) for row in zip(*(paths_of(own, csv, images) for own in told), strict=True)]
+    filled = [own.fillna(f"(column {column!r} is empty)") for own, column in zip(names, columns, strict=False)]
+    return [joined(row) for row in zip(*(paths_of(own, csv, images) for own in filled), strict=True)]
 
 
 def _side_by_side(values: "pd.Series[str]") -> str | None:
-    """The values in one text, nothing where one is missing."""
+    """The values joined by blanks; None if one is missing."""
     return None if values.isna().any() else " ".join(values)
 
 
 def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
-    """Paths of images that a table names, with or without suffix; one that is not there has ``.*``.
+    """Paths of images that a table names, with or without suffix; a missing image has the suffix ``.*``.
 
-    A name without a folder may be that of an image in a sub-folder, where no other image is called so. An accented letter may
-    be one sign in the table and two in the file's name, or the other way round.
+    A name without a folder may refer to an image in a sub-folder if the name is unique. Accented letters may be composed in
+    the table and decomposed in the file name, or the other way round.
 
     Raises:
-        DataError: a name leads out of the folder.
+        DataError: a name points outside the folder.
     """
     found = images_below(images, "data.images")
     written = {without_suffix(name): name for name in reversed(found)} | {name: name for name in found}
@@ -82,13 +82,13 @@ def paths_of(names: Iterable[str], csv: str, images: str) -> list[str]:
 
 
 def _once(found: Iterable[str]) -> dict[str, str]:
-    """Images in sub-folders by their names without folder, with and without suffix, where these are of one image alone."""
+    """Images in sub-folders by their unique names without folder, with and without suffix."""
     inner = [(name.rpartition("/")[2], name) for name in found if "/" in name]
     counts = Counter(called for base, _ in inner for called in {base, without_suffix(base)})
     return {called: name for base, name in inner for called in (base, without_suffix(base)) if counts[called] == 1}
 
 
 def _found(name: str, written: Mapping[str, str], composed: Mapping[str, str]) -> str:
-    """The file that is meant, or the name that a missing one would have, for the message that it is missing."""
+    """The file that a name refers to, or the name that a missing file would have, for the error message."""
     file = written.get(name) or (composed.get(normalize("NFC", name)) if composed else None)
     return file or (name if Path(name).suffix.lower() in SUFFIXES else f"{name}{MISSING}")

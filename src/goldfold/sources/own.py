@@ -1,4 +1,4 @@
-"""A data source of the user's own: its function is called, and what it returns is checked."""
+"""User-defined data sources: calls their function and checks the returned tables."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from goldfold.sources.targets import METADATA
 from goldfold.targets import boxes, label_sets
 
 NUMBERS = ("value", "fold", "order")
-"""Columns that may hold numbers; those of metadata may too."""
+"""Columns that may hold numbers; metadata columns may too."""
 FILES = ("path", "mask")
 """Columns that name files."""
 READERS: dict[str, Callable[[str], Any]] = {"labels": label_sets.from_text, "boxes": boxes.from_text}
-"""What refuses a text that is no target."""
+"""Parsers that refuse invalid targets."""
 
 
 def read(
@@ -35,10 +35,10 @@ def read(
     columns: Sequence[str] = (),
     params: Mapping[str, Any] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of the user's function, as `goldfold.sources.read` describes them; see `goldfold.config.own_source.Own`.
+    """Tables of a user-defined function, as described in `goldfold.sources.read`; see `goldfold.config.own_source.Own`.
 
     Raises:
-        DataError: the function fails, or returns something else than the config says.
+        DataError: the function fails, or its result does not match the config.
     """
     made = _called(components.load({source: params} if params else source, SOURCES, "data source"))
     if not isinstance(made, Mapping):
@@ -68,7 +68,7 @@ def _called(function: Callable[[], Any]) -> Any:
         return function()
     except (GoldfoldError, Stopped):
         raise
-    except (Exception, SystemExit) as error:  # a user's own code raises whatever comes
+    except (Exception, SystemExit) as error:  # user-defined code may raise anything
         frames = extract_tb(error.__traceback__)[1:]
         own = [frame for frame in frames if frame.filename == frames[0].filename]
         place = f" ({own[-1].filename}, line {own[-1].lineno}: {own[-1].line})" if own else ""
@@ -81,7 +81,7 @@ def _kind(value: Any) -> str:
 
 
 def _table(name: str, table: Any, needed: list[str]) -> pd.DataFrame:
-    """A table with its columns as text, in the order of the source."""
+    """A table with its columns converted to text, in the order of the source."""
     if not isinstance(table, pd.DataFrame):
         raise DataError(f"table {name!r} is {_kind(table)}; return a pandas.DataFrame")
     _refuse_columns(name, list(table.columns), needed)
@@ -117,7 +117,7 @@ def _refuse_columns(name: str, columns: list[Any], needed: list[str]) -> None:
 def _texts(
     name: str, ids: "pd.Series[Any]", values: "pd.Series[Any]", can_lack: "pd.Series[bool] | bool"
 ) -> Iterator[str | None]:
-    """Values of a column as text, None where one is missing and may be."""
+    """Values of a column as text; None for allowed missing values."""
     column = str(values.name)
     takes_numbers = column in NUMBERS or column.startswith(METADATA)
     lacks = [can_lack] * len(values) if isinstance(can_lack, bool) else list(can_lack)
@@ -143,7 +143,7 @@ def _texts(
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy's as JSON has it; anything else is left for the reader to refuse."""
+    """A NumPy number as a plain one; anything else as text, which the parser refuses."""
     return value.item() if hasattr(value, "item") else repr(value)
 
 
@@ -157,7 +157,7 @@ def _refuse_repeated(name: str, ids: list[str | None]) -> None:
 
 
 def _refuse_unnamed(name: str, table: pd.DataFrame, places: list[str]) -> None:
-    """Refuse images and masks whose change nobody would notice."""
+    """Refuse images and masks outside the tracked folders."""
     roots = [os.path.abspath(place) for place in places]
     rows = table[["id", *(column for column in FILES if column in table)]].itertuples(index=False)
     named = ((id, path) for id, *cells in rows for cell in filter(None, cells) for path in _paths(cell))
@@ -165,8 +165,8 @@ def _refuse_unnamed(name: str, table: pd.DataFrame, places: list[str]) -> None:
         own = os.path.abspath(path)
         if not any(own == root or own.startswith(os.path.join(root, "")) for root in roots):
             raise DataError(
-                f"table {name!r}: {path} (id {id!r}) lies neither in data.files nor in data.writes "
-                f"({', '.join(places) or 'nothing'}), so that a change in it would not be noticed; add its folder"
+                f"table {name!r}: {path} (id {id!r}) is neither in data.files nor in data.writes "
+                f"({', '.join(places) or 'nothing'}), so changes to it would not be noticed; add its folder"
             )
 
 

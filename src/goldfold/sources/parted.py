@@ -1,4 +1,4 @@
-"""One table of all splits: which of its rows are trained on, and which are the test set."""
+"""Splitting a single table into training and test images, by a column or by lists."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,9 @@ from goldfold.sources.listed_names import NUMBERS, lines_of
 from goldfold.sources.reading import column_of, line_of
 
 PARTS = dict.fromkeys(TRAIN_NAMES | VALIDATION_NAMES | {"dev", "trainval"}, "train") | dict.fromkeys(TEST_NAMES, "test")
-"""Split of each value of a column, in lower case: validation rows are split into folds like all others."""
+"""Split of each value of a column, in lower case; validation rows are pooled with training rows."""
 MEMBERS = ("id", "path", "roi", "group")
-"""Columns of test images, beside what is known of them."""
+"""Columns of test images, besides metadata."""
 Lists = str | Sequence[str] | None
 
 
@@ -36,10 +36,10 @@ def by_column(table: pd.DataFrame, csv: str, column: str) -> "pd.Series[str]":
 
 
 def by_lists(names: "pd.Series[str]", ids: "pd.Series[str]", train: Lists, test: Lists) -> "pd.Series[str]":
-    """``train`` or ``test`` of each row, nothing for one that no list names.
+    """``train`` or ``test`` of each row; empty for a row that no list names.
 
     Args:
-        names: how the table names each image.
+        names: name of each image in the table.
 
     Raises:
         DataError: a list cannot be read or names no row, or an image is in both.
@@ -52,8 +52,8 @@ def by_lists(names: "pd.Series[str]", ids: "pd.Series[str]", train: Lists, test:
             hits = [bool(listed & (a | b)) for a, b in zip(spelled["name"], spelled["id"], strict=True)]
             if not any(hits):
                 raise DataError(
-                    f"data.{part}_list: none of the names in {path} is in the table, first {min(listed)!r} against "
-                    f"{names.iloc[0]!r}. Write them as the table has them, one per line."
+                    f"data.{part}_list: none of the names in {path} is in the table, e.g. {min(listed)!r}; the table has "
+                    f"{names.iloc[0]!r}. Write them as in the table, one per line."
                 )
             both = pd.Series(hits, index=names.index) & (parts == "train") & bool(train and part == "test")
             if both.any():
@@ -65,7 +65,7 @@ def by_lists(names: "pd.Series[str]", ids: "pd.Series[str]", train: Lists, test:
 
 
 def _names(path: str, key: str) -> set[str]:
-    """Names in a list, spelled in every way, with and without numbers of classes after them."""
+    """Names in a list in all spellings, with and without class numbers after them."""
     return {name for line in lines_of(path, key) for name in (*_spellings(line), *_spellings(NUMBERS.sub("", line)))}
 
 
@@ -79,11 +79,11 @@ def apart(rows: pd.DataFrame, parts: "pd.Series[str]", key: str) -> dict[str, pd
     """The rows of each split.
 
     Raises:
-        DataError: one has none.
+        DataError: a split has no rows.
     """
     for part in ("train", "test"):
         if not (parts == part).any():
-            raise DataError(f"{key}: no row of the table is of the {part} set. Correct it, or remove the setting.")
+            raise DataError(f"{key}: no row of the table belongs to the {part} set. Correct it, or remove the setting.")
     if left := int((parts == "").sum()):
         print(f"{key}: {count(left, 'row')} in no list, left out", flush=True)
     test = rows[parts == "test"]

@@ -1,4 +1,4 @@
-"""Columns that say where an image belongs: its group, fold and order, and whether it is only learnt from."""
+"""Columns of group, fold and order, and marks of images that are only trained on."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false"
 
 
 def with_places(listed: pd.DataFrame, table: pd.DataFrame, csv: str, columns: Mapping[str, str | None]) -> pd.DataFrame:
-    """The images of ``csv`` with ``group``, ``fold``, ``order`` and ``train_only`` (1 or empty), as far as they are named.
+    """The images of ``csv`` with those of ``group``, ``fold``, ``order`` and ``train_only`` (1 or empty) that are set.
 
     Args:
         listed: id and path of each row of ``table``.
-        columns: which column of the CSV each of them is; None where there is none.
+        columns: column of the CSV for each of them; None if there is none.
 
     Raises:
-        DataError: there is no such column, or a value is missing or not to be understood.
+        DataError: a column is missing, or a value is missing or invalid.
     """
     listed = listed.copy()
     if (column := columns.get("train_only")) is not None:
@@ -36,9 +36,9 @@ def with_places(listed: pd.DataFrame, table: pd.DataFrame, csv: str, columns: Ma
 
 
 def with_extra(train: pd.DataFrame, extra: pd.DataFrame) -> pd.DataFrame:
-    """Training images and, after them, those that are only learnt from; where an id is in both, all of these get ``extra/``.
+    """Training images followed by those that are only trained on; if any id is in both, all of the latter get ``extra/``.
 
-    One without a group is a group of its own.
+    An extra image without a group is a group of its own.
     """
     extra = extra.assign(train_only="1")
     if set(extra["id"]) & set(train["id"]):
@@ -50,12 +50,12 @@ def with_extra(train: pd.DataFrame, extra: pd.DataFrame) -> pd.DataFrame:
 
 
 def present(columns: Mapping[str, str | None], table: pd.DataFrame) -> dict[str, str | None]:
-    """Those of ``columns`` that the table has; its rows need no mark, since all are only learnt from."""
+    """Those of ``columns`` that the table has, without ``train_only``, since all its rows are train-only."""
     return {name: column for name, column in columns.items() if column in table and name != "train_only"}
 
 
 def groups_of_test(test: pd.DataFrame, table: pd.DataFrame, group_column: str | None) -> pd.DataFrame:
-    """The test images with their groups, where their table says all of them; nothing but a remark is made of them."""
+    """The test images with their groups, if the table gives all of them; they are used only for a note."""
     known = group_column is not None and group_column in table and table[group_column].notna().all()
     return test.assign(group=table[group_column].to_numpy()) if known else test
 

@@ -1,4 +1,4 @@
-"""Files of text that the user brings: CSV as tables of text, JSON and XML as they are."""
+"""Reading user files: CSV as tables of text, JSON and XML."""
 
 import io
 import json
@@ -20,21 +20,21 @@ from goldfold.sources.unpacking import read_unpacked
 HEAD_BYTES = 1_000_000
 MOST_XML_BYTES = 100_000_000
 MOST_DIGITS = 18
-"""Of a whole number of JSON; one with more is read as a fraction, which may be infinite."""
+"""Most digits of a whole number in JSON; longer ones are read as float, which may be infinite."""
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 ALIKE = {
     "id": {"id", "image", "img", "file", "filename", "name", "path"},
     "label": {"label", "labels", "class", "target", "category", "species", "diagnosis"},
 }
-"""What people call the columns that have these names unless the config says otherwise."""
+"""Usual names of columns, by the default name in the config."""
 
 
 def read_csv(path: str | Path, key: str) -> pd.DataFrame:
     """Table with every value as text, surrounding blanks removed; only an empty field counts as missing.
 
     Raises:
-        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a column twice.
+        DataError: the file is missing, not a CSV table, has no rows, a row that is too long, or a duplicate column.
     """
     content = b""
     try:
@@ -45,7 +45,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
             keep_default_na=False,
             na_values=[""],
             encoding="utf-8-sig",
-            header=None,  # else pandas renames a column that is there twice, and cuts a row that is too long
+            header=None,  # otherwise pandas renames duplicate columns and truncates long rows
             on_bad_lines="error",
         )
     except OSError as error:
@@ -63,7 +63,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
 
 
 def is_header_alone(path: str | Path) -> bool:
-    """Whether a CSV has no rows, as that of a detector that found nothing; false where it cannot be read."""
+    """Whether a CSV has no rows, such as that of a detector that found nothing; false if it cannot be read."""
     try:
         with opened(path) as stream:
             return stream.readline(HEAD_BYTES) != b"" and stream.read(1) == b""
@@ -72,15 +72,15 @@ def is_header_alone(path: str | Path) -> bool:
 
 
 def _text_of(path: str | Path) -> bytes:
-    """Content of a table, unpacked where it is packed.
+    """Content of a table, decompressed if necessary.
 
     Raises:
-        OSError: it is no regular file, or cannot be read.
-        ValueError: it is too large, or no text.
+        OSError: it is not a regular file, or cannot be read.
+        ValueError: it is too large, or not text.
     """
     content = read_unpacked(path)
     if b"\0" in content[:HEAD_BYTES]:
-        raise ValueError("it holds NUL bytes, so it is no UTF-8 text")
+        raise ValueError("it holds NUL bytes, so it is not UTF-8 text")
     return content
 
 
@@ -88,7 +88,7 @@ def read_json(path: str | Path, key: str, needed: str) -> Any:
     """Content of a JSON file.
 
     Args:
-        needed: what it should be, a sentence for the error.
+        needed: expected content, as a sentence for the error message.
 
     Raises:
         DataError: it cannot be read, or is not JSON.
@@ -110,7 +110,7 @@ def read_xml(path: str | Path) -> ElementTree.Element:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not XML, or of an encoding that is not known.
+        ValueError: it is not XML, or has an unknown encoding.
     """
     try:
         return ElementTree.fromstring(read_bytes(path, MOST_XML_BYTES))
@@ -119,9 +119,9 @@ def read_xml(path: str | Path) -> ElementTree.Element:
 
 
 def without_index(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` without the leading columns that number its rows, for readers that take the first column for the ids.
+    """``table`` without leading index columns, for readers that use the first column as ids.
 
-    Where no column after them may name images, the numbers are the ids, and stay.
+    If no later column may name images, the numbers are the ids, and are kept.
     """
     values = [column.fillna("").tolist() for _, column in table.items()]
     are_indices = [is_index(str(name), cells) for name, cells in zip(table.columns, values, strict=True)]
@@ -133,7 +133,7 @@ def without_index(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
-    """Names of the columns, from the first row; one without a name is called after its place."""
+    """Names of the columns, from the first row; an unnamed column is named by its position."""
     names = [name.strip() if isinstance(name, str) else "" for name in table.iloc[0]]
     _refuse_separator(",".join(names), path, key)
     for number, name in enumerate(names):
@@ -143,14 +143,14 @@ def _header(table: pd.DataFrame, path: str | Path, key: str) -> list[str]:
 
 
 def _refuse_separator(head: str, path: str | Path, key: str) -> None:
-    """Tell a header that other separators part; else values with a comma in them break the rows, and the message."""
+    """Refuse a header with another separator, before values with commas cause a misleading error."""
     for separator, called in OTHER_SEPARATORS.items():
         if separator in head and "," not in head:
             raise DataError(f"{key}: {path} is separated by {called}, not by commas. Write it with commas.")
 
 
 def line_of(table: pd.DataFrame, row: int) -> str:
-    """Where the row of a table that was read stands in its file: ``line 2`` is the first below a header."""
+    """Position of a table row in its file: ``line 2`` is the first below a header."""
     what, numbers = table.attrs.get("rows", ("line", None))
     return f"{what} {row + 2 if numbers is None else numbers[row]}"
 
@@ -159,7 +159,7 @@ def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> p
     """A column by name.
 
     Raises:
-        DataError: there is no such column; the text names those there are.
+        DataError: there is no such column; the message lists the columns.
     """
     if column not in table:
         names = [str(name) for name in table.columns]
@@ -171,7 +171,7 @@ def column_of(table: pd.DataFrame, column: str, path: str | Path, key: str) -> p
 
 
 def _nearest_column(column: str, names: Sequence[str]) -> str | None:
-    """The column that is most likely meant: alike but for case, marks and a word more, or for a slip."""
+    """The most likely intended column: equal but for case and punctuation, similar, or with a common synonym."""
     wanted = _plain(column)
     for name in names:
         if _plain(name) == wanted:
@@ -186,11 +186,11 @@ def _plain(name: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """``image``, ``id`` of ``image_id`` and of ``ImageId``."""
+    """Words of a name: ``image``, ``id`` for ``image_id`` and ``ImageId``."""
     return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
 
 
 def _bare(names: Sequence[str]) -> str:
-    """The way out where the first line seems to be an image."""
+    """Hint for a file whose first line seems to be an image."""
     is_image = Path(names[0]).suffix.lower() in SUFFIXES
-    return "; where the file has no header, name its columns in data.columns" if is_image else ""
+    return "; if the file has no header, name its columns in data.columns" if is_image else ""

@@ -21,12 +21,12 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns that matter where JSON can be read in two ways."""
+    """Names of columns that resolve ambiguous JSON."""
 
     id: str = "id"
     label: str = "label"
     separator: str | None = None
-    """What parts several labels in a cell."""
+    """Separator of several labels in a cell."""
 
 
 def is_json(path: str | Path) -> bool:
@@ -35,10 +35,10 @@ def is_json(path: str | Path) -> bool:
 
 
 def read_records(path: str | Path, key: str, columns: Columns) -> pd.DataFrame:
-    """A table of text, a row for each record; what a record lacks, null and empty text are missing.
+    """A table of text with one row per record; absent keys, null and empty text are missing.
 
     Raises:
-        DataError: the file is missing, not JSON, or of another form; a label is a list, and labels are not parted.
+        DataError: the file is missing, not JSON, or of another form; or a label is a list without a separator.
     """
     records = _records(_content(Path(path), key), str(path), key, columns)
     if not records:
@@ -82,7 +82,7 @@ def _records(content: Any, path: str, key: str, columns: Columns) -> list[Record
         return list(content)
     if len(values) > 1 and {str(name).casefold() for name in content} <= SPLIT_WORDS:
         raise DataError(
-            f"{key}: {path} has a table per split ({', '.join(map(repr, content))}). Write each into a file of its own, or all "
+            f"{key}: {path} has a table per split ({', '.join(map(repr, content))}). Write each to its own file, or all "
             f"into one CSV with a column split."
         )
     if values and all(isinstance(value, dict) for value in values):
@@ -100,7 +100,7 @@ def _records(content: Any, path: str, key: str, columns: Columns) -> list[Record
     if len(inner) == 1:
         return list(inner[0])
     keys = f"; it has the keys {', '.join(map(repr, list(content)[:5]))}" if values else ""
-    raise DataError(f"{key}: {path} is no table of images{keys}. Write {FORMS}.")
+    raise DataError(f"{key}: {path} is not a table of images{keys}. Write {FORMS}.")
 
 
 def _of_lists(content: Mapping[str, Sequence[Any]], columns: Columns) -> list[Record]:
@@ -125,7 +125,7 @@ def _is_image(name: Any) -> bool:
 
 
 def _cell(value: Any, name: str, columns: Columns, where: str) -> str | None:
-    """A value as text; several labels parted as the config says."""
+    """A value as text; several labels are joined by the separator."""
     if isinstance(value, list) and name == columns.label and _are_scalars(value):
         return _labels([str(_cell(label, "", columns, where) or "") for label in value], columns.separator, where)
     if isinstance(value, bool):
@@ -138,11 +138,11 @@ def _cell(value: Any, name: str, columns: Columns, where: str) -> str | None:
 def _labels(labels: list[str], separator: str | None, where: str) -> str | None:
     if separator is None and len(labels) > 1:
         raise DataError(
-            f"{where} has {len(labels)} labels. Set data.label_separator (any mark that is in no label) and task: multilabel, or "
+            f"{where} has {len(labels)} labels. Set data.label_separator (to characters in no label) and task: multilabel, or "
             f"give each image one label."
         )
     if separator is not None and (odd := [label for label in labels if separator in label]):
         raise DataError(
-            f"{where}: label {odd[0]!r} holds data.label_separator {separator!r}, so it would be read as two labels. Use another."
+            f"{where}: label {odd[0]!r} contains data.label_separator {separator!r}, so it would be split. Use another."
         )
     return (separator or "").join(labels) or None

@@ -1,4 +1,4 @@
-"""Masks as run lengths in a CSV table, beside a folder of images."""
+"""Masks as run lengths in a CSV table, and a folder of images."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from goldfold.sources.unlisted import pool_beside, report_unlisted
 from goldfold.targets.run_masks import runs_of
 
 NO_MASK = frozenset({"-1", "nan"})
-"""What stands in place of run lengths besides an empty field."""
+"""Values that mean no mask, besides an empty field."""
 
 
 def read(
@@ -31,9 +31,9 @@ def read(
     unlabeled: str | None = None,
     groups: str | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of run lengths; ``runs`` is text as `goldfold.targets.run_masks` takes it, missing where there is no row.
+    """Tables of run lengths; ``runs`` is text as read by `goldfold.targets.run_masks`, missing if there is no row.
 
-    The rows of an image, and of a class in it, are laid over one another.
+    Rows of the same image and class are merged.
 
     Args:
         classes: names in the class column; their masks have the values 1, 2, ...
@@ -90,7 +90,7 @@ def _by_image(
 
 
 def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
-    """id and path of the images that the table names and, unless it leaves them out, of those below the folder."""
+    """id and path of the images in the table and, unless ``leaves_out``, of other images below the folder."""
     paths = paths_of(ids, csv, images)
     first: dict[str, str] = {}
     for id, path in zip(ids, paths, strict=True):

@@ -1,4 +1,4 @@
-"""Targets that a source can give only without the size of their image, once it is known."""
+"""Conversion of targets that depend on the size of their image, once it is known."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ SIZED: dict[str, tuple[str, Callable[[str, int, int], str]]] = {
     "shares": ("boxes", lambda text, height, width: in_pixels(text, width, height)),
     "runs": ("mask", run_masks.to_text),
 }
-"""Column of a source -> column that tasks read, and how it comes about: (text, height, width) -> text."""
+"""Column of a source -> column that tasks read, and the conversion: (text, height, width) -> text."""
 
 
 def with_sizes(table: pd.DataFrame) -> pd.DataFrame:
-    """``boxes`` in place of ``shares``, and ``mask`` in place of ``runs``; what is missing stays so."""
+    """Replace ``shares`` by ``boxes``, and ``runs`` by ``mask``; missing values stay missing."""
     sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
     for given, (wanted, make) in SIZED.items():
         if given in table:

@@ -1,4 +1,4 @@
-"""The images of a folder: a file each, or several files that are stacked as its channels."""
+"""The images of a folder: one file per image, or several files stacked as channels."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ def images(root: str | Path, key: str, stack: list[str] | None, pattern: str) ->
 
     Args:
         key: the config key that names the folder, for errors.
-        stack, pattern: see `goldfold.images.stacks.gathered`; None takes each file for an image.
+        stack, pattern: see `goldfold.images.stacks.gathered`; with None, each file is an image.
 
     Raises:
-        DataError: no image there, no file of a channel, or two files of one.
+        DataError: there are no images or no files of a channel, or a channel has two files.
     """
     if stack is None:
         return pool_of(root, key)
@@ -24,9 +24,9 @@ def images(root: str | Path, key: str, stack: list[str] | None, pattern: str) ->
     if not found:
         example = named("{id}", stack[0], pattern)
         raise DataError(
-            f"{key}: none of the {len(names)} images below {root} is of a channel of data.stack, e.g. {example}.png; the first "
+            f"{key}: none of the {len(names)} images below {root} matches a channel of data.stack, e.g. {example}.png; the first "
             f"is {names[0]}. Correct data.stack or data.stack_pattern."
         )
     if left := len(names) - sum(not file.endswith(".*") for files in found.values() for file in files):
-        print(f"{key}: left out {left} files below {root} that are of no channel of data.stack", flush=True)
+        print(f"{key}: left out {left} files below {root} that match no channel of data.stack", flush=True)
     return [(id, joined([str(Path(root) / file) for file in files])) for id, files in sorted(found.items())]

@@ -1,4 +1,4 @@
-"""A CSV table of ids and targets beside a folder of images."""
+"""A CSV table of ids and targets, and a folder of images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from goldfold.sources.unlisted import pool_beside, report_unlisted
 
 @dataclass(frozen=True)
 class Form:
-    """How the files of tables are written."""
+    """Format of the files of tables."""
 
     header: Sequence[str] | None = None
     """Names of the columns of files without a header."""
@@ -76,8 +76,8 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
-    ``roi`` is the text of ``roi_columns``, in the tables of training and of test images, missing where one is empty.
-    Images below the folders that no table names are counted and left out, but for those below ``unlabeled``.
+    ``roi`` is the text of ``roi_columns`` in the tables of training and test images, missing if one of them is empty.
+    Images below the folders that no table names are counted and left out, except those below ``unlabeled``.
     """
     key = "image_columns" if image_columns else "image_column"
     id, names = case_column or id_column, image_columns or [image_column or id_column]
@@ -102,9 +102,9 @@ def read(
     if image_columns is None and not reader.casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
     tables |= answers(test_answers, reader.target, reader.form, case_column)
-    if case_column is not None and "answers" in tables:  # which may have a row per image, too
+    if case_column is not None and "answers" in tables:  # answers may have one row per image too
         tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
-    if test is None and "answers" in tables and "test" in tables:  # the one table of all splits, or of more
+    if test is None and "answers" in tables and "test" in tables:  # answers may be the single table of all splits
         tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
     return tables if class_names is None else _named(tables, reader.target.name, class_names)
 
@@ -186,8 +186,8 @@ def read_alone(
 
     Args:
         images: folder that the names are relative to.
-        columns: of files without a header; the table may have the first of them alone.
-        views: names of the views that training cases have; None where they are numbered or not known.
+        columns: names of columns if the file has no header; it may have only the first of them.
+        views: names of the views of training cases; None if they are numbered or unknown.
 
     Raises:
         DataError: as for the tables of training.
@@ -224,7 +224,7 @@ def _together(tables: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFr
 def _named(
     tables: dict[str, pd.DataFrame], column: str, class_names: str | Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
-    """The tables with the labels by the names that a file gives them."""
+    """The tables with labels replaced by the class names of a file."""
     return {
         split: table.assign(**{column: class_names_of(table[column], class_names)}) if column in table else table
         for split, table in tables.items()
@@ -234,10 +234,10 @@ def _named(
 def answers(
     path: str | None, target: Target = ONE_LABEL, form: Form = ANY_FORM, case_column: str | None = None
 ) -> dict[str, pd.DataFrame]:
-    """The table `answers` of a CSV: id and target, or its first two columns where they are not called so.
+    """The table `answers` of a CSV: id and target, or its first two columns if these names are missing.
 
     Args:
-        case_column: holds the ids where the table has it, even beside a column `id`, which is then that of an image.
+        case_column: column of ids if the table has it, even if there is a column `id`, which is then the image's.
     """
     if path is None:
         return {}

@@ -1,4 +1,4 @@
-"""What a row of a table says of its image: a label, several, a number; and what else is known of it."""
+"""Targets in the rows of a table (a label, several labels, a number), and metadata."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from goldfold.targets.label_sets import to_text
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
 METADATA = "meta_"
-"""What the names of metadata columns begin with in the tables that are made."""
+"""Prefix of metadata columns in the resulting tables."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a table has what is learnt; see `goldfold.config.data.Csv`."""
+    """Columns of a table that hold the target; see `goldfold.config.data.Csv`."""
 
     label_column: str = "label"
     label_columns: Sequence[str] | None = None
@@ -27,21 +27,21 @@ class Target:
 
     @property
     def name(self) -> str:
-        """Column of the made tables: ``label``, ``labels`` (see `goldfold.targets.label_sets`) or ``value``."""
+        """Column of the resulting tables: ``label``, ``labels`` (see `goldfold.targets.label_sets`) or ``value``."""
         if self.target_column is not None:
             return "value"
         return "labels" if self.label_columns or self.label_separator else "label"
 
     @property
     def column(self) -> str:
-        """The one column it stands in, where it is one."""
+        """The column of the target, if it is a single column."""
         return self.target_column or self.label_column
 
     def of(self, table: pd.DataFrame, path: str) -> "pd.Series[str]":
-        """The target of each row, missing where there is none.
+        """The target of each row; missing values stay missing.
 
         Raises:
-            DataError: there is no such column, or a column of 0 and 1 holds something else.
+            DataError: there is no such column, or a column of 0 and 1 has another value.
         """
         if self.label_columns:
             return self._of_columns(table, path)
@@ -62,8 +62,8 @@ class Target:
             if wrong.any():
                 raise DataError(
                     f"{path}: column {name!r} has {cells[name][wrong].iloc[0]!r} in {_line(table, wrong)} "
-                    f"({int(wrong.sum())} such rows). Write {_yes_and_no(meaning)}, or say with "
-                    f"data.label_values what it means."
+                    f"({int(wrong.sum())} such rows). Write {_yes_and_no(meaning)}, or define its meaning in "
+                    f"data.label_values."
                 )
         rows = [
             None if any(map(pd.isna, row)) else to_text(name for name, cell in zip(names, row, strict=True) if meaning[cell])
@@ -74,17 +74,17 @@ class Target:
 
 
 def _yes_and_no(meaning: Mapping[str, bool]) -> str:
-    """``1 where the image is of the class, 0 where it is not``."""
+    """``1 if the image is of the class, 0 if it is not``."""
     yes, no = (
         next((repr(value) for value, own in meaning.items() if own == is_yes), "nothing") for is_yes in (True, False)
     )
     if meaning is BINARY:
         yes, no = "1", "0"
-    return f"{yes} where the image is of the class, {no} where it is not"
+    return f"{yes} if the image is of the class, {no} if it is not"
 
 
 def _parted(cell: str, separator: str) -> str:
-    """Labels of a cell as text; of blanks any number part two labels, of other separators one."""
+    """Labels of a cell as text; any number of blanks is one separator, other separators count one by one."""
     parts = cell.split() if separator.isspace() else [part.strip() for part in cell.split(separator)]
     return to_text(parts)
 
@@ -92,12 +92,12 @@ def _parted(cell: str, separator: str) -> str:
 def metadata_of(
     table: pd.DataFrame, path: str, split: str, numeric: Sequence[str], categorical: Sequence[str]
 ) -> pd.DataFrame:
-    """Columns ``meta_<name>`` as text, and a line about each on the terminal: how often it is missing.
+    """Columns ``meta_<name>`` as text; prints how often each is missing.
 
-    Columns that a table of test images, or of external ones, lacks are left out.
+    Columns that a table of test or external images lacks are left out.
 
     Raises:
-        DataError: a training table lacks a column, or a numeric one holds something else.
+        DataError: a training table lacks a column, or a numeric column has text.
     """
     found = {}
     for name in (*numeric, *categorical):
@@ -119,11 +119,11 @@ def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:
     if wrong.any():
         raise DataError(
             f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in {_line(table, wrong)} "
-            f"({int(wrong.sum())} such rows), which is no finite number. Leave a missing one empty, or list the column "
+            f"({int(wrong.sum())} such rows), which is not a finite number. Leave missing values empty, or list the column "
             f"under categorical."
         )
 
 
 def _line(table: pd.DataFrame, rows: "pd.Series[bool]") -> str:
-    """Where the first row that is true stands in the file."""
+    """Position in the file of the first row that is true."""
     return line_of(table, int(rows.to_numpy().argmax()))

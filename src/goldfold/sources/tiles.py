@@ -1,4 +1,4 @@
-"""Folders of tiles, sites or patients, with a folder of images and one of masks inside each."""
+"""Folders of tiles, sites or patients, each with a folder of images and a folder of masks."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from goldfold.sources.masks import complete
 from goldfold.sources.unlisted import pool_beside
 
 HERE = "."
-"""Name of a folder of images or masks that stands for the tile's own folder."""
+"""Name of a folder of images or masks that means the tile's own folder."""
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How images and masks lie in a tile; see `goldfold.config.mask_sources.Tiles`."""
+    """Folders and names of images and masks in a tile; see `goldfold.config.mask_sources.Tiles`."""
 
     image_folder: str
     mask_folder: str
@@ -32,7 +32,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class _File:
-    """An image or a mask: name relative to the root, its tile, and what it shares with its partner."""
+    """An image or a mask: name relative to the root, its tile, and the key that it shares with its partner."""
 
     name: str
     tile: str
@@ -63,12 +63,12 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of tiles; ids are relative paths without suffix, ``mask`` is a path or missing, ``group`` the tile.
 
-    Where ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled. What lies
-    below ``test``, ``test_answers`` or ``unlabeled`` is not trained on.
+    If ``train`` holds the folders ``train`` and ``val`` (or ``valid``, ``validation``), both are pooled. Files below
+    ``test``, ``test_answers`` or ``unlabeled`` are not trained on.
 
     Args:
         test_answers: tiles with the masks of the test images; they become the split ``answers`` (id, mask).
-        groups: CSV with the columns id and group, in place of the tiles.
+        groups: CSV with the columns id and group, instead of the tiles.
 
     Raises:
         DataError: a mask has no image or an image two masks, or test images lack an answer.
@@ -88,14 +88,14 @@ def read(
 
 
 def _start(root: str, train: str, how: _Layout) -> str:
-    """``images/test/`` for a root within a folder of images or masks below ``train``; nothing for one of tiles."""
+    """``images/test/`` for a root within a folder of images or masks below ``train``; empty for a root of tiles."""
     inner = _inner(root, train) or ""
     names = {how.image_folder.casefold(), how.mask_folder.casefold()}
     return inner if names & set(inner.casefold().split("/")) else ""
 
 
 def _plain(name: str, how: _Layout) -> str:
-    """A path that is the same for images and their masks: without the folders that tell them apart."""
+    """A path without folders of images and masks, so that it is the same for an image and its mask."""
     names = {how.image_folder.casefold(), how.mask_folder.casefold()}
     return "/".join(part for part in name.split("/") if part.casefold() not in names)
 
@@ -104,8 +104,8 @@ def _found(root: str, how: _Layout, key: str, apart: Sequence[str] = (), start: 
     """Images and masks below ``root``.
 
     Args:
-        apart: what lies below the roots of other splits is left out: their paths as `_plain` has them.
-        start: path of ``root`` from where tiles begin.
+        apart: roots of other splits, as given by `_plain`, whose files are left out.
+        start: path of ``root`` relative to the folder of tiles.
     """
     found = _Found([], [], [])
     for name in images_below(root, key):
@@ -121,7 +121,7 @@ def _found(root: str, how: _Layout, key: str, apart: Sequence[str] = (), start: 
         n = count(len(found.others), "image")
         print(
             f"{key}: left out {n} below {root} that {noun(len(found.others), 'is', 'are')} in no folder "
-            f"{how.image_folder!r} or {how.mask_folder!r}, or not called as data.image_pattern and mask_pattern say, first "
+            f"{how.image_folder!r} or {how.mask_folder!r}, or do not match data.image_pattern and mask_pattern, first "
             f"{found.others[0]}",
             flush=True,
         )
@@ -129,7 +129,7 @@ def _found(root: str, how: _Layout, key: str, apart: Sequence[str] = (), start: 
 
 
 def _file(name: str, folder: str, pattern: str, other: str) -> _File | None:
-    """An image or a mask, where the file lies in ``folder`` of its tile, not in ``other``, and is called as the pattern."""
+    """An image or a mask, if the file is in ``folder`` of its tile, not in ``other``, and matches the pattern."""
     path = PurePosixPath(name)
     folders = list(path.parts[:-1])
     matches = re.fullmatch(re.escape(pattern).replace(re.escape("{id}"), "(.+)"), without_suffix(path.name))
@@ -142,15 +142,15 @@ def _file(name: str, folder: str, pattern: str, other: str) -> _File | None:
     if not places:
         return None
     tile, inner = folders[: places[-1]], folders[places[-1] + 1 :]
-    site = tile or [part for part in inner if not is_part(part)]  # images/site 1/ beside masks/site 1/
+    site = tile or [part for part in inner if not is_part(part)]  # images/site 1/ and masks/site 1/
     return _File(name, "/".join(site) or ".", (*tile, *inner, *matches.groups()))
 
 
 def _without_parts(root: str, found: _Found) -> _Found:
-    """Training and validation parts pooled, their test set left out, and no part in the names of tiles.
+    """Pool training and validation parts, leave out their test set, and remove parts from the names of tiles.
 
     Raises:
-        DataError: another folder is called as a test set.
+        DataError: another folder is named like a test set.
     """
     tops = {file.name.partition("/")[0] for file in (*found.images, *found.masks) if file.tile != "."}
     parts = parts_to_pool(tops, root)
@@ -163,7 +163,7 @@ def _without_parts(root: str, found: _Found) -> _Found:
     odd = next((file.name for file in found.images if any(map(is_test, PurePosixPath(file.name).parts[:-1]))), None)
     if odd is not None:
         raise DataError(
-            f"data.train: {Path(root) / odd} lies in a folder that is called as a test set. Set data.test to that folder, so "
+            f"data.train: {Path(root) / odd} is in a folder that is named like a test set. Set data.test to that folder, so "
             f"that it is not trained on, or rename it."
         )
     return found
@@ -179,7 +179,7 @@ def _paired(root: str, found: _Found, key: str) -> pd.DataFrame:
     """id, path and mask of every image.
 
     Raises:
-        DataError: no image, a mask without one, or two of one image.
+        DataError: there are no images, a mask has no image, or an image has two masks.
     """
     if not found.images:
         first = (found.masks[0].name if found.masks else found.others[0]) if found.masks or found.others else "none"
@@ -213,7 +213,7 @@ def _paired(root: str, found: _Found, key: str) -> pd.DataFrame:
 
 
 def _with_tiles(table: pd.DataFrame, found: _Found, level: int | None, groups: str | None) -> pd.DataFrame:
-    """The training table with the groups of a CSV, or with the tile, or its first folders, as group."""
+    """The training table with groups from a CSV, or with the tile, or its first folders, as group."""
     if groups is not None or level == 0:
         return with_groups(table, groups)
     tiles = ["/".join(file.tile.split("/")[:level]) for file in found.images]
@@ -226,7 +226,7 @@ def _with_tiles(table: pd.DataFrame, found: _Found, level: int | None, groups: s
 
 
 def _pool(root: str, how: _Layout, key: str, start: str) -> pd.DataFrame:
-    """id and path of images without masks: of tiles, or all of a folder without tiles."""
+    """id and path of images without masks: those of tiles, or all of a folder without tiles."""
     found = _found(root, how, key, start=start)
     names = [file.name for file in found.images]
     rows = [(without_suffix(name), below(root) + name) for name in names]
@@ -236,7 +236,7 @@ def _pool(root: str, how: _Layout, key: str, start: str) -> pd.DataFrame:
 
 
 def _answers(test: pd.DataFrame | None, root: str | None, answers: str, train: str, how: _Layout) -> pd.DataFrame:
-    """id and mask of the test images, whose tiles are called alike below both roots."""
+    """id and mask of the test images, whose tiles have the same names below both roots."""
     if test is None or root is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
     images = _found(root, how, "data.test", start=_start(root, train, how)).images
@@ -247,6 +247,6 @@ def _answers(test: pd.DataFrame | None, root: str | None, answers: str, train: s
 
 
 def _inner(folder: str, root: str) -> str | None:
-    """``test/`` for the folder ``data/test`` below ``data``; None where it does not lie below, or is ``data`` itself."""
+    """``test/`` for the folder ``data/test`` below ``data``; None if it is not below, or is ``data`` itself."""
     inner, outer = Path(folder).absolute(), Path(root).absolute()
     return f"{inner.relative_to(outer).as_posix()}/" if outer in inner.parents else None

@@ -1,4 +1,4 @@
-"""Images of a folder that no table or list names: a deliberate subset leaves them, or they are images without labels."""
+"""Images of a folder that no table or list names: left out on purpose, or used as images without labels."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +13,9 @@ from goldfold.sources.stacked import images
 def pool_beside(
     root: str, tables: Mapping[str, pd.DataFrame], stack: list[str] | None = None, pattern: str = ""
 ) -> pd.DataFrame:
-    """id and path of the images below ``root`` that are in none of the tables: those of `data.unlabeled`.
+    """id and path of the images below ``root`` that are in no table: those of `data.unlabeled`.
 
-    Where all of them are in a table, as of a folder of test images, all are given: the manifest leaves copies out.
+    If all are in a table, as in a folder of test images, all are returned: the manifest stage leaves out copies.
     """
     known = named(tables)
     every = images(root, "data.unlabeled", stack, pattern)
@@ -26,7 +26,7 @@ def pool_beside(
 def report_unlisted(
     roots: Iterable[str | None], tables: Mapping[str, pd.DataFrame], stack: list[str] | None = None, pattern: str = ""
 ) -> None:
-    """A line for each folder that holds images which no table names."""
+    """Print one line per folder with images that no table names."""
     known = named(tables)
     for root in dict.fromkeys(root for root in roots if root is not None):
         rest = [path for _, path in images(root, "data.images", stack, pattern) if known.isdisjoint(absolute(path))]

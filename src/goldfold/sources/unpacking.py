@@ -1,4 +1,4 @@
-"""Content of files that may be packed, unpacked within bounds: 1 MB of gzip can hold 1 GB."""
+"""Bounded decompression of files: 1 MB of gzip can hold 1 GB."""
 
 import bz2
 import gzip
@@ -14,11 +14,11 @@ from goldfold.base.regular import MOST_BYTES, read_bytes
 from goldfold.images.files import is_hidden
 
 MOST_RATIO = 100
-"""Unpacked size of a table relative to its packed size; tables of ids and labels have a ratio of up to about 30."""
+"""Largest ratio of unpacked to packed size of a table; tables of ids and labels reach about 30."""
 ALWAYS_BYTES = 50_000_000
-"""Unpacked size that every file may have, whatever its ratio."""
+"""Unpacked size that is always allowed, whatever the ratio."""
 ERRORS = (EOFError, OSError, RuntimeError, NotImplementedError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
-"""Raised for damaged files; RuntimeError where a member of an archive is encrypted."""
+"""Raised for damaged files; RuntimeError if a member of an archive is encrypted."""
 
 
 def _only_member(packed: IO[bytes]) -> IO[bytes]:
@@ -36,13 +36,13 @@ OPENERS: dict[str, Callable[[Any], Any]] = {
     ".xz": lzma.LZMAFile,
     ".zip": _only_member,
 }
-"""By suffix; from an open file to one of its unpacked content."""
+"""Functions by suffix, from an open file to a stream of its unpacked content."""
 UNREAD = (".zst", ".7z", ".rar", ".tgz", ".lz4")
-"""Suffixes of packed files that are not unpacked."""
+"""Suffixes of packed files that are not supported."""
 
 
 def read_unpacked(path: str | Path) -> bytes:
-    """Content of a file, unpacked where its suffix says that it is packed.
+    """Content of a file, unpacked if its suffix is that of a packed file.
 
     Raises:
         OSError: it cannot be read, see `goldfold.base.regular.read_bytes`.
@@ -50,7 +50,7 @@ def read_unpacked(path: str | Path) -> bytes:
     """
     content, suffix = read_bytes(path), Path(path).suffix.lower()
     if suffix in UNREAD:
-        raise ValueError(f"files ending in {suffix} are not unpacked by goldfold; unpack it")
+        raise ValueError(f"goldfold does not unpack files ending in {suffix}; unpack it")
     if suffix not in OPENERS:
         return content
     most = min(MOST_BYTES, max(ALWAYS_BYTES, MOST_RATIO * len(content)))

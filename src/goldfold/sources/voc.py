@@ -1,4 +1,4 @@
-"""Boxes in Pascal VOC's XML beside a folder of images."""
+"""Boxes in Pascal VOC's XML, and a folder of images."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from goldfold.targets.box_forms import CORNERS, refuse_other_form
 from goldfold.targets.boxes import to_text
 
 FEWEST = 3
-"""Boxes at the first and the last pixel that tell where pixels are counted from."""
+"""Fewest boxes at the first and the last pixel that show if pixels are counted from 1."""
 
 
 def read(
@@ -34,17 +34,17 @@ def read(
 ) -> dict[str, pd.DataFrame]:
     """Tables of Pascal VOC files; ids are their names, ``boxes`` is text as `goldfold.targets.boxes` writes it.
 
-    An image whose XML has no objects has the boxes ``[]``; where there is no XML, they are missing.
+    An image whose XML has no objects has the boxes ``[]``; without XML, they are missing.
 
     Args:
         annotations: folder of ``<name>.xml``.
         images: folder of ``<name>`` with any image suffix.
-        train: lists of names, one a line, or folders below ``annotations``; without them all but the names of ``test``.
+        train: lists of names, one per line, or folders below ``annotations``; by default all but the names of ``test``.
         test: list of names of the test images, or a folder of them below ``images``.
         test_answers: folder of the test images' XML; they become the split ``answers`` (id, boxes).
-        one_based: whether the files count pixels from 1, so that xmin and ymin lose one.
+        one_based: whether the files count pixels from 1, so that 1 is subtracted from xmin and ymin.
         groups: CSV with the columns id and group.
-        difficult: whether objects marked so are learnt from, or left out; an image of such alone has no target then.
+        difficult: whether to keep or drop objects marked difficult; an image with only such objects then has no target.
 
     Raises:
         DataError: a list or a file is missing or broken, or a name is in both lists.
@@ -53,7 +53,9 @@ def read(
     train_names = _train_names(annotations, train, set(test_names))
     both = sorted(set(train_names) & set(test_names))
     if both:
-        raise DataError(f"data.train: {len(both)} names are in data.test too, first {both[0]!r}. Part the lists.")
+        raise DataError(
+            f"data.train: {len(both)} names are in data.test too, first {both[0]!r}. Keep each in one list."
+        )
     tables, found = {"train": _listed(train_names, images)}, _parsed(train_names, annotations)
     tables["train"]["boxes"] = _boxes(found, one_based, difficult)
     said, notes = _sizes(tables["train"], found), _notes(found, one_based, difficult)
@@ -79,10 +81,12 @@ def _names(path: str, key: str, root: str) -> list[str]:
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
-        raise DataError(f"{key}: cannot read {path}: {error}. Name a text file with one image name a line.") from error
+        raise DataError(
+            f"{key}: cannot read {path}: {error}. Name a text file with one image name per line."
+        ) from error
     names = [without_suffix(inside(line.strip(), path)) for line in lines if line.strip()]
     if not names:
-        raise DataError(f"{key}: {path} names no images. Write one image name a line.")
+        raise DataError(f"{key}: {path} names no images. Write one image name per line.")
     return names
 
 
@@ -90,7 +94,7 @@ def _of_folder(path: str, key: str, root: str) -> list[str]:
     above = Path(os.path.relpath(path, root))
     if above.parts[:1] == ("..",):
         way = "data.annotations" if key == "data.train" else "data.images"
-        raise DataError(f"{key}: {path} does not lie below {way}, {root}. Set {way} to a folder above both.")
+        raise DataError(f"{key}: {path} is not below {way}, {root}. Set {way} to a folder above both.")
     found = files_below(Path(path), {".xml"}) if key == "data.train" else images_below(path, key)
     if not found:
         raise DataError(f"{key}: no .xml below {path}. Correct the path.")
@@ -115,14 +119,14 @@ def _train_names(annotations: str, train: str | list[str] | None, test: set[str]
 
 
 def _listed(names: Sequence[str], images: str) -> pd.DataFrame:
-    """id and path; an image that is not there has ``.*`` for a suffix, for the message that it is missing."""
+    """id and path; a missing image has the suffix ``.*``, for the error message."""
     of_name = {without_suffix(file): file for file in reversed(images_below(images, "data.images"))}
     paths = [str(Path(images) / of_name.get(name, f"{name}.*")) for name in names]
     return pd.DataFrame({"id": list(names), "path": paths})
 
 
 def _refuse_lacking(names: Sequence[str], folder: str, found: Sequence[Annotation | None]) -> None:
-    """Every test image must have an XML file of its true boxes."""
+    """Refuse test images without an XML file of their true boxes."""
     if not names:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
     lacks = [name for name, of in zip(names, found, strict=True) if of is None]
@@ -134,13 +138,13 @@ def _refuse_lacking(names: Sequence[str], folder: str, found: Sequence[Annotatio
 
 
 def _parsed(names: Sequence[str], folder: str) -> list[Annotation | None]:
-    """The XML of each name, None where there is none."""
+    """The annotation of each name; None without XML."""
     paths = [Path(folder) / f"{name}.xml" for name in names]
     return [parse(path) if os.path.exists(path) else None for path in paths]
 
 
 def _boxes(found: Sequence[Annotation | None], one_based: bool, difficult: str) -> list[str | None]:
-    """Boxes of each annotation as text; None also where difficult objects are left out and there is no other."""
+    """Boxes of each annotation as text; None also if all objects are difficult and left out."""
     numbers = [(thing.corners, of.size) for of in found if of is not None for thing in of.objects]
     refuse_other_form([corners for corners, _ in numbers], [size for _, size in numbers], CORNERS, "data.annotations")
     shift = np.array([1.0, 1.0, 0.0, 0.0]) if one_based else np.zeros(4)
@@ -154,13 +158,13 @@ def _boxes(found: Sequence[Annotation | None], one_based: bool, difficult: str) 
 
 
 def _sizes(table: pd.DataFrame, found: Sequence[Annotation | None]) -> pd.DataFrame:
-    """path, width and height of the images as the annotations say them, where they do."""
+    """path, width and height of the images for which annotations give a size."""
     rows = [(path, *of.size) for path, of in zip(table["path"], found, strict=True) if of is not None and of.size]
     return pd.DataFrame(rows, columns=["path", "width", "height"])
 
 
 def _notes(found: Sequence[Annotation | None], one_based: bool, difficult: str) -> list[str]:
-    """Doubts about difficult objects, and about where pixels are counted from."""
+    """Notes on difficult objects, and on whether pixels are counted from 0 or 1."""
     there = [of for of in found if of is not None]
     return [*_about_difficult(there, difficult), *_about_first_pixel(there, one_based)]
 
@@ -169,7 +173,7 @@ def _about_difficult(found: Sequence[Annotation], difficult: str) -> Iterator[st
     n = sum(thing.is_difficult for of in found for thing in of.objects)
     if n and difficult == "keep":
         are = count(n, "object is", "objects are")
-        yield f"{are} marked difficult and learnt from as others are; data.difficult: drop leaves them out"
+        yield f"{are} marked difficult and trained on like others; data.difficult: drop leaves them out"
     elif n:
         n_alone = sum(bool(of.objects) and all(thing.is_difficult for thing in of.objects) for of in found)
         yield f"{count(n, 'difficult object')} left out; {count(n_alone, 'image')} had no others"
@@ -186,10 +190,10 @@ def _about_first_pixel(found: Sequence[Annotation], one_based: bool) -> Iterator
 
 
 def signs_of_one_based(boxes: Sequence[tuple[Sequence[float], tuple[float, float] | None]]) -> str:
-    """Signs that pixels are counted from 1; empty where there are too few.
+    """Signs that pixels are counted from 1; empty if there are too few.
 
     Args:
-        boxes: x1, y1, x2, y2 of each, and width and height of its image, None where they are not known.
+        boxes: x1, y1, x2, y2 of each, and width and height of its image, None if they are not known.
     """
     n_zero, n_one = (sum(min(corners[:2]) == first for corners, _ in boxes) for first in (0, 1))
     n_last = sum(corners[2] == size[0] or corners[3] == size[1] for corners, size in boxes if size is not None)

@@ -23,17 +23,17 @@ class Thing:
 
 @dataclass(frozen=True)
 class Annotation:
-    """Objects of an image, and its width and height where the file says them."""
+    """Objects of an image, and its width and height, if the file gives them."""
 
     objects: list[Thing]
     size: tuple[int, int] | None
 
 
 def parse(path: Path) -> Annotation:
-    """The annotation in an XML file.
+    """Parse the annotation in an XML file.
 
     Raises:
-        DataError: it is none, or an object has no name or no box.
+        DataError: it is not an annotation, or an object has no name or no box.
     """
     try:
         root = read_xml(path)
@@ -57,7 +57,7 @@ def parse(path: Path) -> Annotation:
 
 
 def size_of(root: ElementTree.Element) -> tuple[int, int] | None:
-    """Width and height that a file says, None where it says none, or 0."""
+    """Width and height given in a file; None if there are none, or they are 0."""
     try:
         sides = [as_float(root.findtext(f"size/{side}") or "0") for side in ("width", "height")]
     except ValueError:
@@ -66,7 +66,7 @@ def size_of(root: ElementTree.Element) -> tuple[int, int] | None:
 
 
 def _corners(thing: ElementTree.Element, where: str) -> list[float]:
-    """xmin, ymin, xmax, ymax; what the numbers are is the manifest's to check."""
+    """xmin, ymin, xmax, ymax; the manifest stage checks the values."""
     box = thing.find("bndbox")
     if box is None:
         raise DataError(f"{where} has no <bndbox>. Correct the file.")

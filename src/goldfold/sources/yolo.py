@@ -1,4 +1,4 @@
-"""Boxes in YOLO's text files, one an image, beside the images."""
+"""Boxes in YOLO's text files, one per image."""
 
 import os
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from goldfold.sources.folder import parts_to_pool
 from goldfold.sources.groups import with_groups
 from goldfold.sources.yolo_names import n_pose, read_names, read_yaml
 from goldfold.sources.yolo_rows import Reading, Refuse, boxes_of, has_boxes
-from goldfold.sources.yolo_splits import Named, learnt, tested
+from goldfold.sources.yolo_splits import Named, test_images, training_images
 
 NO_LABELS = "classes.txt"
-"""Labelling tools put the names beside the labels."""
+"""File of class names that labelling tools write next to the labels."""
 
 
 def end(error: DataError) -> None:
-    """The first error ends the reading."""
+    """Raise the first error."""
     raise error
 
 
@@ -33,24 +33,24 @@ def read(
     groups: str | None = None,
     refuse: Refuse = end,
 ) -> dict[str, pd.DataFrame]:
-    """Tables of YOLO files; ``shares`` holds the boxes in shares of the image, as `goldfold.targets.boxes` writes them.
+    """Tables of YOLO files; ``shares`` holds the boxes as fractions of the image, as `goldfold.targets.boxes` writes them.
 
-    An image and its label have one relative path but for the suffix and the folders ``images`` and ``labels``; without
-    these folders and the suffix it is the id. An empty file gives the boxes ``[]``; where there is none, they are missing.
-    Where ``names`` is ``data.yaml`` and names images by ``train`` and ``val``, those of them below ``train`` are learnt
-    from. Else folders ``train`` and ``val`` are pooled, and a folder ``test`` beside them is left out. The images of
-    ``test`` and ``unlabeled`` always are.
+    The relative paths of an image and its label differ only in the suffix and the folders ``images`` and ``labels``; the id
+    is the path without these. An empty file gives the boxes ``[]``; without a file, they are missing. If ``names`` is a
+    ``data.yaml`` that names images by ``train`` and ``val``, those below ``train`` are trained on. Otherwise folders
+    ``train`` and ``val`` are pooled, and a folder ``test`` next to them is left out. The images of ``test`` and
+    ``unlabeled`` are always left out.
 
     Args:
-        names: ``data.yaml`` with ``names``, or a text file with a name a line.
-        test: folder of the test images, a text file with a path a line, or a ``data.yaml`` whose ``test`` names them.
-        labels: folder of the labels, where they do not lie below ``train``.
+        names: ``data.yaml`` with ``names``, or a text file with one name per line.
+        test: folder of the test images, a text file with one path per line, or a ``data.yaml`` whose ``test`` names them.
+        labels: folder of the labels, if it is not below ``train``.
         test_answers: folder of the labels of the test images; they become the split ``answers`` (id, shares).
         groups: CSV with the columns id and group.
-        refuse: what becomes of lines that cannot be read.
+        refuse: called with the error of each line that cannot be read.
 
     Raises:
-        DataError: a file is missing or broken, or most numbers are no shares.
+        DataError: a file is missing or broken, or most numbers are not fractions.
     """
     known = read_names(names)
     how = Reading(known, names, n_pose(read_yaml(names) or {}))
@@ -62,7 +62,7 @@ def read(
         )
         if rows is not None
     }
-    chosen = learnt(names, train)
+    chosen = training_images(names, train)
     images, files = _parted(train, labels, names, chosen.named)
     taken = {os.path.abspath(path) for table in pools.values() for path in table["path"]}
     table = _joined([(id, path) for id, path in images if os.path.abspath(path) not in taken], images, files)
@@ -75,10 +75,10 @@ def read(
 
 
 def _tests(test: str, train: str) -> list[tuple[str, str]]:
-    """(id, path) of the images of a folder, of a list, or of what ``data.yaml`` calls ``test``."""
+    """(id, path) of the images of a folder, of a list, or of ``test`` in a ``data.yaml``."""
     if not os.path.isfile(test):
         return _images(test, "data.test")
-    found = tested(test, train)
+    found = test_images(test, train)
     if isinstance(found, str):
         return _images(found, "data.test")
     root = os.path.abspath(train)
@@ -108,7 +108,7 @@ def _without(name: str, folder: str) -> str:
 def _parted(
     train: str, labels: str | None, names: str, named: Named | None
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Images (id, path), and label files by id, of the folders to learn from."""
+    """Images (id, path), and label files by id, of the training folders."""
     images = _images(train, "data.train")
     files = _label_files(train if labels is None else labels, labels is not None, {id for id, _ in images}, names)
     if named is not None:
@@ -126,9 +126,9 @@ def _parted(
 def _chosen(
     images: list[tuple[str, str]], files: dict[str, str], named: Named, train: str
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """The images that ``data.yaml`` names, with those of its lists that are missing, and their labels.
+    """The images that ``data.yaml`` names, including missing ones of its lists, and their labels.
 
-    A label without an image is kept where it lies beside labels of a folder that is named.
+    A label without an image is kept if it is in the same folder as labels of named images.
     """
     every = {id for id, _ in images}
     own = [(id, path) for id, path in images if os.path.abspath(path) in named.images]
@@ -144,9 +144,9 @@ def _chosen(
 
 
 def _label_files(root: str, are_all: bool, ids: set[str], names: str) -> dict[str, str]:
-    """Label files by id: all of ``root``, or those in a folder ``labels`` or beside an image.
+    """Label files by id: all of ``root``, or those in a folder ``labels`` or next to an image.
 
-    A file without an image is one only where it has boxes: a README, a list of images or notes are none.
+    A text file without an image counts only if it has boxes, which excludes a README, a list of images or notes.
     """
     if not os.path.isdir(root):
         raise DataError(f"data.labels: {root} is not a folder. Correct the path.")
@@ -165,14 +165,14 @@ def _label_files(root: str, are_all: bool, ids: set[str], names: str) -> dict[st
 
 
 def _joined(rows: list[tuple[str, str]], images: list[tuple[str, str]], files: Mapping[str, str]) -> pd.DataFrame:
-    """id and path of images; a label without one has ``.*`` for its image's suffix, for the message that it is missing."""
+    """id and path of images; for a label without image, the image has the suffix ``.*``, for the error message."""
     there = {id for id, _ in images}
     lost = [(id, _image_of(path)) for id, path in files.items() if id not in there]
     return pd.DataFrame(rows + lost, columns=["id", "path"])
 
 
 def _image_of(label: str) -> str:
-    """Where the image of a label file would be."""
+    """Expected path of the image of a label file."""
     parts = list(Path(label).with_suffix(".*").parts)
     places = [place for place, part in enumerate(parts[:-1]) if part == "labels"]
     for place in places[-1:]:

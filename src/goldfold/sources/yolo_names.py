@@ -18,7 +18,7 @@ NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 
 
 def read_yaml(path: str) -> dict[str, Any] | None:
-    """The mapping in ``data.yaml``, every value as text; None for a file that is none, such as a list of names.
+    """The mapping in ``data.yaml``, every value as text; None for another file, such as a list of names.
 
     Raises:
         DataError: the file cannot be read.
@@ -35,7 +35,7 @@ def read_yaml(path: str) -> dict[str, Any] | None:
 
 
 def n_pose(content: dict[str, Any]) -> int | None:
-    """Fields of a line with keypoints, by ``kpt_shape`` (how many, and numbers of each) of ``data.yaml``; None without it."""
+    """Number of fields of a line with keypoints, from ``kpt_shape`` (keypoints, values of each) in ``data.yaml``, or None."""
     shape = content.get("kpt_shape")
     if not isinstance(shape, list) or not all(isinstance(part, str) and NUMBER.fullmatch(part) for part in shape):
         return None
@@ -43,10 +43,10 @@ def n_pose(content: dict[str, Any]) -> int | None:
 
 
 def read_names(path: str) -> dict[int, str]:
-    """Name of each class number; of YAML the key ``names``, a list or {number: name}, of other files a name a line.
+    """Name of each class number: in YAML the key ``names``, a list or {number: name}, in other files one name per line.
 
     Raises:
-        DataError: the file cannot be read, or does not give every number a name of its own.
+        DataError: the file cannot be read, or does not give every number a distinct name.
     """
     try:
         text = read_text(path, MOST_BYTES)
@@ -54,7 +54,7 @@ def read_names(path: str) -> dict[int, str]:
         named = _of_yaml(load_yaml(text, TextLoader), path) if is_yaml else dict(enumerate(text.rstrip().splitlines()))
     except OSError as error:
         raise DataError(
-            f"{KEY}: cannot read {path}: {error}. Name data.yaml, or a text file with a name a line."
+            f"{KEY}: cannot read {path}: {error}. Name data.yaml, or a text file with one name per line."
         ) from error
     except yaml.YAMLError as error:
         raise DataError(f"{KEY}: {path}: {explained(error)}. Correct the file.") from error
@@ -68,7 +68,7 @@ def read_names(path: str) -> dict[int, str]:
         if counts[name] > 1:
             raise DataError(f"{KEY}: {path}: two classes are called {name!r}. Give each its own name.")
     if not names:
-        raise DataError(f"{KEY}: {path} names no classes. Write one name a line, or `names: [...]` in YAML.")
+        raise DataError(f"{KEY}: {path} names no classes. Write one name per line, or `names: [...]` in YAML.")
     return names
 
 

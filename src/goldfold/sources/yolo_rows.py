@@ -16,16 +16,16 @@ from goldfold.targets.boxes import to_text
 
 FIELDS = "class, centre x, centre y, width, height"
 MOST_BYTES = 100_000_000
-"""Size up to which a label file is read."""
+"""Largest size of a label file."""
 FEWEST = 3
-"""Lines that the signs of keypoints need."""
+"""Fewest lines from which keypoints are recognised."""
 Refuse = Callable[[DataError], None]
-"""Takes what is wrong with a line or a file of boxes; where it returns, that line or file is passed over."""
+"""Called with the error of a line or a file of boxes; if it returns, that line or file is skipped."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A box: its label, x1, y1, x2, y2 as shares of the image, and the numbers of the line."""
+    """A box: its label, x1, y1, x2, y2 as fractions of the image, and the numbers of the line."""
 
     label: str
     corners: list[float]
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reading:
-    """How lines are read: names of the class numbers, the file that has them, and fields of a line with keypoints."""
+    """Settings for reading lines: names of the class numbers, their file, and the number of fields with keypoints."""
 
     known: Mapping[int, str]
     names: str
@@ -47,10 +47,10 @@ class Reading:
 
 
 def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[str | None]:
-    """Boxes of each file as text, None where there is no file.
+    """Boxes of each file as text; None without a file.
 
     Raises:
-        DataError: most numbers are no shares, or are in another form than a centre and a size.
+        DataError: most numbers are not fractions, or have another form than centre and size.
     """
     rows = [None if file is None else _rows(file, how, refuse) for file in files]
     flat = [row for own in rows for row in own or []]
@@ -59,7 +59,7 @@ def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[
     if sum(beyond) > len(beyond) / 2:
         raise DataError(
             f"data.labels: {sum(beyond)} of {len(beyond)} boxes have a number above 1, first "
-            f"{flat[beyond.index(True)].numbers}. YOLO's boxes are shares of the image's width and height, from 0 to 1; divide "
+            f"{flat[beyond.index(True)].numbers}. YOLO's boxes are fractions of image width and height, from 0 to 1; divide "
             f"pixels by them."
         )
     plain = [row.numbers for row in flat if not row.is_outline]
@@ -71,7 +71,7 @@ def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[
 
 
 def has_boxes(path: str | Path) -> bool:
-    """Whether any line of a file looks like a box or an outline: what has none is no label."""
+    """Whether any line of a file looks like a box or an outline; a file without one is not a label file."""
     try:
         lines = read_text(path, MOST_BYTES).splitlines()
     except (OSError, ValueError):
@@ -88,7 +88,7 @@ def _is_number(word: str) -> bool:
 
 
 def _rows(path: str, how: Reading, refuse: Refuse) -> list[Row]:
-    """Boxes of a file, without the lines that ``refuse`` passes over."""
+    """Boxes of a file, without lines that ``refuse`` skips."""
     try:
         lines = read_text(path, MOST_BYTES).splitlines()
     except (OSError, ValueError) as error:
@@ -108,7 +108,7 @@ def _row(words: list[str], where: str, how: Reading) -> Row:
     if len(words) != 5 and not is_pose and (len(words) < 7 or len(words) % 2 == 0):
         raise DataError(
             f"{where} has {len(words)} fields, not 5 ({FIELDS}). Correct the file."
-            + " An outline has a class, and x and y of 3 or more corners; of keypoints, kpt_shape in data.yaml says how many."
+            + " An outline has a class, and x and y of 3 or more corners; for keypoints, set kpt_shape in data.yaml."
             * (len(words) > 6)
         )
     label = _label(words[0], where, how)
@@ -125,7 +125,7 @@ def _label(word: str, where: str, how: Reading) -> str:
         number = as_float(word)
     except ValueError:
         number = -1.0
-    if number < 0 or not (number.is_integer() or word.isdigit()):  # of thousands of digits, it is infinite
+    if number < 0 or not (number.is_integer() or word.isdigit()):  # a number of thousands of digits is infinite
         raise DataError(f"{where} has the class {shown(word)}, not a whole number. Correct the file.")
     if number not in how.known:
         some = ", ".join(f"{number} {name}" for number, name in list(how.known.items())[:10])
@@ -137,11 +137,11 @@ def _number(word: str, where: str) -> float:
     try:
         return as_float(word)
     except ValueError as error:
-        raise DataError(f"{where} has {word!r}, not a number. Write {FIELDS}, with a point in fractions.") from error
+        raise DataError(f"{where} has {word!r}, not a number. Write {FIELDS}, with a decimal point.") from error
 
 
 def _refuse_keypoints(lines: Sequence[Sequence[float]]) -> None:
-    """Raise DataError where all long lines are boxes with points inside them, rather than outlines."""
+    """Raise DataError if all long lines are boxes with points inside them, rather than outlines."""
     lengths = {len(line) for line in lines}
     if len(lines) < FEWEST or len(lengths) > 1:
         return
@@ -152,13 +152,13 @@ def _refuse_keypoints(lines: Sequence[Sequence[float]]) -> None:
             n = count(len(lines), "line")
             raise DataError(
                 f"data.labels: {n} of {numbers.shape[1] + 1} fields are boxes with {(numbers.shape[1] - 4) // width} points "
-                f"inside them, not outlines. Write kpt_shape: [{(numbers.shape[1] - 4) // width}, {width}] into data.yaml, and "
+                f"inside them, not outlines. Write kpt_shape: [{(numbers.shape[1] - 4) // width}, {width}] to data.yaml, so that "
                 f"the boxes are read."
             )
 
 
 def _points_inside(numbers: NDArray[np.float64], width: int) -> bool:
-    """Whether all points after the first four numbers lie in the box that these are; (0, 0) is one that is not seen."""
+    """Whether all points after the first four numbers are inside the box of these; (0, 0) is an invisible point."""
     points = numbers[:, 4:].reshape(len(numbers), -1, width)
     half = np.abs(numbers[:, None, 2:4]) / 2 + 1e-3
     inside = (np.abs(points[..., :2] - numbers[:, None, :2]) <= half).all(axis=-1)
@@ -166,9 +166,9 @@ def _points_inside(numbers: NDArray[np.float64], width: int) -> bool:
 
 
 def _are_outlines(numbers: NDArray[np.float64]) -> bool:
-    """Whether the second two numbers of every line are a corner too: as near to the others as these are to each other.
+    """Whether the second pair of numbers of every line is a corner too: as close to the others as these are to each other.
 
-    Small rectangles in the middle of an image, as lines of turned boxes have them, pass for boxes with points inside.
+    Small rectangles in the middle of an image, as in files of rotated boxes, look like boxes with points inside.
     """
     points = numbers.reshape(len(numbers), -1, 2)
     others = np.delete(points, 1, axis=1)
@@ -178,5 +178,5 @@ def _are_outlines(numbers: NDArray[np.float64]) -> bool:
 
 
 def _are_unmarked(numbers: NDArray[np.float64]) -> bool:
-    """Whether any third number of a point is no mark of what is seen: 0, 1 or 2."""
+    """Whether any third number of a point is not a visibility flag: 0, 1 or 2."""
     return not bool(np.isin(numbers[:, 6::3], (0, 1, 2)).all())

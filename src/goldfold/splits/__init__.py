@@ -1,1 +1,1 @@
-"""Splitters of training images into folds, and the checks of what they make."""
+"""Splitters of training images into folds, and checks of the splits."""

@@ -1,4 +1,4 @@
-"""Folds made as even as whole units allow: moves and swaps of units between folds, from a split that is there."""
+"""Evening out of folds, as far as whole units allow, by moves and swaps of units between the folds of a given split."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,50 +6,49 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 Folds = NDArray[np.int64]
 SIZE_WEIGHT = 3.0
-"""Weight of the number of images beside that of a class."""
+"""Weight of the number of images relative to that of a class."""
 REST_WEIGHT = 0.01
-"""Weight of all else beside what is furthest off: it decides between splits alike in that."""
+"""Weight of all other deviations relative to the largest one, to decide between splits with the same largest one."""
 MOST_UNITS = 3000
-"""Units that are tried at a time; of more, those are drawn that hold the rare classes, and others by chance."""
+"""Most units that are tried at a time; of more, units with rare classes and random others are drawn."""
 TRIED = 40
-"""Units of a fold that are tried in swaps with as many of another."""
+"""Most units per fold that are tried in swaps with another fold."""
 WORK = 40_000_000
-"""Units times folds times classes that a search may look at: some half a second."""
+"""Budget of a search in units x folds x classes: about half a second."""
 FEW_UNITS = 60
-"""Up to so many, all moves and swaps are tried."""
+"""Most units for which all moves and swaps are tried."""
 STEP = 120_000
-"""Work of a step beside that, in the same measure."""
+"""Fixed cost of a step, in the same unit."""
 LEAST_STEPS, MOST_STEPS, MOST_KICKS = 100, 4000, 60
 EPSILON = 1e-12
 EVEN = 0.005
-"""Part of an even share that is not worth a change of folds."""
+"""Deviation, relative to an even share, that is accepted as even."""
 
 
 def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix, part: float = EVEN) -> bool:
-    """Whether what each fold has of each column is off by less than the column's ``grain``, or ``part`` of its share."""
+    """Whether each fold is within the column's ``grain``, or ``part`` of its even share, of even in each column."""
     shares = _shares(amounts, n_folds)
     allowed = np.maximum(grain - 1e-9, part * shares)
     return bool((np.abs(_held(amounts, folds, n_folds) - shares) <= allowed).all())
 
 
 def unevenness(amounts: Matrix, folds: Folds, n_folds: int) -> float:
-    """How far folds are from even: by what is furthest off, then the range of the sizes and the root mean square of all.
+    """Unevenness of folds: the largest deviation, plus small weights of the range of sizes and the RMS of all deviations.
 
-    A class, or the size, is off by how much more or less of it the fold has than an even share, as a part of that share:
-    the deviation that is reported, see `goldfold.splits.checks.shares`. 0 is even.
+    Deviations are relative to an even share of a class, or of the size, as in `goldfold.splits.checks.shares`. 0 is even.
 
     Args:
-        amounts: (units, columns), how much of each class each unit has and, last, how many images.
+        amounts: (units, columns), amount of each class in each unit and, last, the number of images.
     """
     amounts = amounts[:, amounts.sum(axis=0) > 0]
     return float(_unevenness((_held(amounts, folds, n_folds) / _shares(amounts, n_folds))[None])[0])
 
 
 def _unevenness(parts: Matrix) -> Matrix:
-    """(splits,) of the `unevenness`.
+    """(splits,) `unevenness`.
 
     Args:
-        parts: (splits, folds, columns), what the folds have in even shares.
+        parts: (splits, folds, columns), contents of the folds in units of an even share.
     """
     sizes, off = parts[..., -1], np.abs(parts - 1)
     rest = np.ptp(sizes, axis=1) + np.sqrt((off**2).mean(axis=(1, 2)))
@@ -59,15 +58,15 @@ def _unevenness(parts: Matrix) -> Matrix:
 def evened(
     amounts: Matrix, folds: Folds, n_folds: int, seed: int, grain: Matrix | float = 1.0, part: float = EVEN
 ) -> Folds:
-    """``folds`` where they are even already, else more even ones; the same for the same seed.
+    """``folds`` if they are even already, otherwise more even ones; deterministic for a given seed.
 
-    Descends by single moves and swaps on the squares of all deviations, then again from disturbed copies of the best
-    split, as far as `WORK` allows, and keeps the one of the least `unevenness`.
+    Descends by single moves and swaps on the squares of all deviations, repeatedly from perturbed copies of the best split
+    within the budget `WORK`, and keeps the split with the smallest `unevenness`.
 
     Args:
         amounts: (units, columns), the last one the images; see `unevenness`.
-        grain: (columns,) or one for all: what even folds may be off by, such as an image of a class.
-        part: of an even share, what they may be off by.
+        grain: (columns,) or one for all: deviation accepted as even, such as one image of a class.
+        part: deviation accepted as even, relative to an even share.
     """
     there = amounts.sum(axis=0) > 0
     amounts, grains = amounts[:, there], np.broadcast_to(np.asarray(grain, dtype=float), there.shape)[there]
@@ -95,7 +94,7 @@ def evened(
 
 
 class _Search:
-    """A split and what each of its folds has, changed by the best of all moves and swaps."""
+    """A split and the contents of its folds, improved by the best of all moves and swaps."""
 
     def __init__(self, amounts: Matrix, folds: Folds, held: Matrix, shares: Matrix) -> None:
         self.weights = np.ones(amounts.shape[1])
@@ -117,13 +116,13 @@ class _Search:
             self._move(int(unit), int(folds[unit]))
 
     def disturb(self, draw: np.random.Generator) -> None:
-        """Send some units elsewhere by chance."""
+        """Move some random units to random folds."""
         n = max(2, min(len(self.rows) // 8, 12))
         for unit in draw.choice(len(self.rows), min(n, len(self.rows)), replace=False):
             self._move(int(unit), int(draw.integers(len(self.off))))
 
     def descend(self, steps: int) -> int:
-        """Take the best change while one helps; number of steps taken."""
+        """Make the best change while one helps; return the number of steps."""
         for step in range(steps):
             gains = self._gains()
             unit, fold = np.unravel_index(int(gains.argmin()), gains.shape)
@@ -140,7 +139,7 @@ class _Search:
         return steps
 
     def flatten(self, steps: int) -> int:
-        """Take the changes that lower the `unevenness` most while one does; steps taken."""
+        """Make the change that lowers `unevenness` most while one does; return the number of steps."""
         for step in range(steps):
             changes = self._all_changes() if len(self.rows) <= FEW_UNITS else self._changes_around()
             if not len(changes):
@@ -155,7 +154,7 @@ class _Search:
         return steps
 
     def _all_changes(self) -> Folds:
-        """(changes, 4): unit, fold that it goes to, and the unit that takes its place with that one's fold, or -1."""
+        """(changes, 4): unit, its new fold, and the unit swapped with it and its new fold, or -1."""
         n, n_folds = len(self.rows), len(self.off)
         units, to = (places.ravel() for places in np.indices((n, n_folds)))
         none = np.full(len(units), -1)
@@ -165,7 +164,7 @@ class _Search:
         return np.concatenate([moves, swaps[swaps[:, 1] != swaps[:, 3]]])
 
     def _changes_around(self) -> Folds:
-        """As `_all_changes`, of those that bring the class, or the size, that is furthest off nearer to even."""
+        """Like `_all_changes`, only changes that reduce the largest deviation of a class or of the size."""
         off, gains, found = self.off / self.weights, self._gains(), []
         for first in (0, off.shape[1] - 1):
             fold, column = np.unravel_index(int(np.abs(off[:, first:]).argmax()), off[:, first:].shape)
@@ -190,7 +189,7 @@ class _Search:
         return found
 
     def _values_after(self, changes: Folds) -> Matrix:
-        """(changes,) `unevenness` after each."""
+        """(changes,) `unevenness` after each change."""
         first, to, second, _ = changes.T
         rows, step = np.arange(len(changes)), self.units[first]
         step = step - np.where((second >= 0)[:, None], self.units[second], 0)
@@ -231,26 +230,26 @@ class _Search:
         return best, pair
 
     def _promising(self, units: Folds, gains: Matrix) -> Folds:
-        """Units whose leaving helps most, apart from their own weight."""
+        """Units whose removal helps most, regardless of their own weight."""
         if len(units) <= TRIED:
             return units
         return units[np.argpartition(gains - 2 * self.squares[units], TRIED)[:TRIED]]
 
 
 def _held(amounts: Matrix, folds: Folds, n_folds: int) -> Matrix:
-    """(folds, columns)"""
+    """(folds, columns) contents of each fold."""
     held = np.zeros((n_folds, amounts.shape[1]))
     np.add.at(held, folds, amounts)
     return held
 
 
 def _shares(amounts: Matrix, n_folds: int) -> Matrix:
-    """(columns,) an even share of each."""
+    """(columns,) even share of each column."""
     return np.maximum(amounts.sum(axis=0) / n_folds, 1e-12)
 
 
 def _candidates(amounts: Matrix, draw: np.random.Generator) -> Folds:
-    """Units that may move, in order: all, or where there are many, some of each column and others by chance."""
+    """Units that may move, sorted: all, or of many, some of each column and random others."""
     n, n_columns = amounts.shape
     if n <= MOST_UNITS:
         return np.arange(n)

@@ -1,4 +1,4 @@
-"""Whether the folds ask of a model what the test images ask: to do with groups it has not seen."""
+"""Comparison of folds and test set: whether both ask for predictions on unseen groups."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,22 +11,22 @@ from goldfold.base.words import count
 
 
 def compare_groups(
-    train: "pd.Series[str]", test: "pd.Series[str]", folds: NDArray[np.int64], learnt: NDArray[np.bool_]
+    train: "pd.Series[str]", test: "pd.Series[str]", folds: NDArray[np.int64], trained: NDArray[np.bool_]
 ) -> dict[str, int]:
-    """How groups of the test images stand to those of training, and those of validation images to what is learnt.
+    """Overlap of groups between test and training images, and between validation and training parts of folds.
 
     Args:
         train, test: group of each image.
-        folds: validation fold of each training image, -1 where it has none.
-        learnt: (folds, training images), see `goldfold.splits.training`.
+        folds: validation fold of each training image, -1 for none.
+        trained: (folds, training images) mask, see `goldfold.splits.training`.
 
     Returns:
-        ``groups`` and ``images`` of the test set, ``new`` groups and ``new_images`` among them that training does not
-        have, and ``shared``: validation images whose group their own fold learns from.
+        ``groups`` and ``images`` of the test set, ``new`` groups and ``new_images`` among them that are not in training,
+        and ``shared``: validation images whose group is in the training part of their fold.
     """
     is_new = ~test.isin(set(train))
     values = train.to_numpy(dtype=str)
-    shared = sum(int(np.isin(values[folds == number], values[part]).sum()) for number, part in enumerate(learnt))
+    shared = sum(int(np.isin(values[folds == number], values[part]).sum()) for number, part in enumerate(trained))
     return {
         "groups": int(test.nunique()),
         "images": len(test),
@@ -39,7 +39,7 @@ def compare_groups(
 def sizes_of(table: pd.DataFrame) -> dict[str, Any]:
     """``number`` of groups of a table's images, images of the ``smallest`` and ``largest``, and the latter's ``name``.
 
-    Empty where there are no groups.
+    Empty without groups.
     """
     if "group" not in table or table.empty:
         return {}
@@ -50,7 +50,7 @@ def sizes_of(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def in_range(sizes: Sequence[int]) -> str:
-    """Least and largest of numbers of images.
+    """Range of numbers of images.
 
     >>> in_range([3, 5, 4]), in_range([4, 4])
     ('3 to 5 images', '4 images each')
@@ -66,17 +66,17 @@ def groups_in_words(sizes: dict[str, Any]) -> str:
 
 
 def in_words(found: dict[str, int]) -> str:
-    """What a score of the folds says of the test images, by what `compare_groups` found."""
+    """Meaning of out-of-fold scores for the test images, from the result of `compare_groups`."""
     all_new = found["new"] == found["groups"]
     if all_new and found["shared"]:
         return (
             f"all {found['groups']} groups of the test images are new, but {found['shared']} validation images have a group "
-            f"that their fold learns from: the score is too good for such test images; use splitter: stratified_group"
+            f"that their fold is trained on: the score is too optimistic for such test images; use splitter: stratified_group"
         )
     if all_new:
-        return f"all {found['groups']} groups of the test images are new, as those of the validation images are"
+        return f"all {found['groups']} groups of the test images are new, like those of the validation images"
     share = 1 - found["new_images"] / found["images"]
     return (
         f"{found['groups'] - found['new']} of {found['groups']} groups of the test images are in training too ({share:.0%} of "
-        f"the test images), while folds are scored on groups they have not seen: the test score may be better than theirs"
+        f"the test images), while folds are scored on unseen groups: the test score may be better than the out-of-fold score"
     )

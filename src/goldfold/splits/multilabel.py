@@ -10,12 +10,14 @@ from goldfold.splits.stratified import IMAGE, NOTHING, evened_units, numbered, r
 def multilabel_stratified(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.int64]:
     """Each fold has about its share of the images of each class, by the package iterative-stratification.
 
-    An image has a class or not; how much of it does not matter here. Rare classes are shared out first.
+    Only the presence of a class in an image counts, not its amount. Rare classes are distributed first.
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
     has = content.to_numpy() > 0
-    labels = has if has.shape[1] > 1 else np.concatenate([has, ~has], axis=1)  # the package takes no single column
+    labels = (
+        has if has.shape[1] > 1 else np.concatenate([has, ~has], axis=1)
+    )  # the package does not accept a single column
     splitter = MultilabelStratifiedKFold(n_folds, shuffle=True, random_state=seed)
     folds = numbered(splitter.split(np.zeros(len(table)), labels.astype(int)), len(table))
     return evened_units((content > 0).astype(int), pd.Series(range(len(table))), folds, n_folds, seed)
@@ -24,13 +26,12 @@ def multilabel_stratified(table: pd.DataFrame, content: pd.DataFrame, n_folds: i
 def multilabel_stratified_group(
     table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """No group lies in two folds, and each fold has about its share of the images of each class.
+    """No group is in two folds, and each fold has about its share of the images of each class.
 
-    Iterative stratification over groups, which the package does not know: the class that the fewest groups have comes
-    first, of its groups the one with most images of it. A group holds several images of several classes, so it goes not
-    to the fold that lacks most of one class, but to the one after which the squares of what folds lack, as shares of
-    each class and of all images, are least (benchmarks/folds.py: the rule of the paper left folds
-    1.5 to 2 times as uneven).
+    Iterative stratification over groups, which the package does not support: the class with the fewest groups comes first,
+    of its groups the one with most images of it. Since a group holds several images of several classes, it does not go to
+    the fold that lacks most of one class, but to the fold that minimises the sum of squares of what folds lack, as shares
+    of each class and of all images (benchmarks/folds.py: the rule of the paper left folds 1.5 to 2 times as uneven).
     """
     refuse_few_groups(table, n_folds)
     has = (content > 0).astype(int)
@@ -45,7 +46,7 @@ def _shared_out(amounts: NDArray[np.float64], n_folds: int, draw: np.random.Gene
     """Fold of each unit.
 
     Args:
-        amounts: (units, classes + 1), the images of each class and, last, all images; each unit has a class.
+        amounts: (units, classes + 1), images of each class and, last, all images; each unit has a class.
     """
     whole = np.maximum(amounts.sum(axis=0), 1)
     lacking = np.tile(amounts.sum(axis=0) / n_folds, (n_folds, 1))

@@ -1,4 +1,4 @@
-"""Folds that the user gives."""
+"""Folds given by the user."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from goldfold.sources.reading import column_of, read_csv
 
 
 def predefined(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: int) -> NDArray[np.int64]:
-    """The folds of the column ``fold``: whole numbers from 0 to n_folds - 1, or -1 for what is only learnt from."""
+    """The folds in the column ``fold``: whole numbers from 0 to n_folds - 1, or -1 for images that are only trained on."""
     where = table.attrs.get("fold", "data.fold_column")
     numbers = pd.to_numeric(table["fold"], errors="coerce")
     wrong = ~numbers.isin(range(-1, n_folds))
@@ -17,7 +17,7 @@ def predefined(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: i
         row = table[wrong].iloc[0]
         raise DataError(
             f"{where}: id {row['id']!r} has fold {row['fold']!r}; with folds.n_folds: {n_folds} it must be a "
-            f"whole number from 0 to {n_folds - 1}. (-1 is for images that are learnt from in every fold and never validated.)"
+            f"whole number from 0 to {n_folds - 1}. (-1 is for images that are trained on in every fold and never validated.)"
         )
     empty = sorted(set(range(n_folds)) - set(numbers.astype(int)))
     if empty:
@@ -26,12 +26,12 @@ def predefined(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, seed: i
 
 
 def listed(table: pd.DataFrame, file: str, column: str) -> pd.DataFrame:
-    """The training table with ``column`` (fold or order) of the CSV ``file``, which has a row an id.
+    """The training table with ``column`` (fold or order) from the CSV ``file``, which has one row per id.
 
-    Ids are those of the manifest; the ``train/`` that it puts before ids which other splits share may be left out.
+    Ids are those of the manifest; its prefix ``train/`` of ids shared with other splits may be omitted.
 
     Raises:
-        DataError: the file has no such column, an id twice, or lacks an image.
+        DataError: the file has no such column, has a duplicate id, or lacks an image.
     """
     rows = read_csv(file, "folds.file")
     ids, values = (column_of(rows, name, file, f"a column named {name}") for name in ("id", column))
@@ -48,6 +48,6 @@ def listed(table: pd.DataFrame, file: str, column: str) -> pd.DataFrame:
             f"folds.file: {file} has no {column} for {int(lacking.sum())} of {len(table)} training images, first "
             f"{table['id'][lacking].iloc[0]!r}. Add them (ids as in manifest/train.csv)."
         )
-    told = table.assign(**{column: found.fillna("")})
-    told.attrs[column] = "folds.file"
-    return told
+    filled = table.assign(**{column: found.fillna("")})
+    filled.attrs[column] = "folds.file"
+    return filled

@@ -1,4 +1,4 @@
-"""Classes of too few images, or groups, to be in each fold."""
+"""Classes with too few images or groups to be in each fold."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from goldfold.splits.training import is_train_only
 
 
 def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: bool = True) -> list[str]:
-    """Classes of fewer images than folds, or all in one group; images that are train_only anyway do not count.
+    """Classes with fewer images than folds, or with all images in one group; train_only images do not count.
 
     Args:
         table: as for `goldfold.splits.splitting.split`; copies count as a group.
-        by_group: whether classes that are all in one group count, of however many images.
+        by_group: whether to include classes whose images are all in one group, however many there are.
     """
     validated = ~is_train_only(table)
     has = (content[validated] > 0).to_numpy()
@@ -28,11 +28,11 @@ def rare(table: pd.DataFrame, content: pd.DataFrame, n_folds: int, by_group: boo
 
 
 def in_one_part(content: pd.DataFrame, folds: NDArray[np.int64]) -> list[str]:
-    """Classes whose images are all validated by one fold, which then never learns them, or by none."""
+    """Classes whose images are all validated by one fold, which is then never trained on them, or by none."""
     n_parts = (content > 0).groupby(folds).any().sum()
     return [str(name) for name in content.columns[n_parts == 1]]
 
 
 def rows_of(content: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.bool_]:
-    """(rows,) whether an image holds any of the classes."""
+    """(rows,) whether an image has any of the classes."""
     return (content[list(classes)] > 0).to_numpy().any(axis=1)

@@ -19,22 +19,22 @@ from goldfold.splits.together import joined, reunited
 from goldfold.splits.training import is_train_only, training
 
 Splitter = Callable[[pd.DataFrame, pd.DataFrame, int, int], NDArray[np.int64]]
-"""(table with, where given, group, fold and order; content; number of folds; seed) -> validation fold of each row.
+"""(table, optionally with group, fold and order; content; number of folds; seed) -> validation fold of each row.
 
--1 is for a row that is never validated. The content has a column a class and says how much of it is in each image: 1 for
-its label, objects, or pixels.
+-1 is for a row that is never validated. The content has one column per class with its amount in each image: 1 for its
+label, objects, or pixels.
 """
 BY_CLASS = frozenset({"stratified", "stratified_group", "multilabel_stratified", "multilabel_stratified_group"})
-"""Splitters that share out classes, of which each fold is to have some."""
+"""Splitters that distribute classes, so that each fold must have some of each."""
 UNKEPT = frozenset({"predefined", "ordered", "ordered_blocks"})
-"""Splitters that do not go by an earlier split: the user, or the order, says where each image belongs."""
+"""Splitters that ignore an earlier split: the user, or the order, determines the fold of each image."""
 
 SPREAD_FEW = "spread_few"
-"""Policy of images that hold several classes, where the config names none."""
+"""Default policy for images with several classes."""
 SLACK = 2.5
-"""Images by which folds of labels may be off after copies were reunited before others move too."""
+"""Deviation in images after copies were reunited up to which no others move, for folds of labels."""
 LOST = 0.01
-"""By how much more uneven folds may be after copies were reunited before others move too."""
+"""Increase in unevenness after copies were reunited up to which no others move."""
 
 
 def split(
@@ -54,16 +54,16 @@ def split(
     depend on the order of the rows.
 
     Args:
-        content: how much of each class is in each image.
-        known: id -> fold of an earlier split, which is kept and extended; folds that the user defines go before.
+        content: amount of each class in each image.
+        known: id -> fold of an earlier split, which is kept and extended; folds defined by the user take precedence.
         gap: see `training`.
-        tolerance: see `check_tolerance`; None accepts any.
-        rare_classes: what to do with the classes of `rare`, and of those `in_one_part`: ``fail``; ``train_only``, their
-            images are learnt from and never validated; ``spread``, their images are shared out as far as they go;
-            `SPREAD_FEW`, so are those of classes with too few images, and one that is all in one group fails.
+        tolerance: see `check_tolerance`; None accepts any deviation.
+        rare_classes: what to do with the classes of `rare` and `in_one_part`: ``fail``; ``train_only``, train on their
+            images and never validate them; ``spread``, distribute their images as far as possible; `SPREAD_FEW`, spread
+            classes with too few images, and fail if a class is all in one group.
 
     Raises:
-        DataError: the data cannot be split so.
+        DataError: the data cannot be split this way.
     """
     function = components.load(splitter, SPLITTERS, "splitter")
     splitter = components.name_of(splitter)
@@ -74,10 +74,10 @@ def split(
     mine = np.flatnonzero(~is_train_only(table) & ~apart)
     if not len(mine):
         marked = (
-            "marked as train_only" if not apart.any() else "train_only, or of a class that folds.rare_classes keeps so"
+            "marked as train_only" if not apart.any() else "train_only, or of a class that folds.rare_classes excludes"
         )
         raise DataError(
-            f"all {len(table)} training images are {marked}: none is left to validate. Give some to the folds."
+            f"all {len(table)} training images are {marked}: none is left to validate. Assign some to the folds."
         )
     order = mine[np.argsort(table["id"].to_numpy(dtype=str)[mine], kind="stable")]
     folds = np.full(len(table), -1, dtype=np.int64)
@@ -101,7 +101,7 @@ def split(
 def _with_copies(
     table: pd.DataFrame, content: pd.DataFrame, numbers: NDArray[np.int64], n_folds: int, seed: int, splitter: str
 ) -> NDArray[np.int64]:
-    """``numbers`` with copies reunited; where large groups of copies make folds uneven, others move to make up for them."""
+    """``numbers`` with copies reunited; if large groups of copies make folds uneven, other images move to compensate."""
     whole = reunited(table, content, numbers, n_folds, seed)
     if (whole == numbers).all():
         return numbers
@@ -115,7 +115,7 @@ def _with_copies(
 
 
 def _united(table: pd.DataFrame, mine: NDArray[np.int64]) -> pd.DataFrame:
-    """``table`` with copies in the groups of the rows ``mine``, as they were split."""
+    """``table`` with copies merged into the groups of the rows ``mine``, as they were split."""
     groups = joined(table.iloc[mine]).get("group")
     if groups is None:
         return table

@@ -1,4 +1,4 @@
-"""Folds that images keep when others come or go."""
+"""Sticky folds, which images keep when others are added or removed."""
 
 import hashlib
 from collections.abc import Hashable
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 def extend(
     table: pd.DataFrame, content: pd.DataFrame, known: dict[str, int], n_folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """Validation fold of each row of ``table``: the known one, and for new images where they even the classes out.
+    """Validation fold of each row of ``table``: the known one, and for new images the one that balances the classes best.
 
-    A group with known images goes where most of them are, whole: one that has grown together from several moves. New
-    groups are shared out as scikit-learn's StratifiedGroupKFold does it: the largest first, each to the fold in which
-    the classes' shares then spread least.
+    A group with known images goes, as a whole, where most of them are; if several groups have merged, some images move. New
+    groups are distributed as in scikit-learn's StratifiedGroupKFold: the most uneven first, each to the fold in which the
+    shares of the classes then spread least.
 
     Args:
-        table: columns id and, where images must stay together, group.
-        content: how much of each class is in each image.
-        known: id -> fold of an earlier split into as many folds; ids that are gone do not matter.
+        table: columns id and, if images must stay together, group.
+        content: amount of each class in each image.
+        known: id -> fold of an earlier split into the same number of folds; ids that no longer exist are ignored.
     """
     ids = table["id"].astype(str).to_numpy()
     units = table["group"].astype(str).to_numpy() if "group" in table else ids
@@ -39,7 +39,7 @@ def extend(
 
 
 def _where_most_are(units: NDArray[np.str_], folds: "pd.Series[float]") -> dict[Hashable, int]:
-    """Unit -> the fold of most of its known images, the lowest of several."""
+    """Unit -> the fold of most of its known images; of equal ones, the lowest."""
     known = pd.DataFrame({"unit": units, "fold": folds}).dropna()
     counts = known.groupby(["unit", "fold"]).size().reset_index(name="n")
     first = counts.sort_values(["n", "fold"], ascending=[False, True], kind="stable").drop_duplicates("unit")
@@ -47,7 +47,7 @@ def _where_most_are(units: NDArray[np.str_], folds: "pd.Series[float]") -> dict[
 
 
 def _evenest(held: NDArray[np.float64], amount: NDArray[np.float64], totals: NDArray[np.float64]) -> int:
-    """The fold that ``amount`` must go to for shares to spread least; the smallest of several."""
+    """The fold in which adding ``amount`` gives the smallest spread of shares; of equal ones, the smallest fold."""
     spreads = []
     for fold in range(len(held)):
         tried = held.copy()
@@ -57,5 +57,5 @@ def _evenest(held: NDArray[np.float64], amount: NDArray[np.float64], totals: NDA
 
 
 def _draw(seed: int, unit: Hashable) -> bytes:
-    """A random order that does not depend on the order of rows."""
+    """Sort key for a random order that does not depend on the order of rows."""
     return hashlib.sha256(f"{seed} {unit}".encode()).digest()

@@ -10,7 +10,7 @@ from goldfold.splits.sticky import extend
 
 Positions = NDArray[np.int64]
 COLUMN = "copies"
-"""Column of the training table: the first image of those that are copies, empty for an image without any."""
+"""Column of the training table: the first image of a set of copies, empty for an image without copies."""
 
 
 def components(n: int, pairs: Positions) -> Positions:
@@ -27,10 +27,10 @@ def components(n: int, pairs: Positions) -> Positions:
 
 
 def joined(table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with groups that hold the user's groups and copies together; as it is, where there are no copies.
+    """``table`` with groups merged from the user's groups and copies; unchanged without copies.
 
     Args:
-        table: id; `COLUMN` where there are copies, group where the user gives some.
+        table: id; `COLUMN` if there are copies, group if the user gives groups.
     """
     if COLUMN not in table:
         return table
@@ -44,11 +44,11 @@ def joined(table: pd.DataFrame) -> pd.DataFrame:
 def reunited(
     table: pd.DataFrame, content: pd.DataFrame, folds: Positions, n_folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """``folds`` in which copies that a splitter has parted move, whole and with their groups, and all others stay.
+    """``folds`` in which copies that a splitter has separated move together with their groups, and all others stay.
 
     Args:
         table: as for `joined`.
-        content: how much of each class is in each image; the copies go where they even the classes out.
+        content: amount of each class in each image; copies go where they balance the classes best.
     """
     if COLUMN not in table:
         return folds
@@ -61,7 +61,7 @@ def reunited(
 
 
 def parted(table: pd.DataFrame, folds: Positions) -> int:
-    """Number of groups of copies that are validated in more than one fold, where the user's folds or an order part them."""
+    """Number of groups of copies that are validated in more than one fold, by the user's folds or an order."""
     if COLUMN not in table:
         return 0
     rows = (table[COLUMN] != "").to_numpy() & (folds >= 0)
@@ -69,6 +69,6 @@ def parted(table: pd.DataFrame, folds: Positions) -> int:
 
 
 def _first(values: NDArray[Any]) -> Positions:
-    """(n,) where each value stands first."""
+    """(n,) position of the first occurrence of each value."""
     numbers = pd.factorize(values)[0]
     return np.unique(numbers, return_index=True)[1][numbers]

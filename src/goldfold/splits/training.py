@@ -1,4 +1,4 @@
-"""What each fold learns from."""
+"""Training rows of each fold."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from goldfold.splits.ordered import positions
 from goldfold.splits.together import COLUMN, joined
 
 SHARED = ("group", "sha256")
-"""Columns whose values must not be on both sides of a fold, where rows are never validated or the order decides."""
+"""Columns whose values must not be on both sides of a fold, for rows that are never validated and ordered splits."""
 
 
 def is_train_only(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows that are never validated because the user says so."""
+    """Mask of rows that the user marked as train-only."""
     if "train_only" not in table:
         return np.zeros(len(table), dtype=bool)
     return (table["train_only"] == "1").to_numpy()
@@ -24,39 +24,39 @@ def is_train_only(table: pd.DataFrame) -> NDArray[np.bool_]:
 def training(
     table: pd.DataFrame, folds: NDArray[np.int64], n_folds: int, splitter: str, gap: float = 0.0
 ) -> NDArray[np.bool_]:
-    """(n_folds, rows): whether a fold's models learn from a row.
+    """(n_folds, rows) mask: whether a fold's models are trained on a row.
 
-    They learn from every row that they are not scored on, but
+    They are trained on every row that they are not scored on, except
 
-    - in an ordered split only from what comes before the validation part, at least ``gap`` before its first image; with
-      blocks also from what comes at least ``gap`` after its last one; and never from a group that they are scored on
-    - never from a copy of an image that they are scored on, where the manifest names copies
-    - never from a row without a fold (-1) that is of a group they are scored on, or is a copy of one of its images; nor
-      from such a case that shares an image with a case they are scored on
+    - in an ordered split, rows that are not before the validation part, at least ``gap`` before its first image (with
+      blocks, or at least ``gap`` after its last one), and rows of groups that they are scored on
+    - copies of images that they are scored on, if the manifest lists copies
+    - rows without a fold (-1) of a group that they are scored on, or that are copies of one of its images, and such cases
+      that share an image with a case that they are scored on
 
     Args:
-        folds: validation fold of each row, -1 where it has none.
-        gap: in units of the column ``order``; days where it holds dates.
+        folds: validation fold of each row, -1 for none.
+        gap: in units of the column ``order``; days for dates.
     """
-    learnt = np.stack([folds != number for number in range(n_folds)])
+    trained = np.stack([folds != number for number in range(n_folds)])
     is_ordered = splitter in ("ordered", "ordered_blocks")
     if is_ordered:
         place = positions(table)
         for number in range(n_folds):
             validated = place[folds == number]
-            learnt[number] &= np.isnan(place) | _is_apart(place, validated, gap, splitter == "ordered_blocks")
+            trained[number] &= np.isnan(place) | _is_apart(place, validated, gap, splitter == "ordered_blocks")
     is_copy = (table[COLUMN] != "").to_numpy() if COLUMN in table else np.zeros(len(table), dtype=bool)
     suspects = np.ones(len(table), dtype=bool) if is_ordered else (folds < 0) | is_copy
     if suspects.any():
         for rows, values in _shared(joined(table)):
             for number in range(n_folds):
                 beside = rows[np.isin(values, values[folds[rows] == number])]
-                learnt[number] &= ~(suspects & np.isin(np.arange(len(table)), beside))
-    return learnt
+                trained[number] &= ~(suspects & np.isin(np.arange(len(table)), beside))
+    return trained
 
 
 def _shared(table: pd.DataFrame) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Rows, and the number of a value of each, of values that must not be on both sides; a case has one for each image."""
+    """Rows and value numbers, for each kind of value that must not be on both sides; a case has one per image."""
     for column in [name for name in SHARED if name in table]:
         yield np.arange(len(table)), pd.factorize(table[column])[0]
     if cases.DIGESTS in table:
@@ -69,7 +69,7 @@ def _is_apart(
     place: NDArray[np.float64], validated: NDArray[np.float64], gap: float, with_later: bool
 ) -> NDArray[np.bool_]:
     if not len(validated):
-        return np.ones(len(place), dtype=bool)  # refused in words by the checks
+        return np.ones(len(place), dtype=bool)  # the checks report this
     first, last = validated.min(), validated.max()
     earlier = (place < first) & (place <= first - gap)
     return earlier | ((place > last) & (place >= last + gap)) if with_later else earlier

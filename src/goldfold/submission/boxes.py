@@ -10,7 +10,7 @@ from goldfold.base.errors import DataError
 from goldfold.submission.form import Form
 
 Found = Sequence[tuple[Any, Any, Any]]
-"""Boxes (n, 4) x1, y1, x2, y2 in pixels, scores (n,) and indices of classes (n,), image by image."""
+"""Boxes (n, 4) x1, y1, x2, y2 in pixels, scores (n,) and class indices (n,) of each image."""
 
 
 def form(sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any]) -> Form:
@@ -34,11 +34,11 @@ def form(sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any]) -
 def table(
     found: Found, ids: Sequence[str], classes: Sequence[str], fields: Sequence[str], least_score: float, form: Form
 ) -> pd.DataFrame:
-    """The boxes of each image as one text, surest first, empty where there are none.
+    """The boxes of each image as one text, highest score first; empty without boxes.
 
     Args:
-        fields: what is written of each box, see ``task_params.box_fields``.
-        least_score: boxes below are left out.
+        fields: fields of each box, see ``task_params.box_fields``.
+        least_score: boxes with lower scores are left out.
     """
     texts = [prediction_string(*image, classes, fields, least_score) for image in found]
     return pd.DataFrame({form.columns[0]: ids, form.columns[1]: texts})
@@ -47,7 +47,7 @@ def table(
 def prediction_string(
     boxes: Any, scores: Any, labels: Any, classes: Sequence[str], fields: Sequence[str], least_score: float
 ) -> str:
-    """The text of one image."""
+    """The text of the boxes of one image."""
     words: list[str] = []
     for row in np.argsort(-scores, kind="stable"):
         if scores[row] < least_score:
@@ -65,10 +65,11 @@ def prediction_string(
 def coco(
     found: Found, images: Sequence[int | str], categories: Sequence[int], least_score: float
 ) -> list[dict[str, Any]]:
-    """COCO's results: a row a box, with [x, y, width, height] in pixels.
+    """COCO results: one entry per box, with [x, y, width, height] in pixels.
 
     Args:
-        images: the image_id of each image; ``categories`` the category_id of each class.
+        images: image_id of each image.
+        categories: category_id of each class.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""The shape of a submission."""
+"""The format of a submission."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Form:
-    """The columns of a submission, and its rows where a sample file names them."""
+    """The columns of a submission, and its rows if a sample file gives them."""
 
     columns: list[str]
     n_keys: int = 1
-    """Leading columns that tell its rows apart; the first is the image's id."""
+    """Number of leading columns that identify a row; the first is the image's id."""
     keys: Sequence[tuple[str, ...]] | None = None
-    """Its rows in the order of the sample file; None where there is none."""
+    """Keys of the rows in the order of the sample file; None without one."""
     as_labels: bool = False
-    """Whether it holds the short form of a prediction."""
+    """Whether it holds labels rather than probabilities."""

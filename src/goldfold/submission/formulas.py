@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from goldfold.base.numbers import number_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that Excel, LibreOffice and Google Sheets may take for the beginning of a formula (OWASP, CSV injection)."""
+"""First characters that Excel, LibreOffice and Google Sheets may read as a formula (OWASP, CSV injection)."""
 
 
 def formulas(cells: Iterable[str]) -> list[str]:
-    """Cells that begin like a formula and are no numbers, each once, in their order.
+    """Unique cells that begin like a formula and are not numbers, in order.
 
     >>> formulas(["=cmd|' /C calc'!A0", "-0.5", "+3", "-cat", "cat", "@SUM(A1)", "-1 0.9 3 4 5 6", "+1_1"])
     ["=cmd|' /C calc'!A0", '-cat', '@SUM(A1)', '+1_1']
@@ -18,6 +18,6 @@ def formulas(cells: Iterable[str]) -> list[str]:
 
 
 def _are_numbers(cell: str) -> bool:
-    """Whether a cell holds numbers alone, as run lengths and boxes do."""
+    """Whether a cell holds only numbers, as run lengths and boxes do."""
     words = cell.split()
     return bool(words) and all(number_of(word) is not None for word in words)

@@ -1,4 +1,4 @@
-"""Several labels an image: all in one cell, or a column a class."""
+"""Several labels per image: all in one cell, or one column per class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ def form(
     settings: Mapping[str, Any],
     of_labels: bool,
 ) -> Form:
-    """Columns: id and labels, parted by ``separator``; or id and every class, with probabilities.
+    """Columns: id and labels, separated by ``separator``; or id and every class, with probabilities.
 
     Args:
         where: name of the sample file.
         settings: ``format``, ``id_column``, ``label_column`` of the config.
-        of_labels: whether the metric looks at labels only.
+        of_labels: whether the metric uses labels only.
 
     Raises:
         DataError: the sample cannot be filled with these classes.
@@ -44,7 +44,7 @@ def form(
     torn = [name for name in classes if separator in name] if as_labels else []
     if torn:
         raise DataError(
-            f"submission: class {torn[0]!r} holds the separator {separator!r}, so it would be read as two labels. Rename it, or "
+            f"submission: class {torn[0]!r} contains the separator {separator!r}, so it would be split. Rename it, or "
             f"set submission.format: probabilities."
         )
     return made
@@ -58,7 +58,7 @@ def table(
     threshold: float | NDArray[np.float64],
     separator: str,
 ) -> pd.DataFrame:
-    """A cell of the labels from ``threshold`` on, empty for none; or the probability of each class.
+    """A cell with the labels at or above ``threshold``, empty for none; or the probability of each class.
 
     Args:
         values: probabilities (n, classes).
@@ -73,10 +73,10 @@ def table(
 
 
 def _wants_labels(classes: Sequence[str], columns: Sequence[str], path: str, format: str) -> bool:
-    """Whether the sample has one column that is no class; else it must have all classes."""
+    """Whether the sample has one column that is not a class; otherwise it must have all classes."""
     is_one = len(columns) == 1 and columns[0] not in classes
     if (format == "label" and not is_one) or (format == "probabilities" and is_one) or not columns:
-        wanted = "one column that is no class" if format == "label" else "a column a class"
+        wanted = "one column that is not a class" if format == "label" else "one column per class"
         raise DataError(
             f"{path}: submission.format is {format}, which needs {wanted}; the sample has, besides the id: "
             f"{', '.join(columns) or 'nothing'}. Set submission.format: auto, or correct the sample."
@@ -93,11 +93,11 @@ def _wants_labels(classes: Sequence[str], columns: Sequence[str], path: str, for
 
 
 def _refuse_unknown(classes: Sequence[str], separator: str, cells: "pd.Series[str]", path: str) -> None:
-    """The labels that stand in the sample as an example are classes, so separator and names are those of the file."""
+    """Refuse example labels in the sample that are not classes, which means another separator or other names."""
     for cell in cells.dropna().unique():
         for label in cell.split() if separator.isspace() else map(str.strip, cell.split(separator)):
             if label and label not in classes:
                 raise DataError(
                     f"{path}: {label!r} is not a class; {nearest(label, classes)}classes: {', '.join(classes)}; labels are "
-                    f"parted by {separator!r}."
+                    f"separated by {separator!r}."
                 )

@@ -1,4 +1,4 @@
-"""One label an image: a column of labels, a column a class, or one probability."""
+"""One label per image: a column of labels, one column per class, or one probability."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def form(
     Args:
         where: name of the sample file.
         settings: ``format``, ``id_column``, ``label_column`` of the config.
-        of_labels: whether the metric looks at labels only.
+        of_labels: whether the metric uses labels only.
 
     Raises:
         DataError: the sample cannot be filled with these classes.
@@ -44,10 +44,10 @@ def table(
     form: Form,
     chosen: NDArray[np.integer[Any]],
 ) -> pd.DataFrame:
-    """A label column, a column a class, or for two classes the probability of the second (or of the one named).
+    """A label column, one column per class, or for two classes the probability of the second (or of the one named).
 
-    Probabilities (n, classes) are written as the ensemble gives them: scaling the rows of a rank average to one would
-    change the order within a class, and so the score.
+    Probabilities (n, classes) are written as the ensemble gives them: normalising the rows of a rank average would change
+    the order within a class, and therefore the score.
 
     Args:
         chosen: index of each image's class (n,).
@@ -66,7 +66,7 @@ def _check(classes: Sequence[str], sample: pd.DataFrame, path: str) -> None:
     columns = [str(column) for column in sample.columns[1:]]
     if not columns:
         raise DataError(
-            f"{path}: has only the column {sample.columns[0]!r}; a sample file needs what is predicted too."
+            f"{path}: has only the column {sample.columns[0]!r}; a sample file needs a column to predict too."
         )
     if len(columns) == 1 and columns[0] not in classes:
         _check_labels(classes, sample[columns[0]], path)
@@ -81,7 +81,7 @@ def _check(classes: Sequence[str], sample: pd.DataFrame, path: str) -> None:
 
 
 def _check_labels(classes: Sequence[str], values: "pd.Series[str]", path: str) -> None:
-    """A column of class names, or of numbers for the probability of the second of two classes."""
+    """Check a column of class names, or of probabilities of the second of two classes."""
     present = [str(value) for value in values.dropna().unique()]
     wrong = [value for value in present if value not in classes]
     numbers = pd.to_numeric(pd.Series(wrong, dtype=object), errors="coerce")
@@ -91,21 +91,21 @@ def _check_labels(classes: Sequence[str], values: "pd.Series[str]", path: str) -
 
 
 def _wants_labels(classes: Sequence[str], sample: pd.DataFrame, path: str, format: str, of_labels: bool) -> bool:
-    """Whether to fill a sample file with class names (else with probabilities).
+    """Whether to fill a sample file with class names rather than with probabilities.
 
-    A single column of two classes is ambiguous (samples are often all zeros): ``auto`` lets the metric decide.
+    A single column is ambiguous for two classes (samples are often all zeros): with ``auto`` the metric decides.
     """
     columns = [str(column) for column in sample.columns[1:]]
     is_one_column = len(columns) == 1 and columns[0] not in classes
     if format == "label" and not is_one_column:
         raise DataError(
             f"{path}: submission.format is label, but the sample has the columns {', '.join(columns)}; a label needs "
-            f"one column that is no class. Set submission.format: auto."
+            f"one column that is not a class. Set submission.format: auto."
         )
     if format == "probabilities" and is_one_column and len(classes) > 2:
         raise DataError(
             f"{path}: submission.format is probabilities, but the sample has one column, {columns[0]!r}, for "
-            f"{len(classes)} classes. Set submission.format: auto, or give the sample a column a class."
+            f"{len(classes)} classes. Set submission.format: auto, or give the sample one column per class."
         )
     if format != "auto" or not is_one_column:
         return format == "label"

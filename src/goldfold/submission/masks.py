@@ -20,7 +20,7 @@ def form(classes: Sequence[str], sample: pd.DataFrame | None, where: str, settin
         settings: ``id_column`` of the config.
 
     Raises:
-        DataError: the sample has other columns, or names a class that is none.
+        DataError: the sample has other columns, or an unknown class.
     """
     is_single = len(classes) == 1
     if sample is None:
@@ -44,7 +44,7 @@ def table(
     """Run lengths (column by column, from 1) of each image, or of each class in each image.
 
     Args:
-        masks: (height, width) indices, image by image in the order of ``ids``.
+        masks: (height, width) class indices of each image, in the order of ``ids``.
         first: index of the first class.
     """
     rows = [

@@ -1,4 +1,4 @@
-"""Numbers in bins of about the same count, so that folds can be balanced by them. A bin is called ``1.5 to 2``."""
+"""Bins of about equal counts for numeric targets, by which folds are balanced. A bin is named like ``1.5 to 2``."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ BETWEEN = " to "
 
 
 def bins_of(values: NDArray[np.float64]) -> list[str]:
-    """Names of at most 10 bins between quantiles, each of 20 values or more (one bin where there are fewer than 40).
+    """Names of at most 10 bins between quantiles, each with at least 20 values (one bin for fewer than 40 values).
 
-    Names have as few digits as leave every value in its bin.
+    Names have as few digits as possible such that every value stays in its bin.
     """
     edges = np.array([values.min(), *_inner(values), values.max()])
     exact = place_in(values, edges)
@@ -28,7 +28,7 @@ def bins_of(values: NDArray[np.float64]) -> list[str]:
 
 
 def _inner(values: NDArray[np.float64]) -> list[float]:
-    """Quantiles, from the lowest, of those that leave enough values on either side."""
+    """Quantiles in ascending order that leave enough values on either side."""
     n_bins = int(np.clip(len(values) // LEAST_IN_BIN, 1, MOST_BINS))
     kept, n_below = [], 0
     for edge in np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf")):
@@ -40,21 +40,19 @@ def _inner(values: NDArray[np.float64]) -> list[float]:
 
 
 def edges_of(names: Sequence[str]) -> NDArray[np.float64]:
-    """Edges (bins + 1,) of bins by their names.
+    """Edges (bins + 1,) of bins from their names.
 
     Raises:
-        DataError: they are no names of bins that follow each other.
+        DataError: they are not names of consecutive bins.
     """
     numbers = [[number_of(edge) for edge in name.split(BETWEEN)] for name in names]
     pairs = [[float(edge) for edge in pair if edge is not None] for pair in numbers]
     whole = bool(pairs) and all(len(pair) == len(own) == 2 for pair, own in zip(pairs, numbers, strict=True))
     if not whole or any(first[1] != second[0] for first, second in itertools.pairwise(pairs)):
-        raise DataError(
-            f"{', '.join(map(repr, names))} are no bins of a number such as '1.5 to 2', one after the other."
-        )
+        raise DataError(f"{', '.join(map(repr, names))} are not consecutive bins of numbers such as '1.5 to 2'.")
     return np.array([pairs[0][0], *(pair[1] for pair in pairs)])
 
 
 def place_in(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bin of each value, (n,); a value on an edge lies in the lower bin, the outer bins reach to infinity."""
+    """Bin of each value, (n,); a value on an edge is in the lower bin, the outer bins extend to infinity."""
     return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)

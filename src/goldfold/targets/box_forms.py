@@ -1,4 +1,4 @@
-"""Forms in which four numbers give a box, and signs that numbers are in another form than they are read as."""
+"""Forms of boxes given by four numbers, and detection of numbers that are in another form than assumed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,18 +11,18 @@ from goldfold.base.words import count
 from goldfold.targets.boxes import ROUNDING_PX
 
 Numbers = NDArray[np.float64]
-"""(n, 4) as a file has them."""
+"""(n, 4) numbers as in a file."""
 
 CORNERS, TOP_LEFT, CENTRE = "[x1, y1, x2, y2]", "[x, y, width, height]", "[centre x, centre y, width, height]"
 FEWEST = 5
-"""Boxes that a sign needs."""
+"""Fewest boxes from which another form is detected."""
 SHARE = 0.1
-"""Share of the boxes that must not fit their images as they are read, where all fit in another form."""
+"""Smallest share of boxes that do not fit their images as read, if all would fit in another form."""
 ROUNDING_SHARE = 0.01
 UNKNOWN = (1_000_000, 1_000_000)
-"""Stands for a size that is not known."""
+"""Placeholder for an unknown size."""
 SMALL_PX = 8
-"""Side of an image in which boxes of less than a pixel prove nothing."""
+"""Largest side of an image in which boxes below one pixel prove nothing."""
 
 
 def _top_left(numbers: Numbers) -> Numbers:
@@ -42,17 +42,17 @@ FORMS: dict[str, Callable[[Numbers], Numbers]] = {
 
 
 def to_corners(numbers: Sequence[Sequence[float]] | Numbers, form: str) -> Numbers:
-    """(n, 4) x1, y1, x2, y2 of numbers in a form; the rest is the manifest's to check."""
+    """(n, 4) x1, y1, x2, y2 of numbers in a form; the manifest stage checks the values."""
     return FORMS[form](np.array(numbers, dtype=np.float64).reshape(-1, 4))
 
 
 def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], form: str, where: str) -> None:
-    """Raise DataError where many boxes do not fit their images, and all would in another form, or as shares.
+    """Raise DataError if many boxes do not fit their images, but all would in another form, or as fractions.
 
     Args:
-        numbers: four of each box, as the files have them.
-        sizes: (width, height) of the image of each box in the unit of the numbers, None where it is not known.
-        form: as what they are read.
+        numbers: four per box, as in the files.
+        sizes: (width, height) of the image of each box in the unit of the numbers, None if unknown.
+        form: form as which they are read.
     """
     if form != CENTRE and len(numbers) >= FEWEST:
         of_all = np.array([size or UNKNOWN for size in sizes], dtype=np.float64)
@@ -76,20 +76,20 @@ def refuse_other_form(numbers: Sequence[Sequence[float]], sizes: Sequence[Any], 
 
 
 def _misfits(corners: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
-    """Mask of the boxes without an area, or reaching out of their images by more than rounding."""
+    """Mask of the boxes without area, or reaching outside their images by more than rounding."""
     limits = np.tile(sizes, 2)
     far = np.where(limits > 1, ROUNDING_PX, ROUNDING_SHARE)
     low, high = corners[:, :2], corners[:, 2:]
-    sound = np.hstack([corners >= -far, corners <= limits + far, high > low])  # nothing is true of NaN
+    sound = np.hstack([corners >= -far, corners <= limits + far, high > low])  # comparisons with NaN are false
     return np.asarray(~sound.all(axis=1), dtype=np.bool_)
 
 
 def _refuse_shares(given: Numbers, sizes: Numbers, where: str) -> None:
-    """Boxes that all lie within the first pixel are shares of the image's width and height."""
+    """Refuse boxes that all lie within the first pixel: they are fractions of the image's width and height."""
     inside = (np.abs(given) <= 1).all(axis=1) & (sizes.min(axis=1) > SMALL_PX)
     if inside.mean() > 0.5:
         first = given[int(inside.argmax())].tolist()
         raise DataError(
             f"{where}: {int(inside.sum()):,} of {count(len(given), 'box', 'boxes')} lie between 0 and 1, first {first}: "
-            f"shares of the image's width and height, and pixels are needed. Multiply them by width and height."
+            f"fractions of the image's width and height, but pixels are needed. Multiply them by width and height."
         )

@@ -1,4 +1,4 @@
-"""Boxes of an image: as text in a table, and what can be wrong with them."""
+"""Boxes of an image: their text in a table, and checks for flaws."""
 
 import json
 from collections.abc import Sequence
@@ -14,36 +14,38 @@ Boxes = NDArray[np.float64]
 """(n, 4) x1, y1, x2, y2 in pixels of the original image, x to the right, y down, x2 and y2 exclusive."""
 
 ROUNDING_PX = 1.0
-"""A box may reach so far outside its image: tools count pixels from 0 or from 1."""
+"""Distance that a box may reach outside its image, since tools count pixels from 0 or from 1."""
 REACHES_OUTSIDE = "reaches outside the image"
 SAME_PX, SAME_IOU = 0.5, 0.95
-"""How far corners of one box may be apart, and how much both must overlap: files round numbers."""
+"""Largest distance between corners, and smallest IoU, of two boxes that count as the same, since files round numbers."""
 
 
 def to_text(labels: Sequence[str], boxes: NDArray[np.floating[Any]]) -> str:
-    """JSON ``[["RBC",12,0,40.5,31],...]`` of the boxes, with their labels in front."""
+    """JSON ``[["RBC",12,0,40.5,31],...]`` of the boxes, each preceded by its label."""
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).tolist()
     rows = [[label, *map(_shortest, corner)] for label, corner in zip(labels, corners, strict=True)]
     return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
 
 
 def from_text(text: str) -> tuple[list[str], Boxes]:
-    """Labels and boxes of a text as `to_text` writes it.
+    """Labels and boxes of a text written by `to_text`.
 
     Raises:
-        DataError: the text is something else.
+        DataError: the text has another form.
     """
     try:
         rows = json.loads(text)
     except ValueError:
         rows = None
     if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
-        raise DataError(f'boxes: {text[:60]!r} is no list of boxes. Write [["label",x1,y1,x2,y2],...], or [] for none.')
+        raise DataError(
+            f'boxes: {text[:60]!r} is not a list of boxes. Write [["label",x1,y1,x2,y2],...], or [] for none.'
+        )
     return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 4)
 
 
 def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
-    """The worst flaw of each box in an image of ``width`` and ``height`` pixels, None where there is none."""
+    """The worst flaw of each box in an image of ``width`` and ``height`` pixels; None if there is none."""
     x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
     far, wide, high = ROUNDING_PX, width + ROUNDING_PX, height + ROUNDING_PX
     found = {
@@ -58,7 +60,7 @@ def flaws(boxes: Boxes, width: int, height: int) -> list[str | None]:
 
 
 def repeated(labels: Sequence[str], boxes: Boxes) -> list[int | None]:
-    """For each box the first one of the same label and place, None where it is the first: the same object, listed twice."""
+    """For each box the first one with the same label and position (an object listed twice); None for first ones."""
     from scipy.spatial import cKDTree
 
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
@@ -80,7 +82,7 @@ def repeated(labels: Sequence[str], boxes: Boxes) -> list[int | None]:
 
 
 def _overlap(one: Boxes, other: Boxes) -> NDArray[np.float64]:
-    """IoU of boxes in pairs."""
+    """IoU of pairs of boxes."""
     low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
     common = (high - low).clip(0).prod(axis=1)
     areas = [(box[:, 2:] - box[:, :2]).prod(axis=1) for box in (one, other)]
@@ -89,35 +91,37 @@ def _overlap(one: Boxes, other: Boxes) -> NDArray[np.float64]:
 
 
 def in_pixels(text: str, width: int, height: int) -> str:
-    """Boxes in shares of an image as boxes in its pixels, to a thousandth: that is more than six decimals of a share hold."""
+    """Convert boxes from fractions of an image to pixels, rounded to a thousandth, finer than six decimals of a fraction."""
     labels, shares = from_text(text)
     return to_text(labels, np.round(shares * [width, height, width, height], 3))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The boxes of an image that can be used, cut at its borders, and what was wrong with the others."""
+    """The usable boxes of an image, clipped at its borders, and the flaws of the others."""
 
     labels: list[str]
     text: str
     flaws: list[str]
     cut: list[bool]
-    """Of each flaw whether its box was cut and stays, not left out."""
+    """For each flaw, whether its box was clipped and kept rather than left out."""
     twice: list[str]
-    """Sound boxes that are listed before; they are in the text."""
+    """Sound boxes that repeat an earlier one; they are included in ``text``."""
     once: str
-    """The text without these."""
+    """``text`` without repeated boxes."""
 
 
 def check(text: str, width: int, height: int, classes: Sequence[str] | None = None) -> Checked:
-    """Look at the boxes of an image of ``width`` and ``height`` pixels.
+    """Check the boxes of an image of ``width`` and ``height`` pixels.
 
-    A box that reaches outside is cut and counts among the flaws; every other flawed box is left out, as is one whose
-    label is not among ``classes``.
+    A box that reaches outside is clipped and listed among the flaws; every other flawed box is left out, and so is one
+    whose label is not in ``classes``.
     """
     labels, boxes = from_text(text)
     found = [
-        f"has a label that is no class ({', '.join(classes)})" if classes is not None and label not in classes else flaw
+        f"has a label that is not a class ({', '.join(classes)})"
+        if classes is not None and label not in classes
+        else flaw
         for label, flaw in zip(labels, flaws(boxes, width, height), strict=True)
     ]
     keep = [row for row, flaw in enumerate(found) if flaw in (None, REACHES_OUTSIDE)]
@@ -138,7 +142,7 @@ def check(text: str, width: int, height: int, classes: Sequence[str] | None = No
 
 
 def clipped(boxes: Boxes, width: int, height: int) -> Boxes:
-    """The boxes, cut at the borders of the image."""
+    """The boxes, clipped at the borders of the image."""
     return np.asarray(boxes, dtype=np.float64).reshape(-1, 4).clip(0, [width, height, width, height])
 
 

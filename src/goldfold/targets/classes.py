@@ -1,4 +1,4 @@
-"""The classes and their order."""
+"""Classes and their order."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,20 +14,18 @@ from goldfold.base.numbers import in_ascii_digits, number_of
 NEGATIVE_FIRST = ({"0", "1"}, {"false", "true"}, {"no", "yes"}, {"neg", "pos"}, {"negative", "positive"})
 """Pairs of names whose natural order has the positive class second."""
 TAKEN = frozenset({"(all)", "(deviation)", "(image)", "(images)", "(nothing)"})
-"""Names of columns that stand beside those of the classes where folds are made and summed up."""
+"""Reserved names: columns next to those of classes in tables of folds."""
 
 
 def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str) -> list[str]:
-    """The classes in the order of ``named``, else in their natural order.
+    """The classes in the order of ``named``, or in natural order without it.
 
     Raises:
-        DataError: a label is not named, or is a name that is taken.
+        DataError: a label is not in ``named``, or is a reserved name.
     """
     present = natural_order(labels)
     if taken := sorted(TAKEN & set(present)):
-        raise DataError(
-            f"{where}: label {taken[0]!r} is a name that goldfold uses in its own tables. Write it otherwise."
-        )
+        raise DataError(f"{where}: label {taken[0]!r} is a name that goldfold uses in its own tables. Rename it.")
     _refuse_twins(present if named is None else [], where)
     known = set(present if named is None else named)
     for label in present:
@@ -39,62 +37,62 @@ def classes_of(labels: "pd.Series[str]", named: Sequence[str] | None, where: str
 
 
 def _refuse_twins(names: Sequence[str], where: str) -> None:
-    """Refuse two ways to write a number or a letter, such as ``01`` beside ``1``, that may be one class or two."""
+    """Refuse two spellings of a number or a letter, such as ``01`` and ``1``, which may be one class or two."""
     of_letters: dict[str, str] = {}
     for name in names:
         if (first := of_letters.setdefault(normalize("NFC", name), name)) != name:
             raise DataError(
-                f"{where}: labels {first!a} and {name!a} look the same: an accented letter is one sign in one and two "
-                f"in the other. Write them alike (Unicode's NFC), or name both in data.classes if they are two classes."
+                f"{where}: labels {first!a} and {name!a} look the same: an accented letter is composed in one and "
+                f"decomposed in the other. Write them alike (in NFC), or name both in data.classes if they are two classes."
             )
     for first, second in one_number(names):
         raise DataError(
-            f"{where}: labels {first!r} and {second!r} are one number. Write them alike, or name both in data.classes "
+            f"{where}: labels {first!r} and {second!r} are the same number. Write them alike, or name both in data.classes "
             f"if they are two classes."
         )
 
 
 def one_number(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of labels that write one number in two ways, by value."""
+    """Pairs of labels that are two spellings of one number, sorted by value."""
     for first, second in itertools.pairwise(natural_order(names)):
         if (value := _number(first)) is not None and value == _number(second):
             yield first, second
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
-    """Each name once, numbers by value before names by alphabet."""
+    """Unique names: numbers by value, then names in alphabetical order."""
     return sorted(set(names), key=_natural)
 
 
 def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric: Any, one_probability: bool) -> None:
-    """Refuse to guess an order of classes where the score hangs on it.
+    """Refuse to guess an order of classes if the score depends on it.
 
     Args:
         one_probability: the sample file asks for one probability, of the second of two classes.
 
     Raises:
-        DataError: ``data.classes`` must say the order.
+        DataError: ``data.classes`` must give the order.
     """
     if named is not None:
         return
     if metric == "quadratic_kappa" and any(_number(name) is None for name in classes):
         raise DataError(
-            f"quadratic_kappa needs grades in their order, and {', '.join(classes)} are no numbers. Set data.classes, "
+            f"quadratic_kappa needs ordered grades, but {', '.join(classes)} are not numbers. Set data.classes, "
             f"lowest grade first."
         )
     if one_probability and {name.lower() for name in classes} not in NEGATIVE_FIRST:
         raise DataError(
-            f"the sample file asks for one probability, but which of {' and '.join(classes)} is the positive class? Set "
+            f"the sample file asks for one probability, but it is unclear which of {' and '.join(classes)} is positive. Set "
             f"data.classes: [negative, positive] with these names."
         )
 
 
 def _number(name: str) -> Decimal | None:
-    """The number that a label is, in whatever script; None where it is a name."""
+    """The number that a label stands for, in any script; None if it is a name."""
     return number_of(in_ascii_digits(name))
 
 
 def _natural(name: str) -> tuple[bool, Decimal, str]:
-    """Numbers by value before names by alphabet."""
+    """Sort key: numbers by value, then names in alphabetical order."""
     value = _number(name)
     return (True, Decimal(0), name) if value is None else (False, value, name)

@@ -1,7 +1,7 @@
 """Colours of masks as numbers: a grey is its level, any other colour 65536 + 0xRRGGBB, above all levels of 16 bits.
 
-So a picture of which all pixels happen to be grey has the same numbers in one channel as in three. Imports no numpy: the
-config asks here too.
+An image whose pixels are all grey therefore has the same numbers in one channel as in three. Does not import NumPy, since
+the config uses this module too.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def written(number: int) -> str:
 
 
 def all_written(numbers: Sequence[int]) -> list[str | int]:
-    """Numbers as the config has them: the greys among colours as colours too."""
+    """Numbers as written in the config; if any is a colour, greys are written as colours too."""
     if not any(number >= FIRST for number in numbers):
         return list(numbers)
     return [as_colour(number) for number in numbers]
 
 
 def as_colour(number: int) -> str:
-    """``#808080`` also for a grey of 8 bits."""
+    """``#rrggbb``, also for a grey of 8 bits."""
     return written(number) if number >= FIRST else f"#{number * 0x010101:06x}"
 
 

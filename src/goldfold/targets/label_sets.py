@@ -1,4 +1,4 @@
-"""Several labels of one image as text: a JSON list of names."""
+"""Several labels of an image as text: a JSON list of names."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,25 +15,25 @@ def to_text(labels: Iterable[str]) -> str:
 
 
 def from_text(text: str) -> list[str]:
-    """Names of a text of `to_text`.
+    """Labels from a text written by `to_text`.
 
     Raises:
-        DataError: it is none.
+        DataError: the text has another form.
     """
     try:
         labels = json.loads(text)
     except ValueError:
         labels = None
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise DataError(f'labels: {text[:60]!r} is no list of labels. Write ["dog","wet"], or [] for none.')
+        raise DataError(f'labels: {text[:60]!r} is not a list of labels. Write ["dog","wet"], or [] for none.')
     return labels
 
 
 def indicators(texts: Iterable[str], classes: Sequence[str]) -> NDArray[np.uint8]:
-    """1 where an image is of a class, (n, classes).
+    """Indicators (n, classes): 1 if an image is of a class.
 
     Raises:
-        KeyError: a label is none of the classes.
+        KeyError: a label is not a class.
     """
     place = {name: number for number, name in enumerate(classes)}
     rows = [[place[label] for label in from_text(text)] for text in texts]

@@ -1,4 +1,4 @@
-"""From a mask's pixel values to the channels of a network, and back."""
+"""Conversion between a mask's pixel values and the channels of a network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from goldfold.targets import colours, rle, smears
 from goldfold.targets.mask_values import Ignored, ignored, values_of
 
 IGNORE = 255
-"""Channel of pixels that count for nothing."""
+"""Channel of ignored pixels."""
 
 
 class Coding:
-    """Channels: the background, unless the value 0 is a class, then the classes in their order.
+    """Channels: the background, unless the value 0 is a class, then the classes in order.
 
     Args:
-        rule: which value means which class, see `goldfold.targets.mask_values.values_of`.
-        ignore_value: pixel value that counts for nothing, or several.
-        to_nearest: whether any other value is the nearest of these, the classes' and 0; else it counts for nothing.
+        rule: values of the classes, see `goldfold.targets.mask_values.values_of`.
+        ignore_value: one or several pixel values that are ignored.
+        to_nearest: whether other values are replaced by the nearest of these, those of classes and 0; else ignored.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Coding:
         self.has_colours = max(self.of_value) >= colours.FIRST
 
     def channels(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
-        """Channels of the pixels of a mask as it is on disk."""
+        """Channels of the pixels of a stored mask."""
         if self.takes_any:
             return np.where(np.isin(mask, self.ignored), IGNORE, mask != 0).astype(np.uint8)
         if self.to_nearest:
@@ -55,18 +55,18 @@ class Coding:
         return table[mask]
 
     def _nearest(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
-        """Channels where each pixel is of the nearest value that is known."""
+        """Channels after replacing each value by the nearest known one."""
         values, places = np.unique(mask, return_inverse=True)
         of_place = np.array(list(self.of_value.values()), dtype=np.uint8)
         return of_place[smears.nearest(values, list(self.of_value))][places.reshape(mask.shape)]
 
     def written(self, channels: NDArray[np.uint8]) -> NDArray[Any]:
-        """A mask as it would be on disk, (height, width) or colours (height, width, 3)."""
+        """A mask as it is stored, (height, width) or colours (height, width, 3)."""
         values = np.array([0] * self.first + self.values)[channels]
         return colours.pixels_of(values) if self.has_colours else values
 
     def pixels(self, contents: Sequence[Mapping[int, int]]) -> list[list[int]]:
-        """Number of pixels of each class, from the number of each value, mask by mask."""
+        """Number of pixels of each class in each mask, from the number of each value."""
         if self.takes_any:
             nothing = {0, *self.ignored}
             return [[sum(number for value, number in content.items() if value not in nothing)] for content in contents]
@@ -75,7 +75,7 @@ class Coding:
         return [[content.get(value, 0) for value in self.values] for content in contents]
 
     def _of_nearest(self, content: Mapping[int, int]) -> dict[int, int]:
-        """Numbers of pixels of the values that are known."""
+        """Numbers of pixels by value, after replacing each value by the nearest known one."""
         own, summed = list(self.of_value), dict.fromkeys(self.of_value, 0)
         if content:
             places = smears.nearest(np.array(list(content), dtype=np.uint32), own).tolist()
@@ -84,13 +84,13 @@ class Coding:
         return summed
 
     def to_text(self, channels: NDArray[np.uint8]) -> str:
-        """JSON of class -> run lengths, ``""`` for what counts for nothing; the background is left out."""
+        """JSON of class -> run lengths, ``""`` for ignored pixels; the background is left out."""
         parts = {"": rle.encode(channels == IGNORE)}
         parts |= {name: rle.encode(channels == self.first + index) for index, name in enumerate(self.classes)}
         return json.dumps({name: runs for name, runs in parts.items() if runs})
 
     def from_text(self, text: str, height: int, width: int) -> NDArray[np.uint8]:
-        """Channels that `to_text` wrote."""
+        """Channels from a text written by `to_text`."""
         mask = np.zeros((height, width), dtype=np.uint8)
         for name, runs in json.loads(text).items():
             mask[rle.decode(runs, height, width)] = self.first + self.classes.index(name) if name else IGNORE

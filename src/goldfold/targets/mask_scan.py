@@ -30,24 +30,24 @@ from goldfold.targets.masks import (
 
 
 def scan(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
-    """Table with a row a path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
+    """Table with one row per path: ``path, sha256, height, width, values, reason``; a sound mask has an empty reason.
 
-    ``values`` is JSON, value -> number of its pixels, of a palette by index.
+    ``values`` is JSON, value -> number of its pixels; palettes are read by index.
 
     Args:
-        paths: what `decode_mask` takes.
+        paths: as accepted by `goldfold.targets.masks.decode_mask`.
         workers: processes that decode.
-        most_pixels: a mask of more is not decoded, and is unsound.
+        most_pixels: a mask with more pixels is not decoded, and gets a reason.
     """
     return _seen(paths, workers, most_pixels)[["path", "sha256", "height", "width", "values", "reason"]]
 
 
 def scan_edges(paths: Iterable[str], workers: int, most_pixels: int = MOST_PIXELS) -> pd.DataFrame:
-    """Table with a row a path: ``path, edges, palette, n_colours``; what `scan` has seen is not looked at again.
+    """Table with one row per path: ``path, edges, palette, n_colours``; results of `scan` are reused.
 
-    ``edges`` is JSON of `goldfold.targets.smears.Edges`, of all files where a mask is a folder; ``palette`` JSON, colours by
-    index, or empty. ``n_colours`` is the number of colours where these are too many, else 0: then the rare ones are put
-    together in ``edges`` and ``values``, and the reason says it.
+    ``edges`` is JSON of `goldfold.targets.smears.Edges`, summed over the files of a folder; ``palette`` is JSON, colours by
+    index, or empty. ``n_colours`` is the number of colours if there are too many, else 0; rare colours are then merged in
+    ``edges`` and ``values``, and the reason reports it.
     """
     return _seen(paths, workers, most_pixels)[["path", "edges", "palette", "n_colours"]]
 
@@ -66,7 +66,7 @@ def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
 
 
 def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
-    """Height, width, values, edges, palette, number of colours and what is wrong with one mask."""
+    """Height, width, values, edges, palette, number of colours and flaw of one mask."""
     try:
         if not run_masks.is_text(path) and Path(path).is_dir():
             return _look_at_folder(Path(path), most_pixels)
@@ -83,7 +83,7 @@ def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
 
 
 def _look_at_folder(folder: Path, most_pixels: int) -> Seen:
-    """The same of a folder, a file an object."""
+    """Result of `look` for a folder with one file per object."""
     edges: list[smears.Edges] = []
 
     def watched() -> Iterator[Mask]:
@@ -100,7 +100,7 @@ def _json(value: Any) -> str:
 
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
-    """sha256 of the bytes of a file, of a text, and of the digests of a folder's files, whatever their names."""
+    """sha256 of each file's bytes, of each text, or of the digests of a folder's files, regardless of their names."""
     parts = {
         name: mask_files(name)
         for name in names

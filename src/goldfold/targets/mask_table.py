@@ -1,4 +1,4 @@
-"""The masks of a table of images: what they hold, and how their pixels are read."""
+"""The masks of a table of images: their contents, and how their pixels are read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ from goldfold.targets.smears import Edges, Smears, find, of_their_own, summed
 
 @dataclass(frozen=True)
 class Rule:
-    """Which pixel value is which class, as the task's settings have it."""
+    """Settings of pixel values, from the settings of the task."""
 
     values: str | Mapping[str, int]
     """See `goldfold.targets.mask_values.values_of`."""
     ignore: Ignored = None
     palette: str | Mapping[str, Sequence[int]] = "auto"
-    """``auto``, ``index`` or ``colour``; or, for other masks than the training masks, what `Masks.shared` is of those."""
+    """``auto``, ``index`` or ``colour``; or, for other masks than the training masks, `Masks.shared` of the latter."""
 
 
 class Masks:
     """The scanned masks of a table with the columns mask, height and width.
 
     Raises:
-        DataError: the palettes' pixels cannot be read safely.
+        DataError: the reading of palettes is ambiguous.
     """
 
     def __init__(self, table: pd.DataFrame, rule: Rule, workers: int) -> None:
@@ -51,29 +51,29 @@ class Masks:
         self.palettes = [_palette(text) for text in self.found["palette"]]
         self.by_index = self._read_by_index()
         if self.by_index:
-            self.found["palette"] = ""  # no flaw is one of the palette
+            self.found["palette"] = ""  # flaws do not concern palettes
 
     @cached_property
     def files(self) -> list[palettes.Used]:
-        """Masks that have a palette."""
+        """Masks with a palette."""
         triples = zip(self.found["mask"], self.palettes, self.stored, strict=True)
         return [palettes.Used(path, own, sorted(counts)) for path, own, counts in triples if own is not None]
 
     @property
     def names(self) -> list[Any]:
-        """What `goldfold.targets.masks.decode_mask` takes for each mask, missing where there is none."""
+        """Argument of `goldfold.targets.masks.decode_mask` for each mask; missing without a mask."""
         pairs = zip(self.found["mask"], self.palettes, strict=True)
         return [path if self.by_index or own is None else by_colour(path) for path, own in pairs]
 
     @property
     def digests(self) -> list[Any]:
-        """Digest of each mask's bytes, and that they are read by colour, where they are."""
+        """Digest of each mask's bytes, with a suffix if it is read by colour."""
         pairs = zip(self.found["sha256"], self.palettes, strict=True)
         return [sha256 if self.by_index or own is None else f"{sha256}-colour" for sha256, own in pairs]
 
     @property
     def shared(self) -> dict[str, Sequence[int]] | None:
-        """The palette by whose indices all are read, unasked, and the indices that pixels have; None where it is not so."""
+        """The common palette and its used indices if all masks are read by index by default; otherwise None."""
         if not self.by_index or not self.files or self.rule.palette == "index":
             return None
         indices = sorted({index for file in self.files for index in file.indices})
@@ -81,18 +81,18 @@ class Masks:
 
     @cached_property
     def contents(self) -> list[dict[int, int]]:
-        """Number of pixels by value, as they are read."""
+        """Number of pixels by value, as read."""
         pairs = zip(self.stored, self.palettes, strict=True)
         return [counts if own is None or self.by_index else palettes.by_colour(counts, own) for counts, own in pairs]
 
     @cached_property
     def smears(self) -> Smears | None:
-        """Smears in all of them."""
+        """Smears over all masks."""
         return find(self.edges)
 
     @cached_property
     def edges(self) -> Edges:
-        """Counts of all of them together, as they are read."""
+        """Summed counts of all masks, as read."""
         pairs = zip(map(mask_values.parsed_edges, self.found["edges"]), self.palettes, strict=True)
         return summed(
             own if palette is None or self.by_index else palettes.edges_by_colour(own, palette)
@@ -100,7 +100,7 @@ class Masks:
         )
 
     def flaws(self, allowed: set[int] | None, to_nearest: bool = False) -> list[str]:
-        """What is wrong with each mask, see `goldfold.targets.mask_values.flaw`."""
+        """Flaw of each mask, see `goldfold.targets.mask_values.flaw`."""
         own = set(of_their_own(self.edges, allowed or {0})) if to_nearest and self.edges else set()
         may = [to_nearest and not own & set(content) for content in self.contents]
         rows = zip(self.found.to_dict("records"), self.contents, self.sizes, may, self.has, strict=True)
@@ -123,13 +123,13 @@ class Masks:
         return by_index
 
     def _plain(self, levels: Sequence[int]) -> str:
-        """A mask without a palette that holds more than the values 0 and ``levels``."""
+        """A mask without a palette that has other values than 0 and ``levels``; empty if there is none."""
         triples = zip(self.found["mask"], self.palettes, self.stored, strict=True)
         return next((path for path, own, counts in triples if own is None and set(counts) - {0, *levels}), "")
 
 
 def _refuse_colours(files: Sequence[palettes.Used], rule: Rule) -> None:
-    """Colours to be ignored in masks whose classes are indices."""
+    """Refuse ignored colours in masks whose classes are indices."""
     for value in ignored(rule.ignore):
         if value >= colours.FIRST and rule.values != "nonzero":
             index = palettes.index_of(files, value)
@@ -146,14 +146,14 @@ def values_json(contents: Sequence[Contents]) -> list[str]:
 
 
 def edges_of(names: Sequence[str]) -> Edges:
-    """Counts of masks together that `Masks.names` names, which were all scanned."""
+    """Summed counts of masks given as in `Masks.names`, which were all scanned."""
     looks = scan_edges([name.removeprefix(BY_COLOUR) for name in names], 1)
     parts = zip(map(mask_values.parsed_edges, looks["edges"]), map(_palette, looks["palette"]), strict=True)
     return summed(own if palette is None else palettes.edges_by_colour(own, palette) for own, palette in parts)
 
 
 def first_jpeg(names: Sequence[str]) -> str:
-    """The first of some masks, as `Masks.names` names them, that is a JPEG file, whatever its suffix; empty for none."""
+    """The first of masks given as in `Masks.names` that is a JPEG file, whatever its suffix; empty if there is none."""
     for name in names:
         path = name.removeprefix(BY_COLOUR)
         with suppress(OSError), opened(path) as stream:

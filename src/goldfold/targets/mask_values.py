@@ -1,4 +1,4 @@
-"""Which pixel value of a mask means which class."""
+"""Pixel values of masks: those of classes, ignored ones, and flaws."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,21 @@ from goldfold.targets.smears import Edges, Smears
 Contents = Mapping[int, int]
 """Number of pixels by value."""
 Ignored = int | Sequence[int] | None
-"""One value that counts for nothing, or several."""
+"""One or several ignored values."""
 MOST = 254
-"""Classes that fit beside the background and the pixels that count for nothing."""
+"""Most classes besides the background and ignored pixels."""
 MOST_NAMED = 8
-"""Values that an error names."""
-GREY_PALETTE = "; its palette is read by colour, data.mask_palette: index reads the entries' numbers"
+"""Most values that an error lists."""
+GREY_PALETTE = "; its palette is read by colour, data.mask_palette: index reads the numbers of entries"
 MOST_UNNAMED = 32
-"""Values that are taken for classes without being named: more are likely to be numbers of objects."""
+"""Most values that become classes without being named: more are probably numbers of objects."""
 
 
 def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int]:
     """Pixel value of each class.
 
     Args:
-        rule: ``index``: 1 for the first class, 2 for the second, ...; ``names``: the class is named as its value;
+        rule: ``index``: 1 for the first class, 2 for the second, ...; ``names``: classes are named by their values;
             ``nonzero``: any value but 0 is the one class, written as 255; or value by name.
     """
     if isinstance(rule, Mapping):
@@ -36,7 +36,7 @@ def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int
 
 
 def ignored(value: Ignored) -> list[int]:
-    """Values that count for nothing."""
+    """Ignored values as a list."""
     return [] if value is None else [value] if isinstance(value, int) else list(value)
 
 
@@ -50,16 +50,16 @@ def classes_of(
     """Names of the classes.
 
     Raises:
-        DataError: names and rule do not go together, the values to be named are smeared, or no mask holds anything.
+        DataError: names and rule contradict each other, unnamed values are smeared, or all masks are empty.
     """
     if isinstance(rule, Mapping):
         if named is not None and set(named) != set(rule):
             odd = min(set(named) ^ set(rule))
             raise DataError(f"data.classes and data.mask_values do not name the same classes, e.g. {odd!r}.")
-        return _limited(sorted(named or rule, key=lambda name: rule[name] != 0))  # 0 stands where a background would
+        return _limited(sorted(named or rule, key=lambda name: rule[name] != 0))  # 0 comes first, like a background
     if rule == "nonzero":
         if named is not None and len(named) != 1:
-            raise DataError("data.mask_values: nonzero knows one class; data.classes must name one.")
+            raise DataError("data.mask_values: nonzero has one class; data.classes must name one.")
         return list(named or ["foreground"])
     if named is not None:
         names = list(named)
@@ -74,7 +74,7 @@ def classes_of(
                 f"nonzero; if they are classes, name them in data.classes."
             )
     if not names:
-        raise DataError("data.masks: every pixel of every mask is 0, so there is nothing to learn.")
+        raise DataError("data.masks: every pixel of every mask is 0, so there is nothing to train on.")
     return _limited(names)
 
 
@@ -82,15 +82,15 @@ def sound_of(contents: Sequence[Contents], flaws: Sequence[str], must_name: bool
     """The contents of masks without a flaw.
 
     Args:
-        must_name: whether the classes are to be found in them.
+        must_name: whether the classes are derived from them.
 
     Raises:
-        DataError: they are, and there is none that holds more than the value 0.
+        DataError: they are, and no sound mask has another value than 0.
     """
     sound = [content for content, flaw in zip(contents, flaws, strict=True) if not flaw]
     first = next((flaw for flaw in flaws if flaw), "" if any(sound) else "no image has one")
     if must_name and first and not any(value for content in sound for value in content):
-        raise DataError(f"data.masks: no mask that holds a class can be used, first: {first}. Correct them.")
+        raise DataError(f"data.masks: no mask with a class can be used, first: {first}. Correct them.")
     return sound
 
 
@@ -104,18 +104,18 @@ def _limited(names: list[str]) -> list[str]:
 
 
 def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored) -> set[int] | None:
-    """The values a mask may hold; None for any."""
+    """Values that a mask may have; None for any."""
     return None if rule == "nonzero" else {0, *values_of(classes, rule), *ignored(ignore)}
 
 
 def clean_by(smears: Smears) -> str:
-    """What to do about smeared masks."""
+    """Advice for smeared masks."""
     names = [value for value in smears.clean if value]
     written = [f'"{value}"' if isinstance(value, str) else value for value in colours.all_written(names)]
     rule = ", ".join(f"class_{place}: {value}" for place, value in enumerate(written[:MOST_NAMED], 1))
     more = ", ..." if len(names) > MOST_NAMED else ""
     return (
-        f"Save the masks with these values alone, without loss and resized to the nearest; or set data.mask_values: "
+        f"Save the masks with only these values, lossless and resized with nearest; or set data.mask_values: "
         f"{{{rule}{more}}} and data.unlisted_values: nearest."
     )
 
@@ -129,14 +129,14 @@ def flaw(
     smears_may: bool = False,
     colours_may: bool = False,
 ) -> str:
-    """What is wrong with a mask, empty where nothing is.
+    """Flaw of a mask; empty if it is sound.
 
     Args:
-        found: what the scan says of it.
+        found: result of its scan.
         size: height and width of its image.
-        smears: what smears were found in all masks.
-        smears_may: whether a value that is not ``allowed`` is sound.
-        colours_may: whether a palette's colours are values even where none is named.
+        smears: smears found over all masks.
+        smears_may: whether values that are not ``allowed`` are accepted.
+        colours_may: whether a palette's colours are values even if none is named.
     """
     called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
     if found["reason"] and not (smears_may and found["n_colours"]):
@@ -165,16 +165,16 @@ def _edges_of(smears: Smears) -> str:
 
 
 def depth(content: Contents) -> int:
-    """Bits that the values of a mask take in an array."""
+    """Bits per value of a mask in an array."""
     highest = max(content, default=0)
     return 8 if highest < 1 << 8 else 16 if highest < colours.FIRST else 32
 
 
 def parsed(text: Any) -> dict[int, int]:
-    """Number of pixels by value from its JSON; nothing for an image without a mask."""
+    """Number of pixels by value from its JSON; empty for an image without a mask."""
     return {int(value): int(n) for value, n in json.loads(text).items()} if isinstance(text, str) and text else {}
 
 
 def parsed_edges(text: Any) -> Edges:
-    """The same of `goldfold.targets.smears.Edges`."""
+    """`goldfold.targets.smears.Edges` from its JSON; empty for an image without a mask."""
     return {int(value): tuple(counts) for value, counts in json.loads(text).items()} if isinstance(text, str) else {}

@@ -1,4 +1,4 @@
-"""Masks: from a file to the values of its pixels, and into a network's frame."""
+"""Decoding, writing and resizing of masks."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -22,31 +22,30 @@ from goldfold.targets import colours, palettes, run_masks
 from goldfold.targets.palettes import Palette
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
-"""(height, width), a value a pixel; of 32 bits where there are colours, see `goldfold.targets.colours`."""
+"""(height, width), one value per pixel; 32 bits if there are colours, see `goldfold.targets.colours`."""
 
 COLOUR = frozenset({"LA", "PA", "RGB", "RGBA", "RGBX"})
 LARGEST = 65535
 MOST_COLOURS = 1024
-"""A mask has a colour a class; a picture with more of them is a photograph, or was blurred by JPEG."""
-TOO_MANY = "holds {} colours; a mask has one a class, in a format without loss"
+"""Most colours of a mask, which has one per class; an image with more is a photograph, or was blurred by JPEG."""
+TOO_MANY = "holds {} colours; a mask has one per class, in a lossless format"
 BY_COLOUR = "colour:"
 SPREAD = {"L;2": 85, "L;4": 17}
-"""Pillow spreads the 4 or 16 levels of such files over 0 to 255; this is the step between them."""
+"""Step between levels by Pillow's raw mode: it spreads the 4 or 16 levels of such files over 0 to 255."""
 
 
 def by_colour(path: str) -> str:
-    """What `decode_mask` takes for a file with a palette whose colours are the values."""
+    """Argument of `decode_mask` for a file with a palette that is read by colour."""
     return BY_COLOUR + path
 
 
 def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
-    """Pixel values of a mask as they are stored (of a palette the index, of colours their number), turned upright by its
-    EXIF entry.
+    """Pixel values of a mask as stored (index of a palette, number of a colour), turned upright by EXIF.
 
     Args:
-        path: a file, or one as `by_colour` names it; a folder of files, one an object, which are laid over one another as
-            255; or run lengths as text.
-        most_pixels: a file with more is not decoded; without it, one of any size is.
+        path: a file, or the result of `by_colour`; a folder with one file per object, merged as 255; or run lengths as
+            text.
+        most_pixels: a file with more pixels is not decoded; None for no limit.
 
     Raises:
         Undecodable: empty, truncated, not an image, or not a mask of whole numbers from 0 to 65535.
@@ -60,17 +59,17 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
 
 
 def decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palette | None]:
-    """Pixel values, of a palette the indices, and the palette."""
+    """Pixel values (indices of a palette), and the palette."""
     content = content_of(path)
     if not content:
         raise Undecodable("file is empty")
     if tiffs.is_tiff(content):
         tiff_chain.directories(content)
-        if most_pixels is not None:  # its tiles may be larger than itself
+        if most_pixels is not None:  # its tiles may be larger than the image
             refuse_many_pixels(path, content, most_pixels)
     try:
         with any_size(), Image.open(io.BytesIO(content)) as image:
-            image.verify()  # a PNG that ends after its last pixel, before its end marker, is truncated all the same
+            image.verify()  # detects a PNG truncated after its last pixel, before its end marker
         with any_size(), Image.open(io.BytesIO(content)) as image:
             if most_pixels is not None:
                 refuse_size(image.width, image.height, most_pixels)
@@ -84,12 +83,12 @@ def decode_file(path: str | Path, most_pixels: int | None) -> tuple[Mask, Palett
         raise Undecodable("cannot be decoded as an image") from error
     except Undecodable:
         raise
-    except Exception as error:  # Pillow's decoders raise whatever comes: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # Pillow's decoders may raise anything: OSError, SyntaxError, struct.error, ...
         raise Undecodable(f"cannot be decoded: {error}") from error
 
 
 def _coloured(indices: Mask, palette: Palette) -> Mask:
-    """Numbers of the colours of a palette, in the fewest bits that hold them."""
+    """Numbers of the colours of a palette, in the smallest data type that fits."""
     mask = palettes.numbers(palette)[indices]
     return mask if mask.max(initial=0) >= colours.FIRST else mask.astype(np.uint8)
 
@@ -107,17 +106,17 @@ def decode_runs(text: str) -> Mask:
 
 
 def laid_over(parts: Iterable[Mask]) -> Mask:
-    """255 where any part is not 0."""
+    """Merge masks: 255 where any of them is not 0."""
     union: NDArray[np.bool_] | None = None
     for part in parts:
         union = part != 0 if union is None else union | (part != 0)
     if union is None:
-        raise Undecodable("the folder holds no picture")
+        raise Undecodable("the folder holds no image")
     return union.astype(np.uint8) * np.uint8(255)
 
 
 def object_masks(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
-    """The masks of a folder, a file an object, all of one size."""
+    """The masks of a folder with one file per object, which must all have the same size."""
     shape: tuple[int, ...] = ()
     for name in mask_files(folder):
         try:
@@ -125,13 +124,13 @@ def object_masks(folder: Path, most_pixels: int | None) -> Iterator[Mask]:
         except Undecodable as error:
             raise Undecodable(f"{Path(name).name} {error}") from error
         if shape and part.shape != shape:
-            raise Undecodable(f"{Path(name).name} is of another size than the files before it")
+            raise Undecodable(f"{Path(name).name} has another size than the files before it")
         shape = part.shape
         yield part
 
 
 def _object(path: str, most_pixels: int | None) -> Mask:
-    """The mask of one object, of a palette by colour."""
+    """The mask of one object; a palette is read by colour."""
     mask, palette = decode_file(path, most_pixels)
     if palette is None:
         return mask
@@ -146,7 +145,7 @@ def _object(path: str, most_pixels: int | None) -> Mask:
 
 
 def mask_files(path: str | Path) -> list[str]:
-    """Files of a mask; none where it is missing or text."""
+    """Files of a mask; empty if it is missing or text."""
     if run_masks.is_text(str(path)):
         return []
     if Path(path).is_dir():
@@ -155,34 +154,34 @@ def mask_files(path: str | Path) -> list[str]:
 
 
 def write_mask(path: str | Path, mask: NDArray[np.integer[Any]]) -> None:
-    """Write a mask as PNG of one channel, 8 bits where its values allow, else 16; or one of (height, width, 3) colours."""
+    """Write a mask as PNG: one channel with 8 bits if its values allow it, else 16; or (height, width, 3) colours."""
     pixels = mask.astype(np.uint8 if int(mask.max(initial=0)) <= 255 else np.uint16)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 def resize_mask(mask: Mask, size: tuple[int, int], mode: str, fill: int = 0, roi: Roi | None = None) -> Mask:
-    """Mask, or a part of it, at ``size`` (height, width), as `goldfold.images.decode.resize` does it to the image.
+    """Resize a mask, or a part of it, to ``size`` (height, width), as `goldfold.images.decode.resize` does with the image.
 
     Values are not mixed.
 
     Args:
-        fill: the value where the frame holds no image.
+        fill: value of padding.
     """
     placement = place((mask.shape[0], mask.shape[1]), size, mode, roi)
     height, width = placement.inner
     scaled = placement.cut(mask)
     if scaled.shape != placement.inner:
-        known = scaled.view(np.int32) if mask.dtype == np.uint32 else scaled  # OpenCV knows no unsigned 32 bits
+        known = scaled.view(np.int32) if mask.dtype == np.uint32 else scaled  # OpenCV does not support unsigned 32 bits
         scaled = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
     return placement.into_frame(scaled, fill)
 
 
 def values_in(mask: Mask) -> dict[int, int]:
-    """Value -> number of its pixels, smallest value first.
+    """Number of pixels by value, in ascending order of values.
 
     Raises:
-        Undecodable: there are more colours than a mask has.
+        Undecodable: there are too many colours for a mask.
     """
     if mask.dtype != np.uint32:
         counts = np.bincount(mask.ravel())
@@ -196,30 +195,30 @@ def values_in(mask: Mask) -> dict[int, int]:
 def _refuse_pages(image: Image.Image) -> None:
     pages = getattr(image, "n_frames", 1)
     if pages > 1:
-        raise Undecodable(f"holds {pages} pictures, a mask is one")
+        raise Undecodable(f"holds {pages} images, a mask is one")
 
 
 def _refuse_deep_colour(image: Image.Image, content: bytes) -> None:
-    """Pillow halves the 16 bits of a PNG that has colours or alpha, and says nothing."""
+    """Refuse PNGs with 16 bits and colours or alpha, which Pillow silently reduces to 8 bits."""
     if image.format == "PNG" and content[24] == 16 and content[25] != 0:
-        raise Undecodable("a 16-bit picture with colour or alpha, single-channel masks are needed")
+        raise Undecodable("a 16-bit image with colour or alpha, single-channel masks are needed")
 
 
 def _refuse_alpha_alone(channels: NDArray[Any], alpha: NDArray[Any]) -> None:
-    """Alpha counts for nothing, so a mask that it alone holds would be read as empty."""
+    """Refuse a mask stored only in alpha, which is ignored, so that the mask would be read as empty."""
     if (alpha != alpha.flat[0]).any() and (channels == channels[0, 0]).all():
-        raise Undecodable("is of one colour, and its alpha alone differs; save the alpha as a grey picture")
+        raise Undecodable("is of one colour, and only its alpha differs; save the alpha as a grey image")
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the pixels of the file are packed."""
+    """Pillow's raw mode, by which pixels are packed in the file."""
     tiles: Any = getattr(image, "tile", [])
     args = tiles[0][3] if tiles else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
 def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
-    """The one channel of decoded pixels of a Pillow mode."""
+    """Values of decoded pixels of a Pillow mode in a single channel."""
     if mode in COLOUR:
         channels = pixels[..., : 3 if mode.startswith("RGB") else 1]
         if mode in ("LA", "RGBA"):
@@ -233,4 +232,4 @@ def _single_channel(pixels: NDArray[Any], mode: str) -> Mask:
         if low < 0 or high > LARGEST:
             raise Undecodable(f"holds the value {low if low < 0 else high}, masks go from 0 to {LARGEST}")
         return pixels.astype(np.uint16)
-    raise Undecodable(f"a picture of mode {mode}, single-channel masks of whole numbers are needed")
+    raise Undecodable(f"an image of mode {mode}, single-channel masks of whole numbers are needed")

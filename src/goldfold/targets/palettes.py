@@ -1,7 +1,8 @@
-"""Palettes of masks: a pixel's index, the colour that stands for it, and which of the two is its value.
+"""Palettes of masks: whether the value of a pixel is its index or its colour.
 
-A palette is a list of 0xRRGGBB by index. By colour a pixel has the number of `goldfold.targets.colours`, so a grey palette has
-its grey values. By index it has the index, which means the same in all files only where they share one palette.
+A palette is a list of 0xRRGGBB by index. Read by colour, a pixel has the number of `goldfold.targets.colours`, so that a
+grey palette gives its grey values. Read by index, it has the index, which has the same meaning in all files only if they
+share one palette.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,12 @@ from goldfold.targets.smears import Edges, summed
 
 Palette = list[int]
 SHOWN = 8
-"""Colours that an error names."""
+"""Most colours that an error lists."""
 
 
 @dataclass(frozen=True)
 class Used:
-    """Palette of a mask file, and the indices that its pixels have."""
+    """Palette of a mask file, and the indices of its pixels."""
 
     path: str
     palette: Palette
@@ -30,16 +31,16 @@ class Used:
 
     @property
     def is_grey(self) -> bool:
-        """Whether all entries are greys, also those that no pixel has."""
+        """Whether all entries are greys, including unused ones."""
         return all(_number(colour) < colours.FIRST for colour in self.palette)
 
     def entries(self) -> list[tuple[int, int]]:
-        """Index and colour of the entries that pixels have."""
+        """Index and colour of the used entries."""
         return [(index, _colour(self.palette, index)) for index in self.indices]
 
 
 def of_image(image: Image.Image) -> Palette | None:
-    """Palette of an opened picture, as long as the file has it; None where its pixels are no indices."""
+    """Palette of an opened image, with the length stored in the file; None if its pixels are not indices."""
     if image.mode not in ("P", "PA"):
         return None
     levels = image.getpalette("RGB") or []
@@ -47,12 +48,12 @@ def of_image(image: Image.Image) -> Palette | None:
 
 
 def numbers(palette: Palette) -> NDArray[np.uint32]:
-    """Number by index, of 256; indices beyond the palette are black, as decoders show them."""
+    """Number by index, 256 of them; indices beyond the palette are black, as in decoders."""
     return np.array([_number(_colour(palette, index)) for index in range(256)], dtype=np.uint32)
 
 
 def by_colour(counts: Mapping[int, int], palette: Palette) -> dict[int, int]:
-    """Counts by index as counts by number, smallest number first."""
+    """Convert counts by index to counts by number, in ascending order."""
     of_index, summed = numbers(palette), dict[int, int]()
     for index, n in counts.items():
         number = int(of_index[index])
@@ -61,7 +62,7 @@ def by_colour(counts: Mapping[int, int], palette: Palette) -> dict[int, int]:
 
 
 def edges_by_colour(edges: Edges, palette: Palette) -> Edges:
-    """Counts by index as counts by number."""
+    """Convert counts by index to counts by number."""
     of_index = numbers(palette)
     return summed({int(of_index[index]): counts} for index, counts in edges.items())
 
@@ -69,16 +70,16 @@ def edges_by_colour(edges: Edges, palette: Palette) -> Edges:
 def are_indices(
     files: Sequence[Used], asked: str, rule: str | Mapping[str, int], ignores: bool = False, plain: str = ""
 ) -> bool:
-    """Whether the pixels of palette files are read by index, else by colour.
+    """Whether the pixels of palette files are read by index rather than by colour.
 
     Args:
-        asked: ``index``, ``colour``, or ``auto``: by colour where all palettes are grey, by index where all files share one.
-        rule: which value is which class, by levels; see `goldfold.targets.mask_values.values_of`.
-        ignores: whether levels count for nothing.
-        plain: a file without a palette that holds more than 0; empty where there is none.
+        asked: ``index``, ``colour``, or ``auto``: by colour if all palettes are grey, by index if all files share one.
+        rule: values of the classes, as levels; see `goldfold.targets.mask_values.values_of`.
+        ignores: whether levels are ignored.
+        plain: a file without a palette that has other values than 0; empty if there is none.
 
     Raises:
-        DataError: it is ``auto``, and neither reading is safe.
+        DataError: with ``auto``, if both readings are ambiguous.
     """
     if asked != "auto" or not files:
         return asked == "index"
@@ -90,14 +91,14 @@ def are_indices(
         _refuse_unshared(files)
         if plain:
             raise DataError(
-                f"data.masks: {files[0].path} has a palette of colours and {plain} none, so the value 1 may be two things. "
+                f"data.masks: {files[0].path} has a palette of colours and {plain} has none, so the value 1 is ambiguous. "
                 f"{_ways_out(files)}"
             )
     return True
 
 
 def index_of(files: Sequence[Used], number: int) -> int | None:
-    """The index that stands for the colour of this number; None where no file has it."""
+    """The index of the colour with this number; None if no file has it."""
     found = (index for file in files for index, colour in enumerate(file.palette) if _number(colour) == number)
     return next(found, None)
 
@@ -111,29 +112,29 @@ def _colour(palette: Palette, index: int) -> int:
 
 
 def _refuse_lost(files: Sequence[Used]) -> None:
-    """Grey palettes in which entries that pixels have are the same grey: by colour they could not be told apart."""
+    """Refuse grey palettes with two used entries of the same grey, which could not be distinguished by colour."""
     for file in files:
         seen: dict[int, int] = {}
         for index, colour in file.entries():
             if (other := seen.setdefault(colour, index)) != index:
                 raise DataError(
                     f"data.masks: entries {other} and {index} of the palette of {file.path} are the same colour, "
-                    f"{_hex(colour)}. Set data.mask_palette: index to tell them apart, or colour to take them for one."
+                    f"{_hex(colour)}. Set data.mask_palette: index to keep them apart, or colour to treat them as one."
                 )
 
 
 def _refuse_odd_zero(files: Sequence[Used], only_black: bool) -> None:
-    """Palettes in which the background of one reading is not that of the other, as quantisers make them.
+    """Refuse palettes in which the two readings have different backgrounds, as written by quantisers.
 
     Args:
-        only_black: black at another index alone is refused; an entry 0 of another colour is not.
+        only_black: whether to refuse only black at another index, and not an entry 0 of another colour.
     """
     for file in files:
         first = _colour(file.palette, 0)
         black = next((index for index, colour in file.entries() if index and not colour), None)
         if black is not None and (first or not only_black):
             raise DataError(
-                f"data.masks: in the palette of {file.path} entry 0 is {_hex(first)} and entry {black} is black, so what is "
+                f"data.masks: in the palette of {file.path} entry 0 is {_hex(first)} and entry {black} is black, so the "
                 f"background depends on the reading. {_ways_out(files)}"
             )
         if not only_black and first and 0 in file.indices:
@@ -144,7 +145,7 @@ def _refuse_odd_zero(files: Sequence[Used], only_black: bool) -> None:
 
 
 def _refuse_unshared(files: Sequence[Used]) -> None:
-    """Palettes of which an entry that pixels have is another colour, or a colour another entry, from file to file."""
+    """Refuse palettes in which a used entry has different colours, or a colour different entries, in different files."""
     longest = max((file.palette for file in files), key=len)
     is_one = all(file.palette == longest[: len(file.palette)] for file in files)
     colour_of: dict[int, tuple[int, str]] = {}
@@ -166,8 +167,8 @@ def _ways_out(files: Sequence[Used]) -> str:
     named = ", ".join(f'class_{place}: "{_hex(colour)}"' for place, colour in enumerate(found[:SHOWN], 1))
     more = ", ..." if len(found) > SHOWN else ""
     return (
-        f"Name the colours, data.mask_values: {{{named}{more}}}, or set data.mask_palette: index to read the entries' "
-        f"numbers, or colour to read their colours."
+        f"Name the colours, data.mask_values: {{{named}{more}}}, or set data.mask_palette: index to read numbers of "
+        f"entries, or colour to read their colours."
     )
 
 

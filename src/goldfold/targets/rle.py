@@ -1,4 +1,4 @@
-"""Masks as run lengths, as Kaggle writes them."""
+"""Masks as run lengths in Kaggle's format."""
 
 import re
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from goldfold.base.errors import DataError
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-"""A whole number that fits 64 bits."""
+"""A whole number that fits into 64 bits."""
 
 
 def encode(mask: NDArray[np.bool_]) -> str:
-    """Run lengths ``start length start length ...`` of a mask (height, width); an empty mask gives an empty text.
+    """Run lengths ``start length start length ...`` of a mask (height, width); an empty text for an empty mask.
 
-    Pixels are counted down the columns, from 1: the pixel below the first is 2.
+    Pixels are counted column by column from 1: the pixel below the first is 2.
     """
     flat = np.asarray(mask, dtype=bool).ravel(order="F")
     edges = np.flatnonzero(np.diff(flat, prepend=False, append=False))
@@ -24,14 +24,14 @@ def encode(mask: NDArray[np.bool_]) -> str:
 
 
 def decode(text: str, height: int, width: int, row_major: bool = False, first_pixel: int = 1) -> NDArray[np.bool_]:
-    """Mask (height, width) of run lengths as `encode` writes them.
+    """Mask (height, width) of run lengths in the format of `encode`.
 
     Args:
-        row_major: pixels are counted along the rows.
-        first_pixel: the number of the first pixel.
+        row_major: whether pixels are counted row by row.
+        first_pixel: number of the first pixel.
 
     Raises:
-        DataError: the text is no list of runs that lie in the image, one after the other.
+        DataError: the text is not a list of consecutive runs inside the image.
     """
     starts, lengths = _numbers(text)
     ends = starts + lengths
@@ -47,7 +47,7 @@ def decode(text: str, height: int, width: int, row_major: bool = False, first_pi
             run = int(np.argmax(wrong))
             raise DataError(
                 f"run lengths: run {run + 1} of {len(starts)}, '{starts[run]} {lengths[run]}', {reason}. Runs count "
-                f"{'along the rows' if row_major else 'down the columns'} from {first_pixel}, in order; correct the text."
+                f"{'row by row' if row_major else 'column by column'} from {first_pixel}, in order; correct the text."
             )
     steps = np.zeros(height * width + 1, dtype=np.int8)
     steps[starts - first_pixel] += 1
@@ -64,7 +64,7 @@ def _numbers(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             raise DataError(f"run lengths: {word!r} is not a whole number. Write 'start length start length ...'.")
     if len(words) % 2:
         raise DataError(
-            f"run lengths: {len(words)} numbers, and each start needs a length. Write 'start length start length ...'."
+            f"run lengths: {len(words)} numbers, but each start needs a length. Write 'start length start length ...'."
         )
     numbers = np.array([int(word) for word in words], dtype=np.int64).reshape(-1, 2)
     return numbers[:, 0], numbers[:, 1]

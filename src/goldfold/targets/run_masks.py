@@ -1,4 +1,4 @@
-"""A mask as text: run lengths by pixel value, and the size of their image. It stands where a mask's path would."""
+"""Masks as text, used instead of a path: run lengths by pixel value, and the size of the image."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,23 @@ PREFIX = "rle:"
 
 
 def is_text(mask: str) -> bool:
-    """Whether it is such a text, not a path."""
+    """Whether a mask is such a text rather than a path."""
     return mask.startswith(PREFIX)
 
 
 def to_text(runs: str, height: int, width: int) -> str:
-    """Text of `runs_of` and the size in pixels."""
+    """Text of a mask, from the text of `runs_of` and the size in pixels."""
     return f"{PREFIX}{height} {width} {runs}"
 
 
 def runs_of(by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int) -> str:
-    """Text of run lengths, some an object, by the value of their pixels."""
+    """Text of run lengths by pixel value, with one or more per value."""
     runs = {str(value): list(texts) for value, texts in sorted(by_value.items())}
     return json.dumps({"row_major": row_major, "first_pixel": first_pixel, "runs": runs}, separators=(",", ":"))
 
 
 def decode(text: str) -> NDArray[np.uint8]:
-    """Mask (height, width); runs of one value may cover each other, of two they may not.
+    """Decode a mask (height, width); runs of the same value may overlap, runs of different values may not.
 
     Raises:
         DataError: the runs do not fit the image, or two values claim a pixel.

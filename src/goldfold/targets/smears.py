@@ -1,7 +1,7 @@
-"""Values that lossy compression or interpolation left at the edges of a mask's regions.
+"""Detection of smears: values that lossy compression or interpolation left at the edges of a mask's regions.
 
-Their signature does not depend on the file format: they have hardly a pixel whose neighbours are all of the same value, and
-many whose neighbours go lower and higher. A thin object has the first, but lies on one value.
+Their signature does not depend on the file format: hardly any of their pixels have only neighbours of the same value, and
+many have both lower and higher neighbours. Thin objects share the first property, but not the second.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,50 +17,52 @@ from goldfold.targets import colours
 
 Counts = tuple[int, int, int, int]
 Edges = Mapping[int, Counts]
-"""By value: number of pixels; of those inside a region of the value; of those between a lower and a higher neighbour; of
-those inside a region of nearly one level or colour."""
+"""By value: number of pixels, of those inside a region of the value, of those between a lower and a higher neighbour, and
+of those inside a region of nearly one level or colour."""
 INNER = 0.25
-"""Least share of a value's pixels that lie inside, where it is a value of its own."""
+"""Smallest share of a value's pixels inside regions for a genuine value."""
 BETWEEN, INTERPOLATED = 0.25, 0.9
-"""Least share of the other pixels that lie between, where they are smears, and where interpolation made them. Measured:
-1.0 for bilinear, 0.76 to 0.99 for bicubic, 0.4 to 0.8 for JPEG, 0.07 for objects of 6 pixels."""
+"""Smallest share of the other pixels that lie between neighbours, for smears, and for interpolation. Measured: 1.0 for
+bilinear, 0.76 to 0.99 for bicubic, 0.4 to 0.8 for JPEG, 0.07 for objects of 6 pixels."""
 LEAST = 3
-"""So many smeared values, and as many as others, or it is chance; numbered objects have far fewer of no inside."""
+"""Fewest smeared values, which must also be at least as many as the others; numbered objects have far fewer."""
 OVERSHOOT = 1.5
-"""So much higher than the highest clean level a smear can be."""
+"""Largest ratio of a smear to the highest clean level."""
 OWN = 0.005
-"""Share of all pixels from which a value with an inside is certainly no smear."""
+"""Share of all pixels at or above which a value with pixels inside regions is not a smear."""
 SHOWN = 8
 NEAR, RADIUS, EXACT = 32, 40, 8
-"""Levels by which the pixels of such a region differ at most; shades of one grey or colour; and greys that fill regions."""
+"""Largest differences in levels: within a region of nearly one level, between shades of one grey or colour, and between
+greys that fill regions."""
 EXACT_COLOUR = 16
-"""Colours that fill regions: strong compression moves each channel by as much."""
+"""Largest difference per channel between colours that fill regions, as caused by strong compression."""
 FLAT, FLATTER = 0.02, 0.1
-"""Share of a shade's pixels inside from which some regions are flat, and share relative to it that all others have then."""
+"""Share of a shade's pixels inside regions at or above which some regions are flat, and the smallest share relative to it
+that other shades must then have."""
 WHOLE = 0.6
-"""Share of a value's pixels inside, from which numbers of classes are told apart however near they are."""
+"""Share of a value's pixels inside regions at or above which class numbers stay distinct, however close they are."""
 THIN, INTERPOLATED_THIN, PEAK = 8, 0.5, 0.25
-"""Values, and share between, from which masks without regions are smeared thin objects, measured: 0.55 to 0.85, and 0.04 where
-they are clean; share of the most frequent level from which another is a class."""
+"""Number of values, and share of pixels between neighbours, at or above which masks without regions are smeared thin
+objects (measured 0.55 to 0.85, clean ones 0.04); share of the most frequent level at or above which another is a class."""
 MIXED, FEWEST_MIXED = 0.15, 50
-"""Share of a class's pixels at edges that lie between, measured 0.18 to 0.4, and number of pixels at edges that it needs."""
+"""Smallest share of a class's edge pixels that lie between neighbours (measured 0.18 to 0.4), and fewest edge pixels."""
 DARK, WHITE = 64, 255
-"""Levels up to the first are too near each other for shades."""
+"""Highest level up to which levels are too close for shades; level of white."""
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
 class Smears:
-    """What was found in masks that are smeared."""
+    """Findings in smeared masks."""
 
     clean: list[int]
-    """Values that have regions of their own, smallest first."""
+    """Values with regions of their own, in ascending order."""
     values: list[int]
-    """All others."""
+    """All other values."""
     share: float
-    """Of all pixels, of the others."""
+    """Share of the other values among all pixels."""
     interpolated: bool
-    """Whether interpolation is likelier than lossy compression."""
+    """Whether interpolation is more likely than lossy compression."""
 
     @property
     def in_words(self) -> str:
@@ -69,18 +71,18 @@ class Smears:
         likely, other = causes[::-1] if self.interpolated else causes
         n = count(len(self.values) + len(self.clean), "value")
         return (
-            f"{n}, of which {len(self.values)} ({self.share:.1%} of the pixels) lie only at the edges of the others: they are "
+            f"{n}, of which {len(self.values)} ({self.share:.1%} of the pixels) are only at the edges of the others: they are "
             f"smeared, most likely by {likely.rstrip(',')} (or by {other.rstrip(',')}). "
             f"Nearest clean values: {listed(self.clean)}"
         )
 
 
 def edges_of(mask: NDArray[Any], picture: NDArray[Any] | None = None) -> dict[int, Counts]:
-    """Counts by value, smallest value first.
+    """Counts by value, in ascending order of values.
 
     Args:
         mask: (height, width) values.
-        picture: (height, width) levels or (height, width, 3) colours that decide what is lower and higher.
+        picture: (height, width) levels or (height, width, 3) colours that define lower and higher neighbours.
     """
     if picture is None:
         picture = colours.pixels_of(mask) if mask.dtype == np.uint32 else mask
@@ -100,7 +102,7 @@ def edges_of(mask: NDArray[Any], picture: NDArray[Any] | None = None) -> dict[in
 
 
 def summed(parts: Iterable[Edges]) -> dict[int, Counts]:
-    """Counts of several masks together."""
+    """Summed counts of several masks."""
     total: dict[int, Counts] = {}
     for part in parts:
         for value, (n, inside, between, near) in part.items():
@@ -110,7 +112,7 @@ def summed(parts: Iterable[Edges]) -> dict[int, Counts]:
 
 
 def find(edges: Edges) -> Smears | None:
-    """Smears among the values of a set of masks; None where there are none."""
+    """Smears among the values of a set of masks; None if there are none."""
     clean = sorted(value for value, counts in edges.items() if counts[1] >= INNER * counts[0])
     others = set(edges) - set(clean)
     n_others = sum(edges[value][0] for value in others)
@@ -136,8 +138,9 @@ def find(edges: Edges) -> Smears | None:
 
 
 def mixed(edges: Edges) -> list[int]:
-    """Values that fill regions and often lie at edges between a lower and a higher one, as interpolation leaves numbers of
-    classes that follow one another; so does a class of outlines.
+    """Values that fill regions but also often lie at edges between a lower and a higher value.
+
+    Interpolation between consecutive class numbers causes this, but so does a class of outlines.
     """
     rims = {value: counts[0] - counts[1] for value, counts in edges.items() if counts[1] >= INNER * counts[0]}
     found = [value for value, n in rims.items() if n and edges[value][2] >= MIXED * n and n >= FEWEST_MIXED]
@@ -145,7 +148,7 @@ def mixed(edges: Edges) -> list[int]:
 
 
 def _peaks(edges: Edges, clean: Sequence[int]) -> list[int]:
-    """Levels of thin objects, which fill no regions: those of most pixels that are no steps to a higher level."""
+    """Levels of thin objects, which fill no regions: the most frequent levels that are not steps to a higher one."""
     steady = {value: counts[0] - counts[2] for value, counts in edges.items()}
     low, highest = clean[0] if clean else min(edges), max(edges)
     found: dict[int, int] = {low: 0}
@@ -161,16 +164,16 @@ def _peaks(edges: Edges, clean: Sequence[int]) -> list[int]:
 
 
 def _snapped(value: int, found: Collection[int]) -> int:
-    """Black or white where a value is nearly that and the masks hold it; JPEG moves regions of it by a level or two."""
+    """Black or white if a value is close to it and the masks contain it, since JPEG shifts regions by a level or two."""
     (pixel,) = _pixels([value])
     return next((end for end in (0, WHITE) if np.abs(pixel - end).max() <= EXACT and end in found), value)
 
 
 def _centres(edges: Edges, among: Collection[int]) -> list[int]:
-    """The most frequent shade of each colour or grey that fills regions, smallest number first: of JPEG none may be exact.
+    """The most frequent shade of each colour or grey that fills regions, in ascending order; after JPEG none may be exact.
 
     Args:
-        among: values that may be one.
+        among: candidate values.
     """
     exact = {value for value in among if edges[value][1] >= INNER * edges[value][0]}
     highest = max(edges)
@@ -195,7 +198,7 @@ def _centres(edges: Edges, among: Collection[int]) -> list[int]:
 
 
 def of_their_own(edges: Edges, allowed: Collection[int]) -> list[int]:
-    """Values that fill regions and are no shade of an ``allowed`` one, so that they are no smears."""
+    """Values that fill regions and are not a shade of an ``allowed`` one, and so are not smears."""
     total = sum(counts[0] for counts in edges.values())
     found = find(edges)
     clean = [value for value, counts in edges.items() if counts[1] >= INNER * counts[0] and counts[0] >= OWN * total]
@@ -208,7 +211,7 @@ def of_their_own(edges: Edges, allowed: Collection[int]) -> list[int]:
 
 
 def _pixels(numbers: Sequence[int]) -> NDArray[np.int64]:
-    """Colours (n, 3) of numbers; levels of 16 bits three times, where there are no colours."""
+    """Colours (n, 3) of numbers; without colours, 16-bit levels repeated three times."""
     known = np.array(numbers, np.uint32)
     if max(numbers, default=0) < colours.FIRST:
         return np.repeat(known.astype(np.int64)[:, None], 3, axis=1)
@@ -216,7 +219,7 @@ def _pixels(numbers: Sequence[int]) -> NDArray[np.int64]:
 
 
 def binned(edges: Edges) -> dict[int, Counts]:
-    """Counts with the rare colours of a smeared picture put together, 16 levels of each channel."""
+    """Counts with rare colours of a smeared image merged into bins of 16 levels per channel."""
     total = sum(counts[0] for counts in edges.values())
     kept: list[Edges] = []
     for value, counts in edges.items():
@@ -231,7 +234,7 @@ def _binned(number: int) -> int:
 
 
 def nearest(values: NDArray[Any], known: Sequence[int]) -> NDArray[np.intp]:
-    """Place in ``known`` of the value that each of ``values`` is nearest to, by level, or by colour."""
+    """Index in ``known`` of the nearest value for each of ``values``, by level or by colour."""
     if max(known) < colours.FIRST and int(values.max(initial=0)) < colours.FIRST:
         distances = np.abs(values.astype(np.int64)[:, None] - np.array(known))
         return np.asarray(distances.argmin(axis=1))
@@ -240,5 +243,5 @@ def nearest(values: NDArray[Any], known: Sequence[int]) -> NDArray[np.intp]:
 
 
 def listed(values: Sequence[int]) -> str:
-    """The first few values as the config writes them."""
+    """The first few values as written in the config."""
     return ", ".join(map(str, colours.all_written(values)[:SHOWN])) + (", ..." if len(values) > SHOWN else "")

@@ -15,7 +15,7 @@ from goldfold.images.files import SUFFIXES, files_below
 from goldfold.sources.yolo import NO_LABELS, read
 from goldfold.sources.yolo_names import read_names, read_yaml
 from goldfold.sources.yolo_rows import MOST_BYTES
-from goldfold.sources.yolo_splits import tested
+from goldfold.sources.yolo_splits import test_images
 from goldfold.targets.boxes import from_text
 
 LIKELIHOOD = 0.9
@@ -84,7 +84,9 @@ def _with_test(tree: Tree, layout: Layout, root: str, names: str) -> None:
             )
         return
     try:
-        found = tested(tree.path(names), tree.path(root)) if (read_yaml(tree.path(names)) or {}).get("test") else []
+        found = (
+            test_images(tree.path(names), tree.path(root)) if (read_yaml(tree.path(names)) or {}).get("test") else []
+        )
     except DataError:
         return
     listed = [f"{found}/{name}" for name in files_below(Path(found), SUFFIXES)] if isinstance(found, str) else found
