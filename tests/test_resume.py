@@ -347,7 +347,10 @@ TORN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a bit in the head": (lambda data: flipped(data, 60), "its checksum is wrong"),
     "a bit in the middle": (lambda data: flipped(data, len(data) // 2), "its checksum is wrong"),
     "a bit of the checksum": (lambda data: flipped(data, len(data) - 10), "its checksum is wrong"),
-    "a bit in the digests": (lambda data: flipped(data, data.rfind(b'"data"') + 12), "it is from a run with other data"),
+    "a bit in the digests": (
+        lambda data: flipped(data, data.rfind(b'"data"') + 12),
+        "it is from a run with other data",
+    ),
     "text": (lambda data: b"no state\n" * 1000, "it is incomplete or not a training state"),
     "zeros": (lambda data: bytes(len(data)), "it is incomplete or not a training state"),
 }
