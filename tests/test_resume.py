@@ -21,7 +21,7 @@ from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import GoldfoldError
 from goldfold.engine import stopping
 from goldfold.engine.checkpoint import StateFile, weights_digest
-from goldfold.engine.stopping import StopRequest, Keeper, signals_noted
+from goldfold.engine.stopping import Keeper, StopRequest, signals_noted
 from goldfold.inference.predictor import Predictor
 from goldfold.samples.dataset import TrainingSet
 from goldfold.stages import train

@@ -23,7 +23,7 @@ from goldfold.base.errors import GoldfoldError, Stopped, TrainingError, as_error
 from goldfold.engine.parent import die_with
 
 if TYPE_CHECKING:
-    from goldfold.engine.stopping import Asked
+    from goldfold.engine.stopping import StopRequest
 
 PATIENCE = timedelta(days=7)
 """Timeout of collective operations, long because rank 0 validates alone; a process that dies ends the others at once."""
@@ -94,7 +94,7 @@ def _start(rank: int, job: dict[str, Any]) -> _Member:
 class _Watch:
     """Waits for the processes of a group and shows their progress."""
 
-    def __init__(self, members: list[_Member], progress: Callable[[int, str], Any], asked: "Asked") -> None:
+    def __init__(self, members: list[_Member], progress: Callable[[int, str], Any], asked: "StopRequest") -> None:
         self.members, self.progress, self.asked = members, progress, asked
         self.shown: Any = None
         self.messages: dict[str, Any] = {}
