@@ -827,7 +827,7 @@ def test_published_weights_that_are_not_to_be_had_give_one_error_with_both_ways_
     assert len(lines) == 1, done.stdout + done.stderr
     for words in (
         "pretrained: true, but the weights of 'resnet10t' are neither in the local cache nor can they be downloaded",
-        "run once where the network is up",
+        "run once with internet access",
         "HF_HOME",
         "pretrained: path/to/weights",
     ):

@@ -130,31 +130,35 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no multiple": (
         "fpn",
         {"image_size": (100, 64)},
-        r"image_size_px: 100x64 \(height x width\) is no multiple of 32, the stride of network 'fpn' on 'resnet10t'. "
+        r"image_size_px: 100x64 \(height x width\) is not a multiple of 32, the stride of network 'fpn' on 'resnet10t'. "
         r"Nearest: 96x64 \(height x width\) or 128x64",
     ),
-    "no smaller size": ("fpn", {"image_size": (20, 64)}, r"no multiple of 32.*Nearest: 32x64 \(height x width\)\.$"),
+    "no smaller size": ("fpn", {"image_size": (20, 64)}, r"not a multiple of 32.*Nearest: 32x64 \(height x width\)\.$"),
     "stride of a dilated backbone": ("deeplabv3", {"image_size": (100, 64)}, r"multiple of 8,.*96x64.* or 104x64"),
     "no multiple of DPT's": ("dpt", {"image_size": (48, 64), "backbone": "test_vit"}, r"multiple of 32.*32x64.* 64x64"),
-    "too small": ("pan", {"image_size": (96, 96)}, "'pan' on 'resnet10t' cannot work at 96x96.*Take larger images"),
-    "another size comes out": ("fpn", {"encoder_depth": 4}, "gives 128x128 .* for images of 64x64.*upsampling"),
-    "vision transformer": ("unet", {"backbone": "test_vit"}, r"'test_vit' gives features at the strides.*network: dpt"),
-    "no features": ("fpn", {"backbone": "mixer_s16_224"}, "'mixer_s16_224' gives .*features.*resnet18"),
+    "too small": ("pan", {"image_size": (96, 96)}, "'pan' on 'resnet10t' does not work at 96x96.*Use larger images"),
+    "another size comes out": ("fpn", {"encoder_depth": 4}, "returns 128x128 .* for images of 64x64.*upsampling"),
+    "vision transformer": ("unet", {"backbone": "test_vit"}, r"'test_vit' has features at strides.*network: dpt"),
+    "no features": ("fpn", {"backbone": "mixer_s16_224"}, "'mixer_s16_224' has .*features.*resnet18"),
     "no such backbone": ("unet", {"backbone": "resnet10u"}, "'resnet10u'.*Unknown model"),
-    "no dropout": ("unet", {"dropout": 0.1}, "dropout = 0.1: network 'unet' has none; .*deeplabv3, .*fpn, pspnet"),
+    "no dropout": (
+        "unet",
+        {"dropout": 0.1},
+        "dropout = 0.1: network 'unet' has no dropout; .*deeplabv3, .*fpn, pspnet",
+    ),
     "no drop path": ("unet", {"drop_path": 0.1, "backbone": "vgg11"}, "drop_path"),
     "unknown parameter": ("unet", {"no_such": 1}, r"'unet' does not take these parameters: .*no_such"),
     "our own parameter": ("unet", {"classes": 1}, r"does not take these parameters: .*classes"),
-    "no dropout in a detector": ("fcos", {"dropout": 0.1}, "dropout = 0.1: network 'fcos' has none"),
-    "strides that skip": ("fcos", {"strides": [8, 32]}, r"strides = \[8, 32\]: each must be twice the one before"),
+    "no dropout in a detector": ("fcos", {"dropout": 0.1}, "dropout = 0.1: network 'fcos' has no dropout"),
+    "strides that skip": ("fcos", {"strides": [8, 32]}, r"strides = \[8, 32\]: each must be twice the previous"),
     "strides not there": (
         "fcos",
         {"strides": [32, 64]},
-        r"'resnet10t' has no features at 64; it has \[2, 4, 8, 16, 32\]",
+        r"'resnet10t' has no features at stride 64; available: \[2, 4, 8, 16, 32\]",
     ),
     "odd width": ("retinanet", {"width": 100}, "width = 100: must be a multiple of 8"),
     "swallowed by torchvision": ("fcos", {"no_such": 1}, r"'fcos' does not take these.*'no_such'; .*topk_candidates"),
-    "resized by torchvision": ("faster_rcnn", {"min_size": 100}, "'min_size'; torchvision's are .*rpn_nms_thresh"),
+    "resized by torchvision": ("faster_rcnn", {"min_size": 100}, "'min_size'; torchvision takes .*rpn_nms_thresh"),
 }
 
 

@@ -174,12 +174,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @every(
     ("function", "task", "words"),
     [
-        ("fixed", "classification", "it gives (2, 10), where (images, n_classes) = (2, 2) is needed"),
-        ("maps", "multilabel", "it gives (2, 2, 32, 32), where (images, n_classes) = (2, 2) is needed"),
-        ("good", "segmentation", "it gives (2, 2), where (images, n_classes, height, width) = (2, 2, 32, 32)"),
-        ("pair", "regression", "it gives a tuple, not a tensor (images, n_classes)"),
+        ("fixed", "classification", "it returns (2, 10), where (images, n_classes) = (2, 2) is needed"),
+        ("maps", "multilabel", "it returns (2, 2, 32, 32), where (images, n_classes) = (2, 2) is needed"),
+        ("good", "segmentation", "it returns (2, 2), where (images, n_classes, height, width) = (2, 2, 32, 32)"),
+        ("pair", "regression", "it returns a tuple, not a tensor (images, n_classes)"),
         ("good", "detection", "cannot be trained at 32x32 (height x width)"),
-        ("frozen", "classification", "its output depends on no parameter"),
+        ("frozen", "classification", "its output depends on no trainable parameter"),
         ("no_gradient", "classification", "cannot be trained: its gradient cannot be computed: KeyError: 'saved'"),
         ("overwritten", "multilabel", "gradient cannot be computed: one of the variables needed for gradient computation"),
         ("normed", "classification", "Expected more than 1 value per channel when training"),

@@ -105,29 +105,29 @@ def of(data: bytes) -> Callable[[Path], Any]:
 
 
 BAD: dict[str, tuple[str, Callable[[Path], Any], str]] = {
-    "a folder": ("w", lambda path: path.mkdir(), "is a folder. Give the file in it"),
+    "a folder": ("w", lambda path: path.mkdir(), "is a folder. Give the path of the file in it"),
     "not there": ("w.pth", lambda path: None, "cannot be read: No such file or directory. Give a file"),
     "of 0 bytes": ("w.pth", of(b""), r"is empty \(0 bytes\). Copy or download it again"),
     "a web page": ("w.pth", of(b"\n<!DOCTYPE html><html>sign in</html>"), "is a web page, not weights"),
     "a web page named safetensors": ("w.safetensors", of(b"<html><body>404</body>"), "is a web page, not weights"),
-    "a git-LFS pointer": ("w.safetensors", of(b"version https://git-lfs.github.com/spec/v1\noid"), "git lfs pull"),
+    "a Git LFS pointer": ("w.safetensors", of(b"version https://git-lfs.github.com/spec/v1\noid"), "git lfs pull"),
     "keras": ("w.h5", of(b"\x89HDF\r\n\x1a\n0000"), "is an HDF5 file"),
-    "packed": ("w.pth.gz", of(b"\x1f\x8b\x08000"), "is packed by gzip"),
-    "text": ("w.pth", of(b"no weights"), "neither a .safetensors file nor one of torch.save"),
-    "torn": ("w.pth", write_torn, "cannot be read: it is torn"),
-    "torn, of the older kind": ("w.pth", write_old_and_torn, "cannot be read: it is torn"),
-    "torn safetensors": ("w.safetensors", write_torn, "do not match a header of safetensors"),
-    "a wrong header": ("w.safetensors", write_with_a_wrong_header, "do not match a header of safetensors"),
-    "a text named safetensors": ("w.safetensors", of(b"no weights"), "do not match a header of safetensors"),
+    "packed": ("w.pth.gz", of(b"\x1f\x8b\x08000"), "is compressed by gzip"),
+    "text": ("w.pth", of(b"no weights"), "neither a .safetensors nor a torch.save file"),
+    "torn": ("w.pth", write_torn, "cannot be read: it is truncated"),
+    "torn, of the older kind": ("w.pth", write_old_and_torn, "cannot be read: it is truncated"),
+    "torn safetensors": ("w.safetensors", write_torn, "do not match its safetensors header"),
+    "a wrong header": ("w.safetensors", write_with_a_wrong_header, "do not match its safetensors header"),
+    "a text named safetensors": ("w.safetensors", of(b"no weights"), "do not match its safetensors header"),
     "TorchScript": ("w.pt", write_script, "is a TorchScript program"),
-    "another archive": ("w.zip", write_archive, "is an archive without weights of torch"),
+    "another archive": ("w.zip", write_archive, "is an archive without torch weights"),
     "a whole model": ("w.pth", lambda path: torch.save(nn.Linear(2, 2), path), r"Python objects.*nn.*state_dict\(\)"),
-    "a list": ("w.pth", lambda path: torch.save([1, 2], path), r"holds no tensors by name \(no names\)"),
-    "a tensor": ("w.pth", lambda path: torch.save(torch.zeros(3), path), "holds no tensors by name"),
+    "a list": ("w.pth", lambda path: torch.save([1, 2], path), r"contains no tensors by name \(no names\)"),
+    "a tensor": ("w.pth", lambda path: torch.save(torch.zeros(3), path), "contains no tensors by name"),
     "no tensors": (
         "w.pth",
         lambda path: torch.save({"epoch": 3}, path),
-        r"holds no tensors by name \(the keys epoch\)",
+        r"contains no tensors by name \(the keys epoch\)",
     ),
 }
 
@@ -158,7 +158,7 @@ def test_a_file_that_would_run_code_is_not_unpickled(new: bool, tmp_path: Path) 
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"weight": Trap()}, tmp_path / "w.pth", _use_new_zipfile_serialization=new)
-    with pytest.raises(ConfigError, match=r"it holds Python objects.*which could run code when loaded") as refused:
+    with pytest.raises(ConfigError, match=r"it contains Python objects.*which could run code when loaded") as refused:
         read(tmp_path / "w.pth")
     assert "weights_only" not in str(refused.value)
     assert not (tmp_path / "ran").exists()
@@ -257,7 +257,7 @@ def lacking(*names: str, backbone: str = "test_resnet") -> State:
         ),
         (lambda: lacking("bn1.running"), {}, r"would leave bn1\.running_mean, bn1\.running_var new"),
         (lambda: lacking("pos_embed", backbone="test_vit"), {"backbone": "test_vit"}, "would leave pos_embed new"),
-        (lambda: donor("test_convnext"), {}, r"fits \d+ of \d+ parameters of this network. Give .* the same backbone"),
+        (lambda: donor("test_convnext"), {}, r"fits \d+ of \d+ parameters of this network. Use .* the same backbone"),
         (lambda: {"other.weight": torch.zeros(2)}, {}, r"fits 0 of \d+ parameters"),
         (lambda: {"a.weight": torch.zeros(2)}, {"network": "small_resnet", "backbone": None}, r"fits 0 of \d+ param"),
         (
@@ -268,7 +268,7 @@ def lacking(*names: str, backbone: str = "test_resnet") -> State:
         (
             lambda: {**donor(), "layer1.0.conv1.weight": donor()["layer1.0.conv1.weight"] * torch.nan},
             {},
-            r"has values that are no numbers \(NaN\), in layer1\.0\.conv1\.weight\. Give weights",
+            r"has NaN values, in layer1\.0\.conv1\.weight\. Use weights",
         ),
     ],
     ids=[

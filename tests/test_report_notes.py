@@ -22,8 +22,8 @@ from goldfold.report import ensemble, notes, shift, training
 from goldfold.report.answers import note
 from goldfold.report.results import Results
 from goldfold.targets.mask_coding import Coding
-from goldfold.tasks.detection import show as detection
-from goldfold.tasks.segmentation import show as segmentation
+from goldfold.tasks.detection import show_images as detection
+from goldfold.tasks.segmentation import show_images as segmentation
 from whole_task import classification
 
 Made = Any

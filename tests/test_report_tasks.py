@@ -21,7 +21,10 @@ from goldfold.metrics.detection import best_threshold
 from goldfold.predictions.arrays import Arrays
 from goldfold.stages.report import run
 from goldfold.tasks.detection import show as detection_pages
+from goldfold.tasks.detection.outcome import images_of
 from goldfold.tasks.segmentation import show as segmentation_pages
+from goldfold.tasks.segmentation import show_images as mask_pictures
+from goldfold.tasks.segmentation.outcome import compared
 from made_results import settings_of, write_results
 from whole_task import whole
 
@@ -305,7 +308,7 @@ def test_maps_are_read_one_at_a_time(tmp_path: Path, classes: list[str]) -> None
 def test_pixels_of_the_page_are_those_of_the_score(tmp_path: Path) -> None:
     task, truth, predict = masks(tmp_path, ["a", "b", "c"], 9, ignore_value=255)
     predictions = predict(0, list(truth["id"]))
-    outcome, evidence = segmentation_pages.compared(task, predictions, truth), task.evidence(predictions, truth)
+    outcome, evidence = compared(task, predictions, truth), task.evidence(predictions, truth)
     for name in ("both", "predicted", "true"):
         np.testing.assert_array_equal(getattr(outcome.overlap, name), getattr(evidence, name))
     assert outcome.pixels.sum() == outcome.counted.sum() == 9 * (SIDE - 2) * (SIDE + 4)
@@ -316,7 +319,7 @@ def test_what_a_mask_picture_shows(tmp_path: Path) -> None:
     task, _, _ = masks(tmp_path, ["one"], 1)
     true, given = np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8)
     true[0], given[:, 0] = 1, 1  # shared, missed / false, nothing
-    drawn = segmentation_pages._compared(task, np.zeros((2, 2, 3), np.uint8), true, given)
+    drawn = mask_pictures._compared(task, np.zeros((2, 2, 3), np.uint8), true, given)
     corners = drawn[[0, 0, -1, -1], [0, -1, 0, -1]].astype(float)
     shares = np.array([[0.4], [0.9], [0.9], [0.0]])
     wanted = shares * np.array([overlays.FOUND, overlays.MISSED, overlays.FALSE, (0, 0, 0)])
@@ -372,7 +375,7 @@ def test_boxes_found_are_those_that_the_metric_counts(tmp_path: Path, seed: int)
     predictions["boxes"][:, 2:] = np.maximum(predictions["boxes"][:, 2:], predictions["boxes"][:, :2] + 1)
     evidence = task.evidence(predictions, truth)
     threshold = best_threshold(evidence)
-    images = detection_pages._images_of(task, predictions, truth, threshold)
+    images = images_of(task, predictions, truth, threshold)
     found = sum(int((image.checked.kind == box_errors.FOUND).sum()) for image in images)
     assert found == int(evidence.hit[evidence.score >= threshold].sum())
     counts = detection_pages._counts(images, 3)

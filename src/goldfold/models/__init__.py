@@ -1,4 +1,4 @@
-"""Networks by name; each module here is a family."""
+"""Networks by name, with a module per family."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def build(network: str, pretrained: bool | str = False, partly_pretrained: bool = False, **params: Any) -> nn.Module:
-    """Network by name, or the user's own ``package.module:function``, called with ``params``.
+    """Build a network by name, or a user-defined ``package.module:function``, with ``params``.
 
     Args:
-        pretrained: whether to load published weights; or the path of a file of weights.
-        partly_pretrained: whether more than the head may stay new where the file has nothing for it.
+        pretrained: load published weights; or the path of a weight file.
+        partly_pretrained: allow parameters besides the head to be missing from the weight file.
 
     Raises:
-        ConfigError: no such network, or it does not take these parameters, or the weights are not to be had.
+        ConfigError: unknown network, invalid parameters, or weights that are not available.
     """
     if isinstance(pretrained, str):
         start_from = importlib.import_module("goldfold.models.pretrained").start_from  # the Snakefile loads no torch
@@ -45,12 +45,12 @@ def _built(network: str, **params: Any) -> nn.Module:
 
 
 def _refusal(network: str, params: Mapping[str, Any], error: Exception) -> str:
-    """Says why a network cannot be built, and for what it was."""
+    """Return the message for a network that cannot be built."""
     size, backbone = params.get("image_size", ()), params.get("backbone")
-    asked = [f"backbone {backbone!r}"] * bool(backbone) + [f"images of {' x '.join(map(str, size))} pixels"] * bool(
+    given = [f"backbone {backbone!r}"] * bool(backbone) + [f"images of {' x '.join(map(str, size))} pixels"] * bool(
         size
     )
     return (
         f"network {network!r} does not take these parameters: {cause(error)}"
-        f"{' (' * bool(asked)}{', '.join(asked)}{')' * bool(asked)}. Correct models[].params."
+        f"{' (' * bool(given)}{', '.join(given)}{')' * bool(given)}. Correct models[].params."
     )

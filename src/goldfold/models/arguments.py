@@ -1,4 +1,4 @@
-"""From an entry of the config's ``models`` to the arguments of its network."""
+"""Arguments of a network from an entry of the config's ``models``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 OUR_OWN = frozenset(
     {"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "network", "pretrained"}
 )
-"""Arguments that goldfold sets itself, so that ``params`` may not."""
+"""Arguments set by goldfold itself, not allowed in ``params``."""
 
 
 def arguments(spec: Mapping[str, Any], starts: bool = False) -> dict[str, Any]:
-    """Arguments of the network besides classes, channels and image size.
+    """Return the arguments of the network except classes, channels and image size.
 
     Args:
-        spec: ``params`` and ``backbone``; in training ``dropout`` and ``drop_path`` as well.
-        starts: whether weights are loaded to start from, as ``pretrained`` and ``partly_pretrained`` say.
+        spec: ``params`` and ``backbone``; in training also ``dropout`` and ``drop_path``.
+        starts: include ``pretrained`` and ``partly_pretrained``, to load the initial weights.
 
     >>> arguments({"backbone": "resnet18", "params": {"depth": 3}, "dropout": 0.1, "pretrained": True})
     {'depth': 3, 'backbone': 'resnet18', 'dropout': 0.1}

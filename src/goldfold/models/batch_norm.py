@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of the images that are predicted, in place of those of training.
+"""Adaptive batch normalisation: statistics of the predicted images replace those of training.
 
 Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016 (https://arxiv.org/abs/1603.04779).
 """
@@ -14,20 +14,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from goldfold.cases import Inputs
 
 FEWEST = 32
-"""Images from which statistics are taken; of fewer they would be noise."""
+"""Minimum number of images for statistics; fewer would give noise."""
 
 
 def layers(model: nn.Module) -> list[_BatchNorm]:
-    """Layers that keep statistics of training."""
+    """Return the layers with running statistics."""
     return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
 class Adapter:
-    """Puts the statistics of some images into a network, or those of training back.
+    """Replaces the batch norm statistics of a network by those of some images, or restores those of training.
 
     Args:
-        model: a trained network, in which nothing but the statistics changes.
-        forward: what runs it on a batch of cases.
+        model: a trained network; only its statistics change.
+        forward: runs the network on a batch of cases.
     """
 
     def __init__(self, model: nn.Module, forward: Callable[[Inputs], object]) -> None:
@@ -37,13 +37,13 @@ class Adapter:
         self._trained = [deepcopy(layer.state_dict()) for layer in self._layers]
 
     def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Inputs], batch_size: int) -> bool:
-        """Take the statistics of these images, the mean over batches of nearly one size; training's where there are few.
+        """Use the statistics of these images, averaged over batches of similar size; those of training if too few.
 
         Args:
             batches: ids -> cases on the network's device.
 
         Returns:
-            Whether the network now has the statistics of the images.
+            True if the network now has the statistics of the images.
         """
         self._restore()
         if len(ids) < FEWEST or not self._layers:
@@ -52,7 +52,7 @@ class Adapter:
         momenta = [layer.momentum for layer in self._layers]
         for layer in self._layers:
             layer.reset_running_stats()
-            layer.momentum = None  # the plain mean over all batches
+            layer.momentum = None  # cumulative mean over all batches
             layer.train()
         with torch.no_grad():
             for chosen in _even(ids, batch_size):
@@ -68,7 +68,7 @@ class Adapter:
 
 
 def _even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    """The ids in parts of nearly one size, which is at most ``most``, but never of one image."""
+    """Split the ids into parts of similar size, at most ``most`` each, and never of a single image."""
     n = max(1, min(-(-len(ids) // most), len(ids) // 2))
     bounds = [round(part * len(ids) / n) for part in range(n + 1)]
     for start, end in pairwise(bounds):

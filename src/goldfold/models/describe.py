@@ -1,6 +1,6 @@
 """Print the input size of timm networks as JSON: ``python -m goldfold.models.describe resnet18 ...``.
 
-A process of its own, so that whoever asks (the Snakefile) need not load torch.
+Runs in a separate process, so that the caller (the Snakefile) need not load torch.
 """
 
 import json

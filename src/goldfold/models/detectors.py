@@ -1,7 +1,7 @@
-"""Detectors of torchvision on any timm backbone, with a feature pyramid: boxes, scores and labels.
+"""Torchvision detectors on any timm backbone with a feature pyramid.
 
-Made for training from scratch at small sizes: GroupNorm in the pyramid and in the heads that take it, BatchNorm of the
-backbone trained, anchors and proposals in proportion to the strides. Images come normalised and of one size.
+Designed for training from scratch at small sizes: GroupNorm in the pyramid and in the heads that support it, trainable
+BatchNorm in the backbone, anchors and proposals in proportion to the strides. Inputs are normalised and of equal size.
 """
 
 import inspect
@@ -17,9 +17,9 @@ from goldfold.models.pyramid import GROUPS, NORM, Pyramid, body
 from goldfold.models.timm_models import Pretrained, with_statistics
 
 RATIOS = (0.5, 1.0, 2.0)
-"""Height to width of anchors."""
+"""Aspect ratios (height / width) of anchors."""
 Boxes = dict[str, Tensor]
-"""``boxes`` (n, 4) x1 y1 x2 y2 in pixels of the image, ``labels`` (n,) 0..K-1 and, predicted, ``scores`` (n,)."""
+"""``boxes`` (n, 4) x1 y1 x2 y2 in pixels of the image, ``labels`` (n,) 0..K-1 and, in predictions, ``scores`` (n,)."""
 
 
 def build(
@@ -38,38 +38,38 @@ def build(
     max_boxes: int = 100,
     **params: Any,
 ) -> nn.Module:
-    """Detector of ``n_classes`` kinds of things; ``mean`` and ``std`` of its input are attributes of the result.
+    """Build a detector; the result has the attributes ``mean`` and ``std`` of its input.
 
     Args:
         detector: key of DETECTORS.
-        backbone: timm's name.
+        backbone: timm model name.
         image_size: (height, width).
-        pretrained: load the published weights of the backbone, from timm's hub or its cache, or adapt these, by name.
-        strides: of the pyramid's levels, each twice the one before; 4 as well for things of a few pixels.
+        pretrained: load the published weights of the backbone from timm's hub or cache, or adapt weights given by name.
+        strides: strides of the pyramid levels, each twice the previous; add 4 for objects of a few pixels.
         width: channels of the pyramid and the heads.
-        score_threshold: boxes of a lower score are dropped.
-        nms_iou: of two boxes of a class that overlap by more, the one of the lower score is dropped.
-        max_boxes: kept an image.
-        params: of the detector's own function here, and the numbers that torchvision's class takes.
+        score_threshold: boxes with a lower score are dropped.
+        nms_iou: of two boxes of one class with a larger IoU, the one with the lower score is dropped.
+        max_boxes: maximum number of boxes per image.
+        params: parameters of the detector's function in this module, and numeric parameters of torchvision's class.
 
     Raises:
-        ConfigError: the backbone has no such strides, dropout or drop_path has no place, or the weights are not to be
-            had.
+        ConfigError: the backbone lacks these strides, dropout or drop_path is not supported, or the weights are not
+            available.
     """
     if dropout:
-        raise ConfigError(f"dropout = {dropout:g}: network {detector!r} has none; remove it")
+        raise ConfigError(f"dropout = {dropout:g}: network {detector!r} has no dropout; remove it")
     if width < GROUPS or width % GROUPS:
         raise ConfigError(f"width = {width}: must be a multiple of {GROUPS}, for the groups of GroupNorm")
     features = body(backbone, in_channels, image_size, pretrained, drop_path, strides)
     pyramid = Pyramid(features, width)
     keep = {"score_thresh": score_threshold, "nms_thresh": nms_iou, "detections_per_img": max_boxes}
     model, first_label = DETECTORS[detector](pyramid, n_classes, tuple(strides), keep, **params)
-    model.transform = _AsTheyAre(strides[-1])
+    model.transform = _PadOnly(strides[-1])
     return with_statistics(Detector(model, first_label), features, in_channels)
 
 
 class Detector(nn.Module):
-    """A model of torchvision that takes a batch of normalised images, and labels from 0."""
+    """Torchvision detector with a batch of normalised images as input, and labels from 0."""
 
     def __init__(self, model: nn.Module, first_label: int) -> None:
         super().__init__()
@@ -77,11 +77,11 @@ class Detector(nn.Module):
         self.first_label = first_label
 
     def forward(self, images: Tensor, targets: Sequence[Boxes] | None = None) -> Boxes | list[Boxes]:
-        """Losses by name in training, the boxes of each image otherwise, best first.
+        """Return losses by name in training, otherwise the boxes of each image, best first.
 
         Args:
             images: (batch, channels, height, width), normalised.
-            targets: boxes and labels of each image, asked for in training; an image may have none.
+            targets: boxes and labels per image, possibly empty; required in training.
         """
         if not self.training:
             found: list[Boxes] = self.model(images)
@@ -93,11 +93,11 @@ class Detector(nn.Module):
         return losses
 
 
-class _AsTheyAre(nn.Module):
-    """In the place of torchvision's resizing and normalising: images of one size stay, padded to whole strides.
+class _PadOnly(nn.Module):
+    """Replaces torchvision's resizing and normalising: only pads images to a multiple of the stride.
 
-    torchvision's own would copy every image, lose the channels-last layout and read fixed_size as (width, height);
-    without padding, its anchors would stand at height // cells, not at the stride.
+    torchvision's transform would copy every image, lose the channels-last layout and read fixed_size as (width, height);
+    without padding, its anchors would be spaced by height // cells instead of by the stride.
     """
 
     def __init__(self, stride: int) -> None:
@@ -115,7 +115,7 @@ class _AsTheyAre(nn.Module):
         return result
 
 
-# --- the detectors: (pyramid, classes, strides, what to keep, own parameters) -> model, its first label
+# --- detectors: (pyramid, classes, strides, limits of predictions, own parameters) -> model, its first label
 
 
 def _fcos(
@@ -126,16 +126,18 @@ def _fcos(
     head_convs: int = 4,
     **params: Any,
 ) -> tuple[nn.Module, int]:
-    """FCOS (Tian et al. 2019): every cell inside a thing says how far its four sides are."""
+    """FCOS (Tian et al. 2019): every cell inside an object predicts the distances to its four sides."""
     from torchvision.models.detection import FCOS
     from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSHead, FCOSRegressionHead
 
-    head = FCOSHead(pyramid.out_channels, 1, n_classes, 0)  # takes no groups of GroupNorm
+    head = FCOSHead(
+        pyramid.out_channels, 1, n_classes, 0
+    )  # its norm layer cannot be chosen, so the branches are replaced
     head.classification_head = FCOSClassificationHead(pyramid.out_channels, 1, n_classes, head_convs, norm_layer=NORM)
     head.regression_head = FCOSRegressionHead(pyramid.out_channels, 1, head_convs, norm_layer=NORM)
     nn.init.ones_(
         head.regression_head.bbox_reg.bias
-    )  # one stride, as in the paper; its ReLU can die from torchvision's 0
+    )  # one stride, as in the paper; with torchvision's 0 the ReLU can die
     model = FCOS(
         pyramid,
         n_classes,
@@ -157,7 +159,7 @@ def _retinanet(
     octaves: int = 3,
     **params: Any,
 ) -> tuple[nn.Module, int]:
-    """RetinaNet (Lin et al. 2017): anchors of ``anchor_scale`` strides, in ``octaves`` steps to twice that."""
+    """RetinaNet (Lin et al. 2017): anchors of ``anchor_scale`` strides, with ``octaves`` sizes per octave."""
     from torchvision.models.detection import RetinaNet
     from torchvision.models.detection.retinanet import RetinaNetHead
 
@@ -185,7 +187,7 @@ def _faster_rcnn(
     box_width: int = 256,
     **params: Any,
 ) -> tuple[nn.Module, int]:
-    """Faster R-CNN (Ren et al. 2015); torchvision's class 0 is the background. Fewer proposals than torchvision's."""
+    """Faster R-CNN (Ren et al. 2015), with fewer proposals than in torchvision, whose class 0 is the background."""
     from torchvision.models.detection import FasterRCNN
     from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCNNPredictor
     from torchvision.ops import MultiScaleRoIAlign
@@ -200,14 +202,14 @@ def _faster_rcnn(
         box_head=FastRCNNConvFCHead((channels, 7, 7), [channels] * box_convs, [box_width] * 2, NORM),
         box_predictor=_in_float(FastRCNNPredictor(box_width, n_classes + 1)),
         **{f"box_{name}": value for name, value in keep.items()},
-        **{**FEW, **_numbers(FasterRCNN, params)},
+        **{**PROPOSALS, **_numbers(FasterRCNN, params)},
     )
     _in_float(model.rpn.head)
-    model.rpn.min_size = 1.0  # pixels; torchvision keeps slivers of 0.001 at the border
+    model.rpn.min_size = 1.0  # pixels; torchvision's 0.001 keeps slivers at the border
     return model, 1
 
 
-FEW = {
+PROPOSALS = {
     "rpn_pre_nms_top_n_train": 600,
     "rpn_pre_nms_top_n_test": 600,
     "rpn_post_nms_top_n_train": 300,
@@ -215,7 +217,7 @@ FEW = {
     "rpn_batch_size_per_image": 128,
     "box_batch_size_per_image": 64,
 }
-"""Proposals of Faster R-CNN for images of some hundred pixels; torchvision's are for 800 to 1333."""
+"""Numbers of proposals of Faster R-CNN for images of a few hundred pixels; torchvision's are for 800 to 1333."""
 DETECTORS: dict[str, Callable[..., tuple[nn.Module, int]]] = {
     "fcos": _fcos,
     "retinanet": _retinanet,
@@ -227,7 +229,7 @@ DETECTORS: dict[str, Callable[..., tuple[nn.Module, int]]] = {
 
 
 def _anchors(strides: Sequence[int], scale: float, octaves: int, ratios: tuple[float, ...]) -> Any:
-    """Anchors in the middle of their cells; torchvision's own stand at the corner, which favours the right and bottom."""
+    """Make anchors centred in their cells; torchvision's are at the corner, which biases them to the right and bottom."""
     from torchvision.models.detection.anchor_utils import AnchorGenerator
 
     sizes = tuple(tuple(stride * scale * 2 ** (step / octaves) for step in range(octaves)) for stride in strides)
@@ -237,17 +239,17 @@ def _anchors(strides: Sequence[int], scale: float, octaves: int, ratios: tuple[f
 
 
 def _numbers(model: Callable[..., nn.Module], params: dict[str, Any]) -> dict[str, Any]:
-    """``params``, where torchvision's class takes numbers of these names; it would swallow any other silently."""
+    """Check that torchvision's class takes numbers of these names; it would silently ignore any other."""
     taken = inspect.signature(model).parameters.items()
     names = {name for name, parameter in taken if isinstance(parameter.default, (int, float))}
     names -= {"min_size", "max_size"}
     if wrong := sorted(set(params) - names):
-        raise TypeError(f"no such parameter {wrong[0]!r}; torchvision's are {', '.join(sorted(names))}")
+        raise TypeError(f"unknown parameter {wrong[0]!r}; torchvision takes {', '.join(sorted(names))}")
     return params
 
 
 def _in_float(module: nn.Module) -> nn.Module:
-    """``module`` with outputs in float32 under autocast: torchvision codes boxes in their type, and bf16 is too coarse."""
+    """Make ``module`` return float32 under autocast: torchvision encodes boxes in its dtype, and bf16 is too coarse."""
     module.register_forward_hook(_to_float)
     return module
 

@@ -1,7 +1,7 @@
-"""Starting a network from a local file of weights: only its head may stay new.
+"""Initialise a network from a local weight file; by default only its head may stay new.
 
-timm adapts the file of a backbone as it adapts its own published ones: names of other tools, the first convolution, the
-position embeddings. A file of a whole network is loaded by name.
+timm adapts a backbone's file as it does its published weights: names of other tools, the first convolution, position
+embeddings. A file of a whole network is loaded by name.
 """
 
 import logging
@@ -20,30 +20,30 @@ from goldfold.models.weight_files import read
 State = dict[str, Tensor]
 Make = Callable[..., nn.Module]
 PLACES = ("encoder.model.", "model.backbone.body.", "")
-"""Where a network keeps a timm backbone: as smp's encoder, as the body of a detector's pyramid, or it is one."""
+"""Prefixes of a timm backbone in a network: smp's encoder, the body of a detector's pyramid, or the network itself."""
 MISFIT = re.compile(r"size mismatch for (\S+):")
-"""torch's words for a parameter of another shape."""
+"""torch's message for a parameter of another shape."""
 SHOWN = 4
-"""Names in an error."""
+"""Maximum number of names in an error message."""
 
 
 def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = False) -> nn.Module:
-    """Network with the weights of a file; ``new`` of the result names the parameters that the file did not set.
+    """Build a network with the weights of a file; its attribute ``new`` lists the parameters that the file did not set.
 
     Args:
-        make: builds the network; takes ``params``, where ``pretrained`` may be weights by name.
-        params: with ``n_classes``, ``in_channels`` and, of networks that take one, ``backbone``.
-        partly: whether more than the head may stay new.
+        make: builds the network from ``params``; its ``pretrained`` may be weights by name.
+        params: with ``n_classes``, ``in_channels`` and, for networks with one, ``backbone``.
+        partly: allow parameters besides the head to stay new.
 
     Raises:
-        ConfigError: the file cannot be read, is of another network, or leaves new what is not of the head.
+        ConfigError: the file cannot be read, is from another network, or leaves parameters besides the head new.
     """
     state, shapes, head = read(path), *_shapes(make, params)
     place = next(place for place in PLACES if any(name.startswith(place) for name in shapes))
-    state = _named_alike(state, shapes, place)
+    state = _with_matching_names(state, shapes, place)
     if params.get("backbone") and not (place and any(name.startswith(place) for name in state)):
-        model = _by_timm(path, make, params, state, partly)
-        loaded = _set_by_timm(make, params, state)
+        model = _loaded_by_timm(path, make, params, state, partly)
+        loaded = _names_loaded_by_timm(make, params, state)
         loaded |= _load(model, {name: state[name] for name in head & state.keys()}, params["in_channels"])
         head |= {name for name in shapes if not name.startswith(place)}
     else:
@@ -51,7 +51,7 @@ def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = 
         loaded = _load(model, state, params["in_channels"])
     _refuse(path, shapes.keys() - head, loaded, partly)
     _refuse_nan(path, model)
-    for module in model.modules():  # timm keeps a copy of all weights among its settings
+    for module in model.modules():  # timm keeps a copy of all weights in its settings
         settings: Any = getattr(module, "pretrained_cfg", None)
         if isinstance(settings, dict):
             settings.pop("state_dict", None)
@@ -60,31 +60,31 @@ def start_from(path: str, make: Make, params: Mapping[str, Any], partly: bool = 
 
 
 def summary(path: str, network: nn.Module) -> str:
-    """Line for a log: what a network that started from a file had to start without."""
+    """Return a log line with the file and the parameters that it did not set."""
     return f"loaded {path}; new: {', '.join(getattr(network, 'new', ())) or 'nothing'}"
 
 
 def _shapes(make: Make, params: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """Shapes of what a file should set, by name, and which of them depend on the number of classes: the head."""
+    """Return the shapes of all trained tensors by name, and the names of the head: those that depend on the classes."""
     try:
         with torch.device("meta"):
             one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
-    except Exception:  # a network that needs real numbers when it is built
+    except Exception:  # a network that cannot be built on the meta device
         one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
-    shapes, others = _learnt(one), _learnt(other)
+    shapes, others = _trained_shapes(one), _trained_shapes(other)
     return shapes, {name for name, shape in shapes.items() if others.get(name) != shape}
 
 
-def _learnt(model: nn.Module) -> dict[str, Any]:
-    """Shapes of parameters, and of the statistics of batch normalisation."""
+def _trained_shapes(model: nn.Module) -> dict[str, Any]:
+    """Return the shapes of parameters and batch norm statistics by name."""
     statistics = {
         name: value for name, value in model.state_dict().items() if name.endswith(("running_mean", "running_var"))
     }
     return {name: value.shape for name, value in [*model.named_parameters(), *statistics.items()]}
 
 
-def _named_alike(state: State, shapes: Iterable[str], place: str) -> State:
-    """The weights without a first part that all names share and the network's do not, such as Lightning's ``model``."""
+def _with_matching_names(state: State, shapes: Iterable[str], place: str) -> State:
+    """Strip a prefix that all names share and the network's names lack, such as Lightning's ``model``."""
     own = set(shapes) | {name.removeprefix(place) for name in shapes}
     for elsewhere in PLACES[:-1]:
         inner = {name.removeprefix(elsewhere): value for name, value in state.items() if name.startswith(elsewhere)}
@@ -100,7 +100,7 @@ def _named_alike(state: State, shapes: Iterable[str], place: str) -> State:
 
 
 def _load(model: nn.Module, state: Mapping[str, Tensor], channels: int) -> set[str]:
-    """Copy weights by name where shapes allow, a first convolution adapted to the channels; return the names."""
+    """Copy weights by name where shapes match, adapting a first convolution to the channels; return the names."""
     from timm.models import adapt_input_conv
 
     fitting, own = State(), model.state_dict()
@@ -114,14 +114,14 @@ def _load(model: nn.Module, state: Mapping[str, Tensor], channels: int) -> set[s
 
 
 def _is_other_input(own: Tensor, given: Tensor, channels: int) -> bool:
-    """Whether both are a convolution of images, of other channels."""
+    """Return True if both are a first convolution, with different numbers of input channels."""
     shapes = own.shape, given.shape
     same = all(len(shape) == 4 for shape in shapes) and shapes[0][:1] + shapes[0][2:] == shapes[1][:1] + shapes[1][2:]
     return same and own.shape[1] == channels and given.shape[1] in (1, 3, 4)
 
 
-def _by_timm(path: str, make: Make, params: Mapping[str, Any], state: State, partly: bool) -> nn.Module:
-    """The network with what timm makes of the weights of a backbone; ``state`` loses what does not fit."""
+def _loaded_by_timm(path: str, make: Make, params: Mapping[str, Any], state: State, partly: bool) -> nn.Module:
+    """Build the network with backbone weights adapted by timm; weights that do not fit are removed from ``state``."""
     while True:
         try:
             with _quiet():
@@ -135,13 +135,13 @@ def _by_timm(path: str, make: Make, params: Mapping[str, Any], state: State, par
                 continue
             what = f"{_listed(misfits)} has another shape" if misfits else cause(origin)
             raise ConfigError(
-                f"pretrained: {path} does not fit backbone {params['backbone']!r}: {what}. Give the weights of the same "
-                f"backbone, or set partly_pretrained: true to start without what does not fit."
+                f"pretrained: {path} does not fit backbone {params['backbone']!r}: {what}. Use weights of the same backbone, "
+                f"or set partly_pretrained: true to skip weights that do not fit."
             ) from error
 
 
-def _set_by_timm(make: Make, params: Mapping[str, Any], state: State) -> set[str]:
-    """Names that timm sets from the weights of a backbone, whatever it renames: those that become NaN where all are."""
+def _names_loaded_by_timm(make: Make, params: Mapping[str, Any], state: State) -> set[str]:
+    """Return the names that timm sets from backbone weights, found by loading NaN, since timm may rename them."""
     nan = {
         name: torch.full((), torch.nan, dtype=value.dtype).expand(value.shape) if value.is_floating_point() else value
         for name, value in state.items()
@@ -153,7 +153,7 @@ def _set_by_timm(make: Make, params: Mapping[str, Any], state: State) -> set[str
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within the block, timm logs no names of weights and nobody warns: what stays new is reported by `start_from`."""
+    """Silence timm's log and warnings within the block; `start_from` reports the parameters that stay new."""
     log = logging.getLogger("timm")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -165,28 +165,27 @@ def _quiet() -> Iterator[None]:
 
 
 def _refuse(path: str, wanted: set[str], loaded: set[str], partly: bool) -> None:
-    """Raise ConfigError where the file is of another network, or leaves something new that it may not."""
+    """Raise ConfigError if the file is from another network, or leaves parameters besides the head new."""
     missing = sorted(wanted - loaded)
     if wanted and len(missing) > 0.5 * len(wanted):
         raise ConfigError(
-            f"pretrained: {path} fits {len(wanted) - len(missing)} of {len(wanted)} parameters of this network. Give the "
-            f"weights of the same backbone."
+            f"pretrained: {path} fits {len(wanted) - len(missing)} of {len(wanted)} parameters of this network. Use weights "
+            f"of the same backbone."
         )
     if missing and not partly:
         raise ConfigError(
-            f"pretrained: {path} would leave {_listed(missing)} new, which is not of the head: the file has nothing for it, "
-            f"or in a shape that cannot be adapted. Give other weights, or set partly_pretrained: true to train it from "
+            f"pretrained: {path} would leave {_listed(missing)} new, outside the head: missing from the file, or in a shape "
+            f"that cannot be adapted. Use other weights, or set partly_pretrained: true to train these parameters from "
             f"scratch."
         )
 
 
 def _refuse_nan(path: str, model: nn.Module) -> None:
-    """Raise ConfigError where parameters are not numbers: the training that wrote the file had failed."""
+    """Raise ConfigError if parameters are NaN, as after a failed training."""
     lost = [name for name, value in model.named_parameters() if not value.is_meta and value.isnan().any()]
     if lost:
         raise ConfigError(
-            f"pretrained: {path} has values that are no numbers (NaN), in {_listed(lost)}. Give weights of a training that went "
-            f"well."
+            f"pretrained: {path} has NaN values, in {_listed(lost)}. Use weights of a training that succeeded."
         )
 
 

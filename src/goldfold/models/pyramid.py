@@ -13,20 +13,20 @@ from goldfold.base.errors import ConfigError
 from goldfold.models.timm_models import (
     Pretrained,
     check_drop_path,
-    explained,
+    create_sized,
     feature_strides,
-    told_size,
+    readable_errors,
     trim,
     weights_from,
 )
 
 GROUPS = 8
-"""Of GroupNorm; torchvision's 32, made for 256 channels, would leave one channel a group in a slim network."""
+"""Groups of GroupNorm; torchvision's 32, made for 256 channels, would leave one channel per group in a slim network."""
 NORM = partial(nn.GroupNorm, GROUPS)
 
 
 class Pyramid(nn.Module):
-    """Backbone and feature pyramid (Lin et al. 2017); float32, as torchvision's anchors take their type from it."""
+    """Backbone and feature pyramid (Lin et al. 2017) with float32 outputs, whose dtype torchvision's anchors take."""
 
     def __init__(self, body: Any, width: int) -> None:
         from torchvision.ops import FeaturePyramidNetwork
@@ -38,7 +38,7 @@ class Pyramid(nn.Module):
         self.out_channels = width
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Features (batch, out_channels, height, width) of each level, finest first."""
+        """Return features (batch, out_channels, height, width) per level, finest first."""
         features = self.body(images)
         if self.is_channels_last:
             features = [level.permute(0, 3, 1, 2) for level in features]
@@ -54,10 +54,10 @@ def body(
     drop_path: float,
     strides: Sequence[int],
 ) -> nn.Module:
-    """The backbone up to the coarsest stride, giving features at ``strides``.
+    """Build the backbone up to the coarsest stride, with features at ``strides``.
 
     Raises:
-        ConfigError: it has no such strides, or no drop_path, or its weights are not to be had.
+        ConfigError: the backbone lacks these strides or drop_path, or its weights are not available.
     """
     import timm
 
@@ -65,18 +65,18 @@ def body(
     arguments |= {"out_indices": _indices(backbone, strides)}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
     height, width = (math.ceil(side / strides[-1]) * strides[-1] for side in image_size)
-    with explained(backbone):
-        body = told_size(partial(timm.create_model, backbone), (height, width), arguments)
+    with readable_errors(backbone):
+        body = create_sized(partial(timm.create_model, backbone), (height, width), arguments)
     check_drop_path(backbone, body, drop_path)
     trim(body)
     return body
 
 
 def _indices(backbone: str, strides: Sequence[int]) -> list[int]:
-    """Which of the backbone's features have these strides."""
+    """Return the indices of the backbone's features with these strides."""
     if not strides or any(later != 2 * earlier for earlier, later in pairwise(strides)):
-        raise ConfigError(f"strides = {list(strides)}: each must be twice the one before, e.g. [8, 16, 32]")
+        raise ConfigError(f"strides = {list(strides)}: each must be twice the previous, e.g. [8, 16, 32]")
     found = feature_strides(backbone)
     if lacking := [stride for stride in strides if stride not in found]:
-        raise ConfigError(f"strides: backbone {backbone!r} has no features at {lacking[0]}; it has {found}")
+        raise ConfigError(f"strides: backbone {backbone!r} has no features at stride {lacking[0]}; available: {found}")
     return [found.index(stride) for stride in strides]

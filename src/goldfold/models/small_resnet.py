@@ -1,4 +1,4 @@
-"""A residual network for images of about 16 to 64 pixels: a 7x7 stem that keeps the resolution, four short stages."""
+"""Residual network for images of about 16 to 64 pixels: a 7x7 stem without downsampling, then four short stages."""
 
 from torch import Tensor, nn
 
@@ -15,10 +15,10 @@ def build(
     widths: tuple[int, ...] = WIDTHS,
     blocks: int = 1,
 ) -> nn.Module:
-    """SmallResNet with channel counts ``widths``, ``blocks`` residual blocks a stage.
+    """Build a SmallResNet with ``widths`` channels and ``blocks`` residual blocks per stage.
 
     Raises:
-        ConfigError: the image is too small to be halved once a stage.
+        ConfigError: the image is too small to be halved in each stage after the first.
     """
     if not widths or min(widths) < 1 or blocks < 1:
         raise ConfigError(
@@ -30,7 +30,7 @@ def build(
 
 
 class SmallResNet(nn.Module):
-    """7x7 stem without stride, then stages of residual blocks, each but the first halving the resolution."""
+    """7x7 stem with stride 1, then stages of residual blocks, each but the first halving the resolution."""
 
     def __init__(self, n_classes: int, in_channels: int, dropout: float, widths: tuple[int, ...], blocks: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class SmallResNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, classes) for images (batch, channels, height, width)."""
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
 

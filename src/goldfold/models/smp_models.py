@@ -1,4 +1,4 @@
-"""Networks of segmentation_models_pytorch, on any timm backbone: one value a pixel and class."""
+"""Networks of segmentation_models_pytorch on any timm backbone: one value per pixel and class."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from goldfold.base.errors import ConfigError, SizeError, cause
 from goldfold.models.timm_models import (
     Pretrained,
     check_drop_path,
-    explained,
+    create_sized,
     feature_strides,
-    told_size,
+    readable_errors,
     trim,
     weights_from,
     with_statistics,
@@ -41,9 +41,9 @@ DROPOUT: dict[str, str] = {
     "deeplabv3": "decoder_aspp_dropout",
     "deeplabv3plus": "decoder_aspp_dropout",
 }
-"""What the decoders that have dropout call it; the others have none."""
+"""Name of the dropout parameter by decoder; the other decoders have no dropout."""
 DPT_STRIDE = 32
-"""DPT halves and doubles its features between strides 4 and 32, whatever the backbone's own stride."""
+"""DPT resizes its features between strides 4 and 32, whatever the stride of the backbone."""
 
 
 def build(
@@ -57,19 +57,19 @@ def build(
     drop_path: float = 0.0,
     **params: Any,
 ) -> nn.Module:
-    """Network that gives logits (batch, n_classes, height, width); ``mean`` and ``std`` of its input are attributes.
+    """Build a network with logits (batch, n_classes, height, width), and attributes ``mean`` and ``std`` of its input.
 
     Args:
         architecture: key of ARCHITECTURES.
-        backbone: timm's name.
+        backbone: timm model name.
         n_classes: channels of the output.
         image_size: (height, width), of the input and of the output.
-        pretrained: load the published weights of the backbone, from timm's hub or its cache, or adapt these, by name.
-        dropout: of the decoder; 0 leaves the architecture's own.
+        pretrained: load the published weights of the backbone from timm's hub or cache, or adapt weights given by name.
+        dropout: dropout of the decoder; 0 keeps the default of the architecture.
 
     Raises:
-        ConfigError: the backbone or the image size does not fit, dropout or drop_path has no place, or the weights are
-            not to be had.
+        ConfigError: the backbone or the image size does not fit, dropout or drop_path is not supported, or the weights
+            are not available.
     """
     if architecture == "dpt":
         params = {"decoder_readout": "cat" if _has_prefix_tokens(backbone) else "ignore", **params}
@@ -77,7 +77,7 @@ def build(
         feature_strides(backbone)
     ours = {"in_channels": in_channels, "classes": n_classes, **_regularisation(architecture, dropout, drop_path)}
     create = partial(_create, architecture, backbone, image_size, dict(**ours, **params))
-    with torch.device("meta"):  # takes no memory, and tells what is wrong before weights are fetched
+    with torch.device("meta"):  # needs no memory, and finds errors before weights are downloaded
         trial = create(pretrained=False)
         _check_size(trial, architecture, backbone, in_channels, image_size)
     check_drop_path(backbone, trial, drop_path)
@@ -86,10 +86,11 @@ def build(
 
 
 def _regularisation(architecture: str, dropout: float, drop_path: float) -> dict[str, float]:
-    """Arguments for what is not zero."""
+    """Return the arguments for dropout and drop_path, where not 0."""
     if dropout and architecture not in DROPOUT:
         raise ConfigError(
-            f"dropout = {dropout:g}: network {architecture!r} has none; remove it, or take {', '.join(sorted(DROPOUT))}"
+            f"dropout = {dropout:g}: network {architecture!r} has no dropout; remove it, or use "
+            f"{', '.join(sorted(DROPOUT))}"
         )
     arguments = {DROPOUT[architecture]: dropout} if dropout else {}
     return arguments | ({"drop_path_rate": drop_path} if drop_path else {})
@@ -98,14 +99,14 @@ def _regularisation(architecture: str, dropout: float, drop_path: float) -> dict
 def _has_prefix_tokens(backbone: str) -> bool:
     import timm
 
-    with torch.device("meta"), explained(backbone):
+    with torch.device("meta"), readable_errors(backbone):
         return getattr(timm.create_model(backbone, pretrained=False), "num_prefix_tokens", 0) > 0
 
 
 def _create(
     architecture: str, backbone: str, image_size: tuple[int, int], arguments: dict[str, Any], pretrained: Pretrained
 ) -> Any:
-    """smp's model without the layers whose output it does not use."""
+    """Build smp's model without the layers whose output is not used."""
     import segmentation_models_pytorch as smp
 
     source = weights_from(pretrained, backbone)
@@ -115,8 +116,8 @@ def _create(
         encoder_weights=source.pop("pretrained") or None,
         **source,
     )
-    with explained(backbone):
-        model = told_size(made, image_size, arguments)
+    with readable_errors(backbone):
+        model = create_sized(made, image_size, arguments)
     if architecture == "dpt":
         model.encoder.model.prune_intermediate_layers(model.encoder._output_indices, prune_norm=True, prune_head=True)
     else:
@@ -125,7 +126,7 @@ def _create(
 
 
 def _check_size(model: Any, architecture: str, backbone: str, in_channels: int, image_size: tuple[int, int]) -> None:
-    """Raise ConfigError where the network does not give ``image_size`` for ``image_size``; on the meta device."""
+    """Raise ConfigError unless the network, on the meta device, maps ``image_size`` to ``image_size``."""
     what, size = f"network {architecture!r} on {backbone!r}", _words(image_size)
     stride = math.lcm(model.encoder.output_stride, DPT_STRIDE) if architecture == "dpt" else model.encoder.output_stride
     if model.requires_divisible_input_shape and any(side % stride for side in image_size):
@@ -133,18 +134,18 @@ def _check_size(model: Any, architecture: str, backbone: str, in_channels: int, 
         above = tuple(math.ceil(side / stride) * stride for side in image_size)
         nearest = " or ".join(_words(near) for near in (below, above) if min(near) > 0)
         raise ConfigError(
-            f"image_size_px: {size} is no multiple of {stride}, the stride of {what}. Nearest: {nearest}."
+            f"image_size_px: {size} is not a multiple of {stride}, the stride of {what}. Nearest: {nearest}."
         )
     try:
         with torch.no_grad():
             output = model.eval()(torch.zeros(1, in_channels, *image_size))
     except (RuntimeError, AssertionError) as error:
         raise SizeError(
-            f"image_size_px: {what} cannot work at {size} ({cause(error)}). Take larger images, or another network."
+            f"image_size_px: {what} does not work at {size} ({cause(error)}). Use larger images, or another network."
         ) from error
     if not isinstance(output, torch.Tensor) or output.shape[-2:] != image_size:
         given = _words(output.shape[-2:]) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise ConfigError(f"{what} gives {given} for images of {size}. Correct models[].params (depth, upsampling).")
+        raise ConfigError(f"{what} returns {given} for images of {size}. Correct models[].params (depth, upsampling).")
 
 
 def _words(size: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Any network of timm, and what networks built on a timm backbone share."""
+"""Networks of timm, and shared functions of networks on a timm backbone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from goldfold.base.errors import ConfigError, cause
 
 M = TypeVar("M", bound=nn.Module)
 Pretrained = bool | Mapping[str, Tensor]
-"""Whether to load published weights; or weights of a backbone by name, with or without its head."""
+"""True to load published weights; or weights of a backbone by name, with or without its head."""
 
 MOST_CHANNELS = 8
-"""Of images; a first convolution of more takes pixels moved into channels."""
+"""Maximum channels of images; a first convolution with more takes pixels rearranged into channels."""
 INSTEAD = (
-    "Take one with features at strides up to 32, e.g. resnet18, convnext_tiny, mobilenetv4_conv_small; "
-    "a vision transformer goes with network: dpt."
+    "Use one with features at strides up to 32, e.g. resnet18, convnext_tiny, mobilenetv4_conv_small; "
+    "a vision transformer works with network: dpt."
 )
 
 
@@ -32,31 +32,31 @@ def build(
     drop_path: float = 0.0,
     **params: Any,
 ) -> nn.Module:
-    """timm network with a new head; ``mean`` and ``std`` of its input are attributes of the result.
+    """Build a timm network with a new head; the result has the attributes ``mean`` and ``std`` of its input.
 
     Args:
-        backbone: timm's name.
-        image_size: (height, width), given to networks whose weights depend on it (ViT, Swin, ...).
-        pretrained: load the published weights, from timm's hub or its cache, or adapt these weights, by name.
+        backbone: timm model name.
+        image_size: (height, width), passed to networks whose weights depend on it (ViT, Swin, ...).
+        pretrained: load the published weights from timm's hub or cache, or adapt weights given by name.
 
     Raises:
-        ConfigError: timm has no such network, or its weights are not to be had.
+        ConfigError: unknown network, or weights that are not available.
     """
     import timm
 
     arguments = {**weights_from(pretrained, backbone), "num_classes": n_classes, "in_chans": in_channels, **params}
     arguments |= {"drop_rate": dropout} if dropout else {}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
-    with explained(backbone):
-        model = told_size(partial(timm.create_model, backbone), image_size, arguments)
+    with readable_errors(backbone):
+        model = create_sized(partial(timm.create_model, backbone), image_size, arguments)
     return with_statistics(model, model, in_channels)
 
 
 def weights_from(pretrained: Pretrained, backbone: str) -> dict[str, Any]:
-    """Arguments of timm.create_model that say where weights come from.
+    """Return the arguments of timm.create_model for the source of the weights.
 
-    Weights by name go the way of the published ones: timm's filter of the family renames them and resamples position
-    embeddings, the first convolution is adapted to the channels, and the head is left out.
+    Weights by name are treated like published ones: timm's filter for the model family renames them and resamples
+    position embeddings, the first convolution is adapted to the channels, and the head is dropped.
     """
     import timm
 
@@ -73,8 +73,8 @@ def weights_from(pretrained: Pretrained, backbone: str) -> dict[str, Any]:
 
 
 @contextmanager
-def explained(backbone: str) -> Iterator[None]:
-    """Within the block, what timm says of an unknown backbone or of lacking weights becomes a ConfigError."""
+def readable_errors(backbone: str) -> Iterator[None]:
+    """Turn timm's errors about an unknown backbone or unavailable weights into a ConfigError."""
     try:
         yield
     except (OSError, ConnectionError) as error:
@@ -85,8 +85,8 @@ def explained(backbone: str) -> Iterator[None]:
         raise ConfigError(f"backbone {backbone!r}: {error}. See timm.list_models(pretrained=True).") from error
 
 
-def told_size(create: Callable[..., M], image_size: tuple[int, int], arguments: dict[str, Any]) -> M:
-    """What ``create`` makes of ``arguments``, told its input size where it asks for one."""
+def create_sized(create: Callable[..., M], image_size: tuple[int, int], arguments: dict[str, Any]) -> M:
+    """Call ``create`` with ``arguments``, and with ``img_size`` if it takes one."""
     try:
         return create(img_size=image_size, **arguments)
     except TypeError as error:
@@ -96,7 +96,7 @@ def told_size(create: Callable[..., M], image_size: tuple[int, int], arguments: 
 
 
 def with_statistics(model: M, backbone: nn.Module, channels: int) -> M:
-    """``model`` with ``mean`` and ``std``, the statistics of the images that ``backbone`` was made for."""
+    """Set ``mean`` and ``std`` of ``model`` to the image statistics that ``backbone`` was designed for."""
     import timm
 
     settings = timm.data.resolve_model_data_config(backbone)
@@ -106,45 +106,45 @@ def with_statistics(model: M, backbone: nn.Module, channels: int) -> M:
 
 
 def feature_strides(backbone: str) -> list[int]:
-    """Strides at which a backbone gives features, finest first.
+    """Return the strides of a backbone's features, finest first.
 
     Raises:
-        ConfigError: it gives none, or all at one stride.
+        ConfigError: the backbone has no features, or all at one stride.
     """
     import timm
     import torch
 
     try:
-        with torch.device("meta"), explained(backbone):
+        with torch.device("meta"), readable_errors(backbone):
             info = timm.create_model(backbone, pretrained=False, features_only=True).feature_info
     except (RuntimeError, ValueError, AttributeError, KeyError, TypeError, AssertionError) as error:
-        raise ConfigError(f"backbone {backbone!r} gives no features ({cause(error)}). {INSTEAD}") from error
+        raise ConfigError(f"backbone {backbone!r} has no features ({cause(error)}). {INSTEAD}") from error
     found = [int(stride) for stride in info.reduction()]
     if any(later <= earlier for earlier, later in pairwise(found)):
-        raise ConfigError(f"backbone {backbone!r} gives features at the strides {found}, not at finer ones. {INSTEAD}")
+        raise ConfigError(f"backbone {backbone!r} has features at strides {found}, not at increasing ones. {INSTEAD}")
     return found
 
 
 def trim(features: nn.Module) -> None:
-    """Cut off the stages behind the last one asked for, which timm's EfficientNets and MobileNets would compute too."""
+    """Remove the stages after the last feature used, which timm's EfficientNets and MobileNets would compute too."""
     stages, blocks = getattr(features, "_stage_out_idx", None), getattr(features, "blocks", None)
     if stages and isinstance(blocks, nn.Sequential) and getattr(features, "feature_hooks", None) is None:
         features.blocks = blocks[: max(stages)]
 
 
 def check_drop_path(backbone: str, model: nn.Module, drop_path: float) -> None:
-    """Raise ConfigError where ``drop_path`` was asked for and no layer of ``model`` has it."""
+    """Raise ConfigError if ``drop_path`` is set and no layer of ``model`` has it."""
     if drop_path and not any(getattr(module, "drop_prob", None) for module in model.modules()):
-        raise ConfigError(f"drop_path = {drop_path:g}: backbone {backbone!r} has none; remove it")
+        raise ConfigError(f"drop_path = {drop_path:g}: backbone {backbone!r} has no drop path; remove it")
 
 
 def offline(backbone: str, error: Exception) -> str:
-    """The one message for weights that are not to be had."""
+    """Return the message for published weights that are not available."""
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
     return (
         f"pretrained: true, but the weights of {backbone!r} are neither in the local cache nor can they be downloaded "
-        f"({reason}). Either run once where the network is up (the weights stay in the cache, HF_HOME says where), or "
-        f"give the path of a local .safetensors or .pth file: pretrained: path/to/weights."
+        f"({reason}). Either run once with internet access (the weights stay in the cache, set by HF_HOME), or give the "
+        f"path of a local .safetensors or .pth file: pretrained: path/to/weights."
     )
 
 
@@ -153,7 +153,7 @@ def _to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
 
 
 def input_size(backbone: str) -> tuple[int, int]:
-    """Height and width of the images that a timm network was made for, by its own configuration."""
+    """Return the default input size (height, width) of a timm network, from its configuration."""
     import timm
 
     settings = timm.get_pretrained_cfg(backbone)

@@ -1,4 +1,4 @@
-"""Reading a local file of weights, whatever tool wrote it, without running code that it may hold."""
+"""Read local weight files of various tools, without running code that they may contain."""
 
 import argparse
 import warnings
@@ -15,28 +15,28 @@ from goldfold.base.errors import ConfigError, cause
 from goldfold.base.regular import Unreadable, opened
 
 INSIDE = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model", "net")
-"""Keys under which training tools keep the weights, an average before those of the last step."""
+"""Keys under which training tools store the weights, averages before those of the last step."""
 WRAPPERS = ("module.", "_orig_mod.", "network.")
-"""Beginnings of all names that DDP, torch.compile and goldfold add."""
-BESIDE = frozenset({"mean", "std", "n_averaged"})
-"""Names that wrappers of goldfold and of torch's averages add beside those of the network."""
+"""Name prefixes added by DDP, torch.compile and goldfold."""
+WRAPPER_NAMES = frozenset({"mean", "std", "n_averaged"})
+"""Names that goldfold's wrapper and torch's weight averaging add to those of the network."""
 AGAIN = "Copy or download it again."
 LOOKS_LIKE: dict[bytes, str] = {
-    b"version https://git-lfs": "is a git-LFS pointer, not the weights themselves. Run git lfs pull where it came from.",
-    b"<!doctype html": f"is a web page, not weights: the download was answered by a page, e.g. one to log in. {AGAIN}",
-    b"<html": f"is a web page, not weights: the download was answered by a page, e.g. one to log in. {AGAIN}",
+    b"version https://git-lfs": "is a Git LFS pointer, not the weights. Run git lfs pull in its repository.",
+    b"<!doctype html": f"is a web page, not weights: the download returned a page, e.g. a login page. {AGAIN}",
+    b"<html": f"is a web page, not weights: the download returned a page, e.g. a login page. {AGAIN}",
     b"<?xml": f"is an XML text, not weights, e.g. the error of a file server. {AGAIN}",
-    b"\x89hdf": "is an HDF5 file (Keras). Give PyTorch's weights.",
-    b"\x1f\x8b": "is packed by gzip. Unpack it first.",
+    b"\x89hdf": "is an HDF5 file (Keras). Use PyTorch weights.",
+    b"\x1f\x8b": "is compressed by gzip. Decompress it first.",
 }
-"""How files begin that are often taken for weights, in lower case."""
+"""First bytes, in lower case, of files often mistaken for weights, with the message."""
 
 
 def read(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors file, or of one that torch.save wrote, by name; wrappers' beginnings of names are cut.
+    """Read tensors by name from a .safetensors or torch.save file; prefixes of wrappers are removed.
 
     Raises:
-        ConfigError: the file cannot be read, or holds something else.
+        ConfigError: the file cannot be read, or has no tensors.
     """
     path = Path(path)
     state = _inside(_content(path))
@@ -44,20 +44,20 @@ def read(path: str | Path) -> dict[str, Tensor]:
     if not tensors:
         held = f"the keys {', '.join(map(str, list(state)[:5]))}" if state else "no names"
         raise _unusable(
-            path, f"holds no tensors by name ({held}). Give a file made by torch.save(model.state_dict(), ...)."
+            path, f"contains no tensors by name ({held}). Use a file made by torch.save(model.state_dict(), ...)."
         )
     while wrapper := next((word for word in WRAPPERS if _is_wrapped(tensors, word)), None):
-        tensors = {name.removeprefix(wrapper): value for name, value in tensors.items() if name not in BESIDE}
+        tensors = {name.removeprefix(wrapper): value for name, value in tensors.items() if name not in WRAPPER_NAMES}
     return tensors
 
 
 def _is_wrapped(names: Iterable[str], wrapper: str) -> bool:
-    inner = [name for name in names if name not in BESIDE]
+    inner = [name for name in names if name not in WRAPPER_NAMES]
     return bool(inner) and all(name.startswith(wrapper) for name in inner)
 
 
 def _inside(content: Any) -> Mapping[Any, Any]:
-    """The innermost dict of weights; empty where the content is no dict."""
+    """Return the innermost dict of weights; empty if the content is not a dict."""
     while isinstance(content, Mapping):
         key = next((key for key in INSIDE if isinstance(content.get(key), Mapping)), None)
         if key is None:
@@ -67,27 +67,27 @@ def _inside(content: Any) -> Mapping[Any, Any]:
 
 
 def _content(path: Path) -> Any:
-    """What the file holds, read by its first bytes rather than by its name."""
+    """Return the content of the file, whose format is detected from its first bytes, not from its name."""
     if path.is_dir():
-        raise _unusable(path, "is a folder. Give the file in it, e.g. model.safetensors.")
+        raise _unusable(path, "is a folder. Give the path of the file in it, e.g. model.safetensors.")
     try:
         with opened(path) as file:
             start = file.read(4096)
         size = path.stat().st_size
     except OSError as error:
-        way = "Give a file" if isinstance(error, Unreadable) else "Give a file that this user may read"
+        way = "Give a file" if isinstance(error, Unreadable) else "Give a file that can be read"
         raise _unusable(path, f"cannot be read: {error.strerror or error}. {way}.") from error
     if not size:
         raise _unusable(path, f"is empty (0 bytes). {AGAIN}")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for beginning, said in LOOKS_LIKE.items():
+    for beginning, problem in LOOKS_LIKE.items():
         if text.startswith(beginning):
-            raise _unusable(path, said)
+            raise _unusable(path, problem)
     if start[:2] == b"PK" or start[:1] == b"\x80":
         return _saved_by_torch(path)
     if path.suffix == ".safetensors" or start[8:9] == b"{":
         return _safetensors(path, size)
-    raise _unusable(path, f"cannot be read: it is neither a .safetensors file nor one of torch.save. {AGAIN}")
+    raise _unusable(path, f"cannot be read: it is neither a .safetensors nor a torch.save file. {AGAIN}")
 
 
 def _safetensors(path: Path, size: int) -> Mapping[str, Tensor]:
@@ -97,49 +97,52 @@ def _safetensors(path: Path, size: int) -> Mapping[str, Tensor]:
         return load_file(path)
     except Exception as error:
         raise _unusable(
-            path, f"cannot be read: its {size} bytes do not match a header of safetensors ({cause(error)}). {AGAIN}"
+            path, f"cannot be read: its {size} bytes do not match its safetensors header ({cause(error)}). {AGAIN}"
         ) from error
 
 
 def _saved_by_torch(path: Path) -> Any:
     try:
         with (
-            torch.serialization.safe_globals([argparse.Namespace]),  # the options in timm's own checkpoints
+            torch.serialization.safe_globals([argparse.Namespace]),  # options stored in timm's checkpoints
             warnings.catch_warnings(action="ignore"),
         ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise _unusable(
             path,
-            f"cannot be read as plain weights: it holds Python objects{_objects(path)}, which could run code when loaded. "
-            f"Where the model can be loaded, save its weights alone: torch.save(model.state_dict(), 'weights.pth').",
+            f"cannot be read as plain weights: it contains Python objects{_objects(path)}, which could run code when loaded. "
+            f"Load the model in a trusted environment and save only its weights: torch.save(model.state_dict(), "
+            f"'weights.pth').",
         ) from error
-    except Exception as error:  # torch's texts recommend loading with code, or end in a C++ trace
+    except Exception as error:  # torch's messages recommend loading with code, or end in a C++ trace
         raise _unusable(path, f"cannot be read: {_flaw(path)}") from error
 
 
 def _objects(path: Path) -> str:
-    """Names of the objects, as far as torch can tell them."""
+    """Return the names of the objects, as far as torch can list them."""
     try:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # a file of the older kind
+    except Exception:  # a file in the legacy format
         return ""
     return f" ({', '.join(sorted(found)[:3])})" if found else ""
 
 
 def _flaw(path: Path) -> str:
-    """Why torch could not read a file that begins like one of its own."""
+    """Describe why torch could not read a file that begins like a torch.save file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names, torn = archive.namelist(), archive.testzip()
+            names, damaged = archive.namelist(), archive.testzip()
     except (OSError, zipfile.BadZipFile):
-        return f"it is torn, or not a file of torch.save. {AGAIN}"
-    if torn is not None:
-        return f"it is torn: its part {torn!r} is damaged. {AGAIN}"
+        return f"it is truncated, or not a torch.save file. {AGAIN}"
+    if damaged is not None:
+        return f"it is damaged: its part {damaged!r} cannot be read. {AGAIN}"
     if any(name.endswith("constants.pkl") for name in names):
-        return "it is a TorchScript program. Give its weights: torch.save(torch.jit.load(...).state_dict(), 'weights.pth')."
-    return f"it is an archive without weights of torch ({', '.join(names[:3])}). Give the weights themselves."
+        return (
+            "it is a TorchScript program. Use its weights: torch.save(torch.jit.load(...).state_dict(), 'weights.pth')."
+        )
+    return f"it is an archive without torch weights ({', '.join(names[:3])}). Use the weight file itself."
 
 
-def _unusable(path: Path, said: str) -> ConfigError:
-    return ConfigError(f"pretrained: {path} {said}")
+def _unusable(path: Path, problem: str) -> ConfigError:
+    return ConfigError(f"pretrained: {path} {problem}")

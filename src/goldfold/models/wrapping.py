@@ -1,4 +1,4 @@
-"""What goldfold puts around a network: normalisation on the device."""
+"""Wrapper of networks: normalisation on the device, and cases of several images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from goldfold.cases import Inputs
 
 NEUTRAL = 0.5, 0.25
-"""Mean and standard deviation for networks that name none."""
+"""Mean and standard deviation for networks that set none."""
 
 
 class Normalised(nn.Module):
-    """A network that takes images as they are cached; its weights file is all that prediction needs.
+    """A network that takes cached images; its weight file includes the normalisation, so prediction needs no other.
 
-    Of a case of several images the output is the mean of those of its images, missing ones left out.
+    For a case with several images, the output is the mean over its images, except missing ones.
     """
 
     mean: Tensor
@@ -30,10 +30,10 @@ class Normalised(nn.Module):
         self.register_buffer("std", _column(std))
 
     def forward(self, inputs: Inputs | Tensor, *targets: Any) -> Any:
-        """Output of the network for cases, or for images (batch, channels, height, width), uint8 or float, 0..255.
+        """Return the output for cases, or for images (batch, channels, height, width), uint8 or float, 0..255.
 
         Args:
-            targets: passed on as they are, to networks that make their losses themselves (detectors).
+            targets: passed through to networks that compute their own losses (detectors).
         """
         if isinstance(inputs, Tensor):
             return self._outputs(inputs, *targets)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +12,16 @@ from numpy.typing import NDArray
 from goldfold.base.words import count
 from goldfold.drawing import box_errors
 from goldfold.drawing.axes import GOLD, MUTED, SERIES, Canvas
-from goldfold.drawing.blocks import Block, Cell, Figure, Picture, Section, Table, Text
-from goldfold.drawing.box_errors import KINDS, Checked
+from goldfold.drawing.blocks import Block, Cell, Figure, Section, Table, Text
+from goldfold.drawing.box_errors import KINDS
 from goldfold.drawing.figures import WIDTH_PX
-from goldfold.drawing.overlays import ERROR_LEGEND, FALSE, FOUND, MISSED, Box, Pixels, boxed, colour_of, opened
-from goldfold.drawing.pictures import galleries, picture
+from goldfold.drawing.overlays import Pixels
 from goldfold.drawing.tables import LONG, order_in_words, worst_first
 from goldfold.drawing.words import percent, score, shortened
 from goldfold.metrics.detection import Evidence, best_threshold, precision_recall
-from goldfold.targets.boxes import from_text
-from goldfold.tasks.detection.boxes import by_image
+from goldfold.tasks.detection.outcome import Image, images_of
 from goldfold.tasks.detection.score import Score
+from goldfold.tasks.detection.show_images import drawn, image_section
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -32,28 +29,7 @@ if TYPE_CHECKING:
 
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 MOST_PAIRS = 20
-MOST_ERRORS, MOST_BOXES = 12, 30
-"""At most so many errors of a picture are drawn and numbered, and so many boxes altogether: more would cover it."""
-COLUMN_PX = 300
 APS = ("ap", "ap50", "ap75")
-
-
-@dataclass(frozen=True)
-class Image:
-    """One image: its objects, and the boxes from the threshold on, surest first."""
-
-    id: str
-    path: str
-    objects: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-
-    @cached_property
-    def checked(self) -> Checked:
-        """What each box is, and which objects are missed."""
-        return box_errors.check(self.objects, self.classes, self.boxes, self.labels)
 
 
 def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
@@ -66,28 +42,13 @@ def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) ->
     """
     evidence = Score(spec).evidence(predictions, truth)
     threshold = best_threshold(evidence)
-    images = _images_of(spec, predictions, truth, threshold)
+    images = images_of(spec, predictions, truth, threshold)
     return [
         _classes(spec, evidence),
         _curves(spec, evidence),
         _errors(spec, images, threshold),
-        _pictures(spec, images, gallery),
+        image_section(spec, images, gallery),
     ]
-
-
-def _images_of(spec: Spec, predictions: Arrays, truth: pd.DataFrame, threshold: float) -> list[Image]:
-    paths = truth["path"] if "path" in truth else [""] * len(truth)
-    found = []
-    for id, path, text, (boxes, scores, labels) in zip(
-        truth["id"], paths, truth["boxes"], by_image(predictions, list(truth["id"])), strict=True
-    ):
-        names, objects = from_text(text)
-        order = np.argsort(-scores, kind="stable")
-        order = order[scores[order] >= threshold]  # none where the threshold is NaN: there was nothing to choose
-        classes = np.array([spec.classes.index(name) for name in names], dtype=np.int64)
-        boxes = boxes[order].astype(np.float64)
-        found.append(Image(id, path, objects, classes, boxes, scores[order], labels[order].astype(np.int64)))
-    return found
 
 
 def _classes(spec: Spec, evidence: Evidence) -> Section:
@@ -207,86 +168,6 @@ def _pairs(spec: Spec, images: list[Image]) -> list[Block]:
     ]
     header = ["true → predicted", "boxes"]
     return [Text("", heading="Which class is taken for which"), Table(header, lines, text_columns=header[:1])]
-
-
-def _pictures(spec: Spec, images: list[Image], gallery: int) -> Section:
-    n_errors = np.array([image.checked.n_errors for image in images])
-    worst_first = np.lexsort((np.array([image.id for image in images]), -n_errors))
-    middle, clean = int(np.quantile(n_errors, 0.5, method="lower")), int((n_errors == 0).sum())
-    intro = (
-        f"{count(len(images), 'training image')}, each predicted by models that never saw it. Missed objects and "
-        f"false boxes are errors: half of the images have {count(middle, 'error')} or fewer, {clean:,} have none. Drawn are "
-        f"the boxes that count in the numbers above."
-    )
-    how = (
-        f"Missed objects are dashed. Errors are numbered, and named below the picture: a false box with its class and score, a "
-        f"missed object with its class. At most {MOST_ERRORS} errors and {MOST_BOXES} boxes are drawn, the surest first."
-    )
-    shown = galleries(
-        lambda rows: [_picture(spec, images[row]) for row in rows],
-        worst_first, gallery, "by the number of errors", how, COLUMN_PX, ERROR_LEGEND,
-    )  # fmt: skip
-    return Section("images", "Image by image", intro, shown, "Images")
-
-
-def _picture(spec: Spec, image: Image) -> Picture:
-    n_false = int((image.checked.kind != box_errors.FOUND).sum())
-    n_missed, pixels = int(image.checked.is_missed.sum()), opened(image.path)
-    verdict = " · ".join([f"{n_missed:,} missed"] * (n_missed > 0) + [f"{n_false:,} false"] * (n_false > 0))
-    missed, false = chosen_errors(image)
-    counts = f"{count(len(image.objects), 'object')}, {count(len(image.boxes), 'box', 'boxes')}"
-    lines = [counts, *_legend(spec, image, missed, false), image.id]
-    drawing = None if pixels is None else boxed(pixels, boxes_of(image, missed, false))
-    return picture("", verdict or "no errors", lines, drawing)
-
-
-def chosen_errors(image: Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Objects that are missed, the largest first, and false boxes, the surest first, of which at most so many are drawn."""
-    sides = image.objects.reshape(-1, 4)[:, 2:] - image.objects.reshape(-1, 4)[:, :2]
-    missed = np.flatnonzero(image.checked.is_missed)
-    missed = missed[np.argsort(-sides.prod(axis=1)[missed], kind="stable")]
-    false = np.flatnonzero(image.checked.kind != box_errors.FOUND)
-    n_missed = min(len(missed), max(MOST_ERRORS // 2, MOST_ERRORS - len(false)))
-    return missed[:n_missed], false[: MOST_ERRORS - n_missed]
-
-
-def boxes_of(image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[Box]:
-    """Boxes that are right, objects that are missed, and boxes that are false, the last on top; errors with their number."""
-    found = np.flatnonzero(image.checked.kind == box_errors.FOUND)[: MOST_BOXES - len(missed) - len(false)]
-    drawn = [Box(image.boxes[row], FOUND) for row in found]
-    drawn += [
-        Box(image.objects[row], MISSED, str(number), is_dashed=True) for number, row in enumerate(missed, start=1)
-    ]
-    return drawn + [
-        Box(image.boxes[row], FALSE, str(number)) for number, row in enumerate(false, start=1 + len(missed))
-    ]
-
-
-def _legend(spec: Spec, image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[str]:
-    """What the numbers in a picture stand for."""
-    names = [shortened(name, 16) for name in spec.classes]
-    of_missed = [f"{number} {names[image.classes[row]]}" for number, row in enumerate(missed, start=1)]
-    of_false = [
-        f"{number} {names[image.labels[row]]} {image.scores[row]:.2f}"
-        for number, row in enumerate(false, start=1 + len(missed))
-    ]
-    n_false, n_missed = int((image.checked.kind != box_errors.FOUND).sum()), int(image.checked.is_missed.sum())
-    parts = (("Missed", of_missed, n_missed), ("False", of_false, n_false))
-    return [
-        f"{word}: {', '.join(said)}" + (f", and {n - len(said):,} more" if n > len(said) else "")
-        for word, said, n in parts
-        if n
-    ]
-
-
-def drawn(spec: Spec, row: Mapping[str, Any]) -> Pixels | None:
-    """A training image with its true boxes in the colours of their classes; None where it cannot be read."""
-    pixels = opened(row["path"])
-    if pixels is None:
-        return None
-    labels, corners = from_text(row["boxes"])
-    colours = [colour_of(spec.classes.index(name)) for name in labels]
-    return boxed(pixels, [Box(box, colour) for box, colour in zip(corners, colours, strict=True)])
 
 
 class Show:

@@ -1,0 +1,72 @@
+"""Predicted masks compared with the true ones, for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.drawing import mask_colours, overlays
+from goldfold.metrics.segmentation import Overlap, by_image, dice
+from goldfold.targets.mask_coding import IGNORE
+from goldfold.tasks.segmentation.maps import masks
+from goldfold.tasks.segmentation.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions beside the truth, counted."""
+
+    spec: Spec
+    predictions: Arrays
+    truth: pd.DataFrame
+    overlap: Overlap
+    pixels: NDArray[np.int64]
+    """Pixels of all images (channels, channels): true channel down, predicted across."""
+    counted: NDArray[np.int64]
+    """Pixels of each image (n,) whose truth is known."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the channels."""
+        return ["(background)"] * self.spec.first + self.spec.classes
+
+    @cached_property
+    def colours(self) -> list[overlays.Colour]:
+        """One per class."""
+        return mask_colours.of_classes(self.spec.coding, self.truth["mask"].iloc[0] if len(self.truth) else "")
+
+    @cached_property
+    def dice(self) -> NDArray[np.float64]:
+        """Of each image (n,), the mean over the classes it has or is given."""
+        return by_image(self.overlap, dice)
+
+    @cached_property
+    def n_true(self) -> NDArray[np.int64]:
+        """Pixels of each image (n,) that are of a class."""
+        found: NDArray[np.int64] = (self.overlap.both + self.overlap.true).sum(axis=1)
+        return found
+
+
+def compared(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Outcome:
+    """One pass over all masks: what each image shares by class, and all pixels by true and predicted channel."""
+    n, rows, counted = spec.n_channels, [], []
+    pixels = np.zeros((n, n), dtype=np.int64)
+    for mask, path in zip(masks(spec, predictions, list(truth["id"])), truth["mask"], strict=True):
+        true = spec.true_mask(path)
+        seen = true != IGNORE
+        own = np.bincount(true[seen].astype(np.int64) * n + mask[seen], minlength=n * n).reshape(n, n)
+        pixels += own
+        counted.append(own.sum())
+        rows.append(np.stack([np.diag(own), own.sum(axis=0), own.sum(axis=1)])[:, spec.first :])
+    both, predicted, of_truth = np.stack(rows, axis=1)
+    overlap = Overlap(both, predicted - both, of_truth - both)
+    return Outcome(spec, predictions, truth, overlap, pixels, np.array(counted))
