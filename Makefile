@@ -1,36 +1,39 @@
-# make demo: set up, run the default config, say where the report is (demo-multilabel, demo-regression,
-#  demo-segmentation, demo-detection: several labels an image, a number, masks, boxes).
-#  make test: set up, run all tests (make unit: those that take no whole run).
+# make setup: install everything into .venv.
+# make demo: set up, run the default config, print the path of the report (demo-multilabel, demo-regression,
+#  demo-segmentation, demo-detection: several labels per image, a number, masks, boxes).
+# make test: set up, run all tests (make unit: only those that need no whole run).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: unit demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
+.PHONY: setup unit demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2
-	$(call say,results/digits)
+	$(call paths,results/digits)
 
 demo-multilabel: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_labels/config.yaml
-	$(call say,results/digits_labels)
+	$(call paths,results/digits_labels)
 
 demo-regression: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_ink/config.yaml
-	$(call say,results/digits_ink)
+	$(call paths,results/digits_ink)
 
 demo-segmentation: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_segmentation/config.yaml
-	$(call say,results/digits_segmentation)
+	$(call paths,results/digits_segmentation)
 
 demo-detection: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_detection/config.yaml
-	$(call say,results/digits_detection)
+	$(call paths,results/digits_detection)
 
-define say
+setup: $(READY)
+
+define paths
 	@echo "Report: $(CURDIR)/$(1)/report/report.html"
 	@echo "Submission: $(1)/submission.csv   Score: $(1)/metrics.json"
 endef
@@ -38,25 +41,25 @@ endef
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# The tests that need no whole run, for between two edits.
+# Tests that need no whole run, for quick feedback.
 unit: $(READY)
 	$(BIN)/python -m pytest -m unit -n $(TEST_PROCESSES)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
-# On a Slurm of two nodes that it starts itself: as root, with Debian's slurmctld slurmd slurm-client munge.
-# The plugin is not in the lock: where Slurm's commands are installed but no controller answers, it costs every start of
-# Snakemake ten seconds.
+# Starts a Slurm of two nodes on this machine: needs root and Debian's slurmctld slurmd slurm-client munge.
+# The plugin is not in the lock: with Slurm's commands installed but no controller answering, it delays every start of
+# Snakemake by ten seconds.
 test-slurm: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "snakemake-executor-plugin-slurm>=2.8,<3"
 	$(BIN)/python -m pytest -rs -m slow tests/test_slurm.py
 
-# What a CI runs, in a fresh clone too: take what was made elsewhere, make what is missing or stale, show the scores. It
-# fails where a job fails, where the remote cannot be reached, and where DVC sees a change that the run did not settle.
+# For CI, also in a fresh clone: pulls results, runs what is missing or stale, shows the scores. Fails if a job fails, if
+# the remote cannot be reached, or if DVC still sees a change after the run.
 ci-repro: export PATH := $(abspath $(BIN)):$(PATH)
 ci-repro: $(READY)
-	@if [ -n "$$(dvc remote list)" ]; then dvc pull --allow-missing; else echo "No DVC remote: all is made here."; fi
+	@if [ -n "$$(dvc remote list)" ]; then dvc pull --allow-missing; else echo "No DVC remote: everything is run here."; fi
 	dvc repro
 	dvc metrics show
 	dvc metrics diff

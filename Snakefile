@@ -5,11 +5,11 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# Reads and checks the config by itself: Snakemake's own reading takes 1_1 for 11, and may hang.
+# Reads and checks the config itself: Snakemake's own parser reads 1_1 as 11, and may hang.
 include: "workflow/rules/common.smk"
 
 
-# A config given on the command line replaces the default; Snakemake alone would merge the two.
+# A config given on the command line replaces the default; Snakemake would merge the two.
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
@@ -28,7 +28,7 @@ include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
 
 
-# On a cluster, done beside Snakemake itself: seconds of work are not worth a place in the queue.
+# On a cluster, these run in Snakemake's own process, since they take only seconds.
 localrules:
     demo,
     pseudo_label,
@@ -48,7 +48,7 @@ rule all:
         rules.ensemble.output,
         FILES["report"]["page"],
         rules.submit.output if PLAN.has_test else [],
-        # All that was made on the way but the cache, so that one file that was deleted is made again.
+        # All intermediate files except the cache, so that a deleted file is rebuilt.
         each_run(rules.train.output),
         each_run(rules.predict.output),
         [PLAN.outputs(job) for job in PLAN.jobs("pseudo_label")],

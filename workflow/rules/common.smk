@@ -1,9 +1,9 @@
-"""Config, plan, and the input functions; every path is the plan's."""
+"""Config, plan and input functions; all paths come from the plan."""
 
 import os
 import sys
 
-# The code beside this Snakefile, whatever other goldfold is installed.
+# Import the code next to this Snakefile, even if another goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from goldfold.config import merged, slices
@@ -15,12 +15,12 @@ from goldfold.session import Session
 
 
 def checked_config(files):
-    """The typed config; what is wrong with it ends the run here, before any job."""
+    """The typed config; an error in it ends the run before any job."""
     try:
         values = merged(files, workflow.config_settings.config)
         return parse_config(values, origin=", ".join(map(str, files)))
     except (GoldfoldError, SystemExit) as error:
-        sys.exit(f"goldfold: {as_error(error)}")  # Snakemake would add lines of code
+        sys.exit(f"goldfold: {as_error(error)}")  # an exception would show a traceback
 
 
 provenance.export_source_path(workflow.basedir)
@@ -41,7 +41,7 @@ wildcard_constraints:
 
 
 def folds_file(name):
-    """Input function for a file of the folds stage; asking the checkpoint first keeps unchanged files unchanged."""
+    """Input function for a file of the folds stage, requested through the checkpoint, so that unchanged files stay old."""
 
     def get(wildcards):
         checkpoints.folds.get()
@@ -52,20 +52,19 @@ def folds_file(name):
 
 
 def image_lists(wildcards):
-    """Lists of the images to predict besides the validation fold's."""
+    """Lists of the images to predict besides the validation images."""
     return [folds_file(f"{split}.csv")(wildcards) for split in PLAN.splits[1:]]
 
 
 def cache_folders(stage):
-    """Params function: folders of the cached images that a job reads."""
+    """Params function for the folders of cached images that a job reads."""
     return lambda wildcards: PLAN.cache_folders(job_at(stage, wildcards))
 
 
 def cache_for(stage):
-    """Input function: the cache of a job that will run.
+    """Input function for the cache of a job, empty if the job is up to date.
 
-    One that is up to date needs none: else a cache that was deleted, and is made again for another model, would train
-    all again.
+    Otherwise a deleted cache that is rebuilt for one model would retrain all others.
     """
 
     def get(wildcards):
@@ -77,13 +76,13 @@ def cache_for(stage):
 
 
 def pseudo_file(wildcards):
-    """Pseudo labels of the run's own fold, in a round that has a teacher."""
+    """Pseudo labels of the run's fold, in a round with a teacher."""
     jobs = PLAN.jobs_of_labels(job_at("train", wildcards))
     return PLAN.outputs(jobs[0])[0] if jobs else []
 
 
 def start_file(wildcards):
-    """Weights that a run starts from: of an earlier round, of its own fold and seed."""
+    """Weights that a run starts from, of an earlier round and the same fold and seed."""
     jobs = PLAN.start_of(job_at("train", wildcards))
     return PLAN.outputs(jobs[0])[0] if jobs else []
 
@@ -94,7 +93,7 @@ def labels_at(wildcards):
 
 
 def teachers(part):
-    """Input function: predictions of a split by the teachers of a fold, of earlier rounds and of that fold."""
+    """Input function for the predictions of a split by the teachers of a fold."""
 
     def get(wildcards):
         labels = labels_at(wildcards)
@@ -104,7 +103,7 @@ def teachers(part):
 
 
 def each_run(patterns, **of):
-    """Files of all runs, or of those of some rounds or models."""
+    """Files of all runs, or of the runs of some rounds or models."""
     return [
         pattern.format_map(vars(run))
         for pattern in ([patterns] if isinstance(patterns, str) else patterns)
@@ -113,5 +112,5 @@ def each_run(patterns, **of):
 
 
 def n_gpus(wildcards):
-    """Devices that a model is trained on at once."""
+    """Number of GPUs that a model is trained on."""
     return MODELS[wildcards.model].gpus

@@ -1,9 +1,9 @@
-# Only where the config names a demo data set; the manifest reads its files as a user's own.
+# Runs only if the config names a demo data set; the manifest reads its files like user data.
 rule demo:
     input:
         recipe=recipe("demo"),
     output:
-        data=update(FILES["demo"]["data"]),  # a folder that another run reads is never without its tables
+        data=update(FILES["demo"]["data"]),  # not deleted first: another run may be reading the folder
         record=FILES["demo"]["record"],
     log:
         FILES["demo"].log,

@@ -1,5 +1,5 @@
-# Its declared output is its record only. The lists it writes beside are new only when their content is, and later rules
-# reach them through the checkpoint: so a touched image re-runs nothing below, and a moved one only its folds.
+# Declares only its record as output. The lists are rewritten only if their content changes, and later rules request them
+# through the checkpoint, so a touched image reruns nothing below, and a moved image only its folds.
 checkpoint folds:
     input:
         recipe=recipe("folds"),
@@ -16,7 +16,7 @@ checkpoint folds:
         FILES["folds"].log,
     benchmark:
         FILES["folds"].benchmark
-    retries: 0  # of a profile: wrong data stay wrong
+    retries: 0  # overrides a profile: invalid data stay invalid
     conda:
         "../../envs/goldfold.yaml"
     threads: 1
@@ -28,7 +28,7 @@ checkpoint folds:
         "../scripts/folds.py"
 
 
-# A target for whoever wants to know what the data are, and what will run, before anything is trained.
+# Target to build manifest and folds only, before anything is trained.
 rule folds_made:
     input:
         rules.folds.output.record,

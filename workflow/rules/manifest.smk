@@ -14,7 +14,7 @@ rule manifest:
         FILES["manifest"].log,
     benchmark:
         FILES["manifest"].benchmark
-    retries: 0  # of a profile: wrong data stay wrong
+    retries: 0  # overrides a profile: invalid data stay invalid
     conda:
         "../../envs/goldfold.yaml"
     threads: 2

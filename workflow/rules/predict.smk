@@ -26,7 +26,7 @@ rule predict:
         "../scripts/predict.py"
 
 
-# One target a model, for whoever wants to make or version the members one by one (dvc.yaml does).
+# One target per model, to run or version the members one by one (used by dvc.yaml).
 for member in MODELS:
 
     rule:

@@ -1,4 +1,4 @@
-"""Snakemake's objects passed on to `goldfold.session` and `goldfold.lineage.staleness`, which decide what runs again."""
+"""Passes Snakemake's objects to `goldfold.session` and `goldfold.lineage.staleness`, which decide what reruns."""
 
 import atexit
 import os
@@ -7,7 +7,7 @@ from goldfold.base import scheduled
 
 
 def recipe(stage):
-    """Input function: the file with all that a job of a stage depends on besides its input files."""
+    """Input function for the recipe: the file with everything that a job depends on besides its input files."""
 
     def get(wildcards):
         SESSION.refuse_unusable_folder(is_dry_run())
@@ -17,28 +17,28 @@ def recipe(stage):
 
 
 def is_dry_run():
-    """Whether nothing is run; known only once the Snakefile has been read."""
+    """Nothing will be run; known only after the Snakefile has been read."""
     return workflow.executor_plugin is None or workflow.dryrun
 
 
 def is_forced():
-    """Whether jobs are asked for by hand; known only once the Snakefile has been read."""
+    """Jobs are forced on the command line; known only after the Snakefile has been read."""
     how = workflow.dag_settings
     return how is not None and bool(how.forceall or how.forcetargets or how.forcerun)
 
 
 def will_run(job):
-    """Whether a job of a member, or one that it takes something from, is out of date."""
+    """A job of a member, or a job that it depends on, is out of date."""
     return is_forced() or SESSION.standing().is_stale(job)
 
 
 def begin():
-    """Be the only run in the folder of results, and look at every network."""
+    """Lock the results folder, and check every network."""
     SESSION.begin()
 
 
 def end():
-    """Report where the results are."""
+    """Print the paths of the results."""
     SESSION.end()
 
 

@@ -8,7 +8,7 @@ with job(snakemake) as made:
     from goldfold.engine.checkpoint import STATE
     from goldfold.stages.predict import run
 
-    # Only now is the training known to be done for Snakemake too: killed any earlier, it would go on from its state.
+    # Snakemake now regards the training as done; until now, a killed training could have resumed from its state.
     (Path(snakemake.input.model).parent / STATE).unlink(missing_ok=True)
     run(
         folder=str(Path(snakemake.output.record).parent),
