@@ -101,7 +101,7 @@ WRONG_MASKS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Path("raw/masks/im02.png").write_bytes(Path("raw/masks/im02.png").read_bytes()[:-20]),
         r"its mask raw/masks/im02\.png: cannot be decoded",
     ),
-    "colour": (colour_mask, r"its mask raw/masks/im02\.png: a colour picture, its channels differ"),
+    "colour": (colour_mask, r"its mask raw/masks/im02\.png: a colour image, its channels differ"),
 }
 
 
