@@ -101,7 +101,7 @@ WRONG_MASKS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Path("raw/masks/im02.png").write_bytes(Path("raw/masks/im02.png").read_bytes()[:-20]),
         r"its mask raw/masks/im02\.png: cannot be decoded",
     ),
-    "colour": (colour_mask, r"its mask raw/masks/im02\.png: a colour picture, its channels differ"),
+    "colour": (colour_mask, r"its mask raw/masks/im02\.png: a colour image, its channels differ"),
 }
 
 
@@ -158,7 +158,9 @@ def test_classes_are_found_in_the_masks_that_can_be_used() -> None:
 def test_masks_that_hold_nothing_or_far_too_much() -> None:
     for number in range(12):
         put_mask(np.zeros((48, 64)), f"im{number:02d}")
-    with pytest.raises(DataError, match=r"data\.masks: every pixel of every mask is 0, so there is nothing to learn\."):
+    with pytest.raises(
+        DataError, match=r"data\.masks: every pixel of every mask is 0, so there is nothing to train on\."
+    ):
         made("segmentation", NO_CLASSES)
     put_mask(np.arange(48 * 64).reshape(48, 64) % 301)
     said = (

@@ -145,7 +145,7 @@ def test_a_record_in_which_any_fact_was_changed_is_none(train: str) -> None:
         Path(train).write_text(json.dumps({**written, key: value}))
         os.utime(train, ns=(0, dates.latest([train]) + 10**9))  # a process reads each record once
         assert is_stale(train)
-        with pytest.raises(DataError, match=r"run\.json is no record that can be read\. Run the same command again"):
+        with pytest.raises(DataError, match=r"run\.json is not a readable record\. Run the same command again"):
             records.input_digests([train])
         assert [str(finding) for finding in verify(ROOT)[1]] == [
             f"changed  {train}  cannot be read as a record: empty, torn or edited"
@@ -169,7 +169,7 @@ def test_a_link_to_nothing_in_the_place_of_a_result_is_named_and_stays(lost: str
     records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
     Path(lost).unlink()
     Path(lost).symlink_to("/disk/gone")
-    said = rf"^{lost} is a link to /disk/gone, which is not there \(1 such result\)\. Bring the files back .*or remove the links"
+    said = rf"^{lost} is a link to /disk/gone, which does not exist \(1 such result\)\. Restore the files .*or remove the links"
     with pytest.raises(DataError, match=said):
         records.refuse_links_to_nothing(ROOT, records.read_all(ROOT))
     assert os.path.islink(lost)
@@ -179,7 +179,7 @@ def test_records_of_a_later_version_are_refused_and_those_without_one_read(train
     assert "schema" not in records.read_all(ROOT)[train]
     records.refuse_newer(records.read_all(ROOT))
     write_json(train, sealed({**records.read_all(ROOT)[train], "schema": 2}))
-    said = rf"^{train} was written by another version of goldfold \(schema 2; this one knows 1\)\. Update goldfold"
+    said = rf"^{train} was written by another version of goldfold \(schema 2; this version has 1\)\. Update goldfold"
     with pytest.raises(DataError, match=said):
         records.refuse_newer(records.read_all(ROOT))
 

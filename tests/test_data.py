@@ -193,7 +193,7 @@ def test_csv_group_and_fold_columns_are_carried_over(write_picture: Any) -> None
         (
             "a.png,x\nb.png,y\n",
             {},
-            r"no column 'id': it has: a\.png, x\. .*; where the file has no header, name its columns in data\.columns",
+            r"no column 'id': it has: a\.png, x\. .*; if the file has no header, name its columns in data\.columns",
         ),
         ("id,label\na,x\n", {"image_column": "file"}, r"no column 'file': it has: id, label\. Set data\.image_column"),
         ("id,label\na,x\n", {"group_column": "who"}, r"no column 'who': .*Set data\.group_column"),

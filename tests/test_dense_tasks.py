@@ -23,7 +23,7 @@ from goldfold.cases import Batch, Inputs
 from goldfold.catalog import FACETS, TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Ensemble
-from goldfold.config.slices import TOLD_BY_TASK
+from goldfold.config.slices import TASK_KEYS
 from goldfold.images.geometry import MODES
 from goldfold.metrics import score
 from goldfold.predictions.arrays import Arrays, load, save
@@ -162,7 +162,7 @@ def test_settings_of_a_task_are_what_it_is_made_with(name: str) -> None:
     own, late = [field.name for field in fields(facts.settings)], set(facts.post_training_settings)
     assert late <= set(own)
     taken = {field.name for field in fields(import_module(f"{TASKS[name]}.spec").Spec)} - {"classes"}
-    assert set(own) == taken - set(TOLD_BY_TASK), "besides what a data source says of its targets"
+    assert set(own) == taken - set(TASK_KEYS), "besides what a data source says of its targets"
     assert taken - late <= set(signature(tasks.examine(name)).parameters), "what is not late reaches the manifest"
     defaults = facts.settings()
     assert task_of(name, **{field: getattr(defaults, field) for field in own}).classes == ["a", "b", "c"]

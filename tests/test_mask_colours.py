@@ -201,7 +201,7 @@ def test_colours_of_no_class_are_named(painted: None) -> None:
 @pytest.mark.parametrize("changes", [{}, {"classes": None}, {"classes": ["x"], "mask_values": "nonzero"}])
 def test_colours_without_a_rule_for_them_are_refused(painted: None, changes: dict[str, Any]) -> None:
     said = (
-        r"its mask raw/masks/im00\.png: a colour picture, its channels differ; name the colours in data\.mask_values, or "
+        r"its mask raw/masks/im00\.png: a colour image, its channels differ; name the colours in data\.mask_values, or "
         r"make it single-channel"
     )
     with pytest.raises(DataError, match=said):

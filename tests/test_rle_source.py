@@ -85,12 +85,12 @@ def test_a_mask_is_the_same_however_it_is_counted(mask: np.ndarray) -> None:
         (
             {},
             "6 2",
-            r"^run lengths: run 1 of 1, '6 2', reaches beyond the 2 x 3 pixels of the image\. Runs count down the",
+            r"^run lengths: run 1 of 1, '6 2', reaches beyond the 2 x 3 pixels of the image\. Runs count column by column",
         ),
         (
             {"first_pixel": 0},
             "5 2",
-            r"'5 2', reaches beyond the 2 x 3 pixels of the image\. .* columns from 0, in order",
+            r"'5 2', reaches beyond the 2 x 3 pixels of the image\. .* column from 0, in order",
         ),
         ({"row_major": True}, "0 1", r"'0 1', starts before 1, the first pixel\. Runs count row by row from 1"),
         ({}, "1 2 3", r"3 numbers, but each start needs a length"),

@@ -205,7 +205,7 @@ def examined(rule: Any, *pictures: Image.Image, suffix: str = "png", **settings:
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "jpg"])
 def test_smeared_values_are_no_classes_whatever_the_format(suffix: str) -> None:
     said = (
-        r"^data\.masks: the masks hold \d+ values, of which \d+ \(\d+\.\d% of the pixels\) lie only at the edges of the others: "
+        r"^data\.masks: the masks hold \d+ values, of which \d+ \(\d+\.\d% of the pixels\) are only at the edges of the others: "
         r"they are smeared, most likely by JPEG compression \(or by interpolation, as by resizing or blur\)\. Nearest clean "
         r"values: 0, 255\. Save .* or set data\.mask_values: \{class_1: 255\} and data\.unlisted_values: nearest\.$"
     )

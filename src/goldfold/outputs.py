@@ -40,41 +40,18 @@ class Files:
 
 def files_of(plan: "Plan") -> dict[str, Files]:
     """Files that each stage writes."""
-    root, tests = plan.results, ["oof", "test"][: 1 + plan.has_test]
+    root = plan.results
 
     def files(outputs: dict[str, Any], about: str, record: str, beside: Iterable[str] = ()) -> Files:
         whole = {name: found if isinstance(found, str) else list(found) for name, found in outputs.items()}
         log, times = f"{root}/logs/{about}.log", f"{root}/benchmarks/{about}.tsv"
         return Files({**whole, "record": f"{root}/{record}"}, log, times, tuple(beside))
 
-    manifest = {
-        "tables": [f"{root}/manifest/{table}.csv" for table in plan.tables],
-        "quarantine": f"{root}/manifest/quarantine.csv",
-        "duplicates": f"{root}/manifest/duplicates.csv",
-        "classes": f"{root}/manifest/classes.json",
-        "class_ids": f"{root}/manifest/class_ids.json",
-        "generated": plan.generated,
-    }
     train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
-    ensemble = {
-        "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in tests for suffix in ("npz", "csv")],
-        "weights": f"{root}/ensemble/weights.json",
-        "fitted": f"{root}/ensemble/fitted.json",
-        "rounds": f"{root}/ensemble/rounds.csv",
-        "leaderboard": f"{root}/leaderboard.csv",
-        "metrics": f"{root}/metrics.json",
-        "headline": f"{root}/headline.json",
-    }
-    extras = plan.task_submission if plan.has_test else ()
-    submit = {
-        "table": f"{root}/submission.csv",
-        "files": [f"{root}/{name}" for name in extras if not name.endswith("/")],
-        "folders": [f"{root}/{name[:-1]}" for name in extras if name.endswith("/")],
-    }
     parts = ["oof", *plan.splits[1:]]
     return {
         "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
-        "manifest": files(manifest, "manifest", "manifest/run.json"),
+        "manifest": files(_manifest(plan), "manifest", "manifest/run.json"),
         "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
         "cache": files(
             {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
@@ -90,11 +67,45 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "pseudo_label": files(
             {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
         ),
-        "ensemble": files(ensemble, "ensemble", "ensemble/run.json"),
-        "submit": files(submit, "submit", "submission.run.json"),
+        "ensemble": files(_ensemble(plan), "ensemble", "ensemble/run.json"),
+        "submit": files(_submission(plan), "submit", "submission.run.json"),
         "report": files(
             {"page": f"{root}/report/report.html", "curves": f"{root}/report/curves.csv"}, "report", "report/run.json"
         ),
+    }
+
+
+def _manifest(plan: "Plan") -> dict[str, Any]:
+    folder = f"{plan.results}/manifest"
+    return {
+        "tables": [f"{folder}/{table}.csv" for table in plan.tables],
+        "quarantine": f"{folder}/quarantine.csv",
+        "duplicates": f"{folder}/duplicates.csv",
+        "classes": f"{folder}/classes.json",
+        "class_ids": f"{folder}/class_ids.json",
+        "generated": plan.generated,
+    }
+
+
+def _ensemble(plan: "Plan") -> dict[str, Any]:
+    root, parts = plan.results, ["oof", "test"] if plan.has_test else ["oof"]
+    return {
+        "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in parts for suffix in ("npz", "csv")],
+        "weights": f"{root}/ensemble/weights.json",
+        "fitted": f"{root}/ensemble/fitted.json",
+        "rounds": f"{root}/ensemble/rounds.csv",
+        "leaderboard": f"{root}/leaderboard.csv",
+        "metrics": f"{root}/metrics.json",
+        "headline": f"{root}/headline.json",
+    }
+
+
+def _submission(plan: "Plan") -> dict[str, Any]:
+    extras = plan.task_submission if plan.has_test else ()
+    return {
+        "table": f"{plan.results}/submission.csv",
+        "files": [f"{plan.results}/{name}" for name in extras if not name.endswith("/")],
+        "folders": [f"{plan.results}/{name[:-1]}" for name in extras if name.endswith("/")],
     }
 
 

@@ -214,7 +214,7 @@ class Rle(DataBase):
     """Masks as run lengths in a CSV: one row per image, or per image and class; several rows are merged."""
 
     target: ClassVar[str] = "mask"
-    handed: ClassVar[frozenset[str]] = frozenset({"classes"})
+    reader_keys: ClassVar[frozenset[str]] = frozenset({"classes"})
     source: Literal["rle"]
     train: str
     """CSV of ids and run lengths; an empty field, -1 or nan means an image without objects."""

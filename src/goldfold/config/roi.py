@@ -92,6 +92,6 @@ def settings(roi: Any) -> dict[str, Any]:
     return {"roi": found | ({"boxes": roi.files} if isinstance(roi, BoxesRoi) else {})}
 
 
-def handed(roi: Any) -> dict[str, Any]:
+def reader_settings(roi: Any) -> dict[str, Any]:
     """Settings for the reader of the data source."""
     return {"roi_columns": roi.columns} if isinstance(roi, ColumnRoi) else {}

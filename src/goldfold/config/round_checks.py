@@ -45,7 +45,7 @@ def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: st
     if teacher.weight != 1 and not task.weighs_samples:
         yield _no_weights(config, key, teacher.weight)
     if not labels(config.task):
-        yield f"{where}: task {config.task!r} does not define pseudo_labels; define it, or {instead}"
+        yield f"{where}: task {config.task!r} has no pseudo_labels; define it, or {instead}"
     if not teacher.sources:
         yield f"{where}: there are no test or unlabeled images to label; name some or {instead}"
     opinions = len(teacher.models or ()) * len(config.seeds) * len(config.tta)

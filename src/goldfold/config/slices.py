@@ -20,7 +20,7 @@ COPIES = {
     "two_labels": "on_two_labels",
 }
 """Setting of `goldfold.audit.copies.Policy` -> key of data sources."""
-TOLD_BY_TASK = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator")
+TASK_KEYS = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
@@ -44,10 +44,10 @@ def manifest(config: Config) -> dict[str, Any]:
         "roi",
         *POLICIES,
         *COPIES.values(),
-        *TOLD_BY_TASK,
+        *TASK_KEYS,
     }
     reader = config.data.read_as
-    source = reader.model_dump(exclude=others - reader.handed) | roi.handed(config.data.roi)
+    source = reader.model_dump(exclude=others - reader.reader_keys) | roi.reader_settings(config.data.roi)
     sample = config.submission.sample
     needs_metric = sample is not None or (config.metric is not None and name_of(config.metric) == "quadratic_kappa")
     metric = config.metric if needs_metric else None

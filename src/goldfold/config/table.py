@@ -39,7 +39,7 @@ class Csv(Stacked):
     """A CSV table of ids and targets, and a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
-    handed: ClassVar[frozenset[str]] = frozenset({"label_separator"})
+    reader_keys: ClassVar[frozenset[str]] = frozenset({"label_separator"})
     source: Literal["csv"]
     train: str | Annotated[list[str], Field(min_length=1), Unique]
     """CSV with one row per image, or several, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path: label},

@@ -1,4 +1,4 @@
-"""Digests of raw files and results, remembered by size and time, and which results are not what their job wrote."""
+"""Digests of raw files and results, remembered by size and mtime, and detection of changed results."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from goldfold.base.regular import MOST_BYTES, fault
 
 MEMORY = Path(".goldfold/contents.json")
 TIMESTAMP = ".snakemake_timestamp"
-"""Snakemake takes the time of a folder from this file in it."""
+"""File in a folder whose mtime Snakemake uses as that of the folder."""
 
 
 def digest(path: str | Path) -> str:
@@ -36,7 +36,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def stamp(path: str | Path) -> tuple[int, int] | None:
-    """Size in bytes and time in ns of a file, or the sum and the latest of a folder's files; None where neither is there."""
+    """Size in bytes and mtime in ns of a file, or sum and maximum over a folder's files; None if it does not exist."""
     try:
         if not os.path.isdir(path):
             found = os.stat(path)
@@ -48,7 +48,7 @@ def stamp(path: str | Path) -> tuple[int, int] | None:
 
 
 class Memory:
-    """Digests by path, each valid for as long as size and time of the file stay the same (git's index does likewise)."""
+    """Digests by path, each valid as long as size and mtime of the file stay the same (like git's index)."""
 
     def __init__(self, path: Path = MEMORY) -> None:
         self.path, self.is_new = path, False
@@ -63,10 +63,10 @@ class Memory:
         }
 
     def digest(self, path: str, written: tuple[int, int, str] | None = None) -> str | None:
-        """Digest of what is at ``path`` now; None where nothing is.
+        """Current digest of ``path``; None if it does not exist.
 
         Args:
-            written: size, time and digest as the job that wrote the file recorded them.
+            written: size, mtime and digest recorded by the job that wrote the file.
         """
         now = stamp(path)
         if now is None:
@@ -78,7 +78,7 @@ class Memory:
         return str(self.known[path][2])
 
     def digests(self, paths: Iterable[str | Path]) -> dict[str, str]:
-        """Digests of files that are there; those that are not known are read, in threads (hashing frees the lock)."""
+        """Digests of existing files; unknown ones are read, in threads (hashing releases the GIL)."""
         found = {os.fspath(path): stamp(path) or (0, 0) for path in paths}
         unknown = [name for name, now in found.items() if self.known.get(name, [])[:2] != [*now]]
         if unknown:
@@ -89,13 +89,13 @@ class Memory:
         return {name: str(self.known[name][2]) for name in found}
 
     def adopt(self, record: Mapping[str, Any]) -> None:
-        """Take what a job of this very run wrote for what its record says: Snakemake dates outputs after the record."""
+        """Remember recorded digests of outputs of this run's jobs, since Snakemake changes mtimes after the record."""
         for path, found in written(record).items():
             if (now := stamp(path)) is not None and now[0] == record.get("sizes", {}).get(path):
                 self._remember(path, now, found)
 
     def redate(self, path: str, time_ns: int) -> None:
-        """Give a file another time; its digest stays known."""
+        """Set the mtime of a file; its digest stays known."""
         before = stamp(path)
         os.utime(path, ns=(time_ns, time_ns))
         after, entry = stamp(path), self.known.get(path)
@@ -108,25 +108,25 @@ class Memory:
             self.is_new = True
 
     def save(self) -> None:
-        """Write what was learned; files that are gone are forgotten."""
+        """Write the memory, without files that no longer exist."""
         if self.is_new:
             self.known = {path: entry for path, entry in self.known.items() if os.path.exists(path)}
-            with suppress(OSError):  # a full disk costs the memory, not the run
+            with suppress(OSError):  # a full disk must not end the run
                 write_text(self.path, json.dumps(self.known))
             self.is_new = False
 
 
 @cache
 def memory() -> Memory:
-    """The memory of the folder in which this process works."""
+    """The memory of the working directory."""
     return Memory()
 
 
 def fingerprint(paths: Iterable[str | Path]) -> str:
-    """One digest over files and folders by content and relative name; a touched file does not change it.
+    """One digest over files and folders by content and relative name; touching a file does not change it.
 
-    A path that does not exist, or is no regular file that can be read, counts as such, so that the stage which reads it
-    can say what is wrong with it.
+    A path that does not exist or is not a readable regular file does not raise, so that the stage which reads it can
+    report the problem.
     """
     total = sha256()
     for root in paths:
@@ -142,32 +142,32 @@ def _walk(root: Path) -> list[Path]:
     if not fault(root):
         return [root]
     found = [Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names]
-    # A link to nothing, a pipe, or what is too large to be read is the manifest's to name.
+    # The manifest stage reports broken links, pipes, and files that are too large.
     return [path for path in found if not fault(path, MOST_BYTES)]
 
 
 def written(record: Mapping[str, Any]) -> dict[str, str]:
-    """Digests, by path, of all that a job wrote for others: its outputs, and lists beside them.
+    """Digests by path of all files that a job wrote for other jobs: its outputs, and lists besides them.
 
-    The epoch of a member that was not chosen is no such file: it may be deleted.
+    The other files of a training, such as an epoch that was not chosen, are left out, since they may be deleted.
     """
     return {**record["outputs"], **({} if record["rule"] == "train" else record["files"])}
 
 
 def as_written(record: Mapping[str, Any], path: str) -> tuple[int, int, str] | None:
-    """Size, time and digest of one of a job's files as its record has them; None where it has no size or time."""
+    """Size, mtime and digest of a job's file from its record; None if the record has no size or mtime."""
     size, time = (record.get(name, {}).get(path) for name in ("sizes", "times"))
     return None if size is None or time is None else (size, time, written(record)[path])
 
 
 def damage(record: Mapping[str, Any]) -> dict[str, tuple[str, str | None]]:
-    """Files of a job that are not what it wrote: path -> (digest in the record, digest now, None where it is missing)."""
+    """Files of a job that have changed since it wrote them: path -> (digest in the record, current digest or None)."""
     now = {path: memory().digest(path, as_written(record, path)) for path in written(record)}
     return {path: (old, now[path]) for path, old in written(record).items() if now[path] != old}
 
 
 def stamps(paths: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Sizes in bytes and times in ns of files and folders, as a record holds them."""
+    """Sizes in bytes and mtimes in ns of files and folders, as stored in a record."""
     found = {path: place for path in paths if (place := stamp(path))}
     return {
         "sizes": {path: size for path, (size, _) in found.items()},

@@ -1,6 +1,6 @@
-"""Times of files, by which Snakemake decides what runs, made to agree with the records, by which goldfold does.
+"""Synchronisation of mtimes, by which Snakemake decides what runs, with the records, by which goldfold does.
 
-``git``, ``dvc``, archives and clocks set times as they please; contents against records say what is up to date.
+``git``, ``dvc``, archives and clocks set arbitrary mtimes; contents compared with records show what is up to date.
 """
 
 import os
@@ -12,17 +12,17 @@ from goldfold.lineage import contents
 from goldfold.lineage.records import Record, is_cache, read
 
 LONG_AGO_NS = 946684800 * 10**9
-"""2000-01-01: the time of a recipe that its outputs were made by. Outputs that are older are dated again."""
+"""2000-01-01: mtime of a recipe whose outputs are up to date. Older outputs get a new mtime."""
 STEP_NS = 1_000_000
-"""Snakemake takes an input of the very time of an output for newer."""
+"""Smallest difference of mtimes: Snakemake treats an input with the same mtime as its output as newer."""
 
 
 def settle(records: dict[str, Record]) -> None:
-    """Give outputs times no older than those of inputs that still hold what their job read, and younger than of others.
+    """Make outputs newer than inputs that are unchanged since their job read them, and older than changed ones.
 
-    After ``git clone`` and ``dvc pull``, or a ``touch``, an input may look newer than what was made from it. Only such
-    inputs are read, and only once: their outputs are dated again, the oldest job's first. (Snakemake takes the file of
-    a benchmark for an output, too.) An input that its own job has written again since looks newer, whatever its time.
+    After ``git clone`` and ``dvc pull``, or a ``touch``, an input may look newer than its outputs. Only such inputs are
+    read, and only once: their outputs get new mtimes, oldest job first. (Snakemake treats the benchmark file as an output
+    too.) An input that its own job has written again since is made newer.
     """
     _bring_into_range(records)
     made = {path: digest for record in records.values() for path, digest in contents.written(record).items()}
@@ -41,10 +41,10 @@ def settle(records: dict[str, Record]) -> None:
 
 
 def _bring_into_range(records: dict[str, Record]) -> None:
-    """Date all files before now, in the order of their jobs, where one is dated after it or before all recipes.
+    """Set all mtimes to before now, in the order of the jobs, if any is in the future or before all recipes.
 
-    The former comes of a clock that was set back: whatever is written from now on would look older than that file. The
-    latter comes of archives and builds that know no time (zip, ``SOURCE_DATE_EPOCH=0``): every recipe would look newer.
+    The former is caused by a clock that was set back: all files written from now on would look older than that file. The
+    latter is caused by archives and builds without times (zip, ``SOURCE_DATE_EPOCH=0``): every recipe would look newer.
     """
     files = {name: [*record["outputs"], *record["files"], *record["logs"], name] for name, record in records.items()}
     there = {name: [_dated(path) for path in paths if os.path.exists(path)] for name, paths in files.items()}
@@ -57,14 +57,14 @@ def _bring_into_range(records: dict[str, Record]) -> None:
 
 
 def _date_what_was_made_again(record: Record, made: dict[str, str], times: dict[str, int]) -> None:
-    """Inputs of which their own job's record has another digest than this one read are newer than what it made."""
+    """Make inputs newer than the outputs if they were written again, with another digest than the job read."""
     for path, time in _times_of_inputs(record).items():
         if made.get(path, record["inputs"][path]) != record["inputs"][path] and time <= max(times.values()):
             contents.memory().redate(_dated(path), max(times.values()) + STEP_NS)
 
 
 def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
-    """Whether all of ``outputs`` of the job that wrote the record ``name`` are there, and none is older than an input."""
+    """Whether all ``outputs`` of the job that wrote the record ``name`` exist, and none is older than an input."""
     record = read(name)
     times = None if record is None else _times_of_outputs(name, record)
     if record is None or times is None or not {*outputs} <= {*record["outputs"], name}:
@@ -74,12 +74,12 @@ def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
 
 
 def latest(paths: Iterable[str]) -> int:
-    """The latest time, in ns, of those of ``paths`` that are there; 0 where none is."""
+    """The latest mtime in ns of existing ``paths``; 0 if none exists."""
     return max((time for path in paths if (time := _mtime_ns(_dated(path))) is not None), default=0)
 
 
 def _times_of_outputs(name: str, record: Record) -> dict[str, int] | None:
-    """Times of what Snakemake takes for a job's outputs; None where one is missing."""
+    """Mtimes of all files that Snakemake treats as a job's outputs; None if one is missing."""
     found = {path: _mtime_ns(path) for path in map(_dated, (*record["outputs"], name))}
     times = {path: time for path, time in found.items() if time is not None}
     if len(times) < len(found):
@@ -88,13 +88,13 @@ def _times_of_outputs(name: str, record: Record) -> dict[str, int] | None:
 
 
 def _times_of_inputs(record: Record) -> dict[str, int]:
-    """Times of the inputs that are there; a piece of cache may be deleted and made again, and matters to no other job."""
+    """Mtimes of existing inputs, without cache shards, which may be deleted and made again."""
     paths = (path for path in record["inputs"] if not is_cache(path))
     return {path: time for path in paths if (time := _mtime_ns(_dated(path))) is not None}
 
 
 def _dated(path: str) -> str:
-    """The file from which Snakemake takes the time of ``path``."""
+    """The file whose mtime Snakemake uses for ``path``."""
     if not os.path.isdir(path):
         return path
     stamp = os.path.join(path, contents.TIMESTAMP)

@@ -1,7 +1,7 @@
 """The top-level definitions of a Python file: a digest of each, and the names that it uses.
 
-A digest covers statements, not comments, layout or docstrings. Names are resolved to ``module:name`` where the file imports
-them, so that `goldfold.lineage.source` can follow them from file to file.
+A digest covers statements, not comments, layout or docstrings. Imported names are resolved to ``module:name``, so that
+`goldfold.lineage.source` can follow them from file to file.
 """
 
 import ast
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 WHOLE = "*"
-"""Stands for all definitions of a file."""
+"""Name that means all definitions of a file."""
 ALWAYS = "(on import)"
-"""Stands for the statements of a file that run when it is imported, besides definitions and imports."""
+"""Name that means the statements that run on import, other than definitions and imports."""
 DYNAMIC = "globals"
-"""Function through which a file may reach any of its definitions by text."""
+"""Function by which a file may look up any of its definitions by name."""
 BUILT_IN = frozenset({"property", "staticmethod", "classmethod"})
-"""Decorators that come with Python."""
+"""Decorators built into Python."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
 PLACE = re.compile(r"(goldfold(?:\.\w+)+):(\w+)")
-"""A definition named as text."""
+"""A definition named in a string."""
 
 
 @dataclass
@@ -29,30 +29,30 @@ class Definition:
     """Statements that define a name."""
 
     digest: str
-    """sha256 of the statements, whatever they are named by elsewhere."""
+    """sha256 of the statements."""
     uses: dict[str, str] = field(default_factory=dict)
-    """Dotted name as written -> what it stands for, as ``module:name``; names of the same file start with a dot."""
+    """Dotted name as written -> the ``module:name`` it refers to; names of the same file start with a dot."""
     imports: list[str] = field(default_factory=list)
-    """Modules that running it imports."""
+    """Modules that the statements import."""
 
 
 @dataclass
 class Outline:
-    """Definitions of a file by name, `ALWAYS` included, and what its import statements bind."""
+    """Definitions of a file by name, including `ALWAYS`, and names bound by its import statements."""
 
     definitions: dict[str, Definition]
     bound: dict[str, str]
-    """Name -> what it was imported as, ``module:name``; a module alone has no name."""
+    """Name -> imported ``module:name``; the name is empty for a module."""
 
 
 def outline(text: bytes, package: str) -> Outline:
     """Outline of a file's text.
 
     Args:
-        package: dotted name of the package that relative imports start from.
+        package: dotted name of the package that relative imports refer to.
 
     Raises:
-        SyntaxError, ValueError: the text is no Python.
+        SyntaxError, ValueError: the text is not Python.
     """
     tree = ast.parse(text)
     found: dict[str, list[ast.stmt]] = {}
@@ -76,13 +76,13 @@ def outline(text: bytes, package: str) -> Outline:
     always += [part for parts in found.values() for part in parts if any(_is_ours(d, bound) for d in _decorators(part))]
     definitions[ALWAYS] = _definition(always, bound, local, package)
     definitions[ALWAYS].imports += modules
-    for name in nested - set(found):  # defined in a branch: part of what always runs
+    for name in nested - set(found):  # defined in a branch: part of `ALWAYS`
         definitions[name] = definitions[ALWAYS]
     return Outline(definitions, bound)
 
 
 def _defined(node: ast.AST) -> list[str]:
-    """Names that a statement defines, where it does nothing else."""
+    """Names that a statement defines, if it does nothing else."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.AnnAssign):
@@ -110,7 +110,7 @@ def _decorators(statement: ast.stmt) -> list[ast.expr]:
 
 
 def _is_ours(decorator: ast.expr, bound: dict[str, str]) -> bool:
-    """Whether a decorator may register what it decorates: one of goldfold's own, or of the same file."""
+    """Whether a decorator is from goldfold or the same file, and so may register the decorated object."""
     call = decorator.func if isinstance(decorator, ast.Call) else decorator
     root = (_chain(call) or "").split(".")[0]
     return root not in BUILT_IN and re.split("[.:]", bound.get(root, "goldfold"))[0] == "goldfold"
@@ -145,7 +145,7 @@ def _definition(parts: list[ast.stmt], bound: dict[str, str], local: set[str], p
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and all below it but what stands under ``if TYPE_CHECKING``."""
+    """A node and all nodes below it, except those under ``if TYPE_CHECKING``."""
     if not _is_type_checking(node):
         yield node
         for child in ast.iter_child_nodes(node):
@@ -153,7 +153,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _imported(statements: Iterable[ast.AST], package: str) -> tuple[dict[str, str], list[str]]:
-    """What import statements bind, as dotted names, and which modules they import."""
+    """Names bound by import statements, with their dotted origin, and imported modules."""
     bound: dict[str, str] = {}
     modules: list[str] = []
     for node in statements:
@@ -169,7 +169,7 @@ def _imported(statements: Iterable[ast.AST], package: str) -> tuple[dict[str, st
 
 
 def _imported_from(node: ast.ImportFrom, package: str) -> str:
-    """Dotted name behind ``from``; empty where there are more dots than packages."""
+    """Dotted name after ``from``; empty if there are more dots than packages."""
     parts = package.split(".") if package else []
     if node.level > len(parts):
         return ""
@@ -178,7 +178,7 @@ def _imported_from(node: ast.ImportFrom, package: str) -> str:
 
 
 def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Names with the attributes taken of them (``optim.build`` is one), but for variables of the functions around them."""
+    """Names with their attributes (such as ``optim.build``), without variables of enclosing functions."""
     if _is_type_checking(node):
         return
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -196,7 +196,7 @@ def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[str]
 
 
 def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:
-    """Arguments of a function and names that it assigns, but for those that it also imports."""
+    """Arguments of a function and names that it assigns, without those that it also imports."""
     names = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
     outside: set[str] = set()
     body = function.body if isinstance(function.body, list) else [function.body]
@@ -222,7 +222,7 @@ def _chain(node: ast.expr) -> str | None:
 
 
 def _dump(statement: ast.stmt) -> str:
-    """Text of a statement without docstrings, and without the places that names of goldfold's are imported from."""
+    """Text of a statement without docstrings, and without the modules that goldfold's names are imported from."""
     for node in ast.walk(statement):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)

@@ -1,4 +1,4 @@
-"""The frame around every job: its log, its errors as text, its entry in the list of running jobs, its record."""
+"""Job scaffolding: log, errors as text, entry in the list of running jobs, record."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from goldfold.lineage import contents, provenance, recipes, records
 
 
 class Job:
-    """What a script tells the frame, and is told."""
+    """Job handle of a script: settings in, facts for the record out."""
 
     def __init__(self, snakemake: Any) -> None:
         self.snakemake = snakemake
@@ -26,21 +26,21 @@ class Job:
         inputs = dict.fromkeys(str(path) for path in snakemake.input if str(path) != str(snakemake.input.recipe))
         self.inputs = records.input_digests(inputs)
         self.facts: dict[str, Any] = {}
-        """More for the record; files that were written besides the outputs stand under ``files``."""
+        """Further entries of the record; files written besides the outputs are listed under ``files``."""
 
     def _code_that_is_there(self) -> dict[str, str]:
-        """The files' digests as this process loads them: the code may have been edited since Snakemake read it."""
+        """Digests of the code that this process loads, which may have been edited since Snakemake read it."""
         of = self.recipe["code"]["of"]
         self.recipe["code"] = {**self.recipe["code"], "digest": provenance.source_digest(*of)}
         return provenance.code_table(*of)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the stage is run with."""
+        """Settings of the stage."""
         return dict(self.recipe["settings"])
 
     def record(self, started: float) -> dict[str, Any]:
-        """All that there is to know about what was made."""
+        """The record of the job."""
         snakemake, facts = self.snakemake, dict(self.facts or {})
         own, log, finished = str(snakemake.output.record), Path(str(snakemake.log[0])), time.time()
         outputs = dict.fromkeys(str(path) for path in snakemake.output if str(path) != own)
@@ -69,10 +69,10 @@ class Job:
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
-    """Send what the job prints to its log; a GoldfoldError ends it with its text alone; what was made is recorded.
+    """Run a job: send its output to its log, end it on a GoldfoldError with only the message, and write its record.
 
-    The terminal stays with Snakemake, and with the progress bar where there is a terminal. A job that asks for a GPU
-    gets one to itself; import what loads torch inside the block, after that.
+    Only Snakemake and the progress bar write to the terminal. A job that needs a GPU gets one of its own; modules that load
+    torch must be imported inside the block, after that.
     """
     log, record = Path(str(snakemake.log[0])), Path(str(snakemake.output.record))
     wildcards = dict(snakemake.wildcards.items())
@@ -94,18 +94,18 @@ def job(snakemake: Any) -> Iterator[Job]:
 
 
 def _leave() -> None:
-    """End the process without Snakemake's wrapper printing the traceback a second time."""
+    """End the process without Snakemake's wrapper printing a traceback."""
     sys.stdout.flush()
     sys.stderr.flush()
     raise SystemExit(1)
 
 
 def _benchmark_of(log: Path) -> Path:
-    """results/<name>/benchmarks/....tsv of results/<name>/logs/....log."""
+    """Benchmark file of a log: results/<name>/benchmarks/....tsv for results/<name>/logs/....log."""
     results = _results_of(log)
     return results / "benchmarks" / log.relative_to(results / "logs").with_suffix(".tsv")
 
 
 def _results_of(log: Path) -> Path:
-    """results/<name> of results/<name>/logs/..."""
+    """Folder of results of a log: results/<name> for results/<name>/logs/..."""
     return next((parent.parent for parent in log.parents if parent.name == "logs"), log.parent)

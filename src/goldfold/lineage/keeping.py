@@ -1,4 +1,4 @@
-"""Results while a run may replace them: Snakemake deletes a job's outputs as the job starts, before it can succeed."""
+"""Backup of results during a run, since Snakemake deletes a job's outputs when the job starts."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ FOLDER = ".kept"
 
 
 def keep(results: str | Path) -> None:
-    """Keep a second link to every result that has a record, pieces of cache aside; nothing is copied.
+    """Make a hard link to every result with a record, except cache shards; nothing is copied.
 
-    Files are replaced as a whole and never written in place, so that the second link holds the earlier content.
+    Files are always replaced as a whole, never written in place, so the links keep the earlier content.
     """
     root = Path(results)
     forget(root)
@@ -25,9 +25,9 @@ def keep(results: str | Path) -> None:
 
 
 def put_back(results: str | Path) -> list[str]:
-    """Put the earlier outputs of jobs that did not finish back in place; return the paths of their records.
+    """Restore the earlier outputs of jobs that did not finish; return the paths of their records.
 
-    A job that did not finish has no record: Snakemake deleted it as the job started.
+    A job that did not finish has no record, since Snakemake deleted it when the job started.
     """
     root = Path(results)
     kept, returned = root / FOLDER, []
@@ -42,12 +42,12 @@ def put_back(results: str | Path) -> list[str]:
 
 
 def forget(results: str | Path) -> None:
-    """Remove the second links."""
+    """Remove the backup links."""
     shutil.rmtree(Path(results) / FOLDER, ignore_errors=True)
 
 
 def _inside(root: Path, name: str, record: Record) -> Iterator[Path]:
-    """Files and folders of a job below the results, its record last: where that is there, all else is."""
+    """Files and folders of a job below the results; its record is last, so that it implies all others."""
     for path in map(Path, (*contents.written(record), name)):
         if path.is_relative_to(root) and not is_cache(path):
             yield path
@@ -64,7 +64,7 @@ def _link(path: Path, copy: Path) -> None:
 def _link_file(path: str | Path, copy: str | Path) -> None:
     try:
         os.link(path, copy, follow_symlinks=False)
-    except OSError:  # a file system without links
+    except OSError:  # the file system has no hard links
         shutil.copy2(path, copy, follow_symlinks=False)
 
 

@@ -1,4 +1,4 @@
-"""What a result was made from: digests of the code a job reaches, and the record kept beside each model."""
+"""Origin of results: digests of the code that a job reaches, git state, versions and hardware."""
 
 import hashlib
 import os
@@ -23,21 +23,21 @@ VERSIONS_OF = (
 )  # fmt: skip
 
 SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))
-"""Libraries whose other version may give other results from the same code and config."""
+"""Libraries whose version may change results."""
 PAGE_SUFFIXES = frozenset({".css", ".html"})
-"""Files beside the code that shape the report."""
+"""Suffixes of files next to the code that shape the report."""
 FRAME = (
     "goldfold.lineage", "goldfold.base.status", "goldfold.base.gpu_slots", "goldfold.base.run_lock",
     "goldfold.base.processes", "goldfold.images.looking", "goldfold.catalog", "goldfold.signatures", "goldfold.tasks.facts",
 )  # fmt: skip
-"""What stands around a stage's work and has no part in what it computes."""
+"""Job scaffolding, left out of code digests."""
 PAGES, SUBMISSION = ("goldfold.drawing", "goldfold.report"), ("goldfold.submission",)
 
 
 def _left_out(stage: str) -> tuple[str, ...]:
-    """Modules and packages that no job of a stage runs, though its code names them: a task of one's own names all.
+    """Modules and packages that no job of a stage runs, although its code refers to them, as user-defined tasks do.
 
-    Validation shows a network one view, so training never fuses what a detector finds in several.
+    Validation uses a single view, so training never fuses detections of several views.
     """
     drawn = () if stage == "report" else PAGES
     submitted = () if stage in ("manifest", "submit") else SUBMISSION
@@ -46,11 +46,11 @@ def _left_out(stage: str) -> tuple[str, ...]:
 
 @cache
 def source_digest(stage: str, *places: str) -> str:
-    """Digest of the code that a stage's job reaches, definition by definition, wherever it stands.
+    """Digest of the code that a stage's job reaches, by definition, regardless of files.
 
     Args:
-        places: of the components that its config chose, as ``module:name``; a task as its package, of which only the
-            facets count that the stage asks for.
+        places: components that the config uses, as ``module:name``; for a task its package, of which only the facets that
+            the stage uses are included.
     """
     reached, own, pages = _code(stage, places)
     parts = [source.digest(reached), *own.values(), *(code_digest(page) for page in pages)]
@@ -59,11 +59,11 @@ def source_digest(stage: str, *places: str) -> str:
 
 @cache
 def code_table(stage: str, *places: str) -> dict[str, str]:
-    """Digest of what a stage's job reaches in each file of goldfold, by path in the repository, in order.
+    """Digest of the code that a stage's job reaches in each file of goldfold, sorted by path in the repository.
 
-    Components are named as text, so only the code of ``places`` counts; where they are the user's own, their modules, and
-    those of the user's that these import, stand last under their dotted names. Comments, docstrings and white space do
-    not count, so tidying a file retrains nothing; a changed statement does.
+    Components are named as text, so only the code of ``places`` is included. User-defined modules, and user modules that
+    they import, come last under their dotted names. Comments, docstrings and white space are ignored, so tidying a file
+    retrains nothing; a changed statement does.
     """
     reached, own, pages = _code(stage, places)
     files = source.by_file(reached) | {page: code_digest(page) for page in pages}
@@ -72,7 +72,7 @@ def code_table(stage: str, *places: str) -> dict[str, str]:
 
 @cache
 def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], dict[str, str], list[Path]]:
-    """Definitions of goldfold's that are reached, digests of the user's own modules, pages beside the code."""
+    """Reached definitions of goldfold, digests of user-defined modules, and pages next to the code."""
     roots, own = [source.whole(SCRIPTS / f"{stage}.py")], dict[str, Path]()
     for place in places:
         module, _, name = place.partition(":")
@@ -91,7 +91,7 @@ def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], 
 
 @cache
 def _facets(stage: str) -> list[str]:
-    """Facets of a task that a stage's own code asks for, each as ``module:name`` within the task's package."""
+    """Facets of a task that a stage's own code uses, as ``module:name`` within the task's package."""
     reached = source.reach([source.whole(SCRIPTS / f"{stage}.py")], FRAME)
     asked = {name for file, name in reached if file == PACKAGE / "tasks/__init__.py"}
     found = {place for name, place in FACETS.items() if name in asked}
@@ -99,14 +99,14 @@ def _facets(stage: str) -> list[str]:
 
 
 def code_of(recipe: dict[str, Any]) -> dict[str, str]:
-    """The table behind the digest of a job's recipe."""
+    """The code table behind the digest in a job's recipe."""
     return code_table(*recipe["code"]["of"])
 
 
 def export_source_path(root: str | Path) -> None:
-    """Let jobs import this checkout, in an environment of their own (conda) too, and what lies where they start.
+    """Let jobs, also in conda environments, import this checkout and modules in the working directory.
 
-    The latter for this process as well: it looks at tasks and networks of the user's before any job does.
+    This process imports from the working directory too, to check user-defined tasks and networks before any job runs.
     """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -115,7 +115,7 @@ def export_source_path(root: str | Path) -> None:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit and whether the tree differs from it; nulls outside a git checkout."""
+    """Commit, and whether the working tree differs from it; None for both outside a git checkout."""
 
     def ask(*words: str) -> str | None:
         try:
@@ -129,7 +129,7 @@ def git_state() -> dict[str, Any]:
 
 
 def versions(names: tuple[str, ...] = VERSIONS_OF) -> dict[str, str | None]:
-    """Versions of Python and of libraries; None for one that is not installed."""
+    """Versions of Python and of libraries; None for a library that is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in names:
         try:
@@ -140,7 +140,7 @@ def versions(names: tuple[str, ...] = VERSIONS_OF) -> dict[str, str | None]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor and, where torch is already loaded and sees one, GPU."""
+    """Processor and, if torch is loaded and finds one, GPU."""
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
     model = next((line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), None)

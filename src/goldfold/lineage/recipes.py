@@ -1,4 +1,4 @@
-"""All that a job depends on besides its input files, as a file that looks new only where the job must run again."""
+"""Recipe files: a job's dependencies besides its input files, with an mtime that triggers a rerun only if they changed."""
 
 import json
 import os
@@ -21,18 +21,18 @@ Recipe = dict[str, Any]
 def keep(record: str, recipe: Recipe, found: "State | None" = None) -> str:
     """Write the recipe of the job that writes ``record``; return the file's path.
 
-    Its time is long ago where the record says that the outputs were made by this very recipe, and later than theirs where
-    not: so Snakemake, which looks at times, runs what must run, in a fresh clone too.
+    Its mtime is long ago if the outputs were made by the same recipe according to the record, otherwise later than theirs:
+    Snakemake, which compares mtimes, then runs the right jobs, also in a fresh clone.
 
     Args:
         recipe: settings, digests of code and of raw data, as plain builtins.
-        found: how its outputs stand, where that is known.
+        found: state of its outputs, if known.
     """
     text = json.dumps(recipe, sort_keys=True, indent=1)
-    # Each recipe has a file of its own: a dry run with other settings leaves that of a run that goes on as it is.
-    # Each record has a folder of its own: Snakemake looks into a folder once, and would not see a file that is written later.
+    # Each recipe has its own file: a dry run with other settings does not touch that of a run in progress.
+    # Each record has its own folder: Snakemake lists a folder once, and would not see a file that is written later.
     path = FOLDER / record.removesuffix(".json") / f"{sha256(text.encode()).hexdigest()[:16]}.json"
-    write_if_changed(path, text)  # one that is torn too
+    write_if_changed(path, text)  # also replaces a truncated file
     when = _time(record, os.stat(path).st_mtime_ns, found or state(record, recipe))
     if os.stat(path).st_mtime_ns != when:
         os.utime(path, ns=(when, when))
@@ -40,10 +40,10 @@ def keep(record: str, recipe: Recipe, found: "State | None" = None) -> str:
 
 
 def _time(record: str, now_ns: int, found: "State") -> int:
-    """Time of a recipe, in ns: long ago where its job is up to date, later than all outputs where it must run.
+    """Mtime of a recipe in ns: long ago if its job is up to date, later than all outputs if it must run.
 
-    Whatever the clock said then: outputs may be dated in the future. Where the record is missing, Snakemake compares the
-    recipe with what was made from the missing outputs.
+    Outputs may have mtimes in the future. Without a record, Snakemake compares the recipe with files made from the missing
+    outputs.
     """
     if found.is_fresh:
         return dates.LONG_AGO_NS
@@ -55,28 +55,28 @@ def _time(record: str, now_ns: int, found: "State") -> int:
 
 @dataclass(frozen=True)
 class State:
-    """What the record of a job says of its outputs: made by the present recipe and whole, or else why not."""
+    """State of a job's outputs according to its record: made by the present recipe and intact, or the reason why not."""
 
     is_recorded: bool = True
     is_readable: bool = True
     is_same: bool = True
     damage: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    """Files that are not what the job wrote, see `goldfold.lineage.contents.damage`."""
+    """Files that changed after the job wrote them, see `goldfold.lineage.contents.damage`."""
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the job has nothing to do."""
+        """Whether the job is up to date."""
         return self.is_recorded and self.is_readable and self.is_same and not self.damage
 
 
 def state(
     record: str, recipe: Recipe, versions: dict[str, str | None] | None = None, expected: Collection[str] = ()
 ) -> State:
-    """How the outputs of the job that writes ``record`` stand to the present recipe.
+    """State of the outputs of the job that writes ``record``, compared with the present recipe.
 
     Args:
-        versions: libraries that must be the same as well.
-        expected: outputs, and lists beside them, that the record must know.
+        versions: versions of libraries that must be the same too.
+        expected: outputs, and lists besides them, that the record must list.
     """
     if not os.path.lexists(record):
         return State(is_recorded=False)
@@ -88,14 +88,14 @@ def state(
 
 
 def forget(results: str) -> None:
-    """Remove recipes of a folder of results that were written more than a day ago; one that is needed is written anew."""
+    """Remove recipes of a folder of results that are older than a day; recipes that are needed are written again."""
     for path in (FOLDER / results).rglob("*.json"):
         if os.stat(path).st_ctime < time.time() - DAY_SECONDS:
             path.unlink(missing_ok=True)
 
 
 def same(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes are the same once written, wherever the code that they name lies: its digest decides."""
+    """Whether two recipes are equal when written; of the code only the digest is compared, not the names."""
     return _placeless(one) == json.loads(json.dumps(_placeless(other)))
 
 
@@ -105,12 +105,12 @@ def _placeless(recipe: Recipe) -> Recipe:
 
 
 def read(path: str | Path) -> Recipe:
-    """The recipe at ``path``."""
+    """Read the recipe at ``path``."""
     return dict(read_json(path))
 
 
 def differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
-    """Key path -> (old value, new value), None where there was or is none."""
+    """Key path -> (old value, new value), with None for a missing value."""
     old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, tuple[Any, Any]] = {}
@@ -121,7 +121,7 @@ def differences(old: Any, new: Any, where: str = "") -> dict[str, tuple[Any, Any
 
 
 def _by_name(value: Any) -> Any:
-    """A list of things with names (models) as a dict, so that what differs is told by name, not by place."""
+    """Convert a list of named objects (models) to a dict, so that differences are reported by name, not by index."""
     if isinstance(value, list) and value and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in value):
         return {entry["name"]: {key: part for key, part in entry.items() if key != "name"} for entry in value}
     return value

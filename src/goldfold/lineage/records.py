@@ -1,6 +1,6 @@
-"""What each job left behind, beside its outputs: its recipe, digests of what it read and wrote, code, versions, machine.
+"""Records that jobs write next to their outputs: recipe, digests of inputs and outputs, code, versions, machine.
 
-Records say what is up to date; times of files do not (`goldfold.lineage.dates`).
+Records determine what is up to date; mtimes do not (`goldfold.lineage.dates`).
 """
 
 import functools
@@ -16,30 +16,30 @@ from goldfold.base.words import count
 from goldfold.lineage import contents
 
 SCHEMA = 1
-"""Version of what records hold; those without one are of version 1."""
+"""Version of the format of records; records without a version have version 1."""
 SUFFIX = "run.json"
 HIDDEN = "."
-"""First character of folders of goldfold's own below the results, in which no record is looked for."""
+"""First character of goldfold's internal folders below the results, which have no records."""
 TEXT_BY_NAME = ("wildcards", "inputs", "outputs", "files", "code")
-"""Parts of a record that are objects of text by name."""
+"""Parts of a record that map names to text."""
 KINDS: dict[str, type | tuple[type, ...]] = {
     "rule": str, "recipe": dict, "logs": list, "git": dict, "versions": dict, "hardware": dict,
     "started": (int, float), "finished": (int, float), "seconds": (int, float),
     **dict.fromkeys(TEXT_BY_NAME, dict),
 }  # fmt: skip
 NOTED_NS = 60 * 10**9
-"""Snakemake dates a job's outputs once it has seen the job's end, up to so long after the record was written."""
+"""Longest time between writing a record and Snakemake setting the mtimes of the job's outputs."""
 OPTIONAL: dict[str, type] = {"sizes": dict, "times": dict, "images": dict}
-"""Parts that not every job writes: sizes in bytes and times in ns of outputs, images by split (folds), or a number (cache)."""
+"""Optional parts: sizes in bytes and mtimes in ns of outputs; number of images, by split (folds) or in total (cache)."""
 
 Record = dict[str, Any]
 
 
 def read(path: str | Path) -> Record | None:
-    """The record at ``path``; None where there is none that can be read."""
+    """Read the record at ``path``; None if it is missing or cannot be read."""
     try:
         return _read(os.fspath(path), os.stat(path).st_mtime_ns)
-    except (OSError, ValueError, RecursionError):  # its digest may take one level more than it could be read with
+    except (OSError, ValueError, RecursionError):  # computing its digest may need one more level of recursion
         return None
 
 
@@ -50,7 +50,7 @@ def _read(path: str, mtime_ns: int) -> Record | None:
 
 
 def _is_sound(record: Any) -> bool:
-    """Whether a record is as it was written, and all parts that goldfold reads are there and of their kind."""
+    """Whether a record is unmodified, and all parts that goldfold reads are present and have the right type."""
     if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
         return False
     if not is_intact(record):
@@ -71,7 +71,7 @@ def _is_sound(record: Any) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a file may be called so."""
+    """Whether a text is a valid path."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -79,17 +79,17 @@ def _is_path(text: str) -> bool:
 
 
 def read_all(results: str | Path) -> dict[str, Record]:
-    """Records below a folder of results by path, the oldest job first."""
+    """Records below a folder of results by path, oldest job first."""
     records = {path: record for path in paths(results) if (record := read(path)) is not None}
     return dict(sorted(records.items(), key=lambda item: (item[1]["finished"], item[0])))
 
 
 def paths(results: str | Path) -> list[str]:
-    """Files below a folder of results that are records by their names, those that cannot be read included."""
+    """Files below a folder of results that are named like records, including unreadable ones."""
     found, seen = [], set[str]()
     for folder, folders, names in os.walk(results, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:
-            folders[:] = []  # a link back into what was walked
+            folders[:] = []  # a link back to a visited folder
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
@@ -98,33 +98,33 @@ def paths(results: str | Path) -> list[str]:
 
 
 def refuse_links_to_nothing(results: str | Path, known: dict[str, Record]) -> None:
-    """Look for results that are links to what is not there, which Snakemake takes for files and cannot date.
+    """Refuse broken links among the results, which Snakemake treats as files and whose mtime it cannot set.
 
-    They are not removed: the disk that they lead to may only be missing for the time.
+    They are not removed, since the disk that they point to may only be missing temporarily.
 
     Raises:
-        DataError: there are some.
+        DataError: there are broken links.
     """
     names = (name for record in known.values() for name in contents.written(record))
     lost = [name for name in (*paths(results), *names) if os.path.islink(name) and not os.path.exists(name)]
     if lost:
         n = count(len(lost), "such result")
         raise DataError(
-            f"{lost[0]} is a link to {os.readlink(lost[0])}, which is not there ({n}). Bring the files back (mount their disk, "
+            f"{lost[0]} is a link to {os.readlink(lost[0])}, which does not exist ({n}). Restore the files (mount their disk, "
             "dvc checkout), or remove the links: the jobs that write them then run again."
         )
 
 
 def refuse_newer(known: dict[str, Record]) -> None:
-    """Look for records of a later version of goldfold, whose results this one would make again.
+    """Refuse records with another schema, whose results this version of goldfold would make again.
 
     Raises:
-        DataError: there are some.
+        DataError: there are such records.
     """
     for path, record in known.items():
         if (schema := record.get("schema", SCHEMA)) != SCHEMA:
             raise DataError(
-                f"{path} was written by another version of goldfold (schema {schema!r}; this one knows {SCHEMA}). Update "
+                f"{path} was written by another version of goldfold (schema {schema!r}; this version has {SCHEMA}). Update "
                 f"goldfold, or give the run another name."
             )
 
@@ -134,12 +134,12 @@ def _is_record(name: str) -> bool:
 
 
 def is_cache(path: str | Path) -> bool:
-    """Whether ``path`` is a piece of cache: results/<name>/cache/..."""
+    """Whether ``path`` is part of the cache: results/<name>/cache/..."""
     return Path(path).parts[2:3] == ("cache",)
 
 
 def maker(path: str | Path) -> tuple[str, Record] | None:
-    """The record, and its path, of the job that wrote ``path``; None where no record has it."""
+    """The path and content of the record of the job that wrote ``path``; None if no record lists it."""
     place = Path(path)
     beside = (place.with_suffix(f".{SUFFIX}"), place.parent / SUFFIX)
     for name in (*beside, place.parent.parent / SUFFIX, place.parent / "ensemble" / SUFFIX):
@@ -150,12 +150,12 @@ def maker(path: str | Path) -> tuple[str, Record] | None:
 
 
 def input_digests(paths: Iterable[str]) -> dict[str, str]:
-    """sha256, by path, of files and folders that a job is about to read.
+    """sha256 by path of files and folders that a job is about to read.
 
-    A piece of cache is large and read by many jobs: one of the size and time that its own record has is not read here.
+    Cache shards are large and read by many jobs, so they are not read here if size and mtime are those of their record.
 
     Raises:
-        DataError: a file is not what the job that wrote it recorded, or a record is torn or edited.
+        DataError: a file differs from the record of the job that wrote it, or a record is truncated or edited.
     """
     found = {}
     for path in paths:
@@ -163,7 +163,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
         known = contents.as_written(made[1], path) if made and made[1]["rule"] == "cache" else None
         found[path] = known[2] if known and _is_as_left(path, known) else _digest(path)
         if made and found[path] != (expected := contents.written(made[1])[path]):
-            Path(path).touch()  # seen by the next start, which looks at contents where a time is new
+            Path(path).touch()  # the next start checks the content of files with a new mtime
             raise DataError(
                 f"{path} is not what its job wrote: {expected[:12]} in {made[0]}, {found[path][:12]} now. Something changed "
                 "or damaged it. Run the same command again: the job that writes it runs first."
@@ -172,7 +172,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _is_as_left(path: str, known: tuple[int, int, str]) -> bool:
-    """Whether size and time are those of the record, or the time is that at which Snakemake took note of the job's end."""
+    """Whether size and mtime match the record; the mtime may be up to `NOTED_NS` later, as set by Snakemake."""
     now = contents.stamp(path)
     return now is not None and now[0] == known[0] and 0 <= now[1] - known[1] <= NOTED_NS
 
@@ -181,8 +181,8 @@ def _digest(path: str) -> str:
     is_torn = _is_record(os.path.basename(path)) and read(path) is None
     if is_torn or contents.stamp(path) is None:
         raise DataError(
-            f"{path} is no {'record' if is_torn else 'file'} that can be read. Run the same command again: the job that "
-            "writes it runs first."
+            f"{path} is not a readable {'record' if is_torn else 'file'}. Run the same command again: the job that writes it "
+            "runs first."
         )
     return contents.digest(path)
 
@@ -197,14 +197,14 @@ def changed_versions(records: dict[str, Record], installed: dict[str, str | None
 
 
 def version_changes(record: Record, installed: dict[str, str | None]) -> Iterator[tuple[str, str, str]]:
-    """Libraries that are installed in another version than the one a record was made with."""
+    """Libraries whose installed version differs from that in a record."""
     for name, version in installed.items():
         if name in record["versions"] and record["versions"][name] != version:
             yield name, str(record["versions"][name]), str(version)
 
 
 def overview(records: dict[str, Record]) -> dict[str, Any]:
-    """The run as a whole: what all was made from, by which code and versions, on what, and what came out."""
+    """Summary of the whole run: data, code, versions, hardware, inputs and outputs."""
     made = {path for record in records.values() for path in (*record["outputs"], *record["files"], *records)}
     data: dict[str, Any] = {}
     for record in records.values():
@@ -218,17 +218,17 @@ def overview(records: dict[str, Record]) -> dict[str, Any]:
         "started": min(record["started"] for record in records.values()),
         "finished": last["finished"],
         "git": last["git"],
-        "versions": _told("versions", records),
-        "hardware": _told("hardware", records),
-        "code": _told("code", records),
+        "versions": _distinct("versions", records),
+        "hardware": _distinct("hardware", records),
+        "code": _distinct("code", records),
         "data": data,
         "inputs": {p: d for record in records.values() for p, d in record["inputs"].items() if p not in made},
         "outputs": {p: d for record in records.values() for p, d in {**record["outputs"], **record["files"]}.items()},
     }
 
 
-def _told(key: str, records: dict[str, Record]) -> dict[str, list[Any]]:
-    """Each value that the records have of each part of ``key``; more than one where they differ."""
+def _distinct(key: str, records: dict[str, Record]) -> dict[str, list[Any]]:
+    """Distinct values of each part of ``key`` over all records."""
     values: dict[str, list[Any]] = {}
     for record in records.values():
         for name, value in record[key].items():

@@ -1,7 +1,7 @@
-"""The code of goldfold's and of the user's that a job reaches, definition by definition, and digests of it.
+"""Code of goldfold and of user-defined modules that a job reaches, by definition, and its digests.
 
-A digest knows definitions by what they say, not by the file they stand in: moving a function, or adding one that nobody
-chose, changes no digest. See docs/decisions/003-what-code-a-job-depends-on.md.
+A digest depends on the content of definitions, not on their files: moving a function, or adding one that no job uses,
+changes no digest. See docs/decisions/003-what-code-a-job-depends-on.md.
 """
 
 import ast
@@ -28,12 +28,12 @@ Unit = tuple[Path, str]
 
 
 def reach(roots: Iterable[Unit], unreached: tuple[str, ...] = ()) -> dict[Unit, str]:
-    """Digests of all definitions of goldfold that ``roots`` reach, directly or not, themselves included.
+    """Digests of all definitions of goldfold that ``roots`` reach directly or indirectly, including themselves.
 
-    A digest covers a definition, and for each name that it uses the definition that the name stands for.
+    A digest covers a definition and, for each name that it uses, the definition that the name refers to.
 
     Args:
-        unreached: modules and packages that are not followed, and of which no definition counts.
+        unreached: modules and packages that are not followed, and whose definitions are left out.
     """
     found: dict[Unit, str] = {}
     todo = [unit for root in roots for unit in _expanded(root)]
@@ -58,12 +58,12 @@ def reach(roots: Iterable[Unit], unreached: tuple[str, ...] = ()) -> dict[Unit, 
 
 
 def digest(reached: dict[Unit, str]) -> str:
-    """One digest of what was reached, wherever it stands."""
+    """One digest of all reached definitions, regardless of their files."""
     return hashlib.sha256("".join(sorted(set(reached.values()))).encode()).hexdigest()
 
 
 def by_file(reached: dict[Unit, str]) -> dict[Path, str]:
-    """A digest for each file of what was reached in it; none for one of which nothing was."""
+    """Digest of the reached definitions per file; files without any are left out."""
     parts: dict[Path, list[str]] = {}
     for (file, name), found in reached.items():
         if name != ALWAYS or _outline(file).definitions[ALWAYS].digest != EMPTY:
@@ -72,7 +72,7 @@ def by_file(reached: dict[Unit, str]) -> dict[Path, str]:
 
 
 def whole(file: Path) -> Unit:
-    """All of a file."""
+    """The unit of a whole file."""
     return file, WHOLE
 
 
@@ -80,12 +80,12 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def targets(place: str) -> list[Unit]:
-    """Definitions of goldfold's that ``module:name`` stands for; without a name, all of the module."""
+    """Definitions of goldfold that ``module:name`` refers to; without a name, all of the module."""
     return _targets(PACKAGE, place)
 
 
 def _expanded(unit: Unit) -> list[Unit]:
-    """Definitions behind a unit: those of a whole file, or of where a name was imported from."""
+    """Definitions of a unit: those of a whole file, or of the module that a name was imported from."""
     file, name = unit
     known = _outline(file)
     if name == WHOLE:
@@ -98,7 +98,7 @@ def _expanded(unit: Unit) -> list[Unit]:
 
 @cache
 def _targets(file: Path, place: str) -> list[Unit]:
-    """Definitions that a name used in ``file`` stands for; none where it is not goldfold's."""
+    """Definitions that a name used in ``file`` refers to; empty if it is not from goldfold."""
     if place.startswith("."):
         return _expanded((file, place[1:].split(".")[0]))
     module, _, names = place.partition(":")
@@ -111,7 +111,7 @@ def _targets(file: Path, place: str) -> list[Unit]:
             f"{module}:",
             _as_name(module),
         )
-        below = None if is_named else _module_file(module)  # a package may hide a module of its own by a name
+        below = None if is_named else _module_file(module)  # a name in a package may shadow one of its modules
         if below is None:
             return _expanded((found, name))
         found = below
@@ -119,7 +119,7 @@ def _targets(file: Path, place: str) -> list[Unit]:
 
 
 def _as_name(module: str) -> str:
-    """A module as a name of the package above it."""
+    """A module as a name in its parent package."""
     above, _, name = module.rpartition(".")
     return f"{above}:{name}"
 
@@ -132,7 +132,7 @@ def _is_left_out(file: Path, unreached: tuple[str, ...]) -> bool:
 
 @cache
 def _dotted(file: Path) -> str:
-    """Dotted name of one of goldfold's files; empty for any other."""
+    """Dotted name of a file of goldfold; empty for other files."""
     if not file.is_relative_to(PACKAGE):
         return ""
     parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -150,7 +150,7 @@ def _module_file(dotted: str) -> Path | None:
 
 @cache
 def _imported_files(name: str) -> list[Path]:
-    """Files of goldfold that importing ``name`` runs: its own and those of the packages above it."""
+    """Files of goldfold that importing ``name`` runs: its own and those of its parent packages."""
     if not _is_goldfold(name):
         return []
     parts = name.split(".")
@@ -160,18 +160,18 @@ def _imported_files(name: str) -> list[Path]:
 
 @cache
 def _outline(file: Path) -> Outline:
-    """Outline of a file, remembered by size and times; of what is no Python, its bytes as what runs on import."""
+    """Outline of a file, remembered by size and times; a file that is not Python counts as code that runs on import."""
     return _memory().get(file)
 
 
 class _Outlines:
-    """Outlines of files by path, each valid for as long as the size and the times of the file stay the same."""
+    """Outlines of files by path, each valid as long as size and times of the file stay the same."""
 
     def __init__(self) -> None:
         self.version = f"{sys.version} {code_digest(Path(definitions.__file__))}"
         try:
-            told = read_json(MEMORY)
-            self.known = dict(told["files"]) if told["version"] == self.version else {}
+            stored = read_json(MEMORY)
+            self.known = dict(stored["files"]) if stored["version"] == self.version else {}
         except (OSError, ValueError, KeyError, TypeError):
             self.known = {}
         self.is_new = False
@@ -189,9 +189,9 @@ class _Outlines:
         return Outline(parts, entry[1]["bound"])
 
     def save(self, folder: Path) -> None:
-        """Write what was learned, in a folder where goldfold keeps such things."""
+        """Write the outlines, if the folder has a goldfold cache directory."""
         if (folder / MEMORY).parent.is_dir():
-            with suppress(OSError):  # a full disk costs the memory, not the run
+            with suppress(OSError):  # a full disk must not end the run
                 write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
 
 
@@ -204,23 +204,23 @@ def _read(file: Path) -> Outline:
     package = dotted if file.name == "__init__.py" else dotted.rpartition(".")[0]
     try:
         return definitions.outline(text, package)
-    except (SyntaxError, ValueError):  # what imports it says so, with the place
+    except (SyntaxError, ValueError):  # reported on import, with the line
         return Outline({ALWAYS: Definition(hashlib.sha256(text).hexdigest())}, {})
 
 
 @cache
 def code_digest(file: Path) -> str:
-    """sha256 of a file's statements, whatever its comments and layout; of what is no Python, of the bytes."""
+    """sha256 of a file's statements, regardless of comments and layout; of the bytes if it is not Python."""
     try:
         text = ast.dump(ast.parse(file.read_bytes())).encode() if file.suffix == ".py" else file.read_bytes()
-    except (SyntaxError, ValueError):  # what imports it says so, with the place
+    except (SyntaxError, ValueError):  # reported on import, with the line
         text = file.read_bytes()
     return hashlib.sha256(text).hexdigest()
 
 
 @cache
 def _imports(file: Path, package: str = "") -> tuple[str, ...]:
-    """Dotted names of what a file of ``package`` imports anywhere, functions included."""
+    """Dotted names that a file of ``package`` imports anywhere, including inside functions."""
     try:
         known = definitions.outline(file.read_bytes(), package)
     except (SyntaxError, ValueError):
@@ -233,10 +233,10 @@ def _is_goldfold(name: str) -> bool:
 
 
 def own_files(module: str) -> dict[str, Path]:
-    """The user's files that importing ``module`` runs, by dotted name: itself first, then its packages and helpers.
+    """User files that importing ``module`` runs, by dotted name: itself first, then its packages and helpers.
 
-    They are found as Python would find them, but not imported. What lies below the working folder or the one in which
-    ``module`` was found is the user's; what was installed is not. Nothing where there is no such module.
+    They are found as Python would find them, but not imported. Files below the working directory or the folder in which
+    ``module`` was found are user files; installed ones are not. Empty if there is no such module.
     """
     first = located(module).get(module)
     if first is None:
@@ -256,14 +256,14 @@ def own_files(module: str) -> dict[str, Path]:
 
 
 def _is_own(name: str, file: Path, roots: Iterable[Path]) -> bool:
-    """Whether a module is the user's: neither goldfold's, nor Python's, nor installed."""
+    """Whether a module is the user's: not from goldfold, not from the standard library, and not installed."""
     installed = {"site-packages", "dist-packages"} & set(file.parts)
     standard = file.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve())
     return not (installed or standard or _is_goldfold(name)) and any(file.is_relative_to(root) for root in roots)
 
 
 def located(name: str) -> dict[str, Path]:
-    """Files that importing a module runs, by dotted name: those of the packages above it, then its own."""
+    """Files that importing a module runs, by dotted name: those of its parent packages, then its own."""
     found: dict[str, Path] = {}
     folders, parts = [Path(folder or ".").resolve() for folder in sys.path], name.split(".") if name else []
     for depth, part in enumerate(parts, 1):
@@ -273,9 +273,9 @@ def located(name: str) -> dict[str, Path]:
 
 
 def _step(folders: list[Path], part: str) -> tuple[Path | None, list[Path]]:
-    """File of a module in the first of ``folders`` that has it, and where to look for what is below it."""
+    """File of a module in the first of ``folders`` that has it, and the folders of its submodules."""
     for folder in folders:
-        if os.path.isfile(file := folder / part / "__init__.py"):  # pathlib raises where a name is too long
+        if os.path.isfile(file := folder / part / "__init__.py"):  # pathlib raises if a name is too long
             return file, [folder / part]
         if os.path.isfile(file := folder / f"{part}.py"):
             return file, []

@@ -1,8 +1,8 @@
-"""Which jobs of a plan are out of date, and why: the logic behind a dry run, without Snakemake.
+"""Staleness: which jobs of a plan are out of date, and why; the logic behind a dry run, without Snakemake.
 
-A job is out of date where its own record does not vouch for its outputs (`causes` says what differs), or where a job that
-it takes files from is. Snakemake comes to the same by the times of files, which `goldfold.lineage.dates` and
-`goldfold.lineage.recipes` set by the same records.
+A job is out of date if its outputs do not match its record (`causes` lists the differences), or if an upstream job is out
+of date. Snakemake reaches the same result from mtimes, which `goldfold.lineage.dates` and `goldfold.lineage.recipes` set
+according to the same records.
 """
 
 import json
@@ -18,14 +18,14 @@ from goldfold.lineage import contents, provenance, recipes, records
 from goldfold.plan import UPSTREAM, Job, Plan
 
 IsFresh = Callable[[Job], bool]
-"""Whether a job's own outputs are there, whole, and made by the present recipe from the present inputs."""
+"""Whether a job's own outputs exist, are intact, and were made by the present recipe from the present inputs."""
 
 
 class Standing:
-    """How the jobs of a plan stand, each looked at once.
+    """State of the jobs of a plan, each checked once.
 
     Args:
-        is_fresh: whether a job has nothing to do by itself, see `goldfold.lineage.dates.is_fresh`.
+        is_fresh: whether a job is up to date, its upstream jobs aside, see `goldfold.lineage.dates.is_fresh`.
     """
 
     def __init__(self, plan: Plan, is_fresh: IsFresh) -> None:
@@ -34,29 +34,29 @@ class Standing:
         self._stale: dict[Job, bool] = {}
 
     def is_own(self, job: Job) -> bool:
-        """Whether a job is out of date for a reason of its own."""
+        """Whether a job is out of date, its upstream jobs aside."""
         if job not in self._own:
             self._own[job] = not self.is_fresh(job)
         return self._own[job]
 
     def is_stale(self, job: Job) -> bool:
-        """Whether a job, or one that it takes files from, is out of date."""
+        """Whether a job or one of its upstream jobs is out of date."""
         if job not in self._stale:
             self._stale[job] = self.is_own(job) or any(map(self.is_stale, self.plan.above(job)))
         return self._stale[job]
 
     def wanted_sizes(self) -> list[str]:
-        """Caches that jobs which are out of date will ask for."""
+        """Caches that stale jobs will need."""
         stale = {job.model for job in self.plan.jobs("predict") if self.is_stale(job)}
         return sorted({self.plan.specs[model] for model in stale})
 
     def other_sizes(self, piece: Job) -> list[str]:
-        """Sizes besides its own that a piece of the cache is wanted in, and is not there."""
+        """Other sizes in which a cache shard is needed but missing."""
         others = (piece._replace(spec=spec) for spec in self.wanted_sizes() if spec != piece.spec)
         return [other.spec for other in others if self.is_own(other)]
 
     def whole_cache(self, images: Mapping[str, int]) -> dict[str, Any]:
-        """What there will be of the cache, as far as is known before it is made.
+        """Extent of the whole cache, as far as it is known in advance.
 
         Args:
             images: number of images by split.
@@ -71,10 +71,10 @@ class Standing:
     def stale(self, targets: Iterable[Job] | None = None) -> list[Job]:
         """Jobs that would run, upstream first.
 
-        Where the lists of the folds are yet to be made, whatever reads them may run: what they will hold is not known.
+        If the lists of the folds are not made yet, all jobs that read them may run, since their content is not known.
 
         Args:
-            targets: jobs whose results are asked for; all, without them.
+            targets: jobs whose results are requested; None for all.
         """
         asked = None if targets is None else self._needed(targets)
         made_first = [job for stage in UPSTREAM for job in self.plan.jobs(stage) if self.is_stale(job)]
@@ -84,7 +84,7 @@ class Standing:
         return [*made_first, *self.caches(below), *below]
 
     def _needed(self, targets: Iterable[Job]) -> set[Job]:
-        """Jobs with all that they take something from."""
+        """Jobs with all their upstream jobs."""
         found, todo = set[Job](), list(targets)
         while todo:
             job = todo.pop()
@@ -94,15 +94,15 @@ class Standing:
         return found
 
     def caches(self, jobs: Iterable[Job]) -> list[Job]:
-        """Pieces of the cache that jobs read and that must be made first."""
+        """Cache shards that jobs read and that must be made first."""
         return sorted({piece for job in jobs for piece in self.plan.caches(job) if self.is_own(piece)})
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing that changed: its kind, name, old and new value.
+    """One change: its kind, name, old and new value.
 
-    Kinds: setting, code, data (by digest), named (data that the config names), input, output (by digest), missing,
+    Kinds: setting, code, data (digest), named (data that the config names), input, output (digest), missing,
     unreadable (a record), version, forced, new.
     """
 
@@ -132,12 +132,12 @@ class Cause:
 def causes(
     name: str, recipe: recipes.Recipe, inputs: Iterable[str], outputs: Iterable[str], made: Iterable[str] = ()
 ) -> Iterator[Cause]:
-    """Reasons of its own for which the job that writes the record ``name`` would run.
+    """Reasons why the job that writes the record ``name`` would run, upstream jobs aside.
 
     Args:
         recipe: its present recipe.
         inputs: files that it would read.
-        made: files that jobs which run before it write: what will be in them is not known.
+        made: files written by jobs that run before it, whose content is not known yet.
     """
     outputs, made, record = list(outputs), {*made}, records.read(name)
     missing = [path for path in outputs if not os.path.lexists(path)]
@@ -190,10 +190,10 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
 
 
 def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
-    """Images below ``folder`` that differ from what the manifest's tables have."""
+    """Images below ``folder`` that differ from the manifest's tables."""
     import csv
 
-    csv.field_size_limit(sys.maxsize)  # run lengths of a large image are longer than the 128 KiB that a field may have
+    csv.field_size_limit(sys.maxsize)  # run lengths of a large image exceed the default field limit of 128 KiB
     known: dict[str, str] = {}
     for table in (path for path in record["outputs"] if path.endswith(".csv")):
         with open(table, encoding="utf-8", newline="") as stream:
@@ -208,7 +208,7 @@ def _changed_images(record: records.Record, folder: str) -> Iterator[Cause]:
 
 
 def _digests(row: Mapping[str, str]) -> dict[str, str]:
-    """Digest of each image of a row of a manifest's table by path: of one, or of a case of several."""
+    """Digest by path of the image, or of the images of a case, in a row of a manifest's table."""
     if row.get("images_sha256"):
         digests = zip(json.loads(row["images"]), json.loads(row["images_sha256"]), strict=True)
         return {path: digest for path, digest in digests if path is not None}

@@ -147,7 +147,7 @@ def flaw(
     are_named = any(value >= colours.FIRST for value in allowed or ()) or (colours_may and bool(found["palette"]))
     if max(content) >= colours.FIRST and not are_named:
         return (
-            f"{called}: a colour picture, its channels differ; name the colours in data.mask_values, or "
+            f"{called}: a colour image, its channels differ; name the colours in data.mask_values, or "
             f"make it single-channel" + (f"; {_edges_of(smears)}" if smears is not None else "")
         )
     odd = sorted(set(content) - allowed) if allowed is not None and not smears_may else []
