@@ -213,7 +213,7 @@ def test_parts_that_change_from_batch_to_batch_are_an_error() -> None:
 
 
 def test_a_loss_that_is_a_tensor_alone_is_an_error() -> None:
-    with pytest.raises(TrainingError, match=r"loss is a tensor; return goldfold\.losses\.Losses\(total="):
+    with pytest.raises(TrainingError, match=r"loss returns a tensor; return goldfold\.losses\.Losses\(total="):
         run_fit(Given(16, 8), loss=lambda model, batch: squared(model, batch).total)
 
 

@@ -1,4 +1,4 @@
-"""The decision whether a pixel is of the one class, by a threshold."""
+"""Decision for one class per pixel by a threshold."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Decide:
-    """A pixel is of the class from the threshold on."""
+    """Decides for the class at or above the threshold."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def decided_classes(self) -> list[str]:
-        """The class, where there is one."""
+        """Return the only class."""
         return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Undecided:
-        """Pixels by level of probability, at the size of the masks on disk."""
+        """Count pixels by probability level, at the size of the masks on disk."""
         from goldfold.metrics.segmentation import LEVELS, Undecided, count_levels
         from goldfold.predictions.arrays import rows_of
         from goldfold.predictions.maps import resized

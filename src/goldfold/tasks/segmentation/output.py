@@ -1,4 +1,4 @@
-"""Predictions of masks."""
+"""Predictions for masks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 LEAST_SURE = 0.5
-"""Share of an image's pixels that must be sure for it to be pseudo-labelled."""
+"""Minimum share of confident pixels for an image to be pseudo-labelled."""
 
 
 class Output:
-    """See `goldfold.tasks.segmentation.maps` for the arrays."""
+    """Joining and fusing; the arrays are described in `goldfold.tasks.segmentation.maps`."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes, self.coding = spec, spec.classes, spec.coding
 
     def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
-        """Channel of every pixel, image by image, at the images' own size."""
+        """Yield the channel of every pixel per image, at the original size."""
         return masks(self.spec, predictions, ids)
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id; maps are read when asked for."""
+        """Concatenate the parts, ordered by id; maps are read on access."""
         from goldfold.predictions.arrays import OneByOne, disjoint
 
         order, ids = disjoint(parts, self.classes)
@@ -52,7 +52,7 @@ class Output:
         workers: int = 1,
         method: components.Written = "probability",
     ) -> Arrays:
-        """Maps of one image at a time, at the largest size that a member has it; never more than one image is held."""
+        """Fuse the maps of one image at a time, on access, at the largest size among the members."""
         from goldfold.ensembling.maps import fused
         from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
         from goldfold.predictions.maps import alike, kept
@@ -69,10 +69,10 @@ class Output:
         return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Hard masks; pixels whose probability is below ``threshold`` count for nothing.
+        """Return hard masks, in which pixels with a probability below ``threshold`` are ignored.
 
-        An image with less than half of its pixels sure is left out. ``confidence`` is the mean probability of the pixels
-        that are sure. Where images are cut, the part alone counts.
+        Images with less than half of their pixels confident are left out. ``confidence`` is the mean probability of the
+        confident pixels. If images are cropped, only the region counts.
         """
         import pandas as pd
 
@@ -101,7 +101,7 @@ class Tables:
         self.spec = spec
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, size, and pixels of each class."""
+        """Return id, size, and number of pixels of each class."""
         import pandas as pd
 
         ids = predictions["ids"].tolist()
