@@ -415,9 +415,7 @@ def test_not_one_box() -> None:
 @pytest.mark.parametrize("policy", ["fail", "quarantine", "drop"])
 def test_where_all_boxes_are_flawed_the_first_flaw_is_named(policy: str) -> None:
     with_boxes({f"im{number:02}": [("dim", 900, 2, 909, 8)] for number in range(12)})
-    with pytest.raises(
-        DataError, match=r"no boxes to train on, only flawed ones, first in 'im00': box 1 .* outside"
-    ):
+    with pytest.raises(DataError, match=r"no boxes to train on, only flawed ones, first in 'im00': box 1 .* outside"):
         made("detection", {**COCO, "on_bad_label": policy})
 
 

@@ -185,7 +185,9 @@ def test_errors_are_shown_most_confident_first(build: Build) -> None:
 
 def test_no_errors(build: Build) -> None:
     text = words(page_of(build(wrong=())))
-    holds(text, "There are no errors among the out-of-fold predictions", "No errors: no class was confused with another")
+    holds(
+        text, "There are no errors among the out-of-fold predictions", "No errors: no class was confused with another"
+    )
 
 
 def test_binary_without_test_one_model_one_seed_no_rounds(build: Build) -> None:

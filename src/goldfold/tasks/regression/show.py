@@ -65,8 +65,8 @@ def _scatter(evidence: Valued) -> Figure:
         spread.hist(evidence.predicted - evidence.truth, bins=40, color=COLOURS["rose"], alpha=0.7)
         spread.set(xlabel="predicted − true", title="images by error")
         caption = (
-            f"Left: one dot per {f'{step} images' if step > 1 else 'image'}; on the dashed line, predicted and true numbers "
-            "are equal. A flatter slope means that predictions are biased towards the mean."
+            f"Left: one dot per image{f' (every {step}-th image)' if step > 1 else ''}; on the dashed line, predicted and true "
+            f"numbers are equal. A flatter slope means that predictions are biased towards the mean."
         )
         return canvas.block("predicted", caption, "Predicted against true numbers, and a histogram of the errors")
 
