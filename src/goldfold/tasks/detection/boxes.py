@@ -48,7 +48,7 @@ def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Foun
     return [(predictions["boxes"][s], predictions["scores"][s], predictions["labels"][s]) for s in spans]
 
 
-def weighed(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
+def with_weighted_scores(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
     """Multiply scores by the weight of their member, relative to the largest.
 
     ensemble-boxes would divide them by the number of members.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goldfold import catalog, components
-from goldfold.tasks.detection.boxes import Found, arrays, by_image, fused, weighed
+from goldfold.tasks.detection.boxes import Found, arrays, by_image, fused, with_weighted_scores
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Output:
             return arrays(self.classes, ids, sizes, [image[0] for image in images])
         fusion, shares = components.load(method, catalog.ENSEMBLES["boxes"], "fusion method"), list(weights)
         if components.name_of(method) in ("nms", "soft_nms"):
-            images, shares = weighed(images, shares), []
+            images, shares = with_weighted_scores(images, shares), []
         found = fused(images, sizes, shares or None, fusion, iou_threshold, skip_threshold, workers)
         return arrays(self.classes, ids, sizes, found)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from goldfold.predictions.arrays import with_thresholds
 from goldfold.tasks.segmentation.decided import decided
-from goldfold.tasks.segmentation.maps import cuts
+from goldfold.tasks.segmentation.maps import regions
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Decide:
         from goldfold.predictions.maps import resized
         from goldfold.targets.mask_coding import IGNORE
 
-        placed, hits, misses, n_true = cuts(predictions), list[Any](), list[Any](), list[int]()
+        placed, hits, misses, n_true = regions(predictions), list[Any](), list[Any](), list[int]()
         for row, path in zip(rows_of(predictions, list(truth["id"])), truth["mask"], strict=True):
             values = placed[row].put_back(resized(predictions[f"maps/{row}"], placed[row].part)[0])
             true = self.spec.true_mask(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold.tasks.protocol import Entries
-from goldfold.tasks.segmentation.maps import heads
+from goldfold.tasks.segmentation.maps import header_entries
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Infer:
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
         placed = placements(table, frame, resize)
         rois = {"rois": np.array([one.roi for one in placed], np.int32).reshape(-1, 4)} if "roi" in table else {}
-        yield from heads(self.classes, table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
+        yield from header_entries(self.classes, table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
         maps = (image for part in parts for image in part["maps"])
         for row, (placement, image) in enumerate(zip(placed, maps, strict=True)):
             inner = placement.out_of_frame(image.transpose(1, 2, 0))

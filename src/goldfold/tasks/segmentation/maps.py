@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 
-def heads(
+def header_entries(
     classes: Sequence[str], ids: NDArray[np.str_], shapes: Mapping[str, NDArray[np.int32]]
 ) -> dict[str, NDArray[Any]]:
     """Return the entries other than the maps."""
@@ -34,7 +34,7 @@ def shapes_of(parts: Sequence[Arrays]) -> dict[str, NDArray[np.int32]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def cuts(predictions: Arrays) -> list[Placement]:
+def regions(predictions: Arrays) -> list[Placement]:
     """Return the placement of each map's region in its image."""
     from goldfold.images.geometry import place
 
@@ -48,15 +48,15 @@ def masks(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the channel of every pixel per image, at the original size; with ``sizes``, of the cropped region at these."""
     from goldfold.predictions.arrays import rows_of
-    from goldfold.predictions.maps import resized, whole
+    from goldfold.predictions.maps import resized, with_first_channel
 
-    placed = cuts(predictions)
+    placed = regions(predictions)
     for place, row in enumerate(rows_of(predictions, ids)):
         values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else placed[row].part)
         if spec.n_channels == 2:
             channels = (values[0] >= _threshold(spec, predictions, int(row))).astype(np.uint8)
         else:
-            channels = whole(values).argmax(axis=0).astype(np.uint8)
+            channels = with_first_channel(values).argmax(axis=0).astype(np.uint8)
         yield channels if sizes is not None else placed[row].put_back(channels)
 
 

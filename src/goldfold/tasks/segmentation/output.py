@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.tasks.segmentation.maps import cuts, heads, masks, shapes_of
+from goldfold.tasks.segmentation.maps import header_entries, masks, regions, shapes_of
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Output:
             part, own = places[order[row]]
             return part[f"maps/{own}"]
 
-        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+        return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
     def fuse(
         self,
@@ -55,7 +55,7 @@ class Output:
         """Fuse the maps of one image at a time, on access, at the largest size among the members."""
         from goldfold.ensembling.maps import fused
         from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
-        from goldfold.predictions.maps import alike, kept
+        from goldfold.predictions.maps import to_common_size, to_stored
 
         average = components.load(method, catalog.ENSEMBLES["mask"], "ensemble method")
         ids = common_ids(members, self.classes)
@@ -63,10 +63,10 @@ class Output:
 
         def make(row: int) -> NDArray[np.uint8]:
             maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
-            return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, average))
+            return maps[0] if len(maps) == 1 else to_stored(fused(to_common_size(maps), weights, average))
 
         shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
-        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+        return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """Return hard masks, in which pixels with a probability below ``threshold`` are ignored.
@@ -76,13 +76,13 @@ class Output:
         """
         import pandas as pd
 
-        from goldfold.predictions.maps import resized, whole
+        from goldfold.predictions.maps import resized, with_first_channel
         from goldfold.targets.mask_coding import IGNORE
 
         rows = []
-        for row, (id, cut) in enumerate(zip(predictions["ids"], cuts(predictions), strict=True)):
+        for row, (id, cut) in enumerate(zip(predictions["ids"], regions(predictions), strict=True)):
             height, width = cut.original
-            values = whole(resized(predictions[f"maps/{row}"], cut.part))
+            values = with_first_channel(resized(predictions[f"maps/{row}"], cut.part))
             confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
             sure = confidence >= threshold
             if sure.mean() >= LEAST_SURE:
