@@ -196,7 +196,7 @@ def test_a_table_that_names_a_part_of_its_folder_fills_no_quarantine(
 
 def test_one_class_only(raw: Raw) -> None:
     only_a = dict.fromkeys(raw.labels, "a")
-    with pytest.raises(DataError, match=r"train: all 12 images are of one class, 'a'\. Name at least two\."):
+    with pytest.raises(DataError, match=r"train: all 12 images have one class, 'a'\. At least two are needed\."):
         raw.manifest(rows=raw.rows(**only_a))
 
 

@@ -410,16 +410,14 @@ def test_a_class_that_only_boxes_in_quarantine_have_is_none() -> None:
 
 def test_not_one_box() -> None:
     Path("raw/train.json").write_text(json.dumps({**coco_of({"im00": scene(0)}), "annotations": []}))
-    with pytest.raises(DataError, match=r"^train: there is not one box to learn from\. Look at the annotations"):
+    with pytest.raises(DataError, match=r"^train: there are no boxes to train on\. Check the annotations"):
         made("detection", COCO)
 
 
 @pytest.mark.parametrize("policy", ["fail", "quarantine", "drop"])
 def test_where_all_boxes_are_flawed_the_first_flaw_is_named(policy: str) -> None:
     with_boxes({f"im{number:02}": [("dim", 900, 2, 909, 8)] for number in range(12)})
-    with pytest.raises(
-        DataError, match=r"not one box to learn from, only flawed ones, first in 'im00': box 1 .* outside"
-    ):
+    with pytest.raises(DataError, match=r"no boxes to train on, only flawed ones, first in 'im00': box 1 .* outside"):
         made("detection", {**COCO, "on_bad_label": policy})
 
 

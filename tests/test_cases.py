@@ -10,7 +10,7 @@ from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
 from goldfold.inference import views
 from goldfold.models.wrapping import Normalised
-from goldfold.training.validation import Remembered
+from goldfold.training.validation import CachedOutput
 from whole_task import classification
 
 PRESENT = torch.tensor([[True, True], [True, False], [False, True], [True, True]])
@@ -127,7 +127,7 @@ def test_mixup_mixes_cases_view_by_view_and_a_view_of_either_is_present(number: 
 
 def test_validation_asks_the_network_once_for_cases_that_it_was_given_before() -> None:
     network = Normalised(Mean(), 3)
-    remembered, inputs = Remembered(network), cases()
+    remembered, inputs = CachedOutput(network), cases()
     first = remembered(inputs)
     remembered.rows = slice(1, 3)
     assert torch.equal(remembered(inputs.rows([1, 2])), first[1:3])

@@ -34,7 +34,7 @@ from goldfold.engine.seeding import seeded
 from goldfold.engine.state import Training, weights_of
 from goldfold.losses import Losses
 from goldfold.optim import build_optimizer, build_schedule
-from goldfold.training.failures import explained
+from goldfold.training.failures import readable_errors
 from goldfold.training.spec import read
 from whole_task import classification, whole
 
@@ -726,7 +726,7 @@ def test_a_batch_of_one_image_without_statistics_is_explained(tiny: Tiny) -> Non
         pytest.raises(
             TrainingError, match=r"models \(net\): batch normalisation needs.*12 x 12 pixels.*, gpus: 1 or anoth"
         ),
-        explained(read({**tiny.model(), "gpus": 2}, "squash", 3, PLACE), build_accelerator("cpu", "fp32", 1)),
+        readable_errors(read({**tiny.model(), "gpus": 2}, "squash", 3, PLACE), build_accelerator("cpu", "fp32", 1)),
     ):
         norm(torch.zeros(1, 3, 1, 1))
 

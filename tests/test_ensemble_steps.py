@@ -435,9 +435,9 @@ NAMED = {"source": "folder", "train": "t"}
          "'log_loss' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with one of "
          "accuracy, balanced_accuracy, f1_macro, quadratic_kappa"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "ownsteps:own_metric"}}]}, "'own_metric' does not depend on thresholds"),
-        (MASKS | {"ensemble": ["thresholds"]}, "thresholds decide whether a pixel is of one class, and there are 2"),
+        (MASKS | {"ensemble": ["thresholds"]}, "thresholds apply to masks of one class, but there are 2"),
         (BASE | {"data": {**NAMED, "classes": ["a", "b", "c"]}, "ensemble": ["thresholds"]},
-         "thresholds decide between two classes, and there are 3; remove the step"),
+         "thresholds decide between two classes, but there are 3; remove the step"),
         (LABELS | {"ensemble": ["thresholds"], "task_params": {"threshold": 0.3}}, "task_params.threshold has no effect if"),
         (BASE | {"ensemble": [{"average": {"weights": {"b": 1}}}]}, "ensemble[0].average.weights.b: no model of that name"),
         (BASE | {"ensemble": [{"average": {"wieghts": {}}}]}, "ensemble[0].average.wieghts: unknown key; nearest is 'weights'"),
@@ -527,7 +527,7 @@ def test_classes_between_which_no_threshold_decides_are_refused_before_any_train
     for number in range(6):
         save_picture(in_tmp / f"raw/{'abc'[number % 3]}/{number}.png", picture(number))
     made = parse({**BASE, "data": {"source": "folder", "train": "raw"}, "ensemble": ["thresholds"]})
-    with pytest.raises(ConfigError, match=r"ensemble: thresholds decide between two classes, and there are 3; remove"):
+    with pytest.raises(ConfigError, match=r"ensemble: thresholds decide between two classes, but there are 3; remove"):
         manifest.run(folder="made", workers=1, has_thresholds=slices.has_thresholds(made), **slices.manifest(made))
     plain = parse({**BASE, "data": {"source": "folder", "train": "raw"}})
     assert not slices.has_thresholds(plain)

@@ -31,7 +31,7 @@ from goldfold.losses import Losses, summed
 from goldfold.training.learner import hooks_of, loss_of, network_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.spec import Train as Typed
-from goldfold.training.validation import Remembered, Validation
+from goldfold.training.validation import CachedOutput, Validation
 from test_engine import Given, Samples, distance, network, run_fit, squared
 from whole_task import whole
 
@@ -213,7 +213,7 @@ def test_parts_that_change_from_batch_to_batch_are_an_error() -> None:
 
 
 def test_a_loss_that_is_a_tensor_alone_is_an_error() -> None:
-    with pytest.raises(TrainingError, match=r"loss is a tensor; return goldfold\.losses\.Losses\(total="):
+    with pytest.raises(TrainingError, match=r"loss returns a tensor; return goldfold\.losses\.Losses\(total="):
         run_fit(Given(16, 8), loss=lambda model, batch: squared(model, batch).total)
 
 
@@ -303,7 +303,7 @@ def test_a_network_is_asked_again_for_other_images_or_outputs_that_are_no_tensor
 
     for channels, expected in ((2, 2), (3, 3)):
         inner = Network()
-        network, images = Remembered(inner), torch.arange(4 * channels, dtype=torch.uint8).reshape(4, channels)
+        network, images = CachedOutput(inner), torch.arange(4 * channels, dtype=torch.uint8).reshape(4, channels)
         first = network(Inputs.of(images))
         network.rows = slice(1, 3)
         again, other = network(Inputs.of(images[1:3].float())), network(Inputs.of(images[:2]))

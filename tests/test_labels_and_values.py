@@ -90,15 +90,15 @@ def test_an_empty_cell_is_missing_or_no_class_as_the_config_says() -> None:
     ("cells", "keys", "said"),
     [
         (["1", "01 2", "2"] * 4, {"label_separator": " "}, "labels '01' and '1' are the same number. Write them alike"),
-        (["a||b", "a", "b"] * 4, {"label_separator": "|"}, "4 of 12 .*first 'im00': its labels 'a||b' have an empty one."),
-        (["a|b|", "a", "b"] * 4, {"label_separator": "|"}, "its labels 'a|b|' have an empty one.*data.on_bad_label: drop or"),
-        (["a b a", "a", "b"] * 4, {"label_separator": " "}, "its labels have 'a' twice"),
+        (["a||b", "a", "b"] * 4, {"label_separator": "|"}, "4 of 12 .*first 'im00': its labels 'a||b' include an empty one."),
+        (["a|b|", "a", "b"] * 4, {"label_separator": "|"}, "its labels 'a|b|' include an empty one.*data.on_bad_label: drop or"),
+        (["a b a", "a", "b"] * 4, {"label_separator": " "}, "its labels include 'a' twice"),
         (["a b", "c", "b"] * 4, {"label_separator": " ", "classes": ["a", "b"]}, "label 'c' is not in data.classes"),
         (["a b", "a", "b"] * 4, {"label_separator": " ", "classes": ["a", "b", "c"]}, "class 'c' has no training image"),
         (["1,0", "0,0", "1,0"] * 4, {"label_columns": ["x", "y"]}, "class 'y' has no training image"),
         (["1,0", "yes,0", "1,1"] * 4, {"label_columns": ["x", "y"]}, "column 'x' has 'yes' in line 3 .4 such rows.. Write 1"),
         (["1,0", "1,1"] * 6, {"label_columns": ["x", "z"]}, "has no column 'z': .*Set data.label_columns"),
-        (["", ""] * 6, {"label_separator": " ", "empty_label": "no_class"}, "no image has a label. Look at data.label_column"),
+        (["", ""] * 6, {"label_separator": " ", "empty_label": "no_class"}, "no image has a label. Check data.label_column"),
     ],
 )  # fmt: skip
 def test_labels_that_cannot_be_used_end_the_job(cells: list[str], keys: dict[str, Any], said: str) -> None:
@@ -155,10 +155,10 @@ def test_folds_are_balanced_by_bins_of_the_number() -> None:
 @pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "tall", "3,5", "1e999"])
 def test_a_target_that_is_no_finite_number_is_named_by_its_row(cell: str) -> None:
     write("y", [str(number) for number in range(N - 1)] + [f'"{cell}"'])
-    with pytest.raises(DataError, match=f"1 of 12 .* first 'im11': its target '{cell}' is no finite number"):
+    with pytest.raises(DataError, match=f"1 of 12 .* first 'im11': its target '{cell}' is not a finite number"):
         made("regression", target_column="y")
     assert len(made("regression", target_column="y", on_bad_label="quarantine")) == N - 1
-    assert f"its target {cell!r} is no finite number" in Path("out/quarantine.csv").read_text().replace('""', '"')
+    assert f"its target {cell!r} is not a finite number" in Path("out/quarantine.csv").read_text().replace('""', '"')
 
 
 def test_targets_that_teach_nothing_or_are_classes_are_refused() -> None:
@@ -166,7 +166,7 @@ def test_targets_that_teach_nothing_or_are_classes_are_refused() -> None:
     with pytest.raises(DataError, match=r"all 12 targets are 4\.5\. There is nothing to learn"):
         made("regression", target_column="y")
     write("y", ["x"] * N)
-    with pytest.raises(DataError, match=r"no image has a number to learn\. Look at data\.target_column"):
+    with pytest.raises(DataError, match=r"no image has a number as its target\. Check data\.target_column"):
         made("regression", target_column="y")
     write("y", list("123456789") + ["1"] * 3)
     with pytest.raises(DataError, match=r"data\.classes: regression has no classes; remove it"):
@@ -254,7 +254,7 @@ def test_scores_of_numbers_are_those_of_scikit_learn(seed: int) -> None:
 def test_kappa_of_numbers_that_are_no_grades_is_refused_before_training() -> None:
     task = whole({"name": "regression"}, ["0.5 to 1", "1 to 2"])
     with pytest.raises(
-        DataError, match=r"quadratic_kappa needs grades, and targets such as 0\.5 are not whole. Use rmse"
+        DataError, match=r"quadratic_kappa needs integer grades, but there are targets such as 0\.5\. Use rmse"
     ):
         task.refuse_doubts(None, "quadratic_kappa", None)
     task.refuse_doubts(None, "rmse", None)
@@ -280,9 +280,9 @@ def test_weights_of_positives_reach_the_loss_and_unknown_classes_are_named() -> 
         task = whole({"name": "multilabel", "positive_weights": weights}, ["a", "b"])
         losses.append(task.loss()(lambda inputs: torch.zeros(len(inputs), 2), task.collate([case])).total.item())
     assert losses == pytest.approx([np.log(2), 2.5 * np.log(2)])
-    with pytest.raises(DataError, match=r"positive_weights: 'c' is no class; .*classes: a, b"):
+    with pytest.raises(DataError, match=r"positive_weights: 'c' is not a class; .*classes: a, b"):
         whole({"name": "multilabel", "positive_weights": {"c": 2.0}}, ["a", "b"])
-    with pytest.raises(ConfigError, match=r"positive_weights\.a = 0: must be more than 0"):
+    with pytest.raises(ConfigError, match=r"positive_weights\.a = 0: must be above 0"):
         whole({"name": "multilabel", "positive_weights": {"a": 0}}, ["a", "b"])
 
 
@@ -413,7 +413,7 @@ def test_the_threshold_decides_which_labels_are_submitted() -> None:
 def test_a_sample_for_numbers_has_two_columns() -> None:
     task = whole({"name": "regression"}, ["0 to 1"])
     sample = pd.DataFrame({"Id": ["x"], "score": [0.0], "other": [1]})
-    with pytest.raises(DataError, match="has the columns Id, score, other; for one number an image two are needed"):
+    with pytest.raises(DataError, match="has the columns Id, score, other; one number per image needs two columns"):
         task.form(sample, "sample.csv", FORM, "rmse")
     assert task.form(sample[["Id", "score"]], "sample.csv", FORM, "rmse").columns == ["Id", "score"]
 
@@ -426,18 +426,18 @@ def test_pages_of_labels_name_errors_and_give_each_class_its_scores() -> None:
     truth = pd.DataFrame({"id": list("xyz"), "labels": ['["a"]', '["b"]', '["a"]']})
     pages = {page.id: page for page in task.pages(found, truth, 8)}
     assert list(pages) == ["classes", "together", "calibration", "errors"]
-    assert "All classes are right for 33.3 % of the 3 images; an image has 1.00 labels" in pages["classes"].intro
+    assert "All classes are correct for 33.3 % of the 3 images; an image has 1.00 labels" in pages["classes"].intro
     gallery = next(block for block in pages["errors"].blocks if isinstance(block, Gallery))
     assert [shown.title for shown in gallery.pictures] == ["−b", "+a"], "the surest error first"
 
 
-def test_pages_of_numbers_compare_with_saying_the_mean() -> None:
+def test_pages_of_numbers_compare_with_predicting_the_mean() -> None:
     task = whole({"name": "regression"}, ["0 to 2", "2 to 4"])
     truth = pd.DataFrame({"id": list("wxyz"), "value": ["0", "1", "3", "4"]})
     parts = [{"values": np.array([0, 1, 3, 8.0]), "spreads": np.zeros(4)}]
     found = dict(task.pack(truth, parts, (0, 0), ""))
     pages = {page.id: page for page in task.pages(found, truth, 1)}
     assert list(pages) == ["numbers", "bins", "errors"]
-    assert "error 2, against 1.581 for always saying the mean of 4 images" in pages["numbers"].intro
+    assert "error 2, against 1.581 for always predicting the mean of 4 images" in pages["numbers"].intro
     gallery = next(block for block in pages["errors"].blocks if isinstance(block, Gallery))
     assert [shown.title for shown in gallery.pictures] == ["4 → 8"]

@@ -126,7 +126,7 @@ def test_an_image_of_65_000_pixels_in_a_row(suffix: str) -> None:
 def test_one_image_and_a_class_folder_of_one() -> None:
     data = {"source": "folder", "train": "raw"}
     put("raw/a/0", 0)
-    with pytest.raises(DataError, match=r"train: all 1 images are of one class, 'a'\. Name at least two"):
+    with pytest.raises(DataError, match=r"train: all 1 images have one class, 'a'\. At least two are needed"):
         made(data)
     for number in range(1, 6):
         put(f"raw/b/{number}", number)

@@ -198,7 +198,7 @@ def without_files(config: dict[str, Any]) -> dict[str, Any]:
 def test_a_class_that_lacks_what_is_asked_of_a_task_is_told_what(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Keypoints, "join")
     monkeypatch.delattr(Keypoints, "facts")
-    said = r"task 'keypoint_task:Keypoints' has no facts, join; see goldfold\.tasks\.protocol"
+    said = r"task 'keypoint_task:Keypoints' has no facts, join; goldfold\.tasks\.protocol describes each"
     with pytest.raises(ConfigError, match=said):
         parse(without_files(CONFIG))
 

@@ -185,7 +185,9 @@ def test_errors_are_shown_most_confident_first(build: Build) -> None:
 
 def test_no_errors(build: Build) -> None:
     text = words(page_of(build(wrong=())))
-    holds(text, "There are no errors among the out-of-fold predictions", "No errors: no class was ever taken")
+    holds(
+        text, "There are no errors among the out-of-fold predictions", "No errors: no class was confused with another"
+    )
 
 
 def test_binary_without_test_one_model_one_seed_no_rounds(build: Build) -> None:
@@ -211,7 +213,7 @@ def test_groups_are_named_as_what_is_resampled(build: Build) -> None:
 @pytest.mark.drawn
 def test_two_hundred_classes(build: Build) -> None:
     html = page_of(build(classes=[f"class {number:03d}" for number in range(200)], n=600))
-    assert "With 200 classes the whole matrix cannot be read" in words(html)
+    assert "With 200 classes the full matrix would be unreadable" in words(html)
     assert len(html) < 3e6
     holds(words(html), "class 004 ↔ class 005")
 

@@ -390,7 +390,7 @@ def test_nothing_predicted(tmp_path: Path) -> None:
     nothing |= {"boxes": np.empty((0, 4)), "scores": np.empty(0), "labels": np.empty(0, dtype=np.int32)}
     made = {one.id: one for one in task.pages(nothing, truth, 4)}
     assert set(made) == {"classes", "precision", "errors", "images"}
-    assert "No score divides the boxes best" in made["errors"].intro
+    assert "No score threshold is best" in made["errors"].intro
     assert "0 of 0 boxes are false" in made["errors"].intro
 
 

@@ -135,7 +135,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
 
 
 def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases | None:
-    """Return the columns of the case tables, or None where a case is one image."""
+    """Return the columns of the case tables, or None if a case is one image."""
     if not (source.get("case_column") or source.get("view_columns")):
         return None
     return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields if key != "views"}, views=views)

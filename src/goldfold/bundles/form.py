@@ -41,7 +41,7 @@ class Cases(Part):
     columns: list[str] | None = Field(None, exclude_if=lambda columns: columns is None)
     """Column names for tables without a header."""
     views: list[str] | None = Field(None, exclude_if=lambda views: views is None)
-    """Names of the views of the training cases; None where views are numbered."""
+    """Names of the views of the training cases; None if views are numbered."""
 
 
 class Preprocessing(Part):
@@ -51,12 +51,12 @@ class Preprocessing(Part):
     scale_16bit: str | list[int]
     max_pixels: Positive
     roi: dict[str, Any] | None = None
-    """Settings of the region of interest; None where images are used whole."""
+    """Settings of the region of interest; None if images are used whole."""
     stack: list[str] | None = None
     """Channels stored in separate files."""
     stack_pattern: str = ""
     cases: Cases | None = None
-    """Columns that name the images of each case; None where each case is one image."""
+    """Columns that name the images of each case; None if each case is one image."""
 
 
 class Network(Part):
@@ -70,7 +70,7 @@ class Network(Part):
     cache_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
         None, exclude_if=lambda size: size is None
     )
-    """Height and width of the frame that images are resized to first, where it is larger."""
+    """Height and width of the frame that images are resized to first, if larger."""
     resize: Literal["squash", "pad", "crop"]
 
     @property
@@ -98,14 +98,14 @@ class Member(Part):
 
 
 class Fitted(Part):
-    """A step after the networks with its fitted parameters; null where it has none."""
+    """A step after the networks with its fitted parameters; null if it has none."""
 
     step: Written
     fitted: Any = None
 
 
 class Score(Part):
-    """Out-of-fold score of the ensemble with its 95 % interval; None where it is undefined."""
+    """Out-of-fold score of the ensemble with its 95 % interval; None if it is undefined."""
 
     metric: str
     value: float | None
@@ -132,12 +132,12 @@ class Manifest(Part):
     ensemble: dict[str, Any]
     """Fusion settings, as passed to `goldfold.tasks.protocol.Output.fuse`."""
     fusion: Fitted | None = None
-    """The step that fuses members, where it is not an average with given weights."""
+    """Step that fuses members, unless it is an average with given weights."""
     postprocessing: list[Fitted] = []
     """Steps after the fusion."""
     score: Score
     optimistic: float | None = None
-    """Score with steps fitted and scored on the same images; None where nothing is fitted."""
+    """Score with steps fitted and scored on the same images; None if nothing is fitted."""
     draw_from: float | None = None
     """Boxes are drawn at or above this score: the threshold with the best out-of-fold F1."""
     validation: dict[str, Any]

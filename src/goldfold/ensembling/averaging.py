@@ -63,7 +63,7 @@ class Average:
 
 
 class FittedAverage:
-    """Average with fitted weights: a coordinate search from equal weights that maximises the out-of-fold score."""
+    """Average with fitted weights: a coordinate search from equal weights for the best out-of-fold score."""
 
     def __init__(
         self, task: Scores, workers: int, method: Written | None = None, metric: Written | None = None

@@ -54,7 +54,7 @@ class Decides(Protocol):
 
 
 class Thresholds:
-    """Decision thresholds that maximise the out-of-fold score: a class is predicted at or above its probability."""
+    """Decision thresholds on class probabilities with the best out-of-fold score, one per class or one for all."""
 
     def __init__(self, task: Decides, workers: int, metric: Written | None = None, per_class: bool = True) -> None:
         """Set up for a task.

@@ -38,7 +38,9 @@ def build(
     max_boxes: int = 100,
     **params: Any,
 ) -> nn.Module:
-    """Build a detector; the result has the attributes ``mean`` and ``std`` of its input.
+    """Build a detector on a timm backbone with a feature pyramid.
+
+    The result has the attributes ``mean`` and ``std`` of its input.
 
     Args:
         detector: key of DETECTORS.

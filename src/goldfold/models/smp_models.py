@@ -57,7 +57,9 @@ def build(
     drop_path: float = 0.0,
     **params: Any,
 ) -> nn.Module:
-    """Build a network with logits (batch, n_classes, height, width), and attributes ``mean`` and ``std`` of its input.
+    """Build a segmentation network with logits (batch, n_classes, height, width).
+
+    The result has the attributes ``mean`` and ``std`` of its input.
 
     Args:
         architecture: key of ARCHITECTURES.

@@ -32,7 +32,9 @@ def build(
     drop_path: float = 0.0,
     **params: Any,
 ) -> nn.Module:
-    """Build a timm network with a new head; the result has the attributes ``mean`` and ``std`` of its input.
+    """Build a timm network with a new head.
+
+    The result has the attributes ``mean`` and ``std`` of its input.
 
     Args:
         backbone: timm model name.

@@ -13,26 +13,26 @@ Map = NDArray[np.floating[Any]]
 """(channels, height, width) probabilities."""
 
 
-def resized(kept: NDArray[np.uint8], size: tuple[int, int]) -> Map:
+def resized(stored: NDArray[np.uint8], size: tuple[int, int]) -> Map:
     """Resize a stored map to ``size`` (height, width), bilinearly; return probabilities without the first channel."""
-    if kept.shape[1:] == tuple(size):
-        return kept.astype(np.float32) / FULL
+    if stored.shape[1:] == tuple(size):
+        return stored.astype(np.float32) / FULL
     height, width = size
-    return np.stack([cv2.resize(part, (width, height)) for part in kept.astype(np.float32) / FULL])
+    return np.stack([cv2.resize(part, (width, height)) for part in stored.astype(np.float32) / FULL])
 
 
-def whole(values: Map) -> Map:
+def with_first_channel(values: Map) -> Map:
     """Prepend the first channel, which is 1 minus the sum of the others."""
     rest = (1 - values.sum(axis=0, keepdims=True)).clip(0, 1)
     return np.concatenate([rest, values])
 
 
-def alike(maps: Sequence[NDArray[np.uint8]]) -> list[Map]:
+def to_common_size(maps: Sequence[NDArray[np.uint8]]) -> list[Map]:
     """Resize several stored maps of one image to their largest height and width; return all channels."""
     size = max(part.shape[1] for part in maps), max(part.shape[2] for part in maps)
-    return [whole(resized(part, size)) for part in maps]
+    return [with_first_channel(resized(part, size)) for part in maps]
 
 
-def kept(values: Map) -> NDArray[np.uint8]:
+def to_stored(values: Map) -> NDArray[np.uint8]:
     """Convert a map of all channels to its stored form."""
     return np.round(values[1:] * FULL).clip(0, FULL).astype(np.uint8)

@@ -32,7 +32,7 @@ from goldfold.engine.state import State, Training, weights_of
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
-from goldfold.training.failures import explained
+from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
 from goldfold.training.samples import loader, rows_of
 from goldfold.training.spec import Spec, Train, read
@@ -106,7 +106,7 @@ def run(
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     steps = spec.train.epochs * steps_per_epoch(spec.train, len(batches))
-    with explained(spec, accelerator), closing(progress(steps, "steps")) as bar:
+    with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
         learner = learner_of(spec.train, network, loss, len(batches), accelerator, {"best": best})
         minutes = runtime.get("save_minutes", SAVE_MINUTES)
         result = _fitted(

@@ -1,4 +1,4 @@
-"""What differs between labels, masks and boxes. A task is a package of facets here and one line in the catalog."""
+"""Tasks: all that depends on the kind of target. A task is a package of facets here and one line in the catalog."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -12,74 +12,74 @@ from goldfold.tasks import protocol
 from goldfold.tasks.facts import Facts
 
 Spec = Mapping[str, Any]
-"""``name`` of a task, and the task's own settings."""
+"""``name`` of a task, and its settings."""
 
 
 def facts(name: str) -> Facts:
-    """Facts of a task, by name or of the user's own as ``package.module:Class``.
+    """Return the facts of a task, given by name or, if user-defined, as ``package.module:Class``.
 
     Raises:
-        ConfigError: no such task.
+        ConfigError: unknown task, or one that lacks required members.
     """
     if name in TASKS:
-        return _of_ours(name, "facts")
-    found = _own(name)
+        return _built_in(name, "facts")
+    found = _user_defined(name)
     known: Any = getattr(found, "facts", None)
     lacking = [] if isinstance(known, Facts) else ["facts"]
     lacking += ["examine"] * (not hasattr(found, "examine"))
     lacking += [key for keys in protocol.REQUIRED.values() for key in keys if not hasattr(found, key)]
     if lacking:
-        raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; see goldfold.tasks.protocol for what each is.")
+        raise ConfigError(f"task {name!r} has no {', '.join(lacking)}; goldfold.tasks.protocol describes each.")
     return known
 
 
 def examine(name: str) -> protocol.Examine:
-    """Function that looks at a task's targets, before its classes are known."""
-    return _of_ours(name, "examine") if name in TASKS else _own(name).examine
+    """Return the function that examines a task's targets, before its classes are known."""
+    return _built_in(name, "examine") if name in TASKS else _user_defined(name).examine
 
 
 def target(spec: Spec, classes: Sequence[str]) -> protocol.Target:
-    """Targets of a task with these classes."""
+    """Return the target facet of a task with these classes."""
     return _facet("target", spec, classes)
 
 
 def learn(spec: Spec, classes: Sequence[str]) -> protocol.Learn:
-    """Batches and losses of a task with these classes."""
+    """Return the facet for batches and losses."""
     return _facet("learn", spec, classes)
 
 
 def infer(spec: Spec, classes: Sequence[str]) -> protocol.Infer:
-    """Networks of a task with these classes, and what they predict."""
+    """Return the facet for networks and their predictions."""
     return _facet("infer", spec, classes)
 
 
 def output(spec: Spec, classes: Sequence[str]) -> protocol.Output:
-    """What is done with predictions of a task with these classes."""
+    """Return the facet that joins and fuses predictions."""
     return _facet("output", spec, classes)
 
 
 def tables(spec: Spec, classes: Sequence[str]) -> protocol.Tables:
-    """Predictions of a task with these classes as tables."""
+    """Return the facet for tables of predictions."""
     return _facet("tables", spec, classes)
 
 
 def score(spec: Spec, classes: Sequence[str]) -> protocol.Score:
-    """Scores of a task with these classes."""
+    """Return the scoring facet."""
     return _facet("score", spec, classes)
 
 
 def decide(spec: Spec, classes: Sequence[str]) -> protocol.Decide | None:
-    """Decisions by thresholds of a task with these classes; None where it makes none."""
+    """Return the facet for decisions by thresholds; None if the task has none."""
     if not has(spec["name"], "decide"):
         return None
     return _facet("decide", spec, classes)
 
 
 def decided(spec: Spec, classes: Sequence[str]) -> list[str] | None:
-    """Classes that have a threshold, as `protocol.Decide.decided_classes`; None where the task makes no such decisions.
+    """Return the classes with a threshold, see `protocol.Decide.decided_classes`; None if the task has no thresholds.
 
     Raises:
-        ConfigError: with these classes nothing is decided by thresholds.
+        ConfigError: thresholds do not apply to these classes.
     """
     if not has(spec["name"], "decide"):
         return None
@@ -88,40 +88,40 @@ def decided(spec: Spec, classes: Sequence[str]) -> list[str] | None:
 
 
 def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
-    """Submissions of a task with these classes."""
+    """Return the facet for submissions."""
     return _facet("submit", spec, classes)
 
 
 def show(spec: Spec, classes: Sequence[str]) -> protocol.Show:
-    """Report pages of a task with these classes."""
+    """Return the facet for report sections."""
     return _facet("show", spec, classes)
 
 
 def labels(name: str) -> bool:
-    """Whether a task makes pseudo labels."""
-    return name in TASKS or hasattr(_own(name), "pseudo_labels")
+    """Return True if a task makes pseudo labels."""
+    return name in TASKS or hasattr(_user_defined(name), "pseudo_labels")
 
 
 def has(name: str, facet: str) -> bool:
-    """Whether a task has an optional facet; of a class of the user's own, all of its members."""
+    """Return True if a task has an optional facet; a user-defined class needs all members of the facet."""
     if name in TASKS:
         return find_spec(f"{TASKS[name]}.{FACETS[facet].partition(':')[0]}") is not None
-    return all(hasattr(_own(name), key) for key in protocol.OPTIONAL[facet])
+    return all(hasattr(_user_defined(name), key) for key in protocol.OPTIONAL[facet])
 
 
 def _facet(facet: str, spec: Spec, classes: Sequence[str]) -> Any:
-    """Facet of a task of ours, or the user's own class, which is all of them."""
+    """Build a facet of a built-in task, or the user-defined class, which has all facets."""
     name, settings = spec["name"], {key: value for key, value in spec.items() if key != "name"}
     if name not in TASKS:
-        return _own(name)(classes, **settings)
+        return _user_defined(name)(classes, **settings)
     made = importlib.import_module(f"{TASKS[name]}.spec").Spec(list(classes), **settings)
-    return _of_ours(name, facet)(made)
+    return _built_in(name, facet)(made)
 
 
-def _of_ours(name: str, facet: str) -> Any:
+def _built_in(name: str, facet: str) -> Any:
     module, _, part = FACETS[facet].partition(":")
     return getattr(importlib.import_module(f"{TASKS[name]}.{module}"), part)
 
 
-def _own(name: str) -> Any:
+def _user_defined(name: str) -> Any:
     return components.at(components.place(name, TASKS, "task"), f"task {name!r}")

@@ -1,4 +1,4 @@
-"""Facts of a task that the config is checked against; reading them loads nothing heavy."""
+"""Facts of a task for the config check; importing them is cheap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,34 +9,34 @@ from goldfold.components import Several
 
 @dataclass(frozen=True)
 class NoSettings:
-    """No settings of its own."""
+    """Settings of a task without any."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the config may ask of a task."""
+    """Properties of a task, and the components that a config may choose for it."""
 
     target: str
-    """What data sources must bring, and its column: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
+    """Kind of target that data sources provide, and its column: ``label``, ``labels``, ``value``, ``mask``, ``boxes``."""
     columns: tuple[str, ...]
-    """Columns of a table of images that training depends on, besides the id."""
+    """Columns of the image table that training depends on, besides the id."""
     metrics: Mapping[str, str]
-    """Names, the default first, each with its place ``module:name``; so for losses, methods, networks and views."""
+    """``module:name`` by name, the default first; likewise for losses, methods, networks and views."""
     reported: tuple[str, ...]
-    """Metrics that the ensemble is scored by besides the one that counts."""
+    """Further metrics reported for the ensemble, besides the config's metric."""
     methods: Mapping[str, str]
-    """Ways to fuse members."""
+    """Methods to fuse members."""
     networks: Mapping[str, str]
     views: Mapping[str, str]
     losses: Mapping[str, str]
     fusions: Mapping[str, str] = field(default_factory=lambda: {"average": catalog.FUSIONS["label"]["average"]})
-    """Steps of the ensemble that make one prediction of the members'."""
+    """Ensemble steps that fuse the members into one prediction."""
     postprocessing: Mapping[str, str] = field(default_factory=dict)
-    """Steps after these."""
+    """Ensemble steps after the fusion."""
     scores_decisions_alone: bool = False
-    """Whether every metric looks at decisions, so that thresholds can be fitted for it."""
+    """True if every metric uses decisions only, so that thresholds can be fitted for it."""
     default_loss: Several | None = None
-    """None where networks bring their own."""
+    """None if networks compute their own loss."""
     loss_keys: tuple[str, ...] = ("loss",)
     """Keys of the config's ``train`` that `Learn.loss` takes."""
     ensemble_keys: tuple[str, ...] = ()
@@ -44,32 +44,32 @@ class Facts:
     submission_keys: tuple[str, ...] = ()
     """Keys of the config's ``submission``, besides sample and id_column, that `Submit.form` takes."""
     submission_files: tuple[str, ...] = ()
-    """Files that `Submit.write_extras` writes beside the table; a name ending in ``/`` is a folder."""
+    """Files that `Submit.write_extras` writes next to the table; a name ending in ``/`` is a folder."""
     settings: type = NoSettings
     """Dataclass of the config's ``task_params``."""
     post_training_settings: tuple[str, ...] = ()
-    """Settings that matter after predicting only: changing them retrains nothing."""
+    """Settings used only after prediction, so that changing them retrains nothing."""
     unit: str = "images"
     """Plural noun for what `Target.content` counts: images, objects, pixels."""
     kinds: tuple[str, str] = ("class", "classes")
     """Singular and plural noun for ``classes``: class and classes, range and ranges."""
     cached: tuple[str, ...] = ()
-    """Columns, besides the image's, that a piece of the cache is made from."""
+    """Columns, besides those of the image, that a cache shard is made from."""
     cache_files: tuple[str, ...] = ()
-    """Files that such a piece holds besides the images."""
+    """Files in a cache shard, besides the images."""
     shown: tuple[str, ...] = ()
-    """Columns of the truth that are worth reading beside a prediction."""
+    """Columns of the truth to show with a prediction."""
     weighs_samples: bool = True
-    """Whether the loss can give pseudo-labelled images another weight."""
+    """True if the loss supports another weight for pseudo-labelled images."""
     labels_by_agreement: bool = False
-    """Whether pseudo labels are of images on which several predictions agree, so that there must be several."""
+    """True if pseudo labels are chosen by agreement between predictions, so that several are needed."""
     on_missing_label: str = "quarantine"
     """Default of ``data.on_missing_label``."""
     bad_label_policies: tuple[str, ...] = ("fail", "quarantine")
     """Values of ``data.on_bad_label``, the default first."""
     resizes: tuple[str, ...] = ("squash", "pad", "crop")
-    """Ways to put images into the network's frame."""
+    """Supported resize modes."""
     takes_cases: bool = False
-    """Whether a case may have several images, as it may where a network gives numbers per class."""
+    """True if a case may have several images, as for networks with one output per class."""
     follows_roi: bool = True
-    """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""
+    """True if targets and predictions move with the region cropped from an image (`data.roi`)."""

@@ -1,6 +1,6 @@
-"""Parts that tasks share whose networks give an image one number per class.
+"""Shared code of tasks whose networks return one number per image and class.
 
-A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` float64 (n, classes).
+Predictions of a member have ``logits`` float32 (n, classes), those of an ensemble ``probabilities`` float64 (n, classes).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-    """Network with ``n_outputs`` numbers an image, which takes cases with images of 0..255."""
+    """Build a network with ``n_outputs`` numbers per image, for cases with images of 0..255."""
     from goldfold import models
     from goldfold.models.wrapping import Normalised
 
@@ -35,7 +35,7 @@ def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: in
 def predicted(
     model: nn.Module, inputs: Inputs, views: Sequence[View], mean: Callable[[Tensor], Tensor]
 ) -> dict[str, Any]:
-    """``logits`` (batch, classes) of a batch: of one view as the network gives them, of several ``mean`` of their stack."""
+    """Predict the ``logits`` (batch, classes) of a batch: of one view unchanged, of several the ``mean`` of their stack."""
     import torch
 
     outputs = [model(inputs.map(view.forward)).float() for view in views]
@@ -43,13 +43,13 @@ def predicted(
 
 
 def packed(ids: Iterable[str], parts: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> Entries:
-    """Entries of batches with ``logits``, one below the other."""
+    """Concatenate batches with ``logits`` to the entries of a file."""
     logits = [part["logits"] for part in parts]
     return _entries(np.array(list(ids), dtype=str), np.concatenate(logits) if logits else None, classes)
 
 
 def joined(parts: Sequence[Arrays], classes: Sequence[str]) -> Arrays:
-    """Predictions of disjoint sets of images one below the other, ordered by id."""
+    """Concatenate predictions for disjoint sets of images, ordered by id."""
     from goldfold.predictions.arrays import disjoint
 
     order, ids = disjoint(parts, classes)
@@ -63,7 +63,7 @@ def fused(
     squash: Squash,
     average: Callable[[NDArray[Any], Sequence[float]], NDArray[Any]],
 ) -> Arrays:
-    """Members aligned on id; ``probabilities`` (n, classes) are what ``average`` makes of their stack."""
+    """Align members on id; return ``probabilities`` (n, classes), the ``average`` of their stack."""
     from goldfold.predictions.arrays import common_ids
 
     ids = common_ids(members, classes)
@@ -73,7 +73,7 @@ def fused(
 
 
 def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """Probabilities (n, classes), in the order of ``ids`` where given.
+    """Return probabilities (n, classes), in the order of ``ids`` if given.
 
     Raises:
         DataError: an id has no prediction.
@@ -95,7 +95,7 @@ def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequen
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of classes that exclude each other."""
+    """Return probabilities of mutually exclusive classes."""
     from scipy import special
 
     values: NDArray[np.float64] = special.softmax(logits, axis=1)
@@ -103,7 +103,7 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of classes that are each a yes or no."""
+    """Return probabilities of independent binary classes."""
     from scipy import special
 
     values: NDArray[np.float64] = special.expit(logits)

@@ -1,4 +1,4 @@
-"""Optional members of facets, with what holds where a task has none."""
+"""Optional members of facets, with the defaults for tasks without them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def has_validation_loss(learn: protocol.Learn) -> bool:
-    """Whether the loss can be computed in evaluation mode."""
+    """Return True if the loss can be computed in evaluation mode."""
     return bool(getattr(learn, "has_validation_loss", True))
 
 
 def compose_params(learn: protocol.Learn) -> dict[str, Any]:
-    """Arguments of albumentations' Compose; none where targets do not move with the image."""
+    """Return the arguments of albumentations' Compose; empty if targets do not move with the image."""
     return dict(getattr(learn, "compose_params", {}))
 
 
 def refuse_doubts(
     submit: protocol.Submit, named: Sequence[str] | None, metric: components.Written, form: "Form | None"
 ) -> None:
-    """Raise DataError where the score hangs on something that the config does not say."""
+    """Raise DataError if the score depends on something that the config leaves open."""
     if refuse := getattr(submit, "refuse_doubts", None):
         refuse(named, metric, form)
 
@@ -35,12 +35,12 @@ def refuse_doubts(
 def write_extras(
     submit: protocol.Submit, predictions: "Arrays", table: "pd.DataFrame", folder: str, class_ids: Mapping[str, int]
 ) -> None:
-    """Write the files that go with a submission."""
+    """Write the additional files of a submission."""
     if write := getattr(submit, "write_extras", None):
         write(predictions, table, folder, class_ids)
 
 
 def draw_target(show: protocol.Show, row: Mapping[str, Any]) -> "NDArray[Any] | None":
-    """Image of a training row with its target drawn on it; None where the label's text says it."""
+    """Draw a training image with its target; None if the text of the label suffices."""
     draw = getattr(show, "draw_target", None)
     return draw(row) if draw else None

@@ -1,4 +1,4 @@
-"""Facets of a task that steps after prediction work with, as one object."""
+"""Facets of a task used by ensemble steps, as one object."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from goldfold import tasks
 
 
 class ForSteps:
-    """Fusing, scoring and, where the task decides by thresholds, deciding: see `goldfold.ensembling.steps`."""
+    """Fusion, scores and, if the task has thresholds, decisions, see `goldfold.ensembling.steps`."""
 
     def __init__(self, spec: tasks.Spec, classes: Sequence[str]) -> None:
         facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def explained(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
+def readable_errors(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
     """Explain what to change if the device runs out of memory, or if batch norm gets a single value per channel."""
     (height, width), train, gpus = spec.size, spec.train, spec.model["gpus"]
     try:

@@ -90,13 +90,13 @@ class _Losses:
 
     def predict(self, network: nn.Module, inputs: Inputs, views: Sequence[Any]) -> dict[str, Any]:
         """Predict a batch and record its loss."""
-        remembered = Remembered(network)
-        found = self.infer.predict(remembered, inputs, views)
+        cached = CachedOutput(network)
+        found = self.infer.predict(cached, inputs, views)
         size = self.of.spec.train.batch_size
         for start in range(0, len(inputs), size):
-            remembered.rows = slice(start, min(start + size, len(inputs)))
-            batch = self.of.batch(self.seen + start, self.seen + remembered.rows.stop)
-            self.sums.append(float(self.of.loss(remembered, batch).total) * len(batch.ids))
+            cached.rows = slice(start, min(start + size, len(inputs)))
+            batch = self.of.batch(self.seen + start, self.seen + cached.rows.stop)
+            self.sums.append(float(self.of.loss(cached, batch).total) * len(batch.ids))
         self.seen += len(inputs)
         return found
 
@@ -105,7 +105,7 @@ class _Losses:
         return math.fsum(self.sums) / self.seen if self.seen else math.nan
 
 
-class Remembered(nn.Module):
+class CachedOutput(nn.Module):
     """A network in evaluation mode that caches the output for its first inputs, and reuses it for ``rows`` of them."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The decision between two classes, by a threshold."""
+"""Decision between two classes by a threshold."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Decide:
-    """An image is of the second class from its threshold on."""
+    """Decides for the second class above its threshold."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def decided_classes(self) -> list[str]:
-        """The second of two classes."""
+        """Return the second of two classes."""
         return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Labelled:
-        """Evidence, which takes any threshold."""
+        """Return the evidence, which can be decided by any threshold."""
         return Score(self.spec).evidence(predictions, truth)
 
     decide = staticmethod(with_thresholds)

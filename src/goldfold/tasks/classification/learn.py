@@ -1,4 +1,4 @@
-"""Batches of labelled images, mixed or not, and their loss."""
+"""Batches of labelled images, with mixup and cutmix, and their loss."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Learn:
-    """Classes that exclude each other."""
+    """Training on mutually exclusive classes."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Targets (batch,), indices of the classes."""
+        """Batch samples; targets are class indices (batch,)."""
         import torch
 
         from goldfold.cases import stacked
@@ -38,7 +38,7 @@ class Learn:
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
     ) -> Callable[[nn.Module, Batch], Losses]:
-        """Mean over the batch of weight x loss; in training, mixup or cutmix (timm's) mix images and labels."""
+        """Return the mean over the batch of weight x loss; in training, timm's mixup or cutmix mixes images and labels."""
         from timm.data.mixup import Mixup
         from torch.nn import functional
 
@@ -50,7 +50,7 @@ class Learn:
 
         def mean_loss(model: nn.Module, batch: Batch) -> Losses:
             inputs, weights = batch.inputs, batch.weights
-            is_even = len(inputs) % 2 == 0  # odd only where all training images are fewer than one batch
+            is_even = len(inputs) % 2 == 0  # odd only if there are fewer training images than a batch has
             if mixes and model.training and is_even:
                 inputs, target = _mixed(mix, inputs, batch.targets)
                 weights = (weights + weights.flip(0)) / 2
@@ -64,7 +64,7 @@ class Learn:
 def _mixed(
     mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], inputs: Inputs, labels: Tensor
 ) -> tuple[Inputs, Tensor]:
-    """Each case mixed with its mirror in the batch, view by view; a view that either has is present."""
+    """Mix each case with its mirror in the batch, view by view; a view is present if either case has it."""
     images, target = mix(inputs.images.float().flatten(1, 2), labels)
     present = inputs.present | inputs.present.flip(0)
     return replace(inputs, images=images.reshape(inputs.images.shape), present=present), target

@@ -1,4 +1,4 @@
-"""Predictions of one label per image."""
+"""Predictions for one label per image."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` (n, classes)."""
+    """Predictions of a member have ``logits`` float32 (n, classes), those of an ensemble ``probabilities`` (n, classes)."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id."""
+        """Concatenate the parts, ordered by id."""
         return of_logits.joined(parts, self.classes)
 
     def fuse(
@@ -35,12 +35,12 @@ class Output:
         workers: int = 1,
         method: components.Written = "probability",
     ) -> Arrays:
-        """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of theirs."""
+        """Align members on id and fuse their probabilities by ``method``, giving ``probabilities`` (n, classes)."""
         average = components.load(method, catalog.ENSEMBLES["label"], "ensemble method")
         return of_logits.fused(members, weights, self.classes, of_logits.softmax, average)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """The most probable class where its probability reaches ``threshold``."""
+        """Return the most probable class of each image with a probability of at least ``threshold``."""
         import pandas as pd
 
         values = probabilities(predictions)
@@ -57,7 +57,7 @@ class Tables:
         self.classes = spec.classes
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, the class that it is taken for, its probability, and one column per class."""
+        """Return id, predicted class, its probability, and the probability of each class."""
         import pandas as pd
 
         values, chosen = probabilities(predictions), chosen_classes(predictions)
@@ -69,7 +69,7 @@ class Tables:
 
 
 def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """Probabilities (n, classes), in the order of ``ids`` where given.
+    """Return probabilities (n, classes), in the order of ``ids`` if given.
 
     Raises:
         DataError: an id has no prediction.
@@ -78,14 +78,14 @@ def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDAr
 
 
 def chosen_classes(predictions: Arrays) -> NDArray[np.integer[Any]]:
-    """Index of the class that each image is taken for."""
+    """Return the index of the predicted class of each image."""
     from goldfold.metrics.classification import chosen
 
     return chosen(probabilities(predictions), thresholds(predictions))
 
 
 def thresholds(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
-    """Threshold of each image (n,), where decisions are made by thresholds."""
+    """Return the decision threshold of each image (n,), or None without thresholds."""
     from goldfold.predictions.arrays import thresholds_of
 
     found = thresholds_of(predictions, ids)

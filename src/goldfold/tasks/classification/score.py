@@ -1,4 +1,4 @@
-"""Probabilities beside labels."""
+"""Scores of probabilities against labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Score:
         self.classes = spec.classes
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Labelled:
-        """Probabilities beside the labels."""
+        """Pair probabilities with the labels."""
         from goldfold.metrics.classification import Labelled
 
         index = {name: number for number, name in enumerate(self.classes)}
@@ -34,13 +34,13 @@ class Score:
         return Labelled(probabilities(predictions, ids), labels, thresholds(predictions, ids))
 
     def metric(self, wanted: components.Written) -> Metric:
-        """Metric as a config writes it."""
+        """Build a metric of the config."""
         from goldfold import metrics
 
         return metrics.build(wanted, catalog.METRICS["label"])
 
     def by_class(self, evidence: Labelled) -> pd.DataFrame:
-        """Images, precision, recall and F1."""
+        """Return images, precision, recall and F1 per class."""
         import pandas as pd
         from sklearn.metrics import precision_recall_fscore_support
 

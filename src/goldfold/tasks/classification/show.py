@@ -1,4 +1,4 @@
-"""Sections of the report for one label per image."""
+"""Report sections for one label per image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ MOST_PAIRS = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """Predictions beside the truth, image by image; ``labels`` and ``predicted`` are indices of classes."""
+    """Predictions and truth per image; ``labels`` and ``predicted`` are class indices."""
 
     ids: NDArray[np.str_]
     classes: list[str]
@@ -33,20 +33,20 @@ class Outcome:
     labels: NDArray[np.int64]
     paths: dict[str, str]
     predicted: NDArray[np.integer[Any]]
-    """The most probable class, or by a threshold that of two which reaches it."""
+    """Predicted class: the most probable, or for two classes by a threshold."""
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Its probability."""
+        """Probability of the predicted class (n,)."""
         return self.values[np.arange(len(self.values)), self.predicted]
 
     @property
     def is_wrong(self) -> NDArray[np.bool_]:
-        """Whether it is not the label."""
+        """True for images whose predicted class is not the label (n,)."""
         return self.predicted != self.labels
 
     def counts(self) -> NDArray[np.int64]:
-        """Confusion matrix: true classes down, predicted across."""
+        """Return the confusion matrix: rows are true classes, columns predicted classes."""
         n = len(self.classes)
         return np.bincount(self.labels * n + self.predicted, minlength=n * n).reshape(n, n)
 
@@ -58,13 +58,13 @@ def pages(
     gallery: int,
     predicted: NDArray[np.integer[Any]],
 ) -> list[Section]:
-    """Confusion, classes, calibration and errors.
+    """Return the sections on confusion, classes, calibration and errors.
 
     Args:
         values: probabilities (n, classes) of the images of ``truth``, in its order.
         truth: id, label and path.
-        gallery: pictures a gallery.
-        predicted: index of each image's predicted class.
+        gallery: pictures per gallery.
+        predicted: index of the predicted class per image.
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = truth["label"].map(index).to_numpy(dtype=np.int64)
@@ -78,23 +78,23 @@ def _confusion(outcome: Outcome) -> Section:
     counts, n = outcome.counts(), len(outcome.classes)
     n_wrong = int(outcome.is_wrong.sum())
     intro = (
-        f"{n_wrong:,} of {count(len(outcome.labels), 'image')} ({percent(n_wrong / len(outcome.labels), 2)}) got a class "
-        f"that is not theirs. Rows are the true classes, columns what was predicted, out of fold."
+        f"{n_wrong:,} of {count(len(outcome.labels), 'image')} ({percent(n_wrong / len(outcome.labels), 2)}) are "
+        f"misclassified. Rows are true classes, columns are predicted classes, out of fold."
     )
     blocks: list[Block] = []
     if n <= MOST_CLASSES_DRAWN:
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         texts = [[_cell(counts[r, c], shares[r, c], r == c, n) for c in range(n)] for r in range(n)]
-        caption = "Number of images" + (" and share of the true class." if n <= 14 else ".") + " Errors are in red."
+        caption = "Number of images" + (" and share of the true class." if n <= 14 else ".") + " Errors are red."
         names = ("true class", "predicted class")
         blocks.append(matrix("confusion", shares, texts, outcome.classes, names, caption, highlight_errors=True))
     else:
-        blocks.append(Text(f"With {n} classes the whole matrix cannot be read; the most confused pairs say more."))
+        blocks.append(Text(f"With {n} classes the full matrix would be unreadable; see the most confused pairs below."))
     return Section("confusion", "Confusion", intro, [*blocks, *_pairs(outcome, counts)])
 
 
 def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
-    """Count and, where there is room, share; what is not all is never called 100 %, what is not nothing never 0 %."""
+    """Format count and, if there is room, share; only exact values are shown as 0 % or 100 %."""
     if not number:
         return "0" if is_diagonal else "·"
     if n > 14:
@@ -108,9 +108,9 @@ def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
 
 
 def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
-    """Pairs of classes taken for each other, most often first."""
+    """Return a table of the pairs of classes confused most often."""
     if not outcome.is_wrong.any():
-        return [Text("No errors: no class was ever taken for another.")]
+        return [Text("No errors: no class was confused with another.")]
     both = counts + counts.T
     rows, columns = np.triu_indices(len(counts), 1)
     order = np.argsort(-both[rows, columns], kind="stable")[:MOST_PAIRS]
@@ -142,8 +142,8 @@ def _classes(outcome: Outcome) -> Section:
         for c in worst_first(pd.DataFrame({"f1": f1}), "f1").index
     ]  # fmt: skip
     intro = (
-        "Precision: of the images predicted to be of the class, the share that is. Recall: of the images of the class, "
-        "the share that is found. F1: their harmonic mean. A class with few images has scores that rest on little."
+        "Precision: share of the images predicted as the class that belong to it. Recall: share of the images of the class "
+        "that are predicted as it. F1: their harmonic mean. Scores of a class with few images are unreliable."
     )
     intro += order_in_words(len(rows), "F1")
     columns = ["class", "F1", "precision", "recall", "images", "false positives", "false negatives"]
@@ -158,13 +158,13 @@ def _calibration(outcome: Outcome) -> Section:
     is_right = ~outcome.is_wrong
     figure, gap, n_bins = reliability(outcome.confidence, is_right)
     mean, right = float(outcome.confidence.mean()), float(is_right.mean())
-    lean = "too sure" if mean > right else "not sure enough"
+    lean = "overconfident" if mean > right else "underconfident"
     if abs(mean - right) < 0.01:
-        lean = "about as sure as they are right"
+        lean = "well calibrated"
     intro = (
-        f"Does a probability of 0.9 come true nine times in ten? On average predictions are {percent(mean)} sure and "
-        f"{percent(right)} right, so on the whole they are {lean}. Expected calibration error: {gap:.4f} (mean distance "
-        f"between the two over {n_bins} bins of equal width, weighted by the images in each)."
+        f"Are predictions with a probability of 0.9 correct nine times in ten? On average the predicted probability is "
+        f"{percent(mean)} and {percent(right)} are correct, so overall predictions are {lean}. Expected calibration error: "
+        f"{gap:.4f} (mean difference between the two over {n_bins} bins of equal width, weighted by their number of images)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(outcome.confidence, is_right)])
 
@@ -175,17 +175,17 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
     unsure = np.lexsort((outcome.ids, outcome.confidence))[:gallery]
     blocks: list[Block] = []
     intro = (
-        "Pictures say most about what to do next: a wrong label, a bad crop, two classes that look alike. All are "
-        "training images, each predicted by models that never saw it."
+        "Look for wrong labels, bad crops and classes that look alike. All pictures are training images, each predicted by "
+        "models not trained on it."
     )
     if len(wrong):
         shown = wrong[:gallery]
         which = "All errors" if len(shown) == len(wrong) else f"{len(shown)} of {len(wrong):,} errors"
-        caption = f"{which}, the surest first: true class → predicted class."
+        caption = f"{which}, most confident first: true class → predicted class."
         blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
     else:
         blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
-    caption = "The images with the least sure predictions, right or wrong."
+    caption = "Images with the least confident predictions, correct or not."
     blocks.append(Gallery(_pictures(outcome, unsure), caption, heading="Least confident images"))
     return Section("errors", "Errors in pictures", intro, blocks, "Errors")
 
@@ -207,12 +207,12 @@ def _verdict(true: str, predicted: str) -> str:
 
 
 class Show:
-    """Errors in pictures, confusion, scores by class, calibration."""
+    """Report sections: confusion, scores by class, calibration, errors in pictures."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-        """Sections of the report, see `pages`."""
+        """Return the sections, see `pages`."""
         evidence = Score(self.spec).evidence(predictions, truth)
         return pages(evidence.probabilities, self.spec.classes, truth, gallery, evidence.chosen)

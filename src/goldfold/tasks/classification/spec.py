@@ -1,10 +1,10 @@
-"""The classes of a classification."""
+"""Specification of a classification task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Spec:
-    """Names of the classes in the order of the network's outputs."""
+    """Class names in the order of the network's outputs."""
 
     classes: list[str]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Submit:
-    """A label column, a column per class, or one probability."""
+    """Submissions with a label column, one column per class, or a single probability."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes = spec, spec.classes
@@ -26,13 +26,13 @@ class Submit:
     def form(
         self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
     ) -> Form:
-        """Columns: id and label; or id and every class; or, for two classes, id and one probability."""
+        """Return the columns: id and label; id and every class; or, for two classes, id and one probability."""
         from goldfold.submission import labels
 
         return labels.form(self.classes, sample, where, settings, Score(self.spec).metric(metric).of_labels)
 
     def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
-        """The order of the classes must be known where grades or a single probability are scored."""
+        """Refuse an unknown class order if grades or a single probability are scored."""
         from goldfold.targets.classes import refuse_unordered
 
         is_single = form is not None and form.keys is not None and not form.as_labels and len(form.columns) == 2
@@ -40,7 +40,7 @@ class Submit:
         refuse_unordered(self.classes, named, metric, one_probability)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
-        """A label column, a column per class, or one probability."""
+        """Return a table with a label column, one column per class, or a single probability."""
         from goldfold.submission import labels
 
         values, ids = probabilities(predictions), predictions["ids"].tolist()

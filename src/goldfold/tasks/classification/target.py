@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
-    """Labels are named, and of at least two classes."""
+    """Check that labels are named and of at least two classes."""
     from goldfold.targets.classes import classes_of
 
     names = classes_of(table["label"].dropna(), classes, where)
     if len(names) == 1:
         n = table["label"].notna().sum()
-        raise DataError(f"{where}: all {n} images are of one class, {names[0]!r}. Name at least two.")
+        raise DataError(f"{where}: all {n} images have one class, {names[0]!r}. At least two are needed.")
     missing = ["image has no label" if lacks else "" for lacks in table["label"].isna()]
     return Examined(table, names, missing, [""] * len(table))
 
 
 class Target:
-    """A label per image, among the classes."""
+    """One class label per image."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """1 in the column of the label."""
+        """Return 1 in the column of the label, else 0."""
         import pandas as pd
 
         return pd.DataFrame({name: (table["label"] == name).astype(int) for name in self.classes})
@@ -42,6 +42,6 @@ class Target:
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
     ) -> list[dict[str, Any]]:
-        """``label``: index of the class."""
+        """Return ``label``, the class index, per image."""
         index = {name: number for number, name in enumerate(self.classes)}
         return [{"label": index[label]} for label in table["label"]]

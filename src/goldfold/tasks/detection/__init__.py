@@ -1,1 +1,1 @@
-"""Boxes around objects, each with a class."""
+"""Object detection: boxes around objects, each with a class."""

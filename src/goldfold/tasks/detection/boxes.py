@@ -1,4 +1,4 @@
-"""Predicted boxes: as arrays of a file, image by image, and fused."""
+"""Predicted boxes as arrays of a file and by image, and their fusion."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 Found = tuple[Any, Any, Any]
-"""Boxes (n, 4), scores (n,) and labels (n,) of an image."""
+"""Boxes (n, 4), scores (n,) and labels (n,) of one image."""
 
 
 def arrays(classes: Sequence[str], ids: NDArray[np.str_], sizes: NDArray[Any], found: Sequence[Found]) -> Arrays:
-    """Arrays of a file of predictions.
+    """Return the arrays of a prediction file.
 
-    ``sizes`` (n, 2) are the images' own height and width, ``counts`` (n,) numbers of boxes; laid end to end, ``boxes``
-    are float32 (sum, 4) x1, y1, x2, y2 in pixels of the image, ``scores`` float32 and ``labels`` int32 (sum,).
+    ``sizes`` (n, 2) are the original height and width of the images, ``counts`` (n,) the numbers of boxes. Concatenated
+    over the images, ``boxes`` float32 (sum, 4) are x1, y1, x2, y2 in pixels of the image, ``scores`` float32 (sum,) and
+    ``labels`` int32 (sum,).
     """
     boxes, scores, labels = (
         np.concatenate([np.asarray(image[part], dtype=float).reshape(-1, width) for image in found] or [np.empty((0, width))])
@@ -38,7 +39,7 @@ def arrays(classes: Sequence[str], ids: NDArray[np.str_], sizes: NDArray[Any], f
 
 
 def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
-    """Boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` where given."""
+    """Return boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` if given."""
     from goldfold.predictions.arrays import rows_of
 
     ends = np.cumsum(predictions["counts"])
@@ -47,8 +48,8 @@ def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Foun
     return [(predictions["boxes"][s], predictions["scores"][s], predictions["labels"][s]) for s in spans]
 
 
-def weighed(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
-    """Scores times the weight of their member, the largest being 1.
+def with_weighted_scores(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
+    """Multiply scores by the weight of their member, relative to the largest.
 
     ensemble-boxes would divide them by the number of members.
     """
@@ -68,7 +69,7 @@ def fused(
     skip_threshold: float = 0.0,
     workers: int = 1,
 ) -> list[Found]:
-    """Boxes of each image fused, in pixels as they came."""
+    """Fuse the boxes of each image, given and returned in pixels."""
     from goldfold.ensembling.boxes import fuse_images
 
     scales = [np.array([size[1], size[0]] * 2, dtype=np.float64) for size in sizes]

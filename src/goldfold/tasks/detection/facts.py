@@ -19,7 +19,7 @@ class Settings:
     box_fields: Annotated[list[BoxField], Field(min_length=1)] = field(default_factory=lambda: [*BOX_FIELDS])
     """Fields of each box in a PredictionString, in this order."""
     least_score: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Boxes below are left out of the submission."""
+    """Boxes with a lower score are left out of the submission."""
 
 
 FACTS = Facts(

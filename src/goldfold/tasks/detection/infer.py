@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Infer:
-    """See `goldfold.tasks.detection.boxes.arrays` for the arrays."""
+    """Detectors and their predictions; the arrays are described in `goldfold.tasks.detection.boxes.arrays`."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Detector with an output a class."""
+        """Build a detector with one output per class."""
         from goldfold import models
         from goldfold.models.wrapping import Normalised
 
@@ -37,7 +37,7 @@ class Infer:
         return Normalised(built, channels)
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """``found``: for each image boxes in pixels of the frame, scores, labels; views are turned back and fused."""
+        """Predict ``found``: per image boxes in pixels of the frame, scores and labels, with views inverted and fused."""
         height, width = inputs.images.shape[-2:]
         found: list[list[Found]] = [[] for _ in range(len(inputs))]
         for view in views:
@@ -55,7 +55,7 @@ class Infer:
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
-        """Boxes in pixels of the images, cut where the image was; what was found in the frame's padding is left out."""
+        """Convert boxes to pixels of the original images, clipped to the region used; boxes in the padding are dropped."""
         from goldfold.images.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
@@ -68,8 +68,8 @@ class Infer:
 
 
 def _with_area(boxes: NDArray[Any], scores: Any, labels: Any) -> Found:
-    there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return boxes[there], np.asarray(scores)[there], np.asarray(labels)[there]
+    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return boxes[keep], np.asarray(scores)[keep], np.asarray(labels)[keep]
 
 
 def _numpy(values: Tensor) -> NDArray[Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Learn:
-    """Boxes in pixels of the frame."""
+    """Training on boxes in pixels of the frame."""
 
     has_validation_loss = False
 
@@ -26,12 +26,12 @@ class Learn:
 
     @property
     def compose_params(self) -> dict[str, Any]:
-        """Boxes as x1, y1, x2, y2 in pixels; those of which a random crop leaves less than a quarter go."""
+        """Settings for boxes as x1, y1, x2, y2 in pixels; those of which a crop leaves less than a quarter are dropped."""
         least = {"min_visibility": 0.25, "min_width": 1, "min_height": 1}
         return {"bbox_params": {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, **least}}
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Targets: of each image ``boxes`` (n, 4) in pixels and ``labels`` (n,)."""
+        """Batch samples; targets are, per image, ``boxes`` (n, 4) in pixels and ``labels`` (n,)."""
         import torch
 
         from goldfold.cases import stacked
@@ -46,7 +46,7 @@ class Learn:
         return stacked(samples, targets)
 
     def loss(self) -> Callable[[nn.Module, Batch], Losses]:
-        """Sum of the detector's own losses, which it has in training mode alone."""
+        """Return the sum of the detector's own losses, computed in training mode only."""
         from goldfold.losses import Losses
 
         def total(model: nn.Module, batch: Batch) -> Losses:

@@ -1,4 +1,4 @@
-"""Predicted boxes matched with the true ones, image by image, for the report."""
+"""Predicted boxes matched with the true ones per image, for the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its objects, and the boxes from the threshold on, surest first."""
+    """One image with its objects, and the boxes at or above the threshold by descending score."""
 
     id: str
     path: str
@@ -34,7 +34,7 @@ class Image:
 
     @cached_property
     def checked(self) -> Checked:
-        """What each box is, and which objects are missed."""
+        """Kind of each box (found, or kind of error), and the missed objects."""
         return box_errors.check(self.objects, self.classes, self.boxes, self.labels)
 
 
@@ -47,7 +47,7 @@ def images_of(spec: Spec, predictions: Arrays, truth: pd.DataFrame, threshold: f
     ):
         names, objects = from_text(text)
         order = np.argsort(-scores, kind="stable")
-        order = order[scores[order] >= threshold]  # none where the threshold is NaN: there was nothing to choose
+        order = order[scores[order] >= threshold]  # none if the threshold is NaN, as without objects or boxes
         classes = np.array([spec.classes.index(name) for name in names], dtype=np.int64)
         boxes = boxes[order].astype(np.float64)
         found.append(Image(id, path, objects, classes, boxes, scores[order], labels[order].astype(np.int64)))

@@ -1,4 +1,4 @@
-"""Predictions of boxes."""
+"""Predictions for boxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goldfold import catalog, components
-from goldfold.tasks.detection.boxes import Found, arrays, by_image, fused, weighed
+from goldfold.tasks.detection.boxes import Found, arrays, by_image, fused, with_weighted_scores
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """See `goldfold.tasks.detection.boxes.arrays` for the arrays."""
+    """Joining and fusing; the arrays are described in `goldfold.tasks.detection.boxes.arrays`."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def by_image(self, predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
-        """Boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` where given."""
+        """Return boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` if given."""
         return by_image(predictions, ids)
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id."""
+        """Concatenate the parts, ordered by id."""
         from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
@@ -45,7 +45,7 @@ class Output:
         iou_threshold: float = 0.55,
         skip_threshold: float = 0.0,
     ) -> Arrays:
-        """Boxes of all members fused, image by image; one member alone stays as it is."""
+        """Fuse the boxes of all members per image; a single member is returned unchanged."""
         from goldfold.predictions.arrays import common_ids, rows_of
 
         ids = common_ids(members, self.classes)
@@ -56,12 +56,12 @@ class Output:
             return arrays(self.classes, ids, sizes, [image[0] for image in images])
         fusion, shares = components.load(method, catalog.ENSEMBLES["boxes"], "fusion method"), list(weights)
         if components.name_of(method) in ("nms", "soft_nms"):
-            images, shares = weighed(images, shares), []
+            images, shares = with_weighted_scores(images, shares), []
         found = fused(images, sizes, shares or None, fusion, iou_threshold, skip_threshold, workers)
         return arrays(self.classes, ids, sizes, found)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Boxes that reach ``threshold``, of the images that have one; ``confidence`` is their mean score."""
+        """Return the boxes at or above ``threshold`` of images that have any; ``confidence`` is their mean score."""
         import pandas as pd
 
         from goldfold.targets.boxes import to_text
@@ -85,7 +85,7 @@ class Tables:
         self.classes = spec.classes
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """A row per box: id, class, score and corners in pixels of the image."""
+        """Return one row per box: id, class, score and corners in pixels of the image."""
         import pandas as pd
 
         frame = pd.DataFrame(predictions["boxes"].round(2), columns=["x1", "y1", "x2", "y2"])

@@ -1,4 +1,4 @@
-"""Predicted boxes beside true ones."""
+"""Scores of predicted boxes against true ones."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Score:
         self.spec, self.classes = spec, spec.classes
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Evidence:
-        """Which boxes are found, at COCO's thresholds of overlap, in pixels of the images."""
+        """Match boxes at COCO's IoU thresholds, in pixels of the images."""
         from goldfold.metrics.detection import compare
 
         true = [self.spec.boxes(text) for text in truth["boxes"]]
         return compare(true, by_image(predictions, list(truth["id"])), len(self.classes))
 
     def metric(self, wanted: components.Written) -> Metric:
-        """Metric as a config writes it."""
+        """Build a metric of the config."""
         from goldfold import metrics
 
         return metrics.build(wanted, catalog.METRICS["boxes"])
 
     def by_class(self, evidence: Evidence) -> pd.DataFrame:
-        """Objects, boxes found, AP, AP50, AP75, and precision and recall at the best threshold."""
+        """Return objects, detections, AP, AP50, AP75, and precision and recall at the best threshold, per class."""
         import pandas as pd
 
         from goldfold.metrics.detection import by_class

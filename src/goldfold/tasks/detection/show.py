@@ -1,4 +1,4 @@
-"""Sections of the report for boxes around objects."""
+"""Report sections for boxes around objects."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ APS = ("ap", "ap50", "ap75")
 
 
 def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-    """Classes, precision against recall, errors by kind, and images.
+    """Return the sections on classes, precision against recall, errors by kind, and images.
 
     Args:
-        predictions: of the images of ``truth`` at least.
+        predictions: predictions for at least the images of ``truth``.
         truth: id, path and boxes.
-        gallery: pictures a gallery.
+        gallery: pictures per gallery.
     """
     evidence = Score(spec).evidence(predictions, truth)
     threshold = best_threshold(evidence)
@@ -65,14 +65,13 @@ def _classes(spec: Spec, evidence: Evidence) -> Section:
         totals = [f"{table[column].sum():,.0f}" for column in ("objects", "detections")]
         rows.append(["(all; mean AP)", *(_bar(float(table[column].mean())) for column in APS), "", "", "", *totals])
     intro = (
-        "AP, average precision, is the mean of the precision over all levels of recall: 1 where all objects are found, "
-        "in the right place, before any false box. AP50 lets a box count that overlaps its object by half (IoU 0.5), AP75 "
-        "by three quarters; AP is the mean over IoU 0.5 to 0.95. Precision (of the boxes, the share that is right) and "
-        "recall (of the objects, the share that is found) are at the score from which on the F1 of the class is best, at "
-        "IoU 0.5."
+        "AP, average precision, is the mean precision over all recall levels: 1 if all objects are found, in the right "
+        "place, before any false box. For AP50 a box counts if its IoU with the object is at least 0.5, for AP75 at least "
+        "0.75; AP is the mean over IoU 0.5 to 0.95. Precision (share of the boxes that are correct) and recall (share of the "
+        "objects that are found) are at the score threshold with the best F1 of the class, at IoU 0.5."
     )
     intro += order_in_words(len(table), "AP50")
-    columns = ["class", "AP", "AP50", "AP75", "precision", "recall", "score from", "objects", "boxes"]
+    columns = ["class", "AP", "AP50", "AP75", "precision", "recall", "threshold", "objects", "boxes"]
     mark = len(rows) - 1 if len(rows) > 1 else None
     return Section("classes", "Class by class", intro, [Table(columns, rows, ["class"], mark=mark)], "Classes")
 
@@ -83,9 +82,9 @@ def _bar(value: float) -> str | Cell:
 
 def _curves(spec: Spec, evidence: Evidence) -> Section:
     intro = (
-        "Boxes are taken from the surest on: each further one may find an object (recall grows) or be false (precision "
-        "falls). Where a curve ends, even the least sure boxes find no more. Precision is the best that is reached at "
-        "this recall or a higher one, as in COCO's scores."
+        "Boxes are added by descending score: each may find an object (recall rises) or be false (precision falls). Where a "
+        "curve ends, the remaining boxes find no more objects. Precision is the best at this recall or a higher one, as in "
+        "COCO's scores."
     )
     curves = {iou: precision_recall(evidence, iou) for iou in IOUS}
     scored = [index for index, (_, values) in enumerate(curves[0.5]) if np.isfinite(values).any()]
@@ -114,10 +113,10 @@ def _drawn_curves(curves: Mapping[float, Sequence[tuple[Any, Any]]], scored: lis
             left.plot(curves[0.5][0][0], np.mean([curves[0.5][index][1] for index in scored], axis=0), **mean)
             right.plot(IOUS, [np.mean([curves[iou][index][1].mean() for index in scored]) for iou in IOUS], **mean)
         left.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", title="precision at IoU 0.5")
-        right.set(ylim=(0, 1.03), xlabel="IoU that a box must reach", title="average precision")
+        right.set(ylim=(0, 1.03), xlabel="minimum IoU of a box", title="average precision")
         left.legend(loc="best")
-        caption = "" if is_few else f"A thin line for each of {len(scored)} classes. "
-        caption += "Right: how fast AP falls as boxes must fit better says how well they are placed."
+        caption = "" if is_few else f"One thin line per class ({len(scored)}). "
+        caption += "Right: a slow fall of AP with the IoU threshold means that boxes are placed accurately."
         return canvas.block("precision_recall", caption, "Precision against recall, and AP against the IoU threshold")
 
 
@@ -130,9 +129,9 @@ def _errors(spec: Spec, images: list[Image], threshold: float) -> Section:
     columns = ["class", "objects", "found", "missed", "boxes", *KINDS[1:]]
     mark = len(rows) - 1 if len(rows) > 1 else None
     n_objects, n_found, _, n_boxes = tables.sum(axis=0)[:4]
-    at = "No score divides the boxes best" if np.isnan(threshold) else f"Boxes count from a score of {threshold:.3f} on"
+    at = "No score threshold is best" if np.isnan(threshold) else f"Boxes count at or above a score of {threshold:.3f}"
     intro = (
-        f"{at} (where F1 over all classes is best): {n_found:,} of {count(int(n_objects), 'object')} are found "
+        f"{at} (best F1 over all classes): {n_found:,} of {count(int(n_objects), 'object')} are found "
         f"({percent(n_found / max(1, n_objects))}), and {n_boxes - n_found:,} of {count(int(n_boxes), 'box', 'boxes')} are "
         f"false ({percent((n_boxes - n_found) / max(1, n_boxes))})."
     )
@@ -141,7 +140,7 @@ def _errors(spec: Spec, images: list[Image], threshold: float) -> Section:
 
 
 def _counts(images: list[Image], n: int) -> NDArray[np.int64]:
-    """By class (classes, 8): objects, found, missed, boxes, and boxes of each kind of error."""
+    """Count per class (classes, 8): objects, found, missed, boxes, and boxes of each kind of error."""
     counts = np.zeros((n, 4 + len(KINDS) - 1), dtype=np.int64)
     for image in images:
         kind, missed = image.checked.kind, image.checked.is_missed
@@ -152,7 +151,7 @@ def _counts(images: list[Image], n: int) -> NDArray[np.int64]:
 
 
 def _pairs(spec: Spec, images: list[Image]) -> list[Block]:
-    """Which class is taken for which, most often first."""
+    """Return a table of the classes confused most often."""
     n = len(spec.classes)
     wrong = np.zeros((n, n), dtype=np.int64)
     for image in images:
@@ -167,19 +166,19 @@ def _pairs(spec: Spec, images: list[Image]) -> list[Block]:
         if wrong[a, b]
     ]
     header = ["true → predicted", "boxes"]
-    return [Text("", heading="Which class is taken for which"), Table(header, lines, text_columns=header[:1])]
+    return [Text("", heading="Most confused classes"), Table(header, lines, text_columns=header[:1])]
 
 
 class Show:
-    """Scores by class, precision against recall, and boxes drawn on images."""
+    """Report sections: scores by class, precision against recall, and boxes drawn on images."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-        """Sections of the report, see `pages`."""
+        """Return the sections, see `pages`."""
         return pages(self.spec, predictions, truth, gallery)
 
     def draw_target(self, row: Mapping[str, Any]) -> Pixels | None:
-        """The image with its boxes; None where it cannot be read."""
+        """Draw the image with its boxes; None if it cannot be read."""
         return drawn(self.spec, row)

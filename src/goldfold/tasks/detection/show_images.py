@@ -1,4 +1,4 @@
-"""Report section with images: boxes that are right, false boxes and missed objects."""
+"""Report section with images: correct boxes, false boxes and missed objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from goldfold.tasks.detection.outcome import Image
 from goldfold.tasks.detection.spec import Spec
 
 MOST_ERRORS, MOST_BOXES = 12, 30
-"""At most so many errors of a picture are drawn and numbered, and so many boxes altogether: more would cover it."""
+"""Maximum number of errors drawn and numbered per picture, and of all boxes drawn; more would cover the picture."""
 COLUMN_PX = 300
 
 
@@ -29,13 +29,13 @@ def image_section(spec: Spec, images: list[Image], gallery: int) -> Section:
     worst_first = np.lexsort((np.array([image.id for image in images]), -n_errors))
     middle, clean = int(np.quantile(n_errors, 0.5, method="lower")), int((n_errors == 0).sum())
     intro = (
-        f"{count(len(images), 'training image')}, each predicted by models that never saw it. Missed objects and "
-        f"false boxes are errors: half of the images have {count(middle, 'error')} or fewer, {clean:,} have none. Drawn are "
-        f"the boxes that count in the numbers above."
+        f"{count(len(images), 'training image')}, each predicted by models not trained on it. Missed objects and "
+        f"false boxes are errors: half of the images have {count(middle, 'error')} or fewer, {clean:,} have none. The boxes "
+        f"drawn are those counted above."
     )
     how = (
-        f"Missed objects are dashed. Errors are numbered, and named below the picture: a false box with its class and score, a "
-        f"missed object with its class. At most {MOST_ERRORS} errors and {MOST_BOXES} boxes are drawn, the surest first."
+        f"Missed objects are dashed. Errors are numbered and listed below the picture: a false box with class and score, a "
+        f"missed object with its class. At most {MOST_ERRORS} errors and {MOST_BOXES} boxes are drawn, highest score first."
     )
     shown = galleries(
         lambda rows: [_picture(spec, images[row]) for row in rows],
@@ -56,7 +56,7 @@ def _picture(spec: Spec, image: Image) -> Picture:
 
 
 def chosen_errors(image: Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Objects that are missed, the largest first, and false boxes, the surest first, of which at most so many are drawn."""
+    """Choose at most `MOST_ERRORS` errors to draw: missed objects, largest first, and false boxes, highest score first."""
     sides = image.objects.reshape(-1, 4)[:, 2:] - image.objects.reshape(-1, 4)[:, :2]
     missed = np.flatnonzero(image.checked.is_missed)
     missed = missed[np.argsort(-sides.prod(axis=1)[missed], kind="stable")]
@@ -66,7 +66,7 @@ def chosen_errors(image: Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def boxes_of(image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[Box]:
-    """Boxes that are right, objects that are missed, and boxes that are false, the last on top; errors with their number."""
+    """Return correct boxes, missed objects and false boxes to draw, the last on top; errors with their number."""
     found = np.flatnonzero(image.checked.kind == box_errors.FOUND)[: MOST_BOXES - len(missed) - len(false)]
     drawn = [Box(image.boxes[row], FOUND) for row in found]
     drawn += [
@@ -78,7 +78,7 @@ def boxes_of(image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) ->
 
 
 def _legend(spec: Spec, image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[str]:
-    """What the numbers in a picture stand for."""
+    """List the errors by their number in the picture."""
     names = [shortened(name, 16) for name in spec.classes]
     of_missed = [f"{number} {names[image.classes[row]]}" for number, row in enumerate(missed, start=1)]
     of_false = [
@@ -88,14 +88,14 @@ def _legend(spec: Spec, image: Image, missed: NDArray[np.intp], false: NDArray[n
     n_false, n_missed = int((image.checked.kind != box_errors.FOUND).sum()), int(image.checked.is_missed.sum())
     parts = (("Missed", of_missed, n_missed), ("False", of_false, n_false))
     return [
-        f"{word}: {', '.join(said)}" + (f", and {n - len(said):,} more" if n > len(said) else "")
-        for word, said, n in parts
+        f"{word}: {', '.join(names)}" + (f", and {n - len(names):,} more" if n > len(names) else "")
+        for word, names, n in parts
         if n
     ]
 
 
 def drawn(spec: Spec, row: Mapping[str, Any]) -> Pixels | None:
-    """A training image with its true boxes in the colours of their classes; None where it cannot be read."""
+    """Draw a training image with its true boxes in the colours of their classes; None if it cannot be read."""
     pixels = opened(row["path"])
     if pixels is None:
         return None

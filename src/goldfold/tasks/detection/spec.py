@@ -1,4 +1,4 @@
-"""The classes of a detection, and its settings."""
+"""Specification of a detection task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 BOX_FIELDS: tuple[Literal["label", "score", "x1", "y1", "x2", "y2"], ...] = ("label", "score", "x1", "y1", "x2", "y2")
-"""Fields of a box in a PredictionString, where the config names none."""
+"""Default fields of a box in a PredictionString."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """Names of the classes in the order of the network's outputs, and settings."""
+    """Class names in the order of the network's outputs, and settings."""
 
     classes: list[str]
     box_fields: Sequence[str] = BOX_FIELDS
     least_score: float = 0.0
 
     def boxes(self, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Boxes (n, 4) and indices of classes (n,) of the text of one image."""
+        """Parse the text of one image to boxes (n, 4) and class indices (n,)."""
         from goldfold.targets.boxes import from_text
 
         labels, boxes = from_text(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Submit:
-    """A PredictionString per image."""
+    """Submissions with one PredictionString per image."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes = spec, spec.classes
@@ -26,22 +26,22 @@ class Submit:
     def form(
         self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
     ) -> Form:
-        """Columns: id and PredictionString."""
+        """Return the columns: id and PredictionString."""
         from goldfold.submission import boxes
 
         return boxes.form(sample, where, settings)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
-        """The boxes of an image as one text, surest first; empty where there are none."""
+        """Return the boxes of each image as one text, by descending score; empty without boxes."""
         from goldfold.submission import boxes
 
         found, ids = by_image(predictions), predictions["ids"].tolist()
         return boxes.table(found, ids, self.classes, self.spec.box_fields, self.spec.least_score, form)
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
-        """``submission.json``: COCO results, with the ids of the competition's own files where it has any.
+        """Write ``submission.json``: COCO results, with the ids of the competition's COCO files if there are any.
 
-        Without such ids images have goldfold's, and classes 1, 2, ... in their order.
+        Otherwise images have goldfold's ids, and classes are numbered 1, 2, ... in their order.
         """
         from goldfold.base.files import write_json
         from goldfold.submission import boxes
@@ -54,5 +54,5 @@ class Submit:
 
 
 def _number(id: str) -> int | str:
-    """An id as the competition's JSON has it: the table holds text."""
+    """Convert an id to its type in the competition's JSON, as tables store text."""
     return int(id) if WHOLE.fullmatch(id) else id

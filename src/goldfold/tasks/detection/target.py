@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
-    """Boxes lie in their image and have an area; an image without any is a negative."""
+    """Check that boxes are inside their image and have an area; an image without boxes is a negative."""
     from goldfold.targets import boxes
     from goldfold.targets.classes import natural_order
 
@@ -41,7 +41,7 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
     if not names:
         first = next((f", only flawed ones, first in {id!r}: {flaw}" for id, flaw in seen), "")
         raise DataError(
-            f"{where}: there is not one box to learn from{first}. Look at the annotations and the images' sizes."
+            f"{where}: there are no boxes to train on{first}. Check the annotations and the sizes of the images."
         )
     missing = ["" if isinstance(text, str) else "image has no annotation" for text in table["boxes"]]
     return Examined(table.assign(boxes=texts), names, missing, flaws, dropped, part="box", cut=cut)
@@ -54,7 +54,7 @@ class Target:
         self.spec, self.classes = spec, spec.classes
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Objects of each class."""
+        """Return the number of objects of each class."""
         import pandas as pd
 
         from goldfold.targets.boxes import from_text
@@ -63,8 +63,8 @@ class Target:
         return pd.DataFrame({name: [int(row.get(name, 0)) for row in labels] for name in self.classes}, table.index)
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
-        """``bboxes`` (n, 4) in pixels of the frame and ``labels`` (n,); those of which
-        the frame shows no more than a pixel's width or height are left out."""
+        """Return ``bboxes`` (n, 4) in pixels of the frame and ``labels`` (n,) per image; boxes of at most one pixel's
+        width or height in the frame are dropped."""
         from goldfold.images.geometry import place
         from goldfold.targets.boxes import clipped
 

@@ -1,1 +1,1 @@
-"""Any number of labels per image, none too: each class is a yes or no of its own."""
+"""Any number of labels per image, including none; each class is an independent yes or no."""

@@ -1,4 +1,4 @@
-"""Decisions whether an image is of each class, by thresholds."""
+"""Decisions for each class by thresholds."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Decide:
-    """An image is of a class from the class's threshold on."""
+    """Decides for a class at or above its threshold."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def decided_classes(self) -> list[str]:
-        """All classes."""
+        """Return all classes."""
         return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> MultiLabelled:
-        """Evidence, which takes any thresholds."""
+        """Return the evidence, which can be decided by any thresholds."""
         return Score(self.spec).evidence(predictions, truth)
 
     decide = staticmethod(with_thresholds)

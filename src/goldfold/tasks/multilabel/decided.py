@@ -1,8 +1,8 @@
-"""The classes that have a threshold, which decides whether an image is of a class; asked before anything is trained."""
+"""Classes with a decision threshold; used before training."""
 
 from goldfold.tasks.multilabel.spec import Spec
 
 
 def decided(spec: Spec) -> list[str]:
-    """All classes."""
+    """Return all classes."""
     return spec.classes

@@ -11,9 +11,9 @@ class Settings:
     """Settings of the config's ``task_params``."""
 
     threshold: float = 0.5
-    """Least probability for an image to be of a class: in F1, and in submissions of labels."""
+    """A class is predicted at or above this probability, in F1 and in submissions of labels."""
     positive_weights: dict[str, float] = field(default_factory=dict)
-    """Weight in the loss of an image that is of the class, by class; 1 where not named."""
+    """Loss weight of positive images by class, relative to 1 for negative ones; default 1."""
 
 
 FACTS = Facts(

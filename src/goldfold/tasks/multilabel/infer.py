@@ -1,4 +1,4 @@
-"""Networks with an output per class, and their logits."""
+"""Networks with one output per class, and their logits."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 
 class Infer:
-    """A member's predictions hold ``logits`` float32 (n, classes)."""
+    """Predictions of a member have ``logits`` float32 (n, classes)."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network with a head of one output a class."""
+        """Build a network with one output per class."""
         return of_logits.network(network, len(self.classes), image_size, channels, **params)
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """``logits``: of one view as the network gives them, of several the log odds of the mean probability."""
+        """Predict ``logits``: of one view unchanged, of several the log odds of the mean probability."""
         return of_logits.predicted(model, inputs, views, _log_odds)
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Entries:
-        """Batches one below the other."""
+        """Concatenate the batches."""
         return of_logits.packed(table["id"], parts, self.classes)
 
 
 def _log_odds(stack: Tensor) -> Tensor:
-    """Log odds of the mean probability of the views (views, batch, classes)."""
+    """Return the log odds of the mean probability over the views (views, batch, classes)."""
     import torch
     from torch.nn import functional
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Learn:
-    """Classes that are each a yes or no."""
+    """Training on independent binary classes."""
 
     def __init__(self, spec: Spec) -> None:
         self.positive_weights = [float(spec.positive_weights.get(name, 1.0)) for name in spec.classes]
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Targets (batch, classes), 0 or 1."""
+        """Batch samples; targets are (batch, classes), 0 or 1."""
         import torch
 
         from goldfold.cases import stacked
@@ -32,7 +32,7 @@ class Learn:
         return stacked(samples, torch.from_numpy(np.stack([sample["labels"] for sample in samples])).float())
 
     def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, Batch], Losses]:
-        """Mean over the batch of weight x loss; smoothing draws each yes or no towards one half."""
+        """Return the mean over the batch of weight x loss; label smoothing moves targets towards one half."""
         import torch
 
         from goldfold.losses import combined

@@ -1,4 +1,4 @@
-"""Predictions of sets of labels."""
+"""Predictions for sets of labels."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """A member's predictions hold ``logits`` float32 (n, classes), an ensemble's ``probabilities`` (n, classes)."""
+    """Predictions of a member have ``logits`` float32 (n, classes), those of an ensemble ``probabilities`` (n, classes)."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes = spec, spec.classes
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id."""
+        """Concatenate the parts, ordered by id."""
         return of_logits.joined(parts, self.classes)
 
     def fuse(
@@ -35,7 +35,7 @@ class Output:
         workers: int = 1,
         method: components.Written = "probability",
     ) -> Arrays:
-        """Members aligned on id; ``probabilities`` (n, classes) are what ``method`` makes of each class for itself."""
+        """Align members on id and fuse each class separately by ``method``, giving ``probabilities`` (n, classes)."""
         chosen = components.load(method, catalog.ENSEMBLES["labels"], "ensemble method")
 
         def each_class(stack: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
@@ -46,8 +46,8 @@ class Output:
         return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, each_class)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """All labels of the images of which every class is sure: its probability, or that of not being there, is
-        ``threshold`` or more. A class is there from one half on."""
+        """Return the labels of images with a confident decision for every class: the probability of yes or of no is at
+        least ``threshold``. A class is a label at or above one half."""
         import pandas as pd
 
         from goldfold.targets.label_sets import to_text
@@ -66,7 +66,7 @@ class Tables:
         self.spec = spec
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, the labels, the probability of the least sure of them, and one column a class."""
+        """Return id, labels, the probability of the least confident decision, and one column per class."""
         import pandas as pd
 
         from goldfold.targets.label_sets import to_text
@@ -82,7 +82,7 @@ class Tables:
 
 
 def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """Probabilities (n, classes), in the order of ``ids`` where given.
+    """Return probabilities (n, classes), in the order of ``ids`` if given.
 
     Raises:
         DataError: an id has no prediction.
@@ -91,7 +91,7 @@ def probabilities(predictions: Arrays, ids: Sequence[str] | None = None) -> NDAr
 
 
 def thresholds(spec: Spec, predictions: Arrays, ids: Sequence[str] | None = None) -> float | NDArray[np.float64]:
-    """Thresholds (n, classes) that were fitted, or the one of the config."""
+    """Return the fitted thresholds (n, classes), or that of the config."""
     from goldfold.predictions.arrays import thresholds_of
 
     found = thresholds_of(predictions, ids)

@@ -1,4 +1,4 @@
-"""Probabilities beside sets of labels."""
+"""Scores of probabilities against sets of labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Score:
         self.spec, self.classes = spec, spec.classes
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> MultiLabelled:
-        """Probabilities beside the true labels."""
+        """Pair probabilities with the true labels."""
         from goldfold.metrics.multilabel import MultiLabelled
         from goldfold.targets.label_sets import indicators
 
@@ -33,13 +33,13 @@ class Score:
         return MultiLabelled(probabilities(predictions, ids), true, thresholds(self.spec, predictions, ids))
 
     def metric(self, wanted: components.Written) -> Metric:
-        """Metric as a config writes it."""
+        """Build a metric of the config."""
         from goldfold import metrics
 
         return metrics.build(wanted, catalog.METRICS["labels"])
 
     def by_class(self, evidence: MultiLabelled) -> pd.DataFrame:
-        """Images, precision, recall, F1, area under the ROC curve, average precision."""
+        """Return images, precision, recall, F1, area under the ROC curve and average precision per class."""
         import pandas as pd
 
         from goldfold.metrics.ranking import average_precision, roc_area

@@ -1,4 +1,4 @@
-"""Sections of the report for several labels per image."""
+"""Report sections for several labels per image."""
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,13 @@ THRESHOLDS = np.linspace(0.05, 0.95, 19)
 def pages(
     evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame, truth: pd.DataFrame, gallery: int
 ) -> list[Section]:
-    """Classes, labels that come together, calibration and errors.
+    """Return the sections on classes, co-occurring labels, calibration and errors.
 
     Args:
-        evidence: of the images of ``truth``, in its order.
+        evidence: evidence for the images of ``truth``, in its order.
         by_class: scores of single classes.
         truth: id and path.
-        gallery: pictures a gallery.
+        gallery: pictures per gallery.
     """
     return [
         _classes(evidence, classes, by_class), *_together(evidence, classes), _calibration(evidence),
@@ -42,9 +42,9 @@ def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame
     whole = evidence.predicted == (evidence.truth == 1)
     n_none = int((evidence.truth.sum(axis=1) == 0).sum())
     intro = (
-        f"Each class is a yes or no of its own, a yes {_from(evidence.threshold)} on. All classes are right for "
-        f"{percent(float(whole.all(axis=1).mean()))} of the {count(n, 'image')}; an image has {evidence.truth.sum() / n:.2f} "
-        f"labels on average, and {n_none:,} have none."
+        f"Each class is an independent yes or no, predicted at or above {_threshold_in_words(evidence.threshold)}. All "
+        f"classes are correct for {percent(float(whole.all(axis=1).mean()))} of the {count(n, 'image')}; an image has "
+        f"{evidence.truth.sum() / n:.2f} labels on average, and {n_none:,} have none."
     )
     best = {name: _best_threshold(evidence, place) for place, name in enumerate(classes)}
     scores = {
@@ -63,23 +63,22 @@ def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame
     intro += order_in_words(len(rows), "F1")
     columns = ["class", *scores.values(), "images", "best threshold", "F1 there"]
     caption = (
-        "The best threshold is the one with the highest F1 on these very predictions, so its F1 flatters a little; where "
-        "it is far from the one in use for many classes, the step thresholds of the ensemble is worth a try."
+        "The best threshold has the highest F1 on the same predictions, so its F1 is slightly optimistic. If it is far from "
+        "the threshold in use for many classes, try the ensemble step thresholds."
     )
     table = Table(columns, rows, text_columns=["class"], caption=caption)
     return Section("classes", "Class by class", intro, [table], "Classes")
 
 
-def _from(threshold: float | NDArray[np.float64]) -> str:
-    """From where on a class is taken to be there."""
-    return "from its fitted threshold" if isinstance(threshold, np.ndarray) else f"from {threshold:g}"
+def _threshold_in_words(threshold: float | NDArray[np.float64]) -> str:
+    return "its fitted threshold" if isinstance(threshold, np.ndarray) else f"a probability of {threshold:g}"
 
 
 def _best_threshold(evidence: MultiLabelled, place: int) -> tuple[float, float]:
-    """The threshold of the highest F1 of a class, the one nearest to 0.5 of several, and that F1."""
+    """Return the threshold with the highest F1 of a class, the nearest to 0.5 of several, and that F1."""
     p, true = evidence.probabilities[:, place], evidence.truth[:, place] == 1
-    said = p[:, None] >= THRESHOLDS
-    scores = 2 * (said & true[:, None]).sum(axis=0) / np.maximum(said.sum(axis=0) + true.sum(), 1)
+    predicted = p[:, None] >= THRESHOLDS
+    scores = 2 * (predicted & true[:, None]).sum(axis=0) / np.maximum(predicted.sum(axis=0) + true.sum(), 1)
     chosen = int(np.lexsort((np.abs(THRESHOLDS - 0.5), -scores))[0])
     return round(float(THRESHOLDS[chosen]), 2), float(scores[chosen])
 
@@ -89,23 +88,23 @@ def _share(value: float) -> str | Cell:
 
 
 def _together(evidence: MultiLabelled, classes: list[str]) -> list[Section]:
-    """How often labels come together, and how often they are predicted together."""
+    """Compare how often pairs of labels occur together and are predicted together."""
     if not 2 <= len(classes) <= MOST_CLASSES_DRAWN:
         return []
     true = evidence.truth.astype(float)
-    said = evidence.predicted.astype(float)
-    counts, predicted = true.T @ true, said.T @ said
+    given = evidence.predicted.astype(float)
+    counts, predicted = true.T @ true, given.T @ given
     shares = counts / np.maximum(np.diag(counts)[:, None], 1)
     texts = [
         [f"{counts[r, c]:,.0f}\n({predicted[r, c]:,.0f})" for c in range(len(classes))] for r in range(len(classes))
     ]
     caption = (
-        "Images that have both labels, and in brackets those of which both are predicted; on the diagonal, images of the "
-        "label. The darker, the larger the share of the row's images."
+        "Number of images with both labels and, in brackets, with both predicted; on the diagonal, images with the label. "
+        "Darker cells have a larger share of the row's images."
     )
-    intro = "Labels that come together help each other or are confused; pairs predicted far more often than they come are errors."
+    intro = "Pairs of labels predicted together far more often than they occur together point to confusion."
     figure = matrix("together", shares * 0.8, texts, classes, ("label", "and"), caption)
-    return [Section("together", "Labels that come together", intro, [figure], "Together")]
+    return [Section("together", "Labels that occur together", intro, [figure], "Together")]
 
 
 def _calibration(evidence: MultiLabelled) -> Section:
@@ -113,10 +112,10 @@ def _calibration(evidence: MultiLabelled) -> Section:
     sure, is_right = np.maximum(p, 1 - p), (p >= 0.5) == true
     figure, gap, n_bins = reliability(sure, is_right)
     intro = (
-        f"Does a probability of 0.9 come true nine times in ten? Over all pairs of image and class predictions are "
-        f"{percent(float(sure.mean()))} sure of their yes or no and {percent(float(is_right.mean()))} right. Expected "
-        f"calibration error: {gap:.4f} (mean distance between the two over {n_bins} bins of equal width, weighted by the "
-        f"pairs in each)."
+        f"Are decisions with a probability of 0.9 correct nine times in ten? Over all pairs of image and class, the mean "
+        f"probability of the decision is {percent(float(sure.mean()))}, and {percent(float(is_right.mean()))} are correct. "
+        f"Expected calibration error: {gap:.4f} (mean difference between the two over {n_bins} bins of equal width, weighted "
+        f"by their number of pairs)."
     )
     return Section("calibration", "Calibration", intro, [figure, confidence(sure, is_right)])
 
@@ -128,16 +127,14 @@ def _errors(evidence: MultiLabelled, classes: list[str], truth: pd.DataFrame, ga
     worst = np.lexsort((ids, -distance.max(axis=1)))
     worst = worst[wrong[worst].any(axis=1)]
     intro = (
-        "Pictures say most about what to do next: a label forgotten, a bad crop, two classes that look alike. All are "
-        "training images, each predicted by models that never saw it."
+        "Look for missing labels, bad crops and classes that look alike. All pictures are training images, each predicted "
+        "by models not trained on it."
     )
     if not len(worst):
         return Section("errors", "Errors in pictures", intro, [Text("There are no errors out of fold.")], "Errors")
     shown = worst[:gallery]
     which = "All images" if len(shown) == len(worst) else f"{len(shown)} of {len(worst):,} images"
-    caption = (
-        f"{which} with a wrong label, the surest first: + is there and was not found, − was found and is not there."
-    )
+    caption = f"{which} with a wrong label, most confident first: + is a missed label, − is a false one."
     pictures = [_picture(evidence, classes, truth, wrong, row) for row in shown]
     blocks: list[Block] = [Gallery(pictures, caption, heading="Most confident errors")]
     return Section("errors", "Errors in pictures", intro, blocks, "Errors")
@@ -154,13 +151,13 @@ def _picture(
 
 
 class Show:
-    """Scores by class, labels that come together, calibration, errors in pictures."""
+    """Report sections: scores by class, labels that occur together, calibration, errors in pictures."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-        """Sections of the report, see `pages`."""
+        """Return the sections, see `pages`."""
         scores = Score(self.spec)
         evidence = scores.evidence(predictions, truth)
         return pages(evidence, list(self.spec.classes), scores.by_class(evidence), truth, gallery)

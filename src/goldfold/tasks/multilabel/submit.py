@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Submit:
-    """The labels of an image in one cell, or a column per class."""
+    """Submissions with the labels of an image in one cell, or one column per class."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -26,14 +26,14 @@ class Submit:
     def form(
         self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
     ) -> Form:
-        """Columns: id and labels; or id and every class."""
+        """Return the columns: id and labels; or id and every class."""
         from goldfold.submission import label_sets
 
         of_labels = Score(self.spec).metric(metric).of_labels
         return label_sets.form(self.spec.classes, self.spec.label_separator, sample, where, settings, of_labels)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
-        """The labels of an image in one cell, or a column per class."""
+        """Return a table with the labels of an image in one cell, or one column per class."""
         from goldfold.submission import label_sets
 
         values, ids, spec = probabilities(predictions), predictions["ids"].tolist(), self.spec

@@ -24,7 +24,7 @@ def examine(
     positive_weights: Mapping[str, float] | None = None,
     label_separator: str = " ",
 ) -> Examined:
-    """Labels are named, none of an image is empty or there twice; they come in the order of the classes."""
+    """Check that labels are named, not empty and not repeated; sort those of an image in class order."""
     import pandas as pd
 
     from goldfold.targets.classes import classes_of
@@ -34,7 +34,7 @@ def examine(
     every = pd.Series([label for labels in found for label in labels or [] if label], dtype=object)
     names = classes_of(every, classes, where)
     if not names:
-        raise DataError(f"{where}: no image has a label. Look at data.label_column.")
+        raise DataError(f"{where}: no image has a label. Check data.label_column.")
     place = {name: number for number, name in enumerate(names)}
     flaws, dropped = [""] * len(table), list[tuple[str, str]]()
     for row, labels in enumerate(found):
@@ -56,7 +56,7 @@ class Target:
         self.classes = spec.classes
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """1 in the column of each label."""
+        """Return 1 in the column of each label, else 0."""
         import pandas as pd
 
         from goldfold.targets.label_sets import indicators
@@ -66,15 +66,15 @@ class Target:
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
     ) -> list[dict[str, Any]]:
-        """``labels`` (classes,), 0 or 1."""
+        """Return ``labels`` (classes,), 0 or 1, per image."""
         from goldfold.targets.label_sets import indicators
 
         return [{"labels": row} for row in indicators(table["labels"], self.classes)]
 
 
 def _flaw(labels: Sequence[str], separator: str) -> str:
-    """What is wrong with the labels of an image, empty where nothing is."""
+    """Describe what is wrong with the labels of an image; empty if nothing."""
     if "" in labels:
-        return f"its labels {separator.join(labels)!r} have an empty one"
+        return f"its labels {separator.join(labels)!r} include an empty one"
     repeated = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
-    return "" if repeated is None else f"its labels have {repeated!r} twice"
+    return "" if repeated is None else f"its labels include {repeated!r} twice"

@@ -1,4 +1,4 @@
-"""Networks with one output, and numbers in units of the target."""
+"""Networks with one output, and predictions in units of the target."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class Infer:
-    """See `goldfold.tasks.regression.output.Output` for the arrays."""
+    """Networks and their predictions; the arrays are described in `goldfold.tasks.regression.output.Output`."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network with one output, the number, scaled."""
+        """Build a network with one output, the scaled number."""
         return of_logits.network(network, 1, image_size, channels, **params)
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """``values`` (batch,), the mean over the views, and ``spreads`` (batch,), how far these lie apart."""
+        """Predict ``values`` (batch,), the mean over the views, and ``spreads`` (batch,), their standard deviation."""
         middle, spread = self.spec.scale
         outputs = [model(inputs.map(view.forward))[:, 0].double().cpu().numpy() for view in views]
         stack = np.stack(outputs) * spread + middle
@@ -40,7 +40,7 @@ class Infer:
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Entries:
-        """Batches one below the other."""
+        """Concatenate the batches."""
         listed = list(parts)
         values, spreads = (
             np.concatenate([np.zeros(0), *(part[key] for part in listed)]) for key in ("values", "spreads")

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """Predictions hold ``values`` float64 (n,), in units of the target, and ``spreads`` float64 (n,), how far the views
-    and members lie apart (standard deviation, the same units; 0 where there is one alone).
+    """Predictions have ``values`` float64 (n,), in units of the target, and ``spreads`` float64 (n,), the standard
+    deviation over views and members in the same units, 0 for a single one.
     """
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes = spec, spec.classes
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id."""
+        """Concatenate the parts, ordered by id."""
         from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
@@ -37,7 +37,7 @@ class Output:
     def fuse(
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: components.Written = "mean"
     ) -> Arrays:
-        """Members aligned on id; the spread is that of all their views together."""
+        """Align members on id and fuse them; the spread is that of all their views together."""
         from goldfold.predictions.arrays import common_ids, rows_of
 
         ids = common_ids(members, self.classes)
@@ -56,7 +56,10 @@ class Output:
         )
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Numbers on which models, seeds and views agree: ``confidence`` is 1 - their spread in spreads of the target."""
+        """Return numbers on which models, seeds and views agree.
+
+        ``confidence`` is 1 - their spread relative to that of the target.
+        """
         import pandas as pd
 
         confidence = np.clip(1 - predictions["spreads"] / self.spec.scale[1], 0, 1)
@@ -72,7 +75,7 @@ class Tables:
         pass
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, the predicted number, and how far views and members lie apart."""
+        """Return id, predicted number, and the spread of views and members."""
         import pandas as pd
 
         columns = {"id": predictions["ids"], "predicted": predictions["values"], "spread": predictions["spreads"]}
@@ -82,6 +85,6 @@ class Tables:
 def arrays(
     classes: Sequence[str], ids: NDArray[Any], values: NDArray[Any], spreads: NDArray[Any]
 ) -> dict[str, NDArray[Any]]:
-    """Arrays of a file of predictions."""
+    """Return the arrays of a prediction file."""
     named = {"ids": np.array(ids, dtype=str), "classes": np.array(classes)}
     return {**named, "values": values.astype(np.float64), "spreads": spreads.astype(np.float64)}

@@ -1,4 +1,4 @@
-"""Predicted numbers beside true ones."""
+"""Scores of predicted numbers against true ones."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Score:
         self.classes = spec.classes
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: Any = None) -> Valued:
-        """Predicted numbers beside the true ones."""
+        """Pair predicted numbers with the true ones."""
         from goldfold.metrics.regression import Valued
         from goldfold.predictions.arrays import rows_of
 
         return Valued(predictions["values"][rows_of(predictions, list(truth["id"]))], numbers(truth))
 
     def metric(self, wanted: components.Written) -> Metric:
-        """Metric as a config writes it."""
+        """Build a metric of the config."""
         from goldfold import metrics
 
         return metrics.build(wanted, catalog.METRICS["value"])
 
     def by_class(self, evidence: Valued) -> pd.DataFrame:
-        """Images whose true number lies in the bin, the root of their mean squared error, and their mean error."""
+        """Return per bin of the true number: images, root mean squared error and mean error."""
         import pandas as pd
 
         from goldfold.targets.bins import edges_of, place_in

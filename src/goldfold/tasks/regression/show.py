@@ -1,4 +1,4 @@
-"""Sections of the report for one number per image."""
+"""Report sections for one number per image."""
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,13 @@ MOST_DOTS = 3000
 
 
 def pages(evidence: Valued, by_bin: pd.DataFrame, truth: pd.DataFrame, gallery: int) -> list[Section]:
-    """Predicted against true, scores by size of the target, the worst errors.
+    """Return the sections on predicted against true numbers, scores by size of the target, and the worst errors.
 
     Args:
-        evidence: of the images of ``truth``, in its order.
+        evidence: evidence for the images of ``truth``, in its order.
         by_bin: images, rmse and mean error by bin of the true number.
         truth: id, path and value.
-        gallery: pictures a gallery.
+        gallery: pictures per gallery.
     """
     return [_numbers(evidence), _bins(by_bin), _errors(evidence, truth, gallery)]
 
@@ -36,9 +36,10 @@ def _numbers(evidence: Valued) -> Section:
     own = metrics.rmse(evidence.predicted, evidence.truth)
     lean = "high" if errors.mean() > 0 else "low"
     intro = (
-        f"Root mean squared error {own:.4g}, against {guess:.4g} for always saying the mean of "
-        f"{count(len(errors), 'image')}. Predictions are {abs(errors.mean()):.4g} too {lean} on average. Half of them are off "
-        f"by at most {np.median(np.abs(errors)):.4g}, nine in ten by at most {np.quantile(np.abs(errors), 0.9):.4g}."
+        f"Root mean squared error {own:.4g}, against {guess:.4g} for always predicting the mean of "
+        f"{count(len(errors), 'image')}. Predictions are {abs(errors.mean()):.4g} too {lean} on average. The absolute error "
+        f"is at most {np.median(np.abs(errors)):.4g} for half of the images, and at most "
+        f"{np.quantile(np.abs(errors), 0.9):.4g} for nine in ten."
     )
     return Section("numbers", "Predicted and true", intro, [_scatter(evidence), Facts(_facts(evidence))], "Numbers")
 
@@ -47,12 +48,12 @@ def _facts(evidence: Valued) -> list[tuple[str, str]]:
     return [
         (f"{name}, {key}", f"{value:.4g}")
         for name, numbers in (("true", evidence.truth), ("predicted", evidence.predicted))
-        for key, value in (("least", numbers.min()), ("mean", numbers.mean()), ("largest", numbers.max()))
+        for key, value in (("minimum", numbers.min()), ("mean", numbers.mean()), ("maximum", numbers.max()))
     ]
 
 
 def _scatter(evidence: Valued) -> Figure:
-    """A dot an image, and how the errors are spread."""
+    """Draw one dot per image, and a histogram of the errors."""
     step = max(1, len(evidence) // MOST_DOTS)
     true, predicted = evidence.truth[::step], evidence.predicted[::step]
     low, high = float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))
@@ -64,9 +65,8 @@ def _scatter(evidence: Valued) -> Figure:
         spread.hist(evidence.predicted - evidence.truth, bins=40, color=COLOURS["rose"], alpha=0.7)
         spread.set(xlabel="predicted − true", title="images by error")
         caption = (
-            "Left: a dot an image"
-            + (f", every {step}th" if step > 1 else "")
-            + "; on the dashed line, predicted and true agree. Dots that lie flatter than it are drawn towards the mean."
+            f"Left: one dot per image{f' (every {step}-th image)' if step > 1 else ''}; on the dashed line, predicted and true "
+            f"numbers are equal. A flatter slope means that predictions are biased towards the mean."
         )
         return canvas.block("predicted", caption, "Predicted against true numbers, and a histogram of the errors")
 
@@ -77,7 +77,7 @@ def _bins(by_bin: pd.DataFrame) -> Section:
     for name, (n, rmse, mean) in zip(by_bin.index, by_bin.to_numpy(), strict=True):
         scores = [Cell(f"{rmse:.4g}", float(rmse) / largest), change(float(mean))] if n else ["–", "–"]
         rows.append([str(name), *scores, f"{int(n):,}"])
-    intro = "Images by their true number. A mean error above 0: predictions are too high there."
+    intro = "Images grouped by their true number. A mean error above 0 means that predictions are too high."
     columns = ["true number", "RMSE", "mean error", "images"]
     return Section("bins", "By size of the target", intro, [Table(columns, rows, text_columns=columns[:1])], "By size")
 
@@ -94,22 +94,20 @@ def _errors(evidence: Valued, truth: pd.DataFrame, gallery: int) -> Section:
         for row in worst
     ]
     intro = (
-        "A wrong target, a bad crop, or an image that is hard? All are training images, each predicted by models that never "
-        "saw it."
+        "Look for wrong targets, bad crops and hard images. All pictures are training images, each predicted by models not "
+        "trained on it."
     )
-    blocks: list[Block] = [
-        Gallery(pictures, f"{count(len(worst), 'image')}, the largest errors first: true → predicted.")
-    ]
+    blocks: list[Block] = [Gallery(pictures, f"{count(len(worst), 'image')}, largest error first: true → predicted.")]
     return Section("errors", "Errors in pictures", intro, blocks, "Errors")
 
 
 class Show:
-    """Predicted against true, errors by size of the target, the worst errors in pictures."""
+    """Report sections: predicted against true numbers, errors by size of the target, worst errors in pictures."""
 
     def __init__(self, spec: Spec) -> None:
         self.scores = Score(spec)
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-        """Sections of the report, see `pages`."""
+        """Return the sections, see `pages`."""
         evidence = self.scores.evidence(predictions, truth)
         return pages(evidence, self.scores.by_class(evidence), truth, gallery)

@@ -1,4 +1,4 @@
-"""The range of a regression's targets."""
+"""Specification of a regression task."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Spec:
-    """``classes`` are bins of the target, such as ``1.5 to 2``.
+    """Specification with bins of the target as ``classes``, such as ``1.5 to 2``.
 
-    Folds are balanced by them, scores are reported by them, and the network's output is scaled by their edges.
+    Folds are balanced and scores are reported by bin, and the network's output is scaled by the edges of the bins.
     """
 
     classes: list[str]
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Middle and spread of the training targets: half of what four fifths of them span, about a standard deviation."""
+        """Median and spread of the training targets: half of their 10 % to 90 % range, about a standard deviation."""
         from goldfold.targets.bins import edges_of
 
         edges = edges_of(self.classes)

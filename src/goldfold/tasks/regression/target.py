@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
-    """Targets are finite numbers, and not all the same."""
+    """Check that targets are finite numbers and not all equal."""
     import pandas as pd
 
     from goldfold.targets.bins import bins_of, edges_of
@@ -29,12 +29,12 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
     sound = np.isfinite(numbers)
     missing = ["image has no target" if lacks else "" for lacks in texts.isna()]
     flaws = [
-        "" if is_sound or lacks else f"its target {text!r} is no finite number"
+        "" if is_sound or lacks else f"its target {text!r} is not a finite number"
         for text, is_sound, lacks in zip(texts, sound, missing, strict=True)
     ]
     if classes is None:
         if not sound.any():
-            raise DataError(f"{where}: no image has a number to learn. Look at data.target_column.")
+            raise DataError(f"{where}: no image has a number as its target. Check data.target_column.")
         names = bins_of(numbers[sound])
         if numbers[sound].min() == numbers[sound].max():
             raise DataError(
@@ -50,13 +50,13 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
 
 
 class Target:
-    """A number per image."""
+    """One number per image."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes = spec.classes
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """1 in the column of the bin that holds the target."""
+        """Return 1 in the column of the target's bin, else 0."""
         import pandas as pd
 
         from goldfold.targets.bins import edges_of, place_in
@@ -67,10 +67,10 @@ class Target:
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
     ) -> list[dict[str, Any]]:
-        """``value``: the number in units of the target."""
+        """Return ``value``, the number in units of the target, per image."""
         return [{"value": value} for value in numbers(table).tolist()]
 
 
 def numbers(table: pd.DataFrame) -> NDArray[np.float64]:
-    """The targets of a table that has been examined, (n,)."""
+    """Return the targets (n,) of an examined table."""
     return table["value"].astype(float).to_numpy(dtype=np.float64)

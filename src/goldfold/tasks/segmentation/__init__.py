@@ -1,1 +1,1 @@
-"""A class for every pixel: one class against the background, or several."""
+"""Segmentation: one class per pixel, either one class against the background, or several."""

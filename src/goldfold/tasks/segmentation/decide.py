@@ -1,4 +1,4 @@
-"""The decision whether a pixel is of the one class, by a threshold."""
+"""Decision for one class per pixel by a threshold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from goldfold.predictions.arrays import with_thresholds
 from goldfold.tasks.segmentation.decided import decided
-from goldfold.tasks.segmentation.maps import cuts
+from goldfold.tasks.segmentation.maps import regions
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class Decide:
-    """A pixel is of the class from the threshold on."""
+    """Decides for the class at or above the threshold."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def decided_classes(self) -> list[str]:
-        """The class, where there is one."""
+        """Return the only class."""
         return decided(self.spec)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Undecided:
-        """Pixels by level of probability, at the size of the masks on disk."""
+        """Count pixels by probability level, at the size of the masks on disk."""
         from goldfold.metrics.segmentation import LEVELS, Undecided, count_levels
         from goldfold.predictions.arrays import rows_of
         from goldfold.predictions.maps import resized
         from goldfold.targets.mask_coding import IGNORE
 
-        placed, hits, misses, n_true = cuts(predictions), list[Any](), list[Any](), list[int]()
+        placed, hits, misses, n_true = regions(predictions), list[Any](), list[Any](), list[int]()
         for row, path in zip(rows_of(predictions, list(truth["id"])), truth["mask"], strict=True):
             values = placed[row].put_back(resized(predictions[f"maps/{row}"], placed[row].part)[0])
             true = self.spec.true_mask(path)

@@ -1,15 +1,15 @@
-"""The classes that have a threshold, which decides whether a pixel is of a class; asked before anything is trained."""
+"""Classes with a decision threshold; used before training."""
 
 from goldfold.base.errors import ConfigError
 from goldfold.tasks.segmentation.spec import Spec
 
 
 def decided(spec: Spec) -> list[str]:
-    """The class, where there is one.
+    """Return the only class.
 
     Raises:
-        ConfigError: there is another number of classes.
+        ConfigError: there are several classes.
     """
     if (n := len(spec.classes)) != 1:
-        raise ConfigError(f"thresholds decide whether a pixel is of one class, and there are {n}; remove the step")
+        raise ConfigError(f"thresholds apply to masks of one class, but there are {n} classes; remove the step")
     return spec.classes

@@ -14,7 +14,7 @@ class Settings:
     """Settings of the config's ``task_params``."""
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Least probability for a pixel to be of the class, where there is one class."""
+    """For one class: a pixel is predicted as the class at or above this probability."""
 
 
 FACTS = Facts(
@@ -37,5 +37,5 @@ FACTS = Facts(
     cached=("mask", "mask_sha256", "mask_depth"),
     cache_files=("masks.npy",),
     on_missing_label="fail",
-    resizes=("squash", "pad"),  # what a crop leaves out would count as background
+    resizes=("squash", "pad"),  # pixels cropped away would count as background
 )

@@ -1,4 +1,4 @@
-"""Networks with a map per channel, and maps of the images."""
+"""Networks with one map per channel, and probability maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold.tasks.protocol import Entries
-from goldfold.tasks.segmentation.maps import heads
+from goldfold.tasks.segmentation.maps import header_entries
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from goldfold.inference.views import View
 
 FULL = 255
-"""A probability of 1 as it is stored."""
+"""Stored value of probability 1."""
 
 
 class Infer:
-    """See `goldfold.tasks.segmentation.maps` for the arrays."""
+    """Networks and their predictions; the arrays are described in `goldfold.tasks.segmentation.maps`."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes, self.n_channels = spec.classes, spec.n_channels
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network with one output a channel; a single one where there is one class and background."""
+        """Build a network with one output per channel; a single output for one class and background."""
         from goldfold import models
         from goldfold.models.wrapping import Normalised
 
@@ -38,7 +38,7 @@ class Infer:
         return Normalised(built, channels)
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """``maps`` (batch, channels - 1, height, width) uint8, the mean over the views."""
+        """Predict ``maps`` (batch, channels - 1, height, width) uint8, the mean over the views."""
         import torch
 
         mean: Tensor | None = None
@@ -53,13 +53,13 @@ class Infer:
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
-        """Maps without the frame's padding, one image after the other."""
+        """Yield the maps without the frame's padding, one image after the other."""
         from goldfold.images.geometry import placements
 
         sizes = table[["height", "width"]].astype(int).to_numpy(dtype=np.int32).reshape(-1, 2)
         placed = placements(table, frame, resize)
         rois = {"rois": np.array([one.roi for one in placed], np.int32).reshape(-1, 4)} if "roi" in table else {}
-        yield from heads(self.classes, table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
+        yield from header_entries(self.classes, table["id"].to_numpy(dtype=str), {"sizes": sizes, **rois}).items()
         maps = (image for part in parts for image in part["maps"])
         for row, (placement, image) in enumerate(zip(placed, maps, strict=True)):
             inner = placement.out_of_frame(image.transpose(1, 2, 0))

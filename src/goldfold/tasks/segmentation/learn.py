@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Learn:
-    """Masks in the network's frame."""
+    """Training on masks in the network's frame."""
 
     def __init__(self, spec: Spec) -> None:
         pass
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Targets (batch, height, width), indices of the channels."""
+        """Batch samples; targets are channel indices (batch, height, width)."""
         import torch
 
         from goldfold.cases import stacked
@@ -33,7 +33,7 @@ class Learn:
         return stacked(samples, torch.from_numpy(np.stack([sample["mask"] for sample in samples])).long())
 
     def loss(self, loss: components.Several) -> Callable[[nn.Module, Batch], Losses]:
-        """Mean over the batch; images of one weight are scored together, since Dice is not a mean over images."""
+        """Return the mean over the batch; images of equal weight are grouped, as Dice is not a mean over images."""
         import torch
 
         from goldfold.losses import combined, summed

@@ -1,9 +1,9 @@
-"""Predicted maps of probabilities: as entries of a file, and as masks.
+"""Predicted probability maps: as entries of a file, and as masks.
 
-Predictions hold ``sizes`` (n, 2), the images' own height and width, and ``maps/<row>``, one image's probabilities. A map is
-uint8 (channels - 1, height, width), 255 for a probability of 1, at the network's resolution, of the whole image: its border
-of padding is cut off. The first channel (the background) is what the others leave. Where images are cut, ``rois`` (n, 4),
-x1, y1, x2, y2 in the images' pixels, says of which part a map is; around it is background.
+Predictions have ``sizes`` (n, 2), the original height and width of the images, and ``maps/<row>``, the probabilities of one
+image: uint8 (channels - 1, height, width), 255 for probability 1, at the network's resolution, without the padding. The
+first channel (the background) is 1 minus the others. If images are cropped, ``rois`` (n, 4), x1, y1, x2, y2 in pixels of
+the image, is the region of each map; pixels around it are background.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 
-def heads(
+def header_entries(
     classes: Sequence[str], ids: NDArray[np.str_], shapes: Mapping[str, NDArray[np.int32]]
 ) -> dict[str, NDArray[Any]]:
-    """Entries besides the maps."""
+    """Return the entries other than the maps."""
     return {"ids": ids, "classes": np.array(classes), **shapes}
 
 
 def shapes_of(parts: Sequence[Arrays]) -> dict[str, NDArray[np.int32]]:
-    """Sizes and, where images are cut, parts of the images of ``parts``, laid end to end."""
+    """Concatenate the sizes and, if images are cropped, the regions of ``parts``."""
     names = [name for name in ("sizes", "rois") if name in parts[0]]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def cuts(predictions: Arrays) -> list[Placement]:
-    """Where the part that each map is of lies in its image."""
+def regions(predictions: Arrays) -> list[Placement]:
+    """Return the placement of each map's region in its image."""
     from goldfold.images.geometry import place
 
     sizes = [(int(height), int(width)) for height, width in predictions["sizes"]]
@@ -46,20 +46,20 @@ def cuts(predictions: Arrays) -> list[Placement]:
 def masks(
     spec: Spec, predictions: Arrays, ids: Sequence[str], sizes: Sequence[tuple[int, int]] | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Channel of every pixel, image by image, at the images' own size, or of the part that was cut out at ``sizes``."""
+    """Yield the channel of every pixel per image, at the original size; with ``sizes``, of the cropped region at these."""
     from goldfold.predictions.arrays import rows_of
-    from goldfold.predictions.maps import resized, whole
+    from goldfold.predictions.maps import resized, with_first_channel
 
-    placed = cuts(predictions)
+    placed = regions(predictions)
     for place, row in enumerate(rows_of(predictions, ids)):
         values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else placed[row].part)
         if spec.n_channels == 2:
             channels = (values[0] >= _threshold(spec, predictions, int(row))).astype(np.uint8)
         else:
-            channels = whole(values).argmax(axis=0).astype(np.uint8)
+            channels = with_first_channel(values).argmax(axis=0).astype(np.uint8)
         yield channels if sizes is not None else placed[row].put_back(channels)
 
 
 def _threshold(spec: Spec, predictions: Arrays, row: int) -> float:
-    """The one that was fitted for an image, or that of the config."""
+    """Return the threshold fitted for an image, or that of the config."""
     return float(predictions["thresholds"][row, 0]) if "thresholds" in predictions else spec.threshold

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Predictions beside the truth, counted."""
+    """Pixel counts of predictions against the truth."""
 
     spec: Spec
     predictions: Arrays
     truth: pd.DataFrame
     overlap: Overlap
     pixels: NDArray[np.int64]
-    """Pixels of all images (channels, channels): true channel down, predicted across."""
+    """Pixels of all images (channels, channels): rows are true channels, columns predicted channels."""
     counted: NDArray[np.int64]
-    """Pixels of each image (n,) whose truth is known."""
+    """Number of pixels with known truth per image (n,)."""
 
     @property
     def names(self) -> list[str]:
@@ -41,23 +41,23 @@ class Outcome:
 
     @cached_property
     def colours(self) -> list[overlays.Colour]:
-        """One per class."""
+        """One colour per class."""
         return mask_colours.of_classes(self.spec.coding, self.truth["mask"].iloc[0] if len(self.truth) else "")
 
     @cached_property
     def dice(self) -> NDArray[np.float64]:
-        """Of each image (n,), the mean over the classes it has or is given."""
+        """Dice per image (n,), the mean over the classes true or predicted in it."""
         return by_image(self.overlap, dice)
 
     @cached_property
     def n_true(self) -> NDArray[np.int64]:
-        """Pixels of each image (n,) that are of a class."""
+        """Number of pixels of any class per image (n,)."""
         found: NDArray[np.int64] = (self.overlap.both + self.overlap.true).sum(axis=1)
         return found
 
 
 def compared(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Outcome:
-    """One pass over all masks: what each image shares by class, and all pixels by true and predicted channel."""
+    """Count in one pass over all masks: overlap per image and class, and all pixels by true and predicted channel."""
     n, rows, counted = spec.n_channels, [], []
     pixels = np.zeros((n, n), dtype=np.int64)
     for mask, path in zip(masks(spec, predictions, list(truth["id"])), truth["mask"], strict=True):

@@ -1,4 +1,4 @@
-"""Predictions of masks."""
+"""Predictions for masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.tasks.segmentation.maps import cuts, heads, masks, shapes_of
+from goldfold.tasks.segmentation.maps import header_entries, masks, regions, shapes_of
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 LEAST_SURE = 0.5
-"""Share of an image's pixels that must be sure for it to be pseudo-labelled."""
+"""Minimum share of confident pixels for an image to be pseudo-labelled."""
 
 
 class Output:
-    """See `goldfold.tasks.segmentation.maps` for the arrays."""
+    """Joining and fusing; the arrays are described in `goldfold.tasks.segmentation.maps`."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes, self.coding = spec, spec.classes, spec.coding
 
     def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
-        """Channel of every pixel, image by image, at the images' own size."""
+        """Yield the channel of every pixel per image, at the original size."""
         return masks(self.spec, predictions, ids)
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
-        """Parts one below the other, ordered by id; maps are read when asked for."""
+        """Concatenate the parts, ordered by id; maps are read on access."""
         from goldfold.predictions.arrays import OneByOne, disjoint
 
         order, ids = disjoint(parts, self.classes)
@@ -43,7 +43,7 @@ class Output:
             part, own = places[order[row]]
             return part[f"maps/{own}"]
 
-        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+        return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
     def fuse(
         self,
@@ -52,10 +52,10 @@ class Output:
         workers: int = 1,
         method: components.Written = "probability",
     ) -> Arrays:
-        """Maps of one image at a time, at the largest size that a member has it; never more than one image is held."""
+        """Fuse the maps of one image at a time, on access, at the largest size among the members."""
         from goldfold.ensembling.maps import fused
         from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
-        from goldfold.predictions.maps import alike, kept
+        from goldfold.predictions.maps import to_common_size, to_stored
 
         average = components.load(method, catalog.ENSEMBLES["mask"], "ensemble method")
         ids = common_ids(members, self.classes)
@@ -63,26 +63,26 @@ class Output:
 
         def make(row: int) -> NDArray[np.uint8]:
             maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
-            return maps[0] if len(maps) == 1 else kept(fused(alike(maps), weights, average))
+            return maps[0] if len(maps) == 1 else to_stored(fused(to_common_size(maps), weights, average))
 
         shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
-        return OneByOne(heads(self.classes, ids, shapes), "maps", len(ids), make)
+        return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Hard masks; pixels whose probability is below ``threshold`` count for nothing.
+        """Return hard masks, in which pixels with a probability below ``threshold`` are ignored.
 
-        An image with less than half of its pixels sure is left out. ``confidence`` is the mean probability of the pixels
-        that are sure. Where images are cut, the part alone counts.
+        Images with less than half of their pixels confident are left out. ``confidence`` is the mean probability of the
+        confident pixels. If images are cropped, only the region counts.
         """
         import pandas as pd
 
-        from goldfold.predictions.maps import resized, whole
+        from goldfold.predictions.maps import resized, with_first_channel
         from goldfold.targets.mask_coding import IGNORE
 
         rows = []
-        for row, (id, cut) in enumerate(zip(predictions["ids"], cuts(predictions), strict=True)):
+        for row, (id, cut) in enumerate(zip(predictions["ids"], regions(predictions), strict=True)):
             height, width = cut.original
-            values = whole(resized(predictions[f"maps/{row}"], cut.part))
+            values = with_first_channel(resized(predictions[f"maps/{row}"], cut.part))
             confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
             sure = confidence >= threshold
             if sure.mean() >= LEAST_SURE:
@@ -101,7 +101,7 @@ class Tables:
         self.spec = spec
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """id, size, and pixels of each class."""
+        """Return id, size, and number of pixels of each class."""
         import pandas as pd
 
         ids = predictions["ids"].tolist()

@@ -1,4 +1,4 @@
-"""Predicted masks beside true ones."""
+"""Scores of predicted masks against true ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Score:
         self.spec, self.classes = spec, spec.classes
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: FramedMasks | None = None) -> Overlap:
-        """Pixels shared and not, at the size of the masks on disk; of ``targets`` at the network's, where given."""
+        """Count the overlap at the size of the masks on disk; with ``targets``, at the network's resolution."""
         from goldfold.metrics.segmentation import Overlap, count
         from goldfold.targets.mask_coding import IGNORE
 
@@ -46,13 +46,13 @@ class Score:
         return Overlap(both, predicted, alone)
 
     def metric(self, wanted: components.Written) -> Metric:
-        """Metric as a config writes it."""
+        """Build a metric of the config."""
         from goldfold import metrics
 
         return metrics.build(wanted, catalog.METRICS["mask"])
 
     def by_class(self, evidence: Overlap) -> pd.DataFrame:
-        """Images that have the class, share of all pixels, Dice and IoU over the set."""
+        """Return per class: images with the class, pixels, and Dice and IoU over the set."""
         import pandas as pd
 
         from goldfold.metrics.segmentation import by_class, dice, iou

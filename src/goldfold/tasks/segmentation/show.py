@@ -1,4 +1,4 @@
-"""Sections of the report for a class for every pixel. Masks are read one image at a time."""
+"""Report sections for one class per pixel. Masks are read one image at a time."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ MOST_PAIRS = 20
 
 
 def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-    """Classes, which is taken for which, and images.
+    """Return the sections on classes, confusion and images.
 
     Args:
-        predictions: of the images of ``truth`` at least.
+        predictions: predictions for at least the images of ``truth``.
         truth: id, path and mask.
-        gallery: pictures a gallery.
+        gallery: pictures per gallery.
     """
     outcome = compared(spec, predictions, truth)
     between = [_confusion(outcome)] if len(spec.classes) > 1 else []
@@ -56,10 +56,10 @@ def _classes(outcome: Outcome) -> Section:
         means = [_bar(float(table[column].mean())) for column in ("dice", "iou", "alone")]
         rows.append(["(mean of the classes)", *means, "", "", ""])
     intro = (
-        "Dice is twice the pixels shared by prediction and truth over the pixels of both together, IoU the pixels shared "
-        "over those that either has. Over the set: the pixels of all images are put together first, so large objects "
-        "count most. Per image: one Dice for each image that has the class or is given it, then their mean, so that an "
-        "image with a small object counts as much as one with a large one."
+        "Dice is twice the number of pixels shared by prediction and truth, divided by the sum of both; IoU is the "
+        "intersection divided by the union. Over the set: the pixels of all images are pooled first, so large objects "
+        "count most. Per image: the mean Dice over the images in which the class is true or predicted, so an image with a "
+        "small object counts as much as one with a large object."
     )
     columns = ["class", "Dice over the set", "IoU over the set", "Dice per image", "images", "pixels", "share"]
     mark = len(rows) - 1 if len(rows) > 1 else None
@@ -77,22 +77,24 @@ def _confusion(outcome: Outcome) -> Section:
     shares = pixels / np.maximum(of_true, 1)
     n_wrong, n_all = int(pixels.sum() - np.trace(pixels)), int(pixels.sum())
     intro = (
-        f"{n_wrong:,} of {n_all:,} pixels ({percent(n_wrong / max(1, n_all), 2)}) got a class that is not theirs. Rows "
-        f"are the true classes, columns what was predicted, out of fold."
+        f"{n_wrong:,} of {n_all:,} pixels ({percent(n_wrong / max(1, n_all), 2)}) are misclassified. Rows are true "
+        f"classes, columns are predicted classes, out of fold."
     )
     blocks: list[Block] = []
     if len(names) <= MOST_CLASSES_DRAWN:
         texts = [[_share(shares[r, c], r == c, len(names)) for c in range(len(names))] for r in range(len(names))]
-        caption = "Share of the true class's pixels, in per cent. Errors are in red."
+        caption = "Share of the pixels of the true class, in per cent. Errors are red."
         axes = ("true class", "predicted class")
         blocks.append(matrix("confusion", shares, texts, names, axes, caption, highlight_errors=True))
     else:
-        blocks.append(Text(f"With {len(names)} classes the whole matrix cannot be read; the largest errors say more."))
-    return Section("confusion", "Which class is taken for which", intro, [*blocks, *_pairs(outcome)], "Confusion")
+        blocks.append(
+            Text(f"With {len(names)} classes the full matrix would be unreadable; see the largest errors below.")
+        )
+    return Section("confusion", "Confusion of classes", intro, [*blocks, *_pairs(outcome)], "Confusion")
 
 
 def _share(share: float, is_diagonal: bool, n: int) -> str:
-    """In per cent; what is not all is never called 100, what is not nothing never 0."""
+    """Format a share in per cent; only exact values are shown as 0 or 100."""
     if not share:
         return "0" if is_diagonal else "·"
     digits = 1 if n <= 14 else 0
@@ -104,10 +106,10 @@ def _share(share: float, is_diagonal: bool, n: int) -> str:
 
 
 def _pairs(outcome: Outcome) -> list[Block]:
-    """Pairs of classes, most pixels first."""
+    """Return a table of the confused classes, most pixels first."""
     wrong = outcome.pixels * (1 - np.eye(len(outcome.pixels), dtype=np.int64))
     if not wrong.any():
-        return [Text("No errors: no pixel got another class than its own.")]
+        return [Text("No errors: no pixel is misclassified.")]
     of_true, names = outcome.pixels.sum(axis=1), outcome.names
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     places = [divmod(int(place), len(names)) for place in order]
@@ -122,15 +124,15 @@ def _pairs(outcome: Outcome) -> list[Block]:
 
 
 class Show:
-    """Scores by class, by image, and masks drawn on images, the worst first."""
+    """Report sections: scores by class and by image, and masks drawn on images, the worst first."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def pages(self, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-        """Sections of the report, see `pages`."""
+        """Return the sections, see `pages`."""
         return pages(self.spec, predictions, truth, gallery)
 
     def draw_target(self, row: Mapping[str, Any]) -> Pixels | None:
-        """The image with the outlines of its mask; None where it cannot be read."""
+        """Draw the image with the outlines of its mask; None if it cannot be read."""
         return drawn(self.spec, row)

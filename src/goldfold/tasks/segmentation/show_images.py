@@ -1,4 +1,4 @@
-"""Report section with images: Dice of each image, and masks drawn on images."""
+"""Report section with images: Dice per image, and masks drawn on images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 MOST_DOTS = 1500
 TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
-"""Per cent, on a logarithmic scale."""
+"""Ticks of the logarithmic axis of sizes, in per cent."""
 PANEL_PX = 260
 ERRORS = {1: (overlays.FOUND, 0.4), 2: (overlays.MISSED, 0.9), 3: (overlays.FALSE, 0.9)}
-"""Errors stand out from what is right."""
+"""Colour and opacity by kind of pixel (shared, missed, false); errors are more opaque."""
 COLUMN_PX, WIDE_COLUMN_PX = 230, 440
 CERTAIN_TREND = 0.3
-"""Rank correlation from which on a trend is called one,"""
+"""Minimum absolute rank correlation for a trend to be reported."""
 CHANCE = 0.01
-"""where images without a trend would give such a correlation less often than this."""
+"""Maximum p-value of the rank correlation for a trend to be reported."""
 
 
 def image_section(outcome: Outcome, gallery: int) -> Section:
@@ -43,11 +43,11 @@ def image_section(outcome: Outcome, gallery: int) -> Section:
     worst_first = np.lexsort((outcome.truth["id"].to_numpy(dtype=str), outcome.dice))
     several = len(outcome.spec.classes) > 1
     if several:
-        how = "Each picture: the image, its true mask and the predicted one; below it, Dice of its classes, the lowest first."
+        how = "Each picture: image, true mask and predicted mask; below, the Dice of its classes, lowest first."
         legend = overlays.class_legend(outcome.spec.classes, outcome.colours)
         column = WIDE_COLUMN_PX
     else:
-        how = "Drawn on each image: what prediction and truth share, what was missed, and what is false."
+        how = "Drawn on each image: pixels shared by prediction and truth, missed pixels, and false pixels."
         legend, column = overlays.ERROR_LEGEND, COLUMN_PX
     shown = galleries(lambda rows: _pictures(outcome, rows), worst_first, gallery, "by Dice", how, column, legend)
     rank = trend(outcome)
@@ -58,23 +58,23 @@ def image_section(outcome: Outcome, gallery: int) -> Section:
 def _in_words(outcome: Outcome) -> str:
     low, middle, high = np.quantile(outcome.dice, [0.1, 0.5, 0.9])
     text = (
-        f"Dice of single images, the mean of the classes that an image has or is given: half lie above {middle:.4f}, one "
-        f"in ten below {low:.4f}, one in ten above {high:.4f}; the mean is {outcome.dice.mean():.4f}. All are training "
-        f"images, each predicted by models that never saw it."
+        f"Dice per image, the mean over the classes true or predicted in it: half are above {middle:.4f}, one in ten below "
+        f"{low:.4f}, one in ten above {high:.4f}; the mean is {outcome.dice.mean():.4f}. All are training images, each "
+        f"predicted by models not trained on it."
     )
     empty = outcome.n_true == 0
     if empty.any():
         n_given = int((outcome.dice[empty] < 1).sum())
         verb = "has" if empty.sum() == 1 else "have"
         text += (
-            f" {count(int(empty.sum()), 'image')} {verb} no pixel of any class: Dice is 1 where none was predicted either, "
-            f"and 0 for the {n_given:,} where some were."
+            f" {count(int(empty.sum()), 'image')} {verb} no pixel of any class: Dice is 1 if none is predicted either, and 0 "
+            f"for the {n_given:,} where some are."
         )
     return text
 
 
 def _spread(outcome: Outcome, rank: float | None) -> Figure:
-    """How the images' Dice is spread; beside it, where size matters, by how much of an image is of a class."""
+    """Draw a histogram of Dice per image and, if there is a trend, Dice against the share of class pixels."""
     with Canvas(WIDTH_PX if rank is not None else WIDTH_PX // 2, 290) as canvas:
         if rank is None:
             (bars,) = canvas.axes()
@@ -85,31 +85,31 @@ def _spread(outcome: Outcome, rank: float | None) -> Figure:
         bars.hist(outcome.dice, np.linspace(0, 1, 26).tolist(), color=GOLD, rwidth=0.9)
         bars.set(xlim=(0, 1), xlabel="Dice of an image", title="images by Dice")
         against = ", and Dice against size" if rank is not None else ""
-        return canvas.block("dice_of_images", caption, f"Histogram of the images' Dice{against}")
+        return canvas.block("dice_of_images", caption, f"Histogram of Dice per image{against}")
 
 
 def _draw_sizes(dots: Axes, outcome: Outcome) -> str:
-    """Dice against the share of the image that is of a class; the caption."""
-    n_there = int((outcome.n_true > 0).sum())
+    """Draw Dice against the share of an image's pixels that have a class; return the caption."""
+    n_present = int((outcome.n_true > 0).sum())
     shown = np.flatnonzero(outcome.n_true > 0)
-    shown = shown[np.unique(np.linspace(0, n_there - 1, min(MOST_DOTS, n_there)).astype(int))]
+    shown = shown[np.unique(np.linspace(0, n_present - 1, min(MOST_DOTS, n_present)).astype(int))]
     area = 100 * outcome.n_true[shown] / np.maximum(outcome.counted[shown], 1)
     dots.scatter(area, outcome.dice[shown], 22, color=BLUE, alpha=0.45, linewidths=0)
     dots.set_xscale("log")
     dots.set_xticks([tick for tick in TICKS if area.min() / 3 <= tick <= 3 * area.max()])
     dots.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     dots.minorticks_off()
-    dots.set(ylim=(-0.02, 1.02), xlabel="share of the image that is of a class, %", title="Dice by size")
-    caption = "Right: one dot per image that has a class; the scale of sizes is logarithmic."
-    return caption + (f" {len(shown):,} of {n_there:,} images are drawn." if len(shown) < n_there else "")
+    dots.set(ylim=(-0.02, 1.02), xlabel="share of the image with a class, %", title="Dice by size")
+    caption = "Right: one dot per image with any class; the size axis is logarithmic."
+    return caption + (f" {len(shown):,} of {n_present:,} images are drawn." if len(shown) < n_present else "")
 
 
 def trend(outcome: Outcome) -> float | None:
-    """Rank correlation of Dice with how much of an image is of a class; None where it is weak or may be chance."""
+    """Return the rank correlation of Dice with the share of class pixels; None if it is weak or not significant."""
     from scipy.stats import spearmanr
 
-    there = outcome.n_true > 0
-    area, score = outcome.n_true[there] / outcome.counted[there], outcome.dice[there]
+    present = outcome.n_true > 0
+    area, score = outcome.n_true[present] / outcome.counted[present], outcome.dice[present]
     if len(set(area)) < 3 or len(set(score)) < 3:
         return None
     found = spearmanr(area, score)
@@ -121,7 +121,7 @@ def _trend_in_words(rank: float | None) -> list[Block]:
     if rank is None:
         return []
     way = "lower" if rank > 0 else "higher"
-    return [Text(f"Images with less of the classes tend to have a {way} Dice (rank correlation {change(rank, 2)}).")]
+    return [Text(f"Images with fewer class pixels tend to have a {way} Dice (rank correlation {change(rank, 2)}).")]
 
 
 def _pictures(outcome: Outcome, rows: NDArray[np.intp]) -> list[Picture]:
@@ -136,7 +136,7 @@ def _pictures(outcome: Outcome, rows: NDArray[np.intp]) -> list[Picture]:
 
 
 def _of_classes(outcome: Outcome, row: int) -> list[str]:
-    """The classes of an image, the worst first, where there are several."""
+    """Return the Dice of the classes of an image, lowest first; empty for a single class."""
     if len(outcome.spec.classes) == 1:
         return []
     values = dice(*(part[row] for part in (outcome.overlap.both, outcome.overlap.predicted, outcome.overlap.true)))
@@ -151,14 +151,14 @@ def _compared(
     predicted: NDArray[np.uint8],
     colours: Sequence[overlays.Colour] = (),
 ) -> Pixels:
-    """One class: shared, missed and false pixels; several: image, truth and prediction side by side."""
+    """Draw shared, missed and false pixels for one class; for several, image, truth and prediction side by side."""
     several = len(spec.classes) > 1
     small, (truth, mask) = overlays.reduced(image, [true, predicted], 2 * (PANEL_PX if several else overlays.SIDE_PX))
     if several:
         masks = [overlays.tinted(overlays.grey(small), part, _inks(spec, colours, 0.8)) for part in (truth, mask)]
         return overlays.panels([overlays.enlarged(part, PANEL_PX) for part in (small, *masks)])
-    there, given = truth == spec.first, mask == spec.first
-    codes = np.select([there & given, there, given & (truth != IGNORE)], [1, 2, 3], 0).astype(np.uint8)
+    true_class, given = truth == spec.first, mask == spec.first
+    codes = np.select([true_class & given, true_class, given & (truth != IGNORE)], [1, 2, 3], 0).astype(np.uint8)
     return overlays.enlarged(overlays.tinted(small, codes, ERRORS))
 
 
@@ -168,7 +168,7 @@ def _inks(spec: Spec, colours: Sequence[overlays.Colour], share: float) -> dict[
 
 
 def drawn(spec: Spec, row: Mapping[str, Any]) -> Pixels | None:
-    """A training image with the outlines of its mask, each class lightly tinted; None where it cannot be read."""
+    """Draw a training image with the outlines of its mask, each class lightly tinted; None if it cannot be read."""
     image = overlays.opened(row["path"])
     if image is None:
         return None

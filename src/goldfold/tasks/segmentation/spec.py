@@ -1,4 +1,4 @@
-"""The classes of a segmentation, and how masks code them."""
+"""Specification of a segmentation task, with the coding of masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spec:
-    """Names of the classes, how masks on disk code them, and settings."""
+    """Class names, their coding in masks on disk, and settings."""
 
     classes: list[str]
     mask_values: str | Mapping[str, int] = "index"
@@ -25,23 +25,23 @@ class Spec:
 
     @cached_property
     def coding(self) -> "Coding":
-        """From pixel values to channels and back."""
+        """Conversion between pixel values and channels."""
         from goldfold.targets.mask_coding import Coding
 
         return Coding(self.classes, self.mask_values, self.ignore_value, self.unlisted_values == "nearest")
 
     @property
     def first(self) -> int:
-        """Channel of the first class: 1 where channel 0 is the background."""
+        """Channel of the first class: 1 if channel 0 is the background, else 0."""
         return self.coding.first
 
     @property
     def n_channels(self) -> int:
-        """Classes, and the background where there is one."""
+        """Number of classes, plus the background if there is one."""
         return self.coding.n_channels
 
     def true_mask(self, path: str) -> NDArray[np.uint8]:
-        """Channel of every pixel of a mask file."""
+        """Return the channel of every pixel of a mask file."""
         from goldfold.targets.masks import decode_mask
 
         return self.coding.channels(decode_mask(path))

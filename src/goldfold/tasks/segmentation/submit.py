@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Submit:
-    """Run lengths, and masks as PNGs."""
+    """Submissions with run lengths, and masks as PNG."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes = spec, spec.classes
@@ -25,20 +25,20 @@ class Submit:
     def form(
         self, sample: pd.DataFrame | None, where: str, settings: Mapping[str, Any], metric: components.Written
     ) -> Form:
-        """Columns: id and run lengths; with several classes, id, class and run lengths."""
+        """Return the columns: id and run lengths; with several classes, id, class and run lengths."""
         from goldfold.submission import masks
 
         return masks.form(self.classes, sample, where, settings)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
-        """Run lengths of each image, or of each class in each image."""
+        """Return the run lengths of each image, or of each class in each image."""
         from goldfold.submission import masks
 
         ids = predictions["ids"].tolist()
         return masks.table(masks_of(self.spec, predictions, ids), ids, self.classes, self.spec.first, form)
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
-        """``masks/<id>.png`` at the images' own size, with the pixel values of the training masks."""
+        """Write ``masks/<id>.png`` at the original size, with the pixel values of the training masks."""
         from goldfold.targets.masks import write_mask
 
         ids = list(table["id"])

@@ -26,7 +26,7 @@ def examine(
     mask_palette: str | Mapping[str, Sequence[int]] = "auto",
     unlisted_values: str = "flaw",
 ) -> Examined:
-    """Masks can be read, have their image's size, and hold no value that is no class."""
+    """Check that masks can be read, have the size of their image, and contain only values of classes."""
     from goldfold.targets import mask_values as values
     from goldfold.targets.mask_table import Masks, Rule, values_json
 
@@ -47,13 +47,13 @@ def examine(
 
 
 class Target:
-    """A mask per image."""
+    """One mask per image."""
 
     def __init__(self, spec: Spec) -> None:
         self.classes, self.coding = spec.classes, spec.coding
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Pixels of each class."""
+        """Return the number of pixels of each class."""
         import pandas as pd
 
         from goldfold.targets.mask_values import parsed
@@ -62,7 +62,7 @@ class Target:
         return pd.DataFrame(numbers, columns=list(self.classes), index=table.index)
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> FramedMasks:
-        """``mask``: (height, width) indices, IGNORE outside the image and where nothing is known; made when asked for."""
+        """Return ``mask`` (height, width) per image, made on access: channel indices, IGNORE outside the image or unknown."""
         from goldfold.samples.dense import FramedMasks
 
         return FramedMasks(table, images, resize, self.coding)
