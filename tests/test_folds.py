@@ -662,8 +662,8 @@ def test_sizes_of_groups_and_of_copies_are_said() -> None:
     assert groups_in_words(sizes_of(table.assign(group=list("aabbccddeeff")))) == "6, of 2 images each"
     assert sizes_of(table_of(3)) == {}
     plain, copied = table_of(12), table_of(12, copies=["i000"] * 5 + [""] * 7)
-    words = [_groups(SimpleNamespace(tables={"train": own})) for own in (plain, copied)]  # type: ignore[arg-type]
-    assert words[0] == "images are taken as independent of each other (no groups)"
+    words = [_groups(SimpleNamespace(tables={"train": own}, row="image")) for own in (plain, copied)]  # type: ignore[arg-type]
+    assert words[0] == "images are treated as independent (no groups)"
     assert words[1] == "no groups, but 1 set of copies, the largest of 5 images, none of which is split over folds"
 
 

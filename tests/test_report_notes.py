@@ -120,7 +120,7 @@ def test_equal_medians_are_no_evidence_of_a_shift() -> None:
     same = Feature("width", "size", 0.7, 134.0, 134.2)
     assert shift.evidence(same, "test") == "width: AUC 0.700 alone, with equal medians"
     other = Feature("height", "size", 0.6, 100.0, 120.0)
-    assert shift.telling([same, other], "size") is other
+    assert shift.most_discriminative([same, other], "size") is other
     assert shift.evidence(other, "test") == "height: median 100 in training, 120 in test images"
     near = Feature("spread of red", "light", 0.6, 8.67, 8.66)
     assert shift.evidence(near, "test") == "spread of red: AUC 0.600 alone, with almost equal medians"

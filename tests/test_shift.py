@@ -17,7 +17,7 @@ from goldfold.audit.shift_features import FEATURES, look, of_pixels
 from goldfold.base.fingerprint import sha256_of
 from goldfold.images import cases
 from goldfold.images.stacks import joined
-from goldfold.report.shift import find, is_open, notes, verdict
+from goldfold.report.shift import find, is_inconclusive, notes, verdict
 
 N_SPLITS = 30
 
@@ -172,6 +172,6 @@ def test_a_wide_interval_is_no_evidence_that_images_are_alike(auc: Auc, said: st
     found = Shift(auc, Auc(0.9, 0.3, 1.0), (27, 11), {"size": 0.1}, [Feature("width", "size", 0.9, 10, 20)], [], [])
     words = verdict("test", found)
     assert said in words
-    assert ("cannot be told apart" in words) == (not is_open(auc) and not found.is_seen)
+    assert ("cannot be told apart" in words) == (not is_inconclusive(auc) and not found.is_seen)
     assert "By the pixels alone they cannot" not in words
     assert bool(notes({"test": found})) == found.is_seen

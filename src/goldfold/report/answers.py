@@ -10,7 +10,7 @@ from goldfold.drawing.words import interval, listed, percent, score, shortened
 from goldfold.metrics import Score
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
-from goldfold.report.shift import Shifts, is_open
+from goldfold.report.shift import Shifts, is_inconclusive
 
 LARGE_SHARE = 0.1
 """Difference between a class's shares of training and test images from which it may move the score."""
@@ -73,7 +73,7 @@ def _shift(shifts: Shifts) -> Iterator[str]:
         yield "Test and training images were not compared (report.shift)."
         return
     shift = shifts["test"]
-    if shift is None or is_open(shift.auc):
+    if shift is None or is_inconclusive(shift.auc):
         yield "There are too few images to tell whether test images look like training images."
         return
     auc = f"AUC {shift.auc.value:.3f}, {interval(shift.auc.low, shift.auc.high, 3)}"

@@ -18,7 +18,7 @@ FULL = 0.5
 MOST_NUMBERED = 12
 """Most folds whose cells show numbers."""
 CELL_PX = 62
-HOW = {
+SPLITTER_NOTES = {
     "ordered": "; each fold is trained on the images before its validation part",
     "ordered_blocks": "; each fold validates one block of the order",
 }
@@ -31,10 +31,11 @@ def blocks(results: Results) -> list[Block]:
     amounts, sizes = validated.drop(columns=[ALL, DEVIATION], errors="ignore"), validated[ALL]
     far = shares(amounts)
     name, fold, value = worst(far)
-    splitter = components.label(results.settings["folds"]["splitter"])
+    splitter, rows = components.label(results.settings["folds"]["splitter"]), f"{results.row}s"
     text = (
-        f"Number of {results.unit} per {results.facts.kinds[0]} in the validation part of each fold, and number of "
-        f"{results.row}s; splitter “{splitter}”{HOW.get(splitter, '')}. The largest deviation is that of "
+        f"Number of {results.unit} per {results.facts.kinds[0]} in the validation part of each fold, and "
+        f"{'in total' if results.unit == rows else f'number of {rows}'}; splitter "
+        f"“{splitter}”{SPLITTER_NOTES.get(splitter, '')}. The largest deviation is that of "
         f"“{shortened(name, 40)}” in fold {fold}: {amounts.loc[fold, name]:,} {results.unit}, where an even share would be "
         f"{amounts[name].mean():,.1f} ({value:+.1%}). Folds have {in_range(sizes.tolist())}."
     )

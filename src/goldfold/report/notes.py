@@ -108,7 +108,7 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
             "The epoch was chosen on the validation fold",
             f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score and "
             f"{noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score. "
-            f"checkpoint: last avoids this.",
+            f"Use checkpoint: last to avoid this.",
         )
 
 
@@ -208,7 +208,7 @@ def _one_seed(results: Results) -> Iterator[Note]:
     if len(results.settings["seeds"]) == 1:
         text = (
             f"The interval covers the choice of {results.row}s, not the randomness of training: each model was trained with "
-            f"one seed per fold. seeds: [0, 1, 2] would show the spread between seeds."
+            f"one seed per fold. With seeds: [0, 1, 2] the spread between seeds is shown too."
         )
         yield Note("info", "One seed", text)
 

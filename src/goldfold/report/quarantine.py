@@ -14,7 +14,7 @@ from goldfold.drawing.words import listed, shortened
 from goldfold.report.results import Results
 
 MOST_LISTED, MOST_PICTURES = 50, 12
-SAYS_WHICH = (
+SPECIFIC_PARTS = (
     (r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"),
     (r"((?:training|test) image) .*$", r"a \1"),
     (r"^its copies have \d+ labels.*$", "its copies have several labels"),
@@ -27,7 +27,7 @@ SAYS_WHICH = (
 
 def kind_of(reason: str) -> str:
     """Reason without the name of a single image, box or file, shortened to eight words."""
-    for pattern, instead in SAYS_WHICH:
+    for pattern, instead in SPECIFIC_PARTS:
         reason = re.sub(pattern, instead, reason)
     words = reason.split()
     return " ".join(words) if len(words) <= 8 else " ".join(words[:8]) + " …"

@@ -9,7 +9,7 @@ from goldfold.drawing.words import listed
 from goldfold.grid import Round
 from goldfold.report.results import Results
 
-HONEST = "so that the out-of-fold score stays unbiased."
+WHY_SAME_FOLD = "so that the out-of-fold score stays unbiased."
 
 
 def train_of(settings: Mapping[str, Any], model: str, number: int) -> dict[str, Any]:
@@ -26,11 +26,11 @@ def intro(results: Results) -> str:
             f"Round 0 is trained on the given labels only. Each later round is also trained on images without a label that "
             f"the models of the round before predict with a confidence of at least "
             f"{results.settings['pseudo_labels']['threshold']:g}. Pseudo labels for a fold come only from models of that "
-            f"fold, {HONEST}"
+            f"fold, {WHY_SAME_FOLD}"
         )
     return (
         f"The ensemble of a round uses the latest network of each model, so a member that is not trained in a round keeps its "
-        f"score. First weights and pseudo labels for a fold come only from models of that fold, {HONEST}"
+        f"score. First weights and pseudo labels for a fold come only from models of that fold, {WHY_SAME_FOLD}"
     )
 
 

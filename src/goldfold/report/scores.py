@@ -46,12 +46,12 @@ def leaderboard(results: Results, folds: FoldScores) -> Section:
         mark=next((row for row, line in enumerate(lines) if line.stands_out), None),
     )
     direction = "larger" if results.greater_is_better else "smaller"
-    intro = f"Out-of-fold scores of the last round; {direction} is better. {_what_a_row_is(results)}"
+    intro = f"Out-of-fold scores of the last round; {direction} is better. {_member_note(results)}"
     blocks: list[Block] = [forest(lines, results.metric), table, *_by_fold(results, folds), *_other_metrics(results)]
     return Section("leaderboard", "Leaderboard", intro, blocks)
 
 
-def _what_a_row_is(results: Results) -> str:
+def _member_note(results: Results) -> str:
     if results.is_ensemble or len(results.ensemble["weights"]) > 1:
         return "A member is one model with one seed."
     fused = f" Test {results.row}s are predicted by its models of all folds." if results.test is not None else ""
@@ -138,8 +138,8 @@ def rounds_in_words(results: Results) -> str:
     if results.taught and not any(len(table) for table in results.pseudo.values()):
         return (
             f"No {results.row} was predicted with enough confidence to get a pseudo label, so rounds differ only by "
-            f"{_besides(results)}. The {results.whole}'s {results.metric} was {score(first[results.metric])} in round {begin} "
-            f"and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
+            f"{_round_differences(results)}. The {results.whole}'s {results.metric} was {score(first[results.metric])} in "
+            f"round {begin} and {score(last[results.metric])} in round {int(whole.index[-1])} ({change(difference)})."
         )
     span = f"From round {begin} to round {int(whole.index[-1])} the {results.whole}'s {results.metric}"
     if not difference:
@@ -151,7 +151,7 @@ def rounds_in_words(results: Results) -> str:
     )
 
 
-def _besides(results: Results) -> str:
+def _round_differences(results: Results) -> str:
     """Describe how rounds differ besides their pseudo labels."""
     random = "the randomness of training"
     return f"their settings and {random}" if "rounds" in results.settings else random
@@ -194,7 +194,7 @@ def _shares(results: Results) -> Sequence[Block]:
     pseudo, train = found / found.sum(), given / given.sum()
     rows: list[list[str | Cell]] = [
         [name, _ratio(pseudo[name], train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), percent(train[name])]
-        for name in _furthest_first(results.classes, pseudo, train)
+        for name in _largest_ratio_first(results.classes, pseudo, train)
     ]  # fmt: skip
     text = (
         f"Shares of {results.unit} in the pseudo labels of the last round, all folds together, and in training. A ratio far "
@@ -204,7 +204,9 @@ def _shares(results: Results) -> Sequence[Block]:
     return [Text(text, heading="Classes"), Table(columns, rows, text_columns=["class"])]
 
 
-def _furthest_first(classes: Sequence[str], pseudo: "pd.Series[float]", train: "pd.Series[float]") -> Sequence[str]:
+def _largest_ratio_first(
+    classes: Sequence[str], pseudo: "pd.Series[float]", train: "pd.Series[float]"
+) -> Sequence[str]:
     """Classes, sorted by how far their ratio is from 1 if there are many."""
     if len(classes) <= LONG:
         return classes

@@ -18,12 +18,12 @@ STRENGTH = {0.6: "barely", 0.75: "to some degree", 0.9: "well", 1.01: "almost al
 """AUC below which each word describes how well images can be told apart."""
 CLEAR = 0.7
 """AUC that counts as a clear difference: an interval that contains both 0.5 and this is inconclusive."""
-TELLING_DROP = 0.01
-FEWEST_BEYOND = 0.005
+MIN_IMPORTANCE = 0.01
+MIN_TYPICAL = 0.005
 """Smallest share of the other set (1 % when rounded) that an image must be more typical than to be shown."""
-TELLING_ALONE = 0.55
+EVIDENCE_AUC = 0.55
 """AUC of a single feature at or above which it is evidence."""
-CLEAR_ALONE, FAR = 0.75, 0.01
+CLEAR_EVIDENCE_AUC, MIN_DIFFERENCE = 0.75, 0.01
 """AUC of a single feature at or above which any difference of its medians is evidence, and, below that AUC, the smallest
 difference that is, as a share of the larger median."""
 MOST_FEATURES = 10
@@ -96,7 +96,7 @@ def verdict(split: str, shift: Shift) -> str:
     """Describe whether they can be told apart, and by which features."""
     auc = f"AUC {shift.auc.value:.3f}, 95 % interval {_interval(shift.auc)}"
     if not shift.is_seen:
-        if not is_open(shift.auc):
+        if not is_inconclusive(shift.auc):
             return f"Training and {split} images cannot be told apart ({auc}, which contains 0.5)."
         return (
             f"There are too few images to tell whether training and {split} images differ ({auc}, which contains both 0.5, no "
@@ -104,32 +104,32 @@ def verdict(split: str, shift: Shift) -> str:
             f"more groups if images have groups, narrow the interval: with about 70 it is about 0.2 wide."
         )
     how = next(word for below, word in STRENGTH.items() if shift.auc.value < below)
-    return f"Training and {split} images can {how} be told apart ({auc}). {_what(split, shift)}"
+    return f"Training and {split} images can {how} be told apart ({auc}). {_differences(split, shift)}"
 
 
-def is_open(auc: Auc) -> bool:
+def is_inconclusive(auc: Auc) -> bool:
     """Test whether the interval is inconclusive: it contains both no difference and a clear one."""
     return auc.low <= 0.5 and auc.high >= CLEAR
 
 
-def _what(split: str, shift: Shift) -> str:
-    kinds = [kind for kind, drop in shift.drops.items() if drop >= TELLING_DROP][:MOST_NAMED]
-    best = [telling(shift.features, kind) for kind in kinds or [row.kind for row in shift.features[:1]]]
+def _differences(split: str, shift: Shift) -> str:
+    kinds = [kind for kind, drop in shift.drops.items() if drop >= MIN_IMPORTANCE][:MOST_NAMED]
+    best = [most_discriminative(shift.features, kind) for kind in kinds or [row.kind for row in shift.features[:1]]]
     named = [f"{row.kind} ({evidence(row, split)})" for row in best]
     return f"Features that differ most: {listed(named)}. {_pixels(shift.of_pixels)}"
 
 
-def telling(features: Sequence[Feature], kind: str) -> Feature:
+def most_discriminative(features: Sequence[Feature], kind: str) -> Feature:
     """Most discriminative feature of a kind whose medians differ when rounded, else the most discriminative one."""
     of_kind = [row for row in features if row.kind == kind]
-    return next((row for row in of_kind if row.alone >= TELLING_ALONE and _differs(row)), of_kind[0])
+    return next((row for row in of_kind if row.alone >= EVIDENCE_AUC and _differs(row)), of_kind[0])
 
 
 def evidence(row: Feature, split: str) -> str:
     """Describe a feature by its medians if they differ, else by its AUC if that is high enough."""
-    if row.alone >= TELLING_ALONE and _differs(row):
+    if row.alone >= EVIDENCE_AUC and _differs(row):
         return f"{row.name}: median {_number(row.first)} in training, {_number(row.second)} in {split} images"
-    if row.alone >= TELLING_ALONE:
+    if row.alone >= EVIDENCE_AUC:
         almost = "equal" if _number(row.first) == _number(row.second) else "almost equal"
         return f"{row.name}: AUC {row.alone:.3f} alone, with {almost} medians"
     return "no single feature, but several in combination"
@@ -138,14 +138,14 @@ def evidence(row: Feature, split: str) -> str:
 def _differs(row: Feature) -> bool:
     """Test whether the medians differ when rounded, and by enough to be evidence: 8.67 and 8.66 do not."""
     apart = abs(row.first - row.second)
-    is_far = row.alone >= CLEAR_ALONE or apart >= FAR * max(abs(row.first), abs(row.second))
+    is_far = row.alone >= CLEAR_EVIDENCE_AUC or apart >= MIN_DIFFERENCE * max(abs(row.first), abs(row.second))
     return _number(row.first) != _number(row.second) and is_far
 
 
 def _pixels(auc: Auc) -> str:
     if auc.low > 0.5:
         return f"With pixels alone, without image sizes and file properties, the AUC is {auc.value:.3f} ({_interval(auc)})."
-    if is_open(auc):
+    if is_inconclusive(auc):
         return f"There are too few images to tell whether pixels alone differ (AUC {auc.value:.3f}, {_interval(auc)})."
     return (
         f"By pixels alone they cannot be told apart (AUC {auc.value:.3f}, {_interval(auc)}): the difference is in image sizes "
@@ -159,12 +159,12 @@ def _of_split(results: Results, split: str, shift: Shift | None) -> Sequence[Blo
         return [Text(f"There are too few readable images to compare (at least {FEWEST} of each are needed).", heading)]
     looked = f"{count(shift.images[0], 'training image')} and {count(shift.images[1], f'{split} image')} were compared."
     blocks: list[Block] = [Text(f"{verdict(split, shift)} {looked}", heading)]
-    if shift.is_seen or is_open(shift.auc):
+    if shift.is_seen or is_inconclusive(shift.auc):
         blocks += [_kinds(shift), _features(split, shift.features)]
     images = {split: cases.named(table) for split, table in results.tables.items()}
     paths = {split: dict(zip(table["id"], table["path"], strict=True)) for split, table in images.items()}
     for own, other, ids in (("train", split, shift.like_second), (split, "train", shift.like_first)):
-        blocks.append(_most_like(paths[own], own, other, [(id, share) for id, share in ids if share >= FEWEST_BEYOND]))
+        blocks.append(_most_like(paths[own], own, other, [(id, share) for id, share in ids if share >= MIN_TYPICAL]))
     return blocks
 
 
@@ -172,7 +172,7 @@ def _most_like(paths: dict[str, str], own: str, other: str, ids: list[tuple[str,
     """Gallery of images of one set that look like the other's, each with the share of the other set that is less typical."""
     heading = f"{_named(own).capitalize()} most like {_named(other)}"
     if not ids:
-        least = percent(2 * FEWEST_BEYOND, 0)
+        least = percent(2 * MIN_TYPICAL, 0)
         return Text(
             f"None: according to the classifier, no {_one(own)} is more typical of the {_named(other)} than {least} of these.",
             heading,
@@ -197,9 +197,9 @@ def _kinds(shift: Shift) -> Table:
 
 def _features(split: str, features: list[Feature]) -> Block:
     """Table of the features that are discriminative alone."""
-    shown = [row for row in features if row.alone >= TELLING_ALONE][:MOST_FEATURES]
+    shown = [row for row in features if row.alone >= EVIDENCE_AUC][:MOST_FEATURES]
     if not shown:
-        return Text(f"No single feature tells them apart (AUC below {TELLING_ALONE:g}), only several in combination.")
+        return Text(f"No single feature tells them apart (AUC below {EVIDENCE_AUC:g}), only several in combination.")
     rows = [[row.name, f"{row.alone:.3f}", _number(row.first), _number(row.second), row.kind] for row in shown]
     columns = ["feature", "AUC alone", "median, train", f"median, {split}", "kind"]
     caption = (
