@@ -59,7 +59,8 @@ def command(
         python: which starts it and its jobs; without one, that of `forks`.
     """
     line = [
-        str(python or forks.folder() / "python"), "-m", "snakemake", "--snakefile", str(code / "Snakefile"), "--directory", str(folder),
+        str(python or forks.folder() / "python"), "-m", "snakemake", "--snakefile", str(code / "Snakefile"),
+        "--directory", str(folder),
         "--workflow-profile", str(code / "profiles/default"), "--cores", "2", *words,
     ]  # fmt: skip
     if config:
