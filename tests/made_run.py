@@ -100,7 +100,10 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
             "duplicates.csv", "classes.json", *["answers.csv"] * ("answers" in plan.tables),
         ],
     }  # fmt: skip
-    return [*_made_by_others(plan, job), *(f"{lists}/{name}" for name in names[job.stage])]
+    return [
+        *_made_by_others(plan, job),
+        *(f"{lists}/{name}" for name in [*names[job.stage], *plan.metadata_lists(job)]),
+    ]
 
 
 def _made_by_others(plan: Plan, job: Job) -> list[str]:

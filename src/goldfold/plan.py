@@ -112,6 +112,8 @@ class Plan:
         generated: paths that the data source writes itself.
         task_cache: files that a piece of cache holds.
         task_submission: files, and folders with a closing slash, of the submission besides its table.
+        has_metadata: whether the data have metadata columns.
+        with_metadata: names of the models that take them.
     """
 
     results: str
@@ -125,6 +127,8 @@ class Plan:
     generated: tuple[str, ...] = ()
     task_cache: tuple[str, ...] = ()
     task_submission: tuple[str, ...] = ()
+    has_metadata: bool = False
+    with_metadata: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -150,6 +154,12 @@ class Plan:
         """Runs that a run learns from, all of its own fold."""
         labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
         return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
+
+    @property
+    def metadata_parts(self) -> list[str]:
+        """Parts of the data that have a list of metadata."""
+        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *["test"] * self.has_test]
+        return parts if self.has_metadata else []
 
     @property
     def runs(self) -> list[Run]:
@@ -181,6 +191,14 @@ class Plan:
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
+
+    def metadata_lists(self, job: Job) -> list[str]:
+        """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model takes it."""
+        if job.model not in self.with_metadata:
+            return []
+        labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
+        others = self.splits[1:] if job.stage == "predict" else labels.sources if labels else ()
+        return [metadata_list(part) for part in (f"fold{job.fold}", *others)]
 
     def above(self, job: Job) -> list[Job]:
         """Jobs that a job takes files from, the cache and the lists of the folds aside.
@@ -263,6 +281,8 @@ def plan_of(config: "Config") -> Plan:
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
+        has_metadata=config.data.has_metadata,
+        with_metadata=tuple(model.name for model in config.models if model.branch is not None),
     )
 
 
@@ -325,11 +345,21 @@ def _files(plan: Plan) -> dict[str, Files]:
     }
 
 
+def metadata_list(part: str) -> str:
+    """Name of the list of metadata of a part of the data: ``fold<k>``, or a split.
+
+    >>> metadata_list("fold0")
+    'fold0-metadata.csv'
+    """
+    return f"{part}-metadata.csv"
+
+
 def _fold_lists(plan: Plan) -> list[str]:
     """Lists that the folds stage writes beside its record: new only where their content is."""
     return [
         *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
         *(f"{table}.csv" for table in plan.tables),
+        *(metadata_list(part) for part in plan.metadata_parts),
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,
         *FOLD_FACTS,

@@ -54,13 +54,17 @@ def stacked(samples: Sequence[Mapping[str, Any]], targets: Targets) -> Batch:
     """Batch of samples, images channels first in shape and last in memory.
 
     Args:
-        samples: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8 and ``present`` (views,) of each.
+        samples: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8 and ``present`` (views,) of each, and
+            ``metadata`` (columns,) float where networks take it.
         targets: of the batch.
     """
     images = torch.from_numpy(np.stack([sample["images"] for sample in samples])).permute(0, 1, 4, 2, 3)
     present = torch.from_numpy(np.stack([sample["present"] for sample in samples]))
     weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-    return Batch([sample["id"] for sample in samples], Inputs(images, present), targets, weights)
+    metadata = None
+    if "metadata" in samples[0]:
+        metadata = torch.from_numpy(np.stack([sample["metadata"] for sample in samples]))
+    return Batch([sample["id"] for sample in samples], Inputs(images, present, metadata), targets, weights)
 
 
 def _rows(values: Any, rows: list[int]) -> Any:

@@ -118,6 +118,7 @@ def _make(config: Config, folder: Path, found: Check) -> None:
         manifest=str(folder / "manifest"),
         folder=str(folder / "folds"),
         keys=slices.given(config),
+        taken=slices.taken(config),
         **slices.folds(config),
     )
     train = pd.read_csv(folder / "folds/train.csv", dtype=str, keep_default_na=False)

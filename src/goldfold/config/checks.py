@@ -12,6 +12,7 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
 from goldfold.components import Kind, name_of, parse, problems, summed
 from goldfold.config import kinds
+from goldfold.config.case_checks import check_cases
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.learning import Model, Train
@@ -58,7 +59,7 @@ def check(config: Config) -> None:
         *_roi(config, task),
         *check_folds(config),
         *_copies(config),
-        *_cases(config, task),
+        *check_cases(config, task),
         *check_rounds(config, task),
         *check_steps(config, task),
     ]
@@ -179,6 +180,12 @@ def _training(model: Model) -> Iterator[str]:
     yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
+    for key in ("mixup_alpha", "cutmix_alpha"):
+        if model.branch is not None and getattr(settings, key):
+            yield (
+                f"train.{key} = {getattr(settings, key):g}: metadata of two cases cannot be mixed; set {key}: 0 for this model, "
+                f"or metadata: false"
+            )
 
 
 def _augmentations(wanted: Any) -> Iterator[str]:
@@ -285,16 +292,3 @@ def _copies(config: Config) -> Iterator[str]:
             yield f"data.{key} = {value!r}: near copies are not looked for with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
-
-
-def _cases(config: Config, task: Facts) -> Iterator[str]:
-    """Settings that cases of several images cannot have."""
-    if not config.data.has_cases:
-        return
-    key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
-    if not task.takes_cases:
-        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image a row of its own"
-    if config.data.roi.method != "none":
-        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are taken whole; use none, or remove {key}"
-    if config.data.duplicates == "drop":
-        yield f"data.duplicates = 'drop': cases that share an image are no copies of each other; use group, or remove {key}"

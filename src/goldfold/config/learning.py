@@ -83,6 +83,16 @@ class Train(Section):
         return self
 
 
+class MetadataBranch(Section):
+    """Branch of a network for metadata columns: numbers and embedded levels go through two layers, whose output is joined with
+    the features of the images before the head."""
+
+    width: int = Field(64, ge=1, le=4096)
+    """Units of each layer."""
+    dropout: Number = Field(0.1, ge=0, lt=1)
+    """After each layer."""
+
+
 class Model(Section):
     """One member of the ensemble."""
 
@@ -105,6 +115,9 @@ class Model(Section):
     """Size at which its images are cached, in place of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
+    metadata: bool | MetadataBranch = Field(False, exclude_if=lambda value: value is False)
+    """Whether the network takes the columns of `data.metadata` besides the images: `true`, or `{width: 64, dropout: 0.1}` of
+    the branch that takes them."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
@@ -138,6 +151,13 @@ class Model(Section):
                 "partly_pretrained says how a local file is used; set pretrained to its path, or remove it"
             )
         return self
+
+    @property
+    def branch(self) -> MetadataBranch | None:
+        """The branch of metadata, where the network takes these."""
+        if isinstance(self.metadata, MetadataBranch):
+            return self.metadata
+        return MetadataBranch() if self.metadata else None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -10,12 +10,13 @@ from goldfold.config.sources import Stacked
 
 
 class Metadata(Section):
-    """Columns that are known of images besides their target: checked and kept beside them, learnt from by no network yet."""
+    """Columns that are known of cases besides images and target: checked, kept beside them, and given to the models that say
+    `metadata: true`."""
 
     numeric: Annotated[list[str], Unique] = []
     """Columns of numbers; an empty field is missing, text ends the job."""
     categorical: Annotated[list[str], Unique] = []
-    """Columns of names."""
+    """Columns of names: each value is a level; a value that no training case has is unknown."""
 
     @model_validator(mode="after")
     def _one_kind_each(self) -> "Metadata":
@@ -97,7 +98,7 @@ class Csv(Stacked):
     target_column: str | None = None
     """Column with a number to predict, for `task: regression`, in place of `label_column`."""
     metadata: Metadata | None = None
-    """What else is known of the images."""
+    """Other columns of the tables, for models with `metadata: true`."""
     group_column: str | None = None
     """Column that says which images belong together (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
@@ -131,6 +132,11 @@ class Csv(Stacked):
             if self.image_columns is not None and getattr(self, other) is not None:
                 raise ValueError(f"image_columns and {other} do not go together; remove one")
         return self
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether columns of metadata are named."""
+        return self.metadata is not None and bool(self.metadata.numeric or self.metadata.categorical)
 
     @property
     def has_cases(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from goldfold.cases import Inputs
 from goldfold.inference import views
 from goldfold.inference.views import View
+from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
+from goldfold.models.fusion import branch_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,14 +60,22 @@ class Adapts(Protocol):
         """Whether the network has the statistics of these images now."""
 
 
-def build(task: Predicting, spec: Mapping[str, Any], channels: int, starts: bool = False) -> nn.Module:
+def build(
+    task: Predicting,
+    spec: Mapping[str, Any],
+    channels: int,
+    starts: bool = False,
+    encoder: Encoder | None = None,
+) -> nn.Module:
     """Network of an entry of the config's ``models``: in training, for prediction, and in a bundle.
 
     Args:
         spec: ``network``, ``size`` and what `goldfold.models.arguments.arguments` takes.
         starts: whether weights are loaded to start training from.
+        encoder: of the metadata, where the network takes it: where ``spec`` has ``metadata``.
     """
-    return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts))
+    more = {} if encoder is None else {"metadata_branch": branch_of(spec["metadata"], encoder.n_levels)}
+    return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts), **more)
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,10 @@ class Predictor:
     """Precision within which the network computes."""
     adapter: Adapts | None = None
     """Takes statistics of batch normalisation from the images, where these are to replace those of training."""
+    encoder: Encoder | None = None
+    """Encodes the metadata columns of tables, where the network takes metadata."""
 
-    def adapt(self, images: Images, ids: Sequence[str], batch_size: int) -> bool:
+    def adapt(self, images: Images, table: pd.DataFrame, batch_size: int) -> bool:
         """Take the statistics of batch normalisation from these images, where it is to be adapted.
 
         Returns:
@@ -90,7 +103,7 @@ class Predictor:
         if self.adapter is None:
             return False
         with self.autocast():
-            return self.adapter.adapt(ids, partial(load, images, device=self.device), batch_size)
+            return self.adapter.adapt(list(table["id"]), self._loader(table, images), batch_size)
 
     def entries(
         self,
@@ -102,20 +115,36 @@ class Predictor:
         """Arrays of the predictions by name, in the order of ``table``; those of single images are made when asked for.
 
         Args:
-            table: id, and what `goldfold.tasks.protocol.Infer.pack` needs.
+            table: id, what `goldfold.tasks.protocol.Infer.pack` needs, and metadata columns where the network takes these.
             on_batch: called with the number of images of each batch that is done.
         """
-        parts = self._parts(list(table["id"]), images, batch_size, on_batch)
+        parts = self._parts(list(table["id"]), self._loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
+    def _loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
+        """Function: ids of the table -> cases on the device."""
+        if self.encoder is None:
+            return partial(load, images, device=self.device)
+        rows = dict(zip(table["id"], self.encoder.encode(table), strict=True))
+
+        def with_metadata(ids: Sequence[str]) -> Inputs:
+            metadata = torch.from_numpy(np.stack([rows[id] for id in ids])).to(self.device)
+            return replace(load(images, ids, self.device), metadata=metadata)
+
+        return with_metadata
+
     def _parts(
-        self, ids: Sequence[str], images: Images, batch_size: int, on_batch: Callable[[int], None]
+        self,
+        ids: Sequence[str],
+        loaded: Callable[[Sequence[str]], Inputs],
+        batch_size: int,
+        on_batch: Callable[[int], None],
     ) -> Iterator[dict[str, Any]]:
         """Outputs batch by batch; decoding and transfer happen once per batch."""
         self.network.eval()
         for start in range(0, len(ids), batch_size):
             chosen = ids[start : start + batch_size]
-            batch = load(images, chosen, self.device)
+            batch = loaded(chosen)
             with torch.inference_mode(), self.autocast():
                 part = self.task.predict(self.network, batch, self.views)
             on_batch(len(chosen))
@@ -129,6 +158,7 @@ def trained(
     channels: int,
     device: torch.device,
     adapts: bool = False,
+    encoder: Encoder | None = None,
     **settings: Any,
 ) -> Predictor:
     """Predictor of a network by its description and its weights.
@@ -136,15 +166,30 @@ def trained(
     Args:
         spec: see `build`.
         adapts: whether batch normalisation uses the statistics of the images, see `Predictor.adapt`.
+        encoder: of the metadata, kept beside the weights, where the network takes it.
         settings: ``resize``, ``views`` and ``autocast``.
     """
     from goldfold.models.batch_norm import Adapter  # which training does not depend on
 
-    network = build(task, spec, channels)
+    network = build(task, spec, channels, encoder=encoder)
     network.load_state_dict(weights)
     network.to(device)
     adapter = Adapter(network, lambda x: task.predict(network, x, [views.identity()])) if adapts else None
-    return Predictor(network, task, device=device, adapter=adapter, **settings)
+    return Predictor(network, task, device=device, adapter=adapter, encoder=encoder, **settings)
+
+
+def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | None:
+    """The encoder that a file of weights holds, where the network of ``spec`` takes metadata.
+
+    Raises:
+        DataError: the file holds none.
+    """
+    if not spec.get("metadata"):
+        return None
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        return Encoder.from_header(file.metadata(), weights)
 
 
 def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:

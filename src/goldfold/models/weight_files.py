@@ -20,6 +20,8 @@ WRAPPERS = ("module.", "_orig_mod.", "network.")
 """Beginnings of all names that DDP, torch.compile and goldfold add."""
 BESIDE = frozenset({"mean", "std", "n_averaged"})
 """Names that wrappers of goldfold and of torch's averages add beside those of the network."""
+FUSION = "fusion."
+"""Beginning of the names of goldfold's branch of metadata, and of the head over it."""
 AGAIN = "Copy or download it again."
 LOOKS_LIKE: dict[bytes, str] = {
     b"version https://git-lfs": "is a git-LFS pointer, not the weights themselves. Run git lfs pull where it came from.",
@@ -47,13 +49,19 @@ def read(path: str | Path) -> dict[str, Tensor]:
             path, f"holds no tensors by name ({held}). Give a file made by torch.save(model.state_dict(), ...)."
         )
     while wrapper := next((word for word in WRAPPERS if _is_wrapped(tensors, word)), None):
-        tensors = {name.removeprefix(wrapper): value for name, value in tensors.items() if name not in BESIDE}
+        tensors = {name.removeprefix(wrapper): tensors[name] for name in _inner(tensors, wrapper)}
     return tensors
 
 
 def _is_wrapped(names: Iterable[str], wrapper: str) -> bool:
-    inner = [name for name in names if name not in BESIDE]
+    inner = _inner(names, wrapper)
     return bool(inner) and all(name.startswith(wrapper) for name in inner)
+
+
+def _inner(names: Iterable[str], wrapper: str) -> list[str]:
+    """Names of the network itself."""
+    beside = FUSION if wrapper == "network." else "\0"
+    return [name for name in names if name not in BESIDE and not name.startswith(beside)]
 
 
 def _inside(content: Any) -> Mapping[Any, Any]:

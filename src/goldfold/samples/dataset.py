@@ -4,9 +4,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
@@ -27,7 +29,10 @@ class TrainingSet(Dataset[dict[str, Any]]):
         images: CachedImages,
         augment: Augment,
         key: tuple[int | str, ...],
+        metadata: NDArray[np.float32] | None = None,
     ) -> None:
+        """``metadata`` has a row per sample, where networks take it."""
+        self.metadata = metadata
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
@@ -42,7 +47,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
             return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
 
-        return sample(self.images, id, self.targets[row], self.weights[row], augmented)
+        return sample(self.images, id, self.targets[row], self.weights[row], augmented, metadata_of(self.metadata, row))
 
 
 def sample(
@@ -51,14 +56,16 @@ def sample(
     target: Mapping[str, Any],
     weight: float = 1.0,
     augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
+    metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
 
     Args:
         augmented: (fields, view) -> an image and the fields of its target after augmentation. Targets of cases of several
             images do not move with these.
+        metadata: of the case, see `metadata_of`.
     """
-    views, known = images.views(id), {"id": id, "weight": weight}
+    views, known = images.views(id), {"id": id, "weight": weight, **metadata}
     if len(views) == 1:
         fields = augmented({"image": views[0], **target}, 0)
         seen = fields.pop("image")
@@ -66,6 +73,11 @@ def sample(
     each = [None if one is None else augmented({"image": one}, view)["image"] for view, one in enumerate(views)]
     stacked, present = stacked_views([each])
     return {**target, "images": stacked[0], "present": present[0], **known}
+
+
+def metadata_of(rows: NDArray[np.float32] | None, row: int) -> dict[str, NDArray[np.float32]]:
+    """``metadata`` of a sample, where there is any."""
+    return {} if rows is None else {"metadata": rows[row]}
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from goldfold.base.errors import DataError
+from goldfold.metadata.columns import PREFIX
 from goldfold.sources.reading import column_of, line_of
 from goldfold.targets.label_sets import to_text
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
-METADATA = "meta_"
-"""What the names of metadata columns begin with in the tables that are made."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def metadata_of(
         if name in numeric:
             _refuse_text(table, name, path)
         print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
-        found[f"{METADATA}{name}"] = values
+        found[f"{PREFIX}{name}"] = values
     return pd.DataFrame(found, index=table.index)
 
 

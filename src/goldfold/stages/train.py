@@ -32,9 +32,11 @@ from goldfold.engine.state import State, Training, weights_of
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
+from goldfold.metadata.columns import joined
+from goldfold.metadata.encoder import Encoder
 from goldfold.training.failures import explained
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
-from goldfold.training.samples import loader, rows_of
+from goldfold.training.samples import encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import Validation
 
@@ -59,6 +61,7 @@ def run(
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
     reported: Sequence[components.Written] = (),
+    metadata: Sequence[str] = (),
     start: str | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
@@ -77,6 +80,7 @@ def run(
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
         metric: of the validation images; the best epoch goes by it.
         reported: more metrics for the history.
+        metadata: CSVs of id and metadata columns of all cases, where the network takes these.
         start: weights of an earlier round, of the same fold and seed, to start from; without them, the model's own start.
         code: digest of the code that the run depends on: a state that other code saved is not gone on from.
         scale_16bit: how cached images of 16 bits become 8, see `goldfold.images.depth.to_8_bits`.
@@ -99,10 +103,13 @@ def run(
     table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     rows, images = rows_of(table, pseudo, pseudo_weight), CachedImages(caches, scale_16bit)
-    network, loss = network_of(spec, infer, start), loss_of(spec, learn)
+    if spec.metadata is not None:
+        rows, held_out = (joined(part, metadata, spec.metadata) for part in (rows, held_out))
+    encoder = encoder_of(spec, rows)
+    network, loss = network_of(spec, infer, start, encoder), loss_of(spec, learn)
     metrics = [scores.metric(one) for one in (metric, *reported)]
-    batches = loader(spec, target, learn, rows, images, runtime["loader_workers"], accelerator)
-    validation = Validation(spec, target, learn, infer, scores, held_out, images, metrics, loss, accelerator)
+    batches = loader(spec, target, learn, rows, images, runtime["loader_workers"], accelerator, encoder)
+    validation = Validation(spec, target, learn, infer, scores, held_out, images, metrics, loss, accelerator, encoder)
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     steps = spec.train.epochs * steps_per_epoch(spec.train, len(batches))
@@ -113,7 +120,7 @@ def run(
             learner, batches, _noting(validation, metrics[0].name, bar), course_of(spec), state_file, minutes, bar
         )
     if accelerator.is_main_process:
-        _write(Path(folder), spec.train, result, best)
+        _write(Path(folder), spec.train, result, best, encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
     return {"files": [spare], **_facts(spec, table, len(rows), learner, result, best)}
 
@@ -154,6 +161,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
         "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
+    files += arguments["metadata"]
     files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
     parts = {
         "settings": settings,
@@ -215,14 +223,15 @@ def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | 
     return state
 
 
-def _write(folder: Path, train: Train, result: Training, best: Best) -> None:
-    """Write the weights of the last epoch and of the best one, and the history."""
+def _write(folder: Path, train: Train, result: Training, best: Best, encoder: Encoder | None) -> None:
+    """Write the weights of the last epoch and of the best one, the encoder of metadata in their header, and the history."""
     last = weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
     history = pd.DataFrame(result.history).to_csv(index=False)
+    header = None if encoder is None else encoder.to_header()
     writers = {
-        "model.safetensors": partial(save_file, kept[train.checkpoint]),
-        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint]),
+        "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
+        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
         "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
     }
     write_all(folder, writers)

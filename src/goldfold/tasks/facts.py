@@ -71,5 +71,7 @@ class Facts:
     """Ways to put images into the network's frame."""
     takes_cases: bool = False
     """Whether a case may have several images, as it may where a network gives numbers per class."""
+    takes_metadata: bool = False
+    """Whether networks may take metadata columns: `Infer.model` takes ``metadata_branch``, see `goldfold.tasks.logits.network`."""
     follows_roi: bool = True
     """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""

@@ -23,18 +23,20 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from goldfold.engine.gradient import Loss
+    from goldfold.metadata.encoder import Encoder
     from goldfold.tasks.protocol import Infer, Learn
     from goldfold.training.spec import Spec, Train
 
 
-def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
+def network_of(spec: Spec, infer: Infer, start: str | None = None, encoder: Encoder | None = None) -> nn.Module:
     """The network with its first weights: drawn from the spec's key, or loaded.
 
     Args:
         start: file of weights of the same network, of an earlier round.
+        encoder: of the metadata, where the network takes it.
     """
     with seeded(*spec.key, "weights"):
-        network = build(infer, spec.model, spec.channels, starts=start is None)
+        network = build(infer, spec.model, spec.channels, starts=start is None, encoder=encoder)
     if start is not None:
         _load(network, start)
     elif isinstance(spec.model["pretrained"], str):

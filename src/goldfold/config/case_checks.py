@@ -1,0 +1,43 @@
+"""Checks of what cases have besides one image: more images, and metadata."""
+
+from collections.abc import Iterator
+
+from goldfold.catalog import TASKS
+from goldfold.config.root import Config
+from goldfold.tasks import facts
+from goldfold.tasks.facts import Facts
+
+
+def check_cases(config: Config, task: Facts) -> Iterator[str]:
+    """Settings of several images per case, and of metadata, that do not go with others."""
+    yield from _cases(config, task)
+    yield from _metadata(config, task)
+
+
+def _cases(config: Config, task: Facts) -> Iterator[str]:
+    """Settings that cases of several images cannot have."""
+    if not config.data.has_cases:
+        return
+    key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
+    if not task.takes_cases:
+        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image a row of its own"
+    if config.data.roi.method != "none":
+        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are taken whole; use none, or remove {key}"
+    if config.data.duplicates == "drop":
+        yield f"data.duplicates = 'drop': cases that share an image are no copies of each other; use group, or remove {key}"
+
+
+def _metadata(config: Config, task: Facts) -> Iterator[str]:
+    """Metadata that a network cannot be given."""
+    for index, model in enumerate(config.models):
+        if model.branch is None:
+            continue
+        key = f"models[{index}] ({model.name}).metadata"
+        if not task.takes_metadata:
+            takers = ", ".join(name for name in TASKS if facts(name).takes_metadata)
+            yield f"{key}: networks of task {config.task!r} take no metadata; remove it (these tasks do: {takers})"
+        elif not config.data.has_metadata:
+            way = "" if config.data.source == "csv" else " with source: csv"
+            yield f"{key}: data.metadata names no column; list them there{way}, or remove it"
+        elif config.data.has_unlabeled:
+            yield f"{key}: the images of data.unlabeled have no metadata; remove one of the two"
