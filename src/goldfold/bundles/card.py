@@ -132,6 +132,9 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     yield f"Images are read as {channels}; those of 16 bits are scaled to 8 by the rule {images.scale_16bit}.{cut}"
     if images.cases is not None:
         yield "A case may have several images, whose outputs are averaged: a table names them (`goldfold predict --table`)."
+    if images.metadata is not None:
+        names = ", ".join([*images.metadata.numeric, *images.metadata.categorical])
+        yield f"Networks take metadata columns besides images: {names} (`goldfold predict --table`)."
     views = ", ".join(components.label(view) for view in manifest.views)
     by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
     fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())

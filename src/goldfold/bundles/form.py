@@ -13,8 +13,10 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
 from goldfold.version import VERSION
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised whenever a bundle of this version would be read wrongly, or not at all, by an earlier one."""
+WITHOUT_METADATA = 2
+"""Version of bundles whose networks take images alone, which earlier versions of goldfold read too."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 """Parameters of networks that goldfold sets itself, or that would load another file."""
@@ -44,6 +46,28 @@ class Cases(Part):
     """Names of the views that training cases have; None where they are numbered."""
 
 
+class Metadata(Part):
+    """Tables with the metadata of cases, see `goldfold.config.table.Csv`."""
+
+    id_column: str
+    image_column: str | None = None
+    image_columns: list[str] | None = None
+    """Columns with the files of one image each."""
+    columns: list[str] | None = None
+    """Names of the columns of tables without a header."""
+    numeric: list[str]
+    categorical: list[str]
+
+
+class Branch(Part):
+    """A network's branch for metadata; its weights file holds the statistics by which the columns are encoded."""
+
+    width: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    numeric: list[str]
+    categorical: list[str]
+
+
 class Preprocessing(Part):
     """From a file to what networks are shown, besides each network's own size."""
 
@@ -57,6 +81,8 @@ class Preprocessing(Part):
     stack_pattern: str = ""
     cases: Cases | None = None
     """How tables name the images of each case; None where each case is one image."""
+    metadata: Metadata | None = Field(None, exclude_if=lambda metadata: metadata is None)
+    """Metadata columns that networks take; None where they take images alone."""
 
 
 class Network(Part):
@@ -72,6 +98,8 @@ class Network(Part):
     )
     """The same of the frame that images are put into first, where it is larger."""
     resize: Literal["squash", "pad", "crop"]
+    metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
+    """Branch for metadata; None where the network takes images alone."""
 
     @property
     def frame(self) -> tuple[tuple[int, int], str]:

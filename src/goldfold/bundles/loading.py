@@ -60,7 +60,8 @@ class Bundle:
         Args:
             images: files or folders; folders are searched with all that is below them. With a table, the folder that
                 its names are relative to.
-            table: CSV of cases, where these may have several images, in the form that training took.
+            table: CSV of cases, where these may have several images or networks take metadata, in the form of the tables
+                of training.
             member: one member alone in place of the ensemble.
             batch_size: images at once; by default as in the results that the bundle was made of.
             device: ``auto``, ``cpu`` or ``cuda``.

@@ -46,18 +46,18 @@ class Fusion(nn.Module):
         super().__init__()
         self.n_numbers = 2 * branch.n_numeric
         sizes = [min(MOST_DIMENSIONS, (n + 3) // 2) for n in branch.n_levels]
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(n + 1, size) for n, size in zip(branch.n_levels, sizes, strict=True)
-        )
+        embeddings = [nn.Embedding(n + 1, size) for n, size in zip(branch.n_levels, sizes, strict=True)]
+        first = nn.Linear(self.n_numbers + sum(sizes), branch.width)
+        with torch.no_grad():
+            first.weight[:, branch.n_numeric : self.n_numbers] = 0
+            for embedding in embeddings:
+                embedding.weight[0] = 0
+        self.embeddings = nn.ModuleList(embeddings)
         self.branch = nn.Sequential(
-            nn.Linear(self.n_numbers + sum(sizes), branch.width), nn.ReLU(), nn.Dropout(branch.dropout),
+            first, nn.ReLU(), nn.Dropout(branch.dropout),
             nn.Linear(branch.width, branch.width), nn.ReLU(), nn.Dropout(branch.dropout),
         )  # fmt: skip
         self.head = nn.Linear(n_features + branch.width, n_outputs)
-        with torch.no_grad():
-            self.branch[0].weight[:, branch.n_numeric : self.n_numbers] = 0  # type: ignore[index]
-            for embedding in self.embeddings:
-                embedding.weight[0] = 0  # type: ignore[index]
 
     def forward(self, features: Tensor, metadata: Tensor | None) -> Tensor:
         """Outputs (batch, n_outputs) of features (batch, n_features) and metadata (batch, columns)."""

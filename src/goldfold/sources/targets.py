@@ -103,12 +103,33 @@ def metadata_of(
         if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
             continue
-        values = column_of(table, name, path, "data.metadata")
-        if name in numeric:
-            _refuse_text(table, name, path)
+        values = _metadata(table, name, path, name in numeric)
         print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
         found[f"{PREFIX}{name}"] = values
     return pd.DataFrame(found, index=table.index)
+
+
+def metadata_alone(table: pd.DataFrame, path: str, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
+    """Columns ``meta_<name>`` as text of cases to predict, empty where missing.
+
+    Raises:
+        DataError: the table lacks a column, or a numeric one holds something else.
+    """
+    if lacking := [name for name in (*numeric, *categorical) if name not in table]:
+        raise DataError(
+            f"--table: {path} has no column {lacking[0]!r}, which these networks take; it has: "
+            f"{', '.join(map(str, table.columns))}. Add it (an empty cell is a missing value)."
+        )
+    found = {name: _metadata(table, name, path, name in numeric) for name in (*numeric, *categorical)}
+    return pd.DataFrame({f"{PREFIX}{name}": values for name, values in found.items()}, index=table.index).fillna("")
+
+
+def _metadata(table: pd.DataFrame, name: str, path: str, is_numeric: bool) -> "pd.Series[str]":
+    """Values of a column, missing where its cells are empty."""
+    values = column_of(table, name, path, "data.metadata")
+    if is_numeric:
+        _refuse_text(table, name, path)
+    return values
 
 
 def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:

@@ -60,7 +60,7 @@ def run(
         DataError: the images cannot be split so.
     """
     tables = {name: _read(Path(manifest), name) for name in splits}
-    metadata = {name: _metadata_apart(tables, name) for name in ("train", "test") if name in tables}
+    metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
     if taken is not None:
         columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
         refuse_unusable(metadata["train"], metadata.get("test"), columns)

@@ -72,6 +72,6 @@ class Facts:
     takes_cases: bool = False
     """Whether a case may have several images, as it may where a network gives numbers per class."""
     takes_metadata: bool = False
-    """Whether networks may take metadata columns: `Infer.model` takes ``metadata_branch``, see `goldfold.tasks.logits.network`."""
+    """Whether networks may take metadata: `Infer.model` then takes ``metadata_branch``, see `goldfold.tasks.logits.network`."""
     follows_roi: bool = True
     """Whether targets and predictions move with the part that is cut out of an image (`data.roi`)."""
