@@ -34,7 +34,10 @@ def _head(manifest: "Manifest") -> Iterator[str]:
     yield f"An ensemble of {count(n, 'network')} for {manifest.task['name']}, exported by goldfold {manifest.goldfold}."
     yield ""
     yield "```sh"
-    yield "goldfold predict PATH_OF_THIS_FOLDER image.jpg folder_of_images/ --out predictions.csv"
+    images = manifest.preprocessing
+    is_by_table = images.cases is not None or images.metadata is not None
+    named = "folder_of_images/ --table cases.csv" if is_by_table else "image.jpg folder_of_images/"
+    yield f"goldfold predict PATH_OF_THIS_FOLDER {named} --out predictions.csv"
     yield "```"
     yield ""
     if manifest.own_code:

@@ -84,7 +84,7 @@ def files_of(
     if table is None:
         if how.cases is None and not takes_metadata:
             return given(paths, how.stack or (), how.stack_pattern)
-        of = "cases of several images" if how.cases else "images and what is known of them besides"
+        of = "cases of several images" if how.cases else "images and metadata"
         raise DataError(
             f"these networks were trained on {of}. Name a table of the cases: --table FILE (CSV with "
             f"{_columns(how, takes_metadata)})."
@@ -124,7 +124,8 @@ def _columns(how: form.Preprocessing, takes_metadata: bool) -> str:
     cases, metadata = how.cases, how.metadata if takes_metadata else None
     more = [*metadata.numeric, *metadata.categorical] if metadata else []
     if cases is None:
-        images = [metadata.id_column, *(metadata.image_columns or [metadata.image_column])] if metadata else []
+        files = metadata.image_columns or [metadata.image_column or ""] if metadata else []
+        images = [metadata.id_column, *files] if metadata else []
         return f"a row per image: {', '.join(filter(None, [*images, *more]))}"
     if cases.view_columns:
         return f"a row per case: {', '.join([cases.id_column, *sorted(cases.view_columns), *more])}"

@@ -103,7 +103,7 @@ def metadata_of(
         if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
             continue
-        values = _metadata(table, name, path, name in numeric)
+        values = _metadata(table, name, path, name in numeric, ", or list the column under categorical")
         print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
         found[f"{PREFIX}{name}"] = values
     return pd.DataFrame(found, index=table.index)
@@ -124,23 +124,22 @@ def metadata_alone(table: pd.DataFrame, path: str, numeric: Sequence[str], categ
     return pd.DataFrame({f"{PREFIX}{name}": values for name, values in found.items()}, index=table.index).fillna("")
 
 
-def _metadata(table: pd.DataFrame, name: str, path: str, is_numeric: bool) -> "pd.Series[str]":
-    """Values of a column, missing where its cells are empty."""
+def _metadata(table: pd.DataFrame, name: str, path: str, is_numeric: bool, otherwise: str = "") -> "pd.Series[str]":
+    """Values of a column, missing where its cells are empty; ``otherwise`` is another way out where one is no number."""
     values = column_of(table, name, path, "data.metadata")
     if is_numeric:
-        _refuse_text(table, name, path)
+        _refuse_text(table, name, path, otherwise)
     return values
 
 
-def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:
+def _refuse_text(table: pd.DataFrame, name: str, path: str, otherwise: str) -> None:
     values = table[name]
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values.notna() & ~numbers.between(float("-inf"), float("inf"), inclusive="neither")
     if wrong.any():
         raise DataError(
             f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in {_line(table, wrong)} "
-            f"({int(wrong.sum())} such rows), which is no finite number. Leave a missing one empty, or list the column "
-            f"under categorical."
+            f"({int(wrong.sum())} such rows), which is no finite number. Leave a missing one empty{otherwise}."
         )
 
 
