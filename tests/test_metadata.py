@@ -181,7 +181,7 @@ def test_weights_by_path_leave_only_head_and_branch_new(had_metadata: bool, tmp_
     old, new = before.state_dict(), after.state_dict()
     assert len([name for name in new if name.startswith("network.")]) > 20
     assert all(torch.equal(new[name], old[name]) for name in new if name.startswith("network."))
-    assert pretrained.summary("w", after.network).endswith("new: fusion (head and branch of metadata)")
+    assert pretrained.summary("w", after.network).endswith("new: the head, and the branch of metadata")
 
 
 def test_preflight_passes_metadata_through_and_refuses_networks_without_a_head_to_take_off(
@@ -252,7 +252,7 @@ def test_metadata_that_a_model_cannot_take_is_refused(changes: dict[str, Any], s
 
 def test_tasks_whose_networks_take_no_metadata_refuse_it() -> None:
     model = {"name": "net", "network": "unet", "backbone": "resnet18", "image_size_px": 32, "metadata": True}
-    data = {"source": "masks", "train_images": "a", "train_masks": "b"}
+    data = {"source": "masks", "train": "a", "masks": "b"}
     said = r"networks of task 'segmentation' take no metadata; remove it \(these tasks do: classification, multilabel, regr"
     with pytest.raises(ConfigError, match=said):
         parse({"name": "t", "task": "segmentation", "data": data, "models": [model]})

@@ -91,7 +91,7 @@ def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusi
         raise ConfigError(f"metadata: network {name!r} does not say how many features it gives, as num_features.")
     if hasattr(network, "new"):  # names that a file of weights did not set
         kept = _without_head(network.new, network)
-        network.new = [*kept, "fusion"]  # type: ignore[assignment]
+        network.new = [*kept, "the head, and the branch of metadata"]  # type: ignore[assignment]
     return Fusion(n_features, n_outputs, branch)
 
 
