@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -394,6 +395,25 @@ def test_new_cases_without_usable_metadata_are_refused(
         predicting.files_of(how, [of_noise.root / "img"], "new.csv" if edit else None, takes_metadata=True)
 
 
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ({"case_column": "case", "view_column": "view", "image_column": "image"},
+         "case,view,image,age,site\nx,back,n00,,a\nx,front,n01,,a\ny,back,n02,7,\n"),
+        ({"view_columns": ["back", "front"]}, "id,back,front,age,site\nx,n00,n01,,a\ny,n02,,7,\n"),
+    ],
+)  # fmt: skip
+def test_new_cases_of_several_images_have_one_value_each(
+    columns: dict[str, Any], text: str, of_noise: Tiny, in_tmp: Path
+) -> None:
+    Path("new.csv").write_text(text)
+    how = form.Cases(id_column="id", views=["back", "front"], **columns)
+    metadata = form.Metadata(id_column="id", numeric=["age"], categorical=["site"])
+    found = predicting.read_cases(how, "new.csv", str(of_noise.root / "img"), metadata)
+    assert found[["id", "meta_age", "meta_site"]].to_numpy().tolist() == [["x", "", "a"], ["y", "7", ""]]
+    assert [len(json.loads(images)) for images in found["images"]] == [2, 2]
+
+
 # --- what runs again
 
 
@@ -478,3 +498,22 @@ def test_folds_refuse_them_only_where_a_model_takes_them(in_tmp: Path) -> None:
         folds.run("results/tiny/manifest", "elsewhere", taken=slices.taken(config), **slices.folds(config))
     with pytest.raises(DataError, match=r"no metadata of case 'zz'"):
         joined(pd.DataFrame({"id": ["zz"]}), ["results/tiny/folds/fold0-metadata.csv"], AGE_SITE)
+
+
+def test_lists_that_are_up_to_date_are_checked_before_the_first_job(
+    run_of_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that takes metadata of a finished run for the first time: the stage folds does not run again."""
+    monkeypatch.chdir(tmp_path)
+    folder = made_run.clone(run_of_two, tmp_path / "run")
+    made_run.enter(folder)
+    asked = []
+    monkeypatch.setattr(
+        "subprocess.run", lambda command: asked.append(json.loads(command[-1])) or SimpleNamespace(returncode=0)
+    )
+    made_run.session()._preflight()
+    made_run.session(quick=True)._preflight()
+    assert [one.get("folds") for checks in asked for one in checks] == ["results/tiny/folds"] * 2 + [None] * 2
+    (folder / "results/tiny/folds/test-metadata.csv").write_text("id,meta_age\n")
+    with pytest.raises(DataError, match="test: there is no column 'site', which models with metadata: true take"):
+        preflight.check(asked[0][1])

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
@@ -83,6 +83,10 @@ class Train(Section):
         return self
 
 
+SWITCH, BRANCH = "metadata: true or false", "metadata: branch"
+"""Names of what `metadata` of a model may be."""
+
+
 class MetadataBranch(Section):
     """Branch of a network for metadata columns: numbers and embedded levels go through two layers, whose output is joined with
     the features of the images before the head."""
@@ -115,9 +119,12 @@ class Model(Section):
     """Size at which its images are cached, in place of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: to the size, whatever the shape; pad: whole image, borders black; crop: the middle."""
-    metadata: bool | MetadataBranch = Field(False, exclude_if=lambda value: value is False)
-    """Whether the network takes the columns of `data.metadata` besides the images: `true`, or `{width: 64, dropout: 0.1}` of
-    the branch that takes them."""
+    metadata: Annotated[
+        Annotated[bool, Tag(SWITCH)] | Annotated[MetadataBranch, Tag(BRANCH)],
+        Discriminator(lambda value: BRANCH if isinstance(value, dict | MetadataBranch) else SWITCH),
+    ] = Field(False, exclude_if=lambda value: value is False)
+    """Whether the network takes the columns of `data.metadata` besides the images: `true`, `false`, or `{width: 64, dropout:
+    0.1}` of the branch that takes them."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
