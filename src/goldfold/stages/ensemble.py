@@ -88,32 +88,25 @@ def run(
     steps = build(ForSteps(task, names), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, evidence = _scored_rounds(members, voters, truth, chosen, steps, Path(folder))
-    fused_test = None
-    if has_test:
-        tests = {member.name: members.test(member, whole.last) for member in whole.members}
-        fused_test = _keep(facets, Path(folder), "test", applied(steps, tests, made.fitted))
-    else:  # of an earlier run that had test images
-        _remove_stale(
-            Path(folder),
-            [Path(leaderboard).parent / name for name in ("submission.csv", *facets.facts.submission_files)],
-        )
+    fused_test = _fused_test(members, steps, made, Path(folder)) if has_test else None
+    if not has_test:  # of an earlier run that had test images
+        submitted = ("submission.csv", *facets.facts.submission_files)
+        _remove_stale(Path(folder), [Path(leaderboard).parent / name for name in submitted])
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    scored_parts = {"oof": _every_metric(facets, evidence, truth, chosen)}
-    scored_parts |= _optimistic(facets, made, truth, chosen)
-    scores = _beside(pd.DataFrame(rows), scored_parts, chosen.name)
+    parts = {"oof": _every_metric(facets, evidence, truth, chosen), **_optimistic(facets, made, truth, chosen)}
+    scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
-        scored_parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
-    about, by_class = {"task": task["name"], "metric": chosen.name}, facets.scores.by_class(evidence).to_dict("index")
-    write_json(metrics, {**about, **scored_parts, "members": _of_members(last, chosen.name), "classes": by_class})
-    short = {part: {chosen.name: entries[chosen.name]} for part, entries in scored_parts.items()}
-    write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
+        parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
+    more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    about = {"task": task["name"], "metric": chosen.name}
+    _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
     print(best_first.to_string(index=False), flush=True)
 
 
@@ -159,6 +152,27 @@ class Members:
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
         return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
+
+
+def _fused_test(members: Members, steps: Sequence[Step], made: Nested, folder: Path) -> Arrays:
+    """Predictions of the test images by the members of the last round, which are kept."""
+    tests = {member.name: members.test(member, members.grid.last) for member in members.grid.members}
+    return _keep(members.task, folder, "test", applied(steps, tests, made.fitted))
+
+
+def _write_scores(
+    metrics: Path, headline: Path, about: dict[str, Any], parts: Mapping[str, dict[str, Any]], more: dict[str, Any]
+) -> None:
+    """Write all scores, and the one that counts alone.
+
+    Args:
+        about: task and ``metric``, the one that counts.
+        parts: scores by metric of each part of the data.
+        more: members and classes.
+    """
+    write_json(metrics, {**about, **parts, **more})
+    metric = about["metric"]
+    write_json(headline, {**about, **{part: {metric: entries[metric]} for part, entries in parts.items()}})
 
 
 def _scored_rounds(

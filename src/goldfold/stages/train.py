@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,45 +98,58 @@ def run(
             how = backend(runtime["device"], model["gpus"])
             return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
     spec, names = read(model, resize, channels, place), read_json(classes)
+    accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
+    cases, images = _cases(spec, fold_file, pseudo, pseudo_weight, metadata), CachedImages(caches, scale_16bit)
     target, learn = tasks.target(task, names), tasks.learn(task, names)
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
-    accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
-    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
-    held_out = table[table["split"] == "val"].reset_index(drop=True)
-    rows, images = rows_of(table, pseudo, pseudo_weight), CachedImages(caches, scale_16bit)
-    if spec.metadata is not None:
-        rows, held_out = (joined(part, metadata, spec.metadata) for part in (rows, held_out))
-    encoder = encoder_of(spec, rows)
-    network, loss = network_of(spec, infer, start, encoder), loss_of(spec, learn)
+    network, loss = network_of(spec, infer, start, cases.encoder), loss_of(spec, learn)
     metrics = [scores.metric(one) for one in (metric, *reported)]
-    batches = loader(spec, target, learn, rows, images, runtime["loader_workers"], accelerator, encoder)
-    validation = Validation(spec, target, learn, infer, scores, held_out, images, metrics, loss, accelerator, encoder)
+    batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
+    validation = Validation(
+        spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
+    )
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     steps = spec.train.epochs * steps_per_epoch(spec.train, len(batches))
     with explained(spec, accelerator), closing(progress(steps, "steps")) as bar:
         learner = learner_of(spec.train, network, loss, len(batches), accelerator, {"best": best})
-        minutes = runtime.get("save_minutes", SAVE_MINUTES)
-        result = _fitted(
-            learner, batches, _noting(validation, metrics[0].name, bar), course_of(spec), state_file, minutes, bar
-        )
+        noting, minutes = _noting(validation, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
+        result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
     if accelerator.is_main_process:
-        _write(Path(folder), spec.train, result, best, encoder)
+        _write(Path(folder), spec.train, result, best, cases.encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
-    return {"files": [spare], **_facts(spec, table, len(rows), learner, result, best)}
+    return {"files": [spare], **_facts(spec, cases, learner, result, best)}
 
 
-def _facts(
-    spec: Spec, table: pd.DataFrame, n_train: int, learner: Learner, result: Training, best: Best
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Cases:
+    """Cases of a fold, with their metadata where the network takes it."""
+
+    train: pd.DataFrame
+    """With targets and weights; pseudo-labelled ones have no ``split``."""
+    held_out: pd.DataFrame
+    encoder: Encoder | None
+    """Of the metadata."""
+
+
+def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> _Cases:
+    """Read the cases of a fold; see `run` for the files."""
+    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
+    train, held_out = rows_of(table, pseudo, pseudo_weight), table[table["split"] == "val"].reset_index(drop=True)
+    if spec.metadata is not None:
+        train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))
+    return _Cases(train, held_out, encoder_of(spec, train))
+
+
+def _facts(spec: Spec, cases: _Cases, learner: Learner, result: Training, best: Best) -> dict[str, Any]:
     """Facts of a run for its record, beside its files."""
     gradient, accelerator = learner.gradient, learner.gradient.accelerator
     return {
         "member": {"model": spec.name, **spec.place},
         "seed": counter(*spec.key),
-        "n_train": n_train,
-        "n_val": int((table["split"] == "val").sum()),
-        "n_pseudo": n_train - int((table["split"] == "train").sum()),
+        "n_train": len(cases.train),
+        "n_val": len(cases.held_out),
+        "n_pseudo": len(cases.train) - int((cases.train["split"] == "train").sum()),
         "parameters": sum(parameter.numel() for parameter in gradient.network.parameters()),
         "best_epoch": spec.train.epochs - 1 if best.epoch is None else best.epoch,
         "final": {name: value for name, value in result.history[-1].items() if math.isfinite(value)},
