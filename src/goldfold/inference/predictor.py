@@ -1,4 +1,4 @@
-"""From a trained network and images to predictions: the one way, in validation, in the predict stage and in a bundle."""
+"""Predict with a trained network: the same code in validation, in the stage predict and in bundles."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Entries = Iterable[tuple[str, NDArray[Any]]]
 
 
 class Images(Protocol):
-    """Images of cases by id, at the size of a network."""
+    """Images of cases by id, at the network's input size."""
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        """Return images (len(ids), views, height, width, channels) uint8, and which are present (len(ids), views)."""
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -39,25 +39,25 @@ class Images(Protocol):
 
 
 class Predicting(Protocol):
-    """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Infer`."""
+    """Facet of a task that prediction needs, see `goldfold.tasks.protocol.Infer`."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network that takes `Inputs` with images of 0..255."""
+        """Build a network that takes `Inputs` with images of 0..255."""
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """Arrays of a batch, views turned back."""
+        """Predict the arrays of a batch, with views inverted."""
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
-        """Arrays of all batches, by name."""
+        """Join the arrays of all batches, by name."""
 
 
 class Adapts(Protocol):
-    """Takes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
+    """Computes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
 
     def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Inputs], batch_size: int) -> bool:
-        """Whether the network has the statistics of these images now."""
+        """Return whether the network now has the statistics of these images."""
 
 
 def build(
@@ -67,12 +67,12 @@ def build(
     starts: bool = False,
     encoder: Encoder | None = None,
 ) -> nn.Module:
-    """Network of an entry of the config's ``models``: in training, for prediction, and in a bundle.
+    """Build the network of an entry of the config's ``models``, for training, prediction and bundles.
 
     Args:
-        spec: ``network``, ``size`` and what `goldfold.models.arguments.arguments` takes.
+        spec: ``network``, ``size`` and the keys that `goldfold.models.arguments.arguments` takes.
         starts: whether weights are loaded to start training from.
-        encoder: of the metadata, where the network takes it: where ``spec`` has ``metadata``.
+        encoder: encodes the metadata, where the network takes it (``spec`` has ``metadata``).
     """
     more = {} if encoder is None else {"metadata_branch": branch_of(spec["metadata"], encoder.n_levels)}
     return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts), **more)
@@ -80,7 +80,7 @@ def build(
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, the task that reads its outputs, the views that it is shown, and how images are put into its frame."""
+    """A network with the task that interprets its outputs, its views, and how images are put into its frame."""
 
     network: nn.Module
     task: Predicting
@@ -88,17 +88,17 @@ class Predictor:
     device: torch.device
     views: Sequence[View] = field(default_factory=lambda: [views.identity()])
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
-    """Precision within which the network computes."""
+    """Context that sets the precision of the network."""
     adapter: Adapts | None = None
-    """Takes statistics of batch normalisation from the images, where these are to replace those of training."""
+    """Computes statistics of batch normalisation from the images, where they replace those of training."""
     encoder: Encoder | None = None
     """Encodes the metadata columns of tables, where the network takes metadata."""
 
     def adapt(self, images: Images, table: pd.DataFrame, batch_size: int) -> bool:
-        """Take the statistics of batch normalisation from these images, where it is to be adapted.
+        """Compute the statistics of batch normalisation from the images of ``table``, where it is adapted.
 
         Returns:
-            Whether the network has the statistics of the images now; else it has those of training.
+            Whether the network now has the statistics of the images; otherwise it has those of training.
         """
         if self.adapter is None:
             return False
@@ -112,17 +112,17 @@ class Predictor:
         batch_size: int,
         on_batch: Callable[[int], None] = lambda n: None,
     ) -> Entries:
-        """Arrays of the predictions by name, in the order of ``table``; those of single images are made when asked for.
+        """Predict the cases of ``table``, in its order; return arrays by name, large ones made per image on access.
 
         Args:
-            table: id, what `goldfold.tasks.protocol.Infer.pack` needs, and metadata columns where the network takes these.
-            on_batch: called with the number of images of each batch that is done.
+            table: id, the columns that `goldfold.tasks.protocol.Infer.pack` needs, and metadata where the network takes it.
+            on_batch: called with the number of images of each finished batch.
         """
         parts = self._parts(list(table["id"]), self._loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
     def _loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
-        """Function: ids of the table -> cases on the device."""
+        """Return a function: ids of the table -> cases on the device."""
         if self.encoder is None:
             return partial(load, images, device=self.device)
         rows = dict(zip(table["id"], self.encoder.encode(table), strict=True))
@@ -140,7 +140,7 @@ class Predictor:
         batch_size: int,
         on_batch: Callable[[int], None],
     ) -> Iterator[dict[str, Any]]:
-        """Outputs batch by batch; decoding and transfer happen once per batch."""
+        """Predict batch by batch; decoding and transfer happen once per batch."""
         self.network.eval()
         for start in range(0, len(ids), batch_size):
             chosen = ids[start : start + batch_size]
@@ -161,15 +161,15 @@ def trained(
     encoder: Encoder | None = None,
     **settings: Any,
 ) -> Predictor:
-    """Predictor of a network by its description and its weights.
+    """Build the predictor of a trained network.
 
     Args:
         spec: see `build`.
         adapts: whether batch normalisation uses the statistics of the images, see `Predictor.adapt`.
-        encoder: of the metadata, kept beside the weights, where the network takes it.
+        encoder: encodes the metadata, where the network takes it; see `encoder_beside`.
         settings: ``resize``, ``views`` and ``autocast``.
     """
-    from goldfold.models.batch_norm import Adapter  # which training does not depend on
+    from goldfold.models.batch_norm import Adapter  # training does not depend on it
 
     network = build(task, spec, channels, encoder=encoder)
     network.load_state_dict(weights)
@@ -179,10 +179,10 @@ def trained(
 
 
 def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | None:
-    """The encoder that a file of weights holds, where the network of ``spec`` takes metadata.
+    """Return the encoder in the header of a file of weights, where the network of ``spec`` takes metadata.
 
     Raises:
-        DataError: the file holds none.
+        DataError: the header has none.
     """
     if not spec.get("metadata"):
         return None
@@ -193,7 +193,7 @@ def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | No
 
 
 def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:
-    """Cases on ``device``, images uint8."""
+    """Load cases onto ``device``, images uint8."""
     pixels, present = images.case_batch(ids)
     inputs = Inputs(torch.from_numpy(pixels), torch.from_numpy(present)).to(device)
     return replace(inputs, images=inputs.images.permute(0, 1, 4, 2, 3))

@@ -1,4 +1,4 @@
-"""Batches of training samples, the same for every number of worker processes."""
+"""Training samples and their batches, independent of the number of worker processes."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from goldfold.samples.transforms import Augment
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Samples by (epoch, row): the image, augmented as a function of key, epoch and id, beside its target."""
+    """Samples by (epoch, row): images, augmented as a function of key, epoch and id, and their target."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
     ) -> None:
-        """``metadata`` has a row per sample, where networks take it."""
+        """``metadata`` has one row per sample, where networks take it."""
         self.metadata = metadata
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
@@ -40,7 +40,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """See `sample`; augmented."""
+        """Return the augmented sample, see `sample`."""
         epoch, row = place
         id = self.ids[row]
 
@@ -58,12 +58,12 @@ def sample(
     augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
     metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
+    """Return a case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), target fields.
 
     Args:
-        augmented: (fields, view) -> an image and the fields of its target after augmentation. Targets of cases of several
-            images do not move with these.
-        metadata: of the case, see `metadata_of`.
+        augmented: (fields, view) -> image and fields of the target after augmentation. Targets of cases with several
+            images do not move with the images.
+        metadata: ``metadata`` of the case, see `metadata_of`.
     """
     views, known = images.views(id), {"id": id, "weight": weight, **metadata}
     if len(views) == 1:
@@ -76,15 +76,15 @@ def sample(
 
 
 def metadata_of(rows: NDArray[np.float32] | None, row: int) -> dict[str, NDArray[np.float32]]:
-    """``metadata`` of a sample, where there is any."""
+    """Return the field ``metadata`` of a sample, where there is any."""
     return {} if rows is None else {"metadata": rows[row]}
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, row) in an order that depends on key and epoch alone; an incomplete last batch is left out.
+    """Batches of (epoch, row) in an order that depends only on key and epoch; an incomplete last batch is dropped.
 
-    Where there are fewer samples than a batch holds, they are the batch. Of ``processes`` that compute together each
-    takes every so-manieth sample of batches that are so many times as large.
+    With fewer samples than the batch size, all samples form one batch. Each of N ``processes`` that train together takes
+    every N-th sample of a global batch N times as large.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 class Loader:
-    """Batches of one epoch after the other."""
+    """Batches of consecutive epochs."""
 
     def __init__(
         self,
@@ -116,11 +116,11 @@ class Loader:
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        """``process`` is the number of this one of the ``processes`` that compute together."""
+        """``process`` is the rank of this process among the ``processes`` that train together."""
         self.samples = samples
         self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes)
         self.batches = DataLoader(
-            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_heed_parent_only,
+            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_obey_parent_only,
             persistent_workers=workers > 0, multiprocessing_context="fork" if workers else None,
         )  # fmt: skip
 
@@ -128,20 +128,20 @@ class Loader:
         return len(self.sampler)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """Batches of epoch ``number`` from the one numbered ``start`` on; those before are not made."""
+        """Iterate over the batches of epoch ``number``, beginning with batch ``start``; earlier ones are not made."""
         self.sampler.epoch, self.sampler.start = number, start
         return iter(self.batches)
 
 
-def _heed_parent_only(worker: int) -> None:
-    """Let no signal but the parent's end this worker: one to all processes of a job must not tear the running step."""
+def _obey_parent_only(worker: int) -> None:
+    """Ignore all signals but the parent's: a signal to all processes of a job must not interrupt the running step."""
     die_with(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_leave_when_told, daemon=True).start()
+    threading.Thread(target=_exit_on_sigterm_of_parent, daemon=True).start()
 
 
-def _leave_when_told() -> None:
+def _exit_on_sigterm_of_parent() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

@@ -1,4 +1,4 @@
-"""manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
+"""Stage folds: manifest -> folds and lists that all later stages read, each rewritten only when its content changes."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,27 +37,27 @@ def run(
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
     taken: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
+    """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
-    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on; an image that
-      fold k neither learns from nor validates is not in it
-    - ``summary.csv``: how much of each class is in each fold, the number of its images, and how far the class that is
-      furthest from its even share is from it; -1 is what no fold validates
-    - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
+    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: everything that the training of fold k depends on; images
+      that fold k neither trains on nor validates are left out
+    - ``summary.csv``: amount of each class per fold, the number of images, and the largest deviation of a class from its even
+      share; -1 stands for images that no fold validates
+    - ``<split>.csv``: table of the manifest; ``shards/<split>-<i>.csv``: everything that a shard of the cache depends on
     - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
-    - ``split.json``: the rule by which it was split, and the digest of ``train.csv``
+    - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
-    - ``test_groups.json``: how many groups of the test images are new; ``null`` where they have none
+    - ``test_groups.json``: how many groups of the test images are new; ``null`` without groups
 
-    The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
-    nothing new downstream (it looks at them after this job, through the checkpoint).
+    The manifest runs again for every touched file; the lists are written only when they differ, so that Snakemake, which
+    looks at them through the checkpoint after this job, reruns nothing downstream.
 
     Args:
         taken: names of metadata columns by kind, where a model takes them.
-        keys: of the config that say that the data have a column `fold` or `order`, for errors.
+        keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
-        DataError: the images cannot be split so.
+        DataError: the images cannot be split in this way, or metadata columns are not usable.
     """
     tables = {name: _read(Path(manifest), name) for name in splits}
     metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
@@ -93,7 +93,7 @@ def _read(manifest: Path, name: str) -> pd.DataFrame:
 
 
 def _metadata_apart(tables: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
-    """id and metadata columns of a table, which loses these: lists that all jobs read do not change with them."""
+    """Move the metadata columns of a table into one of their own, so that lists that all jobs read do not depend on them."""
     table = tables[name]
     columns = found_in(table)
     tables[name] = table.drop(columns=columns)
@@ -101,13 +101,13 @@ def _metadata_apart(tables: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
 
 
 def _report(train: pd.DataFrame, numbers: NDArray[np.int64], known: Mapping[str, int]) -> None:
-    """Print what became of folds of an earlier split, and of groups of copies."""
+    """Report how many images keep their fold, and groups of copies that span folds."""
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     if n_parted := parted(train, numbers):
         groups = f"{count(n_parted, 'group')} of copies over several folds"
-        print(f"{groups}: no fold learns from copies of its images", flush=True)
+        print(f"{groups}: no fold is trained on copies of its validation images", flush=True)
 
 
 def _write_folds(
@@ -118,10 +118,10 @@ def _write_folds(
     columns: Sequence[str],
     metadata: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Write the list of each fold, and its metadata beside it, where there is any.
+    """Write the list of each fold, and its metadata where there is any.
 
     Args:
-        columns: of the target.
+        columns: columns of the target.
         metadata: id and metadata columns of training and test cases.
     """
     has_metadata = bool(found_in(metadata["train"]))
@@ -138,15 +138,15 @@ def _write_folds(
 
 
 def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequence[str], shards: int) -> None:
-    """Write the table of each split, and the lists of the pieces of the cache.
+    """Write the table of each split, and the lists of the shards of the cache.
 
     Args:
-        cached: columns of the target that these are made from.
+        cached: columns of the target that shards depend on.
     """
     for name, table in tables.items():
         kept = table if name == "train" else table.drop(columns="group", errors="ignore")
         write_if_changed(out / f"{name}.csv", kept.to_csv(index=False))
-        if name == "answers":  # nothing is computed from these images but a score
+        if name == "answers":  # used for nothing but a score
             continue
         images = cases.as_cached(table)
         pieces = np.array([shard_of(id, shards) for id in images["id"]], int)
@@ -156,17 +156,17 @@ def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequenc
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
-    """The column of the part of each image that is cut out, where there is one."""
+    """Column of the cropped part of each image, where there is one."""
     return ["roi"] if "roi" in table else []
 
 
 def _cases(table: pd.DataFrame) -> list[str]:
-    """Columns that say which case, and which view of it, an image is of, where there are several."""
+    """Columns that name the case and view of each image, for cases of several images."""
     return [cases.CASE, cases.VIEW] if cases.are_in(table) else []
 
 
 def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], learnt: NDArray[np.bool_]) -> None:
-    """Write ``summary.csv``, and print it with what no fold validates or learns from."""
+    """Write ``summary.csv``, and print it with the images that a fold neither trains on nor validates."""
     by_fold, far = pd.Series(numbers, name="fold"), deviations(content, numbers, len(learnt))
     furthest = pd.Series({fold: row[row.abs().idxmax()] for fold, row in far.iterrows()}).round(4)
     summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts(), "(deviation)": furthest})
@@ -177,13 +177,13 @@ def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], lea
     for number, part in enumerate(learnt):
         left_out = int((~part & (numbers != number)).sum())
         if left_out:
-            print(f"fold {number}: {left_out} images are neither learnt from nor validated", flush=True)
+            print(f"fold {number}: {left_out} images are neither trained on nor validated", flush=True)
 
 
 def _write_groups(
     out: Path, train: pd.DataFrame, learnt: NDArray[np.bool_], numbers: NDArray[np.int64], test: pd.DataFrame | None
 ) -> None:
-    """Write how the groups of the test images stand to those of the folds; ``null`` where either has none."""
+    """Compare groups of the test images with those of the folds; write ``null`` where either has no groups."""
     found = None
     if test is not None and "group" in test and "group" in train:
         found = compare_groups(train["group"], test["group"], numbers, learnt)
@@ -192,10 +192,10 @@ def _write_groups(
 
 
 def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, int]:
-    """Folds of an earlier split by the same rule, by id.
+    """Return the folds of an earlier split with the same settings, by id.
 
-    An image is known with or without the ``train/`` that the manifest puts before ids which another split shares, else one
-    new test image could move all others.
+    Ids match with or without the prefix ``train/`` that the manifest adds to ids shared with another split; otherwise one new
+    test image could move all others.
     """
     table, split = folder / "train.csv", folder / "split.json"
     if not table.exists() or not split.exists():
@@ -206,7 +206,7 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
         return {}
     if written not in (None, sha256_of(table)):
         raise DataError(
-            f"{table}: it is not what the folds job wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
+            f"{table}: it differs from what the job folds wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
             f"backup), or remove {split} to split again."
         )
     earlier = pd.read_csv(table, dtype=str, keep_default_na=False)

@@ -1,4 +1,4 @@
-"""fold, cache and pseudo labels -> one trained network."""
+"""Stage train: fold, cache and pseudo labels -> one trained network."""
 
 import hashlib
 import json
@@ -69,27 +69,27 @@ def run(
 ) -> dict[str, Any]:
     """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
 
-    The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``. ``state.pt`` is
-    what the run that is started next goes on from, where this one is killed, and ends with the same bytes.
+    The epoch that was not chosen is kept as ``best.safetensors`` or ``last.safetensors``. If the run is killed, the next one
+    resumes from ``state.pt`` and ends with the same bytes.
 
     Args:
         fold_file: CSV of id, split and target.
-        caches: folders of cached images of all splits that are trained on.
-        pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in a round without a teacher.
-        model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
-        place: round, fold and seed, which with the model's name decide everything random.
+        caches: folders of cached images of all splits that are used in training.
+        pseudo: CSV of id and target, each weighted by ``pseudo_weight``; None in a round without a teacher.
+        model: entry of the config's ``models``; ``resize`` is how its images were put into the frame of the cache.
+        place: round, fold and seed, which with the model's name determine all random draws.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
-        metric: of the validation images; the best epoch goes by it.
-        reported: more metrics for the history.
-        metadata: CSVs of id and metadata columns of all cases, where the network takes these.
-        start: weights of an earlier round, of the same fold and seed, to start from; without them, the model's own start.
-        code: digest of the code that the run depends on: a state that other code saved is not gone on from.
-        scale_16bit: how cached images of 16 bits become 8, see `goldfold.images.depth.to_8_bits`.
-        progress: (total, unit) -> counts the steps.
+        metric: score of the validation images that selects the best epoch.
+        reported: further metrics for the history.
+        metadata: CSVs of id and metadata columns of all cases, where the network takes metadata.
+        start: weights of an earlier round, of the same fold and seed, to start from; None for the model's own start.
+        code: digest of the code that the run depends on; a state saved by other code is not resumed.
+        scale_16bit: rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`.
+        progress: (total, unit) -> progress bar of the steps.
 
     Raises:
-        GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk do not suffice.
-        Stopped: a signal asked for the end.
+        GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk space is too small.
+        Stopped: a signal asked the run to stop.
     """
     arguments = {name: value for name, value in locals().items() if name != "progress"}
     if not torch.distributed.is_initialized():
@@ -123,13 +123,13 @@ def run(
 
 @dataclass(frozen=True)
 class _Cases:
-    """Cases of a fold, with their metadata where the network takes it."""
+    """Cases of a fold, with metadata where the network takes it."""
 
     train: pd.DataFrame
     """With targets and weights; pseudo-labelled ones have no ``split``."""
     held_out: pd.DataFrame
     encoder: Encoder | None
-    """Of the metadata."""
+    """Encodes the metadata."""
 
 
 def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> _Cases:
@@ -142,7 +142,7 @@ def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float,
 
 
 def _facts(spec: Spec, cases: _Cases, learner: Learner, result: Training, best: Best) -> dict[str, Any]:
-    """Facts of a run for its record, beside its files."""
+    """Collect facts of a run for its record."""
     gradient, accelerator = learner.gradient, learner.gradient.accelerator
     return {
         "member": {"model": spec.name, **spec.place},
@@ -163,7 +163,7 @@ def _facts(spec: Spec, cases: _Cases, learner: Learner, result: Training, best: 
 
 
 def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator: Accelerator) -> dict[str, str]:
-    """Digests of all that decides the bytes of a run."""
+    """Digests of everything that determines the bytes of a run."""
     model, runtime, pseudo = arguments["model"], arguments["runtime"], arguments["pseudo"]
     train = {name: value for name, value in model["train"].items() if name != "on_oom"}
     settings = {
@@ -188,7 +188,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
 
 
 def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
-    """Validation that prints the score beside the count of steps."""
+    """Wrap validation to print the score with the step count."""
 
     def validate_and_note(network: nn.Module, pause: Pause) -> Any:
         scores = validate(network, pause)
@@ -209,12 +209,12 @@ def _fitted(
     save_minutes: float,
     bar: Any,
 ) -> Training:
-    """Run the engine from the state that was saved, if any; the first process alone validates and saves."""
+    """Run the engine from the saved state, if any; only the first process validates and saves."""
     state = _saved(state_file, learner.gradient.accelerator)
     start = None if state is None else state["fit"]["step"]
     with signals_noted() as asked:
         if start is not None:
-            print(f"goes on from step {start} of {bar.total}, whose state was saved", flush=True)
+            print(f"resuming at step {start} of {bar.total}, whose state was saved", flush=True)
             bar.go_on_from(start)
         keep = Keeper(state_file, 60 * save_minutes, bar.total, asked, start)
         is_first = learner.gradient.accelerator.is_main_process
@@ -229,16 +229,16 @@ def _fitted(
 
 
 def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | None:
-    """The state to go on from, the same for all processes."""
+    """Return the saved state, the same for all processes; None to start from the first step."""
     state: dict[str, Any] | None = state_file.read()
     step = state["fit"]["step"] if state is not None else 0
     if total(accelerator, step) != step * accelerator.num_processes:
-        raise TrainingError(f"{state_file.path} was read by some of the processes only. Run again.")
+        raise TrainingError(f"{state_file.path} was read by only some of the processes. Run again.")
     return state
 
 
 def _write(folder: Path, train: Train, result: Training, best: Best, encoder: Encoder | None) -> None:
-    """Write the weights of the last epoch and of the best one, the encoder of metadata in their header, and the history."""
+    """Write the weights of the last and of the best epoch, with the encoder in their headers, and the history."""
     last = weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
     history = pd.DataFrame(result.history).to_csv(index=False)
