@@ -50,7 +50,7 @@ single process of pytest busy at the end."""
 LONGER = (
     "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine", "test_bundle",
     "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
-    "test_contract", "test_honesty", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
+    "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
     "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
     "test_properties",
 )  # fmt: skip
@@ -297,7 +297,14 @@ class Tiny:
             "runtime": RUNTIME,
             **changes,
         }
+        if settings["model"].get("metadata"):
+            settings.setdefault("metadata", self.metadata(settings["fold_file"], bool(settings["pseudo"])))
         return train.run(**settings)
+
+    def metadata(self, fold_file: str, with_test: bool) -> list[str]:
+        """Lists of the metadata of a fold's cases, and of the test cases."""
+        lists = [fold_file.replace(".csv", "-metadata.csv"), str(self.folds / "test-metadata.csv")]
+        return lists if with_test else lists[:1]
 
     def predict(self, folder: Path, weights: Path, *splits: str, **changes: Any) -> dict[str, Any]:
         """Run the prediction stage into ``folder``; return its settings."""
@@ -312,7 +319,9 @@ class Tiny:
             "caches": self.caches("train", *splits),
             "lists": {name: str(self.folds / f"{name}.csv") for name in splits},
             "task": self.task,
-            "model": {name: model[name] for name in ("network", "backbone", "params", "size")},
+            "model": {
+                name: model[name] for name in ("network", "backbone", "params", "size", "metadata") if name in model
+            },
             "resize": "squash",
             "channels": 3,
             "tta": ["identity", "hflip"],
@@ -320,6 +329,8 @@ class Tiny:
             "runtime": RUNTIME,
             **changes,
         }
+        if "metadata" in settings["model"]:
+            settings.setdefault("metadata", self.metadata(settings["fold_file"], "test" in splits))
         predict.run(**settings)
         return settings
 

@@ -11,7 +11,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import yaml
 
 from goldfold.base.files import sealed, write_json
@@ -21,9 +23,27 @@ from goldfold.lineage import contents, provenance, records
 from goldfold.plan import Job, Plan, plan_of
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
-from test_workflow import write_config, write_images
+from test_workflow import TINY, write_config, write_images
 
 CONFIG = "tiny.yaml"
+
+
+def write_metadata(folder: Path) -> None:
+    """Images and tables with two more columns, of which `METADATA` makes metadata."""
+    write_images(folder)
+    for name in ("train", "test"):
+        path = folder / f"raw/{name}.csv"
+        rows = pd.read_csv(path, dtype=str)
+        sites = ["north" if row % 3 else "south" for row in range(len(rows))]
+        rows.assign(age=range(30, 30 + len(rows)), site=sites).to_csv(path, index=False)
+
+
+_TINY: Any = TINY
+METADATA: dict[str, Any] = {
+    "data": {**_TINY["data"], "metadata": {"numeric": ["age"], "categorical": ["site"]}},
+    "models": [_TINY["models"][0], {**_TINY["models"][1], "metadata": True}],
+}
+"""Changes of TINY with which `slim` takes the columns of `write_metadata`."""
 
 
 def enter(folder: Path) -> None:
@@ -100,7 +120,10 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
             "duplicates.csv", "classes.json", *["answers.csv"] * ("answers" in plan.tables),
         ],
     }  # fmt: skip
-    return [*_made_by_others(plan, job), *(f"{lists}/{name}" for name in names[job.stage])]
+    return [
+        *_made_by_others(plan, job),
+        *(f"{lists}/{name}" for name in [*names[job.stage], *plan.metadata_lists(job)]),
+    ]
 
 
 def _made_by_others(plan: Plan, job: Job) -> list[str]:

@@ -101,9 +101,9 @@ def test_each_part_is_predicted_by_its_own_statistics(
     assert same == (name != "classification")
     n = len(np.load(tmp_path / "adapted" / "oof.npz")["ids"])
     said = capsys.readouterr().out
-    assert f"oof: batch normalisation by the statistics of the {n} images" in said
+    assert f"oof: batch normalisation uses the statistics of the {n} images" in said
     whose = "the 12 images" if name == "classification" else "training"
-    assert f"test: batch normalisation by the statistics of {whose}" in said
+    assert f"test: batch normalisation uses the statistics of {whose}" in said
 
 
 def test_a_config_that_adapts_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_folds_of_a_column_stay_and_copies_that_they_part_are_told(capsys: pytes
     folds.run(manifest="manifest", folder="folds", **slices.folds(config))
     own = dict(zip(table["id"], np.arange(len(table)) // 2 % 3, strict=True))
     assert pd.read_csv("folds/train.csv", dtype={"id": str}).set_index("id")["fold"].to_dict() == own
-    assert "1 group of copies over several folds: no fold learns" in capsys.readouterr().out
+    assert "1 group of copies over several folds: no fold is trained on copies" in capsys.readouterr().out
     Path("config.yaml").write_text(yaml.safe_dump(values))
     assert any("1 group of copies over several folds: a fold does" in doubt for doubt in check("config.yaml").doubts)
 

@@ -553,7 +553,7 @@ def test_a_list_leaves_out_what_its_fold_neither_learns_nor_validates(capsys: py
     summary = pd.read_csv("folds/summary.csv", index_col="fold")
     assert summary["(all)"].to_dict() == {-1: 4, 0: 4, 1: 4}
     assert summary["(deviation)"].fillna(9).tolist() == [9, 0, 0]
-    assert "fold 0: 4 images are neither learnt from nor validated" in capsys.readouterr().out
+    assert "fold 0: 4 images are neither trained on nor validated" in capsys.readouterr().out
     assert len(pd.read_csv("folds/shards/train-0.csv")) == 12, "all are cached: another fold learns from them"
 
 

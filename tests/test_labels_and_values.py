@@ -187,11 +187,13 @@ def test_bins_hold_every_value_none_is_small_and_their_names_are_read_back(value
 # --- metadata
 
 
-def test_metadata_are_carried_beside_the_images_and_nothing_is_trained_from_them(
+def test_metadata_are_carried_beside_the_images_apart_from_what_all_jobs_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     write("label,age,sex", ["a b,31,f", "a,,m", "b,2.5e1,"] * 4)
     table = made("multilabel", label_separator=" ", metadata={"numeric": ["age"], "categorical": ["sex"]})
+    assert list(table.columns) == ["id", "path", "sha256", "width", "height", "labels", "fold"]
+    table = pd.read_csv("out/train.csv", dtype=str, keep_default_na=False)
     assert table["meta_age"].tolist()[:3] == ["31", "", "2.5e1"]
     assert table["meta_sex"].tolist()[:3] == ["f", "m", ""]
     assert "train: metadata 'age': 4 of 12 missing" in capsys.readouterr().out

@@ -205,7 +205,7 @@ def test_a_signal_to_all_processes_of_a_job_ends_it_between_two_steps(
     assert "Traceback" not in log.read_text()
     step = int(lines[-1].split()[5])
     again = jobs.start(job, log)
-    until(lambda: f"goes on from step {step} of 600" in log.read_text())
+    until(lambda: f"resuming at step {step} of 600" in log.read_text())
     again.terminate()
     assert status_of(again) == 143
 

@@ -324,7 +324,7 @@ def test_a_file_of_another_fold_is_refused(tmp_path: Path, position: int) -> Non
     files = [pool_file(tmp_path, 0, {"u1": "cat"})]
     files.insert(position, pool_file(tmp_path, 1, {"u0": "dog"}))
     said = (
-        r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 come from its own"
+        r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 must come from its own"
     )
     with pytest.raises(DataError, match=said):
         make_pseudo(tmp_path, files, fold=0)

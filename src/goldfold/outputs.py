@@ -109,11 +109,21 @@ def _submission(plan: "Plan") -> dict[str, Any]:
     }
 
 
+def metadata_list(part: str) -> str:
+    """Name of the metadata list of ``fold<k>`` or of a split.
+
+    >>> metadata_list("fold0")
+    'fold0-metadata.csv'
+    """
+    return f"{part}-metadata.csv"
+
+
 def _fold_lists(plan: "Plan") -> list[str]:
     """Lists that the folds stage writes besides its record, each only when its content changes."""
     return [
         *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
         *(f"{table}.csv" for table in plan.tables),
+        *(metadata_list(part) for part in plan.metadata_parts),
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,
         *FOLD_FACTS,

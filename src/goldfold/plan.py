@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.base.errors import ConfigError
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
-from goldfold.outputs import SHARD, Files, files_of
+from goldfold.outputs import SHARD, Files, files_of, metadata_list
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -88,6 +88,8 @@ class Plan:
         generated: paths that the data source itself writes.
         task_cache: files of a cache shard.
         task_submission: files of the submission besides its table; folders end with a slash.
+        has_metadata: whether the data have metadata columns.
+        with_metadata: names of the models that use them.
     """
 
     results: str
@@ -101,6 +103,8 @@ class Plan:
     generated: tuple[str, ...] = ()
     task_cache: tuple[str, ...] = ()
     task_submission: tuple[str, ...] = ()
+    has_metadata: bool = False
+    with_metadata: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -126,6 +130,12 @@ class Plan:
         """Teachers of a run, and the run whose weights it starts from; all of its own fold."""
         labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
         return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
+
+    @property
+    def metadata_parts(self) -> list[str]:
+        """Parts of the data that have a list of metadata."""
+        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *["test"] * self.has_test]
+        return parts if self.has_metadata else []
 
     @property
     def runs(self) -> list[Run]:
@@ -171,6 +181,14 @@ class Plan:
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
+
+    def metadata_lists(self, job: Job) -> list[str]:
+        """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model takes it."""
+        if job.model not in self.with_metadata:
+            return []
+        labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
+        others = self.splits[1:] if job.stage == "predict" else labels.sources if labels else ()
+        return [metadata_list(part) for part in (f"fold{job.fold}", *others)]
 
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, except the cache and the lists of the folds.
@@ -253,4 +271,6 @@ def plan_of(config: "Config") -> Plan:
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
+        has_metadata=config.data.has_metadata,
+        with_metadata=tuple(model.name for model in config.models if model.branch is not None),
     )

@@ -171,7 +171,10 @@ class Session:
 
     def _preflight(self) -> None:
         """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
-        command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(slices.network_checks(self.config))]
+        checks = slices.network_checks(self.config)
+        if self.plan.with_metadata and not self.config.quick and not self.standing().is_stale(Job("folds")):
+            checks = [{**one, "folds": f"{self.results}/folds"} for one in checks]
+        command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(checks)]
         if subprocess.run(command).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
 

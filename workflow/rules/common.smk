@@ -51,6 +51,15 @@ def folds_file(name):
     return get
 
 
+def metadata_lists(stage):
+    """Input function: metadata of the cases of a job whose model takes it."""
+
+    def get(wildcards):
+        return [folds_file(name)(wildcards) for name in PLAN.metadata_lists(job_at(stage, wildcards))]
+
+    return get
+
+
 def image_lists(wildcards):
     """Lists of the images to predict besides the validation images."""
     return [folds_file(f"{split}.csv")(wildcards) for split in PLAN.splits[1:]]

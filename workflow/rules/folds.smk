@@ -24,6 +24,7 @@ checkpoint folds:
         mem_mb=2000,
     params:
         named=slices.given(CONFIG),
+        taken=slices.taken(CONFIG),
     script:
         "../scripts/folds.py"
 

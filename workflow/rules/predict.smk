@@ -5,6 +5,7 @@ rule predict:
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         lists=image_lists,
+        metadata=metadata_lists("predict"),
         cache=cache_for("predict"),
     output:
         parts=FILES["predict"]["parts"],

@@ -3,6 +3,7 @@ rule train:
         recipe=recipe("train"),
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
+        metadata=metadata_lists("train"),
         cache=cache_for("train"),
         pseudo=pseudo_file,
         start=start_file,

@@ -11,5 +11,6 @@ with job(snakemake) as made:
         manifest=str(Path(snakemake.input.manifest[0]).parent),
         folder=str(Path(snakemake.output.record).parent),
         keys=snakemake.params.named,
+        taken=snakemake.params.taken,
         **made.settings,
     )

@@ -16,6 +16,7 @@ with job(snakemake) as made:
         fold_file=snakemake.input.fold,
         classes=snakemake.input.classes,
         caches=snakemake.params.caches,
+        metadata=list(snakemake.input.get("metadata", [])),
         lists={Path(path).stem: path for path in snakemake.input.get("lists", [])},
         **made.settings,
     )

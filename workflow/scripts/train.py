@@ -12,6 +12,7 @@ with job(snakemake) as made:
         fold_file=snakemake.input.fold,
         classes=snakemake.input.classes,
         caches=snakemake.params.caches,
+        metadata=list(snakemake.input.get("metadata", [])),
         pseudo=snakemake.input.get("pseudo") or None,
         code=made.recipe["code"]["digest"],
         **{

@@ -34,7 +34,10 @@ def _head(manifest: "Manifest") -> Iterator[str]:
     yield f"An ensemble of {count(n, 'network')} for {manifest.task['name']}, exported by goldfold {manifest.goldfold}."
     yield ""
     yield "```sh"
-    yield "goldfold predict PATH_OF_THIS_FOLDER image.jpg folder_of_images/ --out predictions.csv"
+    images = manifest.preprocessing
+    is_by_table = images.cases is not None or images.metadata is not None
+    named = "folder_of_images/ --table cases.csv" if is_by_table else "image.jpg folder_of_images/"
+    yield f"goldfold predict PATH_OF_THIS_FOLDER {named} --out predictions.csv"
     yield "```"
     yield ""
     if manifest.own_code:
@@ -131,6 +134,9 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     yield f"Images are read as {channels}; 16-bit images are scaled to 8 bits by the rule {images.scale_16bit}.{cut}"
     if images.cases is not None:
         yield "A case may have several images, whose outputs are averaged; a table lists them (`goldfold predict --table`)."
+    if images.metadata is not None:
+        names = ", ".join([*images.metadata.numeric, *images.metadata.categorical])
+        yield f"Networks take metadata columns besides images: {names} (`goldfold predict --table`)."
     views = ", ".join(components.label(view) for view in manifest.views)
     by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
     fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())

@@ -13,8 +13,10 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
 from goldfold.version import VERSION
 
-SCHEMA = 2
+SCHEMA = 3
 """Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
+WITHOUT_METADATA = 2
+"""Schema version of bundles whose networks take only images, which earlier releases read too."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 """Network parameters that goldfold sets itself, or that would load another file."""
@@ -44,6 +46,28 @@ class Cases(Part):
     """Names of the views of the training cases; None if views are numbered."""
 
 
+class Metadata(Part):
+    """Tables with the metadata of cases, see `goldfold.config.table.Csv`."""
+
+    id_column: str
+    image_column: str | None = None
+    image_columns: list[str] | None = None
+    """Columns with the files of one image each."""
+    columns: list[str] | None = None
+    """Names of the columns of tables without a header."""
+    numeric: list[str]
+    categorical: list[str]
+
+
+class Branch(Part):
+    """A network's branch for metadata; its weights file holds the statistics by which the columns are encoded."""
+
+    width: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    numeric: list[str]
+    categorical: list[str]
+
+
 class Preprocessing(Part):
     """Settings from a file to a network's input, except the input size of each network."""
 
@@ -57,6 +81,8 @@ class Preprocessing(Part):
     stack_pattern: str = ""
     cases: Cases | None = None
     """Columns that name the images of each case; None if each case is one image."""
+    metadata: Metadata | None = Field(None, exclude_if=lambda metadata: metadata is None)
+    """Metadata columns that networks take; None if they take only images."""
 
 
 class Network(Part):
@@ -72,6 +98,8 @@ class Network(Part):
     )
     """Height and width of the frame that images are resized to first, if larger."""
     resize: Literal["squash", "pad", "crop"]
+    metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
+    """Branch for metadata; None where the network takes images alone."""
 
     @property
     def frame(self) -> tuple[tuple[int, int], str]:

@@ -59,7 +59,7 @@ class Bundle:
 
         Args:
             images: files or folders, searched recursively. With ``table``, the folder that its paths are relative to.
-            table: CSV of cases with several images, in the same format as for training.
+            table: CSV of cases with several images or with metadata, in the same format as for training.
             member: use this member alone instead of the ensemble.
             batch_size: images per batch; default: as in the exported results.
             device: ``auto``, ``cpu`` or ``cuda``.

@@ -32,7 +32,7 @@ from goldfold.ensembling.steps import average, build
 from goldfold.images.cases import CASE, named
 from goldfold.images.given import given
 from goldfold.inference import views
-from goldfold.inference.predictor import Predictor, trained
+from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
 from goldfold.predictions.arrays import Arrays, load, save
 from goldfold.sources.casing import Casing
@@ -56,7 +56,7 @@ def predict(
     """See `goldfold.bundles.loading.Bundle.predict`."""
     where, autocast = computing(device, manifest.precision)
     how = manifest.preprocessing
-    files = _files(how, paths, table)
+    files = files_of(how, paths, table, any(member.network.metadata for member in members))
     _refuse_no_boxes(how, boxes)
     finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
     n_networks = sum(len(member.weights) for member in members)
@@ -77,37 +77,59 @@ def predict(
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
 
 
-def _files(how: form.Preprocessing, paths: Sequence[str | Path], table: str | Path | None) -> pd.DataFrame:
-    """Return id and path of each image, and its case where cases have several images."""
-    if how.cases is None:
-        if table is not None:
-            raise DataError(
-                f"--table {table}: these networks were trained on single images. Pass files or folders instead."
-            )
-        return given(paths, how.stack or (), how.stack_pattern)
+def files_of(
+    how: form.Preprocessing, paths: Sequence[str | Path], table: str | Path | None, takes_metadata: bool = False
+) -> pd.DataFrame:
+    """Return id and path of each image, its case if cases have several images, and its metadata if networks take it."""
     if table is None:
+        if how.cases is None and not takes_metadata:
+            return given(paths, how.stack or (), how.stack_pattern)
+        of = "cases of several images" if how.cases else "images and metadata"
         raise DataError(
-            "these networks were trained on cases with several images. Pass a table of the cases: --table FILE (CSV with "
-            f"{_columns(how.cases)})."
+            f"these networks were trained on {of}. Pass a table of the cases: --table FILE (CSV with "
+            f"{_columns(how, takes_metadata)})."
         )
+    if how.cases is None and how.metadata is None:
+        raise DataError(f"--table {table}: these networks take images one by one. Name files or folders in its place.")
     if len(paths) != 1 or not os.path.isdir(paths[0]):
         raise DataError(
             f"{', '.join(map(str, paths))}: with --table, pass one folder, the one its paths are relative to."
         )
-    return named(read_cases(how.cases, os.fspath(table), os.fspath(paths[0])))
+    needed = how.metadata if takes_metadata else None
+    where = os.fspath(table), os.fspath(paths[0])
+    if how.cases is not None:
+        return named(read_cases(how.cases, *where, needed))
+    plain: Any = how.metadata
+    files = plain.image_columns or plain.image_column
+    return read_alone(
+        *where, plain.id_column, files, Casing(), plain.columns,
+        metadata=_by_kind(needed), stack=how.stack, stack_pattern=how.stack_pattern,
+    )  # fmt: skip
 
 
-def read_cases(how: form.Cases, table: str, images: str) -> pd.DataFrame:
+def read_cases(how: form.Cases, table: str, images: str, metadata: form.Metadata | None = None) -> pd.DataFrame:
     """Read a table of cases in the same format as the training table."""
     casing = Casing(how.view_columns, how.case_column, how.view_column)
-    return read_alone(table, images, how.id_column, how.image_column, casing, how.columns, how.views)
+    named = how.id_column, how.image_column
+    return read_alone(table, images, *named, casing, how.columns, how.views, _by_kind(metadata))
 
 
-def _columns(cases: form.Cases) -> str:
+def _by_kind(metadata: form.Metadata | None) -> dict[str, list[str]] | None:
+    """Names of metadata columns by kind; None without metadata."""
+    return None if metadata is None else {"numeric": metadata.numeric, "categorical": metadata.categorical}
+
+
+def _columns(how: form.Preprocessing, takes_metadata: bool) -> str:
     """Describe the columns of a table of cases, for an error message."""
+    cases, metadata = how.cases, how.metadata if takes_metadata else None
+    more = [*metadata.numeric, *metadata.categorical] if metadata else []
+    if cases is None:
+        files = metadata.image_columns or [metadata.image_column or ""] if metadata else []
+        images = [metadata.id_column, *files] if metadata else []
+        return f"one row per image: {', '.join(filter(None, [*images, *more]))}"
     if cases.view_columns:
-        return f"one row per case: {', '.join([cases.id_column, *sorted(cases.view_columns)])}"
-    names = [cases.case_column, cases.view_column, cases.image_column or cases.id_column]
+        return f"one row per case: {', '.join([cases.id_column, *sorted(cases.view_columns), *more])}"
+    names = [cases.case_column, cases.view_column, cases.image_column or cases.id_column, *more]
     return f"one row per image: {', '.join(filter(None, names))}"
 
 
@@ -168,6 +190,7 @@ def _predictor(
             manifest.preprocessing.channels,
             device,
             manifest.batch_norm == "adapted",
+            encoder_beside(folder / weights, member.network.model_dump()),
             resize=member.network.resize,
             views=views.build(manifest.views),
             autocast=autocast,
@@ -205,12 +228,14 @@ def _of_members(
     """
     numbers, size = count(), batch_size
     for member in members:
-        network, parts = member.network, []
+        network, parts = member.network, list[Arrays]()
         framed = at_size(images.at(Frame(*network.frame)), network.size, network.resize, seen)
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
+            if not parts:
+                _report_unseen(member.name, predictor, images.table)
             with _threads(threads):
-                predictor.adapt(framed, list(images.table["id"]), size)
+                predictor.adapt(framed, images.table, size)
 
             def work(n: int, predictor: Predictor = predictor, path: Path = path, framed: Any = framed) -> None:
                 save(path, predictor.entries(images.table, framed, n, bar.advance))
@@ -218,6 +243,12 @@ def _of_members(
             _, size = as_memory_allows(work, size, 1, "prediction")
             parts.append(load(path))
         yield parts
+
+
+def _report_unseen(member: str, predictor: Predictor, table: pd.DataFrame) -> None:
+    """Print which metadata no training case has."""
+    for line in predictor.encoder.unseen(table) if predictor.encoder else []:
+        print(f"{member}: {line}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Cases as networks see them: their images, of which some may be missing, beside targets and weights."""
+"""Batches of cases: their images, of which some may be missing, metadata, targets and weights."""
 
 from goldfold.cases.batch import Batch as Batch
 from goldfold.cases.batch import stacked as stacked

@@ -13,12 +13,12 @@ from torch import Tensor
 from goldfold.cases.inputs import Inputs
 
 Targets = Tensor | list[Any] | dict[str, Any]
-"""Tensor or list with a row per case, or several of these by name."""
+"""Tensor or list with one row per case, or several of these by name."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Cases beside their targets.
+    """Cases with their targets.
 
     >>> inputs = Inputs.of(torch.zeros(3, 1, 8, 8))
     >>> batch = Batch(["x", "y", "z"], inputs, {"age": torch.tensor([3, 4, 5])}, torch.ones(3))
@@ -29,12 +29,12 @@ class Batch:
     ids: list[str]
     inputs: Inputs
     targets: Any
-    """As the task makes them, see `Targets`; tensors in a list may be of different shapes."""
+    """Made by the task, see `Targets`; tensors in a list may differ in shape."""
     weights: Tensor
-    """(batch,) of each case in the loss."""
+    """(batch,) weight of each case in the loss."""
 
     def rows(self, rows: Sequence[int]) -> Batch:
-        """Some of the cases."""
+        """Return the batch of some of the cases."""
         chosen = list(rows)
         return Batch(
             [self.ids[row] for row in chosen],
@@ -44,23 +44,27 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on ``device``."""
+        """Return the batch on ``device``."""
         return Batch(
             self.ids, self.inputs.to(device), _on(self.targets, device), self.weights.to(device, non_blocking=True)
         )
 
 
 def stacked(samples: Sequence[Mapping[str, Any]], targets: Targets) -> Batch:
-    """Batch of samples, images channels first in shape and last in memory.
+    """Stack samples into a batch, whose images have channels first in shape and last in memory.
 
     Args:
-        samples: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8 and ``present`` (views,) of each.
-        targets: of the batch.
+        samples: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8 and ``present`` (views,) of each, and
+            ``metadata`` (columns,) float where networks take it.
+        targets: targets of the batch.
     """
     images = torch.from_numpy(np.stack([sample["images"] for sample in samples])).permute(0, 1, 4, 2, 3)
     present = torch.from_numpy(np.stack([sample["present"] for sample in samples]))
     weights = torch.tensor([sample["weight"] for sample in samples], dtype=torch.float32)
-    return Batch([sample["id"] for sample in samples], Inputs(images, present), targets, weights)
+    metadata = None
+    if "metadata" in samples[0]:
+        metadata = torch.from_numpy(np.stack([sample["metadata"] for sample in samples]))
+    return Batch([sample["id"] for sample in samples], Inputs(images, present, metadata), targets, weights)
 
 
 def _rows(values: Any, rows: list[int]) -> Any:

@@ -1,4 +1,4 @@
-"""Images and metadata of a batch of cases."""
+"""Images and metadata of a batch of cases: the input of networks."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Inputs:
-    """Cases of one or more images (views) each; a case has images for some or all of the views.
+    """Cases with one or more images (views) each; a case may lack images for some of the views.
 
     >>> both = Inputs(torch.zeros(3, 2, 1, 8, 8), torch.tensor([[True, True], [True, False], [False, True]]))
     >>> len(both), both.n_views
     (3, 2)
-    >>> both.mean(torch.tensor([[1.0], [3.0], [5.0], [7.0]]))  # outputs for the four images that are there
+    >>> both.mean(torch.tensor([[1.0], [3.0], [5.0], [7.0]]))  # outputs for the four images that are present
     tensor([[2.],
             [5.],
             [7.]])
     """
 
     images: Tensor
-    """(batch, views, channels, height, width), uint8 or float, 0..255; anything where there is no image."""
+    """(batch, views, channels, height, width), uint8 or float, 0..255; arbitrary where an image is missing."""
     present: Tensor
-    """(batch, views) bool: whether a case has an image for a view; it has at least one."""
+    """(batch, views) bool: whether a case has an image for a view; every case has at least one."""
     metadata: Tensor | None = None
-    """(batch, columns) float, where cases have metadata."""
+    """(batch, columns) float, where networks take metadata; see `goldfold.metadata.encoder.Encoder`."""
 
     @classmethod
     def of(cls, images: Tensor) -> Inputs:
-        """Cases of one image each, (batch, channels, height, width)."""
+        """Make cases of one image each from images (batch, channels, height, width)."""
         return cls(images.unsqueeze(1), torch.ones(len(images), 1, dtype=torch.bool, device=images.device))
 
     def __len__(self) -> int:
@@ -39,15 +39,15 @@ class Inputs:
 
     @property
     def n_views(self) -> int:
-        """Images per case, missing ones included."""
+        """Number of images per case, missing ones included."""
         return int(self.images.shape[1])
 
     @property
     def single(self) -> Tensor:
-        """Images (batch, channels, height, width) of cases of one image each.
+        """Images (batch, channels, height, width) of cases with one image each.
 
         Raises:
-            ValueError: cases have several images.
+            ValueError: if cases have several images.
         """
         if self.n_views != 1:
             raise ValueError(f"cases have {self.n_views} images each, where one is needed")
@@ -55,11 +55,11 @@ class Inputs:
 
     @property
     def there(self) -> Tensor:
-        """Images (n, channels, height, width) that are not missing, those of a case one after the other."""
+        """Images (n, channels, height, width) that are present, ordered by case."""
         return self.images[:, 0] if self.n_views == 1 else self.images[self.present]
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """Mean (batch, ...) over the images of each case of ``outputs`` (n, ...), a row for each image of `there`."""
+        """Average ``outputs`` (n, ...), one row per image of `there`, over the images of each case: (batch, ...)."""
         if self.n_views == 1:
             return outputs
         by_case = outputs.new_zeros(*self.present.shape, *outputs.shape[1:])
@@ -68,22 +68,22 @@ class Inputs:
         return by_case.sum(dim=1) / counts.view(-1, *[1] * (outputs.dim() - 1))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Inputs:
-        """The same with ``function`` of the images (n, channels, height, width) of all cases."""
+        """Apply ``function`` to the images (n, channels, height, width) of all cases."""
         made = function(self.images.flatten(0, 1))
         return replace(self, images=made.reshape(*self.present.shape, *made.shape[1:]))
 
     def rows(self, rows: Sequence[int] | slice) -> Inputs:
-        """Some of the cases."""
+        """Select some of the cases."""
         metadata = None if self.metadata is None else self.metadata[rows]
         return Inputs(self.images[rows], self.present[rows], metadata)
 
     def to(self, device: torch.device) -> Inputs:
-        """The same on ``device``."""
+        """Move to ``device``."""
         metadata = None if self.metadata is None else self.metadata.to(device, non_blocking=True)
         return Inputs(self.images.to(device, non_blocking=True), self.present.to(device, non_blocking=True), metadata)
 
     def equals(self, other: Inputs) -> bool:
-        """Whether the numbers are the same, as uint8 or as floats."""
+        """Return whether all values are equal, whether images are uint8 or float."""
         mine, others = (
             [inputs.images.float(), inputs.present, *([] if inputs.metadata is None else [inputs.metadata])]
             for inputs in (self, other)

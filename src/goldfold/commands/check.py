@@ -104,6 +104,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         manifest=str(folder / "manifest"),
         folder=str(folder / "folds"),
         keys=slices.given(config),
+        taken=slices.taken(config),
         **slices.folds(config),
     )
     names = read_json(folder / "manifest/classes.json")

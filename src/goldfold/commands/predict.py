@@ -26,7 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", type=Path, help="folder that goldfold export wrote")
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders with all below them")
     parser.add_argument(
-        "--table", type=Path, metavar="FILE", help="CSV of cases of several images; IMAGES is the folder of these"
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="CSV of cases, where these have several images or metadata; IMAGES is the folder of the images",
     )
     parser.add_argument("--out", type=Path, help="CSV to write; masks are written into masks/ next to it")
     parser.add_argument("--overlays", type=Path, metavar="DIR", help="draw predictions on the images, as PNGs")

@@ -20,8 +20,10 @@ from torch import nn
 from goldfold import catalog, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.components import load, name_of
+from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import batch_norm, build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
+from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.timm_models import input_size, offline
 
 N_CLASSES = 2
@@ -51,7 +53,12 @@ def check(model: dict[str, Any]) -> bool:
         model.get("train", {}).get("batch_size", trial.TRAIN_IMAGES),
     )
     wanted = trial.Wanted(
-        tuple(model["size"]), model["channels"], n_classes, _gives(model), min(batch_size, trial.TRAIN_IMAGES)
+        tuple(model["size"]),
+        model["channels"],
+        n_classes,
+        _gives(model),
+        min(batch_size, trial.TRAIN_IMAGES),
+        _branch(model),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
@@ -64,6 +71,20 @@ def check(model: dict[str, Any]) -> bool:
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
     return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
+
+
+def _branch(model: Mapping[str, Any]) -> Branch | None:
+    """Branch of the metadata that the network takes, each categorical column with one level.
+
+    Raises:
+        DataError: the lists of the folds, where they are up to date, have columns that cannot be used.
+    """
+    metadata = model.get("metadata")
+    if metadata is None:
+        return None
+    if "folds" in model:
+        check_lists(model["folds"], Columns(tuple(metadata["numeric"]), tuple(metadata["categorical"])))
+    return branch_of(metadata, [1] * len(metadata["categorical"]))
 
 
 def _at_size(network: str, params: Mapping[str, Any], size: tuple[int, int]) -> Any:

@@ -11,6 +11,7 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
+from goldfold.config.case_checks import check_cases
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.model_checks import check_model, check_overrides, component_problems
@@ -44,7 +45,7 @@ def check(config: Config) -> None:
         *_roi(config, task),
         *check_folds(config),
         *_copies(config),
-        *_cases(config, task),
+        *check_cases(config, task),
         *check_rounds(config, task),
         *check_steps(config, task),
     ]
@@ -167,16 +168,3 @@ def _copies(config: Config) -> Iterator[str]:
             yield f"data.{key} = {value!r}: near copies are not searched with data.duplicates: ignore; remove one"
     if data.duplicates_mirrored and data.duplicates_distance is None:
         yield "data.duplicates_mirrored: needs data.duplicates_distance; without it only bytes are compared"
-
-
-def _cases(config: Config, task: Facts) -> Iterator[str]:
-    """Problems of settings that do not work with cases of several images."""
-    if not config.data.has_cases:
-        return
-    key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
-    if not task.takes_cases:
-        yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image its own row"
-    if config.data.roi.method != "none":
-        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are used whole; use none, or remove {key}"
-    if config.data.duplicates == "drop":
-        yield f"data.duplicates = 'drop': cases that share an image are not copies of each other; use group, or remove {key}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
@@ -83,6 +83,20 @@ class Train(Section):
         return self
 
 
+SWITCH, BRANCH = "metadata: true or false", "metadata: branch"
+"""Names of what `metadata` of a model may be."""
+
+
+class MetadataBranch(Section):
+    """Branch of a network for metadata columns: numbers and embedded levels go through two layers, whose output is joined with
+    the features of the images before the head."""
+
+    width: int = Field(64, ge=1, le=4096)
+    """Units of each layer."""
+    dropout: Number = Field(0.1, ge=0, lt=1)
+    """After each layer."""
+
+
 class Model(Section):
     """One model of the ensemble."""
 
@@ -105,6 +119,12 @@ class Model(Section):
     """Size at which the model's images are cached, instead of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: resize to the size, ignoring the aspect ratio; pad: whole image with black borders; crop: centre crop."""
+    metadata: Annotated[
+        Annotated[bool, Tag(SWITCH)] | Annotated[MetadataBranch, Tag(BRANCH)],
+        Discriminator(lambda value: BRANCH if isinstance(value, dict | MetadataBranch) else SWITCH),
+    ] = Field(False, exclude_if=lambda value: value is False)
+    """Whether the network takes the columns of `data.metadata` besides the images: `true`, `false`, or `{width: 64, dropout:
+    0.1}` for the branch that takes them."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
@@ -138,6 +158,13 @@ class Model(Section):
                 "partly_pretrained says how a local file is used; set pretrained to its path, or remove it"
             )
         return self
+
+    @property
+    def branch(self) -> MetadataBranch | None:
+        """The branch of metadata, where the network takes these."""
+        if isinstance(self.metadata, MetadataBranch):
+            return self.metadata
+        return MetadataBranch() if self.metadata else None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -16,14 +16,15 @@ from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
+from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
 from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.sizes import refuse_wrong_caches, with_sizes
 
-BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED})
-NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own}
+BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH})
+NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch}
 """Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"

@@ -115,6 +115,12 @@ def _training(model: Model) -> Iterator[str]:
     yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
+    for key in ("mixup_alpha", "cutmix_alpha"):
+        if model.branch is not None and getattr(settings, key):
+            yield (
+                f"train.{key} = {getattr(settings, key):g}: metadata of two cases cannot be mixed; set {key}: 0 for this model, "
+                f"or metadata: false"
+            )
 
 
 def _augmentations(wanted: Any) -> Iterator[str]:

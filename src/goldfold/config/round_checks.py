@@ -9,7 +9,7 @@ from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
 from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
-SAME = ("network", "backbone", "params")
+SAME = ("network", "backbone", "params", "branch")
 """Keys of a model that determine the shapes of its weights, besides its size."""
 
 

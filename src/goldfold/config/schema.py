@@ -16,7 +16,7 @@ from goldfold.config import kinds
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
-from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
@@ -57,6 +57,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cache": Cache,
     "train": Train,
     "models[]": Model,
+    "models[].metadata": MetadataBranch,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
     "rounds[].train": Overrides,

@@ -130,9 +130,10 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
-    settings = model.model_dump(exclude={**NO_SIZES, "train": {"clip_norm", "ema_decay"}})
+    settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": {"clip_norm", "ema_decay"}})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
-    return {**settings, "loss_keys": list(known.loss_keys), "params": params, **_size(config, model)}
+    more = {**_size(config, model), **_metadata(config, model)}
+    return {**settings, "loss_keys": list(known.loss_keys), "params": params, **more}
 
 
 def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
@@ -150,7 +151,30 @@ def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
 def network(config: Config, name: str) -> dict[str, Any]:
     """Settings of a model that its prediction depends on."""
     model = _model(config, name)
-    return {**model.model_dump(include={"network", "backbone", "params"}), **_size(config, model)}
+    described = model.model_dump(include={"network", "backbone", "params"})
+    return {**described, **_size(config, model), **_metadata(config, model)}
+
+
+def _metadata(config: Config, model: Model) -> dict[str, Any]:
+    """Metadata columns that a network takes, and its branch for them."""
+    if model.branch is None:
+        return {}
+    return {"metadata": {**model.branch.model_dump(), **columns(config)}}
+
+
+def columns(config: Config) -> dict[str, list[str]]:
+    """Metadata columns by kind."""
+    found = getattr(config.data, "metadata", None)
+    return found.model_dump() if found else {"numeric": [], "categorical": []}
+
+
+def taken(config: Config) -> dict[str, list[str]] | None:
+    """Metadata columns, where a model takes them: checked with the folds, part of no recipe before the training's.
+
+    The few cases of a quick look may all have one value.
+    """
+    is_taken = any(model.branch is not None for model in config.models)
+    return columns(config) if is_taken and not config.quick else None
 
 
 def _size(config: Config, model: Model) -> dict[str, list[int]]:

@@ -140,6 +140,11 @@ class DataBase(Section):
         return getattr(self, "unlabeled", None) is not None
 
     @property
+    def has_metadata(self) -> bool:
+        """Whether columns of metadata are named."""
+        return False
+
+    @property
     def has_groups(self) -> bool:
         """Whether it has groups of images that belong together."""
         return bool(getattr(self, "group_column", None) or getattr(self, "groups", None))

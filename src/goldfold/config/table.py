@@ -10,12 +10,12 @@ from goldfold.config.sources import Stacked
 
 
 class Metadata(Section):
-    """Metadata columns of images: checked and kept with them, but not yet used by any network."""
+    """Metadata columns: checked, kept with each case, and used by models with `metadata: true`."""
 
     numeric: Annotated[list[str], Unique] = []
     """Columns of numbers; an empty field is missing, text is an error."""
     categorical: Annotated[list[str], Unique] = []
-    """Columns of names."""
+    """Columns of names: each value is a level; a value that no training case has is unknown."""
 
     @model_validator(mode="after")
     def _one_kind_each(self) -> "Metadata":
@@ -97,7 +97,7 @@ class Csv(Stacked):
     target_column: str | None = None
     """Column with a number to predict, for `task: regression`, instead of `label_column`."""
     metadata: Metadata | None = None
-    """Metadata columns of the images."""
+    """Metadata columns, for models with `metadata: true`."""
     group_column: str | None = None
     """Column with the group of an image (patient, sender, ...); a group is never split over folds."""
     fold_column: str | None = None
@@ -131,6 +131,11 @@ class Csv(Stacked):
             if self.image_columns is not None and getattr(self, other) is not None:
                 raise ValueError(f"image_columns and {other} do not go together; remove one")
         return self
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether columns of metadata are named."""
+        return self.metadata is not None and bool(self.metadata.numeric or self.metadata.categorical)
 
     @property
     def has_cases(self) -> bool:

@@ -1,4 +1,4 @@
-"""From a trained network and images to predictions: the one way, in validation, in the predict stage and in a bundle."""
+"""Predict with a trained network: the same code in validation, in the stage predict and in bundles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from goldfold.cases import Inputs
 from goldfold.inference import views
 from goldfold.inference.views import View
+from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
+from goldfold.models.fusion import branch_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +28,10 @@ Entries = Iterable[tuple[str, NDArray[Any]]]
 
 
 class Images(Protocol):
-    """Images of cases by id, at the size of a network."""
+    """Images of cases by id, at the network's input size."""
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (len(ids), views, height, width, channels) uint8, and which are there (len(ids), views)."""
+        """Return images (len(ids), views, height, width, channels) uint8, and which are present (len(ids), views)."""
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -36,40 +39,48 @@ class Images(Protocol):
 
 
 class Predicting(Protocol):
-    """The part of a task that a prediction needs, see `goldfold.tasks.protocol.Infer`."""
+    """Facet of a task that prediction needs, see `goldfold.tasks.protocol.Infer`."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Network that takes `Inputs` with images of 0..255."""
+        """Build a network that takes `Inputs` with images of 0..255."""
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
-        """Arrays of a batch, views turned back."""
+        """Predict the arrays of a batch, with views inverted."""
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
     ) -> Entries:
-        """Arrays of all batches, by name."""
+        """Join the arrays of all batches, by name."""
 
 
 class Adapts(Protocol):
-    """Takes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
+    """Computes statistics from images, as `goldfold.models.batch_norm.Adapter` does."""
 
     def adapt(self, ids: Sequence[str], batches: Callable[[Sequence[str]], Inputs], batch_size: int) -> bool:
-        """Whether the network has the statistics of these images now."""
+        """Return whether the network now has the statistics of these images."""
 
 
-def build(task: Predicting, spec: Mapping[str, Any], channels: int, starts: bool = False) -> nn.Module:
-    """Network of an entry of the config's ``models``: in training, for prediction, and in a bundle.
+def build(
+    task: Predicting,
+    spec: Mapping[str, Any],
+    channels: int,
+    starts: bool = False,
+    encoder: Encoder | None = None,
+) -> nn.Module:
+    """Build the network of an entry of the config's ``models``, for training, prediction and bundles.
 
     Args:
-        spec: ``network``, ``size`` and what `goldfold.models.arguments.arguments` takes.
+        spec: ``network``, ``size`` and the keys that `goldfold.models.arguments.arguments` takes.
         starts: whether weights are loaded to start training from.
+        encoder: encodes the metadata, where the network takes it (``spec`` has ``metadata``).
     """
-    return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts))
+    more = {} if encoder is None else {"metadata_branch": branch_of(spec["metadata"], encoder.n_levels)}
+    return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts), **more)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, the task that reads its outputs, the views that it is shown, and how images are put into its frame."""
+    """A network with the task that interprets its outputs, its views, and how images are put into its frame."""
 
     network: nn.Module
     task: Predicting
@@ -77,20 +88,22 @@ class Predictor:
     device: torch.device
     views: Sequence[View] = field(default_factory=lambda: [views.identity()])
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
-    """Precision within which the network computes."""
+    """Context that sets the precision of the network."""
     adapter: Adapts | None = None
-    """Takes statistics of batch normalisation from the images, where these are to replace those of training."""
+    """Computes statistics of batch normalisation from the images, where they replace those of training."""
+    encoder: Encoder | None = None
+    """Encodes the metadata columns of tables, where the network takes metadata."""
 
-    def adapt(self, images: Images, ids: Sequence[str], batch_size: int) -> bool:
-        """Take the statistics of batch normalisation from these images, where it is to be adapted.
+    def adapt(self, images: Images, table: pd.DataFrame, batch_size: int) -> bool:
+        """Compute the statistics of batch normalisation from the images of ``table``, where it is adapted.
 
         Returns:
-            Whether the network has the statistics of the images now; else it has those of training.
+            Whether the network now has the statistics of the images; otherwise it has those of training.
         """
         if self.adapter is None:
             return False
         with self.autocast():
-            return self.adapter.adapt(ids, partial(load, images, device=self.device), batch_size)
+            return self.adapter.adapt(list(table["id"]), self._loader(table, images), batch_size)
 
     def entries(
         self,
@@ -99,23 +112,39 @@ class Predictor:
         batch_size: int,
         on_batch: Callable[[int], None] = lambda n: None,
     ) -> Entries:
-        """Arrays of the predictions by name, in the order of ``table``; those of single images are made when asked for.
+        """Predict the cases of ``table``, in its order; return arrays by name, large ones made per image on access.
 
         Args:
-            table: id, and what `goldfold.tasks.protocol.Infer.pack` needs.
-            on_batch: called with the number of images of each batch that is done.
+            table: id, the columns that `goldfold.tasks.protocol.Infer.pack` needs, and metadata where the network takes it.
+            on_batch: called with the number of images of each finished batch.
         """
-        parts = self._parts(list(table["id"]), images, batch_size, on_batch)
+        parts = self._parts(list(table["id"]), self._loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
+    def _loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
+        """Return a function: ids of the table -> cases on the device."""
+        if self.encoder is None:
+            return partial(load, images, device=self.device)
+        rows = dict(zip(table["id"], self.encoder.encode(table), strict=True))
+
+        def with_metadata(ids: Sequence[str]) -> Inputs:
+            metadata = torch.from_numpy(np.stack([rows[id] for id in ids])).to(self.device)
+            return replace(load(images, ids, self.device), metadata=metadata)
+
+        return with_metadata
+
     def _parts(
-        self, ids: Sequence[str], images: Images, batch_size: int, on_batch: Callable[[int], None]
+        self,
+        ids: Sequence[str],
+        loaded: Callable[[Sequence[str]], Inputs],
+        batch_size: int,
+        on_batch: Callable[[int], None],
     ) -> Iterator[dict[str, Any]]:
-        """Outputs batch by batch; decoding and transfer happen once per batch."""
+        """Predict batch by batch; decoding and transfer happen once per batch."""
         self.network.eval()
         for start in range(0, len(ids), batch_size):
             chosen = ids[start : start + batch_size]
-            batch = load(images, chosen, self.device)
+            batch = loaded(chosen)
             with torch.inference_mode(), self.autocast():
                 part = self.task.predict(self.network, batch, self.views)
             on_batch(len(chosen))
@@ -129,26 +158,42 @@ def trained(
     channels: int,
     device: torch.device,
     adapts: bool = False,
+    encoder: Encoder | None = None,
     **settings: Any,
 ) -> Predictor:
-    """Predictor of a network by its description and its weights.
+    """Build the predictor of a trained network.
 
     Args:
         spec: see `build`.
         adapts: whether batch normalisation uses the statistics of the images, see `Predictor.adapt`.
+        encoder: encodes the metadata, where the network takes it; see `encoder_beside`.
         settings: ``resize``, ``views`` and ``autocast``.
     """
-    from goldfold.models.batch_norm import Adapter  # which training does not depend on
+    from goldfold.models.batch_norm import Adapter  # training does not depend on it
 
-    network = build(task, spec, channels)
+    network = build(task, spec, channels, encoder=encoder)
     network.load_state_dict(weights)
     network.to(device)
     adapter = Adapter(network, lambda x: task.predict(network, x, [views.identity()])) if adapts else None
-    return Predictor(network, task, device=device, adapter=adapter, **settings)
+    return Predictor(network, task, device=device, adapter=adapter, encoder=encoder, **settings)
+
+
+def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | None:
+    """Return the encoder in the header of a file of weights, where the network of ``spec`` takes metadata.
+
+    Raises:
+        DataError: the header has none.
+    """
+    if not spec.get("metadata"):
+        return None
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as file:
+        return Encoder.from_header(file.metadata(), weights)
 
 
 def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:
-    """Cases on ``device``, images uint8."""
+    """Load cases onto ``device``, images uint8."""
     pixels, present = images.case_batch(ids)
     inputs = Inputs(torch.from_numpy(pixels), torch.from_numpy(present)).to(device)
     return replace(inputs, images=inputs.images.permute(0, 1, 4, 2, 3))

@@ -1,4 +1,4 @@
-"""Views for test-time augmentation, made on the device from one decoded batch, and turned back for maps and boxes."""
+"""Views for test-time augmentation, computed on the device from one decoded batch and inverted for maps and boxes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,33 +13,33 @@ from goldfold import components
 from goldfold.catalog import VIEWS
 
 SHIFT = 1 / 16
-"""Shift of the shift views, as a share of the side."""
+"""Shift of the shift views, as a fraction of the side."""
 ZOOM = 1.1
 """Factor of the zoom views."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the eight symmetries of the square: swap the sides first, then flip."""
+    """One of the eight symmetries of the square: transpose first, then flip."""
 
     swaps: bool = False
     flips_y: bool = False
     flips_x: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images or maps (..., height, width), turned."""
+        """Transform images or maps (..., height, width)."""
         return (x.transpose(-2, -1) if self.swaps else x).flip(self._dims())
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Maps (..., height, width) of the turned image, turned back."""
+        """Transform maps (..., height, width) of the view back."""
         flipped = x.flip(self._dims())
         return flipped.transpose(-2, -1) if self.swaps else flipped
 
     def boxes_back(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-        """Boxes (n, 4) x1, y1, x2, y2 of the turned image, turned back.
+        """Transform boxes (n, 4) x1, y1, x2, y2 of the view back.
 
         Args:
-            size: height and width of the turned image.
+            size: height and width of the view.
         """
         height, width = size
         x1, y1, x2, y2 = boxes.unbind(-1)
@@ -53,7 +53,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class View:
-    """How a batch (batch, channels, height, width) is seen; ``turn`` is None where turning back would lose pixels."""
+    """Transformation of images (batch, channels, height, width); ``turn`` is None where it cannot be inverted exactly."""
 
     name: str
     forward: Callable[[Tensor], Tensor]
@@ -61,7 +61,7 @@ class View:
 
 
 def _shifted(x: Tensor, dim: int, share: float) -> Tensor:
-    """Moved by ``share`` of the side, at least a pixel, the border repeated."""
+    """Shift by ``share`` of the side, at least one pixel, repeating the border."""
     side = x.shape[dim]
     pixels = int(math.copysign(max(1, round(side * abs(share))), share))
     index = torch.arange(side, device=x.device) - pixels
@@ -69,7 +69,7 @@ def _shifted(x: Tensor, dim: int, share: float) -> Tensor:
 
 
 def _zoomed(x: Tensor, factor: float) -> Tensor:
-    """Scaled about the middle at the same size, the border repeated; 0..255 stays so."""
+    """Scale about the centre at the same size, repeating the border; values stay within 0..255."""
     theta = torch.tensor([[[1 / factor, 0.0, 0.0], [0.0, 1 / factor, 0.0]]], device=x.device).expand(len(x), 2, 3)
     grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
     return functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
@@ -80,7 +80,7 @@ def _turned(name: str, turn: Turn) -> View:
 
 
 def identity() -> View:
-    """As it is."""
+    """Unchanged image."""
     return _turned("identity", Turn())
 
 
@@ -95,60 +95,60 @@ def vflip() -> View:
 
 
 def rot90() -> View:
-    """A quarter turn against the clock."""
+    """Rotated by 90 degrees counter-clockwise."""
     return _turned("rot90", Turn(swaps=True, flips_y=True))
 
 
 def rot180() -> View:
-    """Half a turn."""
+    """Rotated by 180 degrees."""
     return _turned("rot180", Turn(flips_y=True, flips_x=True))
 
 
 def rot270() -> View:
-    """A quarter turn with the clock."""
+    """Rotated by 90 degrees clockwise."""
     return _turned("rot270", Turn(swaps=True, flips_x=True))
 
 
 def transpose() -> View:
-    """Height and width exchanged."""
+    """Mirrored along the main diagonal."""
     return _turned("transpose", Turn(swaps=True))
 
 
 def antitranspose() -> View:
-    """Height and width exchanged about the other diagonal."""
+    """Mirrored along the other diagonal."""
     return _turned("antitranspose", Turn(swaps=True, flips_y=True, flips_x=True))
 
 
 def shift_left(share: float = SHIFT) -> View:
-    """Moved left by ``share`` of the width."""
+    """Shifted left by ``share`` of the width."""
     return View("shift_left", partial(_shifted, dim=-1, share=-share))
 
 
 def shift_right(share: float = SHIFT) -> View:
-    """Moved right by ``share`` of the width."""
+    """Shifted right by ``share`` of the width."""
     return View("shift_right", partial(_shifted, dim=-1, share=share))
 
 
 def shift_up(share: float = SHIFT) -> View:
-    """Moved up by ``share`` of the height."""
+    """Shifted up by ``share`` of the height."""
     return View("shift_up", partial(_shifted, dim=-2, share=-share))
 
 
 def shift_down(share: float = SHIFT) -> View:
-    """Moved down by ``share`` of the height."""
+    """Shifted down by ``share`` of the height."""
     return View("shift_down", partial(_shifted, dim=-2, share=share))
 
 
 def zoom_in(factor: float = ZOOM) -> View:
-    """Enlarged about the middle by ``factor``."""
+    """Enlarged about the centre by ``factor``."""
     return View("zoom_in", partial(_zoomed, factor=factor))
 
 
 def zoom_out(factor: float = ZOOM) -> View:
-    """Made smaller about the middle by ``factor``."""
+    """Reduced about the centre by ``factor``."""
     return View("zoom_out", partial(_zoomed, factor=1 / factor))
 
 
 def build(wanted: Sequence[components.Written]) -> list[View]:
-    """Views as a config writes them: each a function that gives one for its parameters."""
+    """Build views as a config writes them."""
     return [components.load(one, VIEWS, "view")() for one in wanted]

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 OUR_OWN = frozenset(
-    {"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "network", "pretrained"}
+    {
+        "backbone",
+        "drop_path",
+        "dropout",
+        "image_size",
+        "in_channels",
+        "metadata_branch",
+        "n_classes",
+        "network",
+        "pretrained",
+    }
 )
 """Arguments set by goldfold itself, not allowed in ``params``."""
 

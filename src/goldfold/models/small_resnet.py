@@ -42,9 +42,14 @@ class SmallResNet(nn.Module):
             first = _Block(widths[max(index - 1, 0)], width, stride=1 if index == 0 else 2)
             stages.append(nn.Sequential(first, *(_Block(width, width, stride=1) for _ in range(blocks - 1))))
         self.stages = nn.Sequential(*stages)
+        self.num_features = widths[-1]
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], n_classes)
         )
+
+    def reset_classifier(self, n_classes: int) -> None:
+        """Put a new last layer in place of the old one; with 0 classes none, so that the output is features."""
+        self.head[-1] = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) for images (batch, channels, height, width)."""

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.base.words import count
+from goldfold.cases import Inputs
+from goldfold.models.fusion import Branch, fused
 from goldfold.models.wrapping import Normalised
 
 Make = Callable[[tuple[int, int]], nn.Module]
@@ -40,6 +42,8 @@ class Wanted:
     """Output: one number per class; one map per class; boxes (in training, losses)."""
     train_images: int = TRAIN_IMAGES
     """Images of the trial batch in training: 1 if batches have one image, which may fail in batch normalisation."""
+    branch: Branch | None = None
+    """Metadata branch, if the network has one."""
 
 
 class _Failed(Exception):
@@ -127,7 +131,8 @@ def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
             raise _Failed(f"used: it is of type {type(network).__name__}, not a torch.nn.Module.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
-        whole = Normalised(network, wanted.channels)
+        fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
+        whole = Normalised(network, wanted.channels, fusion)
         _pass(
             whole.train(), "trained", wanted.train_images, wanted, _targets(wanted) if wanted.gives == "boxes" else None
         )
@@ -144,7 +149,9 @@ def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:
 
 
 def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) -> None:
-    images = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
+    images: Any = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
+    if wanted.branch is not None:
+        images = replace(Inputs.of(images), metadata=torch.zeros(n, wanted.branch.n_columns))
     try:
         output = network(images) if targets is None else network(images, targets)
     except Exception as error:

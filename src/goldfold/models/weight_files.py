@@ -20,6 +20,8 @@ WRAPPERS = ("module.", "_orig_mod.", "network.")
 """Name prefixes added by DDP, torch.compile and goldfold."""
 WRAPPER_NAMES = frozenset({"mean", "std", "n_averaged"})
 """Names that goldfold's wrapper and torch's weight averaging add to those of the network."""
+FUSION = "fusion."
+"""Name prefix of goldfold's metadata branch and the head on top of it."""
 AGAIN = "Copy or download it again."
 LOOKS_LIKE: dict[bytes, str] = {
     b"version https://git-lfs": "is a Git LFS pointer, not the weights. Run git lfs pull in its repository.",
@@ -47,13 +49,19 @@ def read(path: str | Path) -> dict[str, Tensor]:
             path, f"contains no tensors by name ({held}). Use a file made by torch.save(model.state_dict(), ...)."
         )
     while wrapper := next((word for word in WRAPPERS if _is_wrapped(tensors, word)), None):
-        tensors = {name.removeprefix(wrapper): value for name, value in tensors.items() if name not in WRAPPER_NAMES}
+        tensors = {name.removeprefix(wrapper): tensors[name] for name in _inner(tensors, wrapper)}
     return tensors
 
 
 def _is_wrapped(names: Iterable[str], wrapper: str) -> bool:
-    inner = [name for name in names if name not in WRAPPER_NAMES]
+    inner = _inner(names, wrapper)
     return bool(inner) and all(name.startswith(wrapper) for name in inner)
+
+
+def _inner(names: Iterable[str], wrapper: str) -> list[str]:
+    """Names of the network itself."""
+    beside = FUSION if wrapper == "network." else "\0"
+    return [name for name in names if name not in BESIDE and not name.startswith(beside)]
 
 
 def _inside(content: Any) -> Mapping[Any, Any]:

@@ -15,17 +15,19 @@ NEUTRAL = 0.5, 0.25
 class Normalised(nn.Module):
     """A network that takes cached images; its weight file includes the normalisation, so prediction needs no other.
 
-    For a case with several images, the output is the mean over its images, except missing ones.
+    For a case with several images, the output is the mean over its images, except missing ones. If the network takes metadata,
+    ``fusion`` computes the output from this mean and the metadata of the case.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, channels: int) -> None:
+    def __init__(self, network: nn.Module, channels: int, fusion: nn.Module | None = None) -> None:
         super().__init__()
         mean = getattr(network, "mean", None) or (NEUTRAL[0],) * channels
         std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
         self.network = network.to(memory_format=torch.channels_last)
+        self.fusion = fusion
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
@@ -37,7 +39,8 @@ class Normalised(nn.Module):
         """
         if isinstance(inputs, Tensor):
             return self._outputs(inputs, *targets)
-        return inputs.mean(self._outputs(inputs.there, *targets))
+        outputs = inputs.mean(self._outputs(inputs.there, *targets))
+        return outputs if self.fusion is None else self.fusion(outputs, inputs.metadata)
 
     def _outputs(self, images: Tensor, *targets: Any) -> Any:
         scaled = images.float().contiguous(memory_format=torch.channels_last) / 255

@@ -1,12 +1,14 @@
-"""Batches of training samples, the same for every number of worker processes."""
+"""Training samples and their batches, independent of the number of worker processes."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
@@ -17,7 +19,7 @@ from goldfold.samples.transforms import Augment
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Samples by (epoch, row): the image, augmented as a function of key, epoch and id, beside its target."""
+    """Samples by (epoch, row): images, augmented as a function of key, epoch and id, and their target."""
 
     def __init__(
         self,
@@ -27,7 +29,10 @@ class TrainingSet(Dataset[dict[str, Any]]):
         images: CachedImages,
         augment: Augment,
         key: tuple[int | str, ...],
+        metadata: NDArray[np.float32] | None = None,
     ) -> None:
+        """``metadata`` has one row per sample, where networks take it."""
+        self.metadata = metadata
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
@@ -35,14 +40,14 @@ class TrainingSet(Dataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """See `sample`; augmented."""
+        """Return the augmented sample, see `sample`."""
         epoch, row = place
         id = self.ids[row]
 
         def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
             return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
 
-        return sample(self.images, id, self.targets[row], self.weights[row], augmented)
+        return sample(self.images, id, self.targets[row], self.weights[row], augmented, metadata_of(self.metadata, row))
 
 
 def sample(
@@ -51,14 +56,16 @@ def sample(
     target: Mapping[str, Any],
     weight: float = 1.0,
     augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
+    metadata: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """A case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), and its target.
+    """Return a case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), target fields.
 
     Args:
-        augmented: (fields, view) -> an image and the fields of its target after augmentation. Targets of cases of several
-            images do not move with these.
+        augmented: (fields, view) -> image and fields of the target after augmentation. Targets of cases with several
+            images do not move with the images.
+        metadata: ``metadata`` of the case, see `metadata_of`.
     """
-    views, known = images.views(id), {"id": id, "weight": weight}
+    views, known = images.views(id), {"id": id, "weight": weight, **metadata}
     if len(views) == 1:
         fields = augmented({"image": views[0], **target}, 0)
         seen = fields.pop("image")
@@ -68,11 +75,16 @@ def sample(
     return {**target, "images": stacked[0], "present": present[0], **known}
 
 
-class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, row) in an order that depends on key and epoch alone; an incomplete last batch is left out.
+def metadata_of(rows: NDArray[np.float32] | None, row: int) -> dict[str, NDArray[np.float32]]:
+    """Return the field ``metadata`` of a sample, where there is any."""
+    return {} if rows is None else {"metadata": rows[row]}
 
-    Where there are fewer samples than a batch holds, they are the batch. Of ``processes`` that compute together each
-    takes every so-manieth sample of batches that are so many times as large.
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, row) in an order that depends only on key and epoch; an incomplete last batch is dropped.
+
+    With fewer samples than the batch size, all samples form one batch. Each of N ``processes`` that train together takes
+    every N-th sample of a global batch N times as large.
     """
 
     def __init__(
@@ -93,7 +105,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 class Loader:
-    """Batches of one epoch after the other."""
+    """Batches of consecutive epochs."""
 
     def __init__(
         self,
@@ -104,11 +116,11 @@ class Loader:
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        """``process`` is the number of this one of the ``processes`` that compute together."""
+        """``process`` is the rank of this process among the ``processes`` that train together."""
         self.samples = samples
         self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes)
         self.batches = DataLoader(
-            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_heed_parent_only,
+            samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_obey_parent_only,
             persistent_workers=workers > 0, multiprocessing_context="fork" if workers else None,
         )  # fmt: skip
 
@@ -116,20 +128,20 @@ class Loader:
         return len(self.sampler)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """Batches of epoch ``number`` from the one numbered ``start`` on; those before are not made."""
+        """Iterate over the batches of epoch ``number``, beginning with batch ``start``; earlier ones are not made."""
         self.sampler.epoch, self.sampler.start = number, start
         return iter(self.batches)
 
 
-def _heed_parent_only(worker: int) -> None:
-    """Let no signal but the parent's end this worker: one to all processes of a job must not tear the running step."""
+def _obey_parent_only(worker: int) -> None:
+    """Ignore all signals but the parent's: a signal to all processes of a job must not interrupt the running step."""
     die_with(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_leave_when_told, daemon=True).start()
+    threading.Thread(target=_exit_on_sigterm_of_parent, daemon=True).start()
 
 
-def _leave_when_told() -> None:
+def _exit_on_sigterm_of_parent() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

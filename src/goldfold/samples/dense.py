@@ -1,4 +1,4 @@
-"""Masks in a network's frame, made when asked for."""
+"""Masks in a network's frame, made on access."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from goldfold.targets.masks import resize_mask
 
 
 class FramedMasks(Sequence[dict[str, Any]]):
-    """``{"mask": (height, width)}`` by row of a table; pixels of the frame that the image does not cover are IGNORE.
+    """``{"mask": (height, width)}`` per row of a table; pixels of the frame outside the image are IGNORE.
 
     Args:
         table: id, width and height; a column ``rle`` holds masks that are not in the cache.
-        images: cached images, masks beside them.
-        coding: from pixel values to channels.
+        images: cached images and masks.
+        coding: maps pixel values to channels.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class FramedMasks(Sequence[dict[str, Any]]):
         return {"mask": self.placement(row).into_frame(self.inner(row), IGNORE)}
 
     def placement(self, row: int) -> Placement:
-        """Where the image, or the part of it that was cut out, lies in the frame."""
+        """Return the place of the image, or of its cropped part, in the frame."""
         return place(self.sizes[row], self.images.frame, self.resize, self.images.roi(self.ids[row]))
 
     def inner(self, row: int) -> NDArray[np.uint8]:
-        """The mask of all that was put into the frame, at the network's resolution; what it does not show is IGNORE."""
+        """Return the mask of the image (or its cropped part) at the network's resolution; pixels outside the frame are IGNORE."""
         placement = self.placement(row)
         if text := self.texts[row]:
             whole = self.coding.from_text(text, *self.sizes[row])

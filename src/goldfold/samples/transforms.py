@@ -1,4 +1,4 @@
-"""Augmentation on uint8, seeded by sample: presets, and any transforms of albumentations."""
+"""Augmentation of uint8 images, seeded per sample: presets, and any transforms of albumentations."""
 
 import random
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ FLIPS = ("none", "horizontal", "both")
 
 
 def none(size: tuple[int, int], channels: int, turns: bool) -> list[Any]:
-    """Nothing."""
+    """No augmentation."""
     return []
 
 
@@ -23,7 +23,7 @@ def light(
     size: tuple[int, int], channels: int, turns: bool, shift: float = 0.07, scale: float = 0.1, rotate: float = 10,
     shear: float = 5, p: float = 0.9,
 ) -> list[Any]:  # fmt: skip
-    """Small shifts (as shares of the side), scales, rotations and shears (in degrees)."""
+    """Small shifts (as fractions of the side), scalings, rotations and shears (in degrees)."""
     import albumentations as A
 
     return [
@@ -37,7 +37,7 @@ def light(
 def medium(
     size: tuple[int, int], channels: int, turns: bool, least_area: float = 0.5, rotate: float = 10, colour: float = 0.2
 ) -> list[Any]:
-    """Random resized crops of at least the share ``least_area``, rotations (in degrees), colour."""
+    """Random resized crops of at least ``least_area`` of the image, rotations (in degrees), colour jitter."""
     import albumentations as A
 
     return [
@@ -51,7 +51,7 @@ def heavy(
     size: tuple[int, int], channels: int, turns: bool, least_area: float = 0.3, rotate: float = 20, shear: float = 8,
     colour: float = 0.4,
 ) -> list[Any]:  # fmt: skip
-    """More of what `medium` does, blur and erasing."""
+    """Stronger `medium`, with blur and erasing."""
     import albumentations as A
 
     return [
@@ -70,7 +70,7 @@ def _up_to(degrees: float, turns: bool) -> tuple[float, float]:
 def _colour(channels: int, strength: float) -> list[Any]:
     import albumentations as A
 
-    if channels != 3:  # hue and saturation are of colours alone
+    if channels != 3:  # hue and saturation exist for RGB only
         return [A.RandomBrightnessContrast(strength, strength, p=0.7)]
     factors = (1 - strength, 1 + strength)
     hue = (-strength / 8, strength / 8)
@@ -78,15 +78,15 @@ def _colour(channels: int, strength: float) -> list[Any]:
 
 
 def steps(wanted: components.Several, size: tuple[int, int], channels: int, turns: bool) -> list[Any]:
-    """Transforms of a preset, or of a list of presets, transforms of albumentations, and the user's own.
+    """Build the transforms of a preset, or of a list of presets, transforms of albumentations and user-defined functions.
 
     Args:
-        wanted: as the config's ``train.augment``.
+        wanted: value of the config's ``train.augment``.
         size: height and width of the images.
         turns: whether presets may rotate and shear.
 
     Raises:
-        ConfigError: there is no such preset or transform, or it does not take these parameters.
+        ConfigError: unknown preset or transform, or parameters that it does not take.
     """
     made: list[Any] = []
     is_preset = isinstance(wanted, str | Mapping)
@@ -100,7 +100,7 @@ def steps(wanted: components.Several, size: tuple[int, int], channels: int, turn
 
 
 def _of_albumentations(name: str, params: Mapping[str, Any], size: tuple[int, int], channels: int, turns: bool) -> Any:
-    """A transform by the name of its class; those that hold others (``OneOf``) take a list of them."""
+    """Build a transform by the name of its class; containers (``OneOf``) take a list of transforms."""
     import albumentations as A
 
     inner = {"transforms": steps(params["transforms"], size, channels, turns)} if "transforms" in params else {}
@@ -115,7 +115,7 @@ def _of_albumentations(name: str, params: Mapping[str, Any], size: tuple[int, in
 
 
 class Augment:
-    """Augmentation with flips; the same seed gives the same pixels, in any process and any order."""
+    """Augmentation with flips; the same seed gives the same pixels, in any process and order."""
 
     def __init__(
         self,
@@ -126,11 +126,14 @@ class Augment:
         params: Mapping[str, Any] | None = None,
         shown: tuple[int, int] | None = None,
     ) -> None:
-        """``params`` go to albumentations' Compose; with ``bbox_params`` presets do not turn or shear: boxes grow loose.
+        """Build the transforms.
 
         Args:
+            wanted: value of the config's ``train.augment``; ``flips`` that of ``train.flips``.
             size: height and width of the images.
-            shown: those of what comes out, where that is smaller: crops and zooms are taken from the larger image.
+            params: arguments of albumentations' Compose; with ``bbox_params`` presets do not rotate or shear, since boxes
+                would grow loose.
+            shown: height and width of the result, where smaller: crops and zooms are taken from the larger image.
         """
         import albumentations as A
 
@@ -147,15 +150,15 @@ class Augment:
         self.compose = A.Compose(transforms, **(params if transforms else {}))
 
     def __call__(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:
-        """Fields of a sample after augmentation.
+        """Augment the fields of a sample.
 
         Args:
-            fields: ``image`` (height, width, channels) uint8, and any other target albumentations knows.
-            seed: decides everything random.
+            fields: ``image`` (height, width, channels) uint8, and any other target that albumentations knows.
+            seed: determines all random draws.
         """
         if not self.compose.transforms:
             return fields
-        # Compose.set_random_seed would give every transform the same seed, and so correlate their draws.
+        # Compose.set_random_seed would give every transform the same seed and so correlate their draws.
         generator, python_random = np.random.default_rng(seed), random.Random(seed)
         for transform in self.compose.transforms:
             transform.set_random_state(generator, python_random)

@@ -15,7 +15,7 @@ from goldfold.base.errors import DataError, GoldfoldError, Stopped, cause, neare
 from goldfold.base.files import MADE, write_if_changed
 from goldfold.catalog import SOURCES
 from goldfold.images.stacks import files_of, is_stack
-from goldfold.sources.targets import METADATA
+from goldfold.metadata.columns import PREFIX
 from goldfold.targets import boxes, label_sets
 
 NUMBERS = ("value", "fold", "order")
@@ -105,12 +105,12 @@ def _refuse_columns(name: str, columns: list[Any], needed: list[str]) -> None:
     for number, column in enumerate(columns):
         if column in columns[:number]:
             raise DataError(f"table {name!r} has two columns {column!r}; keep one")
-        is_metadata = isinstance(column, str) and column.startswith(METADATA) and name != "answers"
+        is_metadata = isinstance(column, str) and column.startswith(PREFIX) and name != "answers"
         if not (is_metadata or column in needed or column in free):
             of_config = "; data.columns names columns besides these" if name == "train" else ""
             raise DataError(
                 f"table {name!r} has a column {shown(column)}; its columns: {', '.join(needed)}"
-                f"{f' and {METADATA}<name>' if name != 'answers' else ''}{of_config}"
+                f"{f' and {PREFIX}<name>' if name != 'answers' else ''}{of_config}"
             )
 
 
@@ -119,7 +119,7 @@ def _texts(
 ) -> Iterator[str | None]:
     """Values of a column as text; None for allowed missing values."""
     column = str(values.name)
-    takes_numbers = column in NUMBERS or column.startswith(METADATA)
+    takes_numbers = column in NUMBERS or column.startswith(PREFIX)
     lacks = [can_lack] * len(values) if isinstance(can_lack, bool) else list(can_lack)
     for id, value, may in zip(ids, values, lacks, strict=True):
         if column in READERS and isinstance(value, list):

@@ -13,7 +13,7 @@ from goldfold.sources.headerless import read_headerless
 from goldfold.sources.naming import Naming, listed
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.sources.records import Columns, is_json, read_records
-from goldfold.sources.targets import Target, metadata_of
+from goldfold.sources.targets import Target, metadata_alone, metadata_of
 from goldfold.sources.unlisted import pool_beside, report_unlisted
 
 
@@ -179,25 +179,46 @@ class _Reader:
 
 
 def read_alone(
-    path: str, images: str, id_column: str, image_column: str | None, how: Casing,
+    path: str, images: str, id_column: str, image_column: str | list[str] | None, how: Casing,
     columns: Sequence[str] | None = None, views: Sequence[str] | None = None,
+    metadata: Mapping[str, Sequence[str]] | None = None, stack: list[str] | None = None, stack_pattern: str = "",
 ) -> pd.DataFrame:  # fmt: skip
-    """Cases of a table without targets: id, and images in the order of their views.
+    """Cases of a table without targets: id, images in the order of their views where there may be several, and metadata.
 
     Args:
         images: folder that the names are relative to.
+        image_column: column of file names, or several with the files of one image; None if ids are file names.
         columns: names of columns if the file has no header; it may have only the first of them.
         views: names of the views of training cases; None if they are numbered or unknown.
+        metadata: metadata columns by kind that are required.
+        stack: channels of an image that are separate files, named by ``stack_pattern``.
 
     Raises:
-        DataError: as for the tables of training.
+        DataError: as for the tables of training; or a case has two rows.
     """
     id = how.case or id_column
     table = Form(columns, Columns(id)).read(path, "--table", may_be_short=True)
-    cases = _images(table, path, images, Naming(id, [image_column or id_column], "image_column"), how)
+    names = image_column if isinstance(image_column, list) else [image_column or id_column]
+    naming = Naming(id, names, "image_column", stack, stack_pattern)
+    cases = _images(table, path, images, naming, how)
+    if metadata is not None:
+        cases = cases.join(metadata_alone(table, path, **metadata))
+    if not how:
+        return _refuse_twice(cases, path)
     if how.case is not None:
         cases = put_together(cases, table, path, how)
     return in_order_of(cases, views or views_of(cases), path, how)
+
+
+def _refuse_twice(images: pd.DataFrame, path: str) -> pd.DataFrame:
+    """Return the images of a table, each of which must have one row.
+
+    Raises:
+        DataError: an image has two rows.
+    """
+    if len(twice := images["id"][images["id"].duplicated()]):
+        raise DataError(f"--table: {path} has two rows for {twice.iloc[0]!r}. Keep one.")
+    return images
 
 
 def _images(table: pd.DataFrame, csv: str, images: str, how: Naming, casing: Casing) -> pd.DataFrame:

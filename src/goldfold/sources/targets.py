@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from goldfold.base.errors import DataError
+from goldfold.metadata.columns import PREFIX
 from goldfold.sources.reading import column_of, line_of
 from goldfold.targets.label_sets import to_text
 
 BINARY = {"0": False, "1": True, "0.0": False, "1.0": True}
-METADATA = "meta_"
-"""Prefix of metadata columns in the resulting tables."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +103,43 @@ def metadata_of(
         if split != "train" and name not in table:
             print(f"{split}: {path} has no column {name!r} of data.metadata", flush=True)
             continue
-        values = column_of(table, name, path, "data.metadata")
-        if name in numeric:
-            _refuse_text(table, name, path)
+        values = _metadata(table, name, path, name in numeric, ", or list the column under categorical")
         print(f"{split}: metadata {name!r}: {int(values.isna().sum())} of {len(values)} missing", flush=True)
-        found[f"{METADATA}{name}"] = values
+        found[f"{PREFIX}{name}"] = values
     return pd.DataFrame(found, index=table.index)
 
 
-def _refuse_text(table: pd.DataFrame, name: str, path: str) -> None:
+def metadata_alone(table: pd.DataFrame, path: str, numeric: Sequence[str], categorical: Sequence[str]) -> pd.DataFrame:
+    """Columns ``meta_<name>`` as text of cases to predict, empty where missing.
+
+    Raises:
+        DataError: the table lacks a column, or a numeric one holds something else.
+    """
+    if lacking := [name for name in (*numeric, *categorical) if name not in table]:
+        raise DataError(
+            f"--table: {path} has no column {lacking[0]!r}, which these networks take; it has: "
+            f"{', '.join(map(str, table.columns))}. Add it (an empty cell is a missing value)."
+        )
+    found = {name: _metadata(table, name, path, name in numeric) for name in (*numeric, *categorical)}
+    return pd.DataFrame({f"{PREFIX}{name}": values for name, values in found.items()}, index=table.index).fillna("")
+
+
+def _metadata(table: pd.DataFrame, name: str, path: str, is_numeric: bool, otherwise: str = "") -> "pd.Series[str]":
+    """Values of a column, missing where its cells are empty; ``otherwise`` is another way out where one is no number."""
+    values = column_of(table, name, path, "data.metadata")
+    if is_numeric:
+        _refuse_text(table, name, path, otherwise)
+    return values
+
+
+def _refuse_text(table: pd.DataFrame, name: str, path: str, otherwise: str) -> None:
     values = table[name]
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values.notna() & ~numbers.between(float("-inf"), float("inf"), inclusive="neither")
     if wrong.any():
         raise DataError(
             f"{path}: column {name!r} of data.metadata.numeric has {values[wrong].iloc[0]!r} in {_line(table, wrong)} "
-            f"({int(wrong.sum())} such rows), which is not a finite number. Leave missing values empty, or list the column "
-            f"under categorical."
+            f"({int(wrong.sum())} such rows), which is not a finite number. Leave missing values empty{otherwise}."
         )
 
 

@@ -1,4 +1,4 @@
-"""shard list -> decoded, resized images."""
+"""Stage cache: list of a shard -> decoded, resized images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,21 +14,21 @@ from goldfold.lineage import provenance
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 WORK = ".work"
-"""Folder beside the sizes, of what is unfinished, or was made on the way and is yet to be asked for."""
+"""Scratch folder: unfinished shards, and shards built for sizes that no job has requested yet."""
 
 
 def run(
     shard: str, folder: str, size: list[int], channels: int, resize: str, others: Sequence[str] = (),
     whole: dict[str, Any] | None = None, max_gb: float = 50.0,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write the images that ``shard`` (CSV of id, path, sha256) lists into ``folder``; return the facts.
+    """Write the images listed in ``shard`` (CSV of id, path, sha256) into ``folder``; return facts for the record.
 
     Args:
         folder: <cache>/<height>x<width>-<resize>/<name of the shard>
-        others: sizes that other jobs will ask for, by such names: made of the same decoded images, for them to take over.
-        whole: what the whole cache will hold: ``images`` by split, ``shards`` a split, all ``specs`` of the config, and
-            those that are ``wanted`` now. Without it, this piece is all there is.
-        max_gb: a whole cache that would take more than this as arrays is kept as PNGs; the pixels are the same.
+        others: names of sizes that other jobs will request: built from the same decoded images, for them to take over.
+        whole: contents of the whole cache: ``images`` by split, ``shards`` per split, all ``specs`` of the config, and
+            those ``wanted`` now. Without it, this shard is the whole cache.
+        max_gb: a cache that would take more than this as arrays is stored as PNGs with the same pixels.
 
     Raises:
         DataError: an image can no longer be read, or the disk is too small for the whole cache.
@@ -43,22 +43,22 @@ def run(
     chosen = _chosen(total, known["specs"], max_gb)
     contents = replace(begun, store=chosen["store"])
     with held(cache / WORK / name, "a job that decodes the same images for another size") as alone:
-        work = cache / WORK / (name if alone else f"{name}-{frame.name}")  # nothing is shared that cannot be locked
+        work = cache / WORK / (name if alone else f"{name}-{frame.name}")  # share nothing that cannot be locked
         share = share_of_png(contents, frame) if chosen["store"] == "png" else 1.0
         to_come = share * total.bytes_to_come([Frame.of(spec) for spec in {frame.name, *known["wanted"]}], cache)
         refuse_full_disk(cache, to_come, bytes_below(cache / WORK))
         facts = build_piece(contents, frame, out, work, [Frame.of(spec) for spec in others] if alone else [])
-    print(f"{len(table)} images, {facts['decoded']} decoded now, {facts['taken_over']} before", flush=True)
+    print(f"{len(table)} images, {facts['decoded']} decoded now, {facts['taken_over']} decoded earlier", flush=True)
     return {"images": len(table), **chosen, **facts}
 
 
 def _bytes_a_pixel(splits: Iterable[str], pixel: int, masks: bool) -> dict[str, int]:
-    """By split, as arrays, for images of ``pixel`` bytes a pixel: only training images have masks."""
+    """Bytes per pixel as arrays, by split, for images of ``pixel`` bytes per pixel; only training images have masks."""
     return {split: pixel + (masks and split == "train") for split in splits}
 
 
 def _chosen(total: Whole, specs: Sequence[str], max_gb: float) -> dict[str, Any]:
-    """The kind of store, the same for all pieces that are made now, and why."""
+    """Choose the kind of store, the same for all shards of a run, and report why."""
     as_arrays = total.bytes([Frame.of(spec) for spec in specs])
     store = store_for(as_arrays, max_gb)
     kept = "arrays" if store == "arrays" else "PNGs, the pixels being the same"
@@ -71,5 +71,5 @@ def _chosen(total: Whole, specs: Sequence[str], max_gb: float) -> dict[str, Any]
 
 
 def _code() -> str:
-    """What an unfinished piece must have been begun with."""
+    """Code and libraries that an unfinished shard must have been started with to be continued."""
     return f"{provenance.source_digest('cache')} {provenance.versions(LIBRARIES)}"

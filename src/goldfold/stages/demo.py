@@ -1,4 +1,4 @@
-"""demo data set -> its images, tables and sample submissions, as a competition would hand them out."""
+"""Stage demo: demo data set -> images, tables and sample submissions, as a competition provides them."""
 
 import fcntl
 import os
@@ -18,10 +18,10 @@ ANOTHER = "Make it writable, or set another data.directory."
 
 
 def run(source: str, directory: str) -> None:
-    """Write the files of a demo data set below ``directory``, images first, each whole or not there.
+    """Write the files of a demo data set below ``directory``, images first, each atomically.
 
-    All are written into a folder apart before the first is put in place. A file that is already right is left alone, and so
-    are files of others.
+    All files are written into a scratch folder before the first is moved into place. Files that are already correct, and files
+    that are not part of the data set, stay untouched.
 
     Raises:
         GoldfoldError: the folder cannot be written.
@@ -58,10 +58,10 @@ def _put(path: Path, place: Path) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Let two runs with the same folder write one after the other."""
+    """Serialise two runs that write into the same folder."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a network file system may lock no folders
+        with suppress(OSError):  # some network file systems cannot lock folders
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""predictions of all members -> one prediction, its honest score, and the scores of its parts."""
+"""Stage ensemble: predictions of all members -> one prediction, its out-of-fold score, and the scores of its members."""
 
 import shutil
 import tempfile
@@ -25,11 +25,11 @@ from goldfold.tasks.protocol import Output, Score, Tables
 from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
-"""Columns that say where an image stands."""
+"""Columns for the group and the fold of an image."""
 RESAMPLES_ASIDE = 200
-"""Resamples for the intervals of metrics that were not asked for: COCO's take some milliseconds each."""
+"""Resamples for the intervals of metrics other than the one that counts: one of COCO's takes milliseconds."""
 OPTIMISTIC = "optimistic"
-"""Name of the score of steps that were fitted on the images that it is of."""
+"""Name of the score of steps that were fitted on the scored images."""
 
 
 def run(
@@ -57,22 +57,22 @@ def run(
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
-    A member is a model with a seed: its out-of-fold prediction is of every training image that a fold validates exactly
-    once, its test prediction the mean over its folds. The ensemble of a round is made of the latest runs up to it.
+    A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
+    prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
 
     Args:
-        rounds: models that are trained in each round; a number where all are trained in all.
+        rounds: models trained in each round; the number of rounds where all models are trained in all.
         predictions: folder of <model>/round<r>/fold<k>/seed<s>/{oof,test}.npz.
         train: CSV of id, the target and, where there are groups, group.
         weights: weight of a model by name, 1 where not named.
-        settings: how the task fuses: ``method`` and its parameters.
-        workers: processes that fuse.
-        headline: JSON of the ensemble's score by the metric that counts, for `dvc metrics show`; beside ``metrics``
-            where it is not named.
-        answers: CSV of id and target of test images whose truth is known; they are scored, and decide nothing.
+        settings: ``method`` of fusion and its parameters.
+        workers: number of processes that fuse.
+        headline: JSON of the ensemble's score by the metric that counts, for `dvc metrics show`; by default beside
+            ``metrics``.
+        answers: CSV of id and target of test images with known truth; used for nothing but a score.
         test: CSV of id and, where there are groups, group of the test images.
-        fusion: the step that makes one prediction of the members'; None for an average with ``weights`` and ``settings``.
-        postprocessing: steps after it.
+        fusion: step that fuses the members; None for an average with ``weights`` and ``settings``.
+        postprocessing: steps after fusion.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -88,38 +88,31 @@ def run(
     steps = build(ForSteps(task, names), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, evidence = _scored_rounds(members, voters, truth, chosen, steps, Path(folder))
-    fused_test = None
-    if has_test:
-        tests = {member.name: members.test(member, whole.last) for member in whole.members}
-        fused_test = _keep(facets, Path(folder), "test", applied(steps, tests, made.fitted))
-    else:  # of an earlier run that had test images
-        _remove_stale(
-            Path(folder),
-            [Path(leaderboard).parent / name for name in ("submission.csv", *facets.facts.submission_files)],
-        )
+    fused_test = _fused_test(members, steps, made, Path(folder)) if has_test else None
+    if not has_test:  # files of an earlier run that had test images
+        submitted = ("submission.csv", *facets.facts.submission_files)
+        _remove_stale(Path(folder), [Path(leaderboard).parent / name for name in submitted])
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    scored_parts = {"oof": _every_metric(facets, evidence, truth, chosen)}
-    scored_parts |= _optimistic(facets, made, truth, chosen)
-    scores = _beside(pd.DataFrame(rows), scored_parts, chosen.name)
+    parts = {"oof": _every_metric(facets, evidence, truth, chosen), **_optimistic(facets, made, truth, chosen)}
+    scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
         known = with_groups(_text(answers), _text(test) if test else None)
-        scored_parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
-    about, by_class = {"task": task["name"], "metric": chosen.name}, facets.scores.by_class(evidence).to_dict("index")
-    write_json(metrics, {**about, **scored_parts, "members": _of_members(last, chosen.name), "classes": by_class})
-    short = {part: {chosen.name: entries[chosen.name]} for part, entries in scored_parts.items()}
-    write_json(headline or Path(metrics).with_name("headline.json"), {**about, **short})
+        parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
+    more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    about = {"task": task["name"], "metric": chosen.name}
+    _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
     print(best_first.to_string(index=False), flush=True)
 
 
 @dataclass(frozen=True)
 class Facets:
-    """Facets of the task that this stage asks for."""
+    """Facets of the task that this stage uses."""
 
     facts: Facts
     output: Output
@@ -134,17 +127,17 @@ def _facets(task: dict[str, Any], classes: list[str]) -> Facets:
 
 @dataclass(frozen=True)
 class Members:
-    """Members of the ensemble, and where their predictions are."""
+    """Members of the ensemble and the folder of their predictions."""
 
     task: Facets
     root: Path
     grid: Grid
     settings: dict[str, Any]
-    """How the task fuses."""
+    """``method`` of fusion and its parameters."""
     workers: int
 
     def oof(self, member: Member, number: int, truth: pd.DataFrame) -> Arrays:
-        """Out-of-fold predictions of one member, each validated image once."""
+        """Load the out-of-fold predictions of one member, each validated image once."""
         joined = self.task.output.join(self._parts(member, number, "oof"))
         if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
             raise DataError(
@@ -154,19 +147,40 @@ class Members:
         return joined
 
     def test(self, member: Member, number: int) -> Arrays:
-        """Mean over the folds' models of one member."""
+        """Average the test predictions of one member over its folds."""
         return of_folds(self.task.output, self._parts(member, number, "test"), self.settings, self.workers)
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
         return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
 
 
+def _fused_test(members: Members, steps: Sequence[Step], made: Nested, folder: Path) -> Arrays:
+    """Fuse and save the test predictions of the members of the last round."""
+    tests = {member.name: members.test(member, members.grid.last) for member in members.grid.members}
+    return _keep(members.task, folder, "test", applied(steps, tests, made.fitted))
+
+
+def _write_scores(
+    metrics: Path, headline: Path, about: dict[str, Any], parts: Mapping[str, dict[str, Any]], more: dict[str, Any]
+) -> None:
+    """Write all scores to ``metrics``, and those by the metric that counts to ``headline``.
+
+    Args:
+        about: ``task`` and ``metric``, the one that counts.
+        parts: scores by metric for each part of the data.
+        more: scores of members and classes.
+    """
+    write_json(metrics, {**about, **parts, **more})
+    metric = about["metric"]
+    write_json(headline, {**about, **{part: {metric: entries[metric]} for part, entries in parts.items()}})
+
+
 def _scored_rounds(
     members: Members, voters: set[str], truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
 ) -> tuple[list[dict[str, Any]], Nested, Evidence]:
-    """The score of every member and ensemble of every round; the last ensemble, which is kept, and its evidence.
+    """Score every member and ensemble of every round; return rows, the last ensemble (which is saved) and its evidence.
 
-    A round up to which no member with a weight was trained has no ensemble.
+    A round has no ensemble if no member with a weight was trained up to it.
     """
     task, folds = members.task, truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
@@ -194,7 +208,7 @@ def _scored_rounds(
 
 
 def _held(predictions: Arrays) -> Arrays:
-    """Predictions whose images are made one by one, made once: steps that are fitted look at each many times."""
+    """Materialise predictions that are computed per image, since fitted steps read each many times."""
     if not isinstance(predictions, OneByOne):
         return predictions
     with tempfile.NamedTemporaryFile(prefix="goldfold-", suffix=".npz") as file:  # stays readable while it is open
@@ -203,21 +217,21 @@ def _held(predictions: Arrays) -> Arrays:
 
 
 def _optimistic(task: Facets, made: Nested, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, Any]]:
-    """Score of steps that were fitted on the images that it is of, where any was."""
+    """Score steps on the images that they were fitted on; empty if no step is fitted."""
     if made.optimistic is None:
         return {}
     return {OPTIMISTIC: {metric.name: _score(task.scores.evidence(made.optimistic, truth), truth, metric)}}
 
 
 def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
-    """Scores with that optimistic one beside the ensemble's of the last round, their last row."""
+    """Add the optimistic score to the row of the last round's ensemble, which is the last row."""
     if OPTIMISTIC not in parts:
         return scores
     return scores.assign(**{OPTIMISTIC: [np.nan] * (len(scores) - 1) + [parts[OPTIMISTIC][metric]["value"]]})
 
 
 def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any]:
-    """The steps, what each was fitted to on all folds, and without each fold."""
+    """Collect the parameters of each step, fitted on all folds and without each fold."""
     steps = [{"step": step, "fitted": fitted} for step, fitted in zip(wanted, made.fitted, strict=True)]
     return {"steps": steps, "without_fold": {str(fold): fitted for fold, fitted in made.without.items()}}
 
@@ -227,7 +241,7 @@ def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples:
 
 
 def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
-    """As .npz for the next stage and as .csv for people, beside what is known of the images; the file read back."""
+    """Save predictions as .npz, and as .csv with known columns of the images; return what the .npz holds."""
     save(folder / f"{name}.npz", predictions.items())
     kept = load(folder / f"{name}.npz")
     table = task.tables.table(kept)
@@ -238,10 +252,10 @@ def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.
 
 
 def _every_metric(task: Facets, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
-    """Scores of the ensemble, the metric that counts first.
+    """Score the ensemble by all metrics, the one that counts first.
 
-    A metric of grades is left out unless it is the one that counts, which is how a config says that classes are grades;
-    numbers are grades where they are whole.
+    A metric of grades is left out unless it is the one that counts, which is how a config declares classes to be grades;
+    numbers are grades where they are integers.
     """
     others = [task.scores.metric(name) for name in task.facts.reported if name != metric.name]
     return {
@@ -269,7 +283,7 @@ def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def _remove_stale(folder: Path, submitted: list[Path]) -> None:
-    """What an earlier run with test images made."""
+    """Remove files that an earlier run with test images wrote."""
     for path in (*folder.glob("test.*"), *submitted):
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
-"""manifest -> folds, and the lists that everything below depends on, each new only when its content is."""
+"""Stage folds: manifest -> folds and lists that all later stages read, each rewritten only when its content changes."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.images import cases
+from goldfold.metadata.columns import Columns, found_in, refuse_unusable
+from goldfold.outputs import metadata_list
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
@@ -25,34 +27,43 @@ from goldfold.splits.together import parted
 DIGEST = "train_sha256"
 """Key of the digest of ``train.csv`` in ``split.json``."""
 CACHED = ("id", "path", "sha256")
+COPIED = ("quarantine.csv", "duplicates.csv", "classes.json", "class_ids.json")
+"""Files of the manifest that are kept beside the lists as they are."""
 
 
 def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
+    taken: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write the stable lists into ``folder``; return how many images there are, and the lists' paths.
+    """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
-    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: all that the training of fold k depends on; an image that
-      fold k neither learns from nor validates is not in it
-    - ``summary.csv``: how much of each class is in each fold, the number of its images, and how far the class that is
-      furthest from its even share is from it; -1 is what no fold validates
-    - ``<split>.csv``: the manifest's table; ``shards/<split>-<i>.csv``: all that a piece of cache needs
-    - ``split.json``: the rule by which it was split, and the digest of ``train.csv``
+    - ``fold<k>.csv``: id, split (train or val), sha256, target, roi: everything that the training of fold k depends on; images
+      that fold k neither trains on nor validates are left out
+    - ``summary.csv``: amount of each class per fold, the number of images, and the largest deviation of a class from its even
+      share; -1 stands for images that no fold validates
+    - ``<split>.csv``: table of the manifest; ``shards/<split>-<i>.csv``: everything that a shard of the cache depends on
+    - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
+    - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
-    - ``test_groups.json``: how many groups of the test images are new; ``null`` where they have none
+    - ``test_groups.json``: how many groups of the test images are new; ``null`` without groups
 
-    The manifest is made anew for every touched file; these are written only when they differ, so that Snakemake sees
-    nothing new downstream (it looks at them after this job, through the checkpoint).
+    The manifest runs again for every touched file; the lists are written only when they differ, so that Snakemake, which
+    looks at them through the checkpoint after this job, reruns nothing downstream.
 
     Args:
-        keys: of the config that say that the data have a column `fold` or `order`, for errors.
+        taken: names of metadata columns by kind, where a model takes them.
+        keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
-        DataError: the images cannot be split so.
+        DataError: the images cannot be split in this way, or metadata columns are not usable.
     """
-    tables = {name: pd.read_csv(Path(manifest) / f"{name}.csv", dtype=str, keep_default_na=False) for name in splits}
+    tables = {name: _read(Path(manifest), name) for name in splits}
+    metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
+    if taken is not None:
+        columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
+        refuse_unusable(metadata["train"], metadata.get("test"), columns)
     tables["train"].attrs |= keys
     if file is not None:
         tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
@@ -64,51 +75,98 @@ def run(
     policy = rare_classes or (SPREAD_FEW if facts.target == "boxes" else "fail")
     numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
+    _report(train, numbers, known)
+    _write_folds(out, train, numbers, learnt, facts.columns, metadata)
+    _summarise(out, content, numbers, learnt)
+    _write_groups(out, train, learnt, numbers, tables.get("test"))
+    _write_tables(out, {**tables, "train": train.assign(fold=numbers)}, facts.cached, shards)
+    write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
+    for name in COPIED:
+        write_if_changed(out / name, (Path(manifest) / name).read_text())
+    _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])))
+    lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
+    return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
+
+
+def _read(manifest: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(manifest / f"{name}.csv", dtype=str, keep_default_na=False)
+
+
+def _metadata_apart(tables: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """Move the metadata columns of a table into one of their own, so that lists that all jobs read do not depend on them."""
+    table = tables[name]
+    columns = found_in(table)
+    tables[name] = table.drop(columns=columns)
+    return table[["id", *columns]]
+
+
+def _report(train: pd.DataFrame, numbers: NDArray[np.int64], known: Mapping[str, int]) -> None:
+    """Report how many images keep their fold, and groups of copies that span folds."""
     if known:
         kept = sum(known.get(id) == fold for id, fold in zip(train["id"], numbers, strict=True))
         print(f"{kept} of {len(train)} images keep their fold", flush=True)
     if n_parted := parted(train, numbers):
         groups = f"{count(n_parted, 'group')} of copies over several folds"
-        print(f"{groups}: no fold learns from copies of its images", flush=True)
+        print(f"{groups}: no fold is trained on copies of its validation images", flush=True)
+
+
+def _write_folds(
+    out: Path,
+    train: pd.DataFrame,
+    numbers: NDArray[np.int64],
+    learnt: NDArray[np.bool_],
+    columns: Sequence[str],
+    metadata: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write the list of each fold, and its metadata where there is any.
+
+    Args:
+        columns: columns of the target.
+        metadata: id and metadata columns of training and test cases.
+    """
+    has_metadata = bool(found_in(metadata["train"]))
     for number, of_fold in enumerate(learnt):
         part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
-        rows = train[["id"]].assign(split=part).join(train[["sha256", *facts.columns, *_cut(train)]])
-        write_if_changed(out / f"fold{number}.csv", rows[of_fold | (numbers == number)].to_csv(index=False))
-    _summarise(out, content, numbers, learnt)
-    write_if_changed(out / "train.csv", train.assign(fold=numbers).to_csv(index=False))
-    _write_groups(out, train, learnt, numbers, tables.get("test"))
+        rows = train[["id"]].assign(split=part).join(train[["sha256", *columns, *_cut(train)]])
+        is_in = of_fold | (numbers == number)
+        write_if_changed(out / f"fold{number}.csv", rows[is_in].to_csv(index=False))
+        if has_metadata:
+            of_cases = metadata["train"][metadata["train"]["id"].isin(rows["id"][is_in])]
+            write_if_changed(out / metadata_list(f"fold{number}"), of_cases.to_csv(index=False))
+    if has_metadata and "test" in metadata:
+        write_if_changed(out / metadata_list("test"), metadata["test"].to_csv(index=False))
+
+
+def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequence[str], shards: int) -> None:
+    """Write the table of each split, and the lists of the shards of the cache.
+
+    Args:
+        cached: columns of the target that shards depend on.
+    """
     for name, table in tables.items():
-        if name != "train":
-            write_if_changed(out / f"{name}.csv", table.drop(columns="group", errors="ignore").to_csv(index=False))
-        if name == "answers":  # nothing is computed from these images but a score
+        kept = table if name == "train" else table.drop(columns="group", errors="ignore")
+        write_if_changed(out / f"{name}.csv", kept.to_csv(index=False))
+        if name == "answers":  # used for nothing but a score
             continue
         images = cases.as_cached(table)
         pieces = np.array([shard_of(id, shards) for id in images["id"]], int)
         for piece in range(shards):
-            rows = images[pieces == piece].reindex(columns=[*CACHED, *facts.cached, *_cut(table), *_cases(table)])
+            rows = images[pieces == piece].reindex(columns=[*CACHED, *cached, *_cut(table), *_cases(table)])
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
-    write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
-    for name in ("quarantine.csv", "duplicates.csv"):
-        write_if_changed(out / name, (Path(manifest) / name).read_text())
-    for name in ("classes.json", "class_ids.json"):
-        write_if_changed(out / name, (Path(manifest) / name).read_text())
-    _remove_stale(out, n_folds, splits)
-    lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
-    return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
-    """The column of the part of each image that is cut out, where there is one."""
+    """Column of the cropped part of each image, where there is one."""
     return ["roi"] if "roi" in table else []
 
 
 def _cases(table: pd.DataFrame) -> list[str]:
-    """Columns that say which case, and which view of it, an image is of, where there are several."""
+    """Columns that name the case and view of each image, for cases of several images."""
     return [cases.CASE, cases.VIEW] if cases.are_in(table) else []
 
 
 def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], learnt: NDArray[np.bool_]) -> None:
-    """Write ``summary.csv``, and print it with what no fold validates or learns from."""
+    """Write ``summary.csv``, and print it with the images that a fold neither trains on nor validates."""
     by_fold, far = pd.Series(numbers, name="fold"), deviations(content, numbers, len(learnt))
     furthest = pd.Series({fold: row[row.abs().idxmax()] for fold, row in far.iterrows()}).round(4)
     summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts(), "(deviation)": furthest})
@@ -119,13 +177,13 @@ def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], lea
     for number, part in enumerate(learnt):
         left_out = int((~part & (numbers != number)).sum())
         if left_out:
-            print(f"fold {number}: {left_out} images are neither learnt from nor validated", flush=True)
+            print(f"fold {number}: {left_out} images are neither trained on nor validated", flush=True)
 
 
 def _write_groups(
     out: Path, train: pd.DataFrame, learnt: NDArray[np.bool_], numbers: NDArray[np.int64], test: pd.DataFrame | None
 ) -> None:
-    """Write how the groups of the test images stand to those of the folds; ``null`` where either has none."""
+    """Compare groups of the test images with those of the folds; write ``null`` where either has no groups."""
     found = None
     if test is not None and "group" in test and "group" in train:
         found = compare_groups(train["group"], test["group"], numbers, learnt)
@@ -134,10 +192,10 @@ def _write_groups(
 
 
 def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, int]:
-    """Folds of an earlier split by the same rule, by id.
+    """Return the folds of an earlier split with the same settings, by id.
 
-    An image is known with or without the ``train/`` that the manifest puts before ids which another split shares, else one
-    new test image could move all others.
+    Ids match with or without the prefix ``train/`` that the manifest adds to ids shared with another split; otherwise one new
+    test image could move all others.
     """
     table, split = folder / "train.csv", folder / "split.json"
     if not table.exists() or not split.exists():
@@ -148,7 +206,7 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
         return {}
     if written not in (None, sha256_of(table)):
         raise DataError(
-            f"{table}: it is not what the folds job wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
+            f"{table}: it differs from what the job folds wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
             f"backup), or remove {split} to split again."
         )
     earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
@@ -158,11 +216,15 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
 
 
-def _remove_stale(folder: Path, n_folds: int, splits: list[str]) -> None:
-    """Lists of an earlier run with more folds or other splits would be taken for those of this one."""
+def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: bool) -> None:
+    """Remove lists of an earlier run with more folds, other splits or metadata, which would be taken for those of this one."""
     for path in folder.glob("fold*.csv"):
-        number = path.stem.removeprefix("fold")
+        number = path.stem.removeprefix("fold").removesuffix("-metadata")
         if number.isdigit() and int(number) >= n_folds:
             path.unlink()
     for name in {"test", "unlabeled", "answers"} - set(splits):
         (folder / f"{name}.csv").unlink(missing_ok=True)
+    if not has_metadata or "test" not in splits:
+        (folder / metadata_list("test")).unlink(missing_ok=True)
+    for path in [] if has_metadata else folder.glob(metadata_list("fold*")):
+        path.unlink()

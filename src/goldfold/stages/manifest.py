@@ -1,4 +1,4 @@
-"""raw data -> manifest: one row an image, sound images only, the rest in quarantine with a reason."""
+"""Stage manifest: raw data -> one row per usable image, and a quarantine of the others with reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,14 +28,14 @@ from goldfold.tasks.protocol import Target
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
 MISSING_FILE = "file is missing"
-"""Reason of `goldfold.audit.integrity` for a path at which there is no file."""
+"""Reason that `goldfold.audit.integrity` gives for a path without a file."""
 PARTS = (("dropped", quarantine.LEFT_OUT), ("cut", quarantine.CUT))
-"""Fields of `goldfold.tasks.protocol.Examined` that list parts of targets, and what became of these."""
+"""Fields of `goldfold.tasks.protocol.Examined` that list parts of targets, and the outcome for these parts."""
 
 
 @dataclass
 class Policies:
-    """What to do with images that cannot be used: ``quarantine`` or ``fail``; ``drop`` leaves out the flaw alone."""
+    """Handling of unusable images: ``quarantine`` or ``fail``; ``drop`` leaves out only the flawed part of a target."""
 
     on_bad_image: str
     on_missing_image: str
@@ -60,27 +60,25 @@ def run(
     most_rows: int | None = None,
     has_thresholds: bool = False,
 ) -> list[str]:
-    """Write ``{train,test,unlabeled,answers}.csv``, ``quarantine.csv``, ``duplicates.csv``, and ``classes.json`` and
-    ``class_ids.json`` into ``folder``; return doubts about the annotations.
+    """Write tables of all splits, ``{quarantine,duplicates}.csv`` and ``{classes,class_ids}.json``; return doubts.
 
     Args:
         source: settings of the data source, its name under ``source``.
-        task: name and settings of the task.
-        policies: see `Policies`.
-        metric: the score, where the manifest depends on it: with a sample file, or a metric of ordered classes.
-        classes: names of the classes in their order, where the user gives them.
+        task: name and settings of the task; ``policies`` see `Policies`.
+        metric: score, where the manifest depends on it: with a sample file, or a metric of ordered classes.
+        classes: names of the classes in their order, where the config gives them.
         sample, submission: the competition's sample file, and format, id_column and label_column of the submission;
-            checked now, so that nothing is trained for a submission that cannot be made.
-        workers: processes that read images.
-        channels: what images are read as; one that has others is as bad as one that cannot be read.
-        max_pixels: an image of more is as bad, too, and is not decoded.
-        roi: how to find the part of each image that is cut out, see `goldfold.crop.find`; None to take them whole.
+            checked here, so that nothing is trained for a submission that cannot be made.
+        workers: number of processes that read images.
+        channels: channels that images are read as; images with others are unusable.
+        max_pixels: images with more pixels are unusable, and are not decoded.
+        roi: how to find the part of each image to crop, see `goldfold.crop.find`; None for whole images.
         duplicates: see `goldfold.audit.copies.Policy`.
-        most_rows: rows of each split that are looked at, evenly over all, for a quick verdict; None for all.
-        has_thresholds: whether decisions will be made by fitted thresholds, which not every set of classes has.
+        most_rows: number of rows per split, evenly spaced, for a quick look; None for all.
+        has_thresholds: whether decisions are made by fitted thresholds, which some sets of classes do not have.
 
     Raises:
-        DataError: the data cannot be used; the text says which, where and what to do.
+        DataError: the data cannot be used; the message says which, where and what to do.
     """
     tables, policy = sources.read(**source), Policies(**policies)
     answers, categories, said, notes = (tables.pop(name, None) for name in ("answers", "categories", "sizes", "notes"))
@@ -97,10 +95,7 @@ def run(
     tables["train"], names, dropped, settled = _targets("train", sized["train"], task, classes, policy, workers)
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
-    _refuse_empty(tables, lost)
-    if has_thresholds:
-        _refuse_undecidable(task, names)
-    _refuse_unseen(tasks.target(task, names), tables["train"])
+    _refuse_unlearnable(tables, lost, task, names, has_thresholds)
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, task, names, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
@@ -109,21 +104,20 @@ def run(
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))
-    _write(Path(folder), tables, lost, names, tasks.facts(task["name"]).kinds)
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     write_json(Path(folder) / "class_ids.json", numbers)
-    for doubt in doubts:
-        print(doubt, flush=True)
+    _write(Path(folder), tables, lost, names, tasks.facts(task["name"]).kinds)
+    print(*(f"{doubt}\n" for doubt in doubts), sep="", end="", flush=True)
     return doubts
 
 
 def _leaves_out(split: str, policies: Policies) -> bool:
-    """Whether single images with a flawed target may be left out."""
+    """Return whether single images with a flawed target may be left out."""
     return split != "test" and policies.on_bad_label == "quarantine"
 
 
 def _thinned(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    """At most ``n`` rows, evenly over all."""
+    """Select at most ``n`` evenly spaced rows."""
     places = [place * len(table) // n for place in range(n)] if len(table) > n else list(range(len(table)))
     return table.iloc[places].reset_index(drop=True)
 
@@ -131,9 +125,9 @@ def _thinned(table: pd.DataFrame, n: int) -> pd.DataFrame:
 def _sound(
     split: str, table: pd.DataFrame, scanned: pd.DataFrame, lost: list[pd.DataFrame], policies: Policies
 ) -> pd.DataFrame:
-    """Rows of readable images with what the scan found; the others go to quarantine, or the job ends.
+    """Keep rows of readable images, with the findings of the scan; quarantine the others, or raise DataError.
 
-    A case of several images stays as long as one of them is left.
+    A case of several images is kept as long as one of its images is usable.
     """
     merged = cases.each(table).merge(scanned[[*COLUMNS[1:], "reason"]], on="path", how="left", validate="many_to_one")
     is_missing, is_bad = merged["reason"] == MISSING_FILE, merged["reason"] != ""
@@ -154,7 +148,7 @@ def _sound(
 
 
 def _reason(row: Any) -> str:
-    """Why an image cannot be used; of a missing one with the file that its name most likely means."""
+    """Reason why an image is unusable; for a missing one with the file that its name most likely means."""
     hint = nearest_file(files_of(row.path)[0]) if row.reason == MISSING_FILE else ""
     return f"{row.reason}; {hint}" if hint else str(row.reason)
 
@@ -167,8 +161,11 @@ def _targets(
     policies: Policies,
     workers: int,
 ) -> tuple[pd.DataFrame, list[str], list[pd.DataFrame], dict[str, Any]]:
-    """Rows whose target can be learnt from, the names of the classes, what is left out, and settings for other targets; or
-    the job ends."""
+    """Keep rows with a usable target; return them, the classes, rows left out, and settings for other targets.
+
+    Raises:
+        DataError: a target is unusable and its policy is not to leave it out.
+    """
     table = with_sizes(sized.table)
     settings = {key: value for key, value in task.items() if key != "name"}
     drops = policies.on_bad_label == "drop"
@@ -208,7 +205,7 @@ def _answers(
     policies: Policies,
     workers: int,
 ) -> pd.DataFrame:
-    """The true targets of test images, by their own ids or by those of the sample file, flawed ones as in training."""
+    """Read the true targets of test images, by their own ids or those of the sample file; flaws are handled as in training."""
     where = "data.test_answers"
     written = dict(zip(test["id"], test["id"], strict=True)) | dict(zip(own_ids, test["id"], strict=True))
     known = answers.assign(id=answers["id"].map(written)).dropna(subset="id")
@@ -228,6 +225,19 @@ def _answers(
         first = f"{rows[0]['id']!r}: {rows[0]['reason']}"
         raise DataError(f"{where}: none of its {len(images)} images can be used, first {first}. Correct them.")
     return table
+
+
+def _refuse_unlearnable(
+    tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], task: dict[str, Any], names: list[str], decides: bool
+) -> None:
+    """Raise GoldfoldError if a split is empty, a class has no image, or (where ``decides``) no threshold can be fitted."""
+    _refuse_empty(tables, lost)
+    if decides:
+        try:
+            tasks.decided(task, names)
+        except ConfigError as error:
+            raise ConfigError(f"ensemble: {error}") from error
+    _refuse_unseen(tasks.target(task, names), tables["train"])
 
 
 def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> None:
@@ -250,7 +260,7 @@ def _check_submission(
     sample: str | None,
     submission: dict[str, Any],
 ) -> None:
-    """Refuse what could not be submitted or scored in the end; the test ids become those of the sample file."""
+    """Refuse data that could not be submitted or scored later; test ids become those of the sample file."""
     form, submit = None, tasks.submit(task, names)
     if sample is not None and metric is not None:
         form = submit.form(without_index(read_csv(sample, "submission.sample")), sample, submission, metric)
@@ -262,7 +272,7 @@ def _check_submission(
 
 
 def _refuse_unseen(target: Target, train: pd.DataFrame) -> None:
-    """Every class must be in some training image."""
+    """Raise DataError if a class is in no training image."""
     amounts = target.content(train).sum()
     for name in amounts.index[amounts == 0]:
         raise DataError(f"data.classes: class {name!r} has no training image.")
@@ -285,14 +295,6 @@ def _write(
 
 
 def _listed(lost: list[pd.DataFrame]) -> pd.DataFrame:
-    """Rows of ``quarantine.csv``."""
+    """Assemble the rows of ``quarantine.csv``."""
     rows = pd.concat(lost, ignore_index=True).reindex(columns=quarantine.COLUMNS)
     return rows.fillna({"part": "image", "outcome": quarantine.LEFT_OUT})
-
-
-def _refuse_undecidable(task: dict[str, Any], names: list[str]) -> None:
-    """Refuse classes between which no threshold decides now, not after they have been learned."""
-    try:
-        tasks.decided(task, names)
-    except ConfigError as error:
-        raise ConfigError(f"ensemble: {error}") from error

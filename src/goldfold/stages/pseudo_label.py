@@ -1,4 +1,4 @@
-"""predictions of earlier rounds, of one fold -> pseudo labels for that fold."""
+"""Stage pseudo_label: predictions of one fold, of earlier rounds -> pseudo labels for that fold."""
 
 from pathlib import Path
 from typing import Any
@@ -24,21 +24,21 @@ def run(
     settings: dict[str, Any],
     workers: int,
 ) -> None:
-    """Write the images that the fold's ensemble is sure of: id, target, confidence, source.
+    """Write id, target, confidence and source of the images that the fold's ensemble is confident about.
 
-    The teacher is the ensemble that is scored and submitted, of this fold's models alone: the same method and weights.
-    Labels for fold k come from models of fold k. A model of another fold was trained on fold k's validation images; its
-    predictions of other images carry their labels into training, and the next out-of-fold score is a lie.
+    The teacher is the ensemble that is scored and submitted, with the same method and weights, of this fold's models alone.
+    A model of another fold was trained on fold k's validation images: its predictions of other images would carry their
+    labels into training, and invalidate the next out-of-fold score.
 
     Args:
         predictions: source (test, unlabeled) -> prediction files .../<model>/round<r>/fold<k>/seed<s>/<source>.npz of
             the teachers.
-        weights: weight of a model by name, 1 where not named; a model of weight 0 is not asked.
-        settings: how the task fuses: ``method`` and its parameters.
-        workers: processes that fuse.
+        weights: weight of a model by name, 1 where not named; a model of weight 0 does not teach.
+        settings: ``method`` of fusion and its parameters.
+        workers: number of processes that fuse.
 
     Raises:
-        DataError: a file is of another fold.
+        DataError: a file holds predictions of another fold.
     """
     output: Any = tasks.output(task, read_json(classes))
     tables = []
@@ -54,7 +54,7 @@ def _of_fold(path: str, fold: int) -> Arrays:
     predictions = load(path)
     if int(predictions["fold"]) != fold:
         raise DataError(
-            f"{path} holds predictions of fold {int(predictions['fold'])}; pseudo labels for fold {fold} come from its "
-            f"own models only, or the labels of its validation images leak into training."
+            f"{path} holds predictions of fold {int(predictions['fold'])}; pseudo labels for fold {fold} must come "
+            f"from its own models, or the labels of its validation images leak into training."
         )
     return predictions

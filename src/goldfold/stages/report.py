@@ -1,4 +1,4 @@
-"""everything -> one page."""
+"""Stage report: results of all stages -> one HTML page."""
 
 from pathlib import Path
 from typing import Any
@@ -40,17 +40,17 @@ def run(
     shift_images: int = 1500,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """Write the page; beside it its figures as PNG files in ``figures``, and the learning curves as ``curves.csv``.
+    """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
     Returns:
         ``files``: paths of the figures.
 
     Args:
         results: folder of the finished run.
-        gallery: pictures a gallery of errors.
+        gallery: number of pictures in each gallery of errors.
         settings: the whole config.
-        shift: whether to compare training images with the others, at most ``shift_images`` a side.
-        workers: processes that look at images.
+        shift: whether to compare training images with the others, at most ``shift_images`` of each.
+        workers: number of processes that read images.
     """
     found = read(Path(results), task, metric, settings)
     same = copies.find(found)
@@ -85,7 +85,7 @@ def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, g
 
 
 def _write_figures(folder: Path, sections: list[Section]) -> list[str]:
-    """Write each figure as a file for slides; remove those of an earlier report that are no longer drawn."""
+    """Write each figure as a PNG file; remove files of an earlier report that are no longer drawn."""
     written: dict[Path, None] = {}
     for figure in page.figures(sections):
         written[path := folder / f"{figure.name}.png"] = None

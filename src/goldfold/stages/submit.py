@@ -1,4 +1,4 @@
-"""ensemble -> submission, in the order and with the columns of the competition's sample file."""
+"""Stage submit: predictions of the ensemble -> submission in the form of the competition's sample file."""
 
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ def run(
     sample: str | None,
     settings: dict[str, Any],
 ) -> None:
-    """Write the submission for the images of ``test``, and beside it what else the task makes of its predictions.
+    """Write the submission for the images of ``test``, and the task's other submission files beside it.
 
     Args:
-        predictions: the ensemble's test.npz.
-        class_ids: JSON of the classes' numbers in the data source's own files.
-        test: CSV with a column id; its order is that of the submission where there is no sample.
-        sample: sample file whose columns and order are taken over.
-        settings: the rest of the config's ``submission``.
+        predictions: ``test.npz`` of the ensemble.
+        class_ids: JSON of the number of each class in the files of the data source.
+        test: CSV with a column id; without a sample, the submission has its order.
+        sample: sample file that gives columns and order.
+        settings: other keys of the config's ``submission``.
 
     Raises:
         DataError: ids are missing, extra or duplicate, in the sample or in the predictions.
@@ -52,13 +52,13 @@ def run(
     print(f"{len(ordered)} rows: {', '.join(form.columns)}", flush=True)
     if odd := formulas(str(cell) for column in ordered for cell in ordered[column]):
         print(
-            f"{len(odd)} cells begin like a formula of a spreadsheet, first {odd[0][:60]!r}; kept as they are",
+            f"{len(odd)} cells start like a spreadsheet formula, first {odd[0][:60]!r}; they are kept unchanged",
             flush=True,
         )
 
 
 def _ordered(filled: pd.DataFrame, form: Form, ids: list[str], sample: str) -> pd.DataFrame:
-    """The rows of the sample file in its order, or all rows in the order of the test images."""
+    """Order the rows as in the sample file, or without one as the test images."""
     keys = form.columns[: form.n_keys]
     _refuse_repeated(filled[keys], "ensemble")
     refuse_other_ids(list(filled[keys[0]].drop_duplicates()), ids, "ensemble")
@@ -71,15 +71,15 @@ def _ordered(filled: pd.DataFrame, form: Form, ids: list[str], sample: str) -> p
 
 
 def _refuse_repeated(keys: pd.DataFrame, where: str) -> None:
-    """Raise DataError where two rows are of the same image (and class)."""
+    """Raise DataError if two rows are of the same image (and class)."""
     repeated = keys[keys.duplicated()]
     if len(repeated):
         first = ", ".join(map(repr, repeated.iloc[0]))
-        raise DataError(f"{where}: {len(repeated)} duplicate ids, first {first}; it must name each once.")
+        raise DataError(f"{where}: {len(repeated)} duplicate ids, first {first}; each must occur once.")
 
 
 def refuse_other_ids(ids: list[str], wanted: list[str], where: str) -> None:
-    """Raise DataError unless ``ids`` are exactly ``wanted``, in any order."""
+    """Raise DataError unless ``ids`` equal ``wanted`` in any order."""
     for what, odd in (
         ("missing", sorted(set(wanted) - set(ids))),
         ("extra", sorted(set(ids) - set(wanted))),

@@ -1,10 +1,11 @@
-"""fold, cache and pseudo labels -> one trained network."""
+"""Stage train: fold, cache and pseudo labels -> one trained network."""
 
 import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ from goldfold.engine.state import State, Training, weights_of
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
+from goldfold.metadata.columns import joined
+from goldfold.metadata.encoder import Encoder
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
-from goldfold.training.samples import loader, rows_of
+from goldfold.training.samples import encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import Validation
 
@@ -59,32 +62,34 @@ def run(
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
     reported: Sequence[components.Written] = (),
+    metadata: Sequence[str] = (),
     start: str | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
     """Train one member on one fold: write ``model.safetensors`` and ``history.csv`` into ``folder``; return the facts.
 
-    The epoch that was not chosen is kept beside it as ``best.safetensors`` or ``last.safetensors``. ``state.pt`` is
-    what the run that is started next goes on from, where this one is killed, and ends with the same bytes.
+    The epoch that was not chosen is kept as ``best.safetensors`` or ``last.safetensors``. If the run is killed, the next one
+    resumes from ``state.pt`` and ends with the same bytes.
 
     Args:
         fold_file: CSV of id, split and target.
-        caches: folders of cached images of all splits that are trained on.
-        pseudo: CSV of id and target, weighted ``pseudo_weight`` each; None in a round without a teacher.
-        model: one entry of the config's ``models``; ``resize`` is how its images were put into the cache.
-        place: round, fold and seed, which with the model's name decide everything random.
+        caches: folders of cached images of all splits that are used in training.
+        pseudo: CSV of id and target, each weighted by ``pseudo_weight``; None in a round without a teacher.
+        model: entry of the config's ``models``; ``resize`` is how its images were put into the frame of the cache.
+        place: round, fold and seed, which with the model's name determine all random draws.
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
-        metric: of the validation images; the best epoch goes by it.
-        reported: more metrics for the history.
-        start: weights of an earlier round, of the same fold and seed, to start from; without them, the model's own start.
-        code: digest of the code that the run depends on: a state that other code saved is not gone on from.
-        scale_16bit: how cached images of 16 bits become 8, see `goldfold.images.depth.to_8_bits`.
-        progress: (total, unit) -> counts the steps.
+        metric: score of the validation images that selects the best epoch.
+        reported: further metrics for the history.
+        metadata: CSVs of id and metadata columns of all cases, where the network takes metadata.
+        start: weights of an earlier round, of the same fold and seed, to start from; None for the model's own start.
+        code: digest of the code that the run depends on; a state saved by other code is not resumed.
+        scale_16bit: rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`.
+        progress: (total, unit) -> progress bar of the steps.
 
     Raises:
-        GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk do not suffice.
-        Stopped: a signal asked for the end.
+        GoldfoldError: the network cannot be built, its loss is not finite, or memory or disk space is too small.
+        Stopped: a signal asked the run to stop.
     """
     arguments = {name: value for name, value in locals().items() if name != "progress"}
     if not torch.distributed.is_initialized():
@@ -93,42 +98,58 @@ def run(
             how = backend(runtime["device"], model["gpus"])
             return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
     spec, names = read(model, resize, channels, place), read_json(classes)
+    accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
+    cases, images = _cases(spec, fold_file, pseudo, pseudo_weight, metadata), CachedImages(caches, scale_16bit)
     target, learn = tasks.target(task, names), tasks.learn(task, names)
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
-    accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
-    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
-    held_out = table[table["split"] == "val"].reset_index(drop=True)
-    rows, images = rows_of(table, pseudo, pseudo_weight), CachedImages(caches, scale_16bit)
-    network, loss = network_of(spec, infer, start), loss_of(spec, learn)
+    network, loss = network_of(spec, infer, start, cases.encoder), loss_of(spec, learn)
     metrics = [scores.metric(one) for one in (metric, *reported)]
-    batches = loader(spec, target, learn, rows, images, runtime["loader_workers"], accelerator)
-    validation = Validation(spec, target, learn, infer, scores, held_out, images, metrics, loss, accelerator)
+    batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
+    validation = Validation(
+        spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
+    )
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     steps = spec.train.epochs * steps_per_epoch(spec.train, len(batches))
     with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
         learner = learner_of(spec.train, network, loss, len(batches), accelerator, {"best": best})
-        minutes = runtime.get("save_minutes", SAVE_MINUTES)
-        result = _fitted(
-            learner, batches, _noting(validation, metrics[0].name, bar), course_of(spec), state_file, minutes, bar
-        )
+        noting, minutes = _noting(validation, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
+        result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
     if accelerator.is_main_process:
-        _write(Path(folder), spec.train, result, best)
+        _write(Path(folder), spec.train, result, best, cases.encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
-    return {"files": [spare], **_facts(spec, table, len(rows), learner, result, best)}
+    return {"files": [spare], **_facts(spec, cases, learner, result, best)}
 
 
-def _facts(
-    spec: Spec, table: pd.DataFrame, n_train: int, learner: Learner, result: Training, best: Best
-) -> dict[str, Any]:
-    """Facts of a run for its record, beside its files."""
+@dataclass(frozen=True)
+class _Cases:
+    """Cases of a fold, with metadata where the network takes it."""
+
+    train: pd.DataFrame
+    """With targets and weights; pseudo-labelled ones have no ``split``."""
+    held_out: pd.DataFrame
+    encoder: Encoder | None
+    """Encodes the metadata."""
+
+
+def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> _Cases:
+    """Read the cases of a fold; see `run` for the files."""
+    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
+    train, held_out = rows_of(table, pseudo, pseudo_weight), table[table["split"] == "val"].reset_index(drop=True)
+    if spec.metadata is not None:
+        train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))
+    return _Cases(train, held_out, encoder_of(spec, train))
+
+
+def _facts(spec: Spec, cases: _Cases, learner: Learner, result: Training, best: Best) -> dict[str, Any]:
+    """Collect facts of a run for its record."""
     gradient, accelerator = learner.gradient, learner.gradient.accelerator
     return {
         "member": {"model": spec.name, **spec.place},
         "seed": counter(*spec.key),
-        "n_train": n_train,
-        "n_val": int((table["split"] == "val").sum()),
-        "n_pseudo": n_train - int((table["split"] == "train").sum()),
+        "n_train": len(cases.train),
+        "n_val": len(cases.held_out),
+        "n_pseudo": len(cases.train) - int((cases.train["split"] == "train").sum()),
         "parameters": sum(parameter.numel() for parameter in gradient.network.parameters()),
         "best_epoch": spec.train.epochs - 1 if best.epoch is None else best.epoch,
         "final": {name: value for name, value in result.history[-1].items() if math.isfinite(value)},
@@ -142,7 +163,7 @@ def _facts(
 
 
 def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator: Accelerator) -> dict[str, str]:
-    """Digests of all that decides the bytes of a run."""
+    """Digests of everything that determines the bytes of a run."""
     model, runtime, pseudo = arguments["model"], arguments["runtime"], arguments["pseudo"]
     train = {name: value for name, value in model["train"].items() if name != "on_oom"}
     settings = {
@@ -154,6 +175,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
         "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
+    files += arguments["metadata"]
     files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
     parts = {
         "settings": settings,
@@ -166,7 +188,7 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
 
 
 def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
-    """Validation that prints the score beside the count of steps."""
+    """Wrap validation to print the score with the step count."""
 
     def validate_and_note(network: nn.Module, pause: Pause) -> Any:
         scores = validate(network, pause)
@@ -187,12 +209,12 @@ def _fitted(
     save_minutes: float,
     bar: Any,
 ) -> Training:
-    """Run the engine from the state that was saved, if any; the first process alone validates and saves."""
+    """Run the engine from the saved state, if any; only the first process validates and saves."""
     state = _saved(state_file, learner.gradient.accelerator)
     start = None if state is None else state["fit"]["step"]
     with signals_noted() as asked:
         if start is not None:
-            print(f"goes on from step {start} of {bar.total}, whose state was saved", flush=True)
+            print(f"resuming at step {start} of {bar.total}, whose state was saved", flush=True)
             bar.go_on_from(start)
         keep = Keeper(state_file, 60 * save_minutes, bar.total, asked, start)
         is_first = learner.gradient.accelerator.is_main_process
@@ -207,22 +229,23 @@ def _fitted(
 
 
 def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | None:
-    """The state to go on from, the same for all processes."""
+    """Return the saved state, the same for all processes; None to start from the first step."""
     state: dict[str, Any] | None = state_file.read()
     step = state["fit"]["step"] if state is not None else 0
     if total(accelerator, step) != step * accelerator.num_processes:
-        raise TrainingError(f"{state_file.path} was read by some of the processes only. Run again.")
+        raise TrainingError(f"{state_file.path} was read by only some of the processes. Run again.")
     return state
 
 
-def _write(folder: Path, train: Train, result: Training, best: Best) -> None:
-    """Write the weights of the last epoch and of the best one, and the history."""
+def _write(folder: Path, train: Train, result: Training, best: Best, encoder: Encoder | None) -> None:
+    """Write the weights of the last and of the best epoch, with the encoder in their headers, and the history."""
     last = weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
     history = pd.DataFrame(result.history).to_csv(index=False)
+    header = None if encoder is None else encoder.to_header()
     writers = {
-        "model.safetensors": partial(save_file, kept[train.checkpoint]),
-        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint]),
+        "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
+        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
         "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
     }
     write_all(folder, writers)

@@ -71,5 +71,8 @@ class Facts:
     """Supported resize modes."""
     takes_cases: bool = False
     """True if a case may have several images, as for networks with one output per class."""
+    takes_metadata: bool = False
+    """True if networks may take metadata: `Infer.model` then has an argument ``metadata_branch``, see
+    `goldfold.tasks.logits.network`."""
     follows_roi: bool = True
     """True if targets and predictions move with the region cropped from an image (`data.roi`)."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from goldfold.cases import Inputs
     from goldfold.inference.views import View
+    from goldfold.models.fusion import Branch
     from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.protocol import Entries
 
@@ -23,13 +24,28 @@ Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
 
 
-def network(name: str, n_outputs: int, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-    """Build a network with ``n_outputs`` numbers per image, for cases with images of 0..255."""
+def network(
+    name: str,
+    n_outputs: int,
+    image_size: tuple[int, int],
+    channels: int,
+    metadata_branch: Branch | None = None,
+    **params: Any,
+) -> nn.Module:
+    """Build a network with ``n_outputs`` numbers per case, for cases with images of 0..255.
+
+    Args:
+        metadata_branch: branch for metadata, if the network takes it.
+    """
     from goldfold import models
     from goldfold.models.wrapping import Normalised
 
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
-    return Normalised(built, channels)
+    if metadata_branch is None:
+        return Normalised(built, channels)
+    from goldfold.models.fusion import fused
+
+    return Normalised(built, channels, fused(built, name, n_outputs, metadata_branch))
 
 
 def predicted(

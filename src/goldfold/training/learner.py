@@ -23,18 +23,20 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from goldfold.engine.gradient import Loss
+    from goldfold.metadata.encoder import Encoder
     from goldfold.tasks.protocol import Infer, Learn
     from goldfold.training.spec import Spec, Train
 
 
-def network_of(spec: Spec, infer: Infer, start: str | None = None) -> nn.Module:
+def network_of(spec: Spec, infer: Infer, start: str | None = None, encoder: Encoder | None = None) -> nn.Module:
     """Build the network with its initial weights: drawn with the spec's key, pretrained, or loaded.
 
     Args:
         start: weight file of the same network from an earlier round.
+        encoder: encoder of the metadata, if the network takes it.
     """
     with seeded(*spec.key, "weights"):
-        network = build(infer, spec.model, spec.channels, starts=start is None)
+        network = build(infer, spec.model, spec.channels, starts=start is None, encoder=encoder)
     if start is not None:
         _load(network, start)
     elif isinstance(spec.model["pretrained"], str):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from goldfold.components import Several, Written
+from goldfold.metadata.columns import Columns
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Spec:
         """Height and width of the network's input."""
         height, width = self.model["size"]
         return int(height), int(width)
+
+    @property
+    def metadata(self) -> Columns | None:
+        """Metadata columns that its network takes."""
+        found = self.model.get("metadata")
+        return Columns(tuple(found["numeric"]), tuple(found["categorical"])) if found else None
 
     @property
     def key(self) -> tuple[int | str, ...]:

@@ -15,7 +15,7 @@ from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
 from goldfold.predictions.arrays import in_order
-from goldfold.samples.dataset import sample
+from goldfold.samples.dataset import metadata_of, sample
 from goldfold.tasks.optional import has_validation_loss
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
     from goldfold.engine.loop import Pause
+    from goldfold.metadata.encoder import Encoder
     from goldfold.metrics import Metric
     from goldfold.tasks.protocol import Infer, Learn, Score, Target
     from goldfold.training.spec import Spec
@@ -48,8 +49,14 @@ class Validation:
         metrics: Sequence[Metric],
         loss: Loss,
         accelerator: Accelerator,
+        encoder: Encoder | None = None,
     ) -> None:
-        """``loss``: the training loss, computed for batches of the training batch size."""
+        """``loss``: the training loss, computed for batches of the training batch size.
+
+        Args:
+            encoder: encoder of the metadata columns of ``rows``, if the network takes them.
+        """
+        self.encoder, self.metadata = encoder, None if encoder is None else encoder.encode(rows)
         self.spec, self.rows, self.images = spec, rows, at_size(images, spec.size, spec.resize, rows)
         self.learn, self.infer, self.scores = learn, infer, scores
         self.metrics, self.loss, self.accelerator = metrics, loss, accelerator
@@ -61,7 +68,8 @@ class Validation:
         def work(size: int) -> tuple[Any, dict[str, float]]:
             infer: Any = _Losses(self) if has_validation_loss(self.learn) else self.infer
             device, autocast = self.accelerator.device, self.accelerator.autocast
-            predictor = Predictor(network, infer, self.spec.resize, device, autocast=autocast)
+            how = {"autocast": autocast, "encoder": self.encoder}
+            predictor = Predictor(network, infer, self.spec.resize, device, **how)
             entries = predictor.entries(self.rows, self.images, size, on_batch=lambda n: pause())
             evidence = self.scores.evidence(in_order(entries), self.rows, self.targets)
             return evidence, {VAL_LOSS: infer.mean()} if isinstance(infer, _Losses) else {}
@@ -74,7 +82,10 @@ class Validation:
     def batch(self, start: int, stop: int) -> Any:
         """Return a batch of validation images with their targets, on the device."""
         ids = self.rows["id"].iloc[start:stop]
-        samples = [sample(self.images, id, self.targets[row]) for row, id in enumerate(ids, start)]
+        samples = [
+            sample(self.images, id, self.targets[row], metadata=metadata_of(self.metadata, row))
+            for row, id in enumerate(ids, start)
+        ]
         return self.learn.collate(samples).to(self.accelerator.device)
 
 

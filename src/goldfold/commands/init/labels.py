@@ -142,7 +142,7 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
     elif any(known.values()):
         layout.data["metadata"] = Setting(
             {kind: names for kind, names in known.items() if names},
-            "stored with the images; not yet used by networks",
+            "used by models with metadata: true",
         )
         layout.facts["metadata"] = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
 

@@ -19,5 +19,6 @@ FACTS = Facts(
     submission_keys=("format", "label_column"),
     bad_label_policies=("fail",),
     takes_cases=True,
+    takes_metadata=True,
     shown=("label",),
 )

@@ -34,5 +34,6 @@ FACTS = Facts(
     post_training_settings=("threshold",),
     bad_label_policies=("fail", "quarantine", "drop"),
     takes_cases=True,
+    takes_metadata=True,
     shown=("labels",),
 )

@@ -19,5 +19,6 @@ FACTS = Facts(
     kinds=("range", "ranges"),
     labels_by_agreement=True,
     takes_cases=True,
+    takes_metadata=True,
     shown=("value",),
 )

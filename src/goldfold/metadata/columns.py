@@ -1,0 +1,108 @@
+"""Metadata columns of the tables of stages, and the lists that carry their values to training and prediction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from goldfold.base.errors import DataError
+from goldfold.base.words import count
+from goldfold.outputs import metadata_list
+
+PREFIX = "meta_"
+"""Beginning of the names of metadata columns in the tables that the stages write."""
+SHOWN = 5
+"""Columns that an error names."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of metadata columns, as the config's ``data.metadata`` has them."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All names, numbers first."""
+        return (*self.numeric, *self.categorical)
+
+    @property
+    def in_tables(self) -> list[str]:
+        """The same as the tables of the stages have them."""
+        return [f"{PREFIX}{name}" for name in self.all]
+
+
+def found_in(table: pd.DataFrame) -> list[str]:
+    """Metadata columns of a table."""
+    return [column for column in table if str(column).startswith(PREFIX)]
+
+
+def joined(rows: pd.DataFrame, lists: Iterable[str], columns: Columns) -> pd.DataFrame:
+    """Rows with the metadata columns of their cases.
+
+    Args:
+        lists: CSVs of id and metadata.
+
+    Raises:
+        DataError: the lists lack a column, or a case of ``rows``.
+    """
+    tables = {path: pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists}
+    for path, table in tables.items():
+        refuse_lacking(table, columns, path)
+    values = pd.concat([table[["id", *columns.in_tables]] for table in tables.values()], ignore_index=True)
+    if lost := sorted(set(rows["id"]) - set(values["id"])):
+        raise DataError(
+            f"{', '.join(tables)}: no metadata of case {lost[0]!r}. Remove folds/run.json to list it again."
+        )
+    return rows.drop(columns=columns.in_tables, errors="ignore").merge(values, on="id", how="left", validate="m:1")
+
+
+def refuse_lacking(table: pd.DataFrame, columns: Columns, where: str) -> None:
+    """Raise DataError where a table of cases lacks a column that a network takes."""
+    lacking = [name for name in columns.all if f"{PREFIX}{name}" not in table]
+    if lacking:
+        raise DataError(
+            f"{where}: there is no column {_listed(lacking)}, which models with metadata: true take. Add it to the table (an "
+            f"empty cell is a missing value), or remove it from data.metadata."
+        )
+
+
+def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Columns) -> None:
+    """Raise DataError where networks cannot be trained on these columns, or not predict the test cases.
+
+    Args:
+        train: all training cases; missing values are empty.
+        test: test cases, where there are any.
+    """
+    refuse_lacking(train, columns, "train")
+    constant = [name for name in columns.all if train[f"{PREFIX}{name}"].nunique() < 2]
+    if constant:
+        value = train[f"{PREFIX}{constant[0]}"].iloc[0]
+        raise DataError(
+            f"train: metadata column {_listed(constant)} is {repr(value) if value else 'empty'} in all "
+            f"{count(len(train), 'training case')}, so that no network can learn from it. Remove it from data.metadata, or set "
+            f"metadata: false in models."
+        )
+    if test is not None:
+        refuse_lacking(test, columns, "test")
+
+
+def check_lists(folder: str, columns: Columns) -> None:
+    """Raise DataError as `refuse_unusable` does, of the lists that the folds stage wrote into ``folder``; none is no error."""
+    lists = sorted(Path(folder).glob(metadata_list("fold*")))
+    if not lists:
+        return
+    read = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists]
+    test = Path(folder) / metadata_list("test")
+    refuse_unusable(
+        pd.concat(read).drop_duplicates("id"),
+        pd.read_csv(test, dtype=str, keep_default_na=False) if test.exists() else None,
+        columns,
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, names[:SHOWN])) + more
