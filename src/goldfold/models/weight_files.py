@@ -61,7 +61,7 @@ def _is_wrapped(names: Iterable[str], wrapper: str) -> bool:
 def _inner(names: Iterable[str], wrapper: str) -> list[str]:
     """Names of the network itself."""
     beside = FUSION if wrapper == "network." else "\0"
-    return [name for name in names if name not in BESIDE and not name.startswith(beside)]
+    return [name for name in names if name not in WRAPPER_NAMES and not name.startswith(beside)]
 
 
 def _inside(content: Any) -> Mapping[Any, Any]:
