@@ -423,7 +423,7 @@ def test_classes_small_rare_and_with_zeros() -> None:
     assert "'007' and the same number without zeros: write them alike" in texts(found, stops=True)
     assert "classes are imbalanced, 40 '007' against 3 '7': f1_macro is chosen instead of accuracy" in told
     assert (found["values"]["metric"], found["values"]["folds"]["n_folds"]) == ("f1_macro", 5)
-    with pytest.raises(DataError, match="labels '007' and '7' are one number"):
+    with pytest.raises(DataError, match="labels '007' and '7' are the same number"):
         first_jobs()
     table("train.csv", [("id", "class"), *rows[:41], *rows[43:]])
     assert "1 class with fewer than 5 images ('7'), 1 of them with 1 image" in texts(init(), stops=False)

@@ -107,7 +107,7 @@ def test_a_refused_run_leaves_the_earlier_results_and_the_next_sees_all_changes(
     refused = snakemake(folder, code=code)
     assert refused.returncode == 1
     assert "1 duplicate ids, first '39'" in refused.stdout + refused.stderr
-    assert "1 job did not finish; earlier results are back in place" in refused.stdout + refused.stderr
+    assert "1 job did not finish; earlier results are restored" in refused.stdout + refused.stderr
     assert {path: path.read_bytes() for path in before} == before
     table.write_text(corrected)
     assert {"manifest", "folds"} <= jobs_of(snakemake(folder, "-n", code=code)).keys()

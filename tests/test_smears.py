@@ -215,7 +215,7 @@ def test_smeared_values_are_no_classes_whatever_the_format(suffix: str) -> None:
 
 def test_smeared_colours_that_are_yet_to_be_named_are_told_as_smeared() -> None:
     with pytest.raises(
-        DataError, match=r"a colour picture, .*; the masks hold .* clean values: #000000, #0000ff, #ff0000"
+        DataError, match=r"a colour image, .*; the masks hold .* clean values: #000000, #0000ff, #ff0000"
     ):
         examined("names", resized(shapes((255, 0, 0), (0, 0, 255), mode="RGB")))
 

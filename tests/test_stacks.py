@@ -200,9 +200,9 @@ def test_a_folder_of_stacks(capsys: pytest.CaptureFixture[str]) -> None:
     assert tables["train"][["id", "label"]].to_numpy().tolist() == [["cat/1", "cat"], ["dog/a_1", "dog"]]
     assert files_of(tables["train"]["path"][0]) == [f"raw/cat/1_{channel}.png" for channel in RGBY]
     assert list(tables["test"]["id"]) == ["7"]
-    assert "data.train: left out 1 files below raw that are of no channel" in capsys.readouterr().out
+    assert "data.train: left out 1 files below raw that match no channel" in capsys.readouterr().out
     with pytest.raises(
-        DataError, match=r"data\.train: none of the 9 images below raw is of a channel .* e\.g\. \{id\}_near"
+        DataError, match=r"data\.train: none of the 9 images below raw matches a channel .* e\.g\. \{id\}_near"
     ):
         read("folder", train="raw", stack=["near", "far"])
 

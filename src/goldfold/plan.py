@@ -108,7 +108,7 @@ class Plan:
 
     @property
     def has_test(self) -> bool:
-        """Whether there are test images, and therefore a submission."""
+        """Return whether there are test images, and therefore a submission."""
         return "test" in self.splits
 
     @property

@@ -47,7 +47,7 @@ class Session:
     # --- for the input functions
 
     def standing(self) -> Standing:
-        """Which jobs are up to date; computed again after the folds stage has run."""
+        """State of the jobs; computed again after the folds stage has run."""
         return self._standing_at(self.folds_time())
 
     @cache  # noqa: B019 - there is one session in a process
@@ -59,7 +59,7 @@ class Session:
         return dates.latest([self.plan.record(Job("folds"))])
 
     def is_fresh(self, job: Job) -> bool:
-        """Whether a job is up to date, its upstream jobs aside.
+        """Return whether a job is up to date, its upstream jobs aside.
 
         Snakemake may call this before the job's recipe is written.
         """

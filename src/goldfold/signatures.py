@@ -26,7 +26,7 @@ class Parameter:
 
     @property
     def is_required(self) -> bool:
-        """Whether the parameter has no default."""
+        """Return whether the parameter has no default."""
         return self.default is None
 
 

@@ -63,7 +63,7 @@ class Coco(DataBase):
 
     @property
     def has_test(self) -> bool:
-        """Whether test images are listed, or are all images of a folder."""
+        """Return whether test images are listed, or are all images of a folder."""
         return self.test is not None or self.test_images is not None
 
 
@@ -88,7 +88,7 @@ class Voc(DataBase):
     one_based: bool = False
     """Whether pixel coordinates start at 1, as in VOC 2007 to 2012; most labelling tools start at 0."""
     difficult: Literal["keep", "drop"] = "keep"
-    """What to do with objects marked `<difficult>1</difficult>`: `keep` treats them like others; `drop` leaves them out of
+    """Policy for objects marked `<difficult>1</difficult>`: `keep` treats them like others; `drop` leaves them out of
     training and scores, and an image with no other object then has no target."""
     groups: str | None = None
     """CSV (id, group) of images that belong together; a group is never split over folds."""

@@ -22,7 +22,7 @@ class Folder(Stacked):
     train: str
     """Folder with one sub-folder per class."""
     class_level: Literal["leaf"] | Annotated[int, Field(ge=1)] | Annotated[int, Field(ge=-9, le=-1)] = "leaf"
-    """Which folders below `train` are classes, if folders are nested: `leaf`, those that hold images, each a class named by
+    """Folders below `train` that are classes, if folders are nested: `leaf`, those that hold images, each a class named by
     its path (`Fruit/Apple`); the outermost (1), those within them (2), and so on; or, named without its path, the
     innermost (-1), its parent (-2), ...: `patient 7/ill/1.jpg`, with `group_level: 1`."""
     group_level: Annotated[int, Field(ge=1)] | None = None
@@ -48,12 +48,12 @@ class Folder(Stacked):
 
     @property
     def has_test(self) -> bool:
-        """Whether test images are a folder or listed."""
+        """Return whether test images are a folder or listed."""
         return self.test is not None or self.test_list is not None
 
     @property
     def has_groups(self) -> bool:
-        """Whether groups come from a table or from folders."""
+        """Return whether groups come from a table or from folders."""
         return self.group_level is not None or super().has_groups
 
     @property
@@ -102,7 +102,7 @@ Data = Annotated[Annotated[Named, Tag(NAMED)] | Annotated[Own, Tag(OWN)], Discri
 
 
 class Folds(Section):
-    """How the training images are split for cross-validation."""
+    """Split of the training images for cross-validation."""
 
     splitter: Splitter = "stratified"
     """`ordered`: fold k is trained on the images before its validation images, and the first images are never validated;
@@ -115,7 +115,7 @@ class Folds(Section):
     file: str | None = None
     """CSV (id, fold) for `predefined`, or (id, order) for ordered splits, if the data have no such column."""
     rare_classes: Literal["fail", "train_only", "spread"] | None = None
-    """What to do with classes that have fewer images than folds, or all images in one group or set of copies: `fail`;
+    """Policy for classes that have fewer images than folds, or all images in one group or set of copies: `fail`;
     `train_only`: train on their images in every fold and validate none, so that no score covers them; `spread`: validate
     each image in one fold, so that a class with one image is scored by models that never saw it. The default is `spread`
     for detection, where an image holds several classes, and `fail` for other tasks."""

@@ -55,7 +55,7 @@ class Train(Section):
     checkpoint: Literal["last", "best"] = "last"
     """Epoch whose weights are kept: `best` is chosen on the validation fold, which biases the OOF score upwards."""
     on_oom: Literal["fail", "shrink"] = "fail"
-    """What to do if a batch does not fit into GPU memory: `shrink` computes it in smaller parts, with the same gradient
+    """Policy for a batch that does not fit into GPU memory: `shrink` computes it in smaller parts, with the same gradient
     except for terms computed over a whole batch (batch norm, Dice)."""
 
     @property

@@ -33,7 +33,7 @@ class MaskBase(DataBase):
     """Value of a pixel in a file with a palette: its `index` or its `colour`. `auto`: the colour if all palettes are grey or
     `mask_values` names colours; otherwise the index if all files share one palette, or an error."""
     unlisted_values: Literal["flaw", "nearest"] = "flaw"
-    """How values that `mask_values` does not name are treated: as a flaw of the mask (`on_bad_label`), or as the `nearest`
+    """Treatment of values that `mask_values` does not name: as a flaw of the mask (`on_bad_label`), or as the `nearest`
     named value, 0 or `ignore_value`, for masks smeared by JPEG compression or interpolation. A value that fills regions of
     its own remains a flaw."""
 
@@ -158,7 +158,7 @@ class Tiles(MaskBase):
 
     @property
     def has_groups(self) -> bool:
-        """Whether tiles or a table give groups."""
+        """Return whether tiles or a table give groups."""
         return self.groups is not None or self.group_level != 0
 
     @field_validator("image_pattern", "mask_pattern")
@@ -229,7 +229,7 @@ class Rle(DataBase):
     first_pixel: Annotated[int, Field(ge=0, le=1)] = 1
     """Number of the first pixel."""
     unlisted: Literal["missing", "empty", "left_out"] = "missing"
-    """How images without a row are treated: as `missing` a mask (`on_missing_label`), as `empty`, without objects, or as
+    """Treatment of images without a row: as `missing` a mask (`on_missing_label`), as `empty`, without objects, or as
     `left_out` on purpose, in which case `unlabeled` may include them."""
     test: str | None = None
     """Folder of test images."""

@@ -47,22 +47,22 @@ class Own(MaskBase):
 
     @property
     def has_test(self) -> bool:
-        """Whether ``tables`` lists test images."""
+        """Return whether ``tables`` lists test images."""
         return "test" in self.tables
 
     @property
     def has_answers(self) -> bool:
-        """Whether ``tables`` lists answers."""
+        """Return whether ``tables`` lists answers."""
         return "answers" in self.tables
 
     @property
     def has_unlabeled(self) -> bool:
-        """Whether ``tables`` lists unlabeled images."""
+        """Return whether ``tables`` lists unlabeled images."""
         return "unlabeled" in self.tables
 
     @property
     def has_groups(self) -> bool:
-        """Whether ``columns`` lists groups."""
+        """Return whether ``columns`` lists groups."""
         return "group" in self.columns
 
     @property

@@ -53,7 +53,7 @@ def numbers_of(mask_values: Any) -> Any:
 
 
 def is_colour(value: Written) -> bool:
-    """Whether a value is written as a colour."""
+    """Return whether a value is written as a colour."""
     return not isinstance(value, int)
 
 

@@ -31,14 +31,14 @@ class Cache(Section):
 
 
 class Ensemble(Section):
-    """How the predictions of members are combined: an average with given weights. Or a list of steps, of which the first
+    """Combination of the members' predictions: an average with given weights. Or a list of steps, of which the first
     combines the members' predictions and the others change the result: `[{average: {method: rank}}, {thresholds: {metric:
     f1_macro}}]`; these keys are then those of `average`, which comes first if the list has no other first step. Fitted steps
     (`fitted_average`, `thresholds`) are fitted on out-of-fold predictions; the reported score is cross-fitted: each image is
     scored by steps fitted without it."""
 
     method: Method | None = None
-    """How members are combined: one of the task's methods; by default its first. The folds of a member, and the views of an
+    """Method of combining members: one of the task's methods; by default its first. The folds of a member, and the views of an
     image, are always averaged (boxes: by WBF). Pseudo labels of a fold are made by combining its models in the same way.
     `geometric` of class probabilities is the mean of the networks' logits before softmax; `logit` is the mean of log odds,
     each class against all others (identical for two classes, and for multilabel tasks)."""
@@ -85,7 +85,7 @@ class Report(Section):
 
 
 class Runtime(Section):
-    """How jobs run. Settings that change a result (device, precision, threads) are part of what a run depends on."""
+    """Settings for running jobs. Those that change a result (device, precision, threads) are part of what a run depends on."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -236,7 +236,7 @@ class Config(Section):
 
     @property
     def _first_fuses(self) -> bool:
-        """Whether the first step combines the members' predictions; otherwise the average comes before it."""
+        """Return whether the first step combines the members' predictions; otherwise the average comes before it."""
         name = name_of(self.written_steps[0])
         return ":" in name or name in fusions(facts(self.task))
 

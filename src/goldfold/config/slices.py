@@ -120,7 +120,7 @@ def steps(config: Config) -> dict[str, Any]:
 
 
 def has_thresholds(config: Config) -> bool:
-    """Whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
+    """Return whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
     return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 

@@ -60,6 +60,6 @@ def _paths(data: Own) -> Iterator[str]:
 
 
 def within(path: str, places: list[str]) -> bool:
-    """Whether a path is one of ``places``, or below one."""
+    """Return whether a path is one of ``places``, or below one."""
     own = os.path.abspath(path)
     return any(own == place or own.startswith(os.path.join(place, "")) for place in map(os.path.abspath, places))

@@ -61,21 +61,21 @@ class DataBase(Section):
     """An image whose header declares more pixels (width times height) is not decoded and counts as unreadable: 32,000 x
     32,000 pixels of one colour fit into 100 kB but take 6 GB. With more than 4 channels, the limit is divided by channels / 4."""
     scale_16bit: Scale = "percentile"
-    """How 16-bit images are converted to the 8 bits that networks get: `percentile` (from the 0.1st to the 99.9th percentile
+    """Conversion of 16-bit images to the 8 bits that networks get: `percentile` (from the 0.1st to the 99.9th percentile
     of each image), `min_max` of each image, `full_range` (0 to 65535), or the values [black, white]: [0, 4095] for 12 bits.
     It is applied to cached images, which keep 16 bits."""
     on_bad_image: Policy = "quarantine"
-    """What to do with an image that cannot be read."""
+    """Policy for images that cannot be read."""
     on_missing_image: Policy = "fail"
-    """What to do with a row whose image is missing."""
+    """Policy for rows whose image is missing."""
     on_missing_label: Policy | None = None
-    """What to do with a training image without label, mask or annotation; by default `fail` for masks, else `quarantine`."""
+    """Policy for training images without label, mask or annotation; by default `fail` for masks, else `quarantine`."""
     on_bad_label: Literal["fail", "quarantine", "drop"] = "fail"
-    """What to do if a mask or a box is flawed; `drop` leaves out only the box, and clips one that reaches outside."""
+    """Policy for flawed masks and boxes; `drop` leaves out only the box, and clips one that reaches outside."""
     outside_links: Literal["fail", "follow"] = "fail"
-    """What to do if a file is a symbolic link to a path outside the folders named here."""
+    """Policy for files that are symbolic links to a path outside the folders named here."""
     duplicates: Literal["group", "drop", "fail", "ignore"] = "group"
-    """What to do with training images that are copies of each other: `group` keeps copies in one fold; `drop` keeps the
+    """Policy for training images that are copies of each other: `group` keeps copies in one fold; `drop` keeps the
     first by id (of those that are validated, if some are not); `fail` ends the job; `ignore` does nothing, and only
     byte-identical copies are searched."""
     duplicates_distance: Annotated[int, Field(ge=0, le=16)] | None = 6
@@ -84,10 +84,10 @@ class DataBase(Section):
     duplicates_mirrored: bool = False
     """Whether mirrored images count as near copies."""
     duplicates_across: Literal["report", "drop_train", "fail"] = "report"
-    """What to do with training images that have a copy in the test set; unlabeled images with a copy in the training or test
+    """Policy for training images that have a copy in the test set; unlabeled images with a copy in the training or test
     set are always left out."""
     on_two_labels: Literal["keep", "quarantine", "fail"] = "keep"
-    """What to do with training images whose copies have a different target; `duplicates.csv` lists them."""
+    """Policy for training images whose copies have a different target; `duplicates.csv` lists them."""
     shards: int = Field(4, ge=1, le=999)
     """Number of cache shards per split; one new image rebuilds one shard."""
     roi: Roi = NoRoi()
@@ -121,22 +121,22 @@ class DataBase(Section):
 
     @property
     def has_cases(self) -> bool:
-        """Whether a case may have several images."""
+        """Return whether a case may have several images."""
         return False
 
     @property
     def has_answers(self) -> bool:
-        """Whether targets of the test images are known."""
+        """Return whether targets of the test images are known."""
         return getattr(self, "test_answers", None) is not None
 
     @property
     def has_test(self) -> bool:
-        """Whether there are test images to predict."""
+        """Return whether there are test images to predict."""
         return getattr(self, "test", None) is not None
 
     @property
     def has_unlabeled(self) -> bool:
-        """Whether there are images without labels."""
+        """Return whether there are images without labels."""
         return getattr(self, "unlabeled", None) is not None
 
     @property
@@ -146,7 +146,7 @@ class DataBase(Section):
 
     @property
     def has_groups(self) -> bool:
-        """Whether it has groups of images that belong together."""
+        """Return whether it has groups of images that belong together."""
         return bool(getattr(self, "group_column", None) or getattr(self, "groups", None))
 
     def key_of(self, column: str) -> str | None:

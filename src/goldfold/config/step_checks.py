@@ -94,7 +94,7 @@ def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator
 
 
 def _decides(config: Config, metric: components.Written) -> bool:
-    """Whether a metric depends on decisions; the metric is loaded for this, including user-defined ones."""
+    """Return whether a metric depends on decisions; the metric is loaded for this, including user-defined ones."""
     if tasks.facts(config.task).scores_decisions_alone:
         return True
     try:

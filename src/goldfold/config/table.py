@@ -139,7 +139,7 @@ class Csv(Stacked):
 
     @property
     def has_cases(self) -> bool:
-        """Whether a case may have several images."""
+        """Return whether a case may have several images."""
         return self.case_column is not None or self.view_columns is not None
 
     @model_validator(mode="after")
@@ -172,7 +172,7 @@ class Csv(Stacked):
 
     @property
     def has_test(self) -> bool:
-        """Whether test images have their own table, or are part of the single table."""
+        """Return whether test images have their own table, or are part of the single table."""
         return any(value is not None for value in (self.test, self.split_column, self.test_list))
 
     @property

@@ -1,1 +1,1 @@
-"""What each result was made from: recipes, records, digests of code and data, and what is out of date."""
+"""Lineage of results: recipes, records, digests of code and data, and staleness."""

@@ -64,7 +64,7 @@ def _date_what_was_made_again(record: Record, made: dict[str, str], times: dict[
 
 
 def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
-    """Whether all ``outputs`` of the job that wrote the record ``name`` exist, and none is older than an input."""
+    """Return whether all ``outputs`` of the job that wrote the record ``name`` exist, and none is older than an input."""
     record = read(name)
     times = None if record is None else _times_of_outputs(name, record)
     if record is None or times is None or not {*outputs} <= {*record["outputs"], name}:

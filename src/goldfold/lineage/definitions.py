@@ -110,7 +110,7 @@ def _decorators(statement: ast.stmt) -> list[ast.expr]:
 
 
 def _is_ours(decorator: ast.expr, bound: dict[str, str]) -> bool:
-    """Whether a decorator is from goldfold or the same file, and so may register the decorated object."""
+    """Return whether a decorator is from goldfold or the same file, and so may register the decorated object."""
     call = decorator.func if isinstance(decorator, ast.Call) else decorator
     root = (_chain(call) or "").split(".")[0]
     return root not in BUILT_IN and re.split("[.:]", bound.get(root, "goldfold"))[0] == "goldfold"

@@ -65,7 +65,7 @@ class State:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the job is up to date."""
+        """Return whether the job is up to date."""
         return self.is_recorded and self.is_readable and self.is_same and not self.damage
 
 
@@ -95,7 +95,7 @@ def forget(results: str) -> None:
 
 
 def same(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes are equal when written; of the code only the digest is compared, not the names."""
+    """Return whether two recipes are equal when written; of the code only the digest is compared, not the names."""
     return _placeless(one) == json.loads(json.dumps(_placeless(other)))
 
 

@@ -50,7 +50,7 @@ def _read(path: str, mtime_ns: int) -> Record | None:
 
 
 def _is_sound(record: Any) -> bool:
-    """Whether a record is unmodified, and all parts that goldfold reads are present and have the right type."""
+    """Return whether a record is unmodified, and all parts that goldfold reads are present and have the right type."""
     if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in KINDS.items()):
         return False
     if not is_intact(record):
@@ -71,7 +71,7 @@ def _is_sound(record: Any) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is a valid path."""
+    """Return whether a text is a valid path."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -134,7 +134,7 @@ def _is_record(name: str) -> bool:
 
 
 def is_cache(path: str | Path) -> bool:
-    """Whether ``path`` is part of the cache: results/<name>/cache/..."""
+    """Return whether ``path`` is part of the cache: results/<name>/cache/..."""
     return Path(path).parts[2:3] == ("cache",)
 
 
@@ -172,7 +172,7 @@ def input_digests(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _is_as_left(path: str, known: tuple[int, int, str]) -> bool:
-    """Whether size and mtime match the record; the mtime may be up to `NOTED_NS` later, as set by Snakemake."""
+    """Return whether size and mtime match the record; the mtime may be up to `NOTED_NS` later, as set by Snakemake."""
     now = contents.stamp(path)
     return now is not None and now[0] == known[0] and 0 <= now[1] - known[1] <= NOTED_NS
 

@@ -256,7 +256,7 @@ def own_files(module: str) -> dict[str, Path]:
 
 
 def _is_own(name: str, file: Path, roots: Iterable[Path]) -> bool:
-    """Whether a module is the user's: not from goldfold, not from the standard library, and not installed."""
+    """Return whether a module is the user's: not from goldfold, not from the standard library, and not installed."""
     installed = {"site-packages", "dist-packages"} & set(file.parts)
     standard = file.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve())
     return not (installed or standard or _is_goldfold(name)) and any(file.is_relative_to(root) for root in roots)

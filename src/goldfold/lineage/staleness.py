@@ -34,13 +34,13 @@ class Standing:
         self._stale: dict[Job, bool] = {}
 
     def is_own(self, job: Job) -> bool:
-        """Whether a job is out of date, its upstream jobs aside."""
+        """Return whether a job is out of date, its upstream jobs aside."""
         if job not in self._own:
             self._own[job] = not self.is_fresh(job)
         return self._own[job]
 
     def is_stale(self, job: Job) -> bool:
-        """Whether a job or one of its upstream jobs is out of date."""
+        """Return whether a job or one of its upstream jobs is out of date."""
         if job not in self._stale:
             self._stale[job] = self.is_own(job) or any(map(self.is_stale, self.plan.above(job)))
         return self._stale[job]
@@ -184,7 +184,7 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
         table = provenance.code_of(recipe)
         changes = recipes.differences({"code": record["code"]}, {"code": table})
         files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]
-        yield from files or [Cause("code", "cache/building.py, by which images are cached,", "-", "-")]
+        yield from files or [Cause("code", "cache/building.py, which caches images,", "-", "-")]
     for name, old, new in records.version_changes(record, provenance.versions(provenance.SHAPING)):
         yield Cause("version", name, old, new)
 

@@ -20,7 +20,7 @@ KEYS = {"part": "split_column"}
 
 @dataclass(frozen=True)
 class Casing:
-    """How a table stores cases: `columns` for one row per case, or `case` and `view` for one row per image."""
+    """Format of cases in a table: `columns` for one row per case, or `case` and `view` for one row per image."""
 
     columns: Sequence[str] | None = None
     """Columns of file names, one per view."""

@@ -46,12 +46,12 @@ def _part(name: str) -> str:
 
 
 def is_part(name: str) -> bool:
-    """Whether a folder is named like a part of a fixed split."""
+    """Return whether a folder is named like a part of a fixed split."""
     return name.casefold() in PART_NAMES
 
 
 def is_test(name: str) -> bool:
-    """Whether a folder is named like a test set."""
+    """Return whether a folder is named like a test set."""
     return name.casefold() in TEST_NAMES
 
 

@@ -159,7 +159,7 @@ def categories_of(files: Sequence[File]) -> list[list[Entry]]:
 
 
 def gathers(category: Entry, entries: Sequence[Entry]) -> bool:
-    """Whether this category is the supercategory of another one."""
+    """Return whether this category is the supercategory of another one."""
     name = category.get("name")
     return any(other is not category and name and other.get("supercategory") == name for other in entries)
 

@@ -23,7 +23,7 @@ class Settled:
 
     table: pd.DataFrame
     reasons: "pd.Series[str]"
-    """How the size of an image differs from the declared one; empty if it does not."""
+    """Difference of the size of an image from the declared one, in words; empty if there is none."""
     notes: list[str] = field(default_factory=list)
     """Doubts to report."""
 
@@ -170,7 +170,7 @@ def _refuse(
 
 
 def in_words(said: NDArray[np.float64], true: Sizes) -> str:
-    """What the differing sizes have in common, and what to do."""
+    """Description of the differing sizes, and advice."""
     every = "It differs" if len(said) == 1 else "All differ"
     ways = "use the images that the boxes were drawn on"
     if (np.abs(said - true[:, ::-1]) <= ROUNDING_PX).all():

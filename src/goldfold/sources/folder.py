@@ -22,7 +22,7 @@ __all__ = ["TRAIN_NAMES", "VALIDATION_NAMES", "parts_to_pool", "read"]
 
 @dataclass(frozen=True)
 class _Reading:
-    """How a folder of classes is read; see `goldfold.config.data.Folder`."""
+    """Settings for reading a folder of classes; see `goldfold.config.data.Folder`."""
 
     class_level: Level
     group_level: int | None

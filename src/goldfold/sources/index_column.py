@@ -15,7 +15,7 @@ WHOLE = re.compile(r"\d+(\.0)?", re.ASCII)
 
 
 def is_index(name: str, values: Sequence[str | None]) -> bool:
-    """Whether a column numbers the rows, or is empty and has no name.
+    """Return whether a column numbers the rows, or is empty and has no name.
 
     An unnamed column may have gaps and repeats, as after a filter or a concatenation; one named ``index`` or the like must
     count the rows from 0 or 1.
@@ -29,7 +29,7 @@ def is_index(name: str, values: Sequence[str | None]) -> bool:
 
 
 def may_be_ids(values: Sequence[str | None]) -> bool:
-    """Whether a column may name images: text, or distinct whole numbers."""
+    """Return whether a column may name images: text, or distinct whole numbers."""
     filled = [value for value in values if value]
     if any(number_of(value) is None for value in filled):
         return True

@@ -16,7 +16,7 @@ from goldfold.sources.reading import column_of, line_of
 
 @dataclass(frozen=True)
 class Naming:
-    """How a row of a table names its files and, optionally, a region of interest."""
+    """Columns of a table that name the files of a row and, optionally, a region of interest."""
 
     id_column: str
     columns: Sequence[str]

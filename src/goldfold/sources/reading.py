@@ -63,7 +63,7 @@ def read_csv(path: str | Path, key: str) -> pd.DataFrame:
 
 
 def is_header_alone(path: str | Path) -> bool:
-    """Whether a CSV has no rows, such as that of a detector that found nothing; false if it cannot be read."""
+    """Return whether a CSV has no rows, such as that of a detector that found nothing; false if it cannot be read."""
     try:
         with opened(path) as stream:
             return stream.readline(HEAD_BYTES) != b"" and stream.read(1) == b""

@@ -30,7 +30,7 @@ class Columns:
 
 
 def is_json(path: str | Path) -> bool:
-    """Whether a table is JSON, by its suffix."""
+    """Return whether a table is JSON, by its suffix."""
     return Path(path).suffix.lower() in SUFFIXES_OF_JSON
 
 

@@ -33,7 +33,7 @@ class Row:
 
     @property
     def is_outline(self) -> bool:
-        """Whether the line has the corners of a polygon."""
+        """Return whether the line has the corners of a polygon."""
         return len(self.numbers) > 4
 
 
@@ -71,7 +71,7 @@ def boxes_of(files: Sequence[str | None], how: Reading, refuse: Refuse) -> list[
 
 
 def has_boxes(path: str | Path) -> bool:
-    """Whether any line of a file looks like a box or an outline; a file without one is not a label file."""
+    """Return whether any line of a file looks like a box or an outline; a file without one is not a label file."""
     try:
         lines = read_text(path, MOST_BYTES).splitlines()
     except (OSError, ValueError):
@@ -158,7 +158,7 @@ def _refuse_keypoints(lines: Sequence[Sequence[float]]) -> None:
 
 
 def _points_inside(numbers: NDArray[np.float64], width: int) -> bool:
-    """Whether all points after the first four numbers are inside the box of these; (0, 0) is an invisible point."""
+    """Return whether all points after the first four numbers are inside the box of these; (0, 0) is an invisible point."""
     points = numbers[:, 4:].reshape(len(numbers), -1, width)
     half = np.abs(numbers[:, None, 2:4]) / 2 + 1e-3
     inside = (np.abs(points[..., :2] - numbers[:, None, :2]) <= half).all(axis=-1)
@@ -166,7 +166,7 @@ def _points_inside(numbers: NDArray[np.float64], width: int) -> bool:
 
 
 def _are_outlines(numbers: NDArray[np.float64]) -> bool:
-    """Whether the second pair of numbers of every line is a corner too: as close to the others as these are to each other.
+    """Return whether the second pair of numbers of every line is a corner too: as close to the others as these are to each other.
 
     Small rectangles in the middle of an image, as in files of rotated boxes, look like boxes with points inside.
     """
@@ -178,5 +178,5 @@ def _are_outlines(numbers: NDArray[np.float64]) -> bool:
 
 
 def _are_unmarked(numbers: NDArray[np.float64]) -> bool:
-    """Whether any third number of a point is not a visibility flag: 0, 1 or 2."""
+    """Return whether any third number of a point is not a visibility flag: 0, 1 or 2."""
     return not bool(np.isin(numbers[:, 6::3], (0, 1, 2)).all())

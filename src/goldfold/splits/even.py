@@ -26,7 +26,7 @@ EVEN = 0.005
 
 
 def is_even(amounts: Matrix, folds: Folds, n_folds: int, grain: Matrix, part: float = EVEN) -> bool:
-    """Whether each fold is within the column's ``grain``, or ``part`` of its even share, of even in each column."""
+    """Return whether each fold is within the column's ``grain``, or ``part`` of its even share, of even in each column."""
     shares = _shares(amounts, n_folds)
     allowed = np.maximum(grain - 1e-9, part * shares)
     return bool((np.abs(_held(amounts, folds, n_folds) - shares) <= allowed).all())

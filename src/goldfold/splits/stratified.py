@@ -83,7 +83,7 @@ def sums(content: NDArray[np.float64], number: NDArray[np.int64], n_units: int) 
 
 
 def is_labels(content: pd.DataFrame) -> bool:
-    """Whether each image has exactly one class, once."""
+    """Return whether each image has exactly one class, once."""
     return bool((content.sum(axis=1) == 1).all() and (content.max(axis=1) == 1).all())
 
 

@@ -18,6 +18,6 @@ def formulas(cells: Iterable[str]) -> list[str]:
 
 
 def _are_numbers(cell: str) -> bool:
-    """Whether a cell holds only numbers, as run lengths and boxes do."""
+    """Return whether a cell holds only numbers, as run lengths and boxes do."""
     words = cell.split()
     return bool(words) and all(number_of(word) is not None for word in words)

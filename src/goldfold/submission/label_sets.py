@@ -73,7 +73,7 @@ def table(
 
 
 def _wants_labels(classes: Sequence[str], columns: Sequence[str], path: str, format: str) -> bool:
-    """Whether the sample has one column that is not a class; otherwise it must have all classes."""
+    """Return whether the sample has one column that is not a class; otherwise it must have all classes."""
     is_one = len(columns) == 1 and columns[0] not in classes
     if (format == "label" and not is_one) or (format == "probabilities" and is_one) or not columns:
         wanted = "one column that is not a class" if format == "label" else "one column per class"

@@ -91,7 +91,7 @@ def _check_labels(classes: Sequence[str], values: "pd.Series[str]", path: str) -
 
 
 def _wants_labels(classes: Sequence[str], sample: pd.DataFrame, path: str, format: str, of_labels: bool) -> bool:
-    """Whether to fill a sample file with class names rather than with probabilities.
+    """Return whether to fill a sample file with class names rather than with probabilities.
 
     A single column is ambiguous for two classes (samples are often all zeros): with ``auto`` the metric decides.
     """

@@ -31,7 +31,7 @@ class Used:
 
     @property
     def is_grey(self) -> bool:
-        """Whether all entries are greys, including unused ones."""
+        """Return whether all entries are greys, including unused ones."""
         return all(_number(colour) < colours.FIRST for colour in self.palette)
 
     def entries(self) -> list[tuple[int, int]]:
@@ -70,7 +70,7 @@ def edges_by_colour(edges: Edges, palette: Palette) -> Edges:
 def are_indices(
     files: Sequence[Used], asked: str, rule: str | Mapping[str, int], ignores: bool = False, plain: str = ""
 ) -> bool:
-    """Whether the pixels of palette files are read by index rather than by colour.
+    """Return whether the pixels of palette files are read by index rather than by colour.
 
     Args:
         asked: ``index``, ``colour``, or ``auto``: by colour if all palettes are grey, by index if all files share one.

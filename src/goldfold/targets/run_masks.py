@@ -14,7 +14,7 @@ PREFIX = "rle:"
 
 
 def is_text(mask: str) -> bool:
-    """Whether a mask is such a text rather than a path."""
+    """Return whether a mask is such a text rather than a path."""
     return mask.startswith(PREFIX)
 
 
