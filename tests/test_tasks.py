@@ -323,9 +323,7 @@ def test_a_planted_label_of_a_validation_image_does_not_reach_its_own_fold(tmp_p
 def test_a_file_of_another_fold_is_refused(tmp_path: Path, position: int) -> None:
     files = [pool_file(tmp_path, 0, {"u1": "cat"})]
     files.insert(position, pool_file(tmp_path, 1, {"u0": "dog"}))
-    said = (
-        r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 must come from its own"
-    )
+    said = r"member0/round0/fold1/seed0/test\.npz holds predictions of fold 1; pseudo labels for fold 0 must come from its own"
     with pytest.raises(DataError, match=said):
         make_pseudo(tmp_path, files, fold=0)
     assert not (tmp_path / "pseudo0.csv").exists()

@@ -55,7 +55,10 @@ def metadata_lists(stage):
     """Input function: metadata of the cases of a job whose model takes it."""
 
     def get(wildcards):
-        return [folds_file(name)(wildcards) for name in PLAN.metadata_lists(job_at(stage, wildcards))]
+        return [
+            folds_file(name)(wildcards)
+            for name in PLAN.metadata_lists(job_at(stage, wildcards))
+        ]
 
     return get
 
