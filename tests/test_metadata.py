@@ -30,6 +30,7 @@ from goldfold.metadata.encoder import Encoder
 from goldfold.models import pretrained
 from goldfold.models.fusion import Branch, Fusion, fused
 from goldfold.models.wrapping import Normalised
+from goldfold.plan import plan_of
 from goldfold.predictions.arrays import load as load_arrays
 from goldfold.tasks.protocol import Infer
 from made_run import would_run
@@ -251,6 +252,26 @@ def test_metadata_that_a_model_cannot_take_is_refused(changes: dict[str, Any], s
     assert said in str(caught.value)
 
 
+def own() -> dict[str, pd.DataFrame]:
+    """A data source."""
+    return {}
+
+
+def test_a_source_of_ones_own_says_which_of_its_columns_are_numbers() -> None:
+    data = {"source": "test_metadata:own", "brings": "label", "files": [], "tables": ["test"], "metadata": KINDS}
+    model = {"name": "net", "network": "small_resnet", "image_size_px": 16, "metadata": True}
+    config = parse({"name": "t", "data": data, "models": [model], "folds": {"n_folds": 2}})
+    assert slices.taken(config) == KINDS
+    assert plan_of(config).metadata_parts == ["fold0", "fold1", "test"]
+    assert "metadata" not in slices.manifest(config)["source"], "the manifest has them whatever they are"
+    assert slices.manifest(with_metadata())["source"]["metadata"] == KINDS
+    with pytest.raises(ConfigError, match=r"data\.metadata names no column; list them there, or remove it"):
+        parse({"name": "t", "data": {**data, "metadata": None}, "models": [model]})
+    digits = r"list them there \(source: csv and sources of your own have this key\), or remove it"
+    with pytest.raises(ConfigError, match=digits):
+        parse({"name": "t", "data": {"source": "digits"}, "models": [model]})
+
+
 def test_tasks_whose_networks_take_no_metadata_refuse_it() -> None:
     model = {"name": "net", "network": "unet", "backbone": "resnet18", "image_size_px": 32, "metadata": True}
     data = {"source": "masks", "train": "a", "masks": "b"}
@@ -464,6 +485,10 @@ def lists(folder: Path, test: str = "id,meta_age,meta_site\nx,1,a\n", **cells: l
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
+        (
+            {"meta_age": ["1", "2", "x"]},
+            "metadata column 'age' is numeric, and has 'x' (1 such cases), which is no finite",
+        ),
         ({"meta_age": ["7", "7", "7"]}, "metadata column 'age' is '7' in all 3 training cases, so that no network can"),
         (
             {"meta_age": [""] * 3, "meta_site": [""] * 3},

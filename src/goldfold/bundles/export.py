@@ -100,9 +100,9 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     runtime = {
         key: _only([run.settings["runtime"][key] for run in runs], key) for key in ("precision", "torch_threads")
     }
-    takes_metadata = any(member.network.metadata for member in members)
+    branch = next((member.network.metadata for member in members if member.network.metadata), None)
     manifest = form.Manifest(
-        schema_version=form.SCHEMA if takes_metadata else form.WITHOUT_METADATA,
+        schema_version=form.SCHEMA if branch else form.WITHOUT_METADATA,
         goldfold=VERSION,
         name=found.name,
         task=settings["task"],
@@ -115,7 +115,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
             stack=raw["source"].get("stack"),
             stack_pattern=raw["source"].get("stack_pattern", ""),
             cases=cases_of(raw["source"], view_names(train)),
-            metadata=metadata_of(raw["source"]) if takes_metadata else None,
+            metadata=None if branch is None else metadata_of(raw["source"], branch),
         ),
         members=list(members),
         views=shared["tta"],
@@ -143,10 +143,11 @@ def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases |
     return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields if key != "views"}, views=views)
 
 
-def metadata_of(source: Mapping[str, Any]) -> form.Metadata:
+def metadata_of(source: Mapping[str, Any], branch: form.Branch) -> form.Metadata:
     """Columns of the tables that hold metadata."""
     known = {key: source.get(key) for key in ("image_column", "image_columns", "columns")}
-    return form.Metadata(id_column=source["id_column"], **known, **source["metadata"])
+    kinds = {"numeric": branch.numeric, "categorical": branch.categorical}
+    return form.Metadata(id_column=source.get("id_column") or "id", **known, **kinds)
 
 
 def _only(values: Sequence[Any], what: str) -> Any:

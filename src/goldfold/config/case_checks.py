@@ -37,7 +37,8 @@ def _metadata(config: Config, task: Facts) -> Iterator[str]:
             takers = ", ".join(name for name in TASKS if facts(name).takes_metadata)
             yield f"{key}: networks of task {config.task!r} take no metadata; remove it (these tasks do: {takers})"
         elif not config.data.has_metadata:
-            way = "" if config.data.source == "csv" else " with source: csv"
+            has_key = "metadata" in type(config.data).model_fields
+            way = "" if has_key else " (source: csv and sources of your own have this key)"
             yield f"{key}: data.metadata names no column; list them there{way}, or remove it"
         elif config.data.has_unlabeled:
             yield f"{key}: the images of data.unlabeled have no metadata; remove one of the two"

@@ -6,8 +6,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from goldfold.base.files import MADE
 from goldfold.components import PLACE
-from goldfold.config.base import Unique, exponent
+from goldfold.config.base import UNSET, Unique, exponent
 from goldfold.config.mask_sources import MaskBase
+from goldfold.config.metadata import Metadata
 from goldfold.config.plain import json_value
 
 Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": rf"^{PLACE.pattern}$"})]
@@ -32,6 +33,9 @@ class Own(MaskBase):
     """Tables that the function returns besides `train`."""
     columns: Annotated[list[Literal["group", "fold", "order", "train_only"]], Unique] = []
     """Columns of `train` besides `id`, `path`, the target and `meta_<name>`."""
+    metadata: Metadata | None = UNSET
+    """Which columns `meta_<name>` are numbers and which are names, for models with `metadata: true`; `train` and `test` must
+    have them."""
     params: dict[str, Param] = {}
     """Arguments of the function."""
 
@@ -64,6 +68,11 @@ class Own(MaskBase):
     def has_groups(self) -> bool:
         """Return whether ``columns`` lists groups."""
         return "group" in self.columns
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether columns of metadata are named."""
+        return self.metadata is not None and self.metadata.is_any
 
     @property
     def generated(self) -> list[str]:

@@ -18,12 +18,13 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
+from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.rounds import Overrides, Round, Teacher
 from goldfold.config.sources import DataBase, Stacked
-from goldfold.config.table import Csv, Metadata
+from goldfold.config.table import Csv
 from goldfold.signatures import Signature, read
 from goldfold.tasks import facts
 

@@ -41,6 +41,7 @@ def manifest(config: Config) -> dict[str, Any]:
         "scale_16bit",
         "shards",
         "classes",
+        "metadata",
         "roi",
         *POLICIES,
         *COPIES.values(),

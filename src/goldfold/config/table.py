@@ -6,22 +6,8 @@ from pydantic import Field, model_validator
 
 from goldfold.base.errors import nearest
 from goldfold.config.base import Section, Unique
+from goldfold.config.metadata import Metadata
 from goldfold.config.sources import Stacked
-
-
-class Metadata(Section):
-    """Metadata columns: checked, kept with each case, and used by models with `metadata: true`."""
-
-    numeric: Annotated[list[str], Unique] = []
-    """Columns of numbers; an empty field is missing, text is an error."""
-    categorical: Annotated[list[str], Unique] = []
-    """Columns of names: each value is a level; a value that no training case has is unknown."""
-
-    @model_validator(mode="after")
-    def _one_kind_each(self) -> "Metadata":
-        if both := sorted(set(self.numeric) & set(self.categorical)):
-            raise ValueError(f"{both[0]!r} is listed as numeric and as categorical; keep one")
-        return self
 
 
 class ClassNames(Section):
@@ -39,7 +25,7 @@ class Csv(Stacked):
     """A CSV table of ids and targets, and a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
-    reader_keys: ClassVar[frozenset[str]] = frozenset({"label_separator"})
+    reader_keys: ClassVar[frozenset[str]] = frozenset({"label_separator", "metadata"})
     source: Literal["csv"]
     train: str | Annotated[list[str], Field(min_length=1), Unique]
     """CSV with one row per image, or several, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path: label},
@@ -135,7 +121,7 @@ class Csv(Stacked):
     @property
     def has_metadata(self) -> bool:
         """Whether columns of metadata are named."""
-        return self.metadata is not None and bool(self.metadata.numeric or self.metadata.categorical)
+        return self.metadata is not None and self.metadata.is_any
 
     @property
     def has_cases(self) -> bool:

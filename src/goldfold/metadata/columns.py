@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
@@ -87,6 +89,9 @@ def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Col
         )
     if test is not None:
         refuse_lacking(test, columns, "test")
+    for table in (train, *([] if test is None else [test])):
+        for name in columns.numeric:
+            numbers(table, name)
 
 
 def check_lists(folder: str, columns: Columns) -> None:
@@ -101,6 +106,23 @@ def check_lists(folder: str, columns: Columns) -> None:
         pd.read_csv(test, dtype=str, keep_default_na=False) if test.exists() else None,
         columns,
     )
+
+
+def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """Values of a numeric column, NaN where missing.
+
+    Raises:
+        DataError: a value is not a finite number.
+    """
+    texts = table[f"{PREFIX}{name}"]
+    values = pd.to_numeric(texts.where(texts != "", None), errors="coerce").to_numpy(dtype=np.float64)
+    wrong = (texts != "").to_numpy() & ~np.isfinite(values)
+    if wrong.any():
+        raise DataError(
+            f"metadata column {name!r} is numeric, and has {texts[wrong].iloc[0]!r} ({int(wrong.sum())} such cases), which is "
+            f"not a finite number. Leave missing values empty, or list the column under data.metadata.categorical."
+        )
+    return values
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
-from goldfold.metadata.columns import PREFIX, Columns, refuse_lacking
+from goldfold.metadata.columns import PREFIX, Columns, numbers, refuse_lacking
 
 KEY = "metadata"
 """Key of a weights file's header below which the encoder is kept."""
@@ -45,7 +45,7 @@ class Encoder:
         """Encoder by the values of ``train``, labelled training cases alone."""
         numeric = {}
         for name in columns.numeric:
-            values = _numbers(train, name)
+            values = numbers(train, name)
             known = values[~np.isnan(values)]
             mean, deviation = (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
             if not np.isfinite([mean, deviation]).all():
@@ -82,14 +82,14 @@ class Encoder:
         refuse_lacking(table, self.columns, "metadata")
         made, missing, levels = [], [], []
         for name, (mean, deviation) in self.numeric.items():
-            values = _numbers(table, name)
+            values = numbers(table, name)
             scaled = (values - mean) / deviation if deviation else np.zeros(len(values))
             is_missing = np.isnan(values)
             made.append(np.where(is_missing, 0.0, np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)))
             missing.append(is_missing.astype(float))
         for name, known in self.categorical.items():
-            numbers = {level: number for number, level in enumerate(known, 1)}
-            levels.append([float(numbers.get(text, 0)) for text in table[f"{PREFIX}{name}"]])
+            of_level = {level: number for number, level in enumerate(known, 1)}
+            levels.append([float(of_level.get(text, 0)) for text in table[f"{PREFIX}{name}"]])
         rows = [*made, *missing, *levels]
         return np.array(rows, np.float32).reshape(len(rows), len(table)).T.copy()
 
@@ -129,16 +129,3 @@ class Encoder:
             raise DataError(
                 f"{path} holds no statistics of metadata columns, though its network takes metadata. Train again."
             ) from error
-
-
-def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Values of a numeric column, NaN where missing."""
-    texts = table[f"{PREFIX}{name}"]
-    values = pd.to_numeric(texts.where(texts != "", None), errors="coerce").to_numpy(dtype=np.float64)
-    wrong = (texts != "").to_numpy() & ~np.isfinite(values)
-    if wrong.any():
-        raise DataError(
-            f"metadata column {name!r} is numeric, and has {texts[wrong].iloc[0]!r} ({int(wrong.sum())} such cases), which is "
-            f"no finite number. Leave a missing one empty, or list the column under data.metadata.categorical."
-        )
-    return values
