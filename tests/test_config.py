@@ -678,12 +678,15 @@ def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
     assert listed - set(libraries.timm_optimizers()) == libraries.SECOND_ORDER
 
 
-def test_the_teacher_depends_on_weights_and_method_and_not_on_a_weight_that_is_the_default() -> None:
-    plain, tuned = parse({**BASE, "data": CSV}), parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 1}}})
-    assert slices.teaching(plain) == {"weights": {}, "settings": {"method": "probability"}}
-    assert slices.teaching(tuned) == slices.teaching(plain)
-    other = parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 0.5}, "method": "rank"}})
-    assert slices.teaching(other) == {"weights": {"a": 0.5}, "settings": {"method": "rank"}}
+def test_the_teacher_depends_on_method_and_weights_of_its_models_and_not_on_a_weight_that_is_the_default() -> None:
+    def teaching(**ensemble: Any) -> Any:
+        return slices.teaching(parse({**BASE, "data": CSV, "ensemble": ensemble}), ["a"])
+
+    assert teaching() == {"weights": {}, "settings": {"method": "probability"}}
+    assert teaching(weights={"a": 1}) == teaching()
+    assert teaching(weights={"a": 0.5}, method="rank") == {"weights": {"a": 0.5}, "settings": {"method": "rank"}}
+    of_another = parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 2}}})
+    assert slices.teaching(of_another, ["b"])["weights"] == {}
 
 
 def test_slices_name_only_what_their_stage_depends_on() -> None:

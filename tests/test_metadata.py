@@ -487,7 +487,7 @@ def lists(folder: Path, test: str = "id,meta_age,meta_site\nx,1,a\n", **cells: l
     [
         (
             {"meta_age": ["1", "2", "x"]},
-            "metadata column 'age' is numeric, and has 'x' (1 such cases), which is no finite",
+            "metadata column 'age' is numeric, and has 'x' (1 such cases), which is not a finite",
         ),
         ({"meta_age": ["7", "7", "7"]}, "metadata column 'age' is '7' in all 3 training cases, so that no network can"),
         (
