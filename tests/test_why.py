@@ -291,3 +291,9 @@ def test_a_table_with_a_very_long_field_can_be_looked_at(in_tmp: Path) -> None:
     Path("train.csv").write_text(f"id,path,sha256,mask\na,raw/a.png,0000,{runs}\n")
     (cause,) = staleness._changed_images({"outputs": {"train.csv": ""}}, "raw")
     assert (cause.kind, cause.name, cause.old) == ("data", "raw/a.png", "0000")
+
+
+def test_a_change_of_code_without_a_digest_shows_none() -> None:
+    assert str(Cause("code", "cache/building.py, which caches images,", "", "")) == (
+        "code of cache/building.py, which caches images, changed"
+    )

@@ -184,7 +184,7 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
         table = provenance.code_of(recipe)
         changes = recipes.differences({"code": record["code"]}, {"code": table})
         files = [Cause("code", name.removeprefix("code."), old, new) for name, (old, new) in changes.items()]
-        yield from files or [Cause("code", "cache/building.py, which caches images,", "-", "-")]
+        yield from files or [Cause("code", "cache/building.py, which caches images,", "", "")]
     for name, old, new in records.version_changes(record, provenance.versions(provenance.SHAPING)):
         yield Cause("version", name, old, new)
 
