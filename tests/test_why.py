@@ -13,6 +13,7 @@ from goldfold.base.files import write_json
 from goldfold.commands import reasons, why
 from goldfold.commands.verify import verify
 from goldfold.lineage import contents, dates, provenance, recipes, staleness
+from goldfold.lineage.staleness import Cause
 
 OF = ["train", "classification", "small_resnet"]
 
