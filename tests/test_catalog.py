@@ -17,6 +17,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.components import Kind, problems
 from goldfold.config import chosen, kinds, load, parse
 from goldfold.config.libraries import albumentations_transforms, timm_optimizers
+from goldfold.inference import views
 from goldfold.losses import classification, combined
 from goldfold.metrics import Metric
 from goldfold.metrics.classification import Labelled
@@ -279,6 +280,8 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
     assert optimizer.param_groups[0]["lr"] == 0.5**3
     image = {"image": np.zeros((8, 8, 3), dtype=np.uint8)}
     assert transforms.Augment(train.augment, "none", (8, 8), 3)(image, 0)["image"].shape == (8, 8, 3)
+    darker = views.build(made.tta)[1]
+    assert darker.forward(torch.full((1, 3, 2, 2), 100, dtype=torch.uint8)).unique().tolist() == [70]
     fuse = components.load(made.ensemble.method, task.methods, "ensemble method")
     assert fuse(np.array([[[0.0]], [[1.0]], [[0.4]]]), [1, 1, 1]) == pytest.approx(0.4)
     assert {"mine:poly_cross_entropy", "mine:halves", "mine:grey"} <= set(chosen.places(made, "train", "a"))

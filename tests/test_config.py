@@ -715,7 +715,7 @@ def test_values_of_the_command_line_are_those_of_a_file(given: Any, known: Any) 
     assert typed(given) == known
 
 
-def test_a_metric_reaches_the_training_where_it_chooses_the_epoch_or_is_not_reported_anyway() -> None:
+def test_a_metric_reaches_the_training_only_where_it_chooses_the_epoch() -> None:
     def watched(checkpoint: str, metric: Any) -> dict[str, Any]:
         train = {"checkpoint": checkpoint}
         return slices.watched(parse({**BASE, "train": train, **({"metric": metric} if metric else {})}), "a")
@@ -723,7 +723,8 @@ def test_a_metric_reaches_the_training_where_it_chooses_the_epoch_or_is_not_repo
     assert watched("last", "roc_auc") == watched("last", "log_loss") == watched("last", None)
     assert watched("best", "roc_auc")["metric"] == "roc_auc"
     own = {"goldfold.metrics.classification:f1_macro": {}}
-    assert watched("last", own)["metric"] == "goldfold.metrics.classification:f1_macro"
+    assert watched("last", own) == watched("last", None)
+    assert watched("best", own)["metric"] == "goldfold.metrics.classification:f1_macro"
     assert set(watched("last", None)["reported"]) == set(catalog.METRICS["label"]) - {"accuracy"}
 
 

@@ -160,7 +160,7 @@ def test_an_edit_of_the_file_is_seen_and_a_comment_is_not(finished: Path, run: A
     file = finished / "keypoint_task.py"
     text = file.read_text()
     try:
-        file.write_text(text + "\n# a comment\n")
+        file.write_text(text.replace('"""', '"""In other words: ', 1) + "\n# a comment\n")
         assert run() == {}
         file.write_text(text + "\nADDED = 1\n")
         jobs = run()

@@ -108,7 +108,9 @@ def test_a_score_that_still_gains_in_the_last_epoch_is_said(
     runs = [SimpleNamespace(model="m", history=history(*scores)) for _ in range(2)]
     found = list(
         training.still_rising(
-            SimpleNamespace(models=["m"], runs=runs, metric="accuracy", greater_is_better=is_better)  # type: ignore[arg-type]
+            SimpleNamespace(
+                models=["m"], runs=runs, metric="accuracy", watched_metric="accuracy", greater_is_better=is_better
+            )  # type: ignore[arg-type]
         )
     )
     assert bool(found) == rises

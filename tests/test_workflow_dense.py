@@ -1,6 +1,7 @@
 """The workflow on masks and boxes as a user runs it, on a handful of generated images."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 N_ROUNDS = {"segmentation": 2, "detection": 1}
 TESTS = [f"te{number:02d}" for number in range(4)]
+METRICS = {"segmentation": "dice", "detection": "ap"}
 every = pytest.mark.parametrize("task", CONFIGS)
 
 
@@ -56,6 +58,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (folders[task] / "tiny.yaml").write_text(yaml.safe_dump(config))
         result = snakemake(folders[task])
         assert result.returncode == 0, result.stdout + result.stderr
+        said = re.search(
+            r"^Score: (\w+) \d\.\d{4} out of fold \(95 % interval \d\.\d{4} to \d\.\d{4}\)$", result.stdout, re.M
+        )
+        assert said
+        assert said[1] == METRICS[task]
     return folders
 
 
@@ -63,7 +70,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_everything_is_made_in_all_rounds_and_folds(task: str, finished: dict[str, Path]) -> None:
     results = finished[task] / "results/t"
     metrics = json.loads((results / "metrics.json").read_text())
-    assert (metrics["task"], metrics["metric"]) == (task, {"segmentation": "dice", "detection": "ap"}[task])
+    assert (metrics["task"], metrics["metric"]) == (task, METRICS[task])
     score = metrics["oof"][metrics["metric"]]
     assert 0 <= score["low"] <= score["value"] <= score["high"] <= 1
     assert list(metrics["classes"]) == SHAPES

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from goldfold.base import run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError
-from goldfold.base.files import cannot_write, refuse_unusable, refuse_unwritable, write_json
+from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse_unwritable, write_json
 from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
 from goldfold.config import Config, slices
@@ -206,10 +206,23 @@ class Session:
         if not now.wanted_sizes():
             # shards built for sizes that are no longer needed
             shutil.rmtree(f"{self.results}/cache/.work", ignore_errors=True)
-        page, scores = (self.plan.files[stage][name] for stage, name in (("report", "page"), ("ensemble", "metrics")))
-        for what, path in (("Report", page), ("Scores", scores)):
-            if os.path.exists(path):
-                print(f"{what}: {path}")
+        self._print_results()
+
+    def _print_results(self) -> None:
+        """Print the score with its interval, and the paths of report, scores and submission."""
+        files = self.plan.files
+        places = {"Report": files["report"]["page"], "Scores": files["ensemble"]["metrics"]}
+        if self.plan.has_test:
+            places["Submission"] = files["submit"]["table"]
+        found = {what: path for what, path in places.items() if os.path.exists(path)}
+        if "Scores" in found:
+            for metric, score in read_json(files["ensemble"]["headline"])["oof"].items():
+                value, low, high = (
+                    "undefined" if n is None else f"{n:.4f}" for n in map(score.get, ("value", "low", "high"))
+                )
+                print(f"Score: {metric} {value} out of fold (95 % interval {low} to {high})")
+        for what, path in found.items():
+            print(f"{what}: {path}")
 
     def _write_overview(self) -> None:
         """Write provenance.json, only if the whole plan was requested."""

@@ -37,7 +37,9 @@ def _head(manifest: "Manifest") -> Iterator[str]:
     images = manifest.preprocessing
     is_by_table = images.cases is not None or images.metadata is not None
     named = "folder_of_images/ --table cases.csv" if is_by_table else "image.jpg folder_of_images/"
-    yield f"goldfold predict PATH_OF_THIS_FOLDER {named} --out predictions.csv"
+    modules = dict.fromkeys(place.partition(":")[0] for place in manifest.own_code)
+    trusted = "".join(f" --trust {module}" for module in modules)
+    yield f"goldfold predict PATH_OF_THIS_FOLDER {named} --out predictions.csv{trusted}"
     yield "```"
     yield ""
     if manifest.own_code:

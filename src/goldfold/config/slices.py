@@ -140,12 +140,11 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
 def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """Validation metrics during training: the one that selects the best epoch, and others that are reported.
 
-    If the last epoch is kept, the config's metric has no effect on training. Changing it to another metric that the task
-    reports then retrains nothing.
+    If the last epoch is kept, the config's metric has no effect on training, and changing it retrains nothing. A
+    user-defined metric is then computed by the ensemble alone.
     """
     task = facts(config.task)
-    is_free = config.model(name, number).train.checkpoint == "last" and config.metric in task.reported
-    metric = task.reported[0] if is_free else config.metric
+    metric = task.reported[0] if config.model(name, number).train.checkpoint == "last" else config.metric
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
 
 

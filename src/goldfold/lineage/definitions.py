@@ -221,13 +221,29 @@ def _chain(node: ast.expr) -> str | None:
     return f"{above}.{node.attr}" if above and isinstance(node, ast.Attribute) else None
 
 
+def statements(text: bytes) -> str:
+    """Text of a file's statements without docstrings.
+
+    Raises:
+        SyntaxError, ValueError: it is not Python.
+    """
+    module = ast.parse(text)
+    for node in ast.walk(module):
+        _drop_docstrings(node)
+    return ast.dump(module)
+
+
+def _drop_docstrings(node: ast.AST) -> None:
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list):
+            setattr(node, name, [part for part in block if not _is_docstring(part)])
+
+
 def _dump(statement: ast.stmt) -> str:
     """Text of a statement without docstrings, and without the modules that goldfold's names are imported from."""
     for node in ast.walk(statement):
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list):
-                setattr(node, name, [part for part in block if not _is_docstring(part)])
+        _drop_docstrings(node)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "goldfold":
             node.module = "goldfold"
     return ast.dump(statement)

@@ -4,7 +4,6 @@ A digest depends on the content of definitions, not on their files: moving a fun
 changes no digest. See docs/decisions/003-what-code-a-job-depends-on.md.
 """
 
-import ast
 import atexit
 import hashlib
 import json
@@ -210,9 +209,9 @@ def _read(file: Path) -> Outline:
 
 @cache
 def code_digest(file: Path) -> str:
-    """sha256 of a file's statements, regardless of comments and layout; of the bytes if it is not Python."""
+    """sha256 of a file's statements, without comments, layout and docstrings; of the bytes if it is not Python."""
     try:
-        text = ast.dump(ast.parse(file.read_bytes())).encode() if file.suffix == ".py" else file.read_bytes()
+        text = definitions.statements(file.read_bytes()).encode() if file.suffix == ".py" else file.read_bytes()
     except (SyntaxError, ValueError):  # reported on import, with the line
         text = file.read_bytes()
     return hashlib.sha256(text).hexdigest()

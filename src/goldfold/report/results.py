@@ -111,6 +111,11 @@ class Results:
         """The metric that counts."""
         return self.scores.metric(self.metric if self.wanted_metric is None else self.wanted_metric)
 
+    @property
+    def watched_metric(self) -> str:
+        """Metric of the validation curves: the metric that counts, or the task's first if trainings did not compute it."""
+        return self.metric if all(self.metric in run.history for run in self.runs) else self.facts.reported[0]
+
     @cached_property
     def evidence(self) -> Evidence:
         """The ensemble's out-of-fold predictions and the truth, in the order of `truth`."""

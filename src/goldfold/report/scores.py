@@ -100,7 +100,11 @@ def _other_metrics(results: Results) -> list[Block]:
         for name, entry in results.metrics["oof"].items()
     ]
     return [
-        Text(f"The same out-of-fold predictions of the {results.whole}, scored by other metrics.", "Other metrics"),
+        Text(
+            f"The same out-of-fold predictions of the {results.whole}, scored by other metrics; their intervals are from fewer "
+            f"resamples than that of {results.metric}.",
+            "Other metrics",
+        ),
         Table(["metric", results.whole, "95 % interval"], rows, text_columns=["metric"], mark=0),
     ]
 

@@ -25,10 +25,13 @@ LARGE_GAIN = 0.03
 
 def still_rising(results: Results) -> Iterator[Note]:
     """Note on models whose validation score was best, and still rising, in the last epoch of most runs."""
-    rising = {}
+    rising, metric = {}, results.watched_metric
+    is_better = (
+        results.greater_is_better if metric == results.metric else results.scores.metric(metric).greater_is_better
+    )
     for model in results.models:
-        runs = [run.history for run in results.runs if run.model == model and results.metric in run.history]
-        found = late_gain([history.dropna(subset=[results.metric]) for history in runs], results)
+        runs = [run.history for run in results.runs if run.model == model and metric in run.history]
+        found = late_gain([history.dropna(subset=[metric]) for history in runs], metric, is_better)
         if found is not None:
             rising[model] = found
     if rising:
@@ -40,16 +43,18 @@ def still_rising(results: Results) -> Iterator[Note]:
         yield Note("info", "The score was still rising in the last epoch", text)
 
 
-def late_gain(histories: list[pd.DataFrame], results: Results) -> tuple[int, float, int, float] | None:
+def late_gain(
+    histories: list[pd.DataFrame], metric: str, greater_is_better: bool
+) -> tuple[int, float, int, float] | None:
     """Epoch and mean score at the beginning of the last part of a training that still gained, and at its end.
 
     None if fewer than three quarters of the runs ended with their best score, or the gain is small.
     """
-    sign = 1 if results.greater_is_better else -1
+    sign = 1 if greater_is_better else -1
     runs = [history for history in histories if len(history) > 1]
     if not runs or len({tuple(history["epoch"]) for history in runs}) > 1:
         return None
-    values = np.array([sign * history[results.metric].to_numpy(dtype=float) for history in runs])
+    values = np.array([sign * history[metric].to_numpy(dtype=float) for history in runs])
     place = int((1 - LATE_SHARE) * (values.shape[1] - 1))
     is_best = values[:, -1] > values[:, :-1].max(axis=1)
     mean = values.mean(axis=0)
@@ -63,15 +68,13 @@ def late_gain(histories: list[pd.DataFrame], results: Results) -> tuple[int, flo
 def curves(results: Results) -> Section:
     """Learning curves, one row per model."""
     section = Section("curves", "Learning curves")
-    drawn = 0
+    drawn, metric = 0, results.watched_metric
     for model in results.models:
         runs = [(run.round, run.history) for run in results.runs if run.model == model]
-        usable = [
-            (number, history) for number, history in runs if {"epoch", "train_loss", results.metric} <= set(history)
-        ]
+        usable = [(number, history) for number, history in runs if {"epoch", "train_loss", metric} <= set(history)]
         if usable:
             drawn += len(usable)
-            figure = learning_curves(model, usable, results.metric)
+            figure = learning_curves(model, usable, metric)
             section.blocks += [_heading(results, model), figure]
     section.intro = (
         f"{count(drawn, 'training run')}, one thin line per fold, seed and round. The axes are scaled without the first "
@@ -85,7 +88,7 @@ def curves(results: Results) -> Section:
 def table(results: Results) -> pd.DataFrame:
     """One row per epoch of every run: member, round, fold, epoch, losses and ``score``, whatever the metric's name."""
     tables = [
-        run.history.rename(columns={results.metric: "score"})
+        run.history.rename(columns={results.watched_metric: "score"})
         .reindex(columns=["epoch", "train_loss", "val_loss", "score"])
         .assign(member=f"{run.model}-seed{run.seed}", round=run.round, fold=run.fold)
         for run in results.runs

@@ -158,9 +158,10 @@ def _calibration(outcome: Outcome) -> Section:
     is_right = ~outcome.is_wrong
     figure, gap, n_bins = reliability(outcome.confidence, is_right)
     mean, right = float(outcome.confidence.mean()), float(is_right.mean())
+    half = 1.96 * float(np.sqrt(right * (1 - right) / len(is_right)))
     lean = "overconfident" if mean > right else "underconfident"
-    if abs(mean - right) < 0.01:
-        lean = "well calibrated"
+    if abs(mean - right) < max(0.01, half):
+        lean = f"well calibrated, as far as {len(is_right):,} images show (± {percent(half)})"
     intro = (
         f"Are predictions with a probability of 0.9 correct nine times in ten? On average the predicted probability is "
         f"{percent(mean)} and {percent(right)} are correct, so overall predictions are {lean}. Expected calibration error: "
