@@ -402,7 +402,7 @@ def test_check_refuses_it_too(of_cases_of_two: Tiny) -> None:
         sound = check(path)
     assert found.error == (
         "models (net), round 0: train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to "
-        "paste into. Set mixup_alpha in its place."
+        "paste into. Use mixup_alpha instead."
     )
     assert (sound.error, sound.cases, sound.images) == (None, {"train": 16, "test": 3}, {"train": 13 + 16, "test": 5})
 

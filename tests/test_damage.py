@@ -95,7 +95,7 @@ def rewritten(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], None]:
         pytest.param(lambda record: Path(record).write_text("{"), id="record torn"),
         pytest.param(lambda record: Path(record).write_text("[]"), id="record of another kind"),
         pytest.param(lambda record: Path(record).write_text("[" * 100_000), id="record nested without end"),
-        pytest.param(lambda record: (Path(record).unlink(), os.mkfifo(record)), id="a pipe in its place"),
+        pytest.param(lambda record: (Path(record).unlink(), os.mkfifo(record)), id="a pipe instead of it"),
         *(
             pytest.param(rewritten(lambda value, key=key: value.pop(key)), id=f"record without {key}")
             for key in ("rule", "wildcards", "recipe", "inputs", "outputs", "files", "logs", "versions", "finished", "seconds")

@@ -267,7 +267,7 @@ def test_a_table_per_split_in_one_json_is_no_table(content: dict[str, Any]) -> N
     write("l.json", json.dumps(content))
     tree = touch("a/0.jpg", "a/1.jpg", "a/2.jpg")
     assert tables_of(tree) == []
-    assert any("a table per split in one file is not read" in str(miss) for miss in nearest.misses(tree, []))
+    assert any("one file with a table per split is not read" in str(miss) for miss in nearest.misses(tree, []))
     with pytest.raises(DataError, match=r"has a table per split .* Write each to its own file"):
         read_records("raw/l.json", "data.train", Columns())
 

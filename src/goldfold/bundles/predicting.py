@@ -90,7 +90,7 @@ def files_of(
             f"{_columns(how, takes_metadata)})."
         )
     if how.cases is None and how.metadata is None:
-        raise DataError(f"--table {table}: these networks take images one by one. Name files or folders in its place.")
+        raise DataError(f"--table {table}: these networks take images one by one. Pass files or folders instead.")
     if len(paths) != 1 or not os.path.isdir(paths[0]):
         raise DataError(
             f"{', '.join(map(str, paths))}: with --table, pass one folder, the one its paths are relative to."
