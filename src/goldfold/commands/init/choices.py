@@ -1,6 +1,7 @@
 """Choose initial settings for a layout, each with its reason."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ def metric(layout: Layout) -> Setting:
     if counts and max(counts) >= IMBALANCED * min(counts):
         return Setting("f1_macro", f"classes have {min(counts):,} to {max(counts):,} images, and each counts the same")
     even = (
-        f"{min(counts):,} to {max(counts):,} images per class; f1_macro if rare classes matter as much"
+        f"{_span(counts)} images per class; f1_macro if rare classes matter as much"
         if counts
         else ""
     )
@@ -247,8 +248,13 @@ def _train(layout: Layout, recipe: Recipe, size: list[int], n_folds: int, flips:
     return values | {"augment": Setting(strength, "strength of augmentation in training"), "flips": flips}
 
 
+def _span(counts: Sequence[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
 def _clock(minutes: float) -> str:
-    return f"{minutes / 60:.0f} hours" if minutes >= 120 else f"{max(minutes, 1):.0f} minutes"
+    return f"{minutes / 60:.0f} hours" if minutes >= 120 else count(max(round(minutes), 1), "minute")
 
 
 def _model(layout: Layout, recipe: Recipe, size: list[int], why_size: str, pictures: Pictures) -> Values:
