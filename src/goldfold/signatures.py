@@ -76,7 +76,9 @@ def _file(module: str) -> Path | None:
     if spec is not None and (spec.origin is None or not spec.origin.endswith(".py")):
         return None
     looked = ", ".join(dict.fromkeys(os.path.abspath(folder) for folder in [*sys.path[:3], os.getcwd()]))
-    raise ConfigError(f"there is no module {module!r}; looked for in {looked} and the installed packages. Add its folder to PYTHONPATH")
+    raise ConfigError(
+        f"there is no module {module!r}; looked for in {looked} and the installed packages. Add its folder to PYTHONPATH"
+    )
 
 
 @cache
