@@ -261,7 +261,10 @@ def test_a_sample_file_that_cannot_be_filled_is_refused(
     [
         ("id,class,rle\nt0,a,\nt1,a,\nt0,b,\n", r"sample\.csv: 1 missing ids, first 't2'; it must name exactly the 3"),
         ("id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt3,b,\n", r"sample\.csv: 1 extra ids, first 't3'"),
-        ("id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt1,a,\n", r"sample\.csv: 1 duplicate ids, first 't1', 'a'; each must occur once"),
+        (
+            "id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt1,a,\n",
+            r"sample\.csv: 1 duplicate ids, first 't1', 'a'; each must occur once",
+        ),
     ],
 )
 def test_a_sample_file_of_other_images_is_refused(sample: str, said: str, tmp_path: Path) -> None:

@@ -101,11 +101,7 @@ def metric(layout: Layout) -> Setting:
         )
     if counts and max(counts) >= IMBALANCED * min(counts):
         return Setting("f1_macro", f"classes have {min(counts):,} to {max(counts):,} images, and each counts the same")
-    even = (
-        f"{_span(counts)} images per class; f1_macro if rare classes matter as much"
-        if counts
-        else ""
-    )
+    even = f"{_span(counts)} images per class; f1_macro if rare classes matter as much" if counts else ""
     return Setting("accuracy", even or "share of correct labels")
 
 
