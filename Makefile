@@ -13,30 +13,20 @@ READY := $(VENV)/.ready
 
 demo: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2
-	$(call paths,results/digits)
 
 demo-multilabel: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_labels/config.yaml
-	$(call paths,results/digits_labels)
 
 demo-regression: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_ink/config.yaml
-	$(call paths,results/digits_ink)
 
 demo-segmentation: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_segmentation/config.yaml
-	$(call paths,results/digits_segmentation)
 
 demo-detection: $(READY)
 	$(BIN)/snakemake --cores all --resources gpu=2 --configfile examples/digits_detection/config.yaml
-	$(call paths,results/digits_detection)
 
 setup: $(READY)
-
-define paths
-	@echo "Report: $(CURDIR)/$(1)/report/report.html"
-	@echo "Submission: $(1)/submission.csv   Score: $(1)/metrics.json"
-endef
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
