@@ -111,6 +111,7 @@ class Own:
 
 from functools import partial
 bound = partial(own_loss, gamma=2)
+CONSTANT = 3
 """
 LABEL = (kinds.LOSSES["label"], catalog.LOSSES["label"])
 
@@ -126,6 +127,9 @@ LABEL = (kinds.LOSSES["label"], catalog.LOSSES["label"])
         ("own:own_los", "module 'own' (own.py) has no 'own_los'; nearest is 'own_loss'; it has own_loss, own_any,"),
         ("own:own_short", "takes 1 arguments, but a loss is called with (logits, target)"),
         ("nowhere:loss", "there is no module 'nowhere'; looked for in "),
+        ("own_folder.nowhere:loss", "there is no module 'own_folder.nowhere'; looked for in "),
+        ("own_broken:own_loss", "module 'own_broken' (own_broken.py, line 2) is not valid Python: "),
+        ("own:CONSTANT", "'CONSTANT' of module 'own' (own.py) is 3, which cannot be called"),
         ({"focal": 3, "cross_entropy": {}}, "write a name, or {name: {parameter: value}}"),
         ({"own:own_loss": {"gamma": 1, "bta": 2}}, "own:own_loss does not take 'bta'; nearest is 'beta'; its"),
     ],
@@ -134,7 +138,10 @@ def test_a_component_that_cannot_be_built_is_refused_without_loading_it(
     written: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own.py").write_text(OWN + "\nraise SystemExit('loaded')\n")
+    (tmp_path / "own_broken.py").write_text("\ndef own_loss(:")
+    (tmp_path / "own_folder").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     clear()
     found = list(problems(written, *LABEL))
     assert len(found) == 1

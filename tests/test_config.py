@@ -435,6 +435,9 @@ def test_what_does_not_go_with_the_task_is_told_in_one_line(
             {"metadata": {"numeric": ["a"], "categorical": ["a"]}},
             "'a' is listed as numeric and as categorical; keep one",
         ),
+        ({"metadata": {"categorical": ["label"]}}, "metadata: 'label' is also label_column; remove it from metadata"),
+        ({"target_column": "y", "metadata": {"numeric": ["y"]}}, "metadata: 'y' is also target_column; remove it"),
+        ({"metadata": {"categorical": ["id"]}}, "metadata: 'id' is also id_column; remove it from metadata"),
     ],
 )
 def test_columns_that_contradict_each_other_are_told(keys: dict[str, Any], said: str) -> None:

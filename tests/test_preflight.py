@@ -10,18 +10,30 @@ from torch import nn
 
 from goldfold import catalog
 from goldfold.base.errors import cause
-from goldfold.commands import preflight
+from goldfold.commands import component_trial, preflight
 from goldfold.config import parse, slices
 from goldfold.config.libraries import timm_optimizers
 from goldfold.models import trial
+from goldfold.tasks import facts
 
 every = pytest.mark.parametrize
-TRAIN = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine", "update": "plain", "hooks": []}
+TRAIN = {
+    "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine", "update": "plain", "hooks": [],
+    "loss": "cross_entropy", "augment": "none", "flips": "none",
+}  # fmt: skip
 
 
 def entry(**changes: Any) -> dict[str, Any]:
     model = {"name": "m", "network": "timm", "backbone": "test_resnet", "params": {}, "dropout": 0.0, "drop_path": 0.0}
-    return {**model, "pretrained": False, "size": [32, 32], "channels": 3, "batch_norm": "trained", **changes}
+    return {
+        **model,
+        "task": "classification",
+        "pretrained": False,
+        "size": [32, 32],
+        "channels": 3,
+        "batch_norm": "trained",
+        **changes,
+    }
 
 
 def said(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
@@ -334,3 +346,54 @@ def test_the_cause_of_an_error_is_one_line_that_says_something(error: Exception,
 def test_an_error_without_text_has_the_place_that_raised_it() -> None:
     assert cause(raised(AssertionError())).startswith("AssertionError in test_preflight.py, line ")
     assert cause(raised(AssertionError())).endswith("raise error")
+
+
+OWN_PARTS = """
+def raises(logits, target):
+    raise ValueError("no such luck")
+
+def number(logits, target):
+    return 3.0
+
+metric = object()
+"""
+
+
+@every(
+    ("train", "metric", "words"),
+    [
+        (
+            {"loss": {"focal": {"gamma": "x"}}},
+            None,
+            "train.loss = {'focal': {'gamma': 'x'}} fails on made-up values: TypeError",
+        ),
+        (
+            {"loss": "own_parts:raises"},
+            None,
+            "train.loss = 'own_parts:raises' fails on made-up values: ValueError: no such luck",
+        ),
+        ({"loss": "own_parts:number"}, None, "train.loss = 'own_parts:number' fails on made-up values"),
+        (
+            {"augment": ["light", {"Blur": {"p": 3}}]},
+            None,
+            "augmentation Blur: p: Input should be less than or equal to 1",
+        ),
+        ({}, "own_parts:metric", "metric = 'own_parts:metric': is object, not a function"),
+    ],
+)
+def test_a_loss_augmentation_or_metric_that_fails_is_named(
+    train: dict[str, Any], metric: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert words in said(capsys, train={**TRAIN, "batch_size": 2, **train}, metric=metric)
+
+
+@every("task", ["classification", "multilabel", "regression", "segmentation"])
+def test_every_loss_of_a_task_can_be_computed_on_made_up_values(task: str) -> None:
+    for loss in catalog.LOSSES[facts(task).target]:
+        for n_classes in (1, 3) if task == "segmentation" else (3,):
+            component_trial.check_components(
+                {"task": task, "train": {**TRAIN, "loss": loss}, "size": [16, 24], "channels": 4}, n_classes
+            )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from goldfold.base.errors import ConfigError, nearest
@@ -52,10 +53,23 @@ def read(place: str) -> Signature:
     """Signature of ``module:name``: a function, a class, or a name bound to one (``partial(f, ...)``).
 
     Raises:
-        ConfigError: there is no such module, or nothing of this name in it.
+        ConfigError: there is no such module, it is not valid Python, or it has nothing of this name that can be called.
     """
     module, _, name = place.partition(":")
-    return _of(_file(module), name, module, MOST_STEPS)
+    file = _file(module)
+    if file is not None:
+        _refuse_invalid(module, file)
+    return _of(file, name, module, MOST_STEPS)
+
+
+def _refuse_invalid(module: str, file: Path) -> None:
+    try:
+        ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ConfigError(
+            f"module {module!r} ({file.name}{line}) is not valid Python: {getattr(error, 'msg', error)}"
+        ) from error
 
 
 @cache
@@ -73,12 +87,21 @@ def _file(module: str) -> Path | None:
         spec = importlib.util.find_spec(parts[0])
     except (ImportError, ValueError):
         spec = None
-    if spec is not None and (spec.origin is None or not spec.origin.endswith(".py")):
+    if spec is not None and _is_not_python(spec, parts):
         return None
-    looked = ", ".join(dict.fromkeys(os.path.abspath(folder) for folder in [*sys.path[:3], os.getcwd()]))
+    given = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    places = dict.fromkeys(os.path.abspath(folder) for folder in [os.getcwd(), *given])
+    looked = ", ".join(place for place in places if place != str(PACKAGE.parent))
     raise ConfigError(
         f"there is no module {module!r}; looked for in {looked} and the installed packages. Add its folder to PYTHONPATH"
     )
+
+
+def _is_not_python(spec: ModuleSpec, parts: list[str]) -> bool:
+    """Whether a package that holds a module is built in or compiled, or is a folder that holds a compiled one."""
+    if spec.origin is None and spec.submodule_search_locations is not None:
+        return len(parts) > 1 and PathFinder.find_spec(".".join(parts[:2]), spec.submodule_search_locations) is not None
+    return spec.origin is None or not spec.origin.endswith(".py")
 
 
 @cache
@@ -100,6 +123,10 @@ def _of(file: Path | None, name: str, module: str, steps: int) -> Signature:
             return _of_function(node, found)
         if isinstance(node, ast.ClassDef):
             return _of_class(node, found, file, module, steps)
+        if isinstance(node, ast.Constant | ast.List | ast.Dict | ast.Set | ast.Tuple):
+            raise ConfigError(
+                f"{name!r} of module {module!r} ({file.name}) is {ast.unparse(node)[:40]}, which cannot be called"
+            )
         return _of_value(node, file, module, steps)
     if name in imported:
         above, original = imported[name]

@@ -54,7 +54,7 @@ def as_error(error: Exception | SystemExit) -> Exception:
     frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     place = f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}" if frames else "an unknown place"
     return GoldfoldError(
-        f"code of a network or task ended the process instead of raising an error, with {shown(error.code)} ({place}). "
+        f"user-defined code ended the process instead of raising an error, with {shown(error.code)} ({place}). "
         f"Remove that; code to be run as a script belongs below if __name__ == '__main__'."
     )
 
@@ -93,8 +93,10 @@ def _ends(text: str) -> str:
 
 def cause(error: BaseException) -> str:
     """First line of an error; also the next if it ends in a colon, the type if the text alone is unclear, and the place if
-    there is no text."""
+    there is no text. Of pydantic's errors, the first value and what is wrong with it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 2 and re.match(r"\d+ validation errors? for ", lines[0]):
+        return f"{lines[1]}: {lines[2].partition(' [type=')[0]}"
     text = " ".join(lines[: 2 if lines and lines[0].endswith((":", ":.")) else 1]).rstrip(":")
     kind = type(error).__name__
     if not text:

@@ -1,4 +1,4 @@
-"""Try every network and optimizer once before any job runs: ``python -m goldfold.commands.preflight '<JSON>'``.
+"""Try every network and its training components once before any job runs: ``python -m goldfold.commands.preflight '<JSON>'``.
 
 A wrong parameter, an unsupported image size, a user-defined network that cannot be imported or unavailable weights are
 then reported within seconds, not after hours of other jobs. Published weights are downloaded into the cache, where jobs
@@ -19,6 +19,7 @@ from torch import nn
 
 from goldfold import catalog, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
+from goldfold.commands.component_trial import check_components
 from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import batch_norm, build, trial
@@ -70,6 +71,7 @@ def check(model: dict[str, Any]) -> bool:
     if "train" in model:
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
+        check_components(model, wanted.n_classes)
     return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
 
 

@@ -9,8 +9,8 @@ from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
 from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
-SAME = ("network", "backbone", "params", "branch")
-"""Keys of a model that determine the shapes of its weights, besides its size."""
+SAME = ("network", "backbone", "params")
+"""Keys of a model that determine the shapes of its weights, besides its size and metadata."""
 
 
 def check_rounds(config: Config, task: Facts) -> Iterator[str]:
@@ -119,10 +119,16 @@ def _start(config: Config, number: int) -> Iterator[str]:
                 yield f"{key}: {name} cannot use its weights: {other}; name a model with the same network"
 
 
+def _branch(model: Model) -> dict[str, float] | bool:
+    """Metadata of a model as a config writes it."""
+    return False if model.branch is None else model.branch.model_dump()
+
+
 def _difference(model: Model, origin: Model) -> str:
     """First key by which the weights of two models differ in shape, or the models in input size."""
     for key, mine, its in (
         *((key, getattr(model, key), getattr(origin, key)) for key in SAME),
+        ("metadata", _branch(model), _branch(origin)),
         ("image_size_px", _size(model), _size(origin)),
     ):
         if mine != its:

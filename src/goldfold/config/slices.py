@@ -225,6 +225,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "batch_norm": config.batch_norm,
                 "task": config.task,
                 "n_classes": _n_outputs(config),
+                "metric": config.metric,
             }
             found += [wanted] if wanted not in found else []
     return found

@@ -118,6 +118,18 @@ class Csv(Stacked):
                 raise ValueError(f"image_columns and {other} do not go together; remove one")
         return self
 
+    @model_validator(mode="after")
+    def _metadata_have_no_other_role(self) -> "Csv":
+        """Refuse columns that identify an image or its fold, and the target: a network would read its answer from them."""
+        names = {*self.metadata.numeric, *self.metadata.categorical} if self.metadata else set()
+        target = "label_columns" if self.label_columns else "target_column" if self.target_column else "label_column"
+        for key in (target, "id_column", "image_column", "image_columns", "case_column", "view_column", "view_columns",
+                    "fold_column", "split_column", "train_only_column"):  # fmt: skip
+            own = getattr(self, key)
+            if both := sorted(names & set(own if isinstance(own, list) else [own])):
+                raise ValueError(f"metadata: {both[0]!r} is also {key}; remove it from metadata")
+        return self
+
     @property
     def has_metadata(self) -> bool:
         """Whether columns of metadata are named."""

@@ -1,0 +1,90 @@
+"""Try loss, augmentation and metric of a model on made-up values before any job runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goldfold import catalog, components
+from goldfold.base.errors import ConfigError, cause
+from goldfold.losses import combined
+from goldfold.samples.transforms import Augment
+from goldfold.tasks import facts
+
+SIDE = 32
+"""Height and width of the made-up masks."""
+
+
+def _of_label(n: int) -> tuple[Tensor, ...]:
+    return torch.randn(2, n), torch.eye(n)[[0, n - 1]]
+
+
+def _of_labels(n: int) -> tuple[Tensor, ...]:
+    return torch.randn(2, n), torch.eye(n)[[0, n - 1]], torch.ones(n)
+
+
+def _of_value(n: int) -> tuple[Tensor, ...]:
+    return torch.randn(2), torch.randn(2)
+
+
+def _of_mask(n: int) -> tuple[Tensor, ...]:
+    return torch.randn(2, n, SIDE, SIDE), torch.arange(2 * SIDE * SIDE).reshape(2, SIDE, SIDE) % 2
+
+
+MADE: dict[str, Callable[[int], tuple[Tensor, ...]]] = {
+    "label": _of_label, "labels": _of_labels, "value": _of_value, "mask": _of_mask,
+}  # fmt: skip
+"""Target -> arguments of its losses: outputs of a network, targets of a batch of two, and further ones."""
+
+
+def check_components(model: Mapping[str, Any], n_classes: int) -> None:
+    """Compute the loss and its gradient, augment an image and load the metric.
+
+    Args:
+        model: an entry of `goldfold.config.slices.network_checks` with ``train``.
+
+    Raises:
+        ConfigError: one of them fails.
+    """
+    known = facts(model["task"])
+    if known.target in MADE and "loss" in known.loss_keys:
+        _check_loss(known.target, model["train"]["loss"], n_classes)
+    _check_augmentation(model["train"], tuple(model["size"]), model["channels"])
+    if model.get("metric") is not None:
+        _check_metric(model["metric"], known.metrics)
+
+
+def _check_loss(target: str, wanted: components.Several, n_classes: int) -> None:
+    outputs, *others = MADE[target](n_classes)
+    try:
+        total = combined(catalog.LOSSES[target], wanted)(outputs.requires_grad_(), *others).total
+        torch.autograd.backward(total.mean())
+    except Exception as error:
+        raise _failed("train.loss", wanted, error) from error
+
+
+def _check_augmentation(train: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
+    try:
+        augment = Augment(train["augment"], train["flips"], size, channels)
+        augment({"image": np.full((*size, channels), 128, np.uint8)}, 0)
+    except Exception as error:
+        raise _failed("train.augment", train["augment"], error) from error
+
+
+def _check_metric(wanted: components.Written, entries: Mapping[str, str]) -> None:
+    try:
+        metric = components.load(wanted, entries, "metric")
+    except Exception as error:
+        raise _failed("metric", wanted, error) from error
+    if not callable(metric) and not hasattr(metric, "value"):
+        raise ConfigError(
+            f"metric = {wanted!r}: is {type(metric).__name__}, not a function; name a function or a Metric"
+        )
+
+
+def _failed(key: str, wanted: Any, error: Exception) -> ConfigError:
+    if isinstance(error, ConfigError):
+        return ConfigError(f"{key} = {wanted!r}: {error}")
+    return ConfigError(f"{key} = {wanted!r} fails on made-up values: {type(error).__name__}: {cause(error)}")
