@@ -245,3 +245,17 @@ DEMOS: Entries = {
     "scenes_boxes": "goldfold.demo.scenes:write",
 }
 """Generated data sets that can be used as sources; an ordinary source reads them (`goldfold.config.demo`)."""
+
+
+def kinds_of(name: str) -> list[str]:
+    """Kinds of the entries of a name, such as ``loss``; empty if there is none."""
+    families = {
+        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(),
+        "ensemble method": ENSEMBLES.values(), "ensemble step": [*FUSIONS.values(), *POSTPROCESSING.values()],
+    }  # fmt: skip
+    single = {
+        "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "augmentation": AUGMENTATIONS, "view": VIEWS,
+        "splitter": SPLITTERS, "data source": SOURCES, "demo data set": DEMOS,
+    }  # fmt: skip
+    found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}
+    return [kind for kind, names in found.items() if name in names]

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from goldfold import catalog
 from goldfold.base.errors import ConfigError, GoldfoldError, cause, nearest, shown, unknown
+from goldfold.base.words import count
 from goldfold.signatures import Signature, read
 
 Written = str | Mapping[str, Any]
@@ -123,7 +125,8 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
         yield str(error)
         return
     if name not in entries and not PLACE.fullmatch(name):
-        yield f"{nearest(name, entries)}allowed: {', '.join([*entries, 'package.module:function'])}"
+        hints = _of_another_kind(name, kind.word) + nearest(name, entries)
+        yield f"{hints}allowed: {', '.join([*entries, 'package.module:function'])}"
         return
     try:
         signature = read(place(name, entries, kind.word))
@@ -133,11 +136,17 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
     yield from _unfit(name, params, signature, kind)
 
 
+def _of_another_kind(name: str, word: str) -> str:
+    """``is a loss; `` for a name of another kind than ``word``; empty if no other kind has it."""
+    found = [kind for kind in catalog.kinds_of(name) if kind != word]
+    return f"is {'an' if found[0][0] in 'aeiou' else 'a'} {found[0]}; " if found else ""
+
+
 def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kind) -> Iterator[str]:
     if signature.most_positional < len(kind.given):
         given = ", ".join(kind.given)
         article = "an" if kind.word[0] in "aeiou" else "a"
-        yield f"takes {signature.most_positional} arguments, but {article} {kind.word} is called with ({given})"
+        yield f"takes {count(signature.most_positional, 'argument')}, but {article} {kind.word} is called with ({given})"
         return
     free = [part for part in signature.parameters[len(kind.given) :] if part.name not in kind.by_name]
     names = [part.name for part in free]
