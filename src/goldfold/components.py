@@ -125,7 +125,7 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
         yield str(error)
         return
     if name not in entries and not PLACE.fullmatch(name):
-        hints = _of_another_kind(name, kind.word) + nearest(name, entries)
+        hints = nearest(name, entries) if kind.is_open else _of_another_kind(name, kind.word) + nearest(name, entries)
         yield f"{hints}allowed: {', '.join([*entries, 'package.module:function'])}"
         return
     try:

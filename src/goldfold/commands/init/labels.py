@@ -133,7 +133,11 @@ def _name_target(table: Table, columns: Columns, layout: Layout) -> None:
         if layout.task == "multilabel":
             mark = table.separator or separator_of(table.values(str(columns.label)))
             layout.data["label_separator"] = Setting(mark, "separates several labels in a cell")
-    known = {"numeric": columns.numeric, "categorical": columns.categorical}
+    taken = {setting.value for key in ("id_column", "image_column") if (setting := layout.data.get(key))}
+    known = {
+        kind: [name for name in names if name not in taken]
+        for kind, names in (("numeric", columns.numeric), ("categorical", columns.categorical))
+    }
     others = [name for name in columns.numeric + columns.categorical if name.startswith("label_")]
     if not table.has_header and others:
         layout.doubt(
