@@ -63,6 +63,8 @@ def read(place: str) -> Signature:
 
 
 def _refuse_invalid(module: str, file: Path) -> None:
+    if _tree(file) is not None:
+        return
     try:
         ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
