@@ -13,6 +13,7 @@ from goldfold.audit.hamming import Positions, near_blocks
 from goldfold.audit.perceptual import FLAT, SIDE_PX
 from goldfold.images.cases import CASE
 from goldfold.splits.together import components
+from goldfold.tables import read_table
 
 COLUMNS = ["cluster", "split", "id", "label", "kind", "distance", "nearest", "splits", "n_labels"]
 ORDER = {"train": 0, "test": 1, "unlabeled": 2}
@@ -140,7 +141,7 @@ def of_cases(found: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 def read(path: str | Path) -> pd.DataFrame:
     """Read a result of `find` from the CSV in the manifest folder; a missing label is empty."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_table(path)
     return table.astype(dict.fromkeys(("cluster", "distance", "n_labels"), int))
 
 

@@ -22,6 +22,7 @@ from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import scored
+from goldfold.tables import read_table
 from goldfold.version import VERSION
 
 SHARED = ("channels", "scale_16bit", "tta", "batch_norm", "batch_size")
@@ -94,7 +95,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     raw = found.record(MANIFEST)["recipe"]["settings"]
     classes = found.json("folds/classes.json", FOLDS)
     metric = components.label(settings["metric"])
-    train = scored(pd.read_csv(found.file("folds/train.csv", FOLDS), dtype=str, keep_default_na=False))
+    train = scored(read_table(found.file("folds/train.csv", FOLDS)))
     scores = found.json("metrics.json", ENSEMBLE)
     score, optimistic = scores["oof"][metric], scores.get("optimistic", {}).get(metric, {}).get("value")
     runtime = {

@@ -14,6 +14,7 @@ from goldfold.cache.stores import open_rows
 from goldfold.images import depth
 from goldfold.images.cases import by_case
 from goldfold.images.geometry import Roi, roi_of
+from goldfold.tables import read_table
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -43,7 +44,7 @@ class CachedImages:
         self.scale_16bit = scale_16bit
         self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
         self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
-        tables = [pd.read_csv(Path(folder) / "ids.csv", dtype=str, keep_default_na=False) for folder in folders]
+        tables = [read_table(Path(folder) / "ids.csv") for folder in folders]
         self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
         self.cases = by_case(tables)
         self.rois = {

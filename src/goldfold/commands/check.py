@@ -27,6 +27,7 @@ from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.config import Config, load, slices
 from goldfold.images.files import passed_over, tools_in_words
+from goldfold.tables import read_table
 from goldfold.tasks import facts
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         demo.run(**slices.demo(config))
     settings = {**slices.manifest(config), "has_thresholds": slices.has_thresholds(config)}
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
-    tables = {name: _read(folder / f"manifest/{name}.csv") for name in (*config.tables, "quarantine")}
+    tables = {name: read_table(folder / f"manifest/{name}.csv") for name in (*config.tables, "quarantine")}
     found.left_out = tables.pop("quarantine").to_dict("records")
     _look_at_tables(config, tables, settings["task"], found)
     found.copies = duplicates.read(folder / "manifest/duplicates.csv").to_dict("records")
@@ -115,12 +116,6 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
     if "test" in tables:
         classes = names if facts(config.task).kinds[0] == "class" else []
         found.doubts += about_formulas([*tables["test"]["id"], *classes])
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[str, Any], found: Check) -> None:
@@ -154,7 +149,7 @@ def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
     from goldfold.splits.groups import sizes_of
     from goldfold.splits.together import parted
 
-    train = _read(folder / "train.csv")
+    train = read_table(folder / "train.csv")
     found.doubts += about_parted(parted(train, train["fold"].to_numpy(int)))
     summary = read_summary(folder / "summary.csv")
     found.not_validated = int(summary["(all)"].get(-1, 0))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
 from goldfold.outputs import metadata_list
+from goldfold.tables import read_table
 
 PREFIX = "meta_"
 """Beginning of the names of metadata columns in the tables that the stages write."""
@@ -50,7 +51,7 @@ def joined(rows: pd.DataFrame, lists: Iterable[str], columns: Columns) -> pd.Dat
     Raises:
         DataError: the lists lack a column, or a case of ``rows``.
     """
-    tables = {path: pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists}
+    tables = {path: read_table(path) for path in lists}
     for path, table in tables.items():
         refuse_lacking(table, columns, path)
     values = pd.concat([table[["id", *columns.in_tables]] for table in tables.values()], ignore_index=True)
@@ -99,11 +100,11 @@ def check_lists(folder: str, columns: Columns) -> None:
     lists = sorted(Path(folder).glob(metadata_list("fold*")))
     if not lists:
         return
-    read = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists]
+    read = [read_table(path) for path in lists]
     test = Path(folder) / metadata_list("test")
     refuse_unusable(
         pd.concat(read).drop_duplicates("id"),
-        pd.read_csv(test, dtype=str, keep_default_na=False) if test.exists() else None,
+        read_table(test) if test.exists() else None,
         columns,
     )
 

@@ -12,6 +12,7 @@ from goldfold.drawing.blocks import Block, Facts, Gallery, Picture, Section, Tab
 from goldfold.drawing.pictures import pair
 from goldfold.drawing.words import listed
 from goldfold.report.results import Results
+from goldfold.tables import read_table
 
 MOST_LISTED, MOST_PAIRS = 50, 8
 PAIR_PX = 300
@@ -101,7 +102,7 @@ def file_of(results: Results) -> Path:
 
 def find(results: Results) -> list[Cluster]:
     """Sets of copies listed by the folds stage, worst first."""
-    listed = pd.read_csv(file_of(results), dtype=str, keep_default_na=False)
+    listed = read_table(file_of(results))
     rows = listed[["cluster", "split", "id", "label", "kind"]].merge(_images(results), on=["split", "id"], how="left")
     rows = rows.fillna({"is_left_out": True}).fillna("")  # dropped images are in no list
     names = ["id", "split", "path", "fold", "label", "kind", "is_left_out"]

@@ -16,6 +16,7 @@ from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
+from goldfold.tables import read_table
 from goldfold.tasks import protocol
 from goldfold.tasks.facts import Facts
 
@@ -217,7 +218,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     plan = grid_of(settings)
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
-    tables = {split: _text_table(folds / f"{split}.csv") for split in splits}
+    tables = {split: read_table(folds / f"{split}.csv") for split in splits}
     has_test = (root / "ensemble" / "test.npz").exists() and "test" in tables
     return Results(
         root=root,
@@ -228,7 +229,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         classes=classes,
         tables=tables,
         fold_summary=read_summary(folds / "summary.csv"),
-        quarantine=_text_table(folds / "quarantine.csv"),
+        quarantine=read_table(folds / "quarantine.csv"),
         leaderboard=pd.read_csv(root / "leaderboard.csv"),
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
@@ -238,17 +239,13 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         else [],
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
-        answers=_text_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
+        answers=read_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
         runs=list(_runs(root, plan)),
         pseudo=dict(_pseudo(root, plan)),
         members=_members(root, plan),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
         benchmarks=_benchmarks(root / "benchmarks", plan),
     )
-
-
-def _text_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _runs(root: Path, plan: Grid) -> Iterator[Run]:
@@ -263,7 +260,7 @@ def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFr
     for labels in plan.labels():
         path = root / "pseudo" / f"{labels.folder}.csv"
         if path.exists():
-            yield (labels.round, labels.fold), _text_table(path)
+            yield (labels.round, labels.fold), read_table(path)
 
 
 def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:

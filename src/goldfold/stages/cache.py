@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from goldfold.base.run_lock import held
 from goldfold.cache.building import Contents, Frame, build_piece, share_of_png
 from goldfold.cache.size import GB, Whole, bytes_below, refuse_full_disk, store_for
 from goldfold.lineage import provenance
+from goldfold.tables import read_table
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 WORK = ".work"
@@ -33,7 +32,7 @@ def run(
     Raises:
         DataError: an image can no longer be read, or the disk is too small for the whole cache.
     """
-    table = pd.read_csv(shard, dtype=str, keep_default_na=False)
+    table = read_table(shard)
     frame, out = Frame((size[0], size[1]), resize), Path(folder)
     cache, name = out.parents[1], out.name
     known = whole or {"images": {name.split("-")[0]: len(table)}, "shards": 1, "specs": [frame.name], "wanted": []}

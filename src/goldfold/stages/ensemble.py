@@ -20,6 +20,7 @@ from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
+from goldfold.tables import read_table
 from goldfold.tasks.facts import Facts
 from goldfold.tasks.protocol import Output, Score, Tables
 from goldfold.tasks.steps import ForSteps
@@ -80,7 +81,7 @@ def run(
     names = read_json(classes)
     facets = _facets(task, names)
     chosen = facets.scores.metric(metric)
-    truth = scored(_text(train))
+    truth = scored(read_table(train))
     whole = grid(models, seeds, n_folds, rounds)
     members = Members(facets, Path(predictions), whole, settings, workers)
     given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
@@ -102,7 +103,7 @@ def run(
     best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
-        known = with_groups(_text(answers), _text(test) if test else None)
+        known = with_groups(read_table(answers), read_table(test) if test else None)
         parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
     more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
     about = {"task": task["name"], "metric": chosen.name}
@@ -288,10 +289,6 @@ def _remove_stale(folder: Path, submitted: list[Path]) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
-
-
-def _text(path: str) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:

@@ -23,6 +23,7 @@ from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
 from goldfold.splits.together import parted
+from goldfold.tables import read_table
 
 DIGEST = "train_sha256"
 """Key of the digest of ``train.csv`` in ``split.json``."""
@@ -59,7 +60,7 @@ def run(
     Raises:
         DataError: the images cannot be split in this way, or metadata columns are not usable.
     """
-    tables = {name: _read(Path(manifest), name) for name in splits}
+    tables = {name: read_table(Path(manifest) / f"{name}.csv") for name in splits}
     metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
     if taken is not None:
         columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
@@ -86,10 +87,6 @@ def run(
     _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])))
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
-
-
-def _read(manifest: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(manifest / f"{name}.csv", dtype=str, keep_default_na=False)
 
 
 def _metadata_apart(tables: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
@@ -209,7 +206,7 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
             f"{table}: it differs from what the job folds wrote, and folds.sticky: true keeps its folds. Restore it (git, dvc, a "
             f"backup), or remove {split} to split again."
         )
-    earlier = pd.read_csv(table, dtype=str, keep_default_na=False)
+    earlier = read_table(table)
     folds = earlier["fold"].astype(int)
     known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
     names = ((id, (id, id.removeprefix("train/"), f"train/{id}")) for id in ids)

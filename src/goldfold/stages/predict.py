@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from safetensors.torch import load_file
 
 from goldfold import tasks
@@ -20,6 +19,7 @@ from goldfold.inference import views
 from goldfold.inference.predictor import encoder_beside, trained
 from goldfold.metadata.columns import joined
 from goldfold.predictions.arrays import save
+from goldfold.tables import read_table
 
 
 def run(
@@ -58,9 +58,9 @@ def run(
         tasks.infer(task, read_json(classes)), model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
         encoder, resize=resize, views=views.build(tta), autocast=accelerator.autocast,
     )  # fmt: skip
-    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
+    table = read_table(fold_file)
     tables = {"oof": table[table["split"] == "val"].reset_index(drop=True)}
-    tables |= {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in lists.items()}
+    tables |= {name: read_table(path) for name, path in lists.items()}
     images = at_size(CachedImages(caches, scale_16bit), model["size"], resize, *tables.values())
     progress = Progress(sum(map(len, tables.values())), "images")
     for name, rows in tables.items():

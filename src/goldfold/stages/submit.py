@@ -12,6 +12,7 @@ from goldfold.predictions.arrays import load
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
 from goldfold.submission.formulas import formulas
+from goldfold.tables import read_table
 from goldfold.tasks.optional import write_extras
 
 
@@ -39,7 +40,7 @@ def run(
         DataError: ids are missing, extra or duplicate, in the sample or in the predictions.
     """
     chosen = tasks.submit(task, read_json(classes))
-    images, found = pd.read_csv(test, dtype=str, keep_default_na=False), load(predictions)
+    images, found = read_table(test), load(predictions)
     form = chosen.form(
         without_index(read_csv(sample, "submission.sample")) if sample else None, sample or "", settings, metric
     )

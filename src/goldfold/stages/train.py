@@ -35,6 +35,7 @@ from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
 from goldfold.metadata.columns import joined
 from goldfold.metadata.encoder import Encoder
+from goldfold.tables import read_table
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
 from goldfold.training.samples import encoder_of, loader, rows_of
@@ -134,7 +135,7 @@ class _Cases:
 
 def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> _Cases:
     """Read the cases of a fold; see `run` for the files."""
-    table = pd.read_csv(fold_file, dtype=str, keep_default_na=False)
+    table = read_table(fold_file)
     train, held_out = rows_of(table, pseudo, pseudo_weight), table[table["split"] == "val"].reset_index(drop=True)
     if spec.metadata is not None:
         train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))

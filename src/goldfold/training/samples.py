@@ -11,6 +11,7 @@ from goldfold.images.cases import refuse_cutmix
 from goldfold.metadata.encoder import Encoder
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
+from goldfold.tables import read_table
 from goldfold.tasks.optional import compose_params
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd
     rows = table[table["split"] == "train"].assign(weight=1.0)
     if pseudo is None:
         return rows.reset_index(drop=True)
-    extra = pd.read_csv(pseudo, dtype=str, keep_default_na=False).assign(weight=pseudo_weight)
+    extra = read_table(pseudo).assign(weight=pseudo_weight)
     return pd.concat([rows, extra], ignore_index=True).fillna("")
 
 
