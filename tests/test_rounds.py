@@ -122,6 +122,15 @@ def test_a_model_of_weight_0_neither_teaches_nor_is_asked_for() -> None:
     assert (made["data"]["models"], made["settings"]["weights"]) == (["b3"], {})
 
 
+def test_the_weight_of_a_sole_teacher_reruns_no_pseudo_labels() -> None:
+    rounds: list[dict[str, Any]] = [{}, {"teacher": {"models": ["b3"]}}]
+    before = recipes(rounds=rounds)
+    assert changed(before, rounds=rounds, ensemble={"weights": {"b3": 2}}) == ["ensemble", "report"]
+    assert "pseudo_label round1" in changed(
+        recipes(rounds=[{}, TEACHER]), rounds=[{}, TEACHER], ensemble={"weights": {"b3": 2}}
+    )
+
+
 # --- what depends on what
 
 
@@ -369,6 +378,13 @@ LAST: dict[str, Any] = {"train": {"checkpoint": "last"}}
         (made([BEST, {"start": "previous"}]), "b0 (by its start, b0 of round 0) and b3 (by its start, b3 of round 0)"),
         (made([BEST, {"models": ["b3"], "start": "b0"}]), "b0 and b3 (by its start, b0 of round 0)"),
         (made([{}, LAST], models=[{**B0, **BEST}, B3]), ""),
+        (made([BEST, TEACHER]), "b0 (by its teacher, b0 of round 0) and b3 (by its teacher, b0 of round 0)"),
+        (
+            made(
+                [{"models": ["b0"], **BEST}, {"models": ["b3"], **TEACHER, **LAST}, {"models": ["b0"], "start": "b3"}]
+            ),
+            "b0 (by its teacher, b0 of round 0) and b3 (by its teacher, b0 of round 0)",
+        ),
     ],
 )
 def test_every_best_epoch_that_the_result_comes_from_is_flagged(results: Any, named: str) -> None:

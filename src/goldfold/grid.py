@@ -201,6 +201,17 @@ class Grid:
             run = start.parent
             yield run
 
+    def taught(self, run: Run) -> Iterator[Run]:
+        """The teachers of a run and of those that it started from, with their own starts and teachers, each once."""
+        teachers = {(labels.round, labels.fold): labels.teachers for labels in self.labels()}
+        seen, rest = set[Run](), [run]
+        while rest:
+            for one in self.ancestry(rest.pop()):
+                new = [teacher for teacher in teachers.get((one.round, one.fold), ()) if teacher not in seen]
+                seen.update(new)
+                rest += new
+                yield from new
+
     def labels(self) -> Iterator[Labels]:
         """Pseudo labels of every round that has teachers, by round and fold."""
         for stage in self.rounds:

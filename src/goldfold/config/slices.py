@@ -105,8 +105,12 @@ def fusing(config: Config) -> dict[str, Any]:
 
 
 def teaching(config: Config, teachers: Iterable[str]) -> dict[str, Any]:
-    """How the predictions of a round's teachers are fused: as those of the ensemble, with the teachers' own weights."""
-    of_teachers = {name: weight for name, weight in weights(config).items() if name in set(teachers)}
+    """How the predictions of a round's teachers are fused: as those of the ensemble, with the teachers' own weights.
+
+    The weight of a sole teacher changes nothing.
+    """
+    names = set(teachers)
+    of_teachers = {name: weight for name, weight in weights(config).items() if name in names and len(names) > 1}
     return {"weights": of_teachers, "settings": fusing(config)}
 
 

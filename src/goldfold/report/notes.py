@@ -113,10 +113,14 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
 
 
 def _chosen(results: Results, final: Run) -> str:
-    """Name of a model whose final run kept its best epoch, or started from a run that did; empty if neither."""
-    for run in results.grid.ancestry(final):
+    """Name of a model whose final run kept its best epoch, or comes from a run that did; empty if neither.
+
+    A run comes from those that it started from and from the teachers of its pseudo labels.
+    """
+    starts, taught = list(results.grid.ancestry(final)), list(results.grid.taught(final))
+    for run, how in [*((run, "start") for run in starts), *((run, "teacher") for run in taught)]:
         if rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best":
-            return run.model if run == final else f"{final.model} (by its start, {run.model} of round {run.round})"
+            return run.model if run == final else f"{final.model} (by its {how}, {run.model} of round {run.round})"
     return ""
 
 
