@@ -673,6 +673,15 @@ def test_backbones_read_from_timm_s_files_are_those_that_timm_lists() -> None:
     assert libraries.timm_backbones() == listed
 
 
+def test_a_mistake_in_the_training_of_all_models_is_reported_once() -> None:
+    models = [{**SMALL, "name": "a"}, {**SMALL, "name": "b", "train": {"loss": "foc"}}]
+    wrong = {**BASE, "models": models, "train": {"optimizer": {"adamw": {"momentum": 1}}}}
+    with pytest.raises(ConfigError) as error:
+        parse(wrong)
+    assert str(error.value).count("does not take 'momentum'") == 1
+    assert "(b).train.loss = 'foc'" in str(error.value)
+
+
 def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
     from timm.optim import list_optimizers
 
@@ -683,13 +692,14 @@ def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
 
 def test_the_teacher_depends_on_method_and_weights_of_its_models_and_not_on_a_weight_that_is_the_default() -> None:
     def teaching(**ensemble: Any) -> Any:
-        return slices.teaching(parse({**BASE, "data": CSV, "ensemble": ensemble}), ["a"])
+        return slices.teaching(parse({**BASE, "data": CSV, "ensemble": ensemble}), ["a", "b"])
 
     assert teaching() == {"weights": {}, "settings": {"method": "probability"}}
     assert teaching(weights={"a": 1}) == teaching()
     assert teaching(weights={"a": 0.5}, method="rank") == {"weights": {"a": 0.5}, "settings": {"method": "rank"}}
     of_another = parse({**BASE, "data": CSV, "ensemble": {"weights": {"a": 2}}})
-    assert slices.teaching(of_another, ["b"])["weights"] == {}
+    assert slices.teaching(of_another, ["b", "c"])["weights"] == {}
+    assert slices.teaching(of_another, ["a"])["weights"] == {}, "a sole teacher"
 
 
 def test_slices_name_only_what_their_stage_depends_on() -> None:

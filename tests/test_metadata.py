@@ -18,6 +18,7 @@ import goldfold
 import made_run
 from conftest import Tiny, picture, prepare, save_picture
 from goldfold import models, tasks
+from goldfold.audit.doubts.metadata import about_metadata
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form, predicting
 from goldfold.bundles.export import export
@@ -46,6 +47,21 @@ def table(age: str, site: str) -> pd.DataFrame:
     """A case per word; ``-`` is a missing value."""
     values = {"meta_age": age.split(), "meta_site": site.split()}
     return pd.DataFrame(values).replace("-", "")
+
+
+def test_levels_of_one_case_and_levels_of_the_test_cases_alone_are_doubted() -> None:
+    def doubts(train: str, test: str) -> list[str]:
+        tables = {
+            name: table("-" + " -" * sites.count(" "), sites) for name, sites in (("train", train), ("test", test))
+        }
+        return list(about_metadata(tables, ["site"]))
+
+    assert doubts("a a b b - c", "a b - - - c") == []
+    (single,) = doubts("a b c d e e", "a a a")
+    assert "'site' has 5 levels in 6 training cases, 4 of them once" in single
+    (unknown,) = doubts("a a b b", "a x y - b")
+    assert "'site': 2 of 5 test cases have a level that no training case has" in unknown
+    assert list(about_metadata({"train": table("- -", "a a")}, [])) == []
 
 
 # --- values -> numbers

@@ -21,6 +21,7 @@ from goldfold.audit.doubts.crops import about_crops
 from goldfold.audit.doubts.files import about_files, about_left_out, about_unlisted, about_unread
 from goldfold.audit.doubts.folds import about_groups, about_parted
 from goldfold.audit.doubts.masks import about_masks
+from goldfold.audit.doubts.metadata import about_metadata
 from goldfold.audit.doubts.submission import about_formulas
 from goldfold.base.errors import GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
@@ -135,6 +136,7 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     _refuse_cutmix(config, cases.lacking(tables["train"]))
     found.doubts += about_unread(config.data.raw_paths())
     found.doubts += about_masks(tables["train"], task)
+    found.doubts += about_metadata(tables, (slices.taken(config) or {"categorical": []})["categorical"])
     listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
     listed += [row["path"] for row in found.left_out]
     found.doubts += about_unlisted(config.data.listed_folders, listed)

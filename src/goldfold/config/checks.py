@@ -34,12 +34,11 @@ def check(config: Config) -> None:
     """Raise ConfigError with every problem found, one per line."""
     task = facts(config.task)
     problems = [
-        f"models[{index}] ({model.name}).{problem}"
-        for index, model in enumerate(config.models)
-        for problem in check_model(model, config.task, task, config.tta)
-    ]
-    problems += [*_task(config, task), *_members(config), *_weights(config), *check_overrides(config, task)]
-    problems += [
+        *_models(config, task),
+        *_task(config, task),
+        *_members(config),
+        *_weights(config),
+        *check_overrides(config, task),
         *check_source(config),
         *_files(config),
         *_roi(config, task),
@@ -51,6 +50,18 @@ def check(config: Config) -> None:
     ]
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _models(config: Config, task: Facts) -> Iterator[str]:
+    """Problems of the models; one in the training settings of all of several models is reported once."""
+    found = [list(check_model(model, config.task, task, config.tta)) for model in config.models]
+    shared = [
+        problem for problem in found[0] if problem.startswith("train.") and all(problem in one for one in found[1:])
+    ]
+    shared = shared if len(found) > 1 else []
+    yield from shared
+    for index, (model, problems) in enumerate(zip(config.models, found, strict=True)):
+        yield from (f"models[{index}] ({model.name}).{problem}" for problem in problems if problem not in shared)
 
 
 def _task(config: Config, task: Facts) -> Iterator[str]:

@@ -51,7 +51,7 @@ def _weighted(value: Any) -> Any:
 def _share(name: Any, value: Any) -> Any:
     weight = value.get("weight", 1.0) if isinstance(value, dict) else 1.0 if value is None else value
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-        raise ValueError(f"{name}: {shown(weight)} is not a weight; give a number above 0")
+        raise ValueError(f"{name}: {shown(weight)} is no weight; give a number above 0, or {{parameter: value}}")
     return value if isinstance(value, dict) else float(weight)
 
 

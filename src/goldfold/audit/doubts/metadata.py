@@ -1,0 +1,44 @@
+"""Doubts about metadata columns that a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from goldfold.base.words import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_SINGLE = 0.5
+"""Largest share of training cases whose level no other training case has."""
+MOST_UNKNOWN = 0.2
+"""Largest share of test cases whose level no training case has."""
+
+
+def about_metadata(tables: Mapping[str, pd.DataFrame], categorical: Sequence[str]) -> Iterator[str]:
+    """Categorical columns from which a network can learn little.
+
+    Args:
+        tables: ``train``, and ``test`` if there is one, with all metadata columns; an empty text is a missing value.
+        categorical: names of the categorical columns that models take.
+    """
+    from goldfold.metadata.columns import PREFIX
+
+    for name in categorical:
+        levels = tables["train"][f"{PREFIX}{name}"]
+        numbers = levels[levels != ""].value_counts()
+        single = int((numbers == 1).sum())
+        if single > MOST_SINGLE * len(levels):
+            yield (
+                f"metadata column {name!r} has {count(len(numbers), 'level')} in {count(len(levels), 'training case')}, "
+                f"{single:,} of them once: a network learns nothing of a level that is in one case. List a number under "
+                f"data.metadata.numeric, or remove the column"
+            )
+        test = tables["test"][f"{PREFIX}{name}"] if "test" in tables else levels[:0]
+        unknown = int((~test.isin(numbers.index) & (test != "")).sum())
+        if unknown > MOST_UNKNOWN * len(test):
+            yield (
+                f"metadata column {name!r}: {unknown:,} of {count(len(test), 'test case')} have a level that no training case "
+                f"has; a network treats them all alike"
+            )
