@@ -90,12 +90,12 @@ def status_of(process: Any) -> int:
     return int(process.exitcode)
 
 
-def until(there: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Wait for something that must come."""
+def until(there: Callable[[], Any], seconds: float = 120.0, what: str = "it", every: float = 0.002) -> None:
+    """Wait for something that must come, looking ``every`` so many seconds."""
     end = time.monotonic() + seconds
     while not there():
-        assert time.monotonic() < end
-        time.sleep(0.002)
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
+        time.sleep(every)
 
 
 def is_alive(pid: int) -> bool:

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from goldfold.base import status
 from goldfold.base.files import read_json
 from goldfold.stages import train
-from jobs import is_alive
+from jobs import is_alive, until
 from test_workflow import TINY, command, jobs_of, snakemake, write_config, write_images
 
 RESULTS = "results/tiny"
@@ -30,13 +29,6 @@ LONG = {
 TRAININGS = tuple(f"{RESULTS}/train/wide/round0/fold{fold}/seed0/run.json" for fold in (0, 1))
 """What each run is asked for."""
 OTHER_VIEWS = ("--config", "tta=[hflip]")
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
-        time.sleep(0.05)
 
 
 class Runs:
@@ -61,7 +53,7 @@ class Runs:
     def start_and_wait_for_states(self) -> tuple["subprocess.Popen[str]", list[int]]:
         """A run, and its two trainings, each of which has saved a state in it."""
         before, run = self.states(), self.start()
-        wait_for(lambda: run.poll() is not None or len(self.states() - before) == 2, 120, "two states")
+        until(lambda: run.poll() is not None or len(self.states() - before) == 2, 120, "two states")
         assert run.poll() is None, self.output.read_text()
         entries = status.listing(self.folder / "results")
         return run, [entry["pid"] for entry in entries if entry["job"].startswith("train")]
@@ -96,7 +88,7 @@ def test_jobs_of_a_killed_run_leave_within_seconds_and_the_next_needs_no_unlock(
     kill = os.killpg if victims == "both" else os.kill
     kill(run.pid, signal.SIGKILL)
     assert run.wait(timeout=120) != 0
-    wait_for(lambda: not any(map(is_alive, pids)), 15, "the jobs to leave")
+    until(lambda: not any(map(is_alive, pids)), 15, "the jobs to leave")
     assert not [entry for entry in status.listing(runs.folder / "results") if entry["job"].startswith("train")]
     assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
     if victims == "snakemake":
