@@ -142,7 +142,7 @@ def test_the_head_sees_the_mean_over_the_images_beside_the_metadata() -> None:
     torch.testing.assert_close(whole(inputs), fusion.head(torch.cat([features, branch], 1)))
     flipped = inputs.map(lambda images: images.flip(-1))
     torch.testing.assert_close(whole(flipped), whole(inputs), msg="a view changes images alone")
-    with pytest.raises(ValueError, match="the network takes metadata, and the batch has none"):
+    with pytest.raises(ValueError, match="the network takes metadata, but the batch has none"):
         whole(replace(inputs, metadata=None))
 
 
@@ -215,7 +215,7 @@ def test_preflight_passes_metadata_through_and_refuses_networks_without_a_head_t
     preflight.check(slices.network_checks(with_metadata())[0])
     assert [tuple(metadata.shape) for metadata in seen] == [(2, 5), (1, 5)], "two numbers, two flags, one level"
     with pytest.raises(
-        ConfigError, match=r"has no head that can be taken off\. Take timm or small_resnet, or give yours"
+        ConfigError, match=r"cannot be removed\. Use timm or small_resnet, or give your network"
     ):
         preflight.check(slices.network_checks(with_metadata(network="test_metadata:headless"))[0])
 

@@ -1,1 +1,1 @@
-"""Metadata columns: what is known of cases besides images and target, and how networks are given it."""
+"""Metadata columns: facts about cases besides images and target, and their encoding for networks."""

@@ -1,4 +1,4 @@
-"""Metadata columns of the tables of stages, and the lists that carry their values to training and prediction."""
+"""Metadata columns in the tables of the stages, and the lists with their values for training and prediction."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from goldfold.outputs import metadata_list
 from goldfold.tables import read_table
 
 PREFIX = "meta_"
-"""Beginning of the names of metadata columns in the tables that the stages write."""
+"""Prefix of metadata columns in the tables that the stages write."""
 SHOWN = 5
-"""Columns that an error names."""
+"""Number of columns that an error names."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of metadata columns, as the config's ``data.metadata`` has them."""
+    """Names of metadata columns, as in the config's ``data.metadata``."""
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
@@ -43,7 +43,7 @@ def found_in(table: pd.DataFrame) -> list[str]:
 
 
 def joined(rows: pd.DataFrame, lists: Iterable[str], columns: Columns) -> pd.DataFrame:
-    """Rows with the metadata columns of their cases.
+    """Join the metadata columns of their cases to ``rows``.
 
     Args:
         lists: CSVs of id and metadata.
@@ -63,7 +63,7 @@ def joined(rows: pd.DataFrame, lists: Iterable[str], columns: Columns) -> pd.Dat
 
 
 def refuse_lacking(table: pd.DataFrame, columns: Columns, where: str) -> None:
-    """Raise DataError where a table of cases lacks a column that a network takes."""
+    """Raise DataError if a table of cases lacks a column that a network takes."""
     lacking = [name for name in columns.all if f"{PREFIX}{name}" not in table]
     if lacking:
         raise DataError(
@@ -73,11 +73,11 @@ def refuse_lacking(table: pd.DataFrame, columns: Columns, where: str) -> None:
 
 
 def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Columns) -> None:
-    """Raise DataError where networks cannot be trained on these columns, or not predict the test cases.
+    """Raise DataError if networks cannot be trained on these columns, or cannot predict the test cases.
 
     Args:
         train: all training cases; missing values are empty.
-        test: test cases, where there are any.
+        test: test cases; None if there are none.
     """
     refuse_lacking(train, columns, "train")
     constant = [name for name in columns.all if train[f"{PREFIX}{name}"].nunique() < 2]
@@ -96,7 +96,7 @@ def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Col
 
 
 def check_lists(folder: str, columns: Columns) -> None:
-    """Raise DataError as `refuse_unusable` does, of the lists that the folds stage wrote into ``folder``; none is no error."""
+    """Apply `refuse_unusable` to the lists that the folds stage wrote into ``folder``; no lists are no error."""
     lists = sorted(Path(folder).glob(metadata_list("fold*")))
     if not lists:
         return
@@ -110,7 +110,7 @@ def check_lists(folder: str, columns: Columns) -> None:
 
 
 def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Values of a numeric column, NaN where missing.
+    """Return the values of a numeric column, NaN if missing.
 
     Raises:
         DataError: a value is not a finite number.

@@ -1,4 +1,4 @@
-"""From metadata columns to numbers for a network, by the statistics of a fold's training cases."""
+"""Encoding of metadata columns as numbers, with statistics of a fold's training cases."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from goldfold.base.errors import DataError
 from goldfold.metadata.columns import PREFIX, Columns, numbers, refuse_lacking
 
 KEY = "metadata"
-"""Key of a weights file's header below which the encoder is kept."""
+"""Key of the encoder in the header of a weights file."""
 MOST_DEVIATIONS = 1e4
-"""Bound of standardised numbers: one mistyped value must not overflow fp16."""
+"""Largest absolute value of a standardised number, so that one mistyped value does not overflow fp16."""
 NAMES_SHOWN = 3
 
 
@@ -25,9 +25,9 @@ NAMES_SHOWN = 3
 class Encoder:
     """Statistics of the training cases of one fold.
 
-    A case becomes a row of floats: of each numeric column (value - mean) / deviation, 0 where missing; then of each numeric
-    column 1 where missing, else 0; then of each categorical column the number of its level from 1, 0 where it is missing or
-    not among the training cases.
+    Each case is encoded as a row of floats: for each numeric column (value - mean) / deviation, 0 if missing; for each
+    numeric column 1 if missing, else 0; for each categorical column the index of its level, counted from 1, and 0 if the
+    level is missing or does not occur in the training cases.
 
     >>> train = pd.DataFrame({"meta_age": ["10", "20", ""], "meta_site": ["a", "b", "a"]})
     >>> encoder = Encoder.fit(train, Columns(("age",), ("site",)))
@@ -36,13 +36,13 @@ class Encoder:
     """
 
     numeric: Mapping[str, tuple[float, float]]
-    """Mean and standard deviation by column; a deviation of 0 makes all values 0."""
+    """Mean and standard deviation by column; if the deviation is 0, all values are encoded as 0."""
     categorical: Mapping[str, list[str]]
-    """Levels by column, sorted; none where the column has one value in all training cases."""
+    """Sorted levels by column; empty if all training cases have the same value."""
 
     @classmethod
     def fit(cls, train: pd.DataFrame, columns: Columns) -> Encoder:
-        """Encoder by the values of ``train``, labelled training cases alone."""
+        """Fit an encoder to ``train``, which holds labelled training cases only."""
         numeric = {}
         for name in columns.numeric:
             values = numbers(train, name)
@@ -59,25 +59,25 @@ class Encoder:
 
     @property
     def columns(self) -> Columns:
-        """Columns that it takes."""
+        """Columns that are encoded."""
         return Columns(tuple(self.numeric), tuple(self.categorical))
 
     @property
     def n_levels(self) -> tuple[int, ...]:
-        """Levels of each categorical column."""
+        """Number of levels of each categorical column."""
         return tuple(map(len, self.categorical.values()))
 
     @property
     def useless(self) -> list[str]:
-        """Columns that have one value in all training cases."""
+        """Columns with the same value in all training cases."""
         constant = [name for name, (_, deviation) in self.numeric.items() if not deviation]
         return [*constant, *(name for name, levels in self.categorical.items() if not levels)]
 
     def encode(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Rows (n, columns) for the cases of ``table``, which has the metadata columns as text.
+        """Encode the cases of ``table``, whose metadata columns are text, as rows (cases, columns).
 
         Raises:
-            DataError: a column is missing, or a numeric one holds something else.
+            DataError: a column is missing, or a value of a numeric column is not a number.
         """
         refuse_lacking(table, self.columns, "metadata")
         made, missing, levels = [], [], []
@@ -94,7 +94,7 @@ class Encoder:
         return np.array(rows, np.float32).reshape(len(rows), len(table)).T.copy()
 
     def unseen(self, table: pd.DataFrame) -> list[str]:
-        """One line for each categorical column with values that no training case has."""
+        """Describe, one line per categorical column, the values that do not occur in the training cases."""
         lines = []
         for name, known in self.categorical.items():
             texts = table[f"{PREFIX}{name}"]
@@ -105,17 +105,17 @@ class Encoder:
         return lines
 
     def to_header(self) -> dict[str, str]:
-        """Entries for the header of a weights file."""
+        """Return the entries for the header of a weights file."""
         return {
             KEY: json.dumps({"numeric": dict(self.numeric), "categorical": dict(self.categorical)}, sort_keys=False)
         }
 
     @classmethod
     def from_header(cls, header: Mapping[str, str] | None, path: Any) -> Encoder:
-        """Encoder of the header of a weights file.
+        """Read an encoder from the header of a weights file.
 
         Raises:
-            DataError: there is none.
+            DataError: the header has no valid encoder.
         """
         try:
             found = json.loads((header or {})[KEY])

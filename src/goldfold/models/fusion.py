@@ -1,4 +1,4 @@
-"""Metadata of cases beside their images: a branch of its own, joined with the features of the images before the head."""
+"""Branch of a network for metadata, joined with the features of the images before the head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,36 +10,36 @@ from torch import Tensor, nn
 from goldfold.base.errors import ConfigError
 
 MOST_DIMENSIONS = 50
-"""Of the embedding of a categorical column."""
+"""Largest embedding of a categorical column."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Shape of the metadata, see `goldfold.metadata.encoder.Encoder`, and of the branch that takes it."""
+    """Shape of the metadata (see `goldfold.metadata.encoder.Encoder`) and of its branch."""
 
     n_numeric: int
     n_levels: tuple[int, ...]
-    """Levels of each categorical column, the unknown one not counted."""
+    """Number of levels of each categorical column, without the unknown one."""
     width: int
-    """Features that the branch gives."""
+    """Number of features of each layer."""
     dropout: float
 
     @property
     def n_columns(self) -> int:
-        """Columns of `goldfold.cases.Inputs.metadata`."""
+        """Number of columns of `goldfold.cases.Inputs.metadata`."""
         return 2 * self.n_numeric + len(self.n_levels)
 
 
 def branch_of(settings: Mapping[str, Any], n_levels: Sequence[int]) -> Branch:
-    """Branch of a model's ``metadata``: ``numeric`` (names of columns), ``width`` and ``dropout``."""
+    """Return the branch for a model's settings ``metadata``: ``numeric`` (names of columns), ``width`` and ``dropout``."""
     return Branch(len(settings["numeric"]), tuple(n_levels), settings["width"], settings["dropout"])
 
 
 class Fusion(nn.Module):
-    """Head over the features of the images of a case, concatenated with those of its metadata.
+    """Head of a network, whose inputs are the image features of a case and the features of its metadata.
 
-    Numbers and embedded levels go through two layers with ReLU and dropout. Weights of what training cases may never show
-    (a missing number, an unknown level) start from 0, and so change nothing where training never moves them.
+    Numbers and embedded levels pass through two layers with ReLU and dropout. The weights of inputs that may never occur in
+    training (a missing number, an unknown level) are initialised to 0, so that without training they have no effect.
     """
 
     def __init__(self, n_features: int, n_outputs: int, branch: Branch) -> None:
@@ -60,9 +60,11 @@ class Fusion(nn.Module):
         self.head = nn.Linear(n_features + branch.width, n_outputs)
 
     def forward(self, features: Tensor, metadata: Tensor | None) -> Tensor:
-        """Outputs (batch, n_outputs) of features (batch, n_features) and metadata (batch, columns)."""
+        """Compute outputs (batch, n_outputs) from features (batch, n_features) and metadata (batch, columns)."""
         if metadata is None:
-            raise ValueError("the network takes metadata, and the batch has none: make it by goldfold.cases.stacked")
+            raise ValueError(
+                "the network takes metadata, but the batch has none; make batches with goldfold.cases.stacked"
+            )
         numbers, levels = metadata[:, : self.n_numbers], metadata[:, self.n_numbers :].long()
         embedded = [embedding(levels[:, column]) for column, embedding in enumerate(self.embeddings)]
         outputs: Tensor = self.head(torch.cat([features, self.branch(torch.cat([numbers, *embedded], 1))], 1))
@@ -70,26 +72,26 @@ class Fusion(nn.Module):
 
 
 def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusion:
-    """Fusion for a network, which loses its own head.
+    """Remove the head of a network, and return the fusion that replaces it.
 
     Args:
-        network: of timm, or one with ``reset_classifier(0)``, after which it gives features (images, ``num_features``).
-        name: of the network, for errors.
+        network: a timm network, or one whose ``reset_classifier(0)`` makes it return features (images, ``num_features``).
+        name: name of the network in errors.
 
     Raises:
-        ConfigError: it is no such network.
+        ConfigError: the network has no ``reset_classifier`` or no ``num_features``.
     """
     reset: Any = getattr(network, "reset_classifier", None)
     if reset is None:
         raise ConfigError(
-            f"metadata: network {name!r} has no head that can be taken off. Take timm or small_resnet, or give yours "
+            f"metadata: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
             f"reset_classifier(0), after which it returns features (images, num_features)."
         )
     reset(0)
     n_features: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(n_features, int):
-        raise ConfigError(f"metadata: network {name!r} does not say how many features it gives, as num_features.")
-    if hasattr(network, "new"):  # names that a file of weights did not set
+        raise ConfigError(f"metadata: network {name!r} has no attribute num_features (number of its features).")
+    if hasattr(network, "new"):  # weights that a pretrained file did not have
         kept = _without_head(network.new, network)
         network.new = [*kept, "the head, and the branch of metadata"]  # type: ignore[assignment]
     return Fusion(n_features, n_outputs, branch)
