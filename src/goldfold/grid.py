@@ -252,10 +252,19 @@ def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict
     return {model: (origin, trained[origin]) for model, origin in origins.items()}
 
 
+def _weights(ensemble: Any) -> dict[str, float]:
+    """Given weights of the models; those that are not given are 1."""
+    first = ensemble[0] if isinstance(ensemble, list) else {"average": ensemble or {}}
+    average = first.get("average") if isinstance(first, dict) else None
+    return dict((average or {}).get("weights") or {})
+
+
 def grid_of(settings: Mapping[str, Any]) -> Grid:
     """The grid from a job's settings: plain builtins, models in the config's order."""
     models, labels = [model["name"] for model in settings["models"]], settings["pseudo_labels"]
-    teacher = {"models": models, "sources": labels.get("sources", ())}
+    weights = _weights(settings.get("ensemble"))
+    teachers = sorted(model for model in models if weights.get(model, 1) > 0)
+    teacher = {"models": teachers, "sources": labels.get("sources", ())}
     short = [
         {"models": models, "start": "scratch", "teacher": {**teacher, "round": number - 1} if number else None}
         for number in range(int(labels["rounds"]) + 1)

@@ -1,11 +1,11 @@
 """Read a config, and explain its problems in words."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from goldfold.base.config_files import NO_KEYS, read
 from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import DEMOS, SOURCES
+from goldfold.config.ablation import expanded
+from goldfold.config.ablation import keys as variants
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
@@ -52,27 +54,44 @@ def parse(values: Any, origin: str = "config") -> Config:
         raise ConfigError(f"{origin}: {NO_KEYS}")
     if problems := list(unusable(values)):
         raise ConfigError(_joined(origin, problems))
+    with _named(origin):
+        values = expanded(values)
     if values.get("quick") is True:
         values = shortened(values)
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_joined(origin, _lines([dict(entry) for entry in error.errors()]))) from error
-    with _named(origin):
+    with _named(origin, dict(variants(values))):
+        config = _valid(values)
         check(config)
-    config = with_sizes(with_choices(config))
-    with _named(origin):
+        config = with_sizes(with_choices(config))
         refuse_wrong_caches(config)
     return config
 
 
+def _valid(values: dict[str, Any]) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines([dict(entry) for entry in error.errors()]))) from error
+
+
 @contextmanager
-def _named(origin: str) -> Iterator[None]:
-    """Add the origin of the config to the problems of a check, one line per problem."""
+def _named(origin: str, keys: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    """Add the origin of the config to the problems of a check, one line per problem.
+
+    Args:
+        keys: keys at the start of a problem -> what the user wrote.
+    """
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(_joined(origin, str(error).splitlines())) from error
+        lines = [_renamed(line, keys) for line in str(error).splitlines()]
+        raise ConfigError(_joined(origin, list(dict.fromkeys(lines)))) from error
+
+
+def _renamed(line: str, keys: Mapping[str, str]) -> str:
+    for key, written in keys.items():
+        if line.startswith((f"{key}.", f"{key}:", f"{key} =")):
+            return written + line.removeprefix(key)
+    return line
 
 
 def _joined(origin: str, lines: list[str]) -> str:
@@ -106,6 +125,8 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
     location, sections = _locate(place[: -1 if kind == "invalid_key" else -2] if is_key else place)
     where = _dotted(location) or "config"
     if is_key:
+        if isinstance(value, str):
+            return where, f"key {shown(value)}: {error['msg']}"
         return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})

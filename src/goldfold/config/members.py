@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from goldfold.base.errors import ConfigError
+from goldfold.config.ablation import expanded
 
 
 def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> None:
@@ -18,7 +19,7 @@ def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> No
     listed: list[str] = next(
         (part["members"] for part in pipeline.get("vars", []) if isinstance(part, dict) and "members" in part), []
     )
-    names = [str(model["name"]) for model in config["models"]]
+    names = [str(model["name"]) for model in expanded(config)["models"]]
     if sorted(map(str, listed)) != sorted(names):
         raise ConfigError(
             f"dvc.yaml: members are [{', '.join(map(str, listed))}], but the models of config.yaml are [{', '.join(names)}]. "

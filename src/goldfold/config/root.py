@@ -125,6 +125,13 @@ class Config(Section):
     rounds: Rounds = None
     """Rounds of training, each with its own models, settings, initial weights and teacher: `[{}, {models: [b5], start:
     previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is the short form of a list in which each trains all models."""
+    ablate: Annotated[
+        dict[Name, Annotated[dict[str, Any], Field(min_length=1), AfterValidator(json_value)]],
+        Field(exclude_if=lambda switches: not switches),
+    ] = {}
+    """Ablation: settings of a model by the name of a switch, such as `{mixup: {train: {mixup_alpha: 0.2}}, larger:
+    {image_size_px: 96}}`. Each model is also trained with one switch at a time, in the same folds and with the same seeds;
+    the report compares the scores. Variants are not part of the ensemble."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
     batch_norm: Literal["trained", "adapted"] = "trained"

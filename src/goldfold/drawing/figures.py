@@ -40,18 +40,8 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
     shown = list(lines)[:MOST_ROWS]
     with Canvas(WIDTH_PX, 74 + 34 * len(shown)) as canvas:
         (axes,) = canvas.axes()
-        for row, line in enumerate(shown):
-            colour = GOLD if line.stands_out else BLUE
-            axes.plot(line.folds, [row] * len(line.folds), "o", ms=5, mfc="none", mec=MUTED, mew=1, zorder=3)
-            if math.isfinite(line.low) and math.isfinite(line.high):
-                axes.plot([line.low, line.high], [row, row], color=colour, lw=6, alpha=0.35, zorder=2)
-            axes.plot([line.value], [row], "o", ms=10, color=colour, mew=0, zorder=4)
-        axes.set_yticks(range(len(shown)), [shortened(line.name, 30) for line in shown])
-        axes.tick_params(axis="y", labelcolor=INK)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.grid(axis="y", visible=False)
+        _draw_scores(axes, shown)
         axes.set_xlabel(f"{metric}, out of fold")
-        axes.margins(x=0.04)
         caption = (
             "Dot: score over all training images, each predicted by models that never saw it. Bar: 95 % bootstrap "
             "interval. Rings: the score of each fold."
@@ -59,6 +49,34 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
         if len(lines) > MOST_ROWS:
             caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
         return canvas.block("leaderboard", caption, "Scores with their intervals")
+
+
+def gains(model: str, lines: Sequence[ScoreLine], metric: str) -> Figure:
+    """One line per switch of an ablation: dot for the gain, bar for its interval; a line at 0."""
+    shown = list(lines)[:MOST_ROWS]
+    with Canvas(WIDTH_PX, 74 + 34 * len(shown)) as canvas:
+        (axes,) = canvas.axes()
+        _draw_scores(axes, shown)
+        axes.axvline(0, color=INK, lw=1, zorder=1)
+        axes.set_xlabel(f"gain in {metric} over {shortened(model, 30)}, out of fold")
+        caption = "Dot: gain of each switch, positive is better. Bar: 95 % interval; gold where it does not contain 0."
+        if len(lines) > MOST_ROWS:
+            caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
+        return canvas.block(f"ablation-{model}", caption, "Gains of the switches with their intervals")
+
+
+def _draw_scores(axes: "Axes", lines: Sequence[ScoreLine]) -> None:
+    for row, line in enumerate(lines):
+        colour = GOLD if line.stands_out else BLUE
+        axes.plot(line.folds, [row] * len(line.folds), "o", ms=5, mfc="none", mec=MUTED, mew=1, zorder=3)
+        if math.isfinite(line.low) and math.isfinite(line.high):
+            axes.plot([line.low, line.high], [row, row], color=colour, lw=6, alpha=0.35, zorder=2)
+        axes.plot([line.value], [row], "o", ms=10, color=colour, mew=0, zorder=4)
+    axes.set_yticks(range(len(lines)), [shortened(line.name, 30) for line in lines])
+    axes.tick_params(axis="y", labelcolor=INK)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.04)
 
 
 def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:

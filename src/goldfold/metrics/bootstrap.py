@@ -1,6 +1,6 @@
 """Bootstrap intervals of scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,16 +35,22 @@ def bootstrap(
         n_resamples: 0: no interval (both ends NaN).
         groups: group of each sample; whole groups are resampled, since their images are not independent.
     """
-    generator = np.random.default_rng(seed)
-    members = _members(n, groups)
-    values = []
-    for _ in range(n_resamples):
-        drawn = generator.integers(len(members), size=len(members)) if groups is not None else None
-        rows = generator.integers(n, size=n) if drawn is None else np.concatenate([members[index] for index in drawn])
-        values.append(value(rows))
+    values = [value(rows) for rows in draws(n, groups, n_resamples, seed)]
     finite = np.array([drawn for drawn in values if np.isfinite(drawn)])
     low, high = np.quantile(finite, [0.025, 0.975]) if len(finite) else (float("nan"),) * 2
     return Score(float(value(np.arange(n))), float(low), float(high))
+
+
+def draws(n: int, groups: Sequence[str] | None, n_resamples: int, seed: int = 0) -> Iterator[NDArray[np.int64]]:
+    """Indices of the samples of each resample, with repeats; whole groups are drawn if there are groups."""
+    generator = np.random.default_rng(seed)
+    members = _members(n, groups)
+    for _ in range(n_resamples):
+        if groups is None:
+            yield generator.integers(n, size=n)
+        else:
+            drawn = generator.integers(len(members), size=len(members))
+            yield np.concatenate([members[index] for index in drawn])
 
 
 def _members(n: int, groups: Sequence[str] | None) -> list[NDArray[Any]]:

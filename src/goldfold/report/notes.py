@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
 from goldfold.base.words import count, noun
+from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.grid import Run
+from goldfold.metrics.paired import resampled
 from goldfold.report import answers, quarantine, rounds, shift, training
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
+from goldfold.splits.scored import groups_of
 
 MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
 MOST_DRAWN_ROWS = 2_000_000
@@ -34,7 +36,8 @@ def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> 
 
 def _gain(results: Results) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
-    members = results.leaderboard[results.leaderboard["member"] != "ensemble"]
+    variants = [f"{model}-seed{seed}" for model in variants_of(results.settings) for seed in results.settings["seeds"]]
+    members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *variants])]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
     if len(members) < 2 or not results.is_ensemble:
         return
@@ -84,16 +87,10 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
     n_resamples = min(MOST_RESAMPLES, MOST_DRAWN_ROWS // len(truth))
     if n_resamples < FEWEST_RESAMPLES:
         return None
-    groups = truth["group"] if "group" in truth else pd.Series(range(len(truth)))
-    rows_of = [np.asarray(rows) for rows in groups.reset_index(drop=True).groupby(groups.to_numpy()).indices.values()]
-    pair, generator = (results.evidence, results.member_evidence[member]), np.random.default_rng(0)
-    differences = []
-    for _ in range(n_resamples):
-        drawn = generator.integers(len(rows_of), size=len(rows_of))
-        rows = np.concatenate([rows_of[index] for index in drawn])
-        first, second = (metric.value(evidence, rows) for evidence in pair)
-        differences.append(first - second)
-    finite = np.array(differences)[np.isfinite(differences)]
+    pair = {"whole": results.evidence, "member": results.member_evidence[member]}
+    drawn = resampled(metric, pair, groups_of(truth), n_resamples)
+    differences = drawn["whole"] - drawn["member"]
+    finite = differences[np.isfinite(differences)]
     if not len(finite):
         return None
     low, high = np.quantile(finite, [0.025, 0.975])

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from goldfold import components
 from goldfold.base.files import atomic, write_text
 from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
 from goldfold.report import (
+    ablation,
     copies,
     crops,
     data,
@@ -26,6 +29,8 @@ from goldfold.report import shift as differences
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results, read
 
+ABLATION = "ablation.csv"
+
 
 def run(
     results: str,
@@ -42,8 +47,10 @@ def run(
 ) -> dict[str, Any]:
     """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
+    With an ablation, its table is written as ``ablation.csv``.
+
     Returns:
-        ``files``: paths of the figures.
+        ``files``: paths of the figures and of the table.
 
     Args:
         results: folder of the finished run.
@@ -56,19 +63,23 @@ def run(
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
-        sections = _sections(found, same, shifts, gallery)
+        sections = _sections(found, same, shifts, gallery, gains := ablation.table(found))
     subtitle = f"{name} · {task['name']} · {found.metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
     drawn = _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
+    drawn += _write_gains(Path(out).parent / ABLATION, gains)
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
     return {"files": drawn}
 
 
-def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int) -> list[Section]:
+def _sections(
+    found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int, gains: pd.DataFrame | None
+) -> list[Section]:
     every = [
         scores.leaderboard(found, scores.fold_scores(found)),
+        ablation.section(found, gains),
         scores.pseudo_labels(found),
         training.curves(found),
         *found.show.pages(found.oof, found.truth, gallery),
@@ -82,6 +93,15 @@ def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, g
         runinfo.section(found),
     ]
     return [section for section in every if section is not None]
+
+
+def _write_gains(path: Path, gains: pd.DataFrame | None) -> list[str]:
+    """Write the table of an ablation; remove that of an earlier report without one."""
+    if gains is None:
+        path.unlink(missing_ok=True)
+        return []
+    write_text(path, gains.to_csv(index=False))
+    return [str(path)]
 
 
 def _write_figures(folder: Path, sections: list[Section]) -> list[str]:

@@ -1,0 +1,126 @@
+"""Ablation: copies of each model with one setting changed, which are trained and scored beside it."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from goldfold.base.errors import ConfigError
+from goldfold.catalog import POSTPROCESSING
+from goldfold.config.base import NAME
+
+AVERAGE = "average"
+
+
+def expanded(values: dict[str, Any]) -> dict[str, Any]:
+    """The config with a variant of each model for each switch; invalid values are left to later checks.
+
+    Variants follow the models of the config, in the order of the switches. Their weight in the ensemble is 0. In a round
+    that lists models, the variants of these are trained too.
+
+    Raises:
+        ConfigError: a switch names its variants, or the ensemble fits its weights, so that none can be set to 0.
+    """
+    switches: Any = values.get("ablate")
+    models: Any = values.get("models")
+    if not _is_valid(switches, models):
+        return values
+    for name, change in switches.items():
+        if "name" in change:
+            raise ConfigError(f"ablate.{name}.name: variants are named by model and switch; remove it")
+    bases = [model["name"] for model in models]
+    variants = [
+        {**_with(model, change), "name": variant(model["name"], name)}
+        for model in models
+        for name, change in switches.items()
+    ]
+    more = {
+        "models": [*models, *variants],
+        "ensemble": _without(values.get("ensemble"), [one["name"] for one in variants]),
+    }
+    if isinstance(values.get("rounds"), list):
+        more["rounds"] = [_round(one, bases, [*switches]) for one in values["rounds"]]
+    return {**values, **more}
+
+
+def variant(model: str, switch: str) -> str:
+    """Name of the variant of a model.
+
+    >>> variant("resnet", "mixup")
+    'resnet-mixup'
+    """
+    return f"{model}-{switch}"
+
+
+def variants(values: dict[str, Any]) -> list[str]:
+    """Names of the variants of an expanded config."""
+    return [variant(model, switch) for _, model, switch in _made(values)]
+
+
+def keys(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys of the variants of an expanded config, with those of the settings that they are made from."""
+    for index, model, switch in _made(values):
+        for key in (f"models[{index}] ({variant(model, switch)})", f"models[{index}]"):
+            yield key, f"ablate.{switch} (with {model})"
+
+
+def _made(values: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """Index, model and switch of each variant."""
+    switches: Any = values.get("ablate")
+    models: Any = values.get("models")
+    if not switches or not _is_valid(switches, models):
+        return []
+    n = len(models) // (1 + len(switches))
+    return [(index, *made) for index, made in enumerate(product([one["name"] for one in models[:n]], switches), n)]
+
+
+def _is_valid(switches: Any, models: Any) -> bool:
+    """Return whether variants can be made; otherwise the config is refused by its own checks."""
+    return (
+        isinstance(switches, dict)
+        and all(
+            isinstance(name, str) and re.match(NAME, name) and isinstance(change, dict) and change
+            for name, change in switches.items()
+        )
+        and isinstance(models, list)
+        and all(isinstance(model, dict) and isinstance(model.get("name"), str) for model in models)
+    )
+
+
+def _with(model: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """A model with some settings replaced; those of ``train`` and ``params`` are replaced one by one."""
+    joined = {
+        key: {**(model.get(key) or {}), **change[key]}
+        for key in ("train", "params")
+        if isinstance(change.get(key), dict) and isinstance(model.get(key) or {}, dict)
+    }
+    return {**model, **change, **joined}
+
+
+def _without(ensemble: Any, variants: list[str]) -> Any:
+    """Settings of the ensemble in which the variants have weight 0."""
+    none = dict.fromkeys(variants, 0)
+    if isinstance(ensemble, list) and ensemble:
+        first = ensemble[0]
+        if first == AVERAGE or (isinstance(first, dict) and [*first] == [AVERAGE]):
+            inner = (first[AVERAGE] if isinstance(first, dict) else None) or {}
+            return [{AVERAGE: _without(inner, variants)}, *ensemble[1:]]
+        name = next(iter(first), None) if isinstance(first, dict) else first
+        if any(name in steps for steps in POSTPROCESSING.values()):
+            return [{AVERAGE: {"weights": none}}, *ensemble]
+        raise ConfigError(
+            f"ensemble[0] = {name!r}: fits its weights to all members, which would include the variants of ablate. Use "
+            f"average for the ablation."
+        )
+    if not isinstance(ensemble or {}, dict) or not isinstance((ensemble or {}).get("weights") or {}, dict):
+        return ensemble
+    given = ensemble or {}
+    return {**given, "weights": {**(given.get("weights") or {}), **none}}
+
+
+def _round(one: Any, bases: list[str], switches: list[str]) -> Any:
+    """A round that also trains the variants of its models."""
+    if not isinstance(one, dict) or not isinstance(one.get("models"), list):
+        return one
+    trained = [model for model in one["models"] if model in bases]
+    return {**one, "models": [*one["models"], *(variant(model, name) for model in trained for name in switches)]}

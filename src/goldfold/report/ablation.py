@@ -1,0 +1,137 @@
+"""Section on the ablation: what each switch changes in the score, and what it costs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goldfold.base.words import count
+from goldfold.config.ablation import variant, variants
+from goldfold.drawing.blocks import Block, Figure, Section, Table
+from goldfold.drawing.figures import ScoreLine, gains
+from goldfold.drawing.words import change, interval, score
+from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.report.results import Results
+from goldfold.splits.scored import groups_of
+
+N_RESAMPLES = 300
+NO_GAIN = Gain(float("nan"), float("nan"), float("nan"))
+CONFIDENT_ERRORS = 20
+"""Number of switches without effect of which one is expected outside its 95 % interval."""
+
+
+def table(results: Results) -> pd.DataFrame | None:
+    """One row per model and switch: scores, gain with its interval, verdict, seconds per training; None without ablation.
+
+    The row of a model itself has an empty switch.
+    """
+    switches = results.settings.get("ablate")
+    return pd.DataFrame(_rows(results, switches)) if switches else None
+
+
+def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    metric, seeds = results.chosen_metric, results.settings["seeds"]
+    evidence = results.member_evidence
+    everything = np.arange(len(results.truth))
+    values = {name: metric.value(one, everything) for name, one in evidence.items()}
+    drawn = resampled(metric, evidence, groups_of(results.truth), N_RESAMPLES) if evidence else {}
+    for model in [model for model in results.models if model not in variants(results.settings)]:
+        base = [name for name in (f"{model}-seed{seed}" for seed in seeds) if name in values]
+        for switch in ("", *switches):
+            trained = variant(model, switch) if switch else model
+            own = [name for name in (f"{trained}-seed{seed}" for seed in seeds) if name in values]
+            found = NO_GAIN
+            if switch and base and own:
+                of = [values[name] for name in base], [values[name] for name in own]
+                found = gain(
+                    *of, [drawn[name] for name in base], [drawn[name] for name in own], metric.greater_is_better
+                )
+            yield {
+                "model": model,
+                "switch": switch,
+                "settings": ", ".join(_written(switches[switch])) if switch else "",
+                results.metric: float(np.mean([values[name] for name in own])) if own else float("nan"),
+                "sd_between_seeds": float(np.std([values[name] for name in own], ddof=1))
+                if len(own) > 1
+                else float("nan"),
+                "gain": found.value,
+                "low": found.low,
+                "high": found.high,
+                "verdict": found.verdict,
+                "seconds_per_training": _seconds(results, trained),
+            }
+
+
+def _written(change: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Settings of a switch as ``key value``.
+
+    >>> list(_written({"train": {"lr": 0.1, "update": "sam"}, "dropout": 0.2}))
+    ['train.lr 0.1', 'train.update sam', 'dropout 0.2']
+    """
+    for key, value in change.items():
+        if key in ("train", "params") and isinstance(value, dict):
+            yield from _written(value, f"{key}.")
+        else:
+            yield f"{above}{key} {value}"
+
+
+def _seconds(results: Results, model: str) -> float:
+    times = results.benchmarks
+    return float(times[(times["stage"] == "train") & (times["model"] == model)]["seconds"].mean())
+
+
+def section(results: Results, found: pd.DataFrame | None) -> Section | None:
+    """Figure and table of the switches, each model's largest gain first; None without ablation.
+
+    Args:
+        found: see `table`.
+    """
+    if found is None:
+        return None
+    blocks: list[Block] = []
+    for model, rows in found.groupby("model", sort=False):
+        blocks += _of_model(results, str(model), rows)
+    return Section("ablation", "Ablation", _intro(results, len(found) - found["model"].nunique()), blocks)
+
+
+def _of_model(results: Results, model: str, rows: pd.DataFrame) -> list[Figure | Table]:
+    base, switches = rows[rows["switch"] == ""].iloc[0], rows[rows["switch"] != ""]
+    ranked = switches.sort_values("gain", ascending=False, kind="stable", na_position="last")
+    lines = [
+        ScoreLine(row["switch"], row["gain"], row["low"], row["high"], [], row["verdict"] in ("better", "worse"))
+        for row in ranked.to_dict("records")
+    ]
+    cells = [[model, "as configured", score(base[results.metric]), score(base["sd_between_seeds"]), "", "", "", "1.00"]]
+    for row in ranked.to_dict("records"):
+        cost = row["seconds_per_training"] / base["seconds_per_training"]
+        cells.append([
+            row["switch"], row["settings"], score(row[results.metric]), score(row["sd_between_seeds"]), change(row["gain"])
+            if np.isfinite(row["gain"]) else "–", interval(row["low"], row["high"]), row["verdict"], _times(cost),
+        ])  # fmt: skip
+    columns = ["switch", "settings", results.metric, "sd between seeds", "gain", "95 % interval", "verdict", "time"]
+    return [
+        *([gains(model, lines, results.metric)] if all(np.isfinite(line.value) for line in lines) else []),
+        Table(columns, cells, text_columns=["switch", "settings", "verdict"], mark=0),
+    ]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if np.isfinite(ratio) else "–"
+
+
+def _intro(results: Results, n_switches: int) -> str:
+    seeds = results.settings["seeds"]
+    within = (
+        f"the choice of {results.row}s and the variation between {count(len(seeds), 'seed')}"
+        if len(seeds) > 1
+        else f"the choice of {results.row}s but, with one seed, not the randomness of training (set seeds: [0, 1, 2])"
+    )
+    text = (
+        f"Each variant differs from its model in one switch, and is trained in the same folds with the same seeds. The gain is "
+        f"the mean out-of-fold score of the variant's members minus that of the model's (positive is better), the time that of "
+        f"a training relative to the model's. The interval covers {within}. If it contains 0, the gain is called noise."
+    )
+    if n_switches >= CONFIDENT_ERRORS // 2:
+        text += f" Of {CONFIDENT_ERRORS} switches without effect, about one lies outside its interval by chance."
+    return text

@@ -1,0 +1,237 @@
+"""Ablation: variants of the models, and the table of their gains."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from goldfold.base.errors import ConfigError
+from goldfold.config import parse
+from goldfold.config.members import refuse_other_members
+from goldfold.metrics import Metric
+from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.plan import plan_of
+from goldfold.report import ablation, notes
+from goldfold.stages.report import _write_gains
+from test_rounds import B0, B3, BASE, changed, recipes
+
+SWITCHES: dict[str, Any] = {"smooth": {"train": {"label_smoothing": 0.1}}, "wide": {"params": {"widths": [8, 8]}}}
+
+
+# --- config
+
+
+def test_each_model_has_a_variant_per_switch_with_one_setting_changed_and_weight_0() -> None:
+    config = parse({**BASE, "models": [{**B0, "train": {"lr": 0.5}}, B3], "ablate": SWITCHES})
+    models = {model.name: model for model in config.models}
+    assert [*models] == ["b0", "b3", "b0-smooth", "b0-wide", "b3-smooth", "b3-wide"]
+    assert (models["b0-smooth"].train.label_smoothing, models["b0-smooth"].train.lr) == (0.1, 0.5)
+    assert models["b0-smooth"].params == B0["params"]
+    assert models["b3-wide"].params == {"widths": [8, 8]}
+    assert config.weighted == ["b0", "b3"]
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "weights"),
+    [
+        ({"weights": {"b0": 2}}, {"b0": 2, "b0-wide": 0, "b3-wide": 0}),
+        (["average"], {"b0-wide": 0, "b3-wide": 0}),
+        ([{"average": {"weights": {"b3": 3}}}, "thresholds"], {"b3": 3, "b0-wide": 0, "b3-wide": 0}),
+        (["thresholds"], {"b0-wide": 0, "b3-wide": 0}),
+    ],
+)
+def test_variants_do_not_vote_whatever_form_the_ensemble_has(ensemble: Any, weights: dict[str, float]) -> None:
+    config = parse({**BASE, "ensemble": ensemble, "ablate": {"wide": SWITCHES["wide"]}})
+    assert config.average.weights == weights
+    assert len(config.postprocessing) == ("thresholds" in ensemble)
+
+
+def test_variants_are_trained_in_the_rounds_of_their_models_and_teach_none() -> None:
+    rounds: list[dict[str, Any]] = [{"models": ["b0"]}, {"teacher": {}}]
+    plan = plan_of(parse({**BASE, "rounds": rounds, "ablate": {"wide": SWITCHES["wide"]}}))
+    assert [stage.models for stage in plan.grid.rounds] == [("b0", "b0-wide"), ("b0", "b0-wide", "b3", "b3-wide")]
+    assert {run.model for labels in plan.labels.values() for run in labels.teachers} == {"b0"}
+
+
+def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None:
+    late = ["ensemble", "report"]
+    assert changed(recipes(), ablate=SWITCHES) == late
+    assert changed(recipes(ablate=SWITCHES), ablate={**SWITCHES, "low": {"train": {"lr": 0.001}}}) == late
+    assert set(recipes()) < set(recipes(ablate=SWITCHES))
+    edited = {**SWITCHES, "smooth": {"train": {"label_smoothing": 0.2}}}
+    assert changed(recipes(ablate=SWITCHES), ablate=edited) == [
+        "train b0-smooth/round0",
+        "train b3-smooth/round0",
+        "report",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ablate": {"x": {"trian": {}}}}, r"ablate\.x \(with b0\)\.trian: unknown key; nearest is 'train'"),
+        ({"ablate": {"x": {"train": {"lr": -1}}}}, r"ablate\.x \(with b0\)\.train\.lr = -1: .* greater than 0"),
+        (
+            {"ablate": {"x": {"train": {"loss": "foc"}}}},
+            r"ablate\.x \(with b3\)\.train\.loss = 'foc': nearest is 'focal'",
+        ),
+        ({"ablate": {"x": {}}}, r"ablate\.x = \{\}: .* at least 1 item"),
+        ({"ablate": {"x": 3}}, r"ablate\.x = 3: "),
+        ({"ablate": {"x y": {"dropout": 0.1}}}, r"ablate: key 'x y': .* match pattern"),
+        ({"ablate": {"x": {"name": "z"}}}, r"ablate\.x\.name: variants are named by model and switch; remove it"),
+        ({"ablate": {"b": {"dropout": 0.1}}, "models": [B0, {**B3, "name": "b0-b"}]}, "b0-b"),
+        (
+            {"ablate": SWITCHES, "ensemble": ["fitted_average"]},
+            r"'fitted_average': fits its weights to all .* Use average",
+        ),
+    ],
+)
+def test_mistakes_in_switches_are_reported_by_the_name_of_the_switch(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse({**BASE, **changes})
+
+
+def test_dvc_has_a_stage_per_variant() -> None:
+    config = yaml.safe_load(yaml.safe_dump({**BASE, "ablate": {"wide": SWITCHES["wide"]}}))
+    refuse_other_members({"vars": [{"members": ["b0", "b3", "b0-wide", "b3-wide"]}]}, config)
+    with pytest.raises(ConfigError, match="b3-wide"):
+        refuse_other_members({"vars": [{"members": ["b0", "b3"]}]}, config)
+
+
+# --- gains
+
+
+class Answers:
+    """Evidence of classes that are right or wrong."""
+
+    def __init__(self, right: Any) -> None:
+        self.right = np.asarray(right, int)
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def arguments(self, rows: Any) -> tuple[Any, ...]:
+        return np.ones(len(rows)), self.right[rows]
+
+
+ACCURACY = Metric(lambda _, right: right.mean(), name="accuracy")
+
+
+def found(before: list[Answers], after: list[Answers], **how: Any) -> Gain:
+    every = {f"{part}{place}": one for part, of in (("b", before), ("a", after)) for place, one in enumerate(of)}
+    drawn = resampled(ACCURACY, every, None, 200)
+    values = {name: one.right.mean() for name, one in every.items()}
+    parts = [[of[name] for name in every if name[0] == part] for of in (values, drawn) for part in "ba"]
+    return gain(*parts, **how)
+
+
+def test_the_same_predictions_gain_nothing_and_a_smaller_loss_is_a_gain() -> None:
+    right = np.arange(100) % 3 > 0
+    assert found([Answers(right)], [Answers(right)]) == Gain(0.0, 0.0, 0.0)
+    better = found([Answers(right)], [Answers(np.ones(100))])
+    assert better.value == pytest.approx(1 - right.mean())
+    assert better.verdict == "better"
+    worse = found([Answers(right)], [Answers(np.ones(100))], greater_is_better=False)
+    assert (worse.value, worse.verdict) == (-better.value, "worse")
+
+
+def test_variation_between_seeds_widens_the_interval() -> None:
+    def of(n_wrong: int) -> Answers:
+        return Answers(np.arange(200) >= n_wrong)
+
+    same = found([of(20), of(20), of(20)], [of(10), of(10), of(10)])
+    spread = found([of(0), of(20), of(40)], [of(0), of(10), of(20)])
+    assert (same.value, spread.value) == (pytest.approx(0.05), pytest.approx(0.05))
+    assert (same.verdict, spread.verdict) == ("better", "noise")
+
+
+def test_intervals_cover_a_gain_of_zero_as_often_as_they_should() -> None:
+    """Trainings without a difference whose accuracy varies by seed and by sample."""
+    generator, n_trials, outside = np.random.default_rng(0), 200, 0
+    for _ in range(n_trials):
+        difficulty = generator.uniform(0.6, 1.0, 80)  # of a sample, shared by all trainings
+
+        def trained(difficulty: Any = difficulty) -> Answers:
+            return Answers(generator.random(80) < difficulty + generator.normal(0, 0.03))
+
+        verdict = found([trained() for _ in range(3)], [trained() for _ in range(3)]).verdict
+        outside += verdict != "noise"
+    assert outside / n_trials <= 0.08
+
+
+def test_a_score_that_is_not_finite_has_no_verdict() -> None:
+    drawn = np.full(10, np.nan)
+    assert gain([np.nan], [0.5], [drawn], [drawn]).verdict == ""
+
+
+# --- report
+
+
+def results(**changes: Any) -> Any:
+    """Members of which the variant ``wide`` is right everywhere, and ``smooth`` as often as the model, which is on two seeds."""
+    config = parse({**BASE, "models": [B0], "seeds": [0, 1], "ablate": SWITCHES})
+    right = np.arange(200) % 4 > 0
+    of = {"b0": right, "b0-smooth": np.roll(right, 1), "b0-wide": np.ones(200)}
+    times = [("train", name, seconds) for name, seconds in (("b0", 10.0), ("b0-smooth", 11.0), ("b0-wide", 30.0))]
+    return SimpleNamespace(
+        settings=config.model_dump(), models=[*of], metric="accuracy", chosen_metric=ACCURACY, row="image",
+        truth=pd.DataFrame({"id": range(200)}),
+        member_evidence={f"{name}-seed{seed}": Answers(value) for name, value in of.items() for seed in (0, 1)},
+        benchmarks=pd.DataFrame(times, columns=["stage", "model", "seconds"]), **changes,
+    )  # fmt: skip
+
+
+def test_the_table_has_gain_interval_verdict_and_time_of_each_switch() -> None:
+    table = ablation.table(results())
+    assert table is not None
+    rows = table.set_index("switch")
+    assert [*rows.index] == ["", "smooth", "wide"]
+    assert rows.loc["wide", ["gain", "verdict", "seconds_per_training"]].tolist() == [0.25, "better", 30.0]
+    assert rows.loc["smooth", ["gain", "verdict"]].tolist() == [0.0, "noise"]
+    assert rows.loc["smooth", "low"] < 0 < rows.loc["smooth", "high"]
+    assert rows.loc["smooth", "settings"] == "train.label_smoothing 0.1"
+    assert rows.loc["", "accuracy"] == 0.75
+
+
+def test_the_section_lists_the_largest_gain_first_and_there_is_none_without_switches(undrawn: None) -> None:
+    shown = ablation.section(results(), ablation.table(results()))
+    assert shown is not None
+    table = shown.blocks[-1]
+    assert [row[0] for row in table.rows] == ["b0", "wide", "smooth"]
+    assert [row[-1] for row in table.rows] == ["1.00", "3.00", "1.10"]
+    plain = results()
+    plain.settings = parse({**BASE, "models": [B0]}).model_dump()
+    assert "ablate" not in plain.settings
+    assert ablation.section(plain, ablation.table(plain)) is None
+
+
+def test_a_switch_whose_predictions_are_gone_has_no_gain(undrawn: None) -> None:
+    lost = results()
+    lost.member_evidence = {name: one for name, one in lost.member_evidence.items() if "wide" not in name}
+    table = ablation.table(lost)
+    assert table is not None
+    assert np.isnan(table.set_index("switch").loc["wide", "gain"])
+    shown = ablation.section(lost, table)
+    assert shown is not None
+    assert shown.blocks[-1].rows[-1][4:7] == ["–", "–", ""]
+
+
+def test_the_best_member_that_the_ensemble_is_compared_with_is_no_variant() -> None:
+    found = results()
+    names = [*found.member_evidence, "ensemble"]
+    scores = {"member": names, "accuracy": np.linspace(0.5, 1, len(names)), "low": 0.4, "high": 1.0}
+    found.leaderboard = pd.DataFrame(scores).sort_values("accuracy", ascending=False)
+    found.is_ensemble, found.members, found.greater_is_better = True, {}, True
+    (note,) = notes._gain(found)
+    assert "its best member b0-seed1" in note.text
+
+
+def test_the_table_of_an_earlier_ablation_is_removed(tmp_path: Any) -> None:
+    path = tmp_path / "ablation.csv"
+    assert _write_gains(path, pd.DataFrame({"switch": [""]})) == [str(path)]
+    assert path.read_text() == 'switch\n""\n'
+    assert _write_gains(path, None) == []
+    assert not path.exists()
