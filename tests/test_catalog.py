@@ -48,7 +48,7 @@ def test_the_catalog_names_each_kind() -> None:
     """Besides tasks, which are packages of facets, see test_dense_tasks."""
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
-        "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
+        "NETWORKS", "LOSSES", "CLASS_WEIGHTS", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
         "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS",
     }  # fmt: skip
 
@@ -119,7 +119,7 @@ LABEL = (kinds.LOSSES["label"], catalog.LOSSES["label"])
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("focl", "nearest is 'focal'; allowed: cross_entropy, focal, package.module:function"),
+        ("focl", "nearest is 'focal'; allowed: cross_entropy, focal, bce, class_balanced, "),
         ({"focal": {"gama": 3}}, "focal does not take 'gama'; nearest is 'gamma'; its parameters: gamma"),
         ({"cross_entropy": {"gamma": 3}}, "cross_entropy does not take 'gamma'; its parameters: none"),
         ({"focal": {"logits": 3}}, "focal does not take 'logits'; its parameters: gamma"),
