@@ -229,7 +229,7 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     stages = ["demo", "manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
     one = load(repo / "config.yaml")
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
-    for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
+    for names in (*catalog.LOSSES.values(), catalog.CLASS_WEIGHTS, *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
                   catalog.HOOKS, catalog.UPDATES, catalog.DEMOS):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
