@@ -222,7 +222,7 @@ def test_class_weights_are_part_of_the_recipe_and_the_code_only_where_they_are_s
         (
             {"loss": {"class_balanced": {"beta": 1}}},
             None,
-            r"train.loss = .*: beta = 1: must be a number at least 0 and below 1",
+            r"train.loss = .*: beta = 1: must be a number of at least 0 and below 1",
         ),
         ({"loss": {"focal": {"alpha": [1, 2, 3]}}}, 4, r"train.loss = .*: must be a list of 4 numbers, one per class"),
         ({"loss": {"focal": {"alpha": [1, 2, 3]}}}, None, None),

@@ -293,24 +293,24 @@ def test_distillation_keeps_the_size_of_the_gradient_at_every_temperature() -> N
 @pytest.mark.parametrize(
     ("target", "wanted", "message"),
     [
-        ("label", {"focal": {"gamma": -1}}, "gamma = -1: must be a number at least 0"),
-        ("label", {"focal": {"gamma": "high"}}, "gamma = 'high': must be a number at least 0"),
+        ("label", {"focal": {"gamma": -1}}, "gamma = -1: must be a number of at least 0"),
+        ("label", {"focal": {"gamma": "high"}}, "gamma = 'high': must be a number of at least 0"),
         ("label", {"focal": {"alpha": [1, 2]}}, r"alpha = \[1, 2\]: must be a list of 3 numbers, one per class"),
-        ("label", {"focal": {"alpha": [1, 2, -1]}}, r"alpha\[2\] = -1: must be a number at least 0"),
+        ("label", {"focal": {"alpha": [1, 2, -1]}}, r"alpha\[2\] = -1: must be a number of at least 0"),
         ("labels", {"focal": {"alpha": 1.5}}, "alpha = 1.5: must be a number from 0 to 1"),
-        ("label", {"class_balanced": {"beta": 1}}, "beta = 1: must be a number at least 0 and below 1"),
+        ("label", {"class_balanced": {"beta": 1}}, "beta = 1: must be a number of at least 0 and below 1"),
         (
             "label",
             {"class_balanced": {"over": "sigmoidd"}},
             "unknown over 'sigmoidd': nearest is 'sigmoid'; allowed: focal, ",
         ),
         ("labels", {"class_balanced": {"over": "softmax"}}, "unknown over 'softmax': .*allowed: focal, sigmoid"),
-        ("label", {"bi_tempered": {"t2": 0.9}}, "t2 = 0.9: must be a number at least 1"),
+        ("label", {"bi_tempered": {"t2": 0.9}}, "t2 = 0.9: must be a number of at least 1"),
         ("label", {"bi_tempered": {"t1": 1.1}}, "t1 = 1.1: must be a number from 0 to 1"),
         ("label", {"symmetric_cross_entropy": {"log_zero": 0}}, "log_zero = 0: must be a number below 0"),
-        ("labels", {"asymmetric": {"clip": 1.0}}, "clip = 1.0: must be a number at least 0 and below 1"),
+        ("labels", {"asymmetric": {"clip": 1.0}}, "clip = 1.0: must be a number of at least 0 and below 1"),
         ("value", {"quantile": {"quantile": 1.0}}, "quantile = 1.0: must be a number above 0 and below 1"),
-        ("mask", {"tversky": {"alpha": True}}, "alpha = True: must be a number at least 0"),
+        ("mask", {"tversky": {"alpha": True}}, "alpha = True: must be a number of at least 0"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(target: str, wanted: Any, message: str) -> None:

@@ -26,7 +26,7 @@ def bi_tempered(logits: Tensor, target: Tensor, t1: float = 0.8, t2: float = 1.2
         t2: at least 1; the higher, the heavier the tail of the softmax.
     """
     number("t1", t1, "from 0 to 1", lambda value: 0 <= value <= 1)
-    number("t2", t2, "at least 1", lambda value: value >= 1)
+    number("t2", t2, "of at least 1", lambda value: value >= 1)
     log_p = log_tempered_softmax(at_least_float32(logits), t2)
     target = target.to(log_p.dtype)
     log_target = target.clamp(min=torch.finfo(target.dtype).tiny).log()

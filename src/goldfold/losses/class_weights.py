@@ -23,7 +23,7 @@ def inverse_frequency(counts: Tensor) -> Tensor:
 
 def effective_number(counts: Tensor, beta: float = 0.999) -> Tensor:
     """1 / effective number of training cases, (1 - beta^n) / (1 - beta) (Cui et al. 2019); beta 0: no weights."""
-    number("beta", beta, "at least 0 and below 1", lambda value: 0 <= value < 1)
+    number("beta", beta, "of at least 0 and below 1", lambda value: 0 <= value < 1)
     log_beta = torch.tensor(beta, dtype=torch.float64).log()
     return (1 - beta) / -torch.expm1(counts.double() * log_beta.to(counts.device))
 

@@ -52,8 +52,8 @@ def symmetric_cross_entropy(
     Args:
         log_zero: value of log 0 (A in the paper) and lower limit of the logarithm of a target.
     """
-    number("alpha", alpha, "at least 0", lambda value: value >= 0)
-    number("beta", beta, "at least 0", lambda value: value >= 0)
+    number("alpha", alpha, "of at least 0", lambda value: value >= 0)
+    number("beta", beta, "of at least 0", lambda value: value >= 0)
     number("log_zero", log_zero, "below 0", lambda value: value < 0)
     p = functional.softmax(at_least_float32(logits), dim=-1)
     reverse = -(p * target.to(p.dtype).log().clamp(min=log_zero)).sum(dim=-1)
@@ -108,5 +108,5 @@ def _per_class(values: Sequence[float], like: Tensor) -> Tensor:
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != like.shape[-1]:
         raise ConfigError(f"alpha = {values!r}: must be a list of {like.shape[-1]} numbers, one per class")
     for place, value in enumerate(values):
-        number(f"alpha[{place}]", value, "at least 0", lambda value: value >= 0)
+        number(f"alpha[{place}]", value, "of at least 0", lambda value: value >= 0)
     return torch.tensor(values, dtype=like.dtype, device=like.device)

@@ -40,9 +40,9 @@ def asymmetric_terms(logits: Tensor, target: Tensor, gamma_neg: float, gamma_pos
     Args:
         clip: probability below which a negative target has no loss, and which is subtracted above.
     """
-    number("gamma_neg", gamma_neg, "at least 0", lambda value: value >= 0)
-    number("gamma_pos", gamma_pos, "at least 0", lambda value: value >= 0)
-    number("clip", clip, "at least 0 and below 1", lambda value: 0 <= value < 1)
+    number("gamma_neg", gamma_neg, "of at least 0", lambda value: value >= 0)
+    number("gamma_pos", gamma_pos, "of at least 0", lambda value: value >= 0)
+    number("clip", clip, "of at least 0 and below 1", lambda value: 0 <= value < 1)
     p = logits.sigmoid()
     positive = target * power(1 - p, gamma_pos) * functional.logsigmoid(logits)
     rest = functional.logsigmoid(-logits) if clip == 0 else (logits.neg().sigmoid() + clip).clamp(max=1).log()
@@ -53,7 +53,7 @@ def number(name: str, value: object, range: str, fits: Callable[[float], bool]) 
     """Check a parameter of a loss.
 
     Args:
-        range: description of the allowed numbers, such as ``at least 0``.
+        range: description of the allowed numbers, such as ``of at least 0``.
 
     Raises:
         ConfigError: it is not a number, or out of range.
@@ -68,4 +68,4 @@ def gamma_fits(gamma: object) -> None:
     Raises:
         ConfigError: it is not a number, or negative.
     """
-    number("gamma", gamma, "at least 0", lambda value: value >= 0)
+    number("gamma", gamma, "of at least 0", lambda value: value >= 0)

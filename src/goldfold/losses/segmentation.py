@@ -47,8 +47,8 @@ def tversky(
     logits: Tensor, target: Tensor, ignore_index: int = IGNORE, alpha: float = 0.3, beta: float = 0.7
 ) -> Tensor:
     """1 - Tversky index (Salehi et al. 2017), with weights ``alpha`` of false positives and ``beta`` of false negatives."""
-    number("alpha", alpha, "at least 0", lambda value: value >= 0)
-    number("beta", beta, "at least 0", lambda value: value >= 0)
+    number("alpha", alpha, "of at least 0", lambda value: value >= 0)
+    number("beta", beta, "of at least 0", lambda value: value >= 0)
     return _overlap("TverskyLoss", logits, target, ignore_index, alpha=alpha, beta=beta)
 
 
