@@ -1,5 +1,6 @@
 """Class weights, the counts of training cases that losses get, and losses that take no soft targets."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -148,6 +149,29 @@ def test_own_losses_get_counts_and_hard_targets_where_they_name_them(own: None) 
     config({"loss": wanted})
     with pytest.raises(ConfigError, match="own_loss:counted gets 'counts' from goldfold; remove it"):
         config({"loss": {"own_loss:counted": {"counts": [1]}}})
+
+
+def test_the_loss_of_the_docs_gets_both(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: None) -> None:
+    snippet = re.search(r"```python\n# rare.py\n(.*?)```", (repo / "docs/extending.md").read_text(), re.DOTALL)
+    assert snippet is not None
+    (tmp_path / "rare.py").write_text(snippet[1])
+    wanted = {"rare:rare": {"power": 2}}
+    config({"loss": wanted})
+    made = losses.combined(catalog.LOSSES["label"], wanted, COUNTS, lambda rows: rows.argmax(dim=1))
+    each = functional.cross_entropy(LOGITS, LABELS, torch.tensor([0.01, 1 / 1600, 0.04]), reduction="none")
+    assert torch.allclose(made(LOGITS, torch.eye(3)[LABELS]).total, each)
+
+
+def test_a_loss_first_computed_in_validation_has_a_gradient_later() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    batch = Batch(list("wxyz"), Inputs.of(torch.zeros(4, 1, 2, 2)), LABELS, torch.ones(4))
+    how = {"loss": "class_balanced", "class_weights": "inverse_frequency", "counts": COUNTS}
+    loss = classification(NAMES).loss(**how)
+    with torch.inference_mode():
+        loss(lambda inputs: logits, batch)
+    loss(lambda inputs: logits, batch).total.backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max() > 0
 
 
 # --- configs

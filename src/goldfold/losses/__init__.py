@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from inspect import Parameter, signature
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from goldfold import components
 from goldfold.base.errors import ConfigError
 from goldfold.components import COUNTS, HARD_TARGET
+from goldfold.losses.numeric import by_device
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,16 @@ def _supplied(
 ) -> Callable[..., Tensor]:
     """Give a loss the counts and the hard targets that its parameters ask for."""
     parameters = _parameters(loss)
-    is_hard = [*parameters][1:2] == [HARD_TARGET]
-    if counts is None or COUNTS not in parameters:
-        if COUNTS in parameters and parameters[COUNTS].default is Parameter.empty:
-            raise ConfigError(
-                f"loss {components.label(written)} needs the training cases of each class, which this task does not count"
-            )
-        return loss if not is_hard else lambda outputs, target, *others: loss(outputs, harden(target), *others)
-
-    @cache
-    def on(device: torch.device) -> Tensor:
-        return torch.tensor(counts, dtype=torch.float32, device=device)
+    is_hard, has_counts = [*parameters][1:2] == [HARD_TARGET], COUNTS in parameters and counts is not None
+    if COUNTS in parameters and counts is None and parameters[COUNTS].default is Parameter.empty:
+        raise ConfigError(
+            f"loss {components.label(written)} needs the training cases of each class, which this task does not count"
+        )
+    on = by_device(torch.tensor(counts or [], dtype=torch.float32))
 
     def supplied(outputs: Tensor, target: Tensor, *others: Tensor) -> Tensor:
-        return loss(outputs, harden(target) if is_hard else target, *others, **{COUNTS: on(outputs.device)})
+        more = {COUNTS: on(outputs.device)} if has_counts else {}
+        return loss(outputs, harden(target) if is_hard else target, *others, **more)
 
     return supplied
 

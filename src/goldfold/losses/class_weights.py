@@ -5,14 +5,13 @@ in any scale: the weights are scaled to sum to the number of classes, so that th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError, cause
-from goldfold.losses.numeric import number
+from goldfold.losses.numeric import by_device, number
 from goldfold.targets.class_weights import by_name, unknown
 
 
@@ -63,12 +62,7 @@ def of_targets(
     """
     if wanted is None:
         return None
-    by_class = weights(wanted, classes, counts)
-
-    @cache
-    def on(device: torch.device) -> Tensor:
-        return by_class.to(device)
-
+    on = by_device(weights(wanted, classes, counts))
     return lambda target: (target * on(target.device)).sum(dim=-1)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -13,6 +14,17 @@ from goldfold.base.errors import ConfigError
 def at_least_float32(values: Tensor) -> Tensor:
     """Convert half-precision values to float32; float64 is kept."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def by_device(values: Tensor) -> Callable[[torch.device], Tensor]:
+    """Return a function that copies constant values to a device, once."""
+
+    @cache
+    def on(device: torch.device) -> Tensor:
+        with torch.inference_mode(False):  # the first call may be in validation, later ones need a gradient
+            return values.to(device)
+
+    return on
 
 
 def power(values: Tensor, exponent: float) -> Tensor:
