@@ -193,7 +193,9 @@ def criterion(name: str) -> Callable[..., torch.Tensor]:
     return lambda *given: losses.combined(catalog.LOSSES["label"], name, [2.0, 2.0, 2.0])(*given).total
 
 
-LINEAR = [name for name in LOSSES if name not in ("bi_tempered", "class_balanced", "soft_auc", "symmetric_cross_entropy")]
+LINEAR = [
+    name for name in LOSSES if name not in ("bi_tempered", "class_balanced", "soft_auc", "symmetric_cross_entropy")
+]
 """Losses that are linear in the target: not a divergence, weighted by the target, over pairs, or with its logarithm."""
 
 

@@ -77,7 +77,7 @@ def test_every_target_with_losses_is_swept() -> None:
 
 
 @every_loss
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_values_and_gradients_are_finite_for_logits_of_100(target: str, wanted: Any, data: Any) -> None:
     sizes = st.sampled_from([-100.0, -20.0, 0.0, 1.0, 20.0, 100.0])
@@ -102,7 +102,7 @@ def test_the_gradient_is_that_of_the_value(target: str, wanted: Any) -> None:
         pytest.skip("smp's Lovasz loss takes no float64")
     for made, *others in arguments(target):
         loss = partial(_with_others, loss_of(target, wanted), others)
-        assert torch.autograd.gradcheck(loss, made.requires_grad_())
+        assert torch.autograd.gradcheck(loss, made.requires_grad_(), fast_mode=target == "mask")
 
 
 def _with_others(loss: Callable[..., Tensor], others: Sequence[Tensor], made: Tensor) -> Tensor:
