@@ -48,8 +48,8 @@ def test_the_catalog_names_each_kind() -> None:
     """Besides tasks, which are packages of facets, see test_dense_tasks."""
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
-        "NETWORKS", "LOSSES", "CLASS_WEIGHTS", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
-        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS",
+        "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS",
     }  # fmt: skip
 
 
@@ -229,9 +229,9 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     stages = ["demo", "manifest", "folds", "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report"]
     one = load(repo / "config.yaml")
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
-    for names in (*catalog.LOSSES.values(), catalog.CLASS_WEIGHTS, *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
+    for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
-                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS):  # fmt: skip
+                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 14
