@@ -49,7 +49,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
-        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS",
     }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ LABEL = (kinds.LOSSES["label"], catalog.LOSSES["label"])
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("focl", "nearest is 'focal'; allowed: cross_entropy, focal, package.module:function"),
+        ("focl", "nearest is 'focal'; allowed: cross_entropy, focal, bce, class_balanced, "),
         ({"focal": {"gama": 3}}, "focal does not take 'gama'; nearest is 'gamma'; its parameters: gamma"),
         ({"cross_entropy": {"gamma": 3}}, "cross_entropy does not take 'gamma'; its parameters: none"),
         ({"focal": {"logits": 3}}, "focal does not take 'logits'; its parameters: gamma"),
@@ -232,7 +232,7 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
-                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS):  # fmt: skip
+                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 14

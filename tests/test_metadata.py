@@ -214,9 +214,7 @@ def test_preflight_passes_metadata_through_and_refuses_networks_without_a_head_t
     monkeypatch.setattr(Fusion, "forward", noted)
     preflight.check(slices.network_checks(with_metadata())[0])
     assert [tuple(metadata.shape) for metadata in seen] == [(2, 5), (1, 5)], "two numbers, two flags, one level"
-    with pytest.raises(
-        ConfigError, match=r"cannot be removed\. Use timm or small_resnet, or give your network"
-    ):
+    with pytest.raises(ConfigError, match=r"cannot be removed\. Use timm or small_resnet, or give your network"):
         preflight.check(slices.network_checks(with_metadata(network="test_metadata:headless"))[0])
 
 

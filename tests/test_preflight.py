@@ -365,7 +365,7 @@ metric = object()
         (
             {"loss": {"focal": {"gamma": "x"}}},
             None,
-            "train.loss = {'focal': {'gamma': 'x'}} fails on made-up values: TypeError",
+            "train.loss = {'focal': {'gamma': 'x'}}: gamma = 'x': must be a number of at least 0",
         ),
         (
             {"loss": "own_parts:raises"},

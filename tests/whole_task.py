@@ -6,6 +6,7 @@ from typing import Any
 
 from goldfold import tasks
 from goldfold.catalog import TASKS
+from goldfold.tasks.optional import takes_counts
 
 FACETS = (
     tasks.target, tasks.learn, tasks.infer, tasks.output, tasks.tables, tasks.score, tasks.submit, tasks.show,
@@ -28,6 +29,7 @@ class Whole:
     def loss(self, **settings: Any) -> Any:
         """The loss, which is the task's default where none is named."""
         known = {"loss": self.facts.default_loss} if "loss" in self.facts.loss_keys else {}
+        known |= {"counts": [4.0] * len(self.classes)} if takes_counts(self.learn) else {}
         return self.learn.loss(**known | {key: value for key, value in settings.items() if value is not None})
 
     @property

@@ -69,15 +69,27 @@ LOSSES: dict[str, Entries] = {
     "label": {
         "cross_entropy": "goldfold.losses.classification:cross_entropy",
         "focal": "goldfold.losses.classification:focal",
+        "bce": "goldfold.losses.classification:bce",
+        "class_balanced": "goldfold.losses.classification:class_balanced",
+        "bi_tempered": "goldfold.losses.bi_tempered:bi_tempered",
+        "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
+        "asymmetric": "goldfold.losses.classification:asymmetric",
+        "soft_auc": "goldfold.losses.classification:soft_auc",
     },
     "labels": {
         "bce": "goldfold.losses.multilabel:bce",
         "focal": "goldfold.losses.multilabel:focal",
+        "class_balanced": "goldfold.losses.multilabel:class_balanced",
+        "asymmetric": "goldfold.losses.multilabel:asymmetric",
+        "soft_auc": "goldfold.losses.multilabel:soft_auc",
     },
     "value": {
         "mse": "goldfold.losses.regression:mse",
         "smooth_l1": "goldfold.losses.regression:smooth_l1",
         "l1": "goldfold.losses.regression:l1",
+        "huber": "goldfold.losses.regression:huber",
+        "log_cosh": "goldfold.losses.regression:log_cosh",
+        "quantile": "goldfold.losses.regression:quantile",
     },
     "mask": {
         "ce": "goldfold.losses.segmentation:ce",
@@ -170,6 +182,12 @@ POSTPROCESSING: dict[str, Entries] = {
 }
 """Later steps of the ensemble, which change the combined prediction."""
 
+CLASS_WEIGHTS: Entries = {
+    "inverse_frequency": "goldfold.losses.class_weights:inverse_frequency",
+    "effective_number": "goldfold.losses.class_weights:effective_number",
+}
+"""Weights of classes for the loss of one label per image."""
+
 # --- for all tasks
 
 SCHEDULES: Entries = {
@@ -255,6 +273,7 @@ def kinds_of(name: str) -> list[str]:
     }  # fmt: skip
     single = {
         "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "augmentation": AUGMENTATIONS, "view": VIEWS,
+        "weighting of classes": CLASS_WEIGHTS,
         "splitter": SPLITTERS, "data source": SOURCES, "demo data set": DEMOS,
     }  # fmt: skip
     found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}

@@ -25,6 +25,10 @@ Written = str | Mapping[str, Any]
 """A name, or {name: {parameter: value}}."""
 Several = Written | Sequence[Written]
 """One, or a list of them."""
+COUNTS = "counts"
+"""Parameter of a loss that goldfold sets to the number of labelled training cases of each class in the fold."""
+HARD_TARGET = "hard_target"
+"""Name of a loss's second parameter, instead of ``target``, that says that the loss takes no soft targets."""
 PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -153,7 +157,10 @@ def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kin
     for key in params:
         if key not in names and not (signature.takes_any and key not in kind.given and key not in kind.by_name):
             allowed = ", ".join(names) or "none"
-            yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
+            if key in kind.by_name and any(part.name == key for part in signature.parameters):
+                yield f"{name} gets {key!r} from goldfold; remove it"
+            else:
+                yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
     for part in free if not kind.is_open else []:
         if part.is_required and part.name not in params:
             yield f"{name} needs {part.name!r}; write {{{name}: {{{part.name}: ...}}}}"

@@ -22,5 +22,6 @@ rule manifest:
         mem_mb=2000,
     params:
         has_thresholds=slices.has_thresholds(CONFIG),
+        weighted_classes=slices.weighted_classes(CONFIG),
     script:
         "../scripts/manifest.py"

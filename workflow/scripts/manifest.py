@@ -11,5 +11,6 @@ with job(snakemake) as made:
         folder=str(Path(snakemake.output.classes).parent),
         workers=snakemake.threads,
         has_thresholds=snakemake.params.has_thresholds,
+        weighted_classes=snakemake.params.weighted_classes,
         **made.settings,
     )

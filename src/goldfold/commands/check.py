@@ -95,7 +95,11 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
 
     if config.data.demo_files:
         demo.run(**slices.demo(config))
-    settings = {**slices.manifest(config), "has_thresholds": slices.has_thresholds(config)}
+    settings = {
+        **slices.manifest(config),
+        "has_thresholds": slices.has_thresholds(config),
+        "weighted_classes": slices.weighted_classes(config),
+    }
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {name: read_table(folder / f"manifest/{name}.csv") for name in (*config.tables, "quarantine")}
     found.left_out = tables.pop("quarantine").to_dict("records")

@@ -1,6 +1,7 @@
 """Try loss, augmentation and metric of a model on made-up values before any job runs."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ from torch import Tensor
 
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError, cause
-from goldfold.losses import combined
+from goldfold.config import kinds
+from goldfold.losses import class_weights, combined
 from goldfold.samples.transforms import Augment
+from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
+N_CASES = 8
+"""Made-up number of training cases of each class."""
 SIDE = 32
 """Height and width of the made-up masks."""
 
@@ -50,19 +55,31 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     """
     known = facts(model["task"])
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
-        _check_loss(known.target, model["train"]["loss"], n_classes)
+        known_classes = model.get("n_classes")
+        _check_loss(known.target, model["train"], known_classes or _listed(model["train"]["loss"]) or n_classes)
     _check_augmentation(model["train"], tuple(model["size"]), model["channels"])
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
 
 
-def _check_loss(target: str, wanted: components.Several, n_classes: int) -> None:
+def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:
     outputs, *others = MADE[target](n_classes)
+    counts = [float(N_CASES)] * n_classes if target in kinds.COUNTED else None
+    harden = partial(torch.argmax, dim=1) if target == "label" else lambda given: given
     try:
-        total = combined(catalog.LOSSES[target], wanted)(outputs.requires_grad_(), *others).total
+        total = combined(catalog.LOSSES[target], train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
-        raise _failed("train.loss", wanted, error) from error
+        raise _failed("train.loss", train["loss"], error) from error
+    wanted = train.get("class_weights")
+    if wanted is not None and not by_name(wanted):
+        class_weights.weights(wanted, [str(place) for place in range(n_classes)], counts)
+
+
+def _listed(loss: components.Several) -> int:
+    """Largest number of classes that the parameters of a loss list; 0 without lists."""
+    params = [components.parse(part)[1] for part, _ in components.summed(loss)]
+    return max((len(value) for one in params for value in one.values() if isinstance(value, list)), default=0)
 
 
 def _check_augmentation(train: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:

@@ -14,7 +14,8 @@ from goldfold.config import kinds
 from goldfold.config.case_checks import check_cases
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
-from goldfold.config.model_checks import check_model, check_overrides, component_problems
+from goldfold.config.loss_checks import component_problems
+from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
 from goldfold.config.source_checks import check_source

@@ -7,6 +7,7 @@ from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
+from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
 WITHOUT_TASK = ("demo", "cache")
@@ -54,13 +55,14 @@ def _network(config: Config, model: str) -> list[str]:
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:
-    """Network, losses, user-defined optimizer, schedule, update rule, hooks, augmentations, metrics, validation view."""
+    """Network, losses, class weights, user-defined optimizer, schedule, update rule, hooks, augmentations, metrics, view."""
     task, settings = facts(config.task), config.model(model, number).train
     wanted = settings.loss or task.default_loss
     losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []
     return [
         *_network(config, model),
         *_of(losses, task.losses),
+        *_of([] if by_name(settings.class_weights) else [settings.class_weights], catalog.CLASS_WEIGHTS),
         *(name for name in [name_of(settings.optimizer)] if ":" in name),
         *_of([settings.schedule], catalog.SCHEDULES),
         *_of([settings.update], catalog.UPDATES),

@@ -1,6 +1,6 @@
 """Arguments that goldfold passes to each kind of component; a config sets the remaining ones."""
 
-from goldfold.components import Kind
+from goldfold.components import COUNTS, Kind
 
 PREDICTION = {
     "label": ("logits", "target"),
@@ -8,7 +8,13 @@ PREDICTION = {
     "value": ("output", "target"),
     "mask": ("logits", "target"),
 }
-LOSSES = {target: Kind("loss", given, frozenset({"ignore_index", "weight"})) for target, given in PREDICTION.items()}
+COUNTED = ("label", "labels")
+"""Targets whose losses may have a parameter ``counts``."""
+LOSSES = {
+    target: Kind("loss", given, frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED)}))
+    for target, given in PREDICTION.items()
+}
+CLASS_WEIGHTS = Kind("weighting of classes", (COUNTS,))
 EVIDENCE = {
     "label": ("probabilities", "labels"),
     "labels": ("found",),

@@ -7,7 +7,17 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from goldfold.components import name_of
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.plain import json_value
-from goldfold.config.written import Augmentation, Hook, Loss, Network, Optimizer, Schedule, Update, Written
+from goldfold.config.written import (
+    Augmentation,
+    ClassWeights,
+    Hook,
+    Loss,
+    Network,
+    Optimizer,
+    Schedule,
+    Update,
+    Written,
+)
 
 
 class Train(Section):
@@ -34,6 +44,10 @@ class Train(Section):
     loss: Loss | None = None
     """One of the task's losses (`focal`, `{focal: {gamma: 3}}`), or a weighted sum: `{dice: 0.5, ce: 0.5}`,
     `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; by default the task's default loss."""
+    class_weights: ClassWeights | None = UNSET
+    """Weights of the classes in the loss, scaled to sum to the number of classes: by name, `{cat: 2.5}` (1 for classes that it
+    does not name); or from the training cases of each class in the fold: `inverse_frequency`, `{effective_number: {beta:
+    0.999}}`, or your own as `package.module:function`."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     mixup_alpha: Number = Field(0.0, ge=0)
     cutmix_alpha: Number = Field(0.0, ge=0)

@@ -1,17 +1,18 @@
 """Checks of models and their training settings, including overrides in rounds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
-from goldfold.components import Kind, name_of, parse, problems, summed
+from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, UPDATES
+from goldfold.components import name_of, parse
 from goldfold.config import kinds
 from goldfold.config.fold_checks import no_file
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Model
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.loss_checks import check_loss, component_problems
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.signatures import read
@@ -21,20 +22,19 @@ TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
 
-OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
-"""Keys of ``train`` that only some tasks use."""
-
-
-def check_model(model: Model, name: str, task: Facts, views: Sequence[Any]) -> Iterator[str]:
+def check_model(
+    model: Model, name: str, task: Facts, views: Sequence[Any], classes: Sequence[str] | None = None
+) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images.
 
     Args:
         name: name of the task.
         views: test-time views.
+        classes: names of the classes, where the config gives them.
     """
     yield from _network(model, task)
     yield from _training(model)
-    yield from _loss(model, name, task)
+    yield from check_loss(model.train, name, task, classes)
     yield from _images(model, views)
 
 
@@ -57,26 +57,9 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
         here = trained_model(model, one)
     except ValidationError as error:
         return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    known = {*_training(model), *_loss(model, config.task, task)}
-    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
-
-
-def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """Problems of a key that names a component."""
-    for problem in problems(written, kind, entries):
-        of = f"allowed with {task}: " if task else "allowed: "
-        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
-
-
-def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
-    """Problems of training keys that the task does not use, and of the loss."""
-    settings, unset = model.train, Train()
-    for key in OF_TASKS:
-        if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
-            yield f"train.{key}: task {name!r} does not use it; remove it"
-    for part, _ in summed(settings.loss) if settings.loss is not None and "loss" in task.loss_keys else []:
-        kind = kinds.LOSSES.get(task.target, kinds.OPEN) if name in TASKS else kinds.OPEN
-        yield from component_problems("train.loss", part, kind, task.losses, name)
+    of = config.task, task, config.data.named_classes
+    known = {*_training(model), *check_loss(model.train, *of)}
+    return [problem for problem in (*_training(here), *check_loss(here.train, *of)) if problem not in known]
 
 
 def _network(model: Model, task: Facts) -> Iterator[str]:

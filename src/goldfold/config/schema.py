@@ -164,6 +164,7 @@ def _components() -> str:
     shared = {
         "Ensemble steps that come first": (kinds.STEP, every(catalog.FUSIONS)),
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
+        "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),

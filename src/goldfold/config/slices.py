@@ -9,6 +9,7 @@ from goldfold.config import roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
+from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -129,6 +130,18 @@ def has_thresholds(config: Config) -> bool:
     return any(name_of(step) == "thresholds" for step in config.postprocessing)
 
 
+def weighted_classes(config: Config) -> dict[str, list[str]]:
+    """Classes that models name in ``class_weights``, by key; checked with the classes, and only part of the training's recipe."""
+    found: dict[str, list[str]] = {}
+    for model in config.models:
+        for number in range(len(config.every_round)):
+            wanted = config.model(model.name, number).train.class_weights
+            if by_name(wanted) and isinstance(wanted, dict):
+                key = f"models ({model.name}).train.class_weights"
+                found[key] = [*dict.fromkeys([*found.get(key, []), *wanted])]
+    return found
+
+
 def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """Settings of a model that its training in a round depends on."""
     model = config.model(name, number)
@@ -138,7 +151,8 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": {"clip_norm", "ema_decay"}})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
     more = {**_size(config, model), **_metadata(config, model)}
-    return {**settings, "loss_keys": list(known.loss_keys), "params": params, **more}
+    keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
+    return {**settings, "loss_keys": keys, "params": params, **more}
 
 
 def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:

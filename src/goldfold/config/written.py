@@ -11,8 +11,10 @@ from goldfold.base.errors import ConfigError, shown
 from goldfold.components import PLACE, short
 from goldfold.config.base import exponent
 from goldfold.config.plain import json_value
+from goldfold.targets.class_weights import by_name
 
 Written = str | dict[str, Any]
+WEIGHTS = "write inverse_frequency, {effective_number: {beta: 0.999}}, or a weight by class, {cat: 2.5}"
 PARAMS = {"type": "object", "additionalProperties": True}
 
 
@@ -50,9 +52,23 @@ def _weighted(value: Any) -> Any:
 
 def _share(name: Any, value: Any) -> Any:
     weight = value.get("weight", 1.0) if isinstance(value, dict) else 1.0 if value is None else value
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-        raise ValueError(f"{name}: {shown(weight)} is no weight; give a number above 0, or {{parameter: value}}")
-    return value if isinstance(value, dict) else float(weight)
+    checked = _weight(name, weight, ", or {parameter: value}")
+    return value if isinstance(value, dict) else checked
+
+
+def _weight(name: Any, value: Any, other: str = "") -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ValueError(f"{name}: {shown(value)} is no weight; give a number above 0{other}")
+    return float(value)
+
+
+def _class_weights(value: Any) -> Any:
+    """Validate a name, {name: {parameter: value}}, or {class: weight}."""
+    if not isinstance(value, str | dict) or not value:
+        raise ValueError(f"{WEIGHTS}, not {shown(value)}")
+    if not by_name(value):
+        return _component(value)
+    return {name: _weight(name, exponent(weight)) for name, weight in dict(json_value(value)).items()}
 
 
 def _schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
@@ -91,4 +107,7 @@ Augmentation = Annotated[
     BeforeValidator(_component_or_list),
     WithJsonSchema(_listed(_schema(catalog.AUGMENTATIONS, more=True))),
 ]
+WEIGHTS_SCHEMA = _schema(catalog.CLASS_WEIGHTS)
+WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
+ClassWeights = Annotated[Written, BeforeValidator(_class_weights), WithJsonSchema(WEIGHTS_SCHEMA)]
 Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(_listed(LOSS_SCHEMA))]

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import Parameter, signature
 
+import torch
 from torch import Tensor
 
 from goldfold import components
+from goldfold.base.errors import ConfigError
+from goldfold.components import COUNTS, HARD_TARGET
+from goldfold.losses.numeric import by_device
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,25 @@ def summed(losses: Sequence[Losses]) -> Losses:
     return Losses(sum((other.total for other in others), first.total), parts)
 
 
-def combined(entries: Mapping[str, str], wanted: components.Several) -> Callable[..., Losses]:
+def combined(
+    entries: Mapping[str, str],
+    wanted: components.Several,
+    counts: Sequence[float] | None = None,
+    harden: Callable[[Tensor], Tensor] = lambda target: target,
+) -> Callable[..., Losses]:
     """Build one loss, or the weighted sum of several.
 
     Args:
         entries: available losses by name, all with the same arguments; user-defined losses may be given too.
         wanted: as the config's ``train.loss``.
+        counts: number of labelled training cases of each class, for losses with a parameter ``counts``.
+        harden: converts targets for losses whose second parameter is ``hard_target``.
+
+    Raises:
+        ConfigError: there is no such loss, or it needs counts and there are none.
     """
     chosen = [
-        (components.label(part), components.load(part, entries, "loss"), weight)
+        (components.label(part), _supplied(components.load(part, entries, "loss"), part, counts, harden), weight)
         for part, weight in components.summed(wanted)
     ]
 
@@ -56,3 +71,32 @@ def combined(entries: Mapping[str, str], wanted: components.Several) -> Callable
         return Losses(sum((value for _, value in values[1:]), values[0][1]), parts)
 
     return total
+
+
+def _supplied(
+    loss: Callable[..., Tensor],
+    written: components.Written,
+    counts: Sequence[float] | None,
+    harden: Callable[[Tensor], Tensor],
+) -> Callable[..., Tensor]:
+    """Give a loss the counts and the hard targets that its parameters ask for."""
+    parameters = _parameters(loss)
+    is_hard, has_counts = [*parameters][1:2] == [HARD_TARGET], COUNTS in parameters and counts is not None
+    if COUNTS in parameters and counts is None and parameters[COUNTS].default is Parameter.empty:
+        raise ConfigError(
+            f"loss {components.label(written)} needs the training cases of each class, which this task does not count"
+        )
+    on = by_device(torch.tensor(counts or [], dtype=torch.float32))
+
+    def supplied(outputs: Tensor, target: Tensor, *others: Tensor) -> Tensor:
+        more = {COUNTS: on(outputs.device)} if has_counts else {}
+        return loss(outputs, harden(target) if is_hard else target, *others, **more)
+
+    return supplied
+
+
+def _parameters(loss: Callable[..., Tensor]) -> Mapping[str, Parameter]:
+    try:
+        return signature(loss).parameters
+    except (TypeError, ValueError):  # not written in Python
+        return {}

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from goldfold.losses.numeric import at_least_float32, gamma_fits, number, power
+
 IGNORE = 255
 
 
@@ -26,8 +28,9 @@ def ce(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
 def focal(logits: Tensor, target: Tensor, ignore_index: int = IGNORE, gamma: float = 2.0) -> Tensor:
     """Focal loss (Lin et al. 2017, eq. 4; its softmax form for several channels), mean over pixels."""
     # not smp's, which treats several channels one against the rest, and is NaN if all pixels are ignored
+    gamma_fits(gamma)
     loss = _pixel_ce(logits, target, ignore_index)
-    return _mean((1 - (-loss).exp()) ** gamma * loss, target, ignore_index)
+    return _mean(power(1 - (-loss).exp(), gamma) * loss, target, ignore_index)
 
 
 def dice(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor:
@@ -44,6 +47,8 @@ def tversky(
     logits: Tensor, target: Tensor, ignore_index: int = IGNORE, alpha: float = 0.3, beta: float = 0.7
 ) -> Tensor:
     """1 - Tversky index (Salehi et al. 2017), with weights ``alpha`` of false positives and ``beta`` of false negatives."""
+    number("alpha", alpha, "of at least 0", lambda value: value >= 0)
+    number("beta", beta, "of at least 0", lambda value: value >= 0)
     return _overlap("TverskyLoss", logits, target, ignore_index, alpha=alpha, beta=beta)
 
 
@@ -52,7 +57,8 @@ def lovasz(logits: Tensor, target: Tensor, ignore_index: int = IGNORE) -> Tensor
     from segmentation_models_pytorch.losses import LovaszLoss
 
     if not (target != ignore_index).any():
-        return logits.float().sum() * 0.0  # smp's softmax form does not return a scalar
+        return at_least_float32(logits).sum() * 0.0  # smp's softmax form does not return a scalar
+    # smp's takes no float64
     loss: Tensor = LovaszLoss(_mode(logits), ignore_index=ignore_index)(logits.float(), target)
     return loss
 
@@ -64,11 +70,9 @@ def _mode(logits: Tensor) -> str:
 def _pixel_ce(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     """Cross-entropy per pixel, (batch, height, width), 0 where ignored."""
     if logits.shape[1] > 1:
-        return functional.cross_entropy(logits.float(), target, ignore_index=ignore_index, reduction="none")
-    counts = target != ignore_index
-    loss = functional.binary_cross_entropy_with_logits(
-        logits[:, 0].float(), (target * counts).float(), reduction="none"
-    )
+        return functional.cross_entropy(at_least_float32(logits), target, ignore_index=ignore_index, reduction="none")
+    counts, values = target != ignore_index, at_least_float32(logits[:, 0])
+    loss = functional.binary_cross_entropy_with_logits(values, (target * counts).to(values.dtype), reduction="none")
     return loss * counts
 
 
@@ -80,7 +84,9 @@ def _overlap(name: str, logits: Tensor, target: Tensor, ignore_index: int, **par
     """Average smp's loss over the classes present; smp averages over all and counts an absent class as loss 0."""
     from segmentation_models_pytorch import losses
 
-    loss: Tensor = getattr(losses, name)(_mode(logits), ignore_index=ignore_index, **params)(logits.float(), target)
+    loss: Tensor = getattr(losses, name)(_mode(logits), ignore_index=ignore_index, **params)(
+        at_least_float32(logits), target
+    )
     if logits.shape[1] == 1:
         return loss
     present = len(torch.unique(target[target != ignore_index]))

@@ -1,6 +1,6 @@
 """Stage manifest: raw data -> one row per usable image, and a quarantine of the others with reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from goldfold.sources.declared import Settled, settle
 from goldfold.sources.ids import match_sample, tell_apart
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.sources.sized import with_sizes
+from goldfold.targets.class_weights import unknown
 from goldfold.tasks.optional import refuse_doubts
 from goldfold.tasks.protocol import Target
 
@@ -59,6 +60,7 @@ def run(
     duplicates: Mapping[str, Any] = MappingProxyType({}),
     most_rows: int | None = None,
     has_thresholds: bool = False,
+    weighted_classes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[str]:
     """Write tables of all splits, ``{quarantine,duplicates}.csv`` and ``{classes,class_ids}.json``; return doubts.
 
@@ -76,6 +78,7 @@ def run(
         duplicates: see `goldfold.audit.copies.Policy`.
         most_rows: number of rows per split, evenly spaced, for a quick look; None for all.
         has_thresholds: whether decisions are made by fitted thresholds, which some sets of classes do not have.
+        weighted_classes: classes with a weight in the loss, by the key of the config that names them.
 
     Raises:
         DataError: the data cannot be used; the message says which, where and what to do.
@@ -96,6 +99,9 @@ def run(
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
     _refuse_unlearnable(tables, lost, task, names, has_thresholds)
+    for key, weighted in weighted_classes.items():
+        for problem in unknown(weighted, names):
+            raise ConfigError(f"{key}: {problem}")
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, task, names, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:

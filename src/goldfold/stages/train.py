@@ -38,7 +38,7 @@ from goldfold.metadata.encoder import Encoder
 from goldfold.tables import read_table
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
-from goldfold.training.samples import encoder_of, loader, rows_of
+from goldfold.training.samples import counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import Validation
 
@@ -103,7 +103,8 @@ def run(
     cases, images = _cases(spec, fold_file, pseudo, pseudo_weight, metadata), CachedImages(caches, scale_16bit)
     target, learn = tasks.target(task, names), tasks.learn(task, names)
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
-    network, loss = network_of(spec, infer, start, cases.encoder), loss_of(spec, learn)
+    network = network_of(spec, infer, start, cases.encoder)
+    loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
     metrics = [scores.metric(one) for one in (metric, *reported)]
     batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
     validation = Validation(

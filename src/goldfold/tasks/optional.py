@@ -1,6 +1,7 @@
 """Optional members of facets, with the defaults for tasks without them."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 def has_validation_loss(learn: protocol.Learn) -> bool:
     """Return True if the loss can be computed in evaluation mode."""
     return bool(getattr(learn, "has_validation_loss", True))
+
+
+def takes_counts(learn: protocol.Learn) -> bool:
+    """Return True if the loss takes the number of labelled training cases of each class in the fold."""
+    return "counts" in signature(learn.loss).parameters
 
 
 def compose_params(learn: protocol.Learn) -> dict[str, Any]:

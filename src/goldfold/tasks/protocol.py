@@ -96,7 +96,8 @@ class Learn(Protocol):
     def loss(self, **settings: Any) -> Callable[[nn.Module, Batch], Losses]:
         """Return (model, batch) -> mean loss and its parts; settings are the ``train`` keys listed in `Facts.loss_keys`.
 
-        Changes of images in training only (mixup) apply if ``model.training``.
+        If it has a parameter ``counts``, it gets the number of labelled training cases of each class in the fold, in the order
+        of the classes. Changes of images in training only (mixup) apply if ``model.training``.
         """
 
 

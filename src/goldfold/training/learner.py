@@ -58,9 +58,14 @@ def _load(network: nn.Module, start: str) -> None:
     print(f"starts from {start}", flush=True)
 
 
-def loss_of(spec: Spec, learn: Learn) -> Loss:
-    """Build the task's loss with its settings."""
-    return learn.loss(**{name: getattr(spec.train, name) for name in spec.model["loss_keys"]})
+def loss_of(spec: Spec, learn: Learn, counts: Sequence[float] | None = None) -> Loss:
+    """Build the task's loss with its settings.
+
+    Args:
+        counts: number of labelled training cases of each class in the fold, where the loss takes it.
+    """
+    more = {} if counts is None else {"counts": counts}
+    return learn.loss(**{name: getattr(spec.train, name) for name in spec.model["loss_keys"]}, **more)
 
 
 def course_of(spec: Spec) -> Course:

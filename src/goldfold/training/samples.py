@@ -12,7 +12,7 @@ from goldfold.metadata.encoder import Encoder
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.tables import read_table
-from goldfold.tasks.optional import compose_params
+from goldfold.tasks.optional import compose_params, takes_counts
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -45,6 +45,17 @@ def encoder_of(spec: Spec, rows: pd.DataFrame) -> Encoder | None:
     for name in encoder.useless:
         print(f"metadata {name!r}: one value in all training cases of this fold, so it is not used", flush=True)
     return encoder
+
+
+def counts_of(target: Target, learn: Learn, rows: pd.DataFrame) -> list[float] | None:
+    """Count the labelled training cases of each class in the fold; None if the task's loss takes no counts.
+
+    Args:
+        rows: training cases; pseudo-labelled ones have no ``split`` and are not counted.
+    """
+    if not takes_counts(learn):
+        return None
+    return [float(number) for number in target.content(rows[rows["split"] == "train"]).sum()]
 
 
 def loader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +37,21 @@ class Learn:
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
+        class_weights: components.Written | None = None,
+        counts: Sequence[float] | None = None,
     ) -> Callable[[nn.Module, Batch], Losses]:
-        """Return the mean over the batch of weight x loss; in training, timm's mixup or cutmix mixes images and labels."""
+        """Return the mean over the batch of weight x loss; in training, timm's mixup or cutmix mixes images and labels.
+
+        Class weights multiply the weight of a sample by the mean weight of its (soft) target's classes.
+        """
         from timm.data.mixup import Mixup
         from torch.nn import functional
 
         from goldfold.losses import combined
+        from goldfold.losses.class_weights import of_targets
 
-        criterion, n = combined(catalog.LOSSES["label"], loss), len(self.classes)
+        criterion, n = combined(catalog.LOSSES["label"], loss, counts, _hardened), len(self.classes)
+        weights_of = of_targets(class_weights, self.classes, counts)
         mixes = bool(mixup_alpha or cutmix_alpha)
         mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
@@ -56,9 +63,15 @@ class Learn:
                 weights = (weights + weights.flip(0)) / 2
             else:
                 target = functional.one_hot(batch.targets, n).float() * (1 - label_smoothing) + label_smoothing / n
+            if weights_of is not None:
+                weights = weights * weights_of(target)
             return criterion(model(inputs), target).map(lambda values: (weights * values).mean())
 
         return mean_loss
+
+
+def _hardened(target: Tensor) -> Tensor:
+    return target.argmax(dim=1)
 
 
 def _mixed(

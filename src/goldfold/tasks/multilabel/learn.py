@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,13 +31,15 @@ class Learn:
 
         return stacked(samples, torch.from_numpy(np.stack([sample["labels"] for sample in samples])).float())
 
-    def loss(self, loss: components.Several, label_smoothing: float = 0.0) -> Callable[[nn.Module, Batch], Losses]:
+    def loss(
+        self, loss: components.Several, label_smoothing: float = 0.0, counts: Sequence[float] | None = None
+    ) -> Callable[[nn.Module, Batch], Losses]:
         """Return the mean over the batch of weight x loss; label smoothing moves targets towards one half."""
         import torch
 
         from goldfold.losses import combined
 
-        criterion, weights = combined(catalog.LOSSES["labels"], loss), torch.tensor(self.positive_weights)
+        criterion, weights = combined(catalog.LOSSES["labels"], loss, counts), torch.tensor(self.positive_weights)
 
         def mean_loss(model: nn.Module, batch: Batch) -> Losses:
             target = batch.targets * (1 - label_smoothing) + label_smoothing / 2
