@@ -32,6 +32,8 @@ class Train:
     validate_every: int
     checkpoint: Literal["last", "best"]
     on_oom: Literal["fail", "shrink"]
+    layer_decay: float | None = None
+    lr_scale: Mapping[str, float] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
