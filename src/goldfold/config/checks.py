@@ -36,7 +36,7 @@ def check(config: Config) -> None:
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
-        for problem in check_model(model, config.task, task, config.tta)
+        for problem in check_model(model, config.task, task, config.tta, config.metric)
     ]
     problems += [*_task(config, task), *_members(config), *_weights(config), *check_overrides(config, task)]
     problems += [

@@ -11,9 +11,10 @@ from goldfold.components import Kind, name_of, parse, problems, summed
 from goldfold.config import kinds
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
-from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.libraries import albumentations_transforms, timm_backbones
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
+from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
@@ -25,15 +26,17 @@ OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_proba
 """Keys of ``train`` that only some tasks use."""
 
 
-def check_model(model: Model, name: str, task: Facts, views: Sequence[Any]) -> Iterator[str]:
+def check_model(model: Model, name: str, task: Facts, views: Sequence[Any], metric: Any = None) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images.
 
     Args:
         name: name of the task.
         views: test-time views.
+        metric: of the config.
     """
     yield from _network(model, task)
     yield from _training(model)
+    yield from check_monitor(model.train, name, task, metric)
     yield from _loss(model, name, task)
     yield from _images(model, views)
 
@@ -57,8 +60,10 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
         here = trained_model(model, one)
     except ValidationError as error:
         return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    known = {*_training(model), *_loss(model, config.task, task)}
-    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
+    of_task = config.task, task, config.metric
+    known = {*_training(model), *_loss(model, config.task, task), *check_monitor(model.train, *of_task)}
+    found = (*_training(here), *_loss(here, config.task, task), *check_monitor(here.train, *of_task))
+    return [problem for problem in found if problem not in known]
 
 
 def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
@@ -107,7 +112,8 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
 
 def _training(model: Model) -> Iterator[str]:
     settings = model.train
-    yield from component_problems("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
+    optimizer, known = optimizer_to_check(settings.optimizer)
+    yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
     for hook in settings.hooks:
