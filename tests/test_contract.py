@@ -420,13 +420,13 @@ def test_schedule_is_never_negative_nor_above_its_peak(name: str, steps: int, wa
     assert max(seen) > 0
 
 
-@every("name", SCHEDULES)
+@every("name", [name for name in SCHEDULES if name != "cyclic"])
 def test_schedule_rises_through_warm_up_reaches_its_peak_and_ends_low(name: str) -> None:
     seen = rates(name, 100, 10)
     rising = seen[:10]
     assert all(later > earlier for earlier, later in pairwise(rising))
     assert max(seen) == pytest.approx(0.5, rel=0.01)
-    if name == "constant":
+    if name in ("constant", "plateau"):  # the latter without a score
         assert seen[10:] == pytest.approx([0.5] * 90)
     else:
         assert seen[-1] < 0.05 * max(seen)
@@ -444,7 +444,7 @@ def test_schedule_counts_optimizer_steps_so_that_twice_the_steps_is_the_same_cur
 @every("name", SCHEDULES)
 def test_schedule_works_with_an_optimizer_that_has_no_momentum(name: str) -> None:
     optimizer = torch.optim.Adadelta([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
-    assert max(rates(name, 50, 5, optimizer=optimizer)) == pytest.approx(0.5, rel=0.02)
+    assert max(rates(name, 50, 5, optimizer=optimizer)) == pytest.approx(0.5, rel=0.05)
 
 
 @every("name", SCHEDULES)

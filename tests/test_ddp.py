@@ -29,6 +29,10 @@ from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 
 VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}
 """A network without batch norm, whose gradient of a batch is the mean of those of its halves."""
+REACTING = {
+    "update": "sam", "hooks": ["agc"], "lr_scale": {"head": 2}, "schedule": {"plateau": {"patience": 0, "threshold": 0.9}},
+}  # fmt: skip
+"""Two gradients per step, and a learning rate that drops after the second epoch: the scores of rank 0 reach all."""
 PLAIN = {"epochs": 3, "warmup_epochs": 0, "optimizer": "sgd", "augment": "light", "accumulate": 2}
 
 
@@ -64,17 +68,20 @@ def test_a_sampler_starts_at_any_batch() -> None:
 def pair(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Two processes with batches of 4."""
     folder = tmp_path_factory.mktemp("pair")
-    return folder, tiny.train(folder, model=tiny.model({**PLAIN, "batch_size": 4, "ema_decay": 0.9}, gpus=2, **VIT))
+    return folder, tiny.train(
+        folder, model=tiny.model({**PLAIN, **REACTING, "batch_size": 4, "ema_decay": 0.9}, gpus=2, **VIT)
+    )
 
 
 def test_two_processes_learn_as_one_with_twice_the_batch(
     tiny: Tiny, pair: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, facts = pair
-    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, "batch_size": 8, "ema_decay": 0.9}, **VIT))
+    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, **REACTING, "batch_size": 8, "ema_decay": 0.9}, **VIT))
     assert (facts["gpus"], alone["gpus"]) == (2, 1)
     assert curve(folder) == pytest.approx(curve(tmp_path), rel=1e-5)
     assert len(set(curve(folder))) == 3
+    assert list(pd.read_csv(folder / "history.csv")["lr"]) == pytest.approx([0.01, 0.01, 0.001])
     one, other = (load_file(place / "model.safetensors") for place in (folder, tmp_path))
     assert max((one[name] - other[name]).abs().max().item() for name in one) < 1e-5
     assert facts["final"]["accuracy"] == pytest.approx(alone["final"]["accuracy"])

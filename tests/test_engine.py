@@ -109,7 +109,7 @@ def run_fit(
     **settings: Any,
 ) -> tuple[Any, torch.nn.Module, Fixed]:
     """Train with plain SGD, lr 0.1; the training, the network and the schedule."""
-    chosen, schedule = network() if model is None else model, Fixed()
+    chosen, schedule = network() if model is None else model, settings.pop("schedule", None) or Fixed()
     course = {
         name: settings.pop(name) for name in ("epochs", "key", "accumulate", "validate_every") if name in settings
     }
@@ -718,6 +718,13 @@ def test_out_of_memory_names_what_to_change(tiny: Tiny, tmp_path: Path, monkeypa
         "models (net): out of memory on cpu with train.batch_size 8 and images of 12 x 12 pixels. Set train.batch_size: 4 "
         "with train.accumulate: 2, or train.on_oom: shrink, or a smaller image_size_px or network."
     )
+
+
+def test_out_of_memory_with_sam_does_not_advise_what_is_refused_with_it(tiny: Tiny) -> None:
+    spec = read(tiny.model({"update": "sam"}), "squash", 3, PLACE)
+    with pytest.raises(TrainingError) as error, readable_errors(spec, Accelerator(cpu=True)):
+        raise torch.OutOfMemoryError
+    assert "shrink" not in str(error.value)
 
 
 def test_a_batch_of_one_image_without_statistics_is_explained(tiny: Tiny) -> None:

@@ -312,6 +312,33 @@ def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> N
     assert not preflight.check(entry(train={**TRAIN, "hooks": [{"clip": {"norm": 1.0}}, {"ema": {"decay": 0.9}}]}))
 
 
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        (
+            {"layer_decay": 0.7},
+            "train.layer_decay = 0.7: the network does not say which layers it has; a network of timm",
+        ),
+        (
+            {"schedule": {"cosine": {"min_lr": 0.1}}},
+            "min_lr = 0.1: must lie between 0 and the peak of the rate, 0.001.",
+        ),
+        (
+            {"update": {"sam": {"rho": 0}}},
+            "train.update = {'sam': {'rho': 0}} cannot be used: rho = 0: must be a number above",
+        ),
+        (
+            {"hooks": [{"agc": {"exclude": ["fc"]}}]},
+            "'agc' cannot be built: exclude: no parameter begins with 'fc'; the last",
+        ),
+    ],
+)
+def test_rates_schedules_and_rules_that_cannot_be_are_named_before_any_job(
+    train: dict[str, Any], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert text in said(capsys, network="small_resnet", backbone=None, size=[8, 8], train={**TRAIN, **train})
+
+
 def test_a_hook_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     line = said(capsys, train={**TRAIN, "hooks": [{"clip": {"norm": 1.0}}, {"ema": {"decay": 3}}]})
     assert "train.hooks: 'ema' cannot be built: decay = 3: must lie between 0 and 1" in line

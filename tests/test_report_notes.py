@@ -20,7 +20,7 @@ from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.metrics import Score
 from goldfold.report import ensemble, notes, shift, training
 from goldfold.report.answers import note
-from goldfold.report.results import Results
+from goldfold.report.results import Results, Run
 from goldfold.targets.mask_coding import Coding
 from goldfold.tasks.detection import show_images as detection
 from goldfold.tasks.segmentation import show_images as segmentation
@@ -214,6 +214,19 @@ def test_a_training_of_one_epoch_is_seen_in_its_curve() -> None:
     assert learning_curves("a", [(0, history)], "accuracy").svg.count("<use") == 2, "a mark in both curves"
     lines = pd.concat([history, history.assign(epoch=1)])
     assert learning_curves("a", [(0, lines)], "accuracy").svg.count("<use") == 0
+
+
+def test_the_learning_rate_is_drawn_within_the_epochs_where_the_record_has_it() -> None:
+    history = pd.DataFrame({"epoch": [0, 1], "accuracy": [0.5, 0.6], "train_loss": [1.0, 0.9], "lr": [0.1, 0.05]})
+    points = [[0.0, 0.01], [0.5, 0.2], [1.0, 0.1], [1.5, 0.05]]
+    run = Run("a", 0, 0, 0, {"lr_curve": points}, history)
+    assert training.lr_curve(run).to_numpy().tolist() == points
+    old = Run("a", 0, 0, 0, {}, history)
+    assert training.lr_curve(old).to_numpy().tolist() == [[1, 0.1], [2, 0.05]]
+    rates = [(0, training.lr_curve(one)) for one in (run, run, old)]
+    drawn = re.sub(r"<[^>]*>", "", learning_curves("a", [(0, history)] * 3, "accuracy", rates).svg)
+    assert "learning rate" in drawn
+    assert "0.2" in drawn
 
 
 def test_a_method_with_parameters_is_named_with_them() -> None:

@@ -193,18 +193,24 @@ CLASS_WEIGHTS: Entries = {
 SCHEDULES: Entries = {
     "constant": "goldfold.optim.schedules:constant",
     "cosine": "goldfold.optim.schedules:cosine",
+    "cyclic": "goldfold.optim.schedules:cyclic",
+    "multistep": "goldfold.optim.schedules:multistep",
     "one_cycle": "goldfold.optim.schedules:one_cycle",
+    "plateau": "goldfold.optim.plateau:Plateau",
     "poly": "goldfold.optim.schedules:poly",
     "step": "goldfold.optim.schedules:step",
 }
 """Optimizers are timm's, see `goldfold.config.libraries`."""
 HOOKS: Entries = {
+    "agc": "goldfold.engine.hooks.agc:Agc",
     "clip": "goldfold.engine.hooks.clip:Clip",
+    "clip_value": "goldfold.engine.hooks.clip:ClipValue",
     "ema": "goldfold.engine.hooks.ema:Ema",
 }
 """Called before and after the steps of training."""
 UPDATES: Entries = {
     "plain": "goldfold.engine.updates:plain",
+    "sam": "goldfold.engine.sam:sam",
 }
 """Rules that turn the gradient into a step."""
 AUGMENTATIONS: Entries = {

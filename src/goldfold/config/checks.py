@@ -55,7 +55,7 @@ def check(config: Config) -> None:
 
 def _models(config: Config, task: Facts) -> Iterator[str]:
     """Problems of the models; one in the training settings of all of several models is reported once."""
-    found = [list(check_model(model, config.task, task, config.tta)) for model in config.models]
+    found = [list(check_model(model, config, task)) for model in config.models]
     shared = [
         problem for problem in found[0] if problem.startswith("train.") and all(problem in one for one in found[1:])
     ]

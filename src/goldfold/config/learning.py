@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
+from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
 from goldfold.config.written import (
     Augmentation,
@@ -28,19 +29,25 @@ class Train(Section):
     accumulate: int = Field(1, ge=1)
     """Batches per step: gradients equal those of one batch `accumulate` times as large."""
     optimizer: Optimizer = "adamw"
-    """Any timm optimizer (`adamw`, `lamb`, `{sgd: {momentum: 0.8}}`, `{adamw: {betas: [0.9, 0.95]}}`, ...); norms and
-    biases get no weight decay."""
+    """Any timm optimizer (`adamw`, `lamb`, `{sgd: {momentum: 0.8}}`, `{adamw: {betas: [0.9, 0.95]}}`, `lookahead_radam`,
+    ...); norms, biases and what a timm network exempts (position embeddings) get no weight decay."""
     lr: Number = Field(1e-3, gt=0)
     """Peak learning rate."""
+    layer_decay: Annotated[Number, Field(gt=0, le=1)] | None = UNSET
+    """Layer-wise decay of the learning rate, for networks of timm: the last layer has the full rate, each earlier one this
+    fraction of the next one's (0.65 to 0.9 for pretrained transformers)."""
+    lr_scale: LrScale | None = UNSET
+    """Factors of the learning rate: `{head: 10}`, `{backbone: 0.1}`."""
     weight_decay: Number = Field(0.05, ge=0)
     schedule: Schedule = "cosine"
-    """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6}}`, ..."""
+    """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6, cycles: 3}}`, `{plateau: {monitor: val_loss}}`, ..."""
     warmup_epochs: Number = Field(1.0, ge=0)
-    """Epochs of linear warm-up from lr/100 (`one_cycle` has its own)."""
+    """Epochs of linear warm-up from lr/100, or from the share `warmup_start` of the schedule (`one_cycle` and `cyclic` have
+    their own)."""
     clip_norm: Number | None = Field(None, gt=0)
     """Largest norm of the gradient; short for the hook `{clip: {norm: ...}}`."""
     update: Update = "plain"
-    """Rule that turns the gradient into a step: `plain`, or your own as `package.module:function`."""
+    """Rule that turns the gradient into a step: `plain`, `{sam: {rho: 0.05}}`, or your own as `package.module:function`."""
     loss: Loss | None = None
     """One of the task's losses (`focal`, `{focal: {gamma: 3}}`), or a weighted sum: `{dice: 0.5, ce: 0.5}`,
     `{dice: 1, focal: {gamma: 3, weight: 0.5}}`; by default the task's default loss."""
@@ -88,12 +95,14 @@ class Train(Section):
         return self
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> "Train":
-        if self.warmup_epochs >= self.epochs and name_of(self.schedule) not in ("one_cycle", "constant"):
-            raise ValueError(
-                f"warmup_epochs {self.warmup_epochs:g} must be less than epochs {self.epochs}: set train.warmup_epochs: 0, or "
-                f"more epochs"
-            )
+    def _updates_fit(self) -> "Train":
+        problem = (
+            clipping_problem(self.every_hook)
+            or sam_problem(self.update, self.on_oom)
+            or schedule_problem(self.schedule, self.epochs, self.warmup_epochs, self.validate_every)
+        )
+        if problem:
+            raise ValueError(problem)
         return self
 
 

@@ -11,10 +11,11 @@ from goldfold.components import name_of, parse
 from goldfold.config import kinds
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model
-from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.libraries import albumentations_transforms, timm_backbones
 from goldfold.config.loss_checks import check_loss, component_problems
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
+from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
@@ -22,20 +23,11 @@ TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
 
-def check_model(
-    model: Model, name: str, task: Facts, views: Sequence[Any], classes: Sequence[str] | None = None
-) -> Iterator[str]:
-    """Problems of a model: its network, its training, its loss and its images.
-
-    Args:
-        name: name of the task.
-        views: test-time views.
-        classes: names of the classes, where the config gives them.
-    """
+def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of a model: its network, its training, its loss and its images."""
     yield from _network(model, task)
-    yield from _training(model)
-    yield from check_loss(model.train, name, task, classes)
-    yield from _images(model, views)
+    yield from _learning(model, config, task)
+    yield from _images(model, config.tta)
 
 
 def check_overrides(config: Config, task: Facts) -> Iterator[str]:
@@ -57,9 +49,15 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
         here = trained_model(model, one)
     except ValidationError as error:
         return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    of = config.task, task, config.data.named_classes
-    known = {*_training(model), *check_loss(model.train, *of)}
-    return [problem for problem in (*_training(here), *check_loss(here.train, *of)) if problem not in known]
+    known = {*_learning(model, config, task)}
+    return [problem for problem in _learning(here, config, task) if problem not in known]
+
+
+def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of the training settings of a model."""
+    yield from _training(model)
+    yield from check_loss(model.train, config.task, task, config.data.named_classes)
+    yield from check_monitor(model.train, config.task, task, config.metric)
 
 
 def _network(model: Model, task: Facts) -> Iterator[str]:
@@ -90,7 +88,8 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
 
 def _training(model: Model) -> Iterator[str]:
     settings = model.train
-    yield from component_problems("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
+    optimizer, known = optimizer_to_check(settings.optimizer)
+    yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
     for hook in settings.hooks:

@@ -48,7 +48,11 @@ def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
-    return {**settings, **ONE_EPOCH, "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size}
+    return {
+        **_without_plateau(settings),
+        **ONE_EPOCH,
+        "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
+    }
 
 
 def _model(model: Any) -> Any:
@@ -56,4 +60,11 @@ def _model(model: Any) -> Any:
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size")}
-    return {**model, "train": own}
+    return {**model, "train": _without_plateau(own)}
+
+
+def _without_plateau(settings: dict[str, Any]) -> dict[str, Any]:
+    """Training settings with a constant rate instead of the schedule plateau, which needs several epochs."""
+    schedule = settings.get("schedule")
+    name = next(iter(schedule), None) if isinstance(schedule, dict) else schedule
+    return {**settings, "schedule": "constant"} if name == "plateau" else settings

@@ -79,17 +79,25 @@ def _draw_scores(axes: "Axes", lines: Sequence[ScoreLine]) -> None:
     axes.margins(x=0.04)
 
 
-def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], metric: str) -> Figure:
-    """Validation score and losses by epoch, one thin line per run, coloured by round; the validation loss is dashed.
+def learning_curves(
+    model: str,
+    histories: Sequence[tuple[int, pd.DataFrame]],
+    metric: str,
+    rates: Sequence[tuple[int, pd.DataFrame]] = (),
+) -> Figure:
+    """Validation score, losses and learning rate by epoch, one thin line per run, coloured by round.
 
-    The score comes first, with the legend: a narrow screen shows the left part of a figure.
+    The validation loss is dashed. The score comes first, with the legend: a narrow screen shows the left part of a figure.
+
+    Args:
+        rates: round, and learning rate by epoch; ``epoch`` has fractions.
     """
     from matplotlib.ticker import MaxNLocator
 
     has_validation = any("val_loss" in history for _, history in histories)
     losses = "loss: training solid, validation dashed" if has_validation else "training loss"
     with Canvas(WIDTH_PX, 270) as canvas:
-        both = canvas.axes(1, 2)
+        both = canvas.axes(1, 3, width_ratios=[3, 3, 2]) if rates else canvas.axes(1, 2)
         for axes, columns, title in (
             (both[0], {metric: "-"}, f"validation {metric}"),
             (both[1], {"train_loss": "-", "val_loss": "--"}, losses),
@@ -108,12 +116,30 @@ def learning_curves(model: str, histories: Sequence[tuple[int, pd.DataFrame]], m
             axes.margins(x=0.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             _range_of_late_epochs(axes, drawn)
+        if rates:
+            _draw_rates(both[2], rates)
         rounds = sorted({number for number, _ in histories})
         if len(rounds) > 1:
             for number in rounds:
                 both[0].plot([], [], color=SERIES[number % len(SERIES)], lw=2.5, label=f"round {number}")
             both[0].legend(loc="best")
         return canvas.block(f"learning_curves_{model}", "", f"Learning curves of {model}")
+
+
+def _draw_rates(axes: "Axes", rates: Sequence[tuple[int, pd.DataFrame]]) -> None:
+    """Draw the learning rate; runs with the same curve, mostly all of a round, give one line."""
+    from matplotlib.ticker import MaxNLocator
+
+    different = {(number, tuple(rate["lr"])): rate for number, rate in rates}
+    for (number, _), rate in different.items():
+        mark = "o" if len(rate) == 1 else None
+        axes.plot(rate["epoch"], rate["lr"], color=SERIES[number % len(SERIES)], lw=1.3, alpha=0.75, marker=mark)
+    axes.set_title("learning rate")
+    axes.set_xlabel("epoch")
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(lambda rate, place: f"{rate:.3g}")
 
 
 def _range_of_late_epochs(axes: "Axes", columns: Sequence[pd.DataFrame]) -> None:

@@ -14,6 +14,7 @@ from goldfold.base.errors import TrainingError
 from goldfold.engine.device import total, totals
 from goldfold.engine.memory import Batch, as_memory_allows, pieces
 from goldfold.engine.seeding import same_draws, seeded
+from goldfold.engine.state import base_lr
 
 TOTAL = "train_loss"
 """Name of the total loss in the history; parts are named ``train_loss_<part>``."""
@@ -65,11 +66,14 @@ class Gradient:
         """Names of the total and the parts of the loss."""
         self.draws: tuple[int | str, ...] = ()
         """Seed of the last call."""
+        self.means: dict[str, float] = {}
+        """Result of the last call."""
 
     def __call__(self, window: Sequence[Batch], draws: tuple[int | str, ...]) -> dict[str, float]:
         """Return the mean loss and its parts.
 
-        A second call for the same step draws the same random numbers as the first.
+        A second call for the same step draws the same random numbers as the first, and leaves buffers (statistics of batch
+        normalisation) as the first did. It computes nothing if fp16 made the first gradient overflow: the step is skipped.
 
         Args:
             window: batches of the step.
@@ -79,10 +83,13 @@ class Gradient:
             TrainingError: the loss is not finite, or its parts differ from those of the first batch.
             torch.OutOfMemoryError: the smallest pieces do not fit into memory.
         """
+        is_again, self.draws = draws == self.draws, draws
+        if is_again and self._has_overflowed():
+            return self.means
         whole = min(self.micro_batch_size, max(len(batch.ids) for batch in window))
         least = whole if self.least is None else self.least
-        buffers = [] if self.least is None else [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        is_again, self.draws = draws == self.draws, draws
+        kept = is_again or self.least is not None
+        buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()] if kept else []
         self.optimizer.zero_grad()
 
         def work(size: int) -> dict[str, float]:
@@ -90,10 +97,12 @@ class Gradient:
             with nullcontext() if is_seeded else seeded(*draws, *self.process):
                 return self._backward(window, size, draws[-1])
 
-        means, size = as_memory_allows(work, whole, least, f"step {draws[-1]}", partial(self._forget, buffers))
+        self.means, size = as_memory_allows(work, whole, least, f"step {draws[-1]}", partial(self._forget, buffers))
         self.micro_batch_size = self.micro_batch_size if size == whole else size
+        if is_again:
+            _restore(buffers)
         self._unscale(is_again)
-        return means
+        return self.means
 
     def state_dict(self) -> dict[str, Any]:
         """Return the micro batch size that fits into memory."""
@@ -124,7 +133,7 @@ class Gradient:
             loss = losses.total * share
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss.item()} at step {step}, lr {self.optimizer.param_groups[0]['lr']:.3g}, ids "
+                f"the loss is {loss.item()} at step {step}, lr {base_lr(self.optimizer):.3g}, ids "
                 f"{', '.join(part.ids)}. Lower train.lr, set train.clip_norm: 1.0, or inspect these images."
             )
         self.accelerator.backward(loss * self.accelerator.num_processes)  # DDP averages over the processes
@@ -146,17 +155,29 @@ class Gradient:
 
     def _unscale(self, is_again: bool) -> None:
         """Undo the fp16 loss scaling, so that hooks and update rules see the true gradient."""
-        if self.accelerator.scaler is not None:
-            if is_again:
-                raise TrainingError(
-                    "train.update computes the gradient twice per step, which fp16 loss scaling does not support. Set "
-                    "runtime.precision: bf16."
-                )
-            self.accelerator.scaler.unscale_(getattr(self.optimizer, "optimizer", self.optimizer))
+        scaler = self.accelerator.scaler
+        if scaler is None:
+            return
+        if is_again:  # torch's scaler unscales once between two updates: make one that leaves the scale alone
+            state = scaler.state_dict()
+            scaler.update()
+            scaler.load_state_dict(state)
+        scaler.unscale_(getattr(self.optimizer, "optimizer", self.optimizer))
+
+    def _has_overflowed(self) -> bool:
+        """Return True if the gradient in the network is not finite, which the fp16 scaler answers by skipping the step."""
+        if self.accelerator.scaler is None:
+            return False
+        finite = [value.grad.isfinite().all() for value in self.network.parameters() if value.grad is not None]
+        return not bool(torch.stack(finite).all())
 
     def _forget(self, buffers: list[tuple[Tensor, Tensor]]) -> None:
         """Undo a failed attempt: clear the gradients and restore the batch norm statistics."""
         self.optimizer.zero_grad()
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+        _restore(buffers)
+
+
+def _restore(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)

@@ -13,7 +13,7 @@ from goldfold.engine.checkpoint import Stateful
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.seeding import seeded
-from goldfold.engine.state import State, Training, restore, saved
+from goldfold.engine.state import State, Training, base_lr, restore, saved
 from goldfold.engine.updates import Update, plain
 
 
@@ -98,7 +98,7 @@ def fit(
             with seeded(*draws):
                 at.losses.append(learner.update(gradient.network, partial(gradient, window, draws), step))
             optimizer.zero_grad()
-            at.step += 1
+            at.step, at.lr = at.step + 1, base_lr(optimizer)
             if not getattr(optimizer, "step_was_skipped", False):
                 at.n_updates += 1
                 for hook in hooks:
@@ -106,7 +106,7 @@ def fit(
             pause(at.step, state)
         is_due = (epoch + 1) % course.validate_every == 0 or epoch == course.epochs - 1
         scores = validate(at.scored, partial(pause, at.step, state)) if is_due else {}
-        at.end_epoch(optimizer.param_groups[0]["lr"], scores)
+        at.end_epoch(scores)
         for hook in hooks:
             hook.after_epoch(at, scores)
     return at

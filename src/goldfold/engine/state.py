@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from goldfold.engine.checkpoint import Stateful
@@ -20,6 +21,8 @@ class Training:
     """Network that is validated and saved: the trained network, or an average of its weights."""
     step: int = 0
     """Number of steps done."""
+    lr: float = math.nan
+    """Learning rate of the last step, of parameters whose rate is not scaled."""
     n_updates: int = 0
     """Number of steps that changed the weights; the fp16 scaler skips a step whose gradient overflows."""
     losses: list[dict[str, float]] = field(default_factory=list)
@@ -39,10 +42,10 @@ class Training:
             setattr(self, name, value)
         self.resumed_at_step = [*self.resumed_at_step, self.step]
 
-    def end_epoch(self, lr: float, scores: Mapping[str, float]) -> None:
+    def end_epoch(self, scores: Mapping[str, float]) -> None:
         """Append a row to the history: mean losses over the steps, last learning rate, scores."""
         means = {name: math.fsum(step[name] for step in self.losses) / len(self.losses) for name in self.losses[0]}
-        self.history.append({"epoch": len(self.history), **means, "lr": lr, **scores})
+        self.history.append({"epoch": len(self.history), **means, "lr": self.lr, **scores})
         self.losses = []
 
 
@@ -55,6 +58,13 @@ def restore(parts: Mapping[str, Stateful], state: State) -> None:
     """Restore each part to its state in ``state``, as returned by `saved`."""
     for name, part in parts.items():
         part.load_state_dict(state[name])
+
+
+def base_lr(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate of parameters whose rate is not scaled."""
+    group = optimizer.param_groups[0]
+    lr: float = group["lr"] / group.get("lr_scale", 1.0)
+    return lr
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

@@ -47,6 +47,10 @@ class SmallResNet(nn.Module):
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], n_classes)
         )
 
+    def get_classifier(self) -> nn.Module:
+        """Return the last layer, as networks of timm do."""
+        return self.head[-1]
+
     def reset_classifier(self, n_classes: int) -> None:
         """Put a new last layer in place of the old one; with 0 classes none, so that the output is features."""
         self.head[-1] = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()

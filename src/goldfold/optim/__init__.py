@@ -1,28 +1,37 @@
 """Optimizers and learning-rate schedules of timm and torch."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
 from goldfold import components
-from goldfold.optim.schedules import build_schedule
+from goldfold.optim.groups import parameter_groups
+from goldfold.optim.scaling import build_schedule
 
 __all__ = ["build_optimizer", "build_schedule"]
 
 
 def build_optimizer(
-    model: nn.Module, wanted: components.Written, lr: float, weight_decay: float
+    model: nn.Module,
+    wanted: components.Written,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float | None = None,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
     """Build any optimizer of timm, or a user-defined function of (parameter groups, lr, weight_decay).
 
-    Weight decay is not applied to norms and biases.
+    See `parameter_groups` for which parameters decay and how ``layer_decay`` and ``lr_scale`` scale the rate.
     """
-    from timm.optim import create_optimizer_v2, param_groups_weight_decay
+    from timm.optim import create_optimizer_v2
 
     name, params = components.parse(wanted)
+    groups = parameter_groups(model, weight_decay, layer_decay, lr_scale)
     if ":" in name:
         own = components.load(wanted, {}, "optimizer")
-        groups = param_groups_weight_decay(model, weight_decay)
         made: torch.optim.Optimizer = own(groups, lr=lr, weight_decay=weight_decay)
         return made
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(model, opt=name, lr=lr, weight_decay=weight_decay, **params)
+    # what timm makes of a network: each group has its own weight decay, and the optimizer's default is 0
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=0.0, **params)
     return optimizer

@@ -11,7 +11,7 @@ from goldfold.drawing.blocks import Note, Section, Text
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.words import listed, score
 from goldfold.report import rounds
-from goldfold.report.results import Results
+from goldfold.report.results import Results, Run
 
 VALIDATION_LOSS = (
     " The validation loss is computed on validation images without augmentation or mixing, with averaged weights if there "
@@ -74,15 +74,25 @@ def curves(results: Results) -> Section:
         usable = [(number, history) for number, history in runs if {"epoch", "train_loss", metric} <= set(history)]
         if usable:
             drawn += len(usable)
-            figure = learning_curves(model, usable, metric)
+            rates = [(run.round, lr_curve(run)) for run in results.runs if run.model == model and "lr" in run.history]
+            figure = learning_curves(model, usable, metric, rates)
             section.blocks += [_heading(results, model), figure]
     section.intro = (
         f"{count(drawn, 'training run')}, one thin line per fold, seed and round. The axes are scaled without the first "
         f"quarter of the epochs, so lines may start outside. Validation scores are without test-time augmentation, at the "
-        f"network's resolution; each fold has its own validation images."
+        f"network's resolution; each fold has its own validation images. The learning rate is that of parameters without a "
+        f"factor of their own; runs with the same one share a line."
         f"{VALIDATION_LOSS if any('val_loss' in run.history for run in results.runs) else ''}"
     )
     return section
+
+
+def lr_curve(run: Run) -> pd.DataFrame:
+    """Learning rate of a run within its epochs, from its record; from its history, one rate per epoch, if that has none."""
+    points = run.record.get("lr_curve")
+    if points:
+        return pd.DataFrame(points, columns=["epoch", "lr"])
+    return pd.DataFrame({"epoch": run.history["epoch"] + 1, "lr": run.history["lr"]})
 
 
 def table(results: Results) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.device import backend, total
 from goldfold.engine.group import run_together
 from goldfold.engine.hooks.best import Best
+from goldfold.engine.hooks.lr_curve import LrCurve
 from goldfold.engine.loop import Batches, Course, Learner, Pause, Validate, fit
 from goldfold.engine.state import State, Training, weights_of
 from goldfold.engine.stopping import Keeper, signals_noted
@@ -35,12 +37,14 @@ from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
 from goldfold.metadata.columns import joined
 from goldfold.metadata.encoder import Encoder
+from goldfold.metrics import Metric
 from goldfold.tables import read_table
+from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
 from goldfold.training.samples import counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
-from goldfold.training.validation import Validation
+from goldfold.training.validation import VAL_LOSS, Validation
 
 SAVE_MINUTES = 5.0
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
@@ -112,15 +116,18 @@ def run(
     )
     state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
-    steps = spec.train.epochs * steps_per_epoch(spec.train, len(batches))
+    of_epoch = steps_per_epoch(spec.train, len(batches))
+    steps = spec.train.epochs * of_epoch
+    curve = LrCurve(steps, of_epoch)
     with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
-        learner = learner_of(spec.train, network, loss, len(batches), accelerator, {"best": best})
+        hooks, watched = {"best": best, "lr curve": curve}, _directions(learn, metrics)
+        learner = learner_of(spec.train, network, loss, len(batches), accelerator, hooks, watched)
         noting, minutes = _noting(validation, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
         result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
     if accelerator.is_main_process:
         _write(Path(folder), spec.train, result, best, cases.encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
-    return {"files": [spare], **_facts(spec, cases, learner, result, best)}
+    return {"files": [spare], **_facts(spec, cases, learner, result, best), "lr_curve": curve.points}
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,12 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
     return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
 
 
+def _directions(learn: Any, metrics: Sequence[Metric]) -> dict[str, bool]:
+    """Scores of the validation by name, each with whether a larger value is better."""
+    loss = {VAL_LOSS: False} if has_validation_loss(learn) else {}
+    return {**loss, **{metric.name: metric.greater_is_better for metric in metrics}}
+
+
 def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
     """Wrap validation to print the score with the step count."""
 
@@ -227,7 +240,17 @@ def _fitted(
             if is_first:
                 keep(step, state)
 
-        return fit(learner, batches, validate if is_first else lambda network, pause: {}, course, state, pause)
+        return fit(learner, batches, _shared(validate, learner.gradient.accelerator), course, state, pause)
+
+
+def _shared(validate: Validate, accelerator: Accelerator) -> Validate:
+    """Validate in the first process only, and give the scores to all: hooks and schedules act on them in each."""
+
+    def scores(network: nn.Module, pause: Pause) -> dict[str, float]:
+        found = [dict(validate(network, pause)) if accelerator.is_main_process else {}]
+        return found[0] if accelerator.num_processes == 1 else broadcast_object_list(found)[0]
+
+    return scores
 
 
 def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from goldfold.base.errors import TrainingError
+from goldfold.components import name_of
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,7 +35,8 @@ def readable_errors(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
         n, half = train.batch_size, train.batch_size // 2
         shrinks = train.on_oom == "shrink"
         ways = [f"train.batch_size: {half} with train.accumulate: {2 * train.accumulate}"] * (half > 1 and not shrinks)
-        ways += ["train.on_oom: shrink"] * (gpus == 1 and not shrinks) + ["a smaller image_size_px or network"]
+        may_shrink = gpus == 1 and not shrinks and name_of(train.update) != "sam"
+        ways += ["train.on_oom: shrink"] * may_shrink + ["a smaller image_size_px or network"]
         raise TrainingError(
             f"models ({spec.name}): out of memory on {accelerator.device} with train.batch_size {n} and images of "
             f"{height} x {width} pixels{', even in the smallest pieces' * shrinks}. Set {', or '.join(ways)}."

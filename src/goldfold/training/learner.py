@@ -80,24 +80,33 @@ def steps_per_epoch(train: Train, n_batches: int) -> int:
 
 
 def learner_of(
-    train: Train, network: nn.Module, loss: Loss, n_batches: int, accelerator: Accelerator, more: Mapping[str, Hook]
+    train: Train,
+    network: nn.Module,
+    loss: Loss,
+    n_batches: int,
+    accelerator: Accelerator,
+    more: Mapping[str, Hook],
+    watched: Mapping[str, bool] | None = None,
 ) -> Learner:
     """Build the learner of a network, on its device.
 
     Args:
         n_batches: batches per epoch.
         more: further hooks, called after those of the config.
+        watched: scores of the validation by name, with whether a larger value is better, for schedules that react to them.
     """
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
 
         network = convert_sync_batchnorm(network)
-    optimizer = optim.build_optimizer(network, train.optimizer, train.lr, train.weight_decay)
+    how = train.lr, train.weight_decay, train.layer_decay, train.lr_scale
+    optimizer = optim.build_optimizer(network, train.optimizer, *how)
     of_epoch = steps_per_epoch(train, n_batches)
     steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
-    schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup)
+    schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup, watched)
     network.to(accelerator.device)
-    hooks = {**hooks_of(train.hooks, network), **more}
+    reacting = {"schedule": schedule} if isinstance(schedule, Hook) else {}
+    hooks = {**hooks_of(train.hooks, network), **reacting, **more}
     update = components.load(train.update, catalog.UPDATES, "update rule")
     model, optimizer = accelerator.prepare(network, optimizer)
     gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))

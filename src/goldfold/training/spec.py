@@ -33,6 +33,8 @@ class Train:
     checkpoint: Literal["last", "best"]
     on_oom: Literal["fail", "shrink"]
     class_weights: Written | None = None
+    layer_decay: float | None = None
+    lr_scale: Mapping[str, float] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

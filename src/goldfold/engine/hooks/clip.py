@@ -19,3 +19,17 @@ class Clip(Hook):
     def before_step(self, training: Training) -> None:
         """Clip the gradient."""
         nn.utils.clip_grad_norm_(self.network.parameters(), self.norm)
+
+
+class ClipValue(Hook):
+    """Clips each element of the gradient."""
+
+    def __init__(self, network: nn.Module, value: float) -> None:
+        """``value``: maximum absolute value of an element."""
+        if not value > 0:
+            raise ConfigError(f"value = {value:g}: must be above 0")
+        self.network, self.value = network, value
+
+    def before_step(self, training: Training) -> None:
+        """Clip the gradient."""
+        nn.utils.clip_grad_value_(self.network.parameters(), self.value)

@@ -1,0 +1,45 @@
+"""Checks of optimizer and schedule that need the task, or the names of timm."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from goldfold.base.errors import nearest, shown
+from goldfold.catalog import TASKS
+from goldfold.components import label, parse, short
+from goldfold.config.learning import Train
+from goldfold.config.libraries import timm_optimizers
+from goldfold.tasks.facts import Facts
+
+LOOKAHEAD = "lookahead_"
+"""Prefix of an optimizer's name, by which timm wraps it into Lookahead (Zhang et al. 2019)."""
+VAL_LOSS = "val_loss"
+"""See `goldfold.training.validation`."""
+
+
+def optimizer_to_check(written: Any) -> tuple[Any, Mapping[str, str]]:
+    """An optimizer as written, without the prefix of timm's Lookahead, and those that it may be."""
+    name, params = parse(written)
+    inner = name.removeprefix(LOOKAHEAD)
+    return (short({inner: params}) if inner in timm_optimizers() else written), timm_optimizers()
+
+
+def check_monitor(settings: Train, name: str, task: Facts, metric: Any) -> Iterator[str]:
+    """Problems of the score that a schedule plateau watches.
+
+    Args:
+        name: name of the task.
+        metric: of the config; None for the task's default.
+    """
+    schedule, params = parse(settings.schedule)
+    if schedule != "plateau":
+        return
+    has_loss = name not in TASKS or task.default_loss is not None
+    chosen = [label(metric or next(iter(task.metrics)))] if settings.checkpoint == "best" else []
+    allowed = [*[VAL_LOSS] * has_loss, *dict.fromkeys([*chosen, *task.reported])]
+    monitor = params.get("monitor", VAL_LOSS)
+    if monitor not in allowed:
+        hint = nearest(monitor, allowed) if isinstance(monitor, str) else ""
+        yield (
+            f"train.schedule: plateau watches {shown(monitor)}, which training with task {name!r} does not compute; {hint}"
+            f"set monitor to one of {', '.join(allowed)}"
+        )

@@ -1,0 +1,91 @@
+"""Parameter groups: which parameters decay, and the scale of each one's learning rate."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from goldfold.base.errors import ConfigError
+from goldfold.engine.parts import backbone
+
+Groups = list[dict[str, Any]]
+
+
+def parameter_groups(
+    network: nn.Module,
+    weight_decay: float,
+    layer_decay: float | None = None,
+    lr_scale: Mapping[str, float] | None = None,
+) -> Groups:
+    """Return timm's parameter groups, split by the scale of the learning rate, if there are any, as ``lr_scale``.
+
+    Norms, biases and what a network names in ``no_weight_decay()`` do not decay, as in timm.
+
+    Args:
+        layer_decay: factor of the rate from each layer to the one before it; the last layers have the full rate.
+        lr_scale: factor of the rate of the ``backbone`` and of the ``head``.
+
+    Raises:
+        ConfigError: the network does not say which layers it has, or where its head begins.
+    """
+    from timm.optim import param_groups_weight_decay
+
+    groups: Groups = param_groups_weight_decay(network, weight_decay, no_weight_decay_list=undecayed(network))
+    if layer_decay is None and not lr_scale:
+        return groups
+    names = {id(value): name for name, value in network.named_parameters()}
+    scales = dict.fromkeys(names.values(), 1.0)
+    for found in (_by_layer(network, layer_decay), _by_part(network, lr_scale)):
+        scales |= {name: scales[name] * scale for name, scale in found.items()}
+    return [part for group in groups for part in _split(group, names, scales)]
+
+
+def undecayed(network: nn.Module) -> set[str]:
+    """Return the patterns of the parameters that a network, or a part of it, exempts from weight decay."""
+    found = set[str]()
+    for place, module in network.named_modules():
+        named: Any = getattr(module, "no_weight_decay", None)
+        if callable(named):
+            found |= {f"{place}.{name}" if place else name for name in named()}
+    return found
+
+
+def _split(group: dict[str, Any], names: Mapping[int, str], scales: Mapping[str, float]) -> Groups:
+    """Split a group by scale, smallest first."""
+    by_scale: dict[float, list[nn.Parameter]] = {}
+    for value in group["params"]:
+        by_scale.setdefault(scales[names[id(value)]], []).append(value)
+    return [{**group, "params": by_scale[scale], "lr_scale": scale} for scale in sorted(by_scale)]
+
+
+def _by_layer(network: nn.Module, decay: float | None) -> dict[str, float]:
+    """Scales of the layers of a timm network (BEiT, Bao et al. 2021), which counts them from its input."""
+    from timm.models import group_parameters
+
+    if decay is None:
+        return {}
+    for place, module in network.named_modules():
+        matcher: Any = getattr(module, "group_matcher", None)
+        if callable(matcher):
+            layers: dict[str, int] = group_parameters(module, matcher(coarse=False), reverse=True)
+            last, prefix = max(layers.values()), f"{place}." if place else ""
+            return {f"{prefix}{name}": math.pow(decay, last - layer) for name, layer in layers.items()}
+    raise ConfigError(
+        f"layer_decay = {decay:g}: the network does not say which layers it has; a network of timm does, by group_matcher(). "
+        f"Set lr_scale: {{backbone: 0.1}} instead"
+    )
+
+
+def _by_part(network: nn.Module, lr_scale: Mapping[str, float] | None) -> dict[str, float]:
+    """Scales of backbone and head."""
+    if not lr_scale:
+        return {}
+    body = backbone(network)
+    if not body:
+        raise ConfigError(
+            "lr_scale: it is not known where the head of this network begins; give it get_classifier(), which returns its "
+            "last layer, as in networks of timm"
+        )
+    parts = {name: "backbone" if name in body else "head" for name, _ in network.named_parameters()}
+    return {name: lr_scale.get(part, 1.0) for name, part in parts.items()}
