@@ -182,7 +182,10 @@ SCHEDULES: Entries = {
 """Optimizers are timm's, see `goldfold.config.libraries`."""
 HOOKS: Entries = {
     "clip": "goldfold.engine.hooks.clip:Clip",
+    "early_stopping": "goldfold.engine.hooks.early_stopping:EarlyStopping",
     "ema": "goldfold.engine.hooks.ema:Ema",
+    "max_hours": "goldfold.engine.hooks.max_hours:MaxHours",
+    "swa": "goldfold.engine.hooks.swa:Swa",
 }
 """Called before and after the steps of training."""
 UPDATES: Entries = {

@@ -55,7 +55,7 @@ class Adapter:
             layer.momentum = None  # cumulative mean over all batches
             layer.train()
         with torch.no_grad():
-            for chosen in _even(ids, batch_size):
+            for chosen in even(ids, batch_size):
                 self._forward(batches(chosen))
         for layer, momentum in zip(self._layers, momenta, strict=True):
             layer.momentum = momentum
@@ -67,7 +67,7 @@ class Adapter:
             layer.load_state_dict(trained)
 
 
-def _even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+def even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
     """Split the ids into parts of similar size, at most ``most`` each, and never of a single image."""
     n = max(1, min(-(-len(ids) // most), len(ids) // 2))
     bounds = [round(part * len(ids) / n) for part in range(n + 1)]
