@@ -110,8 +110,13 @@ def _training(model: Model) -> Iterator[str]:
     yield from component_problems("train.optimizer", settings.optimizer, kinds.OPTIMIZER, timm_optimizers())
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
-    for hook in settings.hooks:
-        yield from component_problems("train.hooks", hook, kinds.HOOK, HOOKS)
+    for hook in settings.every_hook:
+        key = "hooks" if hook in settings.hooks else name_of(hook)
+        yield from component_problems(f"train.{key}", hook, kinds.HOOK, HOOKS)
+    if settings.compile and model.gpus > 1:
+        yield f"train.compile = true: works with gpus: 1 only, not {model.gpus}; remove it, or set gpus: 1"
+    if settings.compile and settings.on_oom == "shrink":
+        yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
     yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from goldfold.training.spec import Spec
 
 WORKERS = {"cpu": 0, "cuda": 4}
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases of a fold, with metadata where the network takes it."""
+
+    train: pd.DataFrame
+    """With targets and weights; pseudo-labelled ones have no ``split``."""
+    held_out: pd.DataFrame
+    encoder: Encoder | None
+    """Encodes the metadata."""
 
 
 def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:

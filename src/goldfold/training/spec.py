@@ -32,6 +32,7 @@ class Train:
     validate_every: int
     checkpoint: Literal["last", "best"]
     on_oom: Literal["fail", "shrink"]
+    compile: bool = False
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

@@ -62,6 +62,10 @@ class Hook:
         """Run after an epoch's row is added to the history; ``scores`` is empty if the epoch was not validated, and
         in all processes but the first."""
 
+    def facts(self) -> dict[str, Any]:
+        """Return facts for the run's record, plain builtins, after the last epoch."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes during training: tensors and plain builtins."""
         return {}

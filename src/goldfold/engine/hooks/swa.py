@@ -1,6 +1,7 @@
 """Stochastic weight averaging."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -11,7 +12,10 @@ from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.state import Training
 
-ANNEALED = {"cosine": lambda share: (1 - math.cos(math.pi * share)) / 2, "linear": lambda share: share}
+ANNEALED: dict[str, Callable[[float], float]] = {
+    "cosine": lambda share: (1 - math.cos(math.pi * share)) / 2,
+    "linear": lambda share: share,
+}
 """Share of the way to the rate of SWA, by share of its epochs of annealing, as in torch's SWALR."""
 
 
@@ -83,7 +87,9 @@ class Swa(Hook):
         share = min(1.0, (training.n_updates - began) / n_steps) if n_steps else 1.0
         way, largest = ANNEALED[self.anneal](share), max(rates)
         for group, rate in zip(groups, rates, strict=True):
-            own = self.lr * (rate / largest if largest else 1.0)  # groups with rates of their own keep their proportions
+            own = self.lr * (
+                rate / largest if largest else 1.0
+            )  # groups with rates of their own keep their proportions
             group["lr"] = way * own + (1 - way) * rate
 
     def after_steps(self, training: Training, is_validated: bool) -> None:
@@ -100,6 +106,10 @@ class Swa(Hook):
 
     def _has_begun(self, training: Training) -> bool:
         return len(training.history) >= first_epoch(self.start_share, self.context.epochs)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the number of networks in the average, 0 for a training that ended before SWA began."""
+        return {"averaged": self.n_averaged}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the average, and the rates at its beginning."""
