@@ -37,7 +37,7 @@ from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
 from goldfold.training.outcome import facts
-from goldfold.training.samples import Cases, encoder_of, loader, rows_of
+from goldfold.training.samples import Cases, check_batches, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import Validation
 
@@ -103,6 +103,7 @@ def run(
     target, learn = tasks.target(task, names), tasks.learn(task, names)
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
     network, loss = network_of(spec, infer, start, cases.encoder), loss_of(spec, learn)
+    check_batches(spec, network, len(cases.train))
     metrics = [scores.metric(one) for one in (metric, *reported)]
     batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
     validation = Validation(
