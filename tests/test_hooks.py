@@ -378,8 +378,14 @@ def test_a_hook_and_an_update_rule_of_one_s_own_are_named_in_the_config(own: Non
 @pytest.mark.parametrize(
     ("train", "said"),
     [
-        ({"hooks": ["emma"]}, "train.hooks = 'emma': nearest is 'ema'; allowed: clip, early_stopping, ema, max_hours, swa, package.module:function"),
-        ({"hooks": [{"ema": {"dekay": 0.9}}]}, "ema does not take 'dekay'; nearest is 'decay'; its parameters: decay, warmup,"),
+        (
+            {"hooks": ["emma"]},
+            "train.hooks = 'emma': nearest is 'ema'; allowed: clip, early_stopping, ema, max_hours, swa, package.module:function",
+        ),
+        (
+            {"hooks": [{"ema": {"dekay": 0.9}}]},
+            "ema does not take 'dekay'; nearest is 'decay'; its parameters: decay, warmup,",
+        ),
         ({"hooks": ["clip"]}, "clip needs 'norm'; write {clip: {norm: ...}}"),
         (
             {"hooks": [{"ema": {"decay": 0.9}}], "ema_decay": 0.99},
