@@ -316,8 +316,8 @@ def test_a_network_is_asked_again_for_other_images_or_outputs_that_are_no_tensor
 # --- from a config
 
 
-def config(**train: Any) -> Any:
-    model = {"name": "a", "network": "small_resnet", "image_size_px": 8}
+def config(more: dict[str, Any] | None = None, **train: Any) -> Any:
+    model = {"name": "a", "network": "small_resnet", "image_size_px": 8, **(more or {})}
     return parse(
         {"name": "t", "task": "classification", "data": {"source": "digits"}, "models": [model], "train": train}
     )

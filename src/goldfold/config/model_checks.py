@@ -71,6 +71,8 @@ def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str,
 def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
     """Problems of training keys that the task does not use, and of the loss."""
     settings, unset = model.train, Train()
+    if settings.compile and task.target == "boxes":
+        yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled again; remove it"
     for key in OF_TASKS:
         if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"
