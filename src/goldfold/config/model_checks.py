@@ -72,7 +72,7 @@ def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
     """Problems of training keys that the task does not use, and of the loss."""
     settings, unset = model.train, Train()
     if settings.compile and task.target == "boxes":
-        yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled again; remove it"
+        yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled; remove it"
     for key in OF_TASKS:
         if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"

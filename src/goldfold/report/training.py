@@ -114,7 +114,7 @@ def _heading(results: Results, model: str) -> Text:
 def _ended(results: Results, model: str) -> str:
     """Epochs of the runs of a model that ended early."""
     runs = [run for run in results.runs if run.model == model and run.record.get("stopped")]
-    return f"{count(len(runs), 'run')} ended after {endings.epochs_of(runs)}" if runs else ""
+    return f"{count(len(runs), 'run')} ended after {endings.epochs_of(runs)} epochs" if runs else ""
 
 
 def _by_round(results: Results, model: str, key: str, say: Callable[[Any], str]) -> str:
