@@ -30,6 +30,8 @@ from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
 VIT = {"network": "timm", "backbone": "test_vit", "params": {"patch_size": 4}}
 """A network without batch norm, whose gradient of a batch is the mean of those of its halves."""
 PLAIN = {"epochs": 3, "warmup_epochs": 0, "optimizer": "sgd", "augment": "light", "accumulate": 2}
+STOPPED = {"epochs": 9, "ema_decay": 0.9, "early_stopping": {"patience": 2, "min_delta": 9}}
+"""Ends after three epochs, as no score is better by 9 than that of the first."""
 
 
 def curve(folder: Path) -> list[float]:
@@ -64,15 +66,16 @@ def test_a_sampler_starts_at_any_batch() -> None:
 def pair(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Two processes with batches of 4."""
     folder = tmp_path_factory.mktemp("pair")
-    return folder, tiny.train(folder, model=tiny.model({**PLAIN, "batch_size": 4, "ema_decay": 0.9}, gpus=2, **VIT))
+    return folder, tiny.train(folder, model=tiny.model({**PLAIN, **STOPPED, "batch_size": 4}, gpus=2, **VIT))
 
 
 def test_two_processes_learn_as_one_with_twice_the_batch(
     tiny: Tiny, pair: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, facts = pair
-    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, "batch_size": 8, "ema_decay": 0.9}, **VIT))
+    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, **STOPPED, "batch_size": 8}, **VIT))
     assert (facts["gpus"], alone["gpus"]) == (2, 1)
+    assert (facts["stopped"]["by"], facts["epochs"]) == ("early_stopping", 3), "in all processes at the same step"
     assert curve(folder) == pytest.approx(curve(tmp_path), rel=1e-5)
     assert len(set(curve(folder))) == 3
     one, other = (load_file(place / "model.safetensors") for place in (folder, tmp_path))
@@ -226,9 +229,10 @@ def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatc
         device.backend("cuda", 2)
 
 
-def test_fewer_images_than_processes_are_refused(tiny: Tiny) -> None:
-    spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a"]})
-    with pytest.raises(ConfigError, match=r"models\[\]\.gpus = 2: there are only 1 training images\. Set gpus: 1"):
+def test_fewer_than_two_images_per_process_are_refused(tiny: Tiny) -> None:
+    spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a", "b", "c"]})
+    said = r"models\[\]\.gpus = 2: there are only 3 training images, where each process needs two\. Set gpus: 1"
+    with pytest.raises(ConfigError, match=said):
         loader(spec, None, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
 
 

@@ -21,7 +21,7 @@ from goldfold.engine.loop import _agree
 from goldfold.engine.state import Training
 from goldfold.grid import Run as Place
 from goldfold.report import endings
-from goldfold.training.samples import check_batches, loader
+from goldfold.training.samples import check_batches
 from test_engine import Given, network, run_fit
 from test_hooks import config
 
@@ -260,13 +260,6 @@ def test_fewer_images_than_a_batch_are_said_and_one_alone_is_refused_with_batch_
     check_batches(spec(), network(), 1)
     with pytest.raises(ConfigError, match=r"models \(net\): batch normalisation needs batches of at least two images"):
         check_batches(spec(), torch.nn.Sequential(torch.nn.BatchNorm2d(2)), 1)
-
-
-def test_each_process_has_two_images_in_a_batch_or_training_is_refused() -> None:
-    two = SimpleNamespace(process_index=0, num_processes=2)
-    rows = pd.DataFrame({"id": ["a", "b", "c"]})
-    with pytest.raises(ConfigError, match=r"gpus = 2: there are only 3 training images, where each process needs two"):
-        loader(spec(), None, None, rows, None, 0, two)  # type: ignore[arg-type]
 
 
 # --- what is said of it
