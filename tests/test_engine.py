@@ -35,6 +35,7 @@ from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
 from goldfold.engine.state import Training, weights_of
 from goldfold.losses import Losses
+from goldfold.models.wrapping import Normalised
 from goldfold.optim import build_optimizer, build_schedule
 from goldfold.training.failures import readable_errors
 from goldfold.training.spec import read
@@ -706,6 +707,15 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
     assert mean([1, 0.5, 0, 1]) == pytest.approx((each * torch.tensor([1, 0.5, 0, 1])).mean().item(), rel=1e-5)
     smoothed = torch.nn.functional.cross_entropy(model(Inputs.of(images)), labels, label_smoothing=0.1)
     assert mean([1, 1, 1, 1], label_smoothing=0.1) == pytest.approx(smoothed.item(), rel=1e-5)
+
+
+def test_networks_and_their_images_are_channels_last() -> None:
+    seen: list[torch.Tensor] = []
+    conv = torch.nn.Conv2d(3, 4, 3)
+    conv.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    Normalised(conv, 3)(Inputs.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (conv.weight, seen[0]))
+    assert not seen[0].is_contiguous()
 
 
 # --- the training stage, short of memory
