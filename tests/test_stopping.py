@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from conftest import Tiny
 from goldfold.base import status
 from goldfold.base.errors import ConfigError
 from goldfold.config import slices
@@ -126,7 +127,9 @@ def test_the_first_process_decides_for_all(
     assert given == [float(decides and is_main)]
 
 
-def test_the_loss_is_watched_only_where_there_is_one() -> None:
+def test_the_loss_is_watched_only_where_there_is_one(tiny_boxes: Tiny) -> None:
+    with pytest.raises(ConfigError, match=r"watch: loss: detectors have no validation loss; set watch: metric"):
+        tiny_boxes.model({"early_stopping": {"watch": "loss"}})
     hook = EarlyStopping(network(), watch="loss")
     with pytest.raises(
         ConfigError, match=r"early_stopping: watch: loss, but this task has no validation loss\. Set watch"

@@ -78,7 +78,7 @@ def _late(swa: Mapping[str, Any] | None, epochs: int) -> Iterator[str]:
         )
 
 
-def watches_metric(train: "Train") -> bool:
-    """Return whether the config's metric may end the training."""
+def watched(train: "Train") -> Any:
+    """What may end the training early: ``metric`` or ``loss``; None if there is no early stopping."""
     hooks = dict(parse(hook) for hook in every_hook(train))
-    return hooks.get("early_stopping", {"watch": "loss"}).get("watch", "metric") == "metric"
+    return hooks["early_stopping"].get("watch", "metric") if "early_stopping" in hooks else None

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
 from goldfold.components import Kind, name_of, parse, problems, summed
-from goldfold.config import kinds
+from goldfold.config import hooks, kinds
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
@@ -73,6 +73,8 @@ def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
     settings, unset = model.train, Train()
     if settings.compile and task.target == "boxes":
         yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled; remove it"
+    if hooks.watched(settings) == "loss" and task.target == "boxes":
+        yield "train.early_stopping: watch: loss: detectors have no validation loss; set watch: metric"
     for key in OF_TASKS:
         if key not in task.loss_keys and getattr(settings, key) != getattr(unset, key):
             yield f"train.{key}: task {name!r} does not use it; remove it"

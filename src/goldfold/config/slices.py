@@ -5,8 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of
-from goldfold.config import roi
-from goldfold.config.hooks import SHORT, watches_metric
+from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
@@ -132,7 +131,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
-    settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(SHORT)})
+    settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
     more = {**_size(config, model), **_metadata(config, model)}
     return {**settings, "loss_keys": list(known.loss_keys), "params": params, **more}
@@ -146,7 +145,7 @@ def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """
     task = facts(config.task)
     train = config.model(name, number).train
-    is_watched = train.checkpoint == "best" or watches_metric(train)
+    is_watched = train.checkpoint == "best" or hooks.watched(train) == "metric"
     metric = config.metric if is_watched else task.reported[0]
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
 
