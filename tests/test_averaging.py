@@ -103,7 +103,7 @@ def run_swa(model: torch.nn.Module, epochs: int, batches: Given | None = None, *
     first, *others = model.parameters()
     optimizer = torch.optim.SGD([{"params": others, "lr": 0.1}, {"params": [first], "lr": 0.01}])
     swa, ends = Swa(model, **params), Ends(model, optimizer)
-    swa.start(context_of(optimizer, epochs, given))
+    swa.before_training(context_of(optimizer, epochs, given))
     result, _, _ = run_fit(given, model, epochs=epochs, optimizer=optimizer, hooks={"swa": swa, "ends": ends})
     return result, swa, ends
 
@@ -130,7 +130,7 @@ def test_until_it_begins_the_network_itself_is_validated() -> None:
     model, seen = network(), []
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     swa = Swa(model, start=0.5)
-    swa.start(context_of(optimizer, 4, Given(8, 8)))
+    swa.before_training(context_of(optimizer, 4, Given(8, 8)))
     run_fit(Given(8, 8), model, lambda scored, pause: seen.append(scored) or {"score": 0.0},
             epochs=4, optimizer=optimizer, hooks={"swa": swa})  # fmt: skip
     assert [one is swa.average.module for one in seen] == [False, False, True, True]
@@ -180,7 +180,7 @@ def test_a_step_that_the_scaler_skips_moves_neither_rate_nor_average_of_swa() ->
     model[0].weight.register_hook(lambda grad: grad * float("inf") if len(steps) in (2, 4) else grad)
     parts = scaled(model)
     swa, ends, averaged = Swa(model, start=0.1, lr=0.05, anneal_epochs=3), Ends(model, parts["optimizer"]), list[int]()
-    swa.start(context_of(parts["optimizer"], 10, Given(8, 8)))
+    swa.before_training(context_of(parts["optimizer"], 10, Given(8, 8)))
 
     def pause(step: int, state: Any) -> None:
         steps.append(step)
@@ -202,7 +202,7 @@ def test_a_fit_with_swa_goes_on_from_any_of_its_states_with_the_same_bytes() -> 
         model = stateful()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         swa = Swa(model, start=0.3, lr=0.03)
-        swa.start(context_of(optimizer, 4, Given(16, 8)))
+        swa.before_training(context_of(optimizer, 4, Given(16, 8)))
 
         def pause(step: int, make: Any) -> None:
             if keep:

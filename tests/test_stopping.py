@@ -39,7 +39,7 @@ def context(greater_is_better: bool = True, loss: str | None = "val_loss", epoch
 def epochs_of(scores: list[float], greater_is_better: bool = True, validate_every: int = 1, **params: Any) -> Any:
     """Train with these scores of the epochs that are validated."""
     coming, hook = iter(scores), EarlyStopping(network(), **params)
-    hook.start(context(greater_is_better))
+    hook.before_training(context(greater_is_better))
 
     def validate(model: torch.nn.Module, pause: Any) -> dict[str, float]:
         value = next(coming)
@@ -94,7 +94,7 @@ def test_a_run_killed_after_the_decision_decides_the_same_and_adds_no_epoch() ->
 
     def run(scores: list[float], resume: Any = None) -> tuple[Any, torch.nn.Module]:
         hook, coming = EarlyStopping(network(), patience=1), iter(scores)
-        hook.start(context())
+        hook.before_training(context())
         result, model, _ = run_fit(
             Given(16, 8), None, lambda scored, pause: pause() or {"score": next(coming)}, resume,
             lambda step, state: states.append(copy.deepcopy(state())), epochs=9, hooks={"stop": hook},
@@ -134,7 +134,7 @@ def test_the_loss_is_watched_only_where_there_is_one(tiny_boxes: Tiny) -> None:
     with pytest.raises(
         ConfigError, match=r"early_stopping: watch: loss, but this task has no validation loss\. Set watch"
     ):
-        hook.start(context(loss=None))
+        hook.before_training(context(loss=None))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def timed(clock: Clock, seconds_per_step: float, resume: Any = None, until: int = 99, **settings: Any) -> Any:
     """Train for an hour and a half at most, or until a step; the training and its states."""
     hook, states = MaxHours(network(), 1.5), list[Any]()
-    hook.start(context())
+    hook.before_training(context())
 
     def pause(step: int, state: Any) -> None:
         clock.now += seconds_per_step

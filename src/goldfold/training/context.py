@@ -47,7 +47,7 @@ def start_hooks(
         VAL_LOSS if has_validation_loss(learn) else None, training_images.batches, training_images.forward,
     )  # fmt: skip
     for hook in learner.hooks.values():
-        hook.start(context)
+        hook.before_training(context)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from goldfold.engine.state import Training
 
 @dataclass(frozen=True)
 class Context:
-    """A training as its hooks may need it, given to `Hook.start`."""
+    """A training as its hooks may need it, given to `Hook.before_training`."""
 
     epochs: int
     """Planned number of epochs."""
@@ -39,7 +39,7 @@ class Hook:
     with the same bytes.
     """
 
-    def start(self, context: Context) -> None:
+    def before_training(self, context: Context) -> None:
         """Run once per process, before the first epoch and before `load_state_dict`."""
 
     def before_epoch(self, training: Training) -> None:

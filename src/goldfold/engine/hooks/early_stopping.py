@@ -49,7 +49,7 @@ class EarlyStopping(Hook):
         self.patience, self.warmup, self.min_delta, self.watch = patience, warmup, min_delta, watch
         self.score, self.sign = "", 1
 
-    def start(self, context: Context) -> None:
+    def before_training(self, context: Context) -> None:
         """Find the score to watch.
 
         Raises:

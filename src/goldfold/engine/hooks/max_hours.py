@@ -25,7 +25,7 @@ class MaxHours(Hook):
         self.hours = hours
         self.before, self.began = 0.0, time.monotonic()
 
-    def start(self, context: Context) -> None:
+    def before_training(self, context: Context) -> None:
         """Start the clock."""
         self.began = time.monotonic()
 

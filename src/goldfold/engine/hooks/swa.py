@@ -53,7 +53,7 @@ class Swa(Hook):
             raise ConfigError(f"anneal = {anneal!r}: must be cosine or linear")
         if not isinstance(every_epochs, int) or isinstance(every_epochs, bool) or every_epochs < 1:
             raise ConfigError(f"every_epochs = {every_epochs!r}: must be a whole number of epochs, at least 1")
-        self.network, self.start_share, self.lr, self.every_epochs = network, start, lr, every_epochs
+        self.network, self.start, self.lr, self.every_epochs = network, start, lr, every_epochs
         self.anneal_epochs, self.anneal = anneal_epochs, anneal
         self.average = AveragedModel(network)
         self.n_updates = -1
@@ -61,7 +61,7 @@ class Swa(Hook):
         self.rates: list[float] = []
         """Rate of each group of parameters, and after it the number of updates, when SWA began; empty before."""
 
-    def start(self, context: Context) -> None:
+    def before_training(self, context: Context) -> None:
         """Keep the context."""
         self.context = context
 
@@ -105,7 +105,7 @@ class Swa(Hook):
                 update_bn(self.context.training_batches(), _Statistics(self.average.module, self.context).eval())
 
     def _has_begun(self, training: Training) -> bool:
-        return len(training.history) >= first_epoch(self.start_share, self.context.epochs)
+        return len(training.history) >= first_epoch(self.start, self.context.epochs)
 
     def facts(self) -> dict[str, Any]:
         """Return the number of networks in the average, 0 for a training that ended before SWA began."""
