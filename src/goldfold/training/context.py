@@ -12,7 +12,7 @@ from goldfold.cache.shrunk import at_size
 from goldfold.engine.hooks import Context
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
-from goldfold.models.batch_norm import even
+from goldfold.models.norm_layers import even
 from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.learner import steps_per_epoch
 from goldfold.training.validation import VAL_LOSS

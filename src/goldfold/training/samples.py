@@ -10,7 +10,7 @@ import pandas as pd
 from goldfold.base.errors import ConfigError
 from goldfold.images.cases import refuse_cutmix
 from goldfold.metadata.encoder import Encoder
-from goldfold.models import batch_norm
+from goldfold.models.norm_layers import layers
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
@@ -53,7 +53,7 @@ def check_batches(spec: Spec, network: nn.Module, n_rows: int) -> None:
         ConfigError: a single image would be a batch, of which batch normalisation has no statistics.
     """
     wanted = spec.train.batch_size * spec.model["gpus"]
-    if n_rows == 1 and batch_norm.layers(network):
+    if n_rows == 1 and layers(network):
         raise ConfigError(
             f"models ({spec.name}): batch normalisation needs batches of at least two images, but there is one training image. "
             f"Use more training images, or a network without batch normalisation."
