@@ -34,6 +34,8 @@ REACTING = {
 }  # fmt: skip
 """Two gradients per step, and a learning rate that drops after the second epoch: the scores of rank 0 reach all."""
 PLAIN = {"epochs": 3, "warmup_epochs": 0, "optimizer": "sgd", "augment": "light", "accumulate": 2}
+STOPPED = {"epochs": 9, "ema_decay": 0.9, "early_stopping": {"patience": 2, "min_delta": 9}}
+"""Ends after three epochs, as no score is better by 9 than that of the first."""
 
 
 def curve(folder: Path) -> list[float]:
@@ -69,7 +71,7 @@ def pair(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, di
     """Two processes with batches of 4."""
     folder = tmp_path_factory.mktemp("pair")
     return folder, tiny.train(
-        folder, model=tiny.model({**PLAIN, **REACTING, "batch_size": 4, "ema_decay": 0.9}, gpus=2, **VIT)
+        folder, model=tiny.model({**PLAIN, **REACTING, **STOPPED, "batch_size": 4}, gpus=2, **VIT)
     )
 
 
@@ -77,8 +79,9 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
     tiny: Tiny, pair: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, facts = pair
-    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, **REACTING, "batch_size": 8, "ema_decay": 0.9}, **VIT))
+    alone = tiny.train(tmp_path, model=tiny.model({**PLAIN, **REACTING, **STOPPED, "batch_size": 8}, **VIT))
     assert (facts["gpus"], alone["gpus"]) == (2, 1)
+    assert (facts["stopped"]["by"], facts["epochs"]) == ("early_stopping", 3), "in all processes at the same step"
     assert curve(folder) == pytest.approx(curve(tmp_path), rel=1e-5)
     assert len(set(curve(folder))) == 3
     assert list(pd.read_csv(folder / "history.csv")["lr"]) == pytest.approx([0.01, 0.01, 0.001])
@@ -233,9 +236,10 @@ def test_fewer_devices_than_asked_for_are_refused(monkeypatch: pytest.MonkeyPatc
         device.backend("cuda", 2)
 
 
-def test_fewer_images_than_processes_are_refused(tiny: Tiny) -> None:
-    spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a"]})
-    with pytest.raises(ConfigError, match=r"models\[\]\.gpus = 2: there are only 1 training images\. Set gpus: 1"):
+def test_fewer_than_two_images_per_process_are_refused(tiny: Tiny) -> None:
+    spec, rows = read(tiny.model(), "squash", 3, PLACE), pd.DataFrame({"id": ["a", "b", "c"]})
+    said = r"models\[\]\.gpus = 2: there are only 3 training images, where each process needs two\. Set gpus: 1"
+    with pytest.raises(ConfigError, match=said):
         loader(spec, None, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
 
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError, TrainingError
 from goldfold.base.fingerprint import sha256_of
+from goldfold.cases import Batch, Inputs
 from goldfold.catalog import SCHEDULES
 from goldfold.engine import device, seeding
 from goldfold.engine.device import accelerator as build_accelerator
@@ -33,6 +35,7 @@ from goldfold.engine.memory import pieces
 from goldfold.engine.seeding import seeded
 from goldfold.engine.state import Training, weights_of
 from goldfold.losses import Losses
+from goldfold.models.wrapping import Normalised
 from goldfold.optim import build_optimizer, build_schedule
 from goldfold.training.failures import readable_errors
 from goldfold.training.spec import read
@@ -144,6 +147,35 @@ def test_a_last_window_that_is_not_full_is_stepped_too() -> None:
     first.parts, second.parts = first.parts[:2], second.parts[2:]
     _, by_hand, _ = run_fit(second, model=run_fit(first, accumulate=2)[1])
     assert distance(model, by_hand) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("classification", torch.arange(21) % 2),
+        ("multilabel", (torch.arange(42).reshape(21, 2) % 3 == 0).float()),
+        ("regression", torch.linspace(-1, 2, 21)),
+    ],
+)
+def test_weighted_batches_of_unequal_size_have_the_gradient_of_their_window(name: str, targets: torch.Tensor) -> None:
+    """Batches of 8, 5, 3 and 5 in windows of three: the steps are those of batches of 16 and 5, weights among them."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (21, 3, 2, 2), dtype=torch.uint8, generator=generator)
+    cases = Batch([f"i{row}" for row in range(21)], Inputs.of(images), targets, torch.rand(21, generator=generator))
+    loss = whole({"name": name}, ["a", "b"] if name != "regression" else ["target"]).loss()
+
+    def trained(sizes: list[int], accumulate: int) -> torch.nn.Module:
+        torch.manual_seed(0)
+        model, batches = torch.nn.Sequential(Flat(), torch.nn.Linear(12, 1 if name == "regression" else 2)), Given(1, 1)
+        model[1].weight.data /= 255
+        ends = np.cumsum([0, *sizes])
+        batches.parts = [cases.rows(range(start, end)) for start, end in pairwise(ends)]
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+        return run_fit(batches, model, loss=loss, accumulate=accumulate, optimizer=optimizer)[1]
+
+    accumulated, at_once = trained([8, 5, 3, 5], 3), trained([16, 5], 1)
+    assert distance(accumulated, at_once) < 1e-7
+    assert distance(accumulated, trained([5, 8, 3, 5], 1)) > 1e-6
 
 
 def test_without_accumulation_each_batch_is_a_step_counted_through_the_epochs() -> None:
@@ -662,8 +694,6 @@ def test_pseudo_labelled_images_are_learnt_from_with_their_weight(tiny: Tiny, tm
 
 
 def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
-    from goldfold.cases import Batch, Inputs
-
     torch.manual_seed(0)
     model = torch.nn.Sequential(Flat(), torch.nn.Linear(12, 2))
     images, labels = torch.randint(0, 256, (4, 3, 2, 2), dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
@@ -677,6 +707,15 @@ def test_the_weight_of_an_image_scales_its_share_of_the_loss() -> None:
     assert mean([1, 0.5, 0, 1]) == pytest.approx((each * torch.tensor([1, 0.5, 0, 1])).mean().item(), rel=1e-5)
     smoothed = torch.nn.functional.cross_entropy(model(Inputs.of(images)), labels, label_smoothing=0.1)
     assert mean([1, 1, 1, 1], label_smoothing=0.1) == pytest.approx(smoothed.item(), rel=1e-5)
+
+
+def test_networks_and_their_images_are_channels_last() -> None:
+    seen: list[torch.Tensor] = []
+    conv = torch.nn.Conv2d(3, 4, 3)
+    conv.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    Normalised(conv, 3)(Inputs.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (conv.weight, seen[0]))
+    assert not seen[0].is_contiguous()
 
 
 # --- the training stage, short of memory

@@ -317,8 +317,8 @@ def test_a_network_is_asked_again_for_other_images_or_outputs_that_are_no_tensor
 # --- from a config
 
 
-def config(**train: Any) -> Any:
-    model = {"name": "a", "network": "small_resnet", "image_size_px": 8}
+def config(more: dict[str, Any] | None = None, **train: Any) -> Any:
+    model = {"name": "a", "network": "small_resnet", "image_size_px": 8, **(more or {})}
     return parse(
         {"name": "t", "task": "classification", "data": {"source": "digits"}, "models": [model], "train": train}
     )
@@ -356,7 +356,8 @@ def test_short_keys_stand_for_hooks_and_a_run_depends_on_those_it_has() -> None:
     assert slices.learning(short, "a") == slices.learning(long, "a")
     settings = slices.learning(short, "a")["train"]
     assert settings["hooks"] == [{"clip": {"norm": 1.0}}, {"ema": {"decay": 0.9}}]
-    assert set(settings) == {field.name for field in fields(Typed) if field.default is MISSING}, "others are left out"
+    needed = {one.name for one in fields(Typed) if one.default is MISSING}
+    assert needed == set(settings), "keys that are off by default are left out"
     made = hooks_of(settings["hooks"], network())
     assert [(name, type(hook)) for name, hook in made.items()] == [("clip", Clip), ("ema", Ema)]
     hooks = {"goldfold.engine.hooks.clip:Clip", "goldfold.engine.hooks.ema:Ema"}
@@ -380,9 +381,13 @@ def test_a_hook_and_an_update_rule_of_one_s_own_are_named_in_the_config(own: Non
     [
         (
             {"hooks": ["emma"]},
-            "train.hooks = 'emma': nearest is 'ema'; allowed: agc, clip, clip_value, ema, package.module:function",
+            "train.hooks = 'emma': nearest is 'ema'; allowed: agc, clip, clip_value, "
+            "early_stopping, ema, max_hours, swa, package.module:function",
         ),
-        ({"hooks": [{"ema": {"dekay": 0.9}}]}, "ema does not take 'dekay'; nearest is 'decay'; its parameters: decay"),
+        (
+            {"hooks": [{"ema": {"dekay": 0.9}}]},
+            "ema does not take 'dekay'; nearest is 'decay'; its parameters: decay, warmup,",
+        ),
         ({"hooks": ["clip"]}, "clip needs 'norm'; write {clip: {norm: ...}}"),
         (
             {"hooks": [{"ema": {"decay": 0.9}}], "ema_decay": 0.99},

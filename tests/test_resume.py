@@ -125,6 +125,34 @@ def test_a_run_stopped_after_each_of_its_steps_ends_with_the_same_bytes(
     assert bytes_of(tmp_path) == bytes_of(whole["classification"])
 
 
+@pytest.mark.parametrize(
+    ("train", "facts", "steps"),
+    [
+        ({"epochs": 4, "swa": {"start": 0.5, "lr": 1e-3}}, {"epochs": 4, "swa": {"averaged": 2}}, (6, 8)),
+        (
+            {"epochs": 9, "ema_decay": 0.5, "early_stopping": {"patience": 2, "min_delta": 1}, "validate_every": 2},
+            {"epochs": 4, "best_epoch": 1},
+            (3, 8),
+        ),
+    ],
+)
+def test_a_run_that_averages_or_ends_early_and_is_killed_ends_with_the_same_bytes(
+    train: dict[str, Any], facts: dict[str, Any], steps: tuple[int, ...], tiny: Tiny, tmp_path: Path
+) -> None:
+    """Two steps per epoch; an improvement by 1 is never seen after the first validation, in epoch 1."""
+    model = tiny.model({"batch_size": 8, "augment": "medium", **train})
+    found = tiny.train(tmp_path / "whole", model=model)
+    assert {name: found[name] for name in facts} == facts
+    for step in steps:
+        run_until(step, tiny, tmp_path / str(step), model=model)
+        assert tiny.train(tmp_path / str(step), model=model)["resumed_at_step"] == [step - 1]
+        assert bytes_of(tmp_path / str(step)) == bytes_of(tmp_path / "whole")
+    said = pd.read_csv(tmp_path / "whole/history.csv").get("stopped", pd.Series([None])).iloc[-1]
+    by = found.get("stopped", {}).get("by", "")
+    assert (said or "").startswith(f"{by}: accuracy has not improved by more than 1 over" if by else "")
+    assert bool(by) == ("early_stopping" in train)
+
+
 def test_batches_that_are_done_are_not_loaded_again(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

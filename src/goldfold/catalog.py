@@ -205,7 +205,10 @@ HOOKS: Entries = {
     "agc": "goldfold.engine.hooks.agc:Agc",
     "clip": "goldfold.engine.hooks.clip:Clip",
     "clip_value": "goldfold.engine.hooks.clip:ClipValue",
+    "early_stopping": "goldfold.engine.hooks.early_stopping:EarlyStopping",
     "ema": "goldfold.engine.hooks.ema:Ema",
+    "max_hours": "goldfold.engine.hooks.max_hours:MaxHours",
+    "swa": "goldfold.engine.hooks.swa:Swa",
 }
 """Called before and after the steps of training."""
 UPDATES: Entries = {

@@ -85,6 +85,12 @@ class Progress:
                 f"{self.done}/{self.total} {self.unit}, {_clock(self.eta_seconds())} left {note}".rstrip(), flush=True
             )
 
+    def end_here(self) -> None:
+        """Count the completed units as all that there are: the work ended early."""
+        self.total = self.bar.total = self.done
+        _current.update(done=self.done, total=self.total)
+        _write()
+
     def eta_seconds(self) -> float:
         """Seconds left at the pace so far."""
         return (time.monotonic() - self.start) / max(self.done - self.before, 1) * (self.total - self.done)

@@ -22,9 +22,10 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
-from goldfold.models import batch_norm, build, trial
+from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.fusion import Branch, branch_of
+from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
 
 N_CLASSES = 2
@@ -72,7 +73,7 @@ def check(model: dict[str, Any]) -> bool:
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)
-    return model["batch_norm"] == "adapted" and not batch_norm.layers(network)
+    return model["batch_norm"] == "adapted" and not layers(network)
 
 
 def _branch(model: Mapping[str, Any]) -> Branch | None:

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from goldfold.components import name_of
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
+from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
 from goldfold.config.written import (
@@ -63,6 +63,17 @@ class Train(Section):
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     """Average weights and buffers exponentially with this decay (warmed up), and validate the average; short for the hook
     `{ema: {decay: ...}}`."""
+    swa: Params | None = UNSET
+    """Stochastic weight averaging of the last epochs: `{start: 0.75, lr: 1e-4}`; short for the hook `{swa: {...}}`."""
+    early_stopping: Params | None = UNSET
+    """Stop when the validation score no longer improves: `{patience: 5, warmup: 3, min_delta: 0}`, in epochs; short for the
+    hook `{early_stopping: {...}}`. The schedule is still planned for `epochs`. Biases the OOF score upwards."""
+    max_hours: Number | None = UNSET
+    """Hours after which the training ends with the current epoch; short for the hook `{max_hours: {hours: ...}}`. The result
+    then depends on the speed of the machine."""
+    compile: bool = Field(False, exclude_if=lambda value: value is False)
+    """Compile the network for training with torch.compile. If that fails, it is trained uncompiled, and the log and the
+    report say why."""
     hooks: list[Hook] = []
     """Hooks called before and after steps, in this order: `[{ema: {decay: 0.99}}, my_module:MyHook]`."""
     augment: Augmentation = "light"
@@ -82,16 +93,12 @@ class Train(Section):
     @property
     def every_hook(self) -> list[Written]:
         """Hooks in calling order, those with a short form first."""
-        clip: list[Written] = [] if self.clip_norm is None else [{"clip": {"norm": self.clip_norm}}]
-        ema: list[Written] = [] if self.ema_decay is None else [{"ema": {"decay": self.ema_decay}}]
-        return [*clip, *ema, *self.hooks]
+        return every_hook(self)
 
     @model_validator(mode="after")
-    def _each_hook_once(self) -> "Train":
-        names = [name_of(hook) for hook in self.every_hook]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            short = {"clip": "; clip_norm is its short form", "ema": "; ema_decay is its short form"}.get(twice[0], "")
-            raise ValueError(f"hooks: {twice[0]!r} is listed twice{short}. Keep one")
+    def _hooks_fit(self) -> "Train":
+        for problem in problems(self):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

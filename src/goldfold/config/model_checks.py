@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, UPDATES
 from goldfold.components import name_of, parse
-from goldfold.config import kinds
+from goldfold.config import hooks, kinds
 from goldfold.config.fold_checks import no_file
-from goldfold.config.learning import Model
+from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones
 from goldfold.config.loss_checks import check_loss, component_problems
 from goldfold.config.root import Config
@@ -58,6 +58,15 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from _training(model)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
     yield from check_monitor(model.train, config.task, task, config.metric)
+    yield from _of_detectors(model.train, task)
+
+
+def _of_detectors(settings: Train, task: Facts) -> Iterator[str]:
+    """Settings that detectors cannot have."""
+    if settings.compile and task.target == "boxes":
+        yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled; remove it"
+    if hooks.watched(settings) == "loss" and task.target == "boxes":
+        yield "train.early_stopping: watch: loss: detectors have no validation loss; set watch: metric"
 
 
 def _network(model: Model, task: Facts) -> Iterator[str]:
@@ -92,8 +101,13 @@ def _training(model: Model) -> Iterator[str]:
     yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
-    for hook in settings.hooks:
-        yield from component_problems("train.hooks", hook, kinds.HOOK, HOOKS)
+    for hook in settings.every_hook:
+        key = "hooks" if hook in settings.hooks else name_of(hook)
+        yield from component_problems(f"train.{key}", hook, kinds.HOOK, HOOKS)
+    if settings.compile and model.gpus > 1:
+        yield f"train.compile = true: works with gpus: 1 only, not {model.gpus}; remove it, or set gpus: 1"
+    if settings.compile and settings.on_oom == "shrink":
+        yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
     yield from _augmentations(settings.augment)
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"

@@ -43,7 +43,7 @@ class Overrides(Train):
     its own `train` or from the top-level one."""
 
     @model_validator(mode="after")
-    def _each_hook_once(self) -> "Overrides":
+    def _hooks_fit(self) -> "Overrides":
         """Skip the check here; it runs on the complete settings of each model."""
         return self
 
@@ -54,8 +54,11 @@ class Overrides(Train):
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys that the config sets."""
-        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+        """Keys that the config sets, to their defaults among others."""
+        written = handler(self)
+        return {
+            key: written.get(key, getattr(self, key)) for key in type(self).model_fields if key in self.model_fields_set
+        }
 
 
 class Teacher(Section):

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of
-from goldfold.config import roi
+from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
@@ -148,7 +148,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     late = catalog.LATE_PARAMS.get(name_of(model.network), frozenset())
     params = {key: value for key, value in model.params.items() if key not in late}
     known = facts(config.task)
-    settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": {"clip_norm", "ema_decay"}})
+    settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
@@ -156,13 +156,15 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
 
 
 def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
-    """Validation metrics during training: the one that selects the best epoch, and others that are reported.
+    """Validation metrics during training: the one that selects the best epoch or ends the training, and others reported.
 
-    If the last epoch is kept, the config's metric has no effect on training, and changing it retrains nothing. A
-    user-defined metric is then computed by the ensemble alone.
+    If the last epoch is kept and nothing stops earlier, the config's metric has no effect on training, and changing it
+    retrains nothing. A user-defined metric is then computed by the ensemble alone.
     """
     task = facts(config.task)
-    metric = task.reported[0] if config.model(name, number).train.checkpoint == "last" else config.metric
+    train = config.model(name, number).train
+    is_watched = train.checkpoint == "best" or hooks.watched(train) == "metric"
+    metric = config.metric if is_watched else task.reported[0]
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
 
 

@@ -18,18 +18,18 @@ WEIGHTS = "write inverse_frequency, {effective_number: {beta: 0.999}}, or a weig
 PARAMS = {"type": "object", "additionalProperties": True}
 
 
-def _plain(value: Any) -> Any:
+def plain_params(value: Any) -> Any:
     """Check that parameters fit into JSON, and convert ``1e-3`` to a number."""
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list) else json_value(exponent(value))
+        return {key: plain_params(part) for key, part in value.items()}
+    return [plain_params(part) for part in value] if isinstance(value, list) else json_value(exponent(value))
 
 
 def _component(value: Any) -> Any:
     if not isinstance(value, str | dict):
         raise PydanticCustomError("string_type", "Input should be a valid string")
     try:
-        return short(_plain(value) if isinstance(value, dict) else value)
+        return short(plain_params(value) if isinstance(value, dict) else value)
     except ConfigError as error:
         what = str(error).rpartition(": write ")[2]  # after the value, which may contain a colon too
         raise ValueError(f"write {what}") from error
@@ -47,7 +47,7 @@ def _weighted(value: Any) -> Any:
         return value
     if not isinstance(value, dict) or not value:
         raise ValueError("write a name, {name: weight}, {name: {parameter: value, weight: ...}}, or a list of these")
-    return {name: _share(name, _plain(part)) for name, part in value.items()}
+    return {name: _share(name, plain_params(part)) for name, part in value.items()}
 
 
 def _share(name: Any, value: Any) -> Any:

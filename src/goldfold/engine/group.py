@@ -131,7 +131,7 @@ class _Watch:
                 pipe.close()
 
     def _receive(self, kind: str, value: Any) -> None:
-        if kind not in ("go_on_from", "advance"):
+        if kind not in ("go_on_from", "advance", "end_here"):
             self.messages.setdefault(kind, value)
             return
         total, unit, *arguments = value
@@ -169,6 +169,11 @@ class Relay:
         """Report ``n`` more units as done."""
         self.done += n
         self.send(("advance", (self.total, self.unit, n, note)))
+
+    def end_here(self) -> None:
+        """Report that no more units will follow."""
+        self.total = self.done
+        self.send(("end_here", (self.total, self.unit)))
 
     def close(self) -> None:
         """Do nothing: the launching process draws the bar."""

@@ -7,9 +7,11 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from goldfold.engine.checkpoint import Stateful
+from goldfold.engine.device import total
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.seeding import seeded
@@ -89,6 +91,8 @@ def fit(
     if resume is not None:
         restore(parts, resume)
     for epoch in range(len(at.history), course.epochs):
+        if at.stopped is not None and not at.losses:
+            break
         gradient.model.train()
         for hook in hooks:
             hook.before_epoch(at)
@@ -104,12 +108,24 @@ def fit(
                 for hook in hooks:
                     hook.after_step(at)
             pause(at.step, state)
-        is_due = (epoch + 1) % course.validate_every == 0 or epoch == course.epochs - 1
+        _agree(at, gradient.accelerator)
+        is_last = epoch == course.epochs - 1 or at.stopped is not None
+        is_due = (epoch + 1) % course.validate_every == 0 or is_last
+        for hook in hooks:
+            hook.after_steps(at, is_due)
         scores = validate(at.scored, partial(pause, at.step, state)) if is_due else {}
         at.end_epoch(scores)
         for hook in hooks:
             hook.after_epoch(at, scores)
+        _agree(at, gradient.accelerator)
     return at
+
+
+def _agree(at: Training, accelerator: Accelerator) -> None:
+    """Let the first process, the only one with scores, decide for all whether the training stops."""
+    if accelerator.num_processes > 1:
+        is_decided = at.stopped is not None and accelerator.is_main_process
+        at.stopped = (at.stopped or {}) if total(accelerator, float(is_decided)) else None
 
 
 def _parts(learner: Learner, at: Training) -> dict[str, Stateful]:

@@ -15,7 +15,7 @@ State = dict[str, Any]
 
 @dataclass
 class Training:
-    """Progress of a training, read by hooks; a hook that averages the weights sets ``scored``."""
+    """Progress of a training, read by hooks; a hook that averages the weights sets ``scored``, one that ends it calls `stop`."""
 
     scored: nn.Module
     """Network that is validated and saved: the trained network, or an average of its weights."""
@@ -31,6 +31,18 @@ class Training:
     """One row per completed epoch."""
     resumed_at_step: list[int] = field(default_factory=list)
     """Step at which the run was resumed, once per resume."""
+    stopped: dict[str, Any] | None = None
+    """Set by `stop`; the epoch in which it is set is the last one."""
+
+    def stop(self, by: str, why: str, on_validation: bool = False) -> None:
+        """End the training with the current epoch; the first call counts.
+
+        Args:
+            by: name of the hook that calls it.
+            why: reason, for the log and the report.
+            on_validation: whether scores of the validation fold decided it, which biases them.
+        """
+        self.stopped = self.stopped or {"by": by, "why": why, "on_validation": on_validation}
 
     def state_dict(self) -> State:
         """Return everything except the network."""

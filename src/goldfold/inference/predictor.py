@@ -103,7 +103,7 @@ class Predictor:
         if self.adapter is None:
             return False
         with self.autocast():
-            return self.adapter.adapt(list(table["id"]), self._loader(table, images), batch_size)
+            return self.adapter.adapt(list(table["id"]), self.loader(table, images), batch_size)
 
     def entries(
         self,
@@ -118,10 +118,10 @@ class Predictor:
             table: id, the columns that `goldfold.tasks.protocol.Infer.pack` needs, and metadata where the network takes it.
             on_batch: called with the number of images of each finished batch.
         """
-        parts = self._parts(list(table["id"]), self._loader(table, images), batch_size, on_batch)
+        parts = self._parts(list(table["id"]), self.loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
-    def _loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
+    def loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
         """Return a function: ids of the table -> cases on the device."""
         if self.encoder is None:
             return partial(load, images, device=self.device)

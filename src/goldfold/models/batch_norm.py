@@ -3,23 +3,17 @@
 Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016 (https://arxiv.org/abs/1603.04779).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from goldfold.cases import Inputs
+from goldfold.models.norm_layers import even, layers
 
 FEWEST = 32
 """Minimum number of images for statistics; fewer would give noise."""
-
-
-def layers(model: nn.Module) -> list[_BatchNorm]:
-    """Return the layers with running statistics."""
-    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
 class Adapter:
@@ -55,7 +49,7 @@ class Adapter:
             layer.momentum = None  # cumulative mean over all batches
             layer.train()
         with torch.no_grad():
-            for chosen in _even(ids, batch_size):
+            for chosen in even(ids, batch_size):
                 self._forward(batches(chosen))
         for layer, momentum in zip(self._layers, momenta, strict=True):
             layer.momentum = momentum
@@ -65,11 +59,3 @@ class Adapter:
     def _restore(self) -> None:
         for layer, trained in zip(self._layers, self._trained, strict=True):
             layer.load_state_dict(trained)
-
-
-def _even(ids: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    """Split the ids into parts of similar size, at most ``most`` each, and never of a single image."""
-    n = max(1, min(-(-len(ids) // most), len(ids) // 2))
-    bounds = [round(part * len(ids) / n) for part in range(n + 1)]
-    for start, end in pairwise(bounds):
-        yield ids[start:end]

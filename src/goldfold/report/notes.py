@@ -10,7 +10,7 @@ from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.grid import Run
 from goldfold.metrics.paired import resampled
-from goldfold.report import answers, quarantine, rounds, shift, training
+from goldfold.report import answers, endings, quarantine, rounds, shift, training
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
@@ -25,7 +25,8 @@ SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
 def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results), *_fitted(results), *_chosen_epoch(results), *_copies(clusters), *shift.notes(shifts),
+        *_gain(results), *_fitted(results), *_chosen_epoch(results), *endings.notes(results), *_copies(clusters),
+        *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
         *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Note, Section, Text
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.words import listed, score
-from goldfold.report import rounds
+from goldfold.report import endings, rounds
 from goldfold.report.results import Results, Run
 
 VALIDATION_LOSS = (
@@ -115,9 +115,16 @@ def _heading(results: Results, model: str) -> Text:
         _parameters(record["parameters"]) if record.get("parameters") else "",
         _size(record, settings),
         _by_round(results, model, "epochs", lambda epochs: count(epochs, "epoch")),
+        _ended(results, model),
         _by_round(results, model, "lr", lambda lr: f"peak learning rate {lr:g}"),
     ]
     return Text(" · ".join(filter(None, parts)), heading=model)
+
+
+def _ended(results: Results, model: str) -> str:
+    """Epochs of the runs of a model that ended early."""
+    runs = [run for run in results.runs if run.model == model and run.record.get("stopped")]
+    return f"{count(len(runs), 'run')} ended after {endings.epochs_of(runs)} epochs" if runs else ""
 
 
 def _by_round(results: Results, model: str, key: str, say: Callable[[Any], str]) -> str:

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from goldfold import components, tasks
-from goldfold.base.counter import counter
 from goldfold.base.errors import TrainingError
 from goldfold.base.files import read_json
 from goldfold.base.fingerprint import sha256_of
@@ -40,9 +37,12 @@ from goldfold.metadata.encoder import Encoder
 from goldfold.metrics import Metric
 from goldfold.tables import read_table
 from goldfold.tasks.optional import has_validation_loss
+from goldfold.training.compiling import compiled, uncompiled
+from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
-from goldfold.training.samples import counts_of, encoder_of, loader, rows_of
+from goldfold.training.outcome import facts
+from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
 from goldfold.training.validation import VAL_LOSS, Validation
 
@@ -109,12 +109,12 @@ def run(
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
     network = network_of(spec, infer, start, cases.encoder)
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
+    check_batches(spec, network, len(cases.train))
     metrics = [scores.metric(one) for one in (metric, *reported)]
     batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
     validation = Validation(
         spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
     )
-    state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator))
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     of_epoch = steps_per_epoch(spec.train, len(batches))
     steps = spec.train.epochs * of_epoch
@@ -122,56 +122,46 @@ def run(
     with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
         hooks, watched = {"best": best, "lr curve": curve}, _directions(learn, metrics)
         learner = learner_of(spec.train, network, loss, len(batches), accelerator, hooks, watched)
-        noting, minutes = _noting(validation, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
+        start_hooks(
+            learner, spec, len(batches), metrics[0], learn,
+            TrainingImages(spec, infer, cases.train, images, accelerator, cases.encoder),
+        )  # fmt: skip
+        not_compiled = _compiled(spec, learner, batches, cases, images)
+        is_compiled = spec.train.compile and not_compiled is None
+        state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator, is_compiled))
+        validate = uncompiled(validation) if is_compiled else validation
+        noting, minutes = _noting(validate, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
         result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
     if accelerator.is_main_process:
         _write(Path(folder), spec.train, result, best, cases.encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
-    return {"files": [spare], **_facts(spec, cases, learner, result, best), "lr_curve": curve.points}
+    return {"files": [spare], **facts(spec, cases, learner, result, best, not_compiled), "lr_curve": curve.points}
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """Cases of a fold, with metadata where the network takes it."""
+def _compiled(spec: Spec, learner: Learner, batches: Batches, cases: Cases, images: CachedImages) -> str | None:
+    """Compile the network, if the config says so; return why it is not compiled, if that failed."""
+    if not spec.train.compile:
+        return None
+    why = compiled(learner.gradient, batches, bool(images.lacking(cases.train["id"])))
+    print(
+        "train.compile: the network is compiled for training" if why is None else f"train.compile has no effect: {why}",
+        flush=True,
+    )
+    return why
 
-    train: pd.DataFrame
-    """With targets and weights; pseudo-labelled ones have no ``split``."""
-    held_out: pd.DataFrame
-    encoder: Encoder | None
-    """Encodes the metadata."""
 
-
-def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> _Cases:
+def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> Cases:
     """Read the cases of a fold; see `run` for the files."""
     table = read_table(fold_file)
     train, held_out = rows_of(table, pseudo, pseudo_weight), table[table["split"] == "val"].reset_index(drop=True)
     if spec.metadata is not None:
         train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))
-    return _Cases(train, held_out, encoder_of(spec, train))
+    return Cases(train, held_out, encoder_of(spec, train))
 
 
-def _facts(spec: Spec, cases: _Cases, learner: Learner, result: Training, best: Best) -> dict[str, Any]:
-    """Collect facts of a run for its record."""
-    gradient, accelerator = learner.gradient, learner.gradient.accelerator
-    return {
-        "member": {"model": spec.name, **spec.place},
-        "seed": counter(*spec.key),
-        "n_train": len(cases.train),
-        "n_val": len(cases.held_out),
-        "n_pseudo": len(cases.train) - int((cases.train["split"] == "train").sum()),
-        "parameters": sum(parameter.numel() for parameter in gradient.network.parameters()),
-        "best_epoch": spec.train.epochs - 1 if best.epoch is None else best.epoch,
-        "final": {name: value for name, value in result.history[-1].items() if math.isfinite(value)},
-        "device": accelerator.device.type,
-        "precision": accelerator.mixed_precision,
-        "gpus": accelerator.num_processes,
-        "micro_batch_size": min(gradient.micro_batch_size, spec.train.batch_size),
-        "skipped_steps": result.step - result.n_updates,
-        "resumed_at_step": result.resumed_at_step,
-    }
-
-
-def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator: Accelerator) -> dict[str, str]:
+def _made_from(
+    arguments: dict[str, Any], network: torch.nn.Module, accelerator: Accelerator, is_compiled: bool
+) -> dict[str, str]:
     """Digests of everything that determines the bytes of a run."""
     model, runtime, pseudo = arguments["model"], arguments["runtime"], arguments["pseudo"]
     train = {name: value for name, value in model["train"].items() if name != "on_oom"}
@@ -181,7 +171,12 @@ def _made_from(arguments: dict[str, Any], network: torch.nn.Module, accelerator:
             for name in ("task", "metric", "reported", "resize", "channels", "place", "pseudo_weight", "scale_16bit")
         },
         "model": {**model, "train": train, "pretrained": bool(model["pretrained"])},
-        "arithmetic": [accelerator.device.type, accelerator.mixed_precision, runtime["torch_threads"]],
+        "arithmetic": [
+            accelerator.device.type,
+            accelerator.mixed_precision,
+            runtime["torch_threads"],
+            *["compiled"] * is_compiled,
+        ],
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
     files += arguments["metadata"]
@@ -240,7 +235,14 @@ def _fitted(
             if is_first:
                 keep(step, state)
 
-        return fit(learner, batches, _shared(validate, learner.gradient.accelerator), course, state, pause)
+        result = fit(learner, batches, _shared(validate, learner.gradient.accelerator), course, state, pause)
+    if len(result.history) < course.epochs:
+        print(
+            f"stopped after {len(result.history)} of {course.epochs} epochs: {(result.stopped or {}).get('why')}",
+            flush=True,
+        )
+        bar.end_here()
+    return result
 
 
 def _shared(validate: Validate, accelerator: Accelerator) -> Validate:
@@ -266,7 +268,10 @@ def _write(folder: Path, train: Train, result: Training, best: Best, encoder: En
     """Write the weights of the last and of the best epoch, with the encoder in their headers, and the history."""
     last = weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
-    history = pd.DataFrame(result.history).to_csv(index=False)
+    rows: list[dict[str, Any]] = [dict(row) for row in result.history]
+    if result.stopped and len(rows) < train.epochs:
+        rows[-1]["stopped"] = f"{result.stopped['by']}: {result.stopped['why']}"
+    history = pd.DataFrame(rows).to_csv(index=False)
     header = None if encoder is None else encoder.to_header()
     writers = {
         "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),

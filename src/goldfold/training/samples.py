@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from goldfold.base.errors import ConfigError
 from goldfold.images.cases import refuse_cutmix
 from goldfold.metadata.encoder import Encoder
+from goldfold.models.norm_layers import layers
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.transforms import Augment
 from goldfold.tables import read_table
@@ -16,12 +18,24 @@ from goldfold.tasks.optional import compose_params, takes_counts
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch import nn
 
     from goldfold.cache.images import CachedImages
     from goldfold.tasks.protocol import Learn, Target
     from goldfold.training.spec import Spec
 
 WORKERS = {"cpu": 0, "cuda": 4}
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases of a fold, with metadata where the network takes it."""
+
+    train: pd.DataFrame
+    """With targets and weights; pseudo-labelled ones have no ``split``."""
+    held_out: pd.DataFrame
+    encoder: Encoder | None
+    """Encodes the metadata."""
 
 
 def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
@@ -31,6 +45,26 @@ def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd
         return rows.reset_index(drop=True)
     extra = read_table(pseudo).assign(weight=pseudo_weight)
     return pd.concat([rows, extra], ignore_index=True).fillna("")
+
+
+def check_batches(spec: Spec, network: nn.Module, n_rows: int) -> None:
+    """Say if there are fewer training images than a batch has.
+
+    Raises:
+        ConfigError: a single image would be a batch, of which batch normalisation has no statistics.
+    """
+    wanted = spec.train.batch_size * spec.model["gpus"]
+    if n_rows == 1 and layers(network):
+        raise ConfigError(
+            f"models ({spec.name}): batch normalisation needs batches of at least two images, but there is one training image. "
+            f"Use more training images, or a network without batch normalisation."
+        )
+    if n_rows < wanted:
+        print(
+            f"train.batch_size asks for {wanted} images per batch, but there are {n_rows} training images: each batch has these "
+            f"{n_rows}. Set a smaller batch_size, with a learning rate for it.",
+            flush=True,
+        )
 
 
 def encoder_of(spec: Spec, rows: pd.DataFrame) -> Encoder | None:
@@ -74,8 +108,10 @@ def loader(
         encoder: encoder of the metadata columns of ``rows``, if the network takes them.
     """
     process, processes = accelerator.process_index, accelerator.num_processes
-    if len(rows) < processes:
-        raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
+    if processes > 1 and len(rows) < 2 * processes:
+        raise ConfigError(
+            f"models[].gpus = {processes}: there are only {len(rows)} training images, where each process needs two. Set gpus: 1."
+        )
     how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
     augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)

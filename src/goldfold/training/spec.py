@@ -35,6 +35,7 @@ class Train:
     class_weights: Written | None = None
     layer_decay: float | None = None
     lr_scale: Mapping[str, float] | None = None
+    compile: bool = False
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
