@@ -12,9 +12,10 @@ from goldfold.catalog import TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.case_checks import check_cases
+from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
-from goldfold.config.model_checks import check_model, check_overrides, component_problems
+from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
 from goldfold.config.source_checks import check_source
@@ -36,7 +37,7 @@ def check(config: Config) -> None:
     problems = [
         f"models[{index}] ({model.name}).{problem}"
         for index, model in enumerate(config.models)
-        for problem in check_model(model, config.task, task, config.tta)
+        for problem in check_model(model, config, task)
     ]
     problems += [*_task(config, task), *_members(config), *_weights(config), *check_overrides(config, task)]
     problems += [

@@ -1,19 +1,21 @@
 """Checks of models and their training settings, including overrides in rounds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
-from goldfold.components import Kind, name_of, parse, problems, summed
+from goldfold.components import name_of, parse, summed
 from goldfold.config import kinds
+from goldfold.config.component_checks import component_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
+from goldfold.config.sample_checks import sample_problems
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
@@ -21,21 +23,22 @@ TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
 
-OF_TASKS = ("loss", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
+OF_TASKS = ("loss", "label_smoothing")
 """Keys of ``train`` that only some tasks use."""
 
 
-def check_model(model: Model, name: str, task: Facts, views: Sequence[Any]) -> Iterator[str]:
-    """Problems of a model: its network, its training, its loss and its images.
-
-    Args:
-        name: name of the task.
-        views: test-time views.
-    """
+def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of a model: its network, its training, its samples, its loss and its images."""
     yield from _network(model, task)
+    yield from _of_train(model, config, task)
+    yield from _images(model, config.tta)
+
+
+def _of_train(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of the training settings."""
     yield from _training(model)
-    yield from _loss(model, name, task)
-    yield from _images(model, views)
+    yield from sample_problems(model, config, task)
+    yield from _loss(model, config.task, task)
 
 
 def check_overrides(config: Config, task: Facts) -> Iterator[str]:
@@ -57,15 +60,8 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
         here = trained_model(model, one)
     except ValidationError as error:
         return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
-    known = {*_training(model), *_loss(model, config.task, task)}
-    return [problem for problem in (*_training(here), *_loss(here, config.task, task)) if problem not in known]
-
-
-def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """Problems of a key that names a component."""
-    for problem in problems(written, kind, entries):
-        of = f"allowed with {task}: " if task else "allowed: "
-        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
+    known = {*_of_train(model, config, task)}
+    return [problem for problem in _of_train(here, config, task) if problem not in known]
 
 
 def _loss(model: Model, name: str, task: Facts) -> Iterator[str]:
@@ -113,14 +109,6 @@ def _training(model: Model) -> Iterator[str]:
     for hook in settings.hooks:
         yield from component_problems("train.hooks", hook, kinds.HOOK, HOOKS)
     yield from _augmentations(settings.augment)
-    if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
-        yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
-    for key in ("mixup_alpha", "cutmix_alpha"):
-        if model.branch is not None and getattr(settings, key):
-            yield (
-                f"train.{key} = {getattr(settings, key):g}: metadata of two cases cannot be mixed; set {key}: 0 for this model, "
-                f"or metadata: false"
-            )
 
 
 def _augmentations(wanted: Any) -> Iterator[str]:

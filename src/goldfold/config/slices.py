@@ -133,6 +133,9 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": {"clip_norm", "ema_decay"}})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
+    if model.train.every_mix:
+        settings |= {"target": known.target}
+        settings["train"] |= {"mix": model.train.every_mix}
     more = {**_size(config, model), **_metadata(config, model)}
     return {**settings, "loss_keys": list(known.loss_keys), "params": params, **more}
 
