@@ -279,8 +279,8 @@ DEMOS: Entries = {
 def kinds_of(name: str) -> list[str]:
     """Kinds of the entries of a name, such as ``loss``; empty if there is none."""
     families = {
-        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(),
-        "mix": MIXES.values(), "ensemble method": ENSEMBLES.values(), "ensemble step": [*FUSIONS.values(), *POSTPROCESSING.values()],
+        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(), "mix": MIXES.values(),
+        "ensemble method": ENSEMBLES.values(), "ensemble step": [*FUSIONS.values(), *POSTPROCESSING.values()],
     }  # fmt: skip
     single = {
         "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "sampler": SAMPLERS,

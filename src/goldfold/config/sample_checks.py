@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import MIXES, SAMPLERS, TASKS
+from goldfold.catalog import SAMPLERS, TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds
 from goldfold.config.component_checks import component_problems

@@ -48,8 +48,8 @@ def refuse_pasting(mixes: Iterable[str], lacking: str | None, where: str = "") -
     pasting = [name for name in mixes if name in PASTING]
     if pasting and lacking is not None:
         raise ConfigError(
-            f"{where}train: {pasting[0]}: case {lacking!r} lacks one of its views, so there is nothing to paste or to paste into. "
-            "Use mixup instead."
+            f"{where}train: {pasting[0]}: case {lacking!r} lacks one of its views, so there is nothing to paste or to paste "
+            f"into. Use mixup instead."
         )
 
 

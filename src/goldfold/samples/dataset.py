@@ -48,7 +48,9 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def __getitem__(self, place: Place) -> dict[str, Any]:
         """Return the augmented sample, mixed if samples are."""
         epoch, row, *again = place
-        stream = (*self.key, epoch, self.ids[row], *(("again", *again) if again else ()))
+        stream = (*self.key, epoch, self.ids[row])
+        if again:
+            stream = (*stream, "again", *again)
         own = self.augmented(row, stream)
         return own if self.mixing is None else self.mixing(own, self.augmented, epoch, stream)
 

@@ -93,10 +93,11 @@ def _order(spec: Spec, cases: TrainingCases, processes: int) -> EpochOrder:
 
 def _mixing(spec: Spec, learn: Learn, lacking: str | None, order: EpochOrder) -> Mixing | None:
     """Mixing of samples; None where they are not mixed."""
-    wanted, entries = spec.train.mix, catalog.MIXES.get(spec.model["target"], {})
+    wanted = spec.train.mix
     if not wanted:
         return None
     refuse_pasting([components.name_of(one) for one in wanted], lacking)
+    entries = catalog.MIXES.get(spec.model["target"], {})
     mixes = [components.load(one, entries, "mix") for one in wanted]
     return Mixing(mixes, spec.train.mix_probability, order, soft(learn))
 

@@ -60,10 +60,15 @@ class Mixing:
 
 def weighted_sum(values: Sequence[Any], shares: Sequence[float]) -> Any:
     """Sum of numbers or arrays by shares that add up to 1; exactly the first if all are equal."""
-    first, *others = values
+    first, *others = map(_real, values)
     return first + sum(share * (other - first) for other, share in zip(others, shares[1:], strict=True))
 
 
 def mixed_weight(samples: Sequence[Mapping[str, Any]], shares: Sequence[float]) -> float:
     """Weight of a mixed sample in the loss."""
     return float(weighted_sum([sample["weight"] for sample in samples], shares))
+
+
+def _real(value: Any) -> Any:
+    """Return an array of whole numbers or truth values as float32; anything else as it is."""
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind in "biu" else value

@@ -48,7 +48,7 @@ def mosaic(
     refuse_visible(min_visible)
     size, samples = size_of(sample["images"]), [sample, *(partner() for _ in range(3))]
     images, places = np.empty_like(sample["images"]), quadrants(size, least, generator)
-    generator.shuffle(places)  # type: ignore[arg-type]
+    generator.shuffle(places)
     found = []
     for one, place in zip(samples, places, strict=True):
         part = window(size, place, generator)
@@ -157,4 +157,4 @@ def _areas(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def _is_wide(boxes: Boxes) -> NDArray[np.bool_]:
-    return (boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE).all(axis=1)
+    return np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE, axis=1)

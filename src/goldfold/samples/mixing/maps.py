@@ -32,7 +32,7 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
         np.empty_like(sample["mask"]),
         quadrants(size, least, generator),
     )
-    generator.shuffle(places)  # type: ignore[arg-type]
+    generator.shuffle(places)
     for one, place in zip(samples, places, strict=True):
         part = window(size, place, generator).of_map
         images[0][place.of_map] = fitted(one["images"][0][part], place)

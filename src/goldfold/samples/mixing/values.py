@@ -46,7 +46,7 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
     refuse_least(least)
     size, samples = size_of(sample["images"]), [sample, *(partner() for _ in range(3))]
     images, places = np.empty_like(sample["images"]), quadrants(size, least, generator)
-    generator.shuffle(places)  # type: ignore[arg-type]
+    generator.shuffle(places)
     for one, place in zip(samples, places, strict=True):
         part = window(size, place, generator)
         for view, image in enumerate(one["images"]):
