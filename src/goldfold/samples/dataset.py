@@ -121,13 +121,11 @@ class EpochSampler(Sampler[list[Place]]):
 
     def __iter__(self) -> Iterator[list[Place]]:
         rows = self.order(self.epoch)
-        places = [
-            (self.epoch, row, *([again] if again else []))
-            for row, again in zip(rows.tolist(), repeats(rows).tolist(), strict=True)
-        ]
+        places = np.stack([np.full(len(rows), self.epoch), rows, repeats(rows)], axis=1)
         for step in range(self.start, len(self)):
             batch = places[step * self.batch_size : (step + 1) * self.batch_size]
-            yield batch[self.process :: self.processes]
+            own = batch[self.process :: self.processes].tolist()
+            yield [tuple(place if place[2] else place[:2]) for place in own]
 
 
 class Loader:
