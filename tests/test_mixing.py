@@ -222,8 +222,9 @@ def test_objects_are_connected_regions_of_classes_besides_the_background() -> No
     mask = np.zeros((6, 6), np.uint8)
     mask[0, 0] = mask[1, 1] = mask[5, 5] = 1
     mask[5, 4], mask[3] = 2, IGNORE
-    found = maps.objects(mask)
-    assert [int(one.sum()) for one in found] == [2, 1, 1]
+    numbers, n = maps.objects(mask)
+    assert np.bincount(numbers.ravel()).tolist() == [32, 2, 1, 1]
+    assert (n, numbers[5, 4]) == (3, 3)
     own, other = flat(0, mask=np.zeros((20, 30), np.uint8)), flat(3, mask=np.zeros((20, 30), np.uint8))
     assert maps.copy_paste(own, each(other), np.random.default_rng(0)) is own, "there is nothing to paste"
     other["mask"][2:4, 5:8] = 2

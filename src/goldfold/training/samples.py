@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -79,7 +79,8 @@ def loader(
     augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
-    order = _order(spec, TrainingCases(len(rows), partial(_values, target, rows, targets, lists)), processes)
+    values = cache(partial(_values, target, rows, targets, lists))
+    order = _order(spec, TrainingCases(len(rows), values), processes)
     mixing = _mixing(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)

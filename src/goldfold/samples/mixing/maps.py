@@ -51,19 +51,22 @@ def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator,
     """
     refuse_share(share)
     other = partner()
-    found = objects(other["mask"])
-    if not found:
+    numbers, n = objects(other["mask"])
+    if not n:
         return sample
-    return _pasted(sample, other, np.any([found[number] for number in some(len(found), share, generator)], axis=0))
+    is_pasted = np.zeros(n + 1, bool)
+    is_pasted[1 + some(n, share, generator)] = True
+    return _pasted(sample, other, is_pasted[numbers])
 
 
-def objects(mask: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
-    """Pixels (height, width) of each connected region of a class, ordered by class."""
-    found = []
+def objects(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
+    """Number the connected regions of each class from 1, ordered by class: (height, width), 0 elsewhere, and how many."""
+    numbers, n = np.zeros(mask.shape, np.int32), 0
     for channel in np.setdiff1d(np.unique(mask), [BACKGROUND, IGNORE]):
-        n, regions = cv2.connectedComponents((mask == channel).astype(np.uint8), connectivity=8)
-        found += [regions == number for number in range(1, n)]
-    return found
+        found, regions = cv2.connectedComponents((mask == channel).astype(np.uint8), connectivity=8)
+        numbers[regions > 0] = regions[regions > 0] + n
+        n += found - 1
+    return numbers, n
 
 
 def some(n: int, share: float, generator: np.random.Generator) -> NDArray[np.int64]:
