@@ -122,7 +122,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     }  # fmt: skip
     return [
         *_made_by_others(plan, job),
-        *(f"{lists}/{name}" for name in [*names[job.stage], *plan.metadata_lists(job)]),
+        *(f"{lists}/{name}" for name in [*names[job.stage], *plan.metadata_lists(job), *plan.group_lists(job)]),
     ]
 
 

@@ -384,9 +384,7 @@ def test_cases_are_trained_on_and_predicted_by_the_mean_over_their_images(
 
 def test_cutmix_of_cases_that_lack_a_view_is_refused(of_cases_of_two: Tiny, tmp_path: Path) -> None:
     model = of_cases_of_two.model({"epochs": 1, "warmup_epochs": 0, "cutmix_alpha": 1.0})
-    with pytest.raises(
-        ConfigError, match=r"train\.cutmix_alpha = 1: case 'k\d\d' lacks one of its views, so there is nothing"
-    ):
+    with pytest.raises(ConfigError, match=r"train: cutmix: case 'k\d\d' lacks one of its views, so there is nothing"):
         of_cases_of_two.train(tmp_path, model=model)
 
 
@@ -401,8 +399,8 @@ def test_check_refuses_it_too(of_cases_of_two: Tiny) -> None:
         path.write_text(json.dumps({**values, "train": {}}))
         sound = check(path)
     assert found.error == (
-        "models (net), round 0: train.cutmix_alpha = 1: case 'k02' lacks one of its views, so there is nothing to paste or to "
-        "paste into. Use mixup_alpha instead."
+        "models (net), round 0: train: cutmix: case 'k02' lacks one of its views, so there is nothing to paste or to paste "
+        "into. Use mixup instead."
     )
     assert (sound.error, sound.cases, sound.images) == (None, {"train": 16, "test": 3}, {"train": 13 + 16, "test": 5})
 

@@ -7,7 +7,6 @@ from torch import nn
 
 from goldfold.cases import Batch, Inputs, stacked
 from goldfold.engine.memory import pieces
-from goldfold.engine.seeding import seeded
 from goldfold.inference import views
 from goldfold.models.wrapping import Normalised
 from goldfold.training.validation import CachedOutput
@@ -61,16 +60,13 @@ def test_images_of_cases_of_one_lie_in_memory_as_a_batch_of_images_does() -> Non
 )
 def test_rows_of_a_batch_hold_inputs_targets_and_weights_of_the_same_cases(targets: object) -> None:
     batch = Batch(list("abcd"), cases(), targets, torch.linspace(0, 1, 4))
-    (inner, outer) = pieces(batch, 2)
-    assert (inner.ids, outer.ids) == (["b", "c"], ["a", "d"])
-    assert torch.equal(outer.inputs.images, batch.inputs.images[[0, 3]])
-    assert torch.equal(outer.inputs.present, PRESENT[[0, 3]])
-    assert outer.inputs.metadata is None
-    assert str(outer.targets) == str(
-        targets[[0, 3]] if isinstance(targets, torch.Tensor)
-        else [targets[0], targets[3]] if isinstance(targets, list) else {"a": torch.tensor([0, 3])}
-    )  # fmt: skip
-    assert outer.weights.tolist() == [0.0, 1.0]
+    (first, last) = pieces(batch, 2)
+    assert (first.ids, last.ids) == (["a", "b"], ["c", "d"])
+    assert torch.equal(last.inputs.images, batch.inputs.images[2:])
+    assert torch.equal(last.inputs.present, PRESENT[2:])
+    assert last.inputs.metadata is None
+    assert str(last.targets) == str({"a": torch.tensor([2, 3])} if isinstance(targets, dict) else targets[2:])
+    assert last.weights.tolist() == pytest.approx([2 / 3, 1.0])
 
 
 def test_metadata_goes_with_its_case() -> None:
@@ -104,25 +100,6 @@ def test_views_turn_each_image_of_a_case() -> None:
     logits = classification("abc").predict(Normalised(Mean(), 3), inputs, views.build(["identity", "hflip"]))["logits"]
     expected = Normalised(Mean(), 3)(inputs).log_softmax(dim=1)
     assert logits == pytest.approx(expected.numpy(), abs=1e-5)
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_mixup_mixes_cases_view_by_view_and_a_view_of_either_is_present(number: int) -> None:
-    inputs, seen = cases(), list[Inputs]()
-
-    class Watcher(nn.Module):
-        def forward(self, inputs: Inputs) -> torch.Tensor:
-            seen.append(inputs)
-            return torch.zeros(len(inputs), 3)
-
-    batch = Batch(list("abcd"), inputs, torch.tensor([0, 1, 2, 0]), torch.ones(4))
-    with seeded("mixing", number):
-        classification("abc").loss(mixup_alpha=1.0)(Watcher(), batch)
-    assert seen[0].present.tolist() == [[True, True], [True, True], [True, True], [True, True]]
-    own, mirror = inputs.images.float(), inputs.images.float().flip(0)
-    share = (seen[0].images - mirror)[0, 0, 0, 0, 0] / (own - mirror)[0, 0, 0, 0, 0]
-    assert 0 < share < 1
-    torch.testing.assert_close(seen[0].images, share * own + (1 - share) * mirror, atol=0.01, rtol=1e-3)
 
 
 def test_validation_asks_the_network_once_for_cases_that_it_was_given_before() -> None:

@@ -212,14 +212,39 @@ WRONG = [
         ["pseudo_labels.rounds", "no test or unlabeled images", "set rounds: 0"],
     ),
     (
-        "odd batch with mixup",
-        {"models": small(train={"batch_size": 33, "mixup_alpha": 0.2})},
-        ["models[0] (a).train.batch_size = 33", "must be even with mixup"],
+        "mixup short and long",
+        {"models": small(train={"mixup_alpha": 0.2, "mix": [{"mixup": {"alpha": 1}}]})},
+        ["models[0].train", "mix: 'mixup' is listed twice; mixup_alpha is its short form. Keep one"],
     ),
     (
-        "odd batch with cutmix",
-        {"models": small(train={"batch_size": 33, "cutmix_alpha": 1})},
-        ["models[0] (a).train.batch_size = 33", "must be even with mixup or cutmix"],
+        "probability above one",
+        {"models": small(train={"mixup_alpha": 0.2, "mix_probability": 1.5})},
+        ["models[0].train.mix_probability = 1.5", "less than or equal to 1"],
+    ),
+    (
+        "mix misspelt",
+        {"models": small(train={"mix": ["mosiac"]})},
+        ["(a).train.mix = 'mosiac'", "nearest is 'mosaic'", "mixup, cutmix, mosaic, package.module:function"],
+    ),
+    (
+        "parameter of a mix",
+        {"models": small(train={"mix": [{"mosaic": {"alpha": 1}}]})},
+        ["(a).train.mix", "mosaic does not take 'alpha'", "its parameters: least"],
+    ),
+    (
+        "sampler misspelt",
+        {"models": small(train={"sampler": "balance"})},
+        ["(a).train.sampler = 'balance'", "nearest is 'balanced'", "shuffled, balanced, weighted, oversampled"],
+    ),
+    (
+        "sampled by no column",
+        {"data": {**CSV, "metadata": {"categorical": ["site"]}}, "train": {"sampler": {"weighted": {"by": "sight"}}}},
+        ["by = 'sight': nearest is 'site'", "there are: class, site (list columns under data.metadata.categorical"],
+    ),
+    (
+        "sampled by groups that are not there",
+        {"data": CSV, "train": {"sampler": {"oversampled": {"by": "group"}}}},
+        ["by = 'group'", "there are: class ", "groups come from data.groups, data.group_column"],
     ),
     (
         "weight of no model",
@@ -278,7 +303,16 @@ WRONG_FOR_TASK = [
         {"data": {**CSV, "target_column": "y"}},
         ["data.source = 'csv'", "brings value,", "needs label; for one label per image, remove data.label_separator"],
     ),
-    ("multilabel", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'multilabel' does not use it; remove"]),
+    (
+        "regression",
+        {"train": {"cutmix_alpha": 1}},
+        [
+            "train.cutmix_alpha = 1: task 'regression' cannot use cutmix (a number has no share",
+            "multilabel",
+            "regression: mixup",
+        ],
+    ),
+    ("regression", {"train": {"mix": ["copy_paste"]}}, ["train.mix = 'copy_paste'", "can: segmentation, detection."]),
     ("regression", {"submission": {"format": "label"}}, ["submission.format: task 'regression' does not use it"]),
     ("multilabel", {"task_params": {"threshold": "0.4"}}, ["task_params.threshold = '0.4'", "valid number"]),
     (
@@ -318,8 +352,22 @@ WRONG_FOR_TASK = [
     ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, package.module"]),
     ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
     ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
-    ("detection", {"train": {"mixup_alpha": 0.2}}, ["train.mixup_alpha: task 'detection' does not use it; remove"]),
-    ("segmentation", {"train": {"cutmix_alpha": 1}}, ["train.cutmix_alpha: task 'segmentation' does not use it"]),
+    (
+        "detection",
+        {"train": {"mixup_alpha": 0.2}},
+        [
+            "train.mixup_alpha = 0.2: task 'detection' cannot use mixup (boxes have no shares)",
+            "can: classification, multilabel",
+        ],
+    ),
+    (
+        "segmentation",
+        {"train": {"mix": ["mixup"]}},
+        [
+            "train.mix = 'mixup': task 'segmentation' cannot use mixup (a pixel has one class",
+            "cutmix, mosaic, copy_paste, pack",
+        ],
+    ),
     ("segmentation", {"train": {"label_smoothing": 0.1}}, ["train.label_smoothing: task 'segmentation' does not"]),
     ("classification", {"task_params": {"threshold": 0.5}}, ["task_params.threshold: unknown key", ": nothing"]),
     (

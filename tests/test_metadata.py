@@ -256,7 +256,7 @@ def test_what_a_model_takes_is_in_the_recipes_of_its_own_jobs() -> None:
         ({"data": {"metadata": None}}, "models[0] (net).metadata: data.metadata names no column; list them there"),
         ({"data": {"metadata": {}}}, "models[0] (net).metadata: data.metadata names no column; list them there"),
         ({"data": {"unlabeled": "u"}}, "the images of data.unlabeled have no metadata; remove one of the two"),
-        ({"train": {"mixup_alpha": 0.2}}, "train.mixup_alpha = 0.2: metadata of two cases cannot be mixed; set mixup_alpha: 0"),
+        ({"train": {"mixup_alpha": 0.2}}, "train.mixup_alpha = 0.2: metadata of two cases cannot be mixed; remove mixup_alpha"),
         ({"metadata": {"depth": 2}}, "models[0].metadata"),
     ],
 )  # fmt: skip

@@ -181,7 +181,10 @@ def test_the_config_is_held_to_the_facts_of_the_task() -> None:
     for changes, said in (
         ({"metric": "accuracy"}, r"metric = 'accuracy': allowed with keypoint_task:Keypoints: distance, near"),
         ({"tta": ["zoom_in"]}, r"tta\[0\] = 'zoom_in': allowed with keypoint_task:Keypoints: identity, hflip"),
-        ({"train": {"mixup_alpha": 0.1}}, r"train\.mixup_alpha: task 'keypoint_task:Keypoints' does not use it"),
+        (
+            {"train": {"mixup_alpha": 0.1}},
+            r"train\.mixup_alpha = 0\.1: task 'keypoint_task:Keypoints' cannot use mixup;",
+        ),
         ({"task_params": {"decimal": 1}}, r"task_params\.decimal: unknown key; nearest is 'decimals'"),
         ({"task_params": {"decimals": "1"}}, r"task_params\.decimals = '1': .*valid integer"),
         ({"task": "keypoint_task:Keypoint"}, r"task 'keypoint_task:Keypoint': .*has no attribute 'Keypoint'"),

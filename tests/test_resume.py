@@ -34,7 +34,10 @@ ALL_KINDS: dict[str, Any] = {
     "augment": "medium", "flips": "both", "clip_norm": 1.0, "schedule": "one_cycle",
 }  # fmt: skip
 """All that has a state, or draws, or happens now and then."""
-MIXED = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}
+MIXED = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "mix": ["mosaic"], "sampler": "balanced"}
+
+PASTED = {"mix": ["cutmix", "mosaic", "copy_paste"], "sampler": "weighted"}
+MIXED_OF = {"classification": {**MIXED, "epochs": 6}, "segmentation": PASTED, "detection": PASTED}
 
 
 class Interrupted(Exception):
@@ -75,8 +78,9 @@ def run_until(step: int, tiny: Tiny, folder: Path, **settings: Any) -> None:
 
 def settings_of(tiny: Tiny) -> dict[str, Any]:
     """Small, with all kinds of states."""
-    of_task = {**MIXED, "epochs": 6} if tiny.task["name"] == "classification" else {}
-    return {"model": tiny.model({**ALL_KINDS, **of_task}, **({"dropout": 0.3} if of_task else {}))}
+    name = tiny.task["name"]
+    of_task = MIXED_OF.get(name, {})
+    return {"model": tiny.model({**ALL_KINDS, **of_task}, **({"dropout": 0.3} if name == "classification" else {}))}
 
 
 @pytest.fixture(scope="module")

@@ -187,6 +187,27 @@ CLASS_WEIGHTS: Entries = {
     "effective_number": "goldfold.losses.class_weights:effective_number",
 }
 """Weights of classes for the loss of one label per image."""
+_MIXES: Entries = {
+    "mixup": "goldfold.samples.mixing.values:mixup",
+    "cutmix": "goldfold.samples.mixing.values:cutmix",
+    "mosaic": "goldfold.samples.mixing.values:mosaic",
+}
+MIXES: dict[str, Entries] = {
+    "label": _MIXES,
+    "labels": _MIXES,
+    "value": {"mixup": _MIXES["mixup"]},
+    "mask": {
+        "cutmix": "goldfold.samples.mixing.maps:cutmix",
+        "mosaic": "goldfold.samples.mixing.maps:mosaic",
+        "copy_paste": "goldfold.samples.mixing.maps:copy_paste",
+    },
+    "boxes": {
+        "cutmix": "goldfold.samples.mixing.boxes:cutmix",
+        "mosaic": "goldfold.samples.mixing.boxes:mosaic",
+        "copy_paste": "goldfold.samples.mixing.boxes:copy_paste",
+    },
+}
+"""Ways of making one training sample of several."""
 
 # --- for all tasks
 
@@ -216,6 +237,13 @@ UPDATES: Entries = {
     "sam": "goldfold.engine.sam:sam",
 }
 """Rules that turn the gradient into a step."""
+SAMPLERS: Entries = {
+    "shuffled": "goldfold.samples.samplers:shuffled",
+    "balanced": "goldfold.samples.samplers:balanced",
+    "weighted": "goldfold.samples.samplers:weighted",
+    "oversampled": "goldfold.samples.samplers:oversampled",
+}
+"""Which training cases an epoch has, and in which order."""
 AUGMENTATIONS: Entries = {
     "none": "goldfold.samples.transforms:none",
     "light": "goldfold.samples.transforms:light",
@@ -277,13 +305,13 @@ DEMOS: Entries = {
 def kinds_of(name: str) -> list[str]:
     """Kinds of the entries of a name, such as ``loss``; empty if there is none."""
     families = {
-        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(),
+        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(), "mix": MIXES.values(),
         "ensemble method": ENSEMBLES.values(), "ensemble step": [*FUSIONS.values(), *POSTPROCESSING.values()],
     }  # fmt: skip
     single = {
-        "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "augmentation": AUGMENTATIONS, "view": VIEWS,
-        "weighting of classes": CLASS_WEIGHTS,
-        "splitter": SPLITTERS, "data source": SOURCES, "demo data set": DEMOS,
+        "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "sampler": SAMPLERS,
+        "weighting of classes": CLASS_WEIGHTS, "augmentation": AUGMENTATIONS, "view": VIEWS, "splitter": SPLITTERS,
+        "data source": SOURCES, "demo data set": DEMOS,
     }  # fmt: skip
     found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}
     return [kind for kind, names in found.items() if name in names]

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SHARD = "{spec}/{shard}"
 """Folder of a cache shard, below that of the cache."""
+GROUP = "group"
+"""Column of the groups of images, and the name by which samplers know it."""
 FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
 FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 
@@ -109,6 +111,15 @@ def _submission(plan: "Plan") -> dict[str, Any]:
     }
 
 
+def group_list(fold: int) -> str:
+    """Name of the list of the groups of a fold's cases.
+
+    >>> group_list(0)
+    'fold0-groups.csv'
+    """
+    return f"fold{fold}-groups.csv"
+
+
 def metadata_list(part: str) -> str:
     """Name of the metadata list of ``fold<k>`` or of a split.
 
@@ -124,6 +135,7 @@ def _fold_lists(plan: "Plan") -> list[str]:
         *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
         *(f"{table}.csv" for table in plan.tables),
         *(metadata_list(part) for part in plan.metadata_parts),
+        *(group_list(fold) for fold in range(plan.grid.n_folds) if plan.by_group),
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,
         *FOLD_FACTS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.base.errors import ConfigError
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
-from goldfold.outputs import SHARD, Files, files_of, metadata_list
+from goldfold.outputs import GROUP, SHARD, Files, files_of, group_list, metadata_list
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -90,6 +90,8 @@ class Plan:
         task_submission: files of the submission besides its table; folders end with a slash.
         has_metadata: whether the data have metadata columns.
         with_metadata: names of the models that use them.
+        by_metadata: names of the models whose training cases are sampled by one of them.
+        by_group: names of the models whose training cases are sampled by their groups.
     """
 
     results: str
@@ -105,6 +107,8 @@ class Plan:
     task_submission: tuple[str, ...] = ()
     has_metadata: bool = False
     with_metadata: tuple[str, ...] = ()
+    by_metadata: tuple[str, ...] = ()
+    by_group: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -183,12 +187,21 @@ class Plan:
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
 
     def metadata_lists(self, job: Job) -> list[str]:
-        """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model takes it."""
-        if job.model not in self.with_metadata:
+        """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
+        users = {*self.with_metadata, *(self.by_metadata if job.stage == "train" else ())}
+        if job.model not in users:
             return []
         labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
         others = self.splits[1:] if job.stage == "predict" else labels.sources if labels else ()
-        return [metadata_list(part) for part in (f"fold{job.fold}", *others)]
+        return [name for part in (f"fold{job.fold}", *others) if (name := metadata_list(part)) in self._metadata_files]
+
+    @cached_property
+    def _metadata_files(self) -> frozenset[str]:
+        return frozenset(metadata_list(part) for part in self.metadata_parts)
+
+    def group_lists(self, job: Job) -> list[str]:
+        """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
+        return [group_list(job.fold)] if job.stage == "train" and job.model in self.by_group else []
 
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, except the cache and the lists of the folds.
@@ -273,4 +286,14 @@ def plan_of(config: "Config") -> Plan:
         task_submission=config.submission_files,
         has_metadata=config.data.has_metadata,
         with_metadata=tuple(model.name for model in config.models if model.branch is not None),
+        **_sampled(config),
     )
+
+
+def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
+    """Models whose training cases are sampled by a metadata column, and by group, in any round."""
+    by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.runs()}
+    return {
+        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, "class", GROUP)})),
+        "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
+    }

@@ -52,7 +52,7 @@ def folds_file(name):
 
 
 def metadata_lists(stage):
-    """Input function: metadata of the cases of a job whose model takes it."""
+    """Input function: metadata of the cases of a job whose model uses it."""
 
     def get(wildcards):
         return [
@@ -61,6 +61,14 @@ def metadata_lists(stage):
         ]
 
     return get
+
+
+def group_lists(wildcards):
+    """Groups of the cases of a training that samples by them."""
+    return [
+        folds_file(name)(wildcards)
+        for name in PLAN.group_lists(job_at("train", wildcards))
+    ]
 
 
 def image_lists(wildcards):

@@ -4,6 +4,7 @@ rule train:
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("train"),
+        groups=group_lists,
         cache=cache_for("train"),
         pseudo=pseudo_file,
         start=start_file,

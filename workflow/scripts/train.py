@@ -13,6 +13,7 @@ with job(snakemake) as made:
         classes=snakemake.input.classes,
         caches=snakemake.params.caches,
         metadata=list(snakemake.input.get("metadata", [])),
+        groups=list(snakemake.input.get("groups", [])),
         pseudo=snakemake.input.get("pseudo") or None,
         code=made.recipe["code"]["digest"],
         **{

@@ -26,6 +26,7 @@ from goldfold.audit.doubts.submission import about_formulas
 from goldfold.base.errors import GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
+from goldfold.components import name_of
 from goldfold.config import Config, load, slices
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.tables import read_table
@@ -137,7 +138,7 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     found.doubts += about_files(
         [path for table in images.values() for path in table["path"]], config.data.scale_16bit, config.data.max_pixels
     )
-    _refuse_cutmix(config, cases.lacking(tables["train"]))
+    _refuse_pasting(config, cases.lacking(tables["train"]))
     found.doubts += about_unread(config.data.raw_paths())
     found.doubts += about_masks(tables["train"], task)
     found.doubts += about_metadata(tables, (slices.taken(config) or {"categorical": []})["categorical"])
@@ -174,12 +175,13 @@ def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
     found.classes = {name: {str(fold): float(n) for fold, n in summary[name].items()} for name in names}
 
 
-def _refuse_cutmix(config: Config, lacking: str | None) -> None:
-    """Refuse cutmix if a case lacks a view, as training does."""
-    from goldfold.images.cases import refuse_cutmix
+def _refuse_pasting(config: Config, lacking: str | None) -> None:
+    """Refuse to mix parts of images if a case lacks a view, as training does."""
+    from goldfold.images.cases import refuse_pasting
 
     for name, number in sorted({(run.model, run.round) for run in config.grid.runs()}):
-        refuse_cutmix(config.model(name, number).train.cutmix_alpha, lacking, f"models ({name}), round {number}: ")
+        mixes = [name_of(one) for one in config.model(name, number).train.every_mix]
+        refuse_pasting(mixes, lacking, f"models ({name}), round {number}: ")
 
 
 def as_text(found: Check) -> str:

@@ -20,6 +20,7 @@ from torch import nn
 from goldfold import catalog, components, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
+from goldfold.commands.sample_trial import check_samples
 from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
@@ -73,6 +74,7 @@ def check(model: dict[str, Any]) -> bool:
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)
+        check_samples(model, wanted.n_classes)
     return model["batch_norm"] == "adapted" and not layers(network)
 
 

@@ -12,9 +12,9 @@ from goldfold.catalog import TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.case_checks import check_cases
+from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
 from goldfold.config.fold_checks import check_folds, no_file
-from goldfold.config.loss_checks import component_problems
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds

@@ -55,7 +55,8 @@ def _network(config: Config, model: str) -> list[str]:
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:
-    """Network, losses, class weights, user-defined optimizer, schedule, update rule, hooks, augmentations, metrics, view."""
+    """Network, losses, class weights, user-defined optimizer, schedule, update rule, hooks, sampler, mixes, augmentations,
+    metrics, validation view."""
     task, settings = facts(config.task), config.model(model, number).train
     wanted = settings.loss or task.default_loss
     losses = [part for part, _ in summed(wanted)] if wanted and "loss" in task.loss_keys else []
@@ -67,6 +68,8 @@ def _training(config: Config, model: str, number: int) -> list[str]:
         *_of([settings.schedule], catalog.SCHEDULES),
         *_of([settings.update], catalog.UPDATES),
         *_of(settings.every_hook, catalog.HOOKS),
+        *_of([settings.sampler], catalog.SAMPLERS),
+        *_of(settings.every_mix, task.mixes),
         *_augmentations(settings.augment),
         *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],

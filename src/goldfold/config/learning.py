@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from goldfold.components import name_of, parse
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
@@ -13,8 +14,10 @@ from goldfold.config.written import (
     ClassWeights,
     Hook,
     Loss,
+    Mix,
     Network,
     Optimizer,
+    Sampler,
     Schedule,
     Update,
     Written,
@@ -57,9 +60,17 @@ class Train(Section):
     0.999}}`, or your own as `package.module:function`."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     mixup_alpha: Number = Field(0.0, ge=0)
+    """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""
     cutmix_alpha: Number = Field(0.0, ge=0)
+    """Short for `mix: [{cutmix: {alpha: ...}}]`; 0 for none."""
+    mix: list[Mix] = Field([], exclude_if=lambda value: not value)
+    """Ways of mixing training samples with others: `[{mixup: {alpha: 0.2}}, cutmix, mosaic]`, `[copy_paste]`, or your own
+    as `package.module:function`; a mixed sample uses one of them, each with equal probability."""
     mix_probability: Number = Field(1.0, ge=0, le=1)
-    """Fraction of batches that are mixed, if mixup or cutmix is on."""
+    """Probability that a sample is mixed, if there is a way of mixing."""
+    sampler: Sampler = Field("shuffled", exclude_if=lambda value: value == "shuffled")
+    """Order of the training cases of an epoch: `shuffled`, `balanced`, `{weighted: {power: 0.5}}`, `{oversampled: {by:
+    group}}`, or your own as `package.module:function`; `by` is `class`, `group` or a categorical metadata column."""
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     """Average weights and buffers exponentially with this decay (warmed up), and validate the average; short for the hook
     `{ema: {decay: ...}}`."""
@@ -94,6 +105,27 @@ class Train(Section):
     def every_hook(self) -> list[Written]:
         """Hooks in calling order, those with a short form first."""
         return every_hook(self)
+
+    @property
+    def every_mix(self) -> list[Written]:
+        """Ways of mixing, those with a short form first."""
+        mixup: list[Written] = [{"mixup": {"alpha": self.mixup_alpha}}] if self.mixup_alpha else []
+        cutmix: list[Written] = [{"cutmix": {"alpha": self.cutmix_alpha}}] if self.cutmix_alpha else []
+        return [*mixup, *cutmix, *self.mix]
+
+    @property
+    def sampled_by(self) -> str | None:
+        """Column that the sampler draws by, or ``class``; None if it has no such parameter."""
+        by = parse(self.sampler)[1].get("by")
+        return None if by is None else str(by)
+
+    @model_validator(mode="after")
+    def _each_mix_once(self) -> "Train":
+        names = [name_of(one) for one in self.every_mix]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            short = f"; {twice[0]}_alpha is its short form" if f"{twice[0]}_alpha" in type(self).model_fields else ""
+            raise ValueError(f"mix: {twice[0]!r} is listed twice{short}. Keep one")
+        return self
 
     @model_validator(mode="after")
     def _hooks_fit(self) -> "Train":

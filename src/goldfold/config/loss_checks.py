@@ -1,21 +1,20 @@
 """Checks of the loss of a model and of the settings that change its targets and weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.catalog import CLASS_WEIGHTS, TASKS
-from goldfold.components import HARD_TARGET, Kind, label, name_of, place, problems, summed
+from goldfold.components import HARD_TARGET, label, name_of, parse, place, summed
 from goldfold.config import kinds
+from goldfold.config.component_checks import component_problems
 from goldfold.config.learning import Train
 from goldfold.signatures import read
 from goldfold.targets.class_weights import by_name, unknown
 from goldfold.tasks.facts import Facts
 
-OF_TASKS = ("loss", "class_weights", "label_smoothing", "mixup_alpha", "cutmix_alpha", "mix_probability")
+OF_TASKS = ("loss", "class_weights", "label_smoothing")
 """Keys of ``train`` that only some tasks use."""
-SOFTENING = ("label_smoothing", "mixup_alpha", "cutmix_alpha")
-"""Keys of ``train`` that, if set, make soft targets."""
 INSTEAD = {("class_weights", "multilabel"): "set task_params.positive_weights, or loss: class_balanced, instead"}
 """Advice for a key that a task does not use."""
 
@@ -39,24 +38,26 @@ def check_loss(settings: Train, name: str, task: Facts, classes: Sequence[str] |
         yield from _class_weights(settings.class_weights, classes)
 
 
-def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:
-    """Problems of a key that names a component."""
-    for problem in problems(written, kind, entries):
-        of = f"allowed with {task}: " if task else "allowed: "
-        yield f"{key} = {shown(written)}: {problem.replace('allowed: ', of, 1)}"
-
-
 def _soft_targets(settings: Train, loss: Any, task: Facts) -> Iterator[str]:
     """Problems of settings that make soft targets, for a loss that takes none."""
     if not _is_hard(place(name_of(loss), task.losses, "loss")):
         return
     soft = ", ".join(name for name, where in task.losses.items() if not _is_hard(where))
-    for key in SOFTENING:
-        if value := getattr(settings, key):
-            yield (
-                f"train.{key} = {value:g}: makes soft targets, but the loss {label(loss)} takes hard ones; set {key}: 0, or use "
-                f"a loss that takes soft targets: {soft}"
-            )
+    for key, value in _softening(settings, task):
+        yield (
+            f"train.{key} = {value}: makes soft targets, but the loss {label(loss)} takes hard ones; remove it, or use a loss "
+            f"that takes soft targets: {soft}"
+        )
+
+
+def _softening(settings: Train, task: Facts) -> Iterator[tuple[str, str]]:
+    """Settings that make soft targets."""
+    if settings.label_smoothing:
+        yield "label_smoothing", f"{settings.label_smoothing:g}"
+    for written in settings.every_mix if task.target in ("label", "labels") else []:
+        name, params = parse(written)
+        is_short = written not in settings.mix
+        yield (f"{name}_alpha", f"{params['alpha']:g}") if is_short else ("mix", shown(written))
 
 
 def _is_hard(where: str) -> bool:

@@ -9,12 +9,14 @@ from goldfold.base.errors import nearest, shown
 from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, UPDATES
 from goldfold.components import name_of, parse
 from goldfold.config import hooks, kinds
+from goldfold.config.component_checks import component_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import albumentations_transforms, timm_backbones
-from goldfold.config.loss_checks import check_loss, component_problems
+from goldfold.config.loss_checks import check_loss
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
+from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
@@ -56,6 +58,7 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
 def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of the training settings of a model."""
     yield from _training(model)
+    yield from sample_problems(model, config, task)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from _of_detectors(model.train, task)
@@ -109,14 +112,6 @@ def _training(model: Model) -> Iterator[str]:
     if settings.compile and settings.on_oom == "shrink":
         yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
     yield from _augmentations(settings.augment)
-    if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
-        yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
-    for key in ("mixup_alpha", "cutmix_alpha"):
-        if model.branch is not None and getattr(settings, key):
-            yield (
-                f"train.{key} = {getattr(settings, key):g}: metadata of two cases cannot be mixed; set {key}: 0 for this model, "
-                f"or metadata: false"
-            )
 
 
 def _augmentations(wanted: Any) -> Iterator[str]:

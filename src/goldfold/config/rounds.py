@@ -48,13 +48,18 @@ class Overrides(Train):
         return self
 
     @model_validator(mode="after")
+    def _each_mix_once(self) -> "Overrides":
+        """Skip the check here; it runs on the complete settings of each model."""
+        return self
+
+    @model_validator(mode="after")
     def _warmup_fits(self) -> "Overrides":
         """Skip the check here; it runs on the complete settings of each model."""
         return self
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys that the config sets, to their defaults among others."""
+        """Keys that the config sets, also to a default that is otherwise left out."""
         written = handler(self)
         return {
             key: written.get(key, getattr(self, key)) for key in type(self).model_fields if key in self.model_fields_set

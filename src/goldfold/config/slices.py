@@ -150,6 +150,9 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
+    if model.train.every_mix:
+        settings |= {"target": known.target}
+        settings["train"] |= {"mix": model.train.every_mix}
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}

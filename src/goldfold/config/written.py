@@ -100,6 +100,8 @@ Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
 Hook = Annotated[Written, One, WithJsonSchema(_schema(catalog.HOOKS))]
 Update = Annotated[Written, One, WithJsonSchema(_schema(catalog.UPDATES))]
+Sampler = Annotated[Written, One, WithJsonSchema(_schema(catalog.SAMPLERS))]
+Mix = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.MIXES)))]
 Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]
 View = Annotated[Written, One, WithJsonSchema(_schema(catalog.VIEWS))]
 Augmentation = Annotated[

@@ -39,8 +39,8 @@ Loss = Callable[[nn.Module, Any], Parts]
 class Gradient:
     """Computes the gradient of the mean loss over a step's samples in all processes, and leaves it in the network.
 
-    Random numbers that the loss draws from numpy (mixup) are drawn once per batch, so that pieces of a batch are mixed
-    like the whole batch; those drawn from torch (dropout) are drawn per piece.
+    Random numbers that a loss draws from numpy are the same for all pieces of a batch; those drawn from torch (dropout) are
+    drawn per piece.
     """
 
     def __init__(

@@ -53,16 +53,12 @@ def as_memory_allows(
 
 
 def pieces(batch: B, size: int) -> list[B]:
-    """Split ``batch`` into pieces of at most ``size`` samples.
+    """Split ``batch`` into pieces of at most ``size`` samples and of about equal size, in order.
 
-    If ``size`` is at least two, a sample and its mirror in the batch, which mixup mixes, stay together. No piece then has a
-    single sample, so that an odd batch may give a piece of three.
+    If ``size`` is at least two, no piece has a single sample, so that an odd batch may give a piece of three.
     """
     n = len(batch.ids)
     if n <= size:
         return [batch]
-    if size == 1:
-        return [batch.rows([row]) for row in range(n)]
-    pairs = [sorted({row, n - 1 - row}) for row in reversed(range((n + 1) // 2))]
-    runs = np.array_split(np.arange(len(pairs)), min(math.ceil(n / (size // 2 * 2)), n // 2))
-    return [batch.rows(sorted(row for number in run for row in pairs[number])) for run in runs]
+    parts = n if size == 1 else min(math.ceil(n / size), n // 2)
+    return [batch.rows(rows.tolist()) for rows in np.array_split(np.arange(n), parts)]

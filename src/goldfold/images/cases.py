@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -12,6 +12,8 @@ PATHS, DIGESTS = "images", "images_sha256"
 """Columns: JSON lists of a case's files, and of their digests, by view; null for a missing image."""
 VIEW_NAMES = "view_names"
 """Optional column of the training table: a JSON list of the views' names, the same in each row."""
+PASTING = ("cutmix", "mosaic")
+"""Entries of ``train.mix`` that put parts of several images together."""
 CASE, VIEW = "case", "view"
 """Columns of a table of images: the case's id, and the number of the view from 0."""
 
@@ -32,21 +34,22 @@ def lacking(table: pd.DataFrame) -> str | None:
     return next((id for id, text in zip(table["id"], texts, strict=False) if None in from_text(text)), None)
 
 
-def refuse_cutmix(alpha: float, lacking: str | None, where: str = "") -> None:
-    """Refuse cutmix of cases of which one lacks a view.
+def refuse_pasting(mixes: Iterable[str], lacking: str | None, where: str = "") -> None:
+    """Refuse to mix parts of images of cases of which one lacks a view.
 
     Args:
-        alpha: ``cutmix_alpha`` of a model's training; 0 for none.
+        mixes: names of the entries of a model's ``train.mix``.
         lacking: such a case, None if there is none.
         where: the model in the config, for the error.
 
     Raises:
         ConfigError: both are there.
     """
-    if alpha and lacking is not None:
+    pasting = [name for name in mixes if name in PASTING]
+    if pasting and lacking is not None:
         raise ConfigError(
-            f"{where}train.cutmix_alpha = {alpha:g}: case {lacking!r} lacks one of its views, so there is nothing to paste or to "
-            "paste into. Use mixup_alpha instead."
+            f"{where}train: {pasting[0]}: case {lacking!r} lacks one of its views, so there is nothing to paste or to paste "
+            f"into. Use mixup instead."
         )
 
 

@@ -15,11 +15,16 @@ from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
+from goldfold.samples.mixing import Mixing
+from goldfold.samples.samplers import EpochOrder, in_random_order, repeats
 from goldfold.samples.transforms import Augment
+
+Place = tuple[int, ...]
+"""Epoch and row; where the row was in the epoch before, also the number of times that it was."""
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Samples by (epoch, row): images, augmented as a function of key, epoch and id, and their target."""
+    """Samples by place: images, augmented and mixed as a function of key, epoch, id and earlier repeats, and their target."""
 
     def __init__(
         self,
@@ -30,24 +35,33 @@ class TrainingSet(Dataset[dict[str, Any]]):
         augment: Augment,
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
+        mixing: Mixing | None = None,
     ) -> None:
-        """``metadata`` has one row per sample, where networks take it."""
-        self.metadata = metadata
+        """``metadata`` has one row per sample, where networks take it; ``mixing`` is None where samples are not mixed."""
+        self.metadata, self.mixing = metadata, mixing
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        """Return the augmented sample, see `sample`."""
-        epoch, row = place
-        id = self.ids[row]
+    def __getitem__(self, place: Place) -> dict[str, Any]:
+        """Return the augmented sample, mixed if samples are."""
+        epoch, row, *again = place
+        stream = (*self.key, epoch, self.ids[row])
+        if again:
+            stream = (*stream, "again", *again)
+        own = self.augmented(row, stream)
+        return own if self.mixing is None else self.mixing(own, self.augmented, epoch, stream)
 
-        def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
-            return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
+    def augmented(self, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+        """Return the sample of a row, augmented by random numbers of a stream, see `sample`."""
 
-        return sample(self.images, id, self.targets[row], self.weights[row], augmented, metadata_of(self.metadata, row))
+        def augment(fields: dict[str, Any], view: int) -> dict[str, Any]:
+            return self.augment(fields, counter(*stream, *([view] if view else [])))
+
+        metadata = metadata_of(self.metadata, row)
+        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augment, metadata)
 
 
 def sample(
@@ -80,28 +94,38 @@ def metadata_of(rows: NDArray[np.float32] | None, row: int) -> dict[str, NDArray
     return {} if rows is None else {"metadata": rows[row]}
 
 
-class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, row) in an order that depends only on key and epoch; an incomplete last batch is dropped.
+class EpochSampler(Sampler[list[Place]]):
+    """Batches of places in an order that depends only on key and epoch; an incomplete last batch is dropped.
 
     With fewer samples than the batch size, all samples form one batch. Each of N ``processes`` that train together takes
     every N-th sample of a global batch N times as large.
     """
 
     def __init__(
-        self, n: int, batch_size: int, key: tuple[int | str, ...], process: int = 0, processes: int = 1
+        self,
+        n: int,
+        batch_size: int,
+        key: tuple[int | str, ...],
+        process: int = 0,
+        processes: int = 1,
+        order: EpochOrder | None = None,
     ) -> None:
-        self.n, self.batch_size, self.key = n, batch_size * processes, key
+        """``order``: rows of each epoch, where these are not ``n`` rows in random order."""
+        self.order = in_random_order(n, key) if order is None else order
+        self.batch_size = batch_size * processes
         self.process, self.processes = process, processes
         self.epoch, self.start = 0, 0
 
     def __len__(self) -> int:
-        return max(1, self.n // self.batch_size)
+        return max(1, len(self.order) // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng(counter(*self.key, self.epoch, "order")).permutation(self.n)
+    def __iter__(self) -> Iterator[list[Place]]:
+        rows = self.order(self.epoch)
+        places = np.stack([np.full(len(rows), self.epoch), rows, repeats(rows)], axis=1)
         for step in range(self.start, len(self)):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield [(self.epoch, int(row)) for row in rows[self.process :: self.processes]]
+            batch = places[step * self.batch_size : (step + 1) * self.batch_size]
+            own = batch[self.process :: self.processes].tolist()
+            yield [tuple(place if place[2] else place[:2]) for place in own]
 
 
 class Loader:
@@ -115,10 +139,11 @@ class Loader:
         workers: int,
         process: int = 0,
         processes: int = 1,
+        order: EpochOrder | None = None,
     ) -> None:
-        """``process`` is the rank of this process among the ``processes`` that train together."""
+        """``process`` is the rank of this process among the ``processes`` that train together; ``order`` as for the sampler."""
         self.samples = samples
-        self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes)
+        self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes, order)
         self.batches = DataLoader(
             samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_obey_parent_only,
             persistent_workers=workers > 0, multiprocessing_context="fork" if workers else None,

@@ -18,7 +18,7 @@ from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
-from goldfold.outputs import metadata_list
+from goldfold.outputs import GROUP, group_list, metadata_list
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
@@ -45,6 +45,7 @@ def run(
     - ``summary.csv``: amount of each class per fold, the number of images, and the largest deviation of a class from its even
       share; -1 stands for images that no fold validates
     - ``<split>.csv``: table of the manifest; ``shards/<split>-<i>.csv``: everything that a shard of the cache depends on
+    - ``fold<k>-groups.csv``: id and group, where there are groups, for samplers by group
     - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
@@ -84,7 +85,7 @@ def run(
     write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in COPIED:
         write_if_changed(out / name, (Path(manifest) / name).read_text())
-    _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])))
+    _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])), GROUP in train)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
@@ -115,7 +116,7 @@ def _write_folds(
     columns: Sequence[str],
     metadata: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Write the list of each fold, and its metadata where there is any.
+    """Write the list of each fold, and its metadata and groups where there are any.
 
     Args:
         columns: columns of the target.
@@ -130,6 +131,8 @@ def _write_folds(
         if has_metadata:
             of_cases = metadata["train"][metadata["train"]["id"].isin(rows["id"][is_in])]
             write_if_changed(out / metadata_list(f"fold{number}"), of_cases.to_csv(index=False))
+        if GROUP in train:
+            write_if_changed(out / group_list(number), train.loc[is_in, ["id", GROUP]].to_csv(index=False))
     if has_metadata and "test" in metadata:
         write_if_changed(out / metadata_list("test"), metadata["test"].to_csv(index=False))
 
@@ -213,15 +216,17 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
 
 
-def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: bool) -> None:
-    """Remove lists of an earlier run with more folds, other splits or metadata, which would be taken for those of this one."""
+def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool) -> None:
+    """Remove lists of an earlier run with more folds, other splits, metadata or groups, which would be taken for those of this
+    one."""
     for path in folder.glob("fold*.csv"):
-        number = path.stem.removeprefix("fold").removesuffix("-metadata")
+        number = path.stem.removeprefix("fold").removesuffix("-metadata").removesuffix("-groups")
         if number.isdigit() and int(number) >= n_folds:
             path.unlink()
     for name in {"test", "unlabeled", "answers"} - set(splits):
         (folder / f"{name}.csv").unlink(missing_ok=True)
     if not has_metadata or "test" not in splits:
         (folder / metadata_list("test")).unlink(missing_ok=True)
-    for path in [] if has_metadata else folder.glob(metadata_list("fold*")):
+    gone = [metadata_list("fold*")] * (not has_metadata) + ["fold*-groups.csv"] * (not has_groups)
+    for path in [path for pattern in gone for path in folder.glob(pattern)]:
         path.unlink()

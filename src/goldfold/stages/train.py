@@ -68,6 +68,7 @@ def run(
     scale_16bit: Rule = DEFAULT,
     reported: Sequence[components.Written] = (),
     metadata: Sequence[str] = (),
+    groups: Sequence[str] = (),
     start: str | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
@@ -86,7 +87,8 @@ def run(
         runtime: device, precision, torch_threads, loader_workers and save_minutes.
         metric: score of the validation images that selects the best epoch.
         reported: further metrics for the history.
-        metadata: CSVs of id and metadata columns of all cases, where the network takes metadata.
+        metadata: CSVs of id and metadata columns of all cases, where the network takes metadata or they are sampled by it.
+        groups: CSVs of id and group of the training cases, where they are sampled by group.
         start: weights of an earlier round, of the same fold and seed, to start from; None for the model's own start.
         code: digest of the code that the run depends on; a state saved by other code is not resumed.
         scale_16bit: rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`.
@@ -111,7 +113,8 @@ def run(
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
     check_batches(spec, network, len(cases.train))
     metrics = [scores.metric(one) for one in (metric, *reported)]
-    batches = loader(spec, target, learn, cases.train, images, runtime["loader_workers"], accelerator, cases.encoder)
+    workers, lists = runtime["loader_workers"], [*metadata, *groups]
+    batches = loader(spec, target, learn, cases.train, images, workers, accelerator, cases.encoder, lists)
     validation = Validation(
         spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
     )
@@ -179,7 +182,7 @@ def _made_from(
         ],
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
-    files += arguments["metadata"]
+    files += [*arguments["metadata"], *arguments["groups"]]
     files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
     parts = {
         "settings": settings,

@@ -29,6 +29,8 @@ class Facts:
     networks: Mapping[str, str]
     views: Mapping[str, str]
     losses: Mapping[str, str]
+    mixes: Mapping[str, str] = field(default_factory=dict)
+    """Ways of mixing training samples."""
     fusions: Mapping[str, str] = field(default_factory=lambda: {"average": catalog.FUSIONS["label"]["average"]})
     """Ensemble steps that fuse the members into one prediction."""
     postprocessing: Mapping[str, str] = field(default_factory=dict)

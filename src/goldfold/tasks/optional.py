@@ -1,8 +1,10 @@
 """Optional members of facets, with the defaults for tasks without them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from goldfold import components
 from goldfold.tasks import protocol
@@ -28,6 +30,20 @@ def takes_counts(learn: protocol.Learn) -> bool:
 def compose_params(learn: protocol.Learn) -> dict[str, Any]:
     """Return the arguments of albumentations' Compose; empty if targets do not move with the image."""
     return dict(getattr(learn, "compose_params", {}))
+
+
+def soft(learn: protocol.Learn) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return the function that makes the target of a sample ready for mixing; by default it is as it is."""
+    return getattr(learn, "soft", lambda sample: sample)
+
+
+def classes_of(target: protocol.Target, rows: "pd.DataFrame", targets: Sequence[dict[str, Any]]) -> "NDArray[np.int64]":
+    """Return the class of each row, (n,): of several classes in an image, the one in fewest rows; -1 without any."""
+    present = getattr(target, "presence", None)
+    found = present(targets) if present else target.content(rows).to_numpy() > 0
+    rare_first = np.argsort(found.sum(axis=0), kind="stable")
+    first = rare_first[found[:, rare_first].argmax(axis=1)]
+    return np.where(found.any(axis=1), first, -1)
 
 
 def refuse_doubts(

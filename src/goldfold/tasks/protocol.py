@@ -69,7 +69,11 @@ class Examine(Protocol):
 
 
 class Target(Protocol):
-    """Targets, from the raw data to samples."""
+    """Targets, from the raw data to samples.
+
+    Optional: ``presence(targets)`` -> (images, classes) True where a class is in a result of `targets`; needed for samplers
+    by class if the tables of the folds do not hold all that `content` needs.
+    """
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the amount of each class per image, one column per class; folds are balanced by it."""
@@ -87,7 +91,8 @@ class Learn(Protocol):
 
     Optional: ``has_validation_loss``, False if the loss cannot be computed in evaluation mode, and so not for validation
     images, as with the losses of detectors; ``compose_params``, arguments of albumentations' Compose for targets that move
-    with the image (boxes, points), such as ``{"bbox_params": {"format": "pascal_voc"}}``.
+    with the image (boxes, points), such as ``{"bbox_params": {"format": "pascal_voc"}}``; ``soft(sample)``, which returns
+    a sample whose target can be mixed with others, such as a row of shares for a label.
     """
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
@@ -97,7 +102,7 @@ class Learn(Protocol):
         """Return (model, batch) -> mean loss and its parts; settings are the ``train`` keys listed in `Facts.loss_keys`.
 
         If it has a parameter ``counts``, it gets the number of labelled training cases of each class in the fold, in the order
-        of the classes. Changes of images in training only (mixup) apply if ``model.training``.
+        of the classes. Changes of images in training only apply if ``model.training``.
         """
 
 

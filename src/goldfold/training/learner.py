@@ -119,8 +119,8 @@ def hooks_of(wanted: Sequence[components.Written], network: nn.Module) -> dict[s
 
 
 def _least_micro_batch(network: nn.Module, train: Train) -> int | None:
-    """Return the fewest samples per piece: two for batch norm and mixup, else one; None: never split a batch."""
+    """Return the fewest samples per piece: two for batch norm, else one; None: never split a batch."""
     if train.on_oom == "fail":
         return None
     has_batch_norm = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in network.modules())
-    return 2 if has_batch_norm or train.mixup_alpha or train.cutmix_alpha else 1
+    return 2 if has_batch_norm else 1

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
-from goldfold.images.cases import refuse_cutmix
+from goldfold.images.cases import refuse_pasting
+from goldfold.metadata.columns import PREFIX
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.norm_layers import layers
+from goldfold.outputs import GROUP
 from goldfold.samples.dataset import Loader, TrainingSet
+from goldfold.samples.mixing import Mixing
+from goldfold.samples.samplers import CLASS, EpochOrder, TrainingCases
 from goldfold.samples.transforms import Augment
 from goldfold.tables import read_table
-from goldfold.tasks.optional import compose_params, takes_counts
+from goldfold.tasks.optional import classes_of, compose_params, soft, takes_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accelerate import Accelerator
+    from numpy.typing import NDArray
     from torch import nn
 
     from goldfold.cache.images import CachedImages
@@ -101,11 +110,13 @@ def loader(
     workers: int | str,
     accelerator: Accelerator,
     encoder: Encoder | None = None,
+    lists: Sequence[str] = (),
 ) -> Loader:
-    """Build the loader of augmented batches for this process.
+    """Build the loader of augmented and mixed batches for this process.
 
     Args:
         encoder: encoder of the metadata columns of ``rows``, if the network takes them.
+        lists: CSVs of id and columns of the cases, for a sampler by column.
     """
     process, processes = accelerator.process_index, accelerator.num_processes
     if processes > 1 and len(rows) < 2 * processes:
@@ -115,8 +126,41 @@ def loader(
     how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
     augment = Augment(*how, shown=spec.size)
     targets = target.targets(rows, images, spec.resize)
-    refuse_cutmix(spec.train.cutmix_alpha, images.lacking(rows["id"]) if spec.train.cutmix_alpha else None)
     metadata = None if encoder is None else encoder.encode(rows)
-    samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata)
+    values = cache(partial(_values, target, rows, targets, lists))
+    order = _order(spec, TrainingCases(len(rows), values), processes)
+    mixing = _mixing(spec, learn, images.lacking(rows["id"]), order)
+    samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
-    return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes)
+    return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
+
+
+def _order(spec: Spec, cases: TrainingCases, processes: int) -> EpochOrder:
+    sampler = components.load(spec.train.sampler, catalog.SAMPLERS, "sampler")
+    return EpochOrder(sampler, cases, spec.train.batch_size * processes, spec.key)
+
+
+def _mixing(spec: Spec, learn: Learn, lacking: str | None, order: EpochOrder) -> Mixing | None:
+    """Mixing of samples; None where they are not mixed."""
+    wanted = spec.train.mix
+    if not wanted:
+        return None
+    refuse_pasting([components.name_of(one) for one in wanted], lacking)
+    entries = catalog.MIXES.get(spec.model["target"], {})
+    mixes = [components.load(one, entries, "mix") for one in wanted]
+    return Mixing(mixes, spec.train.mix_probability, order, soft(learn))
+
+
+def _values(
+    target: Target, rows: pd.DataFrame, targets: Sequence[dict[str, Any]], lists: Sequence[str], by: str
+) -> NDArray[Any]:
+    """Class or column of each training case; empty where a case, such as a pseudo-labelled one, has no value."""
+    if by == CLASS:
+        return classes_of(target, rows, targets)
+    column = by if by == GROUP else f"{PREFIX}{by}"
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists]
+    found = [table[["id", column]] for table in tables if column in table]
+    if not found:
+        raise ConfigError(f"train.sampler: by = {by!r}: the data have no such column of the training cases")
+    known = pd.concat(found).drop_duplicates("id").set_index("id")[column]
+    return known.reindex(rows["id"]).fillna("").to_numpy(str)

@@ -10,7 +10,7 @@ from goldfold.metadata.columns import Columns
 
 @dataclass(frozen=True)
 class Train:
-    """The config's ``train``, see `goldfold.config.learning.Train`; ``hooks`` includes those given in short form."""
+    """The config's ``train``, see `goldfold.config.learning.Train`; ``hooks`` and ``mix`` include those given in short form."""
 
     epochs: int
     batch_size: int
@@ -36,6 +36,8 @@ class Train:
     layer_decay: float | None = None
     lr_scale: Mapping[str, float] | None = None
     compile: bool = False
+    sampler: Written = "shuffled"
+    mix: Sequence[Written] = ()
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

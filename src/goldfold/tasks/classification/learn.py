@@ -1,10 +1,11 @@
-"""Batches of labelled images, with mixup and cutmix, and their loss."""
+"""Batches of labelled images, and their loss."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from goldfold import catalog, components
 from goldfold.tasks.classification.spec import Spec
@@ -12,7 +13,7 @@ from goldfold.tasks.classification.spec import Spec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from goldfold.cases import Batch, Inputs
+    from goldfold.cases import Batch
     from goldfold.losses import Losses
 
 
@@ -23,28 +24,28 @@ class Learn:
         self.classes = spec.classes
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Batch samples; targets are class indices (batch,)."""
+        """Batch samples; targets are class indices (batch,), or rows of shares (batch, classes) where samples are mixed."""
         import torch
 
         from goldfold.cases import stacked
 
-        return stacked(samples, torch.tensor([sample["label"] for sample in samples]))
+        return stacked(samples, torch.as_tensor(np.array([sample["label"] for sample in samples])))
+
+    def soft(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Return the sample with its label as a row of shares (classes,), for mixing."""
+        return {**sample, "label": np.eye(len(self.classes), dtype=np.float32)[sample["label"]]}
 
     def loss(
         self,
         loss: components.Several,
         label_smoothing: float = 0.0,
-        mixup_alpha: float = 0.0,
-        cutmix_alpha: float = 0.0,
-        mix_probability: float = 1.0,
         class_weights: components.Written | None = None,
         counts: Sequence[float] | None = None,
     ) -> Callable[[nn.Module, Batch], Losses]:
-        """Return the mean over the batch of weight x loss; in training, timm's mixup or cutmix mixes images and labels.
+        """Return the mean over the batch of weight x loss, of labels or rows of shares.
 
         Class weights multiply the weight of a sample by the mean weight of its (soft) target's classes.
         """
-        from timm.data.mixup import Mixup
         from torch.nn import functional
 
         from goldfold.losses import combined
@@ -52,32 +53,16 @@ class Learn:
 
         criterion, n = combined(catalog.LOSSES["label"], loss, counts, _hardened), len(self.classes)
         weights_of = of_targets(class_weights, self.classes, counts)
-        mixes = bool(mixup_alpha or cutmix_alpha)
-        mix = Mixup(mixup_alpha, cutmix_alpha, prob=mix_probability, num_classes=n, label_smoothing=label_smoothing)
 
         def mean_loss(model: nn.Module, batch: Batch) -> Losses:
-            inputs, weights = batch.inputs, batch.weights
-            is_even = len(inputs) % 2 == 0  # odd only if there are fewer training images than a batch has
-            if mixes and model.training and is_even:
-                inputs, target = _mixed(mix, inputs, batch.targets)
-                weights = (weights + weights.flip(0)) / 2
-            else:
-                target = functional.one_hot(batch.targets, n).float() * (1 - label_smoothing) + label_smoothing / n
-            if weights_of is not None:
-                weights = weights * weights_of(target)
-            return criterion(model(inputs), target).map(lambda values: (weights * values).mean())
+            is_mixed = batch.targets.dim() == 2
+            shares = batch.targets if is_mixed else functional.one_hot(batch.targets, n).float()
+            target = shares * (1 - label_smoothing) + label_smoothing / n
+            weights = batch.weights if weights_of is None else batch.weights * weights_of(target)
+            return criterion(model(batch.inputs), target).map(lambda values: (weights * values).mean())
 
         return mean_loss
 
 
 def _hardened(target: Tensor) -> Tensor:
     return target.argmax(dim=1)
-
-
-def _mixed(
-    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], inputs: Inputs, labels: Tensor
-) -> tuple[Inputs, Tensor]:
-    """Mix each case with its mirror in the batch, view by view; a view is present if either case has it."""
-    images, target = mix(inputs.images.float().flatten(1, 2), labels)
-    present = inputs.present | inputs.present.flip(0)
-    return replace(inputs, images=images.reshape(inputs.images.shape), present=present), target

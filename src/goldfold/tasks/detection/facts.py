@@ -33,6 +33,7 @@ FACTS = Facts(
     networks=catalog.NETWORKS["boxes"],
     views=catalog.TURNS,
     losses=catalog.LOSSES["boxes"],
+    mixes=catalog.MIXES["boxes"],
     loss_keys=(),
     ensemble_keys=("iou_threshold", "skip_threshold"),
     submission_files=("submission.json",),

@@ -27,6 +27,7 @@ FACTS = Facts(
     networks=catalog.NETWORKS["values"],
     views=catalog.VIEWS,
     losses=catalog.LOSSES["labels"],
+    mixes=catalog.MIXES["labels"],
     default_loss="bce",
     loss_keys=("loss", "label_smoothing"),
     submission_keys=("format", "label_column"),

@@ -14,6 +14,7 @@ FACTS = Facts(
     networks=catalog.NETWORKS["values"],
     views=catalog.VIEWS,
     losses=catalog.LOSSES["value"],
+    mixes=catalog.MIXES["value"],
     default_loss="mse",
     submission_keys=("label_column",),
     kinds=("range", "ranges"),

@@ -29,6 +29,7 @@ FACTS = Facts(
     networks=catalog.NETWORKS["maps"],
     views=catalog.TURNS,
     losses=catalog.LOSSES["mask"],
+    mixes=catalog.MIXES["mask"],
     default_loss={"dice": 0.5, "ce": 0.5},
     submission_files=("masks/",),
     settings=Settings,

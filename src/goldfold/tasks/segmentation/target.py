@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goldfold.tasks.protocol import Examined
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from goldfold.cache.images import CachedImages
     from goldfold.samples.dense import FramedMasks
@@ -66,3 +68,10 @@ class Target:
         from goldfold.samples.dense import FramedMasks
 
         return FramedMasks(table, images, resize, self.coding)
+
+    def presence(self, targets: Sequence[dict[str, Any]]) -> NDArray[np.bool_]:
+        """Return whether a class is in the mask of each image, (images, classes), in the network's frame."""
+        import numpy as np
+
+        channels = self.coding.first + np.arange(len(self.classes))
+        return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
