@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from goldfold import catalog, components
-from goldfold.base.errors import ConfigError, cause
+from goldfold.base.errors import ConfigError
+from goldfold.commands.augmentation_trial import check_augmentation, failed
 from goldfold.losses import combined
-from goldfold.samples.transforms import Augment
 from goldfold.tasks import facts
 
 SIDE = 32
@@ -51,7 +50,13 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     known = facts(model["task"])
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         _check_loss(known.target, model["train"]["loss"], n_classes)
-    _check_augmentation(model["train"], tuple(model["size"]), model["channels"])
+    check_augmentation(
+        model["train"],
+        tuple(model["size"]),
+        tuple(model.get("cache_size", model["size"])),
+        model["channels"],
+        known.target if model["task"] in catalog.TASKS else "",
+    )
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
 
@@ -62,29 +67,15 @@ def _check_loss(target: str, wanted: components.Several, n_classes: int) -> None
         total = combined(catalog.LOSSES[target], wanted)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
-        raise _failed("train.loss", wanted, error) from error
-
-
-def _check_augmentation(train: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
-    try:
-        augment = Augment(train["augment"], train["flips"], size, channels)
-        augment({"image": np.full((*size, channels), 128, np.uint8)}, 0)
-    except Exception as error:
-        raise _failed("train.augment", train["augment"], error) from error
+        raise failed("train.loss", wanted, error) from error
 
 
 def _check_metric(wanted: components.Written, entries: Mapping[str, str]) -> None:
     try:
         metric = components.load(wanted, entries, "metric")
     except Exception as error:
-        raise _failed("metric", wanted, error) from error
+        raise failed("metric", wanted, error) from error
     if not callable(metric) and not hasattr(metric, "value"):
         raise ConfigError(
             f"metric = {wanted!r}: is {type(metric).__name__}, not a function; name a function or a Metric"
         )
-
-
-def _failed(key: str, wanted: Any, error: Exception) -> ConfigError:
-    if isinstance(error, ConfigError):
-        return ConfigError(f"{key} = {wanted!r}: {error}")
-    return ConfigError(f"{key} = {wanted!r} fails on made-up values: {type(error).__name__}: {cause(error)}")

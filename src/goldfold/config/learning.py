@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of
+from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.plain import json_value
-from goldfold.config.written import Augmentation, Hook, Loss, Network, Optimizer, Schedule, Update, Written
+from goldfold.config.written import Hook, Loss, Network, Optimizer, Schedule, Update, Written
 
 
 class Train(Section):
@@ -45,9 +46,10 @@ class Train(Section):
     hooks: list[Hook] = []
     """Hooks called before and after steps, in this order: `[{ema: {decay: 0.99}}, my_module:MyHook]`."""
     augment: Augmentation = "light"
-    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. With
-    boxes, these presets do not rotate or shear. Or a list of presets, albumentations transforms and your own functions:
-    `[{Rotate: {limit: 30}}, {OneOf: {transforms: [Blur, MedianBlur], p: 0.2}}]`."""
+    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing; medical:
+    turns, distortion, exposure, vignette; broad: something of every kind. With boxes, presets do not rotate, shear or distort.
+    Or a list of presets, albumentations transforms and your own functions: `[{Rotate: {limit: 30}}, {OneOf: {transforms:
+    [Blur, MedianBlur], p: 0.2}}]`; or a YAML file with such a list: `my.yaml`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
     validate_every: int = Field(1, ge=1)

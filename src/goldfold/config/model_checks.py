@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, TASKS, UPDATES
-from goldfold.components import Kind, name_of, parse, problems, summed
-from goldfold.config import kinds
+from goldfold.catalog import HOOKS, SCHEDULES, TASKS, UPDATES
+from goldfold.components import Kind, name_of, problems, summed
+from goldfold.config import augmentation, kinds
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
-from goldfold.config.libraries import albumentations_transforms, timm_backbones, timm_optimizers
+from goldfold.config.libraries import timm_backbones, timm_optimizers
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.signatures import read
@@ -112,7 +112,7 @@ def _training(model: Model) -> Iterator[str]:
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
     for hook in settings.hooks:
         yield from component_problems("train.hooks", hook, kinds.HOOK, HOOKS)
-    yield from _augmentations(settings.augment)
+    yield from (f"train.augment = {problem}" for problem in augmentation.every_problem(settings.augment))
     if (settings.mixup_alpha or settings.cutmix_alpha) and settings.batch_size % 2:
         yield f"train.batch_size = {settings.batch_size}: must be even with mixup or cutmix"
     for key in ("mixup_alpha", "cutmix_alpha"):
@@ -121,20 +121,6 @@ def _training(model: Model) -> Iterator[str]:
                 f"train.{key} = {getattr(settings, key):g}: metadata of two cases cannot be mixed; set {key}: 0 for this model, "
                 f"or metadata: false"
             )
-
-
-def _augmentations(wanted: Any) -> Iterator[str]:
-    """Problems of presets and albumentations transforms, including nested ones."""
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        name, params = parse(one)
-        if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
-            yield from component_problems("train.augment", one, kinds.AUGMENTATION, AUGMENTATIONS)
-        else:
-            yield from component_problems(
-                "train.augment", one, kinds.TRANSFORM, {**AUGMENTATIONS, **albumentations_transforms()}
-            )
-            if isinstance(params.get("transforms"), list):
-                yield from _augmentations(params["transforms"])
 
 
 def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from goldfold.config import roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
+from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -133,6 +134,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": {"clip_norm", "ema_decay"}})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
+    settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}
     return {**settings, "loss_keys": list(known.loss_keys), "params": params, **more}
 
