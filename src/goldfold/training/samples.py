@@ -10,8 +10,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.images.cases import refuse_cutmix
 from goldfold.metadata.encoder import Encoder
 from goldfold.samples.dataset import Loader, TrainingSet
-from goldfold.samples.transforms import Augment
-from goldfold.tasks.optional import compose_params
+from goldfold.training.preview import augment_of
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -64,8 +63,7 @@ def loader(
     process, processes = accelerator.process_index, accelerator.num_processes
     if len(rows) < processes:
         raise ConfigError(f"models[].gpus = {processes}: there are only {len(rows)} training images. Set gpus: 1.")
-    how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
-    augment = Augment(*how, shown=spec.size)
+    augment = augment_of(spec, learn, images.frame)
     targets = target.targets(rows, images, spec.resize)
     refuse_cutmix(spec.train.cutmix_alpha, images.lacking(rows["id"]) if spec.train.cutmix_alpha else None)
     metadata = None if encoder is None else encoder.encode(rows)

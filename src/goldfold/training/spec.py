@@ -64,6 +64,12 @@ class Spec:
         return int(height), int(width)
 
     @property
+    def cached(self) -> tuple[int, int]:
+        """Height and width of its cached images."""
+        height, width = self.model.get("cache_size", self.model["size"])
+        return int(height), int(width)
+
+    @property
     def metadata(self) -> Columns | None:
         """Metadata columns that its network takes."""
         found = self.model.get("metadata")
