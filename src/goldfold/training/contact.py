@@ -1,0 +1,56 @@
+"""Contact sheet of a run: training cases as cached, and augmented."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from goldfold.components import label
+from goldfold.drawing import mask_colours
+from goldfold.drawing.overlays import Pixels
+from goldfold.drawing.sheets import Legend, Line, drawn, sheet
+from goldfold.targets.mask_coding import Coding
+
+if TYPE_CHECKING:
+    from goldfold.tasks.protocol import Target
+    from goldfold.training.preview import Fields, Preview
+    from goldfold.training.spec import Spec
+
+
+def contact_sheet(
+    spec: Spec, target: Target, classes: Sequence[str], found: Sequence[Preview], mask: str = ""
+) -> Pixels:
+    """Draw previews: one row per case, first the original, then one column per epoch.
+
+    Args:
+        mask: path of one mask of the data, whose palette may give the colours of classes.
+    """
+    legend = _legend(target, classes, found[0].original, mask)
+    known = legend or Legend((), ())
+    lines = [
+        Line(
+            [part for part in (preview.name, preview.id) if part],
+            [drawn(fields, known) for fields in (preview.original, *preview.augmented)],
+        )
+        for preview in found
+    ]
+    columns = ["original", *(f"epoch {number}" for number in range(len(found[0].augmented)))]
+    return sheet(title(spec), columns, lines, legend)
+
+
+def title(spec: Spec) -> str:
+    """Model, size, flips, and the names of the steps."""
+    (height, width), (high, wide) = spec.size, spec.cached
+    size = f"{height} x {width} px" + (f" from {high} x {wide} px" if (high, wide) != (height, width) else "")
+    wanted: Any = spec.train.augment
+    steps = [wanted] if isinstance(wanted, str | dict) else wanted
+    names = [label(one) if isinstance(one, str) else next(iter(one)) for one in steps]
+    return f"{spec.name} · {size} · flips: {spec.train.flips} · augment: {', '.join(names) or 'none'}"
+
+
+def _legend(target: Target, classes: Sequence[str], fields: Fields, mask: str) -> Legend | None:
+    if "mask" in fields:
+        coding = getattr(target, "coding", None)
+        if isinstance(coding, Coding):
+            return Legend.of(classes, mask_colours.of_classes(coding, mask), coding.first)
+    return Legend.of(classes) if {"mask", "bboxes"} & set(fields) else None
