@@ -127,7 +127,8 @@ def sheet_of(
             f"train.augment of model {name} fails on these images: {type(error).__name__}: {error}"
         ) from error
     mask = str(chosen["mask"].iloc[0]) if "mask" in chosen else ""
-    return contact.contact_sheet(spec, target, names, found, mask), list(chosen["id"])
+    wanted = use or config.model(name, number).train.augment
+    return contact.contact_sheet(spec, target, names, found, wanted, mask), list(chosen["id"])
 
 
 def _learning(config: Config, name: str, number: int) -> dict[str, Any]:

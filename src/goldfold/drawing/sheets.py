@@ -22,11 +22,11 @@ from goldfold.drawing.overlays import (
 from goldfold.images.viewing import as_colours
 from goldfold.targets.mask_coding import IGNORE
 
-CELL_PX, GAP_PX, LABEL_PX, LINE_HEIGHT_PX = 150, 6, 120, 16
+CELL_PX, GAP_PX, LABEL_PX, LINE_HEIGHT_PX = 180, 6, 124, 16
 INK, PAPER = (40, 40, 40), (255, 255, 255)
-TINT, UNKNOWN_TINT = 0.3, 0.7
+TINT, UNKNOWN_TINT = 0.2, 0.7
 """Opacity of the classes' pixels, and of ignored ones."""
-LONGEST = 17
+LONGEST = 15
 """Characters in the column of names."""
 
 

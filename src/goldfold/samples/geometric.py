@@ -17,12 +17,14 @@ def shift_scale_rotate(
 ) -> list[Any]:  # fmt: skip
     """albumentations' Affine by up to ``shift`` and ``scale`` of the side, ``rotate`` and ``shear`` degrees.
 
-    Where there are boxes, nothing is rotated or sheared, since they would grow loose.
+    Where there are boxes, nothing is rotated or sheared, since they would grow loose, and nothing reflected, since objects in
+    the reflection have no box: the edge is replicated instead.
     """
     import albumentations as A
 
     if border not in BORDERS:
         raise unknown("border", border, BORDERS)
+    at_border = "replicate" if border == "reflect" and not turns else border
     given = {
         "translate_percent": None if shift is None else (-shift, shift),
         "scale": None if scale is None else (1 - scale, 1 + scale),
@@ -30,7 +32,7 @@ def shift_scale_rotate(
         "shear": None if shear is None else _up_to(shear, turns),
     }
     moves = {key: value for key, value in given.items() if value is not None}
-    return [A.Affine(**moves, border_mode=BORDERS[border], p=p)]
+    return [A.Affine(**moves, border_mode=BORDERS[at_border], p=p)]
 
 
 def _up_to(degrees: float, turns: bool) -> tuple[float, float]:

@@ -16,20 +16,22 @@ SCALE = 10
 SHEAR, SHIFT, DEGREES, FACTOR, BITS = 0.3, 150 / 331, 30.0, 0.9, 4
 """Change at the largest magnitude, as in AutoAugment (Cubuk et al. 2019, appendix): pixels per pixel, share of the side,
 degrees, relative change of brightness and the like, bits that posterize takes away."""
-OUTSIDE = {"border_mode": cv2.BORDER_REFLECT_101, "p": 1.0}
+REFLECTED = {"border_mode": cv2.BORDER_REFLECT_101, "p": 1.0}
+GREY = {"border_mode": cv2.BORDER_CONSTANT, "fill": 128, "p": 1.0}
+"""Pixels from outside the image: as in the mask, or grey as in the paper, where objects in a reflection would have no box."""
 
 
 def randaugment(size: tuple[int, int], channels: int, turns: bool, n: int = 2, m: float = 9) -> list[Any]:
     """RandAugment (Cubuk et al. 2020): ``n`` of 14 operations, drawn with replacement, each at magnitude ``m`` of 10.
 
     Signs are drawn. As in timm and torchvision, a larger ``m`` changes colours more in either direction. Pixels from outside
-    the image are reflected, in masks too. Operations on colours are left out for images with neither one nor three channels,
-    saturation for all but three, rotation and shear where there are boxes.
+    the image are reflected, in masks too; grey where there are boxes. Operations on colours are left out for images with
+    neither one nor three channels, saturation for all but three, rotation and shear where there are boxes.
     """
     if n < 1 or not 0 <= m <= SCALE:
         raise ConfigError(f"augmentation randaugment: n = {n}, m = {m:g}; n must be at least 1, m from 0 to {SCALE}")
     share = m / SCALE
-    every = [A.NoOp(p=1.0), *_shifts(share), *_tones(share), _sharpness(share)]
+    every = [A.NoOp(p=1.0), *_shifts(share, REFLECTED if turns else GREY), *_tones(share), _sharpness(share)]
     every += [*_turns(share)] if turns else []
     every += [*_colours(share, channels)] if channels in (1, 3) else []
     return [A.RandomOrder(every, n=n, replace=True, p=1.0)]
@@ -39,18 +41,18 @@ def _either(first: Any, second: Any) -> Any:
     return A.OneOf([first, second], p=1.0)
 
 
-def _shifts(share: float) -> Iterator[Any]:
+def _shifts(share: float, outside: dict[str, Any]) -> Iterator[Any]:
     by = SHIFT * share
     for axis, other in ("xy", "yx"):
-        yield _either(*(A.Affine(translate_percent={axis: (d, d), other: (0, 0)}, **OUTSIDE) for d in (-by, by)))
+        yield _either(*(A.Affine(translate_percent={axis: (d, d), other: (0, 0)}, **outside) for d in (-by, by)))
 
 
 def _turns(share: float) -> Iterator[Any]:
     """Rotation, and shears along x and y."""
-    yield _either(*(A.Affine(rotate=(d, d), **OUTSIDE) for d in (-DEGREES * share, DEGREES * share)))
+    yield _either(*(A.Affine(rotate=(d, d), **REFLECTED) for d in (-DEGREES * share, DEGREES * share)))
     angle = math.degrees(math.atan(SHEAR * share))
     for axis, other in ("xy", "yx"):
-        yield _either(*(A.Affine(shear={axis: (d, d), other: (0, 0)}, **OUTSIDE) for d in (-angle, angle)))
+        yield _either(*(A.Affine(shear={axis: (d, d), other: (0, 0)}, **REFLECTED) for d in (-angle, angle)))
 
 
 def _tones(share: float) -> Iterator[Any]:

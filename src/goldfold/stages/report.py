@@ -8,6 +8,7 @@ from goldfold.base.files import atomic, write_text
 from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
 from goldfold.report import (
+    augmentation,
     copies,
     crops,
     data,
@@ -75,6 +76,7 @@ def _sections(found: Results, same: list[Cluster], shifts: differences.Shifts, g
         groups.section(found),
         ensemble.section(found),
         data.section(found, same, doubts.collect(found, same)),
+        augmentation.section(found),
         crops.section(found),
         quarantine.section(found),
         copies.section(found, same),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from goldfold.components import label
+from goldfold.catalog import PRESETS
+from goldfold.components import Several, label, name_of
 from goldfold.drawing import mask_colours
 from goldfold.drawing.overlays import Pixels
-from goldfold.drawing.sheets import Legend, Line, drawn, sheet
+from goldfold.drawing.sheets import CELL_PX, Legend, Line, drawn, sheet
 from goldfold.targets.mask_coding import Coding
 
 if TYPE_CHECKING:
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 
 def contact_sheet(
-    spec: Spec, target: Target, classes: Sequence[str], found: Sequence[Preview], mask: str = ""
+    spec: Spec,
+    target: Target,
+    classes: Sequence[str],
+    found: Sequence[Preview],
+    wanted: Several,
+    mask: str = "",
+    side_px: int = CELL_PX,
 ) -> Pixels:
     """Draw previews: one row per case, first the original, then one column per epoch.
 
     Args:
+        side_px: longest side of a cell.
+        wanted: augmentation as the config names it, for the title.
         mask: path of one mask of the data, whose palette may give the colours of classes.
     """
     legend = _legend(target, classes, found[0].original, mask)
@@ -30,21 +39,20 @@ def contact_sheet(
     lines = [
         Line(
             [part for part in (preview.name, preview.id) if part],
-            [drawn(fields, known) for fields in (preview.original, *preview.augmented)],
+            [drawn(fields, known, side_px) for fields in (preview.original, *preview.augmented)],
         )
         for preview in found
     ]
     columns = ["original", *(f"epoch {number}" for number in range(len(found[0].augmented)))]
-    return sheet(title(spec), columns, lines, legend)
+    return sheet(title(spec, wanted), columns, lines, legend)
 
 
-def title(spec: Spec) -> str:
+def title(spec: Spec, wanted: Several) -> str:
     """Model, size, flips, and the names of the steps."""
     (height, width), (high, wide) = spec.size, spec.cached
     size = f"{height} x {width} px" + (f" from {high} x {wide} px" if (high, wide) != (height, width) else "")
-    wanted: Any = spec.train.augment
-    steps = [wanted] if isinstance(wanted, str | dict) else wanted
-    names = [label(one) if isinstance(one, str) else next(iter(one)) for one in steps]
+    steps = [wanted] if isinstance(wanted, str | Mapping) else wanted
+    names = [label(one) if name_of(one) in PRESETS else name_of(one) for one in steps]
     return f"{spec.name} · {size} · flips: {spec.train.flips} · augment: {', '.join(names) or 'none'}"
 
 

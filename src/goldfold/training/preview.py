@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, build
@@ -76,19 +77,21 @@ def previews(
 
 
 def spread(table: pd.DataFrame, content: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Choose ``n`` rows of different classes, in the order of the classes; no row twice.
+    """Choose ``n`` rows of different classes, in the order of the classes, spread over the rows of each; no row twice.
 
     Args:
         content: amount of each class per row of ``table``, one column per class.
     """
-    has = [np.flatnonzero(content[name].to_numpy() > 0).tolist() for name in content]
-    places = np.unique(np.linspace(0, len(has) - 1, min(n, len(has))).round().astype(int))
+    has = [rows for name in content if len(rows := np.flatnonzero(content[name].to_numpy() > 0))]
+    taken = [has[place] for place in _even(len(has), n)] or [np.arange(len(table))]
     chosen: dict[int, None] = {}
-    for _ in range(n):
-        for place in places:
-            rows = [row for row in has[place] if row not in chosen]
-            if rows and len(chosen) < n:
-                chosen[rows[len(rows) // 2]] = None
-    order = {row: number for number, place in reversed(list(enumerate(places))) for row in has[place]}
-    left = [row for row in range(len(table)) if row not in chosen][: n - len(chosen)]
-    return table.iloc[[*sorted(chosen, key=lambda row: order[row]), *left]].reset_index(drop=True)
+    for number, rows in enumerate(taken):
+        left = rows[~np.isin(rows, list(chosen))]
+        share = (n - len(chosen)) // (len(taken) - number)
+        chosen |= dict.fromkeys(left[_even(len(left), share)].tolist())
+    return table.iloc[list(chosen)].reset_index(drop=True)
+
+
+def _even(n: int, most: int) -> NDArray[np.intp]:
+    """At most ``most`` of n places, spread over all."""
+    return np.unique(np.linspace(0, n - 1, min(n, most) + 2)[1:-1].round().astype(int)) if n > most else np.arange(n)
