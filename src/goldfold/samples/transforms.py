@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -117,7 +118,9 @@ class Augment:
         }
         resized = [] if out == size else [A.Resize(*out, cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT)]
         transforms = [*steps(wanted, size, channels, "bbox_params" not in params), *resized, *turns[flips]]
-        self.compose = A.Compose(transforms, **(params if transforms else {}))
+        with warnings.catch_warnings():  # transforms that change colours only leave boxes as they are
+            warnings.filterwarnings("ignore", "Got processor for")
+            self.compose = A.Compose(transforms, **(params if transforms else {}))
 
     def __call__(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:
         """Augment the fields of a sample.
