@@ -16,6 +16,7 @@ from goldfold import tasks
 from goldfold.cache.images import CachedImages
 from goldfold.catalog import PRESETS
 from goldfold.cli import main
+from goldfold.drawing import contact
 from goldfold.drawing.sheets import Legend, drawn
 from goldfold.report import augmentation
 from goldfold.samples.dataset import TrainingSet
@@ -40,7 +41,7 @@ def test_pixels_and_targets_are_those_of_training(kind: str, request: pytest.Fix
     tiny: Tiny = request.getfixturevalue(kind)
     spec, table = spec_of(tiny), table_of(tiny).iloc[[1, 5]].reset_index(drop=True)
     target, learn = tasks.target(tiny.task, tiny.classes), tasks.learn(tiny.task, tiny.classes)
-    found = preview.previews(spec, target, learn, table, 2)
+    found = preview.previews(spec, tiny.task, tiny.classes, table, 2)
     images = CachedImages(tiny.caches())
     augment = preview.augment_of(spec, learn, images.frame)
     samples = TrainingSet(
@@ -59,12 +60,12 @@ def test_pixels_and_targets_are_those_of_training(kind: str, request: pytest.Fix
 def test_cases_are_of_different_classes_and_spread_over_each() -> None:
     table = pd.DataFrame({"id": [str(number) for number in range(100)]})
     tens = pd.DataFrame({name: (np.arange(100) // 10 == place).astype(int) for place, name in enumerate("abcdefghij")})
-    chosen = preview.spread(table, tens, 5)["id"].astype(int)
+    chosen = contact.spread(table, tens, 5)["id"].astype(int)
     assert len(set(chosen // 10)) == 5
     assert list(chosen) == sorted(chosen)
-    one = preview.spread(table, pd.DataFrame({"a": np.ones(100)}), 4)["id"].astype(int)
+    one = contact.spread(table, pd.DataFrame({"a": np.ones(100)}), 4)["id"].astype(int)
     assert np.diff(one).min() > 15
-    few = preview.spread(table[:2], pd.DataFrame({"a": [1, 1], "b": [1, 0], "empty": [0, 0]}), 5)
+    few = contact.spread(table[:2], pd.DataFrame({"a": [1, 1], "b": [1, 0], "empty": [0, 0]}), 5)
     assert sorted(few["id"]) == ["0", "1"], "no row twice"
 
 
@@ -139,7 +140,7 @@ def test_the_report_has_a_sheet_of_each_augmentation(tiny_boxes: Tiny) -> None:
     models = [{"name": name, "train": {"augment": "light"}} for name in "abc"]
     results: Any = SimpleNamespace(
         models=["a", "b", "c"], runs=runs, tables={"train": table_of(tiny_boxes)}, classes=tiny_boxes.classes,
-        target=tasks.target(tiny_boxes.task, tiny_boxes.classes), learn=tasks.learn(tiny_boxes.task, tiny_boxes.classes),
+        task=tiny_boxes.task, target=tasks.target(tiny_boxes.task, tiny_boxes.classes),
         settings={"data": {"scale_16bit": "minmax"}, "models": models},
     )  # fmt: skip
     found = augmentation.section(results)

@@ -106,7 +106,8 @@ def sheet_of(
         GoldfoldError: there is no such model or round, the data cannot be read, or the augmentation fails on them.
     """
     from goldfold import tasks
-    from goldfold.training import contact, preview
+    from goldfold.drawing import contact
+    from goldfold.training import preview
     from goldfold.training.spec import read
 
     settings = _learning(config, name, number)
@@ -116,10 +117,10 @@ def sheet_of(
     spec = read(settings, slices.resize(config, name), config.data.channels, place)
     table, names = _training_table(config)
     task = slices.task(config)
-    target, learn = tasks.target(task, names), tasks.learn(task, names)
-    chosen = preview.spread(table, target.content(table), rows)
+    target = tasks.target(task, names)
+    chosen = contact.spread(table, target.content(table), rows)
     try:
-        found = preview.previews(spec, target, learn, chosen, columns, config.data.scale_16bit)
+        found = preview.previews(spec, task, names, chosen, columns, config.data.scale_16bit)
     except GoldfoldError:
         raise
     except Exception as error:  # a transform may raise anything

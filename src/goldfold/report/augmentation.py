@@ -5,12 +5,13 @@ from typing import Any
 from goldfold.base.errors import GoldfoldError
 from goldfold.base.words import count
 from goldfold.components import Several
+from goldfold.drawing import contact
 from goldfold.drawing.blocks import Block, Gallery, Section, Text
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.words import listed
 from goldfold.report import rounds
 from goldfold.report.results import Results, Run
-from goldfold.training import contact, preview
+from goldfold.training import preview
 from goldfold.training.spec import read
 
 MOST_SHEETS, ROWS, COLUMNS, SIDE_PX = 3, 4, 5, 104
@@ -50,11 +51,11 @@ def _sheet(results: Results, run: Run, models: list[str]) -> Block:
     settings = _recipe(run)
     spec = read(settings["model"], settings["resize"], settings["channels"], settings["place"])
     table, target = results.tables["train"], results.target
-    chosen = preview.spread(table, target.content(table), ROWS)
+    chosen = contact.spread(table, target.content(table), ROWS)
     rule = results.settings["data"]["scale_16bit"]
     heading = listed(models)
     try:
-        found = preview.previews(spec, target, results.learn, chosen, COLUMNS, rule)
+        found = preview.previews(spec, results.task, results.classes, chosen, COLUMNS, rule)
     except (GoldfoldError, OSError) as error:
         return Text(f"Cannot be drawn: {error}", heading)
     wanted: Several = rounds.train_of(results.settings, run.model, run.round).get("augment", spec.train.augment)

@@ -82,11 +82,6 @@ class Results:
         return tasks.target(self.task, self.classes)
 
     @cached_property
-    def learn(self) -> protocol.Learn:
-        """Training of the task."""
-        return tasks.learn(self.task, self.classes)
-
-    @cached_property
     def output(self) -> protocol.Output:
         """Predictions of the task."""
         return tasks.output(self.task, self.classes)

@@ -1,4 +1,7 @@
-"""Samples as training sees them, made from image files without a cache: for contact sheets."""
+"""Samples as training sees them, made from image files without a cache: for contact sheets.
+
+The report's digest leaves this module out: what changes the pixels of samples retrains, and so redraws, anyway.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from goldfold import tasks
 from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, build
 from goldfold.images import cases, depth
@@ -19,7 +21,7 @@ from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
 
 if TYPE_CHECKING:
-    from goldfold.tasks.protocol import Learn, Target
+    from goldfold.tasks.protocol import Learn
     from goldfold.training.spec import Spec
 
 Fields = Mapping[str, Any]
@@ -46,7 +48,7 @@ def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment:
 
 
 def previews(
-    spec: Spec, target: Target, learn: Learn, table: pd.DataFrame, n: int, rule: depth.Rule = depth.DEFAULT
+    spec: Spec, task: tasks.Spec, classes: Sequence[str], table: pd.DataFrame, n: int, rule: depth.Rule = depth.DEFAULT
 ) -> list[Preview]:
     """Preview the cases of some rows of the manifest's training table, ``n`` epochs each.
 
@@ -58,6 +60,7 @@ def previews(
     Raises:
         DataError: an image can no longer be read.
     """
+    target, learn = tasks.target(task, classes), tasks.learn(task, classes)
     listed = cases.as_cached(table)
     listed = listed[[name for name in CACHED if name in listed]]
     with tempfile.TemporaryDirectory() as folder:
@@ -74,24 +77,3 @@ def previews(
             name = str(table["label"].iloc[row]) if "label" in table else ""
             found.append(Preview(id, name, as_shown(dict(fields), 0), [augment(dict(fields), seed) for seed in seeds]))
     return found
-
-
-def spread(table: pd.DataFrame, content: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Choose ``n`` rows of different classes, in the order of the classes, spread over the rows of each; no row twice.
-
-    Args:
-        content: amount of each class per row of ``table``, one column per class.
-    """
-    has = [rows for name in content if len(rows := np.flatnonzero(content[name].to_numpy() > 0))]
-    taken = [has[place] for place in _even(len(has), n)] or [np.arange(len(table))]
-    chosen: dict[int, None] = {}
-    for number, rows in enumerate(taken):
-        left = rows[~np.isin(rows, list(chosen))]
-        share = (n - len(chosen)) // (len(taken) - number)
-        chosen |= dict.fromkeys(left[_even(len(left), share)].tolist())
-    return table.iloc[list(chosen)].reset_index(drop=True)
-
-
-def _even(n: int, most: int) -> NDArray[np.intp]:
-    """At most ``most`` of n places, spread over all."""
-    return np.unique(np.linspace(0, n - 1, min(n, most) + 2)[1:-1].round().astype(int)) if n > most else np.arange(n)

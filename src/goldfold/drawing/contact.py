@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from goldfold.catalog import PRESETS
 from goldfold.components import Several, label, name_of
 from goldfold.drawing import mask_colours
@@ -62,3 +66,24 @@ def _legend(target: Target, classes: Sequence[str], fields: Fields, mask: str) -
         if isinstance(coding, Coding):
             return Legend.of(classes, mask_colours.of_classes(coding, mask), coding.first)
     return Legend.of(classes) if {"mask", "bboxes"} & set(fields) else None
+
+
+def spread(table: pd.DataFrame, content: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Choose ``n`` rows of different classes, in the order of the classes, spread over the rows of each; no row twice.
+
+    Args:
+        content: amount of each class per row of ``table``, one column per class.
+    """
+    has = [rows for name in content if len(rows := np.flatnonzero(content[name].to_numpy() > 0))]
+    taken = [has[place] for place in _even(len(has), n)] or [np.arange(len(table))]
+    chosen: dict[int, None] = {}
+    for number, rows in enumerate(taken):
+        left = rows[~np.isin(rows, list(chosen))]
+        share = (n - len(chosen)) // (len(taken) - number)
+        chosen |= dict.fromkeys(left[_even(len(left), share)].tolist())
+    return table.iloc[list(chosen)].reset_index(drop=True)
+
+
+def _even(n: int, most: int) -> NDArray[np.intp]:
+    """At most ``most`` of n places, spread over all."""
+    return np.unique(np.linspace(0, n - 1, min(n, most) + 2)[1:-1].round().astype(int)) if n > most else np.arange(n)
