@@ -9,6 +9,7 @@ from torch import Tensor
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
 from goldfold.commands.augmentation_trial import check_augmentation, failed
+from goldfold.config.train_sizes import sizes_of
 from goldfold.losses import combined
 from goldfold.tasks import facts
 
@@ -50,13 +51,10 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     known = facts(model["task"])
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         _check_loss(known.target, model["train"]["loss"], n_classes)
-    check_augmentation(
-        model["train"],
-        tuple(model["size"]),
-        tuple(model.get("cache_size", model["size"])),
-        model["channels"],
-        known.target if model["task"] in catalog.TASKS else "",
-    )
+    target = known.target if model["task"] in catalog.TASKS else ""
+    cached = tuple(model.get("cache_size", model["size"]))
+    for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
+        check_augmentation(model["train"], size, cached, model["channels"], target)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
 

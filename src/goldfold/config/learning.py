@@ -8,6 +8,7 @@ from goldfold.components import name_of
 from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.plain import json_value
+from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import Hook, Loss, Network, Optimizer, Schedule, Update, Written
 
 
@@ -52,6 +53,9 @@ class Train(Section):
     [Blur, MedianBlur], p: 0.2}}]`; or a YAML file with such a list: `my.yaml`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
+    sizes: Sizes = UNSET
+    """Image sizes of training by epoch, `[[0, 128], [10, 192]]`: from epoch 10 on 192 pixels; by default those of
+    `image_size_px`, at which the model is always validated and predicts."""
     validate_every: int = Field(1, ge=1)
     """Epochs between two validations; `checkpoint: best` chooses among the validated epochs."""
     checkpoint: Literal["last", "best"] = "last"

@@ -15,6 +15,7 @@ from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
+from goldfold.samples.by_size import BySize
 from goldfold.samples.transforms import Augment
 
 
@@ -27,7 +28,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         targets: Sequence[dict[str, Any]],
         weights: Sequence[float],
         images: CachedImages,
-        augment: Augment,
+        augment: Augment | BySize,
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
     ) -> None:
@@ -45,7 +46,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         id = self.ids[row]
 
         def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
-            return self.augment(fields, counter(*self.key, epoch, id, *([view] if view else [])))
+            return self.augment.at(epoch)(fields, counter(*self.key, epoch, id, *([view] if view else [])))
 
         return sample(self.images, id, self.targets[row], self.weights[row], augmented, metadata_of(self.metadata, row))
 

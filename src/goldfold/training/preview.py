@@ -17,6 +17,7 @@ from goldfold import tasks
 from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, build
 from goldfold.images import cases, depth
+from goldfold.samples.by_size import BySize
 from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
 
@@ -41,10 +42,12 @@ class Preview:
     augmented: Sequence[Fields]
 
 
-def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment:
+def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment | BySize:
     """Build the augmentation of a run, for cached images of the size ``frame``."""
     how = spec.train.augment, spec.train.flips, frame, spec.channels, compose_params(learn)
-    return Augment(*how, shown=spec.size)
+    if not spec.sizes:
+        return Augment(*how, shown=spec.size)
+    return BySize([epoch for epoch, _ in spec.sizes], [Augment(*how, shown=size) for _, size in spec.sizes])
 
 
 def previews(
@@ -75,5 +78,12 @@ def previews(
             fields = {"image": image, **(targets[row] if images.n_views == 1 else {})}
             seeds = [counter(*spec.key, epoch, id, *([view] if view else [])) for epoch in range(n)]
             name = str(table["label"].iloc[row]) if "label" in table else ""
-            found.append(Preview(id, name, as_shown(dict(fields), 0), [augment(dict(fields), seed) for seed in seeds]))
+            found.append(
+                Preview(
+                    id,
+                    name,
+                    as_shown(dict(fields), 0),
+                    [augment.at(epoch)(dict(fields), seed) for epoch, seed in enumerate(seeds)],
+                )
+            )
     return found

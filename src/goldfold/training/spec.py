@@ -32,6 +32,7 @@ class Train:
     validate_every: int
     checkpoint: Literal["last", "best"]
     on_oom: Literal["fail", "shrink"]
+    sizes: Sequence[Any] = ()
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
@@ -62,6 +63,12 @@ class Spec:
         """Height and width of the network's input."""
         height, width = self.model["size"]
         return int(height), int(width)
+
+    @property
+    def sizes(self) -> list[tuple[int, tuple[int, int]]]:
+        """First epoch, height and width of each size that training uses; empty if it uses `size` alone."""
+        pairs = [(epoch, [size, size] if isinstance(size, int) else size) for epoch, size in self.train.sizes]
+        return [(int(epoch), (int(height), int(width))) for epoch, (height, width) in pairs]
 
     @property
     def cached(self) -> tuple[int, int]:
