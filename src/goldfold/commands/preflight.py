@@ -90,7 +90,7 @@ def _check_sizes(model: Mapping[str, Any], make: trial.Make, wanted: trial.Wante
     """
     for size in sizes_of(model["train"].get("sizes")):
         try:
-            trial.check(lambda _: make(wanted.size), _named(model), replace(wanted, size=size))
+            trial.check_size(lambda _: make(wanted.size), _named(model), replace(wanted, size=size))
         except GoldfoldError as error:
             said = str(error).removeprefix("image_size_px: ")
             raise ConfigError(f"train.sizes: {trial.words(size)}: {said} {DYNAMIC}") from error

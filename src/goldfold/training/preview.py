@@ -78,12 +78,6 @@ def previews(
             fields = {"image": image, **(targets[row] if images.n_views == 1 else {})}
             seeds = [counter(*spec.key, epoch, id, *([view] if view else [])) for epoch in range(n)]
             name = str(table["label"].iloc[row]) if "label" in table else ""
-            found.append(
-                Preview(
-                    id,
-                    name,
-                    as_shown(dict(fields), 0),
-                    [augment.at(epoch)(dict(fields), seed) for epoch, seed in enumerate(seeds)],
-                )
-            )
+            made = [augment.at(epoch)(dict(fields), seed) for epoch, seed in enumerate(seeds)]
+            found.append(Preview(id, name, as_shown(dict(fields), 0), made))
     return found
