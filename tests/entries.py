@@ -18,5 +18,15 @@ METHODS: dict[str, dict[str, Any]] = {
     for target, entries in catalog.ENSEMBLES.items()
 }
 VIEWS = {name: views.build([name])[0] for name in catalog.VIEWS}
+_LIGHT = {"transforms": ["light"]}
+AUGMENTATIONS: dict[str, Any] = {
+    **{name: name for name in [*catalog.PRESETS, "shift_scale_rotate", "elastic", "randaugment", "vignette"]},
+    "shift_scale_rotate": {"shift_scale_rotate": {"shift": 0.1, "p": 1.0}},
+    "only_channels": {"only_channels": {"numbers": [1, 3], **_LIGHT}},
+    "only_square": {"only_square": {**_LIGHT, "otherwise": ["light"]}},
+    "only_without_boxes": {"only_without_boxes": {**_LIGHT, "otherwise": ["light"]}},
+}
+"""Values of ``train.augment``: each preset, and each step with the parameters that it needs."""
+assert set(AUGMENTATIONS) == {*catalog.PRESETS, *catalog.AUGMENTATIONS}
 SPLITTERS = {name: components.load(name, catalog.SPLITTERS, "splitter") for name in catalog.SPLITTERS}
 NETWORKS = components.every(catalog.NETWORKS)

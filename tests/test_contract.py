@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from sklearn import metrics as sk
 
 from conftest import COCO, MASKS, write_scenes
+from entries import AUGMENTATIONS, NETWORKS, VIEWS
 from entries import LOSSES as ALL_LOSSES
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
-from entries import NETWORKS, VIEWS
 from goldfold import catalog, components, losses, models, sources, tasks
 from goldfold.base.errors import ConfigError
-from goldfold.catalog import AUGMENTATIONS, SCHEDULES, SOURCES, SPLITTERS, TASKS
+from goldfold.catalog import SCHEDULES, SOURCES, SPLITTERS, TASKS
 from goldfold.ensembling import maps
 from goldfold.inference import views
 from goldfold.losses.classification import focal
@@ -579,7 +579,7 @@ def test_view_keeps_shape_range_and_the_images_apart(name: str, dtype: torch.dty
 @every("flips", FLIPS)
 def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, flips: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    augment = Augment(preset, flips, (24, 24), 3)
+    augment = Augment(AUGMENTATIONS[preset], flips, (24, 24), 3)
     first, again = augment({"image": image}, 5)["image"], augment({"image": image}, 5)["image"]
     assert (first.shape, first.dtype) == (image.shape, image.dtype)
     assert (first == again).all()

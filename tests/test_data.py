@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from entries import AUGMENTATIONS
 from goldfold.base.errors import DataError
 from goldfold.cache.images import CachedImages, build, shard_of
-from goldfold.catalog import AUGMENTATIONS
 from goldfold.images.decode import Undecodable, decode, resize
 from goldfold.images.files import images_below
 from goldfold.samples.transforms import FLIPS, Augment
@@ -479,7 +479,7 @@ def test_a_new_image_moves_no_other_to_another_shard() -> None:
 def test_augment_never_changes_type_or_shape(
     preset: str, flips: str, channels: int, size: tuple[int, int], make_picture: Any
 ) -> None:
-    augment = Augment(preset, flips, size, channels)
+    augment = Augment(AUGMENTATIONS[preset], flips, size, channels)
     image = make_picture(0, size, channels)
     before = image.copy()
     for seed in range(12):

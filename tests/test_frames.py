@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conftest import Tiny, scene
+from entries import AUGMENTATIONS
 from goldfold import tasks
 from goldfold.cache.images import CachedImages, build
 from goldfold.cases import Inputs
-from goldfold.catalog import AUGMENTATIONS
 from goldfold.images.geometry import MODES, place
 from goldfold.inference import views
 from goldfold.samples.dataset import TrainingSet, sample
@@ -221,7 +221,7 @@ def test_targets_move_with_the_image_whatever_the_augmentation(
         task = whole(tiny.task, tiny.classes)
         table = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False)
         images = CachedImages(tiny.caches())
-        augment = Augment(preset, flips, images.frame, 3, compose_params(task.learn))
+        augment = Augment(AUGMENTATIONS[preset], flips, images.frame, 3, compose_params(task.learn))
         samples = TrainingSet(
             list(table["id"]), task.targets(table, images, "squash"), [1.0] * len(table), images, augment, ("k",)
         )

@@ -163,7 +163,7 @@ def test_a_view_that_either_case_has_is_present_after_mixup() -> None:
         ({"mosaic": {"least": 0.6}}, "mosaic: least = 0.6 must be between 0 and 0.5"),
         ("test_mixing:of_floats", "returns images of float64 (1, 20, 30, 3); return uint8"),
         ("test_mixing:of_nothing", "returns NoneType; return a sample with the fields id, weight, images"),
-        ("test_mixing:broken", "fails on made-up samples: KeyError: 'lable'"),
+        ("test_mixing:broken", "fails on made-up values: KeyError: 'lable'"),
     ],
 )
 def test_a_mix_that_cannot_be_used_is_refused_before_any_job(mix: Any, said: str) -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conftest import Tiny, prepare
+from entries import AUGMENTATIONS
 from goldfold.audit import integrity, perceptual
 from goldfold.base.errors import DataError
 from goldfold.cache.images import CachedImages, build
-from goldfold.catalog import AUGMENTATIONS
 from goldfold.cli import main
 from goldfold.config import parse, slices
 from goldfold.images import depth
@@ -332,7 +332,7 @@ def test_copies_of_stacks_and_of_dark_12_bit_images_are_known() -> None:
 @pytest.mark.parametrize("channels", [2, 4, 5])
 @pytest.mark.parametrize("preset", AUGMENTATIONS)
 def test_any_number_of_channels_is_augmented(preset: str, channels: int) -> None:
-    augment = Augment(preset, "both", (24, 24), channels)
+    augment = Augment(AUGMENTATIONS[preset], "both", (24, 24), channels)
     image = noise(0, (24, 24, channels))
     for seed in range(5):
         changed = augment({"image": image}, seed)["image"]

@@ -244,13 +244,25 @@ SAMPLERS: Entries = {
     "oversampled": "goldfold.samples.samplers:oversampled",
 }
 """Which training cases an epoch has, and in which order."""
-AUGMENTATIONS: Entries = {
-    "none": "goldfold.samples.transforms:none",
-    "light": "goldfold.samples.transforms:light",
-    "medium": "goldfold.samples.transforms:medium",
-    "heavy": "goldfold.samples.transforms:heavy",
+PRESETS: Entries = {
+    "none": "goldfold.samples.presets.reading:none",
+    "light": "goldfold.samples.presets.reading:light",
+    "medium": "goldfold.samples.presets.reading:medium",
+    "heavy": "goldfold.samples.presets.reading:heavy",
+    "medical": "goldfold.samples.presets.reading:medical",
+    "broad": "goldfold.samples.presets.reading:broad",
 }
-"""Presets; transforms of albumentations are named as in that library."""
+"""Lists of augmentations; their contents are YAML files in `goldfold.samples.presets`."""
+AUGMENTATIONS: Entries = {
+    "shift_scale_rotate": "goldfold.samples.geometric:shift_scale_rotate",
+    "elastic": "goldfold.samples.geometric:elastic",
+    "randaugment": "goldfold.samples.randaugment:randaugment",
+    "vignette": "goldfold.samples.vignette:vignette",
+    "only_channels": "goldfold.samples.conditions:only_channels",
+    "only_square": "goldfold.samples.conditions:only_square",
+    "only_without_boxes": "goldfold.samples.conditions:only_without_boxes",
+}
+"""Steps besides the transforms of albumentations, which are named as in that library."""
 TURNS: Entries = {
     "identity": "goldfold.inference.views:identity",
     "hflip": "goldfold.inference.views:hflip",
@@ -310,8 +322,8 @@ def kinds_of(name: str) -> list[str]:
     }  # fmt: skip
     single = {
         "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "sampler": SAMPLERS,
-        "weighting of classes": CLASS_WEIGHTS, "augmentation": AUGMENTATIONS, "view": VIEWS, "splitter": SPLITTERS,
-        "data source": SOURCES, "demo data set": DEMOS,
+        "weighting of classes": CLASS_WEIGHTS, "augmentation preset": PRESETS, "augmentation": AUGMENTATIONS,
+        "view": VIEWS, "splitter": SPLITTERS, "data source": SOURCES, "demo data set": DEMOS,
     }  # fmt: skip
     found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}
     return [kind for kind, names in found.items() if name in names]

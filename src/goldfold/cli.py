@@ -5,11 +5,12 @@ import os
 import sys
 
 from goldfold.base.errors import GoldfoldError, as_error
-from goldfold.commands import check, export, init, predict, status, verify, why
+from goldfold.commands import augment, check, export, init, predict, status, verify, why
 
 COMMANDS = {
     "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
     "check": (check, "check that config and data can be run, and list what is doubtful"),
+    "augment": (augment, "draw augmented training samples of a config, or print a preset of augmentation to copy"),
     "status": (status, "show all running jobs with their progress and remaining time"),
     "why": (why, "explain for each job that would run what changed (old -> new) and what it will cost; nothing is run"),
     "verify": (verify, "recompute all digests of results and list what differs"),

@@ -42,6 +42,8 @@ class Kind:
     """Arguments that goldfold passes by position, before those of the config."""
     by_name: frozenset[str] = frozenset()
     """Arguments that goldfold passes by name."""
+    filled: frozenset[str] = frozenset()
+    """Required arguments that goldfold fills in where the config leaves them out."""
     is_open: bool = False
     """Whether a user-defined task calls it, so that its arguments are not known."""
 
@@ -162,7 +164,7 @@ def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kin
             else:
                 yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
     for part in free if not kind.is_open else []:
-        if part.is_required and part.name not in params:
+        if part.is_required and part.name not in params and part.name not in kind.filled:
             yield f"{name} needs {part.name!r}; write {{{name}: {{{part.name}: ...}}}}"
 
 

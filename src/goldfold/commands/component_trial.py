@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from goldfold import catalog, components
-from goldfold.base.errors import ConfigError, cause
+from goldfold.base.errors import ConfigError
+from goldfold.commands.augmentation_trial import check_augmentation, failed
 from goldfold.config import kinds
+from goldfold.config.train_sizes import sizes_of
 from goldfold.losses import class_weights, combined
-from goldfold.samples.transforms import Augment
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
@@ -57,7 +57,10 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         known_classes = model.get("n_classes")
         _check_loss(known.target, model["train"], known_classes or _listed(model["train"]["loss"]) or n_classes)
-    _check_augmentation(model["train"], tuple(model["size"]), model["channels"])
+    target = known.target if model["task"] in catalog.TASKS else ""
+    cached = tuple(model.get("cache_size", model["size"]))
+    for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
+        check_augmentation(model["train"], size, cached, model["channels"], target)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
 
@@ -70,7 +73,7 @@ def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:
         total = combined(catalog.LOSSES[target], train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
-        raise _failed("train.loss", train["loss"], error) from error
+        raise failed("train.loss", train["loss"], error) from error
     wanted = train.get("class_weights")
     if wanted is not None and not by_name(wanted):
         class_weights.weights(wanted, [str(place) for place in range(n_classes)], counts)
@@ -82,26 +85,12 @@ def _listed(loss: components.Several) -> int:
     return max((len(value) for one in params for value in one.values() if isinstance(value, list)), default=0)
 
 
-def _check_augmentation(train: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
-    try:
-        augment = Augment(train["augment"], train["flips"], size, channels)
-        augment({"image": np.full((*size, channels), 128, np.uint8)}, 0)
-    except Exception as error:
-        raise _failed("train.augment", train["augment"], error) from error
-
-
 def _check_metric(wanted: components.Written, entries: Mapping[str, str]) -> None:
     try:
         metric = components.load(wanted, entries, "metric")
     except Exception as error:
-        raise _failed("metric", wanted, error) from error
+        raise failed("metric", wanted, error) from error
     if not callable(metric) and not hasattr(metric, "value"):
         raise ConfigError(
             f"metric = {wanted!r}: is {type(metric).__name__}, not a function; name a function or a Metric"
         )
-
-
-def _failed(key: str, wanted: Any, error: Exception) -> ConfigError:
-    if isinstance(error, ConfigError):
-        return ConfigError(f"{key} = {wanted!r}: {error}")
-    return ConfigError(f"{key} = {wanted!r} fails on made-up values: {type(error).__name__}: {cause(error)}")

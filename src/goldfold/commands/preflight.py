@@ -11,6 +11,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.commands.sample_trial import check_samples
 from goldfold.components import load, name_of
+from goldfold.config.train_sizes import sizes_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -36,6 +38,10 @@ GIVES = {
     "detection": "boxes",
 }  # fmt: skip
 """Task -> kind of output that it needs from networks."""
+DYNAMIC = (
+    "A network of another size than image_size_px must take any size: convolutional ones do, at multiples of their stride; "
+    "vision transformers of timm with params: {dynamic_img_size: true}, at multiples of their patch."
+)
 STEPS, WARMUP_STEPS = 500, 50
 """Steps of the trial schedule."""
 
@@ -71,11 +77,26 @@ def check(model: dict[str, Any]) -> bool:
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
+        _check_sizes(model, make, wanted)
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)
         check_samples(model, wanted.n_classes)
     return model["batch_norm"] == "adapted" and not layers(network)
+
+
+def _check_sizes(model: Mapping[str, Any], make: trial.Make, wanted: trial.Wanted) -> None:
+    """Pass images of every size of training through the network, which is built for its final size.
+
+    Raises:
+        ConfigError: it does not work at one of them.
+    """
+    for size in sizes_of(model["train"].get("sizes")):
+        try:
+            trial.check_size(lambda _: make(wanted.size), _named(model), replace(wanted, size=size))
+        except GoldfoldError as error:
+            said = str(error).removeprefix("image_size_px: ")
+            raise ConfigError(f"train.sizes: {trial.words(size)}: {said} {DYNAMIC}") from error
 
 
 def _branch(model: Mapping[str, Any]) -> Branch | None:

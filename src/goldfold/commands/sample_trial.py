@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.base.errors import ConfigError, GoldfoldError, cause
+from goldfold.base.errors import ConfigError
+from goldfold.commands.augmentation_trial import failed
 from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tasks import facts
 
@@ -59,7 +60,7 @@ def _check_sampler(wanted: components.Written) -> None:
         for epoch in range(EPOCHS):
             order(epoch)
     except Exception as error:
-        raise _failed("train.sampler", wanted, error) from error
+        raise failed("train.sampler", wanted, error) from error
 
 
 def _levels(by: str) -> NDArray[np.int64]:
@@ -79,7 +80,7 @@ def _check_mix(
             mixed = components.load(wanted, entries, "mix")(sample(), sample, generator)
             _check_mixed(mixed, sample())
     except Exception as error:
-        raise _failed("train.mix", wanted, error) from error
+        raise failed("train.mix", wanted, error) from error
 
 
 def _check_mixed(mixed: Any, given: Mapping[str, Any]) -> None:
@@ -90,9 +91,3 @@ def _check_mixed(mixed: Any, given: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"returns images of {images.dtype} {images.shape}; return uint8 of the shape it is given, {given['images'].shape}"
         )
-
-
-def _failed(key: str, wanted: Any, error: Exception) -> ConfigError:
-    if isinstance(error, GoldfoldError):
-        return ConfigError(f"{key} = {wanted!r}: {error}")
-    return ConfigError(f"{key} = {wanted!r} fails on made-up samples: {cause(error)}")

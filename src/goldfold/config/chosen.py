@@ -7,6 +7,7 @@ from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
+from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
@@ -77,9 +78,6 @@ def _training(config: Config, model: str, number: int) -> list[str]:
 
 
 def _augmentations(wanted: Any) -> list[str]:
-    found: list[str] = []
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        name, params = parse(one)
-        found += [catalog.AUGMENTATIONS.get(name, name)] if name in catalog.AUGMENTATIONS or ":" in name else []
-        found += _augmentations(params["transforms"]) if isinstance(params.get("transforms"), list) else []
-    return found
+    """Steps of goldfold and user-defined ones; those of presets are part of the recipe, see `slices.learning`."""
+    entries = catalog.AUGMENTATIONS
+    return [entries.get(name, name) for name in names(wanted) if name in entries or ":" in name]

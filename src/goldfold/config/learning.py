@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of, parse
+from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
+from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
-    Augmentation,
     ClassWeights,
     Hook,
     Loss,
@@ -88,11 +89,15 @@ class Train(Section):
     hooks: list[Hook] = []
     """Hooks called before and after steps, in this order: `[{ema: {decay: 0.99}}, my_module:MyHook]`."""
     augment: Augmentation = "light"
-    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing. With
-    boxes, these presets do not rotate or shear. Or a list of presets, albumentations transforms and your own functions:
-    `[{Rotate: {limit: 30}}, {OneOf: {transforms: [Blur, MedianBlur], p: 0.2}}]`."""
+    """light: small shift, scale, rotation; medium: random resized crops and colour; heavy: more of both and erasing; medical:
+    turns, distortion, exposure, vignette; broad: something of every kind. With boxes, presets do not rotate, shear or distort.
+    Or a list of presets, albumentations transforms and your own functions: `[{Rotate: {limit: 30}}, {OneOf: {transforms:
+    [Blur, MedianBlur], p: 0.2}}]`; or a YAML file with such a list: `my.yaml`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
+    sizes: Sizes = UNSET
+    """Image sizes of training by epoch, `[[0, 128], [10, 192]]`: from epoch 10 on 192 pixels; by default those of
+    `image_size_px`, at which the model is always validated and predicts."""
     validate_every: int = Field(1, ge=1)
     """Epochs between two validations; `checkpoint: best` chooses among the validated epochs."""
     checkpoint: Literal["last", "best"] = "last"

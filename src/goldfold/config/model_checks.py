@@ -6,13 +6,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import AUGMENTATIONS, HOOKS, SCHEDULES, UPDATES
-from goldfold.components import name_of, parse
-from goldfold.config import hooks, kinds
+from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
+from goldfold.components import name_of
+from goldfold.config import augmentation, hooks, kinds
 from goldfold.config.component_checks import component_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
-from goldfold.config.libraries import albumentations_transforms, timm_backbones
+from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
@@ -111,21 +111,7 @@ def _training(model: Model) -> Iterator[str]:
         yield f"train.compile = true: works with gpus: 1 only, not {model.gpus}; remove it, or set gpus: 1"
     if settings.compile and settings.on_oom == "shrink":
         yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
-    yield from _augmentations(settings.augment)
-
-
-def _augmentations(wanted: Any) -> Iterator[str]:
-    """Problems of presets and albumentations transforms, including nested ones."""
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        name, params = parse(one)
-        if not isinstance(wanted, list) or name in AUGMENTATIONS or ":" in name:
-            yield from component_problems("train.augment", one, kinds.AUGMENTATION, AUGMENTATIONS)
-        else:
-            yield from component_problems(
-                "train.augment", one, kinds.TRANSFORM, {**AUGMENTATIONS, **albumentations_transforms()}
-            )
-            if isinstance(params.get("transforms"), list):
-                yield from _augmentations(params["transforms"])
+    yield from (f"train.augment = {problem}" for problem in augmentation.every_problem(settings.augment))
 
 
 def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:

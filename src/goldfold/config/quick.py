@@ -48,6 +48,7 @@ def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
+    settings.pop("sizes", None)  # which name later epochs
     return {
         **_without_plateau(settings),
         **ONE_EPOCH,
@@ -59,7 +60,7 @@ def _model(model: Any) -> Any:
     """A model or a round without training settings that would override those of the quick run."""
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
-    own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size")}
+    own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
     return {**model, "train": _without_plateau(own)}
 
 

@@ -169,7 +169,8 @@ def _components() -> str:
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),
-        "Augmentation presets": (kinds.AUGMENTATION, catalog.AUGMENTATIONS),
+        "Augmentation presets": (kinds.PRESET, catalog.PRESETS),
+        "Augmentation steps": (kinds.AUGMENTATION, catalog.AUGMENTATIONS),
         "Views": (kinds.VIEW, catalog.VIEWS),
         "Splitters": (kinds.SPLITTER, catalog.SPLITTERS),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import write_json
+from goldfold.config import train_sizes
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 
@@ -36,12 +37,15 @@ def with_sizes(config: Config) -> Config:
 
 
 def refuse_wrong_caches(config: Config) -> None:
-    """Refuse cached images that are smaller than a network's input, or have an aspect ratio that `resize` cannot keep.
+    """Refuse cached images that are smaller than a network's input, or have an aspect ratio that `resize` cannot keep;
+    and sizes of training that do not fit.
 
     Raises:
         ConfigError: with one line per model.
     """
-    lines = [line for index, model in enumerate(config.models) for line in _wrong_cache(config, index, model)]
+    models = list(enumerate(config.models))
+    lines = [line for index, model in models for line in _wrong_cache(config, index, model)]
+    lines += [line for index, model in models for line in train_sizes.problems(config, index, model)]
     if lines:
         raise ConfigError("\n".join(lines))
 

@@ -9,6 +9,7 @@ from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
+from goldfold.samples.presets.reading import expanded
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
@@ -153,6 +154,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     if model.train.every_mix:
         settings |= {"target": known.target}
         settings["train"] |= {"mix": model.train.every_mix}
+    settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}

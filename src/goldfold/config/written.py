@@ -25,7 +25,12 @@ def plain_params(value: Any) -> Any:
     return [plain_params(part) for part in value] if isinstance(value, list) else json_value(exponent(value))
 
 
-def _component(value: Any) -> Any:
+def component(value: Any) -> Any:
+    """Validate a component.
+
+    Raises:
+        ValueError: neither a name nor one name with a mapping of parameters.
+    """
     if not isinstance(value, str | dict):
         raise PydanticCustomError("string_type", "Input should be a valid string")
     try:
@@ -33,10 +38,6 @@ def _component(value: Any) -> Any:
     except ConfigError as error:
         what = str(error).rpartition(": write ")[2]  # after the value, which may contain a colon too
         raise ValueError(f"write {what}") from error
-
-
-def _component_or_list(value: Any) -> Any:
-    return [_component(one) for one in value] if isinstance(value, list) and value else _component(value)
 
 
 def _weighted(value: Any) -> Any:
@@ -67,11 +68,11 @@ def _class_weights(value: Any) -> Any:
     if not isinstance(value, str | dict) or not value:
         raise ValueError(f"{WEIGHTS}, not {shown(value)}")
     if not by_name(value):
-        return _component(value)
+        return component(value)
     return {name: _weight(name, exponent(weight)) for name, weight in dict(json_value(value)).items()}
 
 
-def _schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
+def named_schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
     """JSON schema of a component: one of these names, a user-defined one, or either with parameters."""
     known = sorted(set(names))
     own = {"type": "string", "pattern": rf"^{PLACE.pattern}$"}
@@ -79,7 +80,8 @@ def _schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
     return {"anyOf": [*name["anyOf"], {"maxProperties": 1, "minProperties": 1, **PARAMS}]}
 
 
-def _listed(schema: dict[str, Any]) -> dict[str, Any]:
+def listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """JSON schema of a component, or of a list of components."""
     return {"anyOf": [*schema["anyOf"], {"type": "array", "items": schema, "minItems": 1}]}
 
 
@@ -87,29 +89,24 @@ def _all(by_target: dict[str, dict[str, str]]) -> list[str]:
     return [name for entries in by_target.values() for name in entries]
 
 
-LOSS_SCHEMA = _schema(_all(catalog.LOSSES))
+LOSS_SCHEMA = named_schema(_all(catalog.LOSSES))
 LOSS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
-One = BeforeValidator(_component)
-Network = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.NETWORKS)))]
-Metric = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.METRICS)))]
-Method = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.ENSEMBLES)))]
-STEP_SCHEMA = _schema([*_all(catalog.FUSIONS), *_all(catalog.POSTPROCESSING)])
+One = BeforeValidator(component)
+Network = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.NETWORKS)))]
+Metric = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.METRICS)))]
+Method = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.ENSEMBLES)))]
+STEP_SCHEMA = named_schema([*_all(catalog.FUSIONS), *_all(catalog.POSTPROCESSING)])
 STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose parameters have their own section
 Step = Annotated[Written, One, WithJsonSchema(STEP_SCHEMA)]
-Optimizer = Annotated[Written, One, WithJsonSchema(_schema([], more=True))]
-Schedule = Annotated[Written, One, WithJsonSchema(_schema(catalog.SCHEDULES))]
-Hook = Annotated[Written, One, WithJsonSchema(_schema(catalog.HOOKS))]
-Update = Annotated[Written, One, WithJsonSchema(_schema(catalog.UPDATES))]
-Sampler = Annotated[Written, One, WithJsonSchema(_schema(catalog.SAMPLERS))]
-Mix = Annotated[Written, One, WithJsonSchema(_schema(_all(catalog.MIXES)))]
-Splitter = Annotated[Written, One, WithJsonSchema(_schema(catalog.SPLITTERS))]
-View = Annotated[Written, One, WithJsonSchema(_schema(catalog.VIEWS))]
-Augmentation = Annotated[
-    Written | list[Written],
-    BeforeValidator(_component_or_list),
-    WithJsonSchema(_listed(_schema(catalog.AUGMENTATIONS, more=True))),
-]
-WEIGHTS_SCHEMA = _schema(catalog.CLASS_WEIGHTS)
+Optimizer = Annotated[Written, One, WithJsonSchema(named_schema([], more=True))]
+Schedule = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SCHEDULES))]
+Hook = Annotated[Written, One, WithJsonSchema(named_schema(catalog.HOOKS))]
+Update = Annotated[Written, One, WithJsonSchema(named_schema(catalog.UPDATES))]
+Sampler = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SAMPLERS))]
+Mix = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.MIXES)))]
+Splitter = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SPLITTERS))]
+View = Annotated[Written, One, WithJsonSchema(named_schema(catalog.VIEWS))]
+WEIGHTS_SCHEMA = named_schema(catalog.CLASS_WEIGHTS)
 WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
 ClassWeights = Annotated[Written, BeforeValidator(_class_weights), WithJsonSchema(WEIGHTS_SCHEMA)]
-Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(_listed(LOSS_SCHEMA))]
+Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(listed_schema(LOSS_SCHEMA))]

@@ -41,7 +41,13 @@ def _left_out(stage: str) -> tuple[str, ...]:
     """
     drawn = () if stage == "report" else PAGES
     submitted = () if stage in ("manifest", "submit") else SUBMISSION
-    return (*FRAME, *drawn, *submitted, *(("goldfold.ensembling",) if stage == "train" else ()))
+    unused = ("goldfold.ensembling",) if stage == "train" else ()
+    return (*FRAME, *drawn, *submitted, *unused, *_counted_in_training(stage))
+
+
+def _counted_in_training(stage: str) -> tuple[str, ...]:
+    """Packages whose code the report runs to draw augmented samples: their changes count in training, which it reads."""
+    return ("goldfold.training",) if stage == "report" else ()
 
 
 @cache
@@ -92,7 +98,7 @@ def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], 
 @cache
 def _facets(stage: str) -> list[str]:
     """Facets of a task that a stage's own code uses, as ``module:name`` within the task's package."""
-    reached = source.reach([source.whole(SCRIPTS / f"{stage}.py")], FRAME)
+    reached = source.reach([source.whole(SCRIPTS / f"{stage}.py")], (*FRAME, *_counted_in_training(stage)))
     asked = {name for file, name in reached if file == PACKAGE / "tasks/__init__.py"}
     found = {place for name, place in FACETS.items() if name in asked}
     return sorted({*found, "spec:Spec"}) if found else []

@@ -79,6 +79,18 @@ def check(make: Make, what: str, wanted: Wanted, own_size: Callable[[], Size | N
     raise ConfigError(f"{problem}{also} Use another network, or correct models[].params.")
 
 
+def check_size(make: Make, what: str, wanted: Wanted) -> None:
+    """Build a network and pass images through it, as `check` does, without a search for other sizes.
+
+    Raises:
+        ConfigError: the network does not work at this size.
+    """
+    try:
+        _passed(make, wanted)
+    except _Failed as error:
+        raise ConfigError(f"{what} cannot be {str(error).removesuffix(PARAMS)}") from error
+
+
 def without_gradient(network: nn.Module) -> list[str]:
     """Return the trainable parameters that the output of a network from `check` does not depend on; none if on no others."""
     learnable = {name: value for name, value in network.named_parameters() if value.requires_grad}

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
+from goldfold.samples.by_size import BySize
 from goldfold.samples.mixing import Mixing
 from goldfold.samples.samplers import EpochOrder, in_random_order, repeats
 from goldfold.samples.transforms import Augment
@@ -32,7 +34,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
         targets: Sequence[dict[str, Any]],
         weights: Sequence[float],
         images: CachedImages,
-        augment: Augment,
+        augment: Augment | BySize,
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
         mixing: Mixing | None = None,
@@ -51,14 +53,14 @@ class TrainingSet(Dataset[dict[str, Any]]):
         stream = (*self.key, epoch, self.ids[row])
         if again:
             stream = (*stream, "again", *again)
-        own = self.augmented(row, stream)
-        return own if self.mixing is None else self.mixing(own, self.augmented, epoch, stream)
+        own = self.augmented(epoch, row, stream)
+        return own if self.mixing is None else self.mixing(own, partial(self.augmented, epoch), epoch, stream)
 
-    def augmented(self, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
-        """Return the sample of a row, augmented by random numbers of a stream, see `sample`."""
+    def augmented(self, epoch: int, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+        """Return the sample of a row, augmented as in an epoch by random numbers of a stream, see `sample`."""
 
         def augment(fields: dict[str, Any], view: int) -> dict[str, Any]:
-            return self.augment(fields, counter(*stream, *([view] if view else [])))
+            return self.augment.at(epoch)(fields, counter(*stream, *([view] if view else [])))
 
         metadata = metadata_of(self.metadata, row)
         return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augment, metadata)

@@ -1,6 +1,8 @@
-"""Augmentation of uint8 images, seeded per sample: presets, and any transforms of albumentations."""
+"""Augmentation of uint8 images, seeded per sample: steps of a config, built as transforms of albumentations."""
 
+import inspect
 import random
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,73 +10,11 @@ import cv2
 import numpy as np
 
 from goldfold import components
-from goldfold.base.errors import ConfigError, cause, unknown
-from goldfold.catalog import AUGMENTATIONS
+from goldfold.base.errors import ConfigError, cause, nearest, unknown
+from goldfold.catalog import AUGMENTATIONS, PRESETS
+from goldfold.samples.presets.reading import expanded
 
 FLIPS = ("none", "horizontal", "both")
-
-
-def none(size: tuple[int, int], channels: int, turns: bool) -> list[Any]:
-    """No augmentation."""
-    return []
-
-
-def light(
-    size: tuple[int, int], channels: int, turns: bool, shift: float = 0.07, scale: float = 0.1, rotate: float = 10,
-    shear: float = 5, p: float = 0.9,
-) -> list[Any]:  # fmt: skip
-    """Small shifts (as fractions of the side), scalings, rotations and shears (in degrees)."""
-    import albumentations as A
-
-    return [
-        A.Affine(
-            translate_percent=(-shift, shift), scale=(1 - scale, 1 + scale), rotate=_up_to(rotate, turns),
-            shear=_up_to(shear, turns), border_mode=cv2.BORDER_REPLICATE, p=p,
-        ),
-    ]  # fmt: skip
-
-
-def medium(
-    size: tuple[int, int], channels: int, turns: bool, least_area: float = 0.5, rotate: float = 10, colour: float = 0.2
-) -> list[Any]:
-    """Random resized crops of at least ``least_area`` of the image, rotations (in degrees), colour jitter."""
-    import albumentations as A
-
-    return [
-        A.RandomResizedCrop(size=size, scale=(least_area, 1.0), ratio=(0.8, 1.25)),
-        A.Affine(rotate=_up_to(rotate, turns), border_mode=cv2.BORDER_REFLECT_101, p=0.3),
-        *_colour(channels, strength=colour),
-    ]
-
-
-def heavy(
-    size: tuple[int, int], channels: int, turns: bool, least_area: float = 0.3, rotate: float = 20, shear: float = 8,
-    colour: float = 0.4,
-) -> list[Any]:  # fmt: skip
-    """Stronger `medium`, with blur and erasing."""
-    import albumentations as A
-
-    return [
-        A.RandomResizedCrop(size=size, scale=(least_area, 1.0), ratio=(0.75, 4 / 3)),
-        A.Affine(rotate=_up_to(rotate, turns), shear=_up_to(shear, turns), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
-        *_colour(channels, strength=colour),
-        A.GaussianBlur(blur_limit=(3, 5), p=0.1),
-        A.CoarseDropout(num_holes_range=(1, 2), hole_height_range=(0.1, 0.3), hole_width_range=(0.1, 0.3), p=0.3),
-    ]
-
-
-def _up_to(degrees: float, turns: bool) -> tuple[float, float]:
-    return (-degrees, degrees) if turns else (0, 0)
-
-
-def _colour(channels: int, strength: float) -> list[Any]:
-    import albumentations as A
-
-    if channels != 3:  # hue and saturation exist for RGB only
-        return [A.RandomBrightnessContrast(strength, strength, p=0.7)]
-    factors = (1 - strength, 1 + strength)
-    hue = (-strength / 8, strength / 8)
-    return [A.ColorJitter(brightness=factors, contrast=factors, saturation=factors, hue=hue, p=0.7)]
 
 
 def steps(wanted: components.Several, size: tuple[int, int], channels: int, turns: bool) -> list[Any]:
@@ -83,35 +23,66 @@ def steps(wanted: components.Several, size: tuple[int, int], channels: int, turn
     Args:
         wanted: value of the config's ``train.augment``.
         size: height and width of the images.
-        turns: whether presets may rotate and shear.
+        turns: whether presets may rotate, shear and distort; they do not where there are boxes.
 
     Raises:
         ConfigError: unknown preset or transform, or parameters that it does not take.
     """
+    if isinstance(wanted, str | Mapping):
+        name = components.name_of(wanted)
+        if name not in PRESETS and name not in AUGMENTATIONS and ":" not in name:
+            raise unknown("augmentation", name, {**PRESETS, **AUGMENTATIONS})
     made: list[Any] = []
-    is_preset = isinstance(wanted, str | Mapping)
-    for one in [wanted] if isinstance(wanted, str | Mapping) else wanted:
+    for one in expanded(wanted):
         name, params = components.parse(one)
-        if is_preset or name in AUGMENTATIONS or ":" in name:
+        if name in AUGMENTATIONS or ":" in name:
             made += components.load(one, AUGMENTATIONS, "augmentation")(size, channels, turns)
         else:
-            made.append(_of_albumentations(name, params, size, channels, turns))
+            made += _of_albumentations(name, params, size, channels, turns)
     return made
 
 
-def _of_albumentations(name: str, params: Mapping[str, Any], size: tuple[int, int], channels: int, turns: bool) -> Any:
-    """Build a transform by the name of its class; containers (``OneOf``) take a list of transforms."""
+def _of_albumentations(
+    name: str, params: Mapping[str, Any], size: tuple[int, int], channels: int, turns: bool
+) -> list[Any]:
+    """Build a transform by the name of its class; containers (``OneOf``) take a list of transforms.
+
+    A size that the transform needs and ``params`` lack is that of the images. A container without transforms, such as those
+    for three channels on grey images, is none.
+    """
     import albumentations as A
 
-    inner = {"transforms": steps(params["transforms"], size, channels, turns)} if "transforms" in params else {}
-    listed = {key: tuple(value) if isinstance(value, list) else value for key, value in params.items()}
     kind = getattr(A, name, None)
-    if kind is None:
-        raise ConfigError(f"augmentation {name!r}: albumentations has no such transform")
+    if not inspect.isclass(kind):
+        hint = nearest(name, [known for known in vars(A) if inspect.isclass(getattr(A, known))])
+        raise ConfigError(f"augmentation {name!r}: {hint}albumentations has no such transform")
+    arguments = {**_sizes(kind, size), **{key: _tuples(value) for key, value in params.items()}}
+    if "transforms" in params:
+        arguments["transforms"] = steps(params["transforms"], size, channels, turns)
+        if not arguments["transforms"]:
+            return []
     try:
-        return kind(**{**listed, **inner})
+        return [kind(**arguments)]
     except (TypeError, ValueError) as error:
         raise ConfigError(f"augmentation {name}: {cause(error)}") from error
+
+
+def _sizes(kind: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """Values for the parameters of a transform that ask for a size and have no default."""
+    known = {"size": size, "height": size[0], "width": size[1]}
+    parameters = inspect.signature(kind).parameters
+    return {key: value for key, value in known.items() if key in parameters and _is_required(parameters[key])}
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
+
+
+def _tuples(value: Any) -> Any:
+    """Convert lists to tuples, as albumentations expects ranges."""
+    if isinstance(value, dict):
+        return {key: _tuples(part) for key, part in value.items()}
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 class Augment:
@@ -147,7 +118,13 @@ class Augment:
         }
         resized = [] if out == size else [A.Resize(*out, cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT)]
         transforms = [*steps(wanted, size, channels, "bbox_params" not in params), *resized, *turns[flips]]
-        self.compose = A.Compose(transforms, **(params if transforms else {}))
+        with warnings.catch_warnings():  # transforms that change colours only leave boxes as they are
+            warnings.filterwarnings("ignore", "Got processor for")
+            self.compose = A.Compose(transforms, **(params if transforms else {}))
+
+    def at(self, epoch: int) -> "Augment":
+        """Augmentation of an epoch: the same in all, see `goldfold.samples.by_size`."""
+        return self
 
     def __call__(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:
         """Augment the fields of a sample.

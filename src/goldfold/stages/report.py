@@ -11,6 +11,7 @@ from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
 from goldfold.report import (
     ablation,
+    augmentation,
     copies,
     crops,
     data,
@@ -86,6 +87,7 @@ def _sections(
         groups.section(found),
         ensemble.section(found),
         data.section(found, same, doubts.collect(found, same)),
+        augmentation.section(found),
         crops.section(found),
         quarantine.section(found),
         copies.section(found, same),

@@ -18,9 +18,9 @@ from goldfold.outputs import GROUP
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.mixing import Mixing
 from goldfold.samples.samplers import CLASS, EpochOrder, TrainingCases
-from goldfold.samples.transforms import Augment
 from goldfold.tables import read_table
-from goldfold.tasks.optional import classes_of, compose_params, soft, takes_counts
+from goldfold.tasks.optional import classes_of, soft, takes_counts
+from goldfold.training.preview import augment_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,8 +123,7 @@ def loader(
         raise ConfigError(
             f"models[].gpus = {processes}: there are only {len(rows)} training images, where each process needs two. Set gpus: 1."
         )
-    how = spec.train.augment, spec.train.flips, images.frame, spec.channels, compose_params(learn)
-    augment = Augment(*how, shown=spec.size)
+    augment = augment_of(spec, learn, images.frame)
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))

@@ -38,6 +38,7 @@ class Train:
     compile: bool = False
     sampler: Written = "shuffled"
     mix: Sequence[Written] = ()
+    sizes: Sequence[Any] = ()
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
@@ -67,6 +68,18 @@ class Spec:
     def size(self) -> tuple[int, int]:
         """Height and width of the network's input."""
         height, width = self.model["size"]
+        return int(height), int(width)
+
+    @property
+    def sizes(self) -> list[tuple[int, tuple[int, int]]]:
+        """First epoch, height and width of each size that training uses; empty if it uses `size` alone."""
+        pairs = [(epoch, [size, size] if isinstance(size, int) else size) for epoch, size in self.train.sizes]
+        return [(int(epoch), (int(height), int(width))) for epoch, (height, width) in pairs]
+
+    @property
+    def cached(self) -> tuple[int, int]:
+        """Height and width of its cached images."""
+        height, width = self.model.get("cache_size", self.model["size"])
         return int(height), int(width)
 
     @property

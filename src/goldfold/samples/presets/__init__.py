@@ -1,0 +1,1 @@
+"""Presets of augmentation: YAML lists in the grammar of ``train.augment``, and the parameters that presets take."""
