@@ -23,13 +23,14 @@ from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.presets.reading import file_of
 from goldfold.tasks.optional import compose_params
 from goldfold.training import preview
+from goldfold.training.changes import augment_of, mixing_of
 from goldfold.training.spec import Spec, read
 
 PLACE = {"round": 0, "fold": 1, "seed": 3}
 
 
-def spec_of(tiny: Tiny, augment: Any = "light") -> Spec:
-    return read(tiny.model({"augment": augment, "flips": "horizontal"}), "squash", 3, PLACE)
+def spec_of(tiny: Tiny, augment: Any = "light", **more: Any) -> Spec:
+    return read(tiny.model({"augment": augment, "flips": "horizontal", **more}), "squash", 3, PLACE)
 
 
 def table_of(tiny: Tiny) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def test_pixels_and_targets_are_those_of_training(kind: str, request: pytest.Fix
     target, learn = tasks.target(tiny.task, tiny.classes), tasks.learn(tiny.task, tiny.classes)
     found = preview.previews(spec, tiny.task, tiny.classes, table, 2)
     images = CachedImages(tiny.caches())
-    augment = preview.augment_of(spec, learn, images.frame)
+    augment = augment_of(spec, learn, images.frame)
     samples = TrainingSet(
         list(table["id"]), target.targets(table, images, "squash"), [1.0, 1.0], images, augment, spec.key
     )
@@ -55,6 +56,22 @@ def test_pixels_and_targets_are_those_of_training(kind: str, request: pytest.Fix
             assert (fields["image"] == trained["images"][0]).all()
             np.testing.assert_array_equal(fields[field], trained[field])
     assert bool(compose_params(learn)) == (kind == "tiny_boxes")
+
+
+def test_mixed_samples_are_shown_mixed_as_in_training(tiny: Tiny) -> None:
+    spec, table = spec_of(tiny, mix=["cutmix"]), table_of(tiny).drop_duplicates("label").head(2).reset_index(drop=True)
+    learn, images = tasks.learn(tiny.task, tiny.classes), CachedImages(tiny.caches())
+    targets = tasks.target(tiny.task, tiny.classes).targets(table, images, "squash")
+    augment, mixing = augment_of(spec, learn, images.frame), mixing_of(spec, learn, None, lambda epoch: np.arange(2))
+    samples = TrainingSet(list(table["id"]), targets, [1.0, 1.0], images, augment, spec.key, mixing=mixing)
+    shares = []
+    for row, one in enumerate(preview.previews(spec, tiny.task, tiny.classes, table, 4)):
+        for epoch, fields in enumerate(one.augmented):
+            trained = samples[(epoch, row)]
+            assert (fields["image"] == trained["images"][0]).all()
+            np.testing.assert_array_equal(fields["label"], trained["label"])
+            shares.append(fields["label"].max())
+    assert min(shares) < 1, "cut"
 
 
 def test_cases_are_of_different_classes_and_spread_over_each() -> None:

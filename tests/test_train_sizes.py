@@ -14,7 +14,7 @@ from goldfold.cache.images import CachedImages
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.samples.dataset import TrainingSet
-from goldfold.training.preview import augment_of
+from goldfold.training.changes import augment_of
 from goldfold.training.spec import Spec, read
 
 PLACE = {"round": 0, "fold": 0, "seed": 0}

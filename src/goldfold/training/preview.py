@@ -8,18 +8,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from goldfold import tasks
 from goldfold.base.counter import counter
 from goldfold.cache.images import CachedImages, build
 from goldfold.images import cases, depth
-from goldfold.samples.by_size import BySize
+from goldfold.samples.mixing import COMMON
 from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
+from goldfold.training.changes import augment_of, mixing_of
 
 if TYPE_CHECKING:
     from goldfold.tasks.protocol import Learn
@@ -42,20 +45,13 @@ class Preview:
     augmented: Sequence[Fields]
 
 
-def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment | BySize:
-    """Build the augmentation of a run, for cached images of the size ``frame``."""
-    how = spec.train.augment, spec.train.flips, frame, spec.channels, compose_params(learn)
-    if not spec.sizes:
-        return Augment(*how, shown=spec.size)
-    return BySize([epoch for epoch, _ in spec.sizes], [Augment(*how, shown=size) for _, size in spec.sizes])
-
-
 def previews(
     spec: Spec, task: tasks.Spec, classes: Sequence[str], table: pd.DataFrame, n: int, rule: depth.Rule = depth.DEFAULT
 ) -> list[Preview]:
     """Preview the cases of some rows of the manifest's training table, ``n`` epochs each.
 
-    The pixels are those of the training of ``spec``. Of a case of several images, the first one is shown.
+    The pixels are those of the training of ``spec``, except that samples are mixed with each other only. Of a case of several
+    images, the first one is shown.
 
     Args:
         rule: conversion of 16-bit images to 8 bits.
@@ -70,14 +66,43 @@ def previews(
         build(listed, Path(folder) / "images", spec.cached, spec.channels, spec.resize)
         images = CachedImages([Path(folder) / "images"], rule)
         targets = target.targets(table, images, spec.resize)
-        augment = augment_of(spec, learn, images.frame)
         as_shown = Augment("none", "none", images.frame, spec.channels, compose_params(learn), shown=spec.size)
-        found = []
-        for row, id in enumerate(table["id"]):
-            view, image = next((view, one) for view, one in enumerate(images.views(id)) if one is not None)
-            fields = {"image": image, **(targets[row] if images.n_views == 1 else {})}
-            seeds = [counter(*spec.key, epoch, id, *([view] if view else [])) for epoch in range(n)]
-            name = str(table["label"].iloc[row]) if "label" in table else ""
-            made = [augment.at(epoch)(dict(fields), seed) for epoch, seed in enumerate(seeds)]
-            found.append(Preview(id, name, as_shown(dict(fields), 0), made))
-    return found
+        samples = _Samples(spec, learn, images, list(table["id"]), targets)
+        names = table["label"] if "label" in table else [""] * len(table)
+        return [
+            Preview(id, str(name), as_shown(samples.fields(row), 0), [samples.at(epoch, row) for epoch in range(n)])
+            for row, (id, name) in enumerate(zip(table["id"], names, strict=True))
+        ]
+
+
+class _Samples:
+    """Samples by epoch and row, as `goldfold.samples.dataset.TrainingSet` makes them, but without torch."""
+
+    def __init__(
+        self, spec: Spec, learn: Learn, images: CachedImages, ids: Sequence[str], targets: Sequence[dict[str, Any]]
+    ) -> None:
+        self.images, self.ids, self.targets, self.key = images, ids, targets, spec.key
+        self.augment = augment_of(spec, learn, images.frame)
+        self.mixing = mixing_of(spec, learn, None, lambda epoch: np.arange(len(ids)))
+
+    def fields(self, row: int) -> dict[str, Any]:
+        """Return the first image of a case as cached, with the fields of the target that move with it."""
+        image = self.images.views(self.ids[row])[self._view(row)]
+        return {"image": image, **(self.targets[row] if self.images.n_views == 1 else {})}
+
+    def at(self, epoch: int, row: int) -> Fields:
+        """Return the fields of a sample."""
+        stream = (*self.key, epoch, self.ids[row])
+        made = self._augmented(epoch, row, stream)
+        if self.mixing is not None:
+            made = self.mixing(made, partial(self._augmented, epoch), epoch, stream)
+        return {**{name: value for name, value in made.items() if name not in COMMON}, "image": made["images"][0]}
+
+    def _augmented(self, epoch: int, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+        view = self._view(row)
+        fields = self.augment.at(epoch)(self.fields(row), counter(*stream, *([view] if view else [])))
+        images = fields.pop("image")[None]
+        return {"id": self.ids[row], "weight": 1.0, "images": images, "present": np.ones(1, bool), **fields}
+
+    def _view(self, row: int) -> int:
+        return next(view for view, one in enumerate(self.images.views(self.ids[row])) if one is not None)

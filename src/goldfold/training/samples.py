@@ -10,17 +10,15 @@ import pandas as pd
 
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
-from goldfold.images.cases import refuse_pasting
 from goldfold.metadata.columns import PREFIX
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.norm_layers import layers
 from goldfold.outputs import GROUP
 from goldfold.samples.dataset import Loader, TrainingSet
-from goldfold.samples.mixing import Mixing
 from goldfold.samples.samplers import CLASS, EpochOrder, TrainingCases
 from goldfold.tables import read_table
-from goldfold.tasks.optional import classes_of, soft, takes_counts
-from goldfold.training.preview import augment_of
+from goldfold.tasks.optional import classes_of, takes_counts
+from goldfold.training.changes import augment_of, mixing_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +126,7 @@ def loader(
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))
     order = _order(spec, TrainingCases(len(rows), values), processes)
-    mixing = _mixing(spec, learn, images.lacking(rows["id"]), order)
+    mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing)
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
@@ -139,17 +137,6 @@ def _order(spec: Spec, cases: TrainingCases, processes: int) -> EpochOrder:
     return EpochOrder(sampler, cases, spec.train.batch_size * processes, spec.key)
 
 
-def _mixing(spec: Spec, learn: Learn, lacking: str | None, order: EpochOrder) -> Mixing | None:
-    """Mixing of samples; None where they are not mixed."""
-    wanted = spec.train.mix
-    if not wanted:
-        return None
-    refuse_pasting([components.name_of(one) for one in wanted], lacking)
-    entries = catalog.MIXES.get(spec.model["target"], {})
-    mixes = [components.load(one, entries, "mix") for one in wanted]
-    return Mixing(mixes, spec.train.mix_probability, order, soft(learn))
-
-
 def _values(
     target: Target, rows: pd.DataFrame, targets: Sequence[dict[str, Any]], lists: Sequence[str], by: str
 ) -> NDArray[Any]:
@@ -157,7 +144,7 @@ def _values(
     if by == CLASS:
         return classes_of(target, rows, targets)
     column = by if by == GROUP else f"{PREFIX}{by}"
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists]
+    tables = [read_table(path) for path in lists]
     found = [table[["id", column]] for table in tables if column in table]
     if not found:
         raise ConfigError(f"train.sampler: by = {by!r}: the data have no such column of the training cases")
