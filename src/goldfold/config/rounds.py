@@ -53,7 +53,7 @@ class Overrides(Train):
         return self
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> "Overrides":
+    def _updates_fit(self) -> "Overrides":
         """Skip the check here; it runs on the complete settings of each model."""
         return self
 
