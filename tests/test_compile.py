@@ -10,6 +10,9 @@ from safetensors.torch import load_file
 from conftest import RUNTIME, Tiny
 from goldfold.base.errors import ConfigError
 from goldfold.cache.images import CachedImages
+from goldfold.config import model_checks
+from goldfold.config.learning import Model, Train
+from goldfold.tasks import facts
 from goldfold.training import compiling
 from jobs import bytes_of
 from test_hooks import config
@@ -38,9 +41,9 @@ def test_a_compiled_network_is_trained_saved_and_resumed_under_its_own_names(
     model = tiny.model({**TRAIN, "ema_decay": 0.9, "compile": True})
     facts = tiny.train(tmp_path / "whole", model=model)
     assert facts["compiled"] is True
+    assert shapes
     assert "not_compiled" not in facts
     assert "train.compile: the network is compiled for training" in capsys.readouterr().out
-    assert {shape[0] for shape in shapes} == {8}, "only batches of training, not the 20 images of a validation"
     plain = tiny.train(tmp_path / "plain", model=tiny.model({**TRAIN, "ema_decay": 0.9}))
     assert "compiled" not in plain
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "plain"))
@@ -65,6 +68,11 @@ def test_where_compiling_fails_the_run_says_why_once_and_has_the_bytes_of_one_wi
     assert [line for line in lines if "compile" in line] == [f"train.compile has no effect: {facts['not_compiled']}"]
     tiny.train(tmp_path / "plain", model=tiny.model(TRAIN))
     assert bytes_of(tmp_path / "failed") == bytes_of(tmp_path / "plain")
+
+
+def test_validation_is_not_compiled(tiny: Tiny, tmp_path: Path, shapes: list[tuple[int, ...]]) -> None:
+    tiny.train(tmp_path, model=tiny.model({**TRAIN, "epochs": 1, "compile": True}))
+    assert {shape[0] for shape in shapes} == {8}, "only batches of training, not the 20 images of a validation"
 
 
 def test_cases_that_lack_images_are_not_compiled(
@@ -93,6 +101,7 @@ def test_what_does_not_go_with_compiling_is_refused(model: dict[str, Any], train
     assert said in str(error.value)
 
 
-def test_detectors_are_not_compiled(tiny_boxes: Tiny) -> None:
-    with pytest.raises(ConfigError, match=r"train\.compile = true: shapes within a detector depend on the images"):
-        tiny_boxes.model({"compile": True})
+def test_detectors_are_not_compiled() -> None:
+    model = Model(name="a", network="fcos", train=Train(compile=True))
+    (said,) = model_checks._loss(model, "detection", facts("detection"))
+    assert said.startswith("train.compile = true: shapes within a detector depend on the images")

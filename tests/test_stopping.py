@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import Tiny
 from goldfold.base import status
 from goldfold.base.errors import ConfigError
-from goldfold.config import slices
-from goldfold.config.learning import Train
+from goldfold.config import model_checks, slices
+from goldfold.config.learning import Model, Train
 from goldfold.engine import loop
 from goldfold.engine.hooks import Context, max_hours
 from goldfold.engine.hooks.early_stopping import EarlyStopping
@@ -22,6 +21,7 @@ from goldfold.engine.loop import _agree
 from goldfold.engine.state import Training
 from goldfold.grid import Run as Place
 from goldfold.report import endings
+from goldfold.tasks import facts
 from goldfold.training.samples import check_batches
 from test_engine import Given, network, run_fit
 from test_hooks import config
@@ -127,9 +127,10 @@ def test_the_first_process_decides_for_all(
     assert given == [float(decides and is_main)]
 
 
-def test_the_loss_is_watched_only_where_there_is_one(tiny_boxes: Tiny) -> None:
-    with pytest.raises(ConfigError, match=r"watch: loss: detectors have no validation loss; set watch: metric"):
-        tiny_boxes.model({"early_stopping": {"watch": "loss"}})
+def test_the_loss_is_watched_only_where_there_is_one() -> None:
+    model = Model(name="a", network="fcos", train=Train(early_stopping={"watch": "loss"}))
+    said = "train.early_stopping: watch: loss: detectors have no validation loss; set watch: metric"
+    assert said in model_checks._loss(model, "detection", facts("detection"))
     hook = EarlyStopping(network(), watch="loss")
     with pytest.raises(
         ConfigError, match=r"early_stopping: watch: loss, but this task has no validation loss\. Set watch"
@@ -209,6 +210,12 @@ def test_the_clock_counts_over_resumes_and_not_the_time_between(clock: Clock) ->
     result, _ = timed(clock, 1700, resume=states[-1])
     assert len(result.history) == 2, "the fourth step begins after 3 x 1700 s, and its epoch ends after 4 x 1700"
     assert result.step == 4
+
+
+def test_a_run_killed_in_the_epoch_in_which_its_time_is_up_completes_it(clock: Clock) -> None:
+    _, states = timed(clock, 5400, until=2)
+    assert states[-1]["fit"]["stopped"]["by"] == "max_hours"
+    assert [row["score"] for row in timed(clock, 1, resume=states[-1])[0].history] == [0.0]
 
 
 def test_hours_are_above_0() -> None:
