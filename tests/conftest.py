@@ -52,11 +52,7 @@ LONGER = (
     "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
     "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
     "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
-<<<<<<< ours
-    "test_properties", "test_train_sizes", "test_contact_sheet",
-=======
-    "test_properties", "test_compile",
->>>>>>> theirs
+    "test_properties", "test_train_sizes", "test_contact_sheet", "test_compile",
 )  # fmt: skip
 """Files that train, draw or import for seconds; all others are marked `unit`."""
 
