@@ -57,7 +57,8 @@ def title(spec: Spec, wanted: Several) -> str:
     size = f"{height} x {width} px" + (f" from {high} x {wide} px" if (high, wide) != (height, width) else "")
     steps = [wanted] if isinstance(wanted, str | Mapping) else wanted
     names = [label(one) if name_of(one) in PRESETS else name_of(one) for one in steps]
-    return f"{spec.name} · {size} · flips: {spec.train.flips} · augment: {', '.join(names) or 'none'}"
+    mixes = f" · mix: {', '.join(map(name_of, spec.train.mix))}" if spec.train.mix else ""
+    return f"{spec.name} · {size} · flips: {spec.train.flips} · augment: {', '.join(names) or 'none'}{mixes}"
 
 
 def _legend(target: Target, classes: Sequence[str], fields: Fields, mask: str) -> Legend | None:
