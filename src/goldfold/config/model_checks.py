@@ -21,6 +21,8 @@ from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
+MOST_COMPILED = 8
+"""Number of input sizes beyond which torch no longer compiles (``torch._dynamo.config.recompile_limit``)."""
 TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
 
@@ -111,6 +113,8 @@ def _training(model: Model) -> Iterator[str]:
         yield f"train.compile = true: works with gpus: 1 only, not {model.gpus}; remove it, or set gpus: 1"
     if settings.compile and settings.on_oom == "shrink":
         yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
+    if settings.compile and len(settings.sizes or ()) > MOST_COMPILED:
+        yield f"train.compile = true: torch compiles a network for at most {MOST_COMPILED} sizes; list no more in train.sizes"
     yield from (f"train.augment = {problem}" for problem in augmentation.every_problem(settings.augment))
 
 
