@@ -180,7 +180,7 @@ def test_a_loss_first_computed_in_validation_has_a_gradient_later() -> None:
 @pytest.mark.parametrize("key", ["label_smoothing", "mixup_alpha", "cutmix_alpha"])
 def test_soft_targets_are_refused_for_a_loss_that_takes_hard_ones(key: str, own: None) -> None:
     said = (
-        rf"train\.{key} = 0\.2: makes soft targets, but the loss margin takes hard ones; set {key}: 0, or use a loss that "
+        rf"train\.{key} = 0\.2: makes soft targets, but the loss margin takes hard ones; remove it, or use a loss that "
         r"takes soft targets: cross_entropy, focal, bce, "
     )
     with pytest.raises(ConfigError, match=said):

@@ -103,5 +103,5 @@ def test_what_does_not_go_with_compiling_is_refused(model: dict[str, Any], train
 
 def test_detectors_are_not_compiled() -> None:
     model = Model(name="a", network="fcos", train=Train(compile=True))
-    (said,) = model_checks._loss(model, "detection", facts("detection"))
+    (said,) = model_checks._of_detectors(model.train, facts("detection"))
     assert said.startswith("train.compile = true: shapes within a detector depend on the images")

@@ -222,7 +222,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"models": ["b1"]}], {}, r"rounds\[1\]\.models: no model is named 'b1'; nearest is 'b[03]'; allowed: b0, b3"),
     ([{}, {"models": ["b0", "b0"]}], {}, r"rounds\[1\]\.models: named more than once: b0"),
     ([{"models": ["b0"]}], {}, r"models\[1\] \(b3\): no round trains it; add it to the models of a round, or remove it"),
-    ([{}, {"start": {"model": "b0"}}], {}, r"rounds\[1\]\.start = .*; give one name, not a section"),
+    ([{}, {"start": {"model": "b0", "fold": 1}}], {}, r"rounds\[1\]\.start = .*; give one name, not a section"),
     ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: models, start, teacher"),
     ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
     ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),

@@ -130,7 +130,7 @@ def test_the_first_process_decides_for_all(
 def test_the_loss_is_watched_only_where_there_is_one() -> None:
     model = Model(name="a", network="fcos", train=Train(early_stopping={"watch": "loss"}))
     said = "train.early_stopping: watch: loss: detectors have no validation loss; set watch: metric"
-    assert said in model_checks._loss(model, "detection", facts("detection"))
+    assert said in model_checks._of_detectors(model.train, facts("detection"))
     hook = EarlyStopping(network(), watch="loss")
     with pytest.raises(
         ConfigError, match=r"early_stopping: watch: loss, but this task has no validation loss\. Set watch"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from goldfold.base.errors import ConfigError, cause, shown
+from goldfold.base.errors import ConfigError, GoldfoldError, cause, shown
 from goldfold.samples.transforms import Augment
 
 SEEDS = 8
@@ -88,6 +88,8 @@ def _shape(array: Any) -> str:
 
 def failed(key: str, wanted: Any, error: Exception) -> ConfigError:
     """Error for a component that fails on made-up values."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, GoldfoldError):
         return ConfigError(f"{key} = {shown(wanted)}: {error}")
-    return ConfigError(f"{key} = {shown(wanted)} fails on made-up values: {type(error).__name__}: {cause(error)}")
+    kind, text = type(error).__name__, cause(error)
+    text = text if text.startswith(kind) else f"{kind}: {text}"
+    return ConfigError(f"{key} = {shown(wanted)} fails on made-up values: {text}")

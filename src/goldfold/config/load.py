@@ -156,9 +156,9 @@ def _unquoted(kind: str, value: Any) -> str:
         return ""
     kinds = (
         (bool, "true or false (as yes, no, on and off)"), (int | float, "a number"), (date, "a date"),
-        (object, "nothing (as null and ~)"),
+        (dict, "a section"), (object, "nothing (as null and ~)"),
     )  # fmt: skip
-    if isinstance(value, dict | list):
+    if isinstance(value, list) or (isinstance(value, dict) and len(value) > 1):
         return f"; give one name, not a {'section' if isinstance(value, dict) else 'list'}"
     return f"; YAML reads it as {next(name for of, name in kinds if isinstance(value, of))}: put it in quotes"
 
