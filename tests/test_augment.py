@@ -285,6 +285,8 @@ def test_shifts_and_turns_are_as_large_as_the_magnitude_says() -> None:
             "returns 10 x 12 x 3 of uint8, but the network takes 16 x 24 x 3",
         ),
         (["Transpose"], 3, "returns 24 x 16 x 3"),
+        ([{"OneOf": {"transforms": ["Blur", {"ToFloat": {"p": 0.02}}], "p": 0.1}}], 3, "ToFloat returns float32"),
+        ([{"Sequential": {"transforms": [{"ToFloat": {"p": 0.02}}]}}], 3, "returns float32"),
         (["CLAHE"], 4, "CLAHE transformation expects 1-channel or 3-channel images"),
     ],
 )

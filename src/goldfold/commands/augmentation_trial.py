@@ -57,7 +57,7 @@ def _try_each(augment: Augment, image: Any) -> None:
     """
     channels, culprits = image.shape[2], list[str]()
     for transform in augment.compose.transforms:
-        image = transform(image=image, force_apply=True)["image"]
+        image = _applied(transform, image)
         has = image.shape[2] if image.ndim == 3 else 1
         if image.dtype != np.uint8:
             culprits.append(
@@ -69,6 +69,26 @@ def _try_each(augment: Augment, image: Any) -> None:
             culprits.clear()
     if culprits:
         raise ConfigError(f"{culprits[0]}. Remove it")
+
+
+def _applied(transform: Any, image: Any) -> Any:
+    """Apply a transform, whatever its probability; of a container that chooses (OneOf), each of its transforms.
+
+    Raises:
+        ConfigError: a transform that may be chosen does not return uint8.
+    """
+    import albumentations as A
+
+    if not isinstance(transform, A.BaseCompose):
+        return transform(image=image, force_apply=True)["image"]
+    if isinstance(transform, A.Sequential):
+        for one in transform.transforms:
+            image = _applied(one, image)
+        return image
+    for one in transform.transforms:
+        if (made := _applied(one, image)).dtype != np.uint8:
+            raise ConfigError(f"{type(one).__name__} returns {made.dtype}; images must stay uint8. Remove it")
+    return transform(image=image, force_apply=True)["image"]
 
 
 def _refuse_misshapen(fields: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:

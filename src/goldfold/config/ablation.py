@@ -28,6 +28,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     for name, change in switches.items():
         if "name" in change:
             raise ConfigError(f"ablate.{name}.name: variants are named by model and switch; remove it")
+        _refuse_overridden(name, change, values.get("rounds"))
     bases = [model["name"] for model in models]
     variants = [
         {**_with(model, change), "name": variant(model["name"], name)}
@@ -41,6 +42,27 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("rounds"), list):
         more["rounds"] = [_round(one, bases, [*switches]) for one in values["rounds"]]
     return {**values, **more}
+
+
+SHORT = {"clip_norm": "hooks", "ema_decay": "hooks", "swa": "hooks", "early_stopping": "hooks", "max_hours": "hooks",
+         "mixup_alpha": "mix", "cutmix_alpha": "mix"}  # fmt: skip
+"""Short forms of training settings, with the key that they stand for."""
+
+
+def _refuse_overridden(name: str, change: dict[str, Any], rounds: Any) -> None:
+    """Raise ConfigError if a round sets what a switch changes: its variants would be trained like the model."""
+
+    def keys_of(settings: Any) -> dict[str, str]:
+        return {SHORT.get(str(key), str(key)): str(key) for key in settings} if isinstance(settings, dict) else {}
+
+    own = keys_of(change.get("train"))
+    for number, one in enumerate(rounds if isinstance(rounds, list) else []):
+        here = keys_of(one.get("train") if isinstance(one, dict) else None)
+        for key in [key for key in own if key in here]:
+            raise ConfigError(
+                f"rounds[{number}].train.{here[key]}: overrides ablate.{name}.train.{own[key]}, so the variant would be trained "
+                f"like its model; remove one of them"
+            )
 
 
 def variant(model: str, switch: str) -> str:

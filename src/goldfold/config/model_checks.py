@@ -18,6 +18,7 @@ from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
+from goldfold.config.train_sizes import sizes_of
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
@@ -113,7 +114,7 @@ def _training(model: Model) -> Iterator[str]:
         yield f"train.compile = true: works with gpus: 1 only, not {model.gpus}; remove it, or set gpus: 1"
     if settings.compile and settings.on_oom == "shrink":
         yield "train.compile = true: a network is compiled for one size of batch; set on_oom: fail, and a batch_size that fits"
-    if settings.compile and len(settings.sizes or ()) > MOST_COMPILED:
+    if settings.compile and len(set(sizes_of(settings.sizes))) > MOST_COMPILED:
         yield f"train.compile = true: torch compiles a network for at most {MOST_COMPILED} sizes; list no more in train.sizes"
     yield from (f"train.augment = {problem}" for problem in augmentation.every_problem(settings.augment))
 

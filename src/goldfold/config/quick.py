@@ -50,7 +50,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
     settings.pop("sizes", None)  # which name later epochs
     return {
-        **_without_plateau(settings),
+        **_without_classes(_without_plateau(settings)),
         **ONE_EPOCH,
         "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
     }
@@ -61,7 +61,14 @@ def _model(model: Any) -> Any:
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
-    return {**model, "train": _without_plateau(own)}
+    return {**model, "train": _without_classes(_without_plateau(own))}
+
+
+def _without_classes(settings: dict[str, Any]) -> dict[str, Any]:
+    """Training settings without weights of named classes, which the few images may lack."""
+    weights = settings.get("class_weights")
+    is_named = isinstance(weights, dict) and all(isinstance(value, int | float) for value in weights.values())
+    return {key: value for key, value in settings.items() if not (is_named and key == "class_weights")}
 
 
 def _without_plateau(settings: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def poly(
 ) -> Schedule:
     """Linear warm-up, then polynomial decay to ``min_lr``; linear for power 1."""
     _below_peak(optimizer, min_lr)
+    within("power", power, 0, 100)
     n = _after_warmup(steps, warmup_steps)
     return _Timm(optimizer, n, warmup_steps, warmup_start, sched="poly", min_lr=min_lr, decay_rate=power)
 
@@ -96,6 +97,8 @@ def step(
     warmup_start: float = 0.01,
 ) -> Schedule:
     """Linear warm-up, then ``n_drops`` evenly spaced drops; each multiplies the rate by ``factor``."""
+    whole("n_drops", n_drops, 0)
+    within("factor", factor, 0, 1)
     n, every = _after_warmup(steps, warmup_steps), max(1, steps // (n_drops + 1))
     return _Timm(optimizer, n, warmup_steps, warmup_start, sched="step", decay_epochs=every, decay_rate=factor)
 
@@ -119,6 +122,7 @@ def multistep(
         )
     for share in milestones:
         within("milestones", share, 0, 1)
+    within("factor", factor, 0, 1)
     after = [round(share * steps) + 1 for share in milestones]  # timm drops a step before the milestone, torch at it
     n, drops = _after_warmup(steps, warmup_steps), {"decay_milestones": after, "warmup_prefix": False}
     return _Timm(optimizer, n, warmup_steps, warmup_start, sched="multistep", decay_rate=factor, **drops)
@@ -143,6 +147,9 @@ def one_cycle(
     Args:
         div_factor: the initial rate is lr / div_factor, and the last is the initial rate / final_div_factor.
     """
+    within("rise", rise, 0, 1)
+    within("div_factor", div_factor, 1, 1e9)
+    within("final_div_factor", final_div_factor, 1, 1e9)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _peaks(optimizer), total_steps=steps + 1, cycle_momentum=False,
         pct_start=rise, div_factor=div_factor, final_div_factor=final_div_factor,

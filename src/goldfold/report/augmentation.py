@@ -16,6 +16,8 @@ from goldfold.training.spec import read
 
 MOST_SHEETS, ROWS, COLUMNS, SIDE_PX = 3, 4, 5, 104
 SHEET_PX = 760
+SHOWN = ("augment", "flips", "mix", "mix_probability", "sizes")
+"""Training settings that change what a sheet shows."""
 NEEDED = frozenset({"path", "sha256"})
 """Columns of the training table; results of tests may lack them."""
 
@@ -27,7 +29,8 @@ def section(results: Results) -> Section | None:
         run = next((run for run in results.runs if run.model == model and _recipe(run)), None)
         if run is not None:
             settings = _recipe(run)
-            key = repr([settings["model"]["train"][name] for name in ("augment", "flips")])
+            train, model_of = settings["model"]["train"], settings["model"]
+            key = repr([train.get(name) for name in SHOWN] + [model_of.get(name) for name in ("size", "cache_size")])
             of.setdefault(key, (run, []))[1].append(model)
     if not of or not set(results.tables["train"]) >= NEEDED:
         return None
@@ -35,8 +38,8 @@ def section(results: Results) -> Section | None:
     left = len(of) - MOST_SHEETS
     more = f" {count(left, 'further augmentation')} not shown." if left > 0 else ""
     intro = (
-        "Images as cached (original), and as the first epochs train on them: augmented and flipped, before mixing. An object "
-        f"that cannot be recognised here cannot be learned. Draw other settings with goldfold augment.{more}"
+        "Images as cached (original), and as the first epochs train on them: augmented, flipped, and mixed with each other. "
+        f"An object that cannot be recognised here cannot be learned. Draw other settings with goldfold augment.{more}"
     )
     return Section("augmentation", "Augmented samples", intro, blocks, "Augmentation")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from goldfold import grid
 from goldfold.base.words import count, noun
+from goldfold.config.ablation import variants
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import listed
 from goldfold.report import rounds
@@ -31,7 +32,8 @@ def epochs_of(runs: list[Run]) -> str:
 
 def _stopped(results: Results, on_validation: bool) -> list[Run]:
     """Runs that ended early and that the final networks come from."""
-    used = {_place(run) for final in results.grid.final_runs() for run in results.grid.ancestry(final)}
+    final = [run for run in results.grid.final_runs() if run.model not in variants(results.settings)]
+    used = {_place(run) for one in final for run in results.grid.ancestry(one)}
     return [
         run
         for run in results.runs

@@ -99,7 +99,9 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
-    flattered = list(dict.fromkeys(filter(None, (_chosen(results, run) for run in results.grid.final_runs()))))
+    apart = variants_of(results.settings)
+    final = [run for run in results.grid.final_runs() if run.model not in apart]
+    flattered = list(dict.fromkeys(filter(None, (_chosen(results, run) for run in final))))
     if flattered:
         yield Note(
             "warn",

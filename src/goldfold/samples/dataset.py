@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
+from goldfold.base.errors import TrainingError
 from goldfold.cache.images import CachedImages, stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
@@ -63,7 +64,13 @@ class TrainingSet(Dataset[dict[str, Any]]):
             return self.augment.at(epoch)(fields, counter(*stream, *([view] if view else [])))
 
         metadata = metadata_of(self.metadata, row)
-        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augment, metadata)
+        made = sample(self.images, self.ids[row], self.targets[row], self.weights[row], augment, metadata)
+        if made["images"].dtype != np.uint8:
+            raise TrainingError(
+                f"train.augment returned {made['images'].dtype} for {self.ids[row]}; images must stay uint8, which networks "
+                f"normalise"
+            )
+        return made
 
 
 def sample(

@@ -111,10 +111,11 @@ def run(
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
     network = network_of(spec, infer, start, cases.encoder)
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
-    check_batches(spec, network, len(cases.train))
     metrics = [scores.metric(one) for one in (metric, *reported)]
     workers, lists = runtime["loader_workers"], [*metadata, *groups]
     batches = loader(spec, target, learn, cases.train, images, workers, accelerator, cases.encoder, lists)
+    n_cases = len(batches.sampler.order)
+    check_batches(spec, network, n_cases)
     validation = Validation(
         spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
     )
@@ -138,7 +139,11 @@ def run(
     if accelerator.is_main_process:
         _write(Path(folder), spec.train, result, best, cases.encoder)
     spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
-    return {"files": [spare], **facts(spec, cases, learner, result, best, not_compiled), "lr_curve": curve.points}
+    return {
+        "files": [spare],
+        **facts(spec, cases, n_cases, learner, result, best, not_compiled),
+        "lr_curve": curve.points,
+    }
 
 
 def _compiled(spec: Spec, learner: Learner, batches: Batches, cases: Cases, images: CachedImages) -> str | None:

@@ -35,7 +35,7 @@ def readable_errors(spec: Spec, accelerator: Accelerator) -> Iterator[None]:
         n, half = train.batch_size, train.batch_size // 2
         shrinks = train.on_oom == "shrink"
         ways = [f"train.batch_size: {half} with train.accumulate: {2 * train.accumulate}"] * (half > 1 and not shrinks)
-        may_shrink = gpus == 1 and not shrinks and name_of(train.update) != "sam"
+        may_shrink = gpus == 1 and not shrinks and name_of(train.update) != "sam" and not train.compile
         ways += ["train.on_oom: shrink"] * may_shrink + ["a smaller image_size_px or network"]
         raise TrainingError(
             f"models ({spec.name}): out of memory on {accelerator.device} with train.batch_size {n} and images of "

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def facts(
-    spec: Spec, cases: Cases, learner: Learner, result: Training, best: Best, not_compiled: str | None
+    spec: Spec, cases: Cases, n_cases: int, learner: Learner, result: Training, best: Best, not_compiled: str | None
 ) -> dict[str, Any]:
     """Collect facts of a run for its record.
 
     Args:
+        n_cases: cases of an epoch.
         not_compiled: why torch.compile had no effect, if the config wants it.
     """
     gradient, accelerator = learner.gradient, learner.gradient.accelerator
@@ -41,7 +42,7 @@ def facts(
         **({"compiled": not_compiled is None} if spec.train.compile else {}),
         **({"not_compiled": not_compiled} if not_compiled else {}),
         "gpus": accelerator.num_processes,
-        "batch_size": min(len(cases.train), spec.train.batch_size * accelerator.num_processes),
+        "batch_size": min(n_cases, spec.train.batch_size * accelerator.num_processes),
         "micro_batch_size": min(gradient.micro_batch_size, spec.train.batch_size),
         "skipped_steps": result.step - result.n_updates,
         "resumed_at_step": result.resumed_at_step,

@@ -34,8 +34,9 @@ class MaxHours(Hook):
         self._check(training)
 
     def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
-        """Make this epoch the last one if the time was up in its validation."""
-        self._check(training)
+        """Make this epoch the last one if the time was up in its validation; an epoch without validation is not the last."""
+        if scores:
+            self._check(training)
 
     def _seconds(self) -> float:
         return self.before + time.monotonic() - self.began

@@ -1,7 +1,7 @@
 """Stochastic weight averaging."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -85,11 +85,9 @@ class Swa(Hook):
         *rates, began = self.rates
         n_steps = self.anneal_epochs * self.context.steps_per_epoch
         share = min(1.0, (training.n_updates - began) / n_steps) if n_steps else 1.0
-        way, largest = ANNEALED[self.anneal](share), max(rates)
+        way, base = ANNEALED[self.anneal](share), _base(groups, rates)
         for group, rate in zip(groups, rates, strict=True):
-            own = self.lr * (
-                rate / largest if largest else 1.0
-            )  # groups with rates of their own keep their proportions
+            own = self.lr * (rate / base if base else 1.0)  # groups with rates of their own keep their proportions
             group["lr"] = way * own + (1 - way) * rate
 
     def after_steps(self, training: Training, is_validated: bool) -> None:
@@ -145,3 +143,11 @@ class _Statistics(nn.Module):
         """Return the outputs of the network."""
         outputs: Tensor = self.context.forward(self.network, inputs)
         return outputs
+
+
+def _base(groups: Sequence[Mapping[str, Any]], rates: Sequence[float]) -> float:
+    """Rate of parameters without a factor (``lr_scale`` of their group); the largest where no group has one."""
+    scaled = [
+        (rate, float(group["lr_scale"])) for group, rate in zip(groups, rates, strict=True) if "lr_scale" in group
+    ]
+    return scaled[0][0] / scaled[0][1] if scaled and scaled[0][1] else max(rates)

@@ -69,6 +69,11 @@ def mixed_weight(samples: Sequence[Mapping[str, Any]], shares: Sequence[float]) 
     return float(weighted_sum([sample["weight"] for sample in samples], shares))
 
 
+def weight_of_most(samples: Sequence[Mapping[str, Any]], shares: Sequence[float]) -> float:
+    """Weight of the sample with the largest share, for losses over a whole batch, which group its samples by weight."""
+    return float(samples[int(np.argmax(shares))]["weight"])
+
+
 def _real(value: Any) -> Any:
     """Return an array of whole numbers or truth values as float32; anything else as it is."""
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind in "biu" else value

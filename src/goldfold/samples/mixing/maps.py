@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
-from goldfold.samples.mixing import Partner, Sample, mixed_weight
+from goldfold.samples.mixing import Partner, Sample, weight_of_most
 from goldfold.samples.mixing.regions import cut, fitted, quadrants, size_of, window
 from goldfold.samples.mixing.values import refuse_alpha, refuse_least
 from goldfold.targets.mask_coding import IGNORE
@@ -38,7 +38,7 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
         images[0][place.of_map] = fitted(one["images"][0][part], place)
         mask[place.of_map] = fitted(one["mask"][part], place, cv2.INTER_NEAREST_EXACT)
     shares = [place.area / (size[0] * size[1]) for place in places]
-    return {**sample, "images": images, "mask": mask, "weight": mixed_weight(samples, shares)}
+    return {**sample, "images": images, "mask": mask, "weight": weight_of_most(samples, shares)}
 
 
 def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator, share: float = 0.5) -> Sample:
@@ -86,4 +86,4 @@ def _pasted(sample: Sample, other: Sample, covered: NDArray[np.bool_]) -> Sample
     images, mask = sample["images"].copy(), sample["mask"].copy()
     images[:, covered], mask[covered] = other["images"][:, covered], other["mask"][covered]
     pasted = float(covered.mean())
-    return {**sample, "images": images, "mask": mask, "weight": mixed_weight([sample, other], [1 - pasted, pasted])}
+    return {**sample, "images": images, "mask": mask, "weight": weight_of_most([sample, other], [1 - pasted, pasted])}
