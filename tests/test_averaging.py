@@ -149,6 +149,17 @@ def test_the_rate_of_swa_is_that_of_torch_in_each_group(anneal: str, torch_s: An
     assert ends.rates[-1] == pytest.approx([0.05, 0.005])
 
 
+def test_the_rate_of_swa_is_that_of_parameters_without_a_factor() -> None:
+    model = network()
+    first, *others = model.parameters()
+    groups = [{"params": others, "lr": 0.01, "lr_scale": 1.0}, {"params": [first], "lr": 0.1, "lr_scale": 10.0}]
+    optimizer = torch.optim.SGD(groups)
+    swa, given = Swa(model, start=0.25, lr=0.005, anneal_epochs=0), Given(24, 8)
+    swa.before_training(context_of(optimizer, 4, given))
+    run_fit(given, model, epochs=4, optimizer=optimizer, hooks={"swa": swa})
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.05])
+
+
 def test_without_a_rate_of_its_own_the_schedule_s_is_kept() -> None:
     assert run_swa(network(), 4, start=0.25)[2].rates == [[0.1, 0.01]] * 12
 

@@ -807,6 +807,15 @@ def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:
     assert "most_rows" not in slices.manifest(parse(BASE))
 
 
+def test_a_quick_look_weights_no_classes_by_name_as_its_images_may_lack_them() -> None:
+    rounds = [{}, {"train": {"class_weights": {"3": 4}}}]
+    settings = {"train": {"class_weights": {"3": 2}}, "rounds": rounds, "quick": True}
+    config = parse({**BASE, **settings, "models": [{**SMALL, "train": {"class_weights": {"3": 3}}}]})
+    assert [config.model("a", number).train.class_weights for number in (0, 1)] == [None, None]
+    kept = parse({**BASE, "train": {"class_weights": "inverse_frequency"}, "quick": True})
+    assert kept.models[0].train.class_weights == "inverse_frequency"
+
+
 def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
     data = {"source": "csv", "train": "t.csv", "images": "i", "fold_column": "fold"}
     values = {**BASE, "data": data, "folds": {"n_folds": 7, "splitter": "predefined"}, "quick": True}

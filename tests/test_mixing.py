@@ -208,7 +208,9 @@ def test_pixels_go_with_their_classes(seed: int, mix: Any) -> None:
 def test_a_mosaic_of_masks_is_exact_where_nothing_is_resized_and_has_no_new_class(seed: int) -> None:
     mixed = maps.mosaic(striped(0), each(*map(striped, (1, 2, 3))), np.random.default_rng(seed), least=0.5)
     assert set(np.unique(mixed["mask"])) <= {0, 1, 2, IGNORE}
-    assert mixed["weight"] in (0, 0.25, 0.5, 0.75), "a weight of one of them: losses over a batch group its images by weight"
+    assert mixed["weight"] in (0, 0.25, 0.5, 0.75), (
+        "a weight of one of them: losses over a batch group its images by weight"
+    )
     levels = {1: 10, 2: 20}
     blocks = flat(0, mask=np.kron(np.array([[1, 2]], np.uint8), np.ones((20, 15), np.uint8)))
     blocks["images"][0] = np.vectorize(levels.get)(blocks["mask"])[..., None]

@@ -204,6 +204,17 @@ def test_time_that_is_up_in_a_validation_ends_the_training_there(clock: Clock) -
     assert len(timed(clock, 1, validate=slow)[0].history) == 1
 
 
+def test_time_that_is_up_after_the_last_step_of_an_epoch_without_validation_ends_the_next_epoch(clock: Clock) -> None:
+    hook = MaxHours(network(), 1)
+    hook.before_training(context())
+    clock.now += 3600
+    training = Training(network())
+    hook.after_epoch(training, {})
+    assert training.stopped is None
+    hook.after_epoch(training, {"score": 0.0})
+    assert training.stopped is not None
+
+
 def test_the_clock_counts_over_resumes_and_not_the_time_between(clock: Clock) -> None:
     _, states = timed(clock, 1700, until=2)
     clock.now += 1e6
