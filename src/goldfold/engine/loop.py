@@ -122,7 +122,7 @@ def fit(
 
 
 def _agree(at: Training, accelerator: Accelerator) -> None:
-    """Let the first process, the only one with scores, decide for all whether the training stops."""
+    """Let the first process decide for all whether the training stops: clocks of processes differ."""
     if accelerator.num_processes > 1:
         is_decided = at.stopped is not None and accelerator.is_main_process
         at.stopped = (at.stopped or {}) if total(accelerator, float(is_decided)) else None

@@ -59,8 +59,7 @@ class Hook:
         """
 
     def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
-        """Run after an epoch's row is added to the history; ``scores`` is empty if the epoch was not validated, and
-        in all processes but the first."""
+        """Run after an epoch's row is added to the history; ``scores`` is empty if the epoch was not validated."""
 
     def facts(self) -> dict[str, Any]:
         """Return facts for the run's record, plain builtins, after the last epoch."""
