@@ -175,9 +175,10 @@ def results(**changes: Any) -> Any:
     config = parse({**BASE, "models": [B0], "seeds": [0, 1], "ablate": SWITCHES})
     right = np.arange(200) % 4 > 0
     of = {"b0": right, "b0-smooth": np.roll(right, 1), "b0-wide": np.ones(200)}
+    settings = {key: value for key, value in config.model_dump().items() if key != "rounds"}
     times = [("train", name, seconds) for name, seconds in (("b0", 10.0), ("b0-smooth", 11.0), ("b0-wide", 30.0))]
     return SimpleNamespace(
-        settings=config.model_dump(), models=[*of], metric="accuracy", chosen_metric=ACCURACY, row="image",
+        settings=settings, models=[*of], metric="accuracy", chosen_metric=ACCURACY, row="image",
         truth=pd.DataFrame({"id": range(200)}),
         member_evidence={f"{name}-seed{seed}": Answers(value) for name, value in of.items() for seed in (0, 1)},
         benchmarks=pd.DataFrame(times, columns=["stage", "model", "seconds"]), **changes,
@@ -206,6 +207,20 @@ def test_the_section_lists_the_largest_gain_first_and_there_is_none_without_swit
     plain.settings = parse({**BASE, "models": [B0]}).model_dump()
     assert "ablate" not in plain.settings
     assert ablation.section(plain, ablation.table(plain)) is None
+
+
+@pytest.mark.parametrize("chosen", [{"checkpoint": "best"}, {"early_stopping": {"patience": 1}}])
+def test_a_gain_of_an_epoch_chosen_on_the_fold_is_marked(chosen: dict[str, Any], undrawn: None) -> None:
+    one = results()
+    models = [{**B0}, {**B0, "name": "b0-smooth", "train": chosen}, {**B0, "name": "b0-wide"}]
+    one.settings = {**one.settings, "models": parse({**BASE, "models": models}).model_dump()["models"]}
+    table = ablation.table(one)
+    assert table is not None
+    assert table.set_index("switch")["chosen_on_fold"].to_dict() == {"": False, "smooth": True, "wide": False}
+    shown = ablation.section(one, table)
+    assert shown is not None
+    assert [row[6] for row in shown.blocks[-1].rows] == ["", "better", "noise *"]
+    assert "inflates the gain" in shown.intro
 
 
 def test_a_switch_whose_predictions_are_gone_has_no_gain(undrawn: None) -> None:

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count
+from goldfold.components import name_of
 from goldfold.config.ablation import variant, variants
 from goldfold.drawing.blocks import Block, Figure, Section, Table
 from goldfold.drawing.figures import ScoreLine, gains
 from goldfold.drawing.words import change, interval, score
 from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.report import rounds
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
 
@@ -59,8 +61,16 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
                 "low": found.low,
                 "high": found.high,
                 "verdict": found.verdict,
+                "chosen_on_fold": _is_chosen(results, trained) and not _is_chosen(results, model),
                 "seconds_per_training": _seconds(results, trained),
             }
+
+
+def _is_chosen(results: Results, model: str) -> bool:
+    """Return whether a model's last epoch was chosen on the validation fold, which inflates its score."""
+    train = rounds.train_of(results.settings, model, len(results.settings.get("rounds") or [0]) - 1)
+    stops = any(name_of(hook) == "early_stopping" for hook in train.get("hooks") or [])
+    return train["checkpoint"] == "best" or bool(train.get("early_stopping")) or stops
 
 
 def _written(change: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -92,7 +102,8 @@ def section(results: Results, found: pd.DataFrame | None) -> Section | None:
     blocks: list[Block] = []
     for model, rows in found.groupby("model", sort=False):
         blocks += _of_model(results, str(model), rows)
-    return Section("ablation", "Ablation", _intro(results, len(found) - found["model"].nunique()), blocks)
+    intro = _intro(results, len(found) - found["model"].nunique(), bool(found["chosen_on_fold"].any()))
+    return Section("ablation", "Ablation", intro, blocks)
 
 
 def _of_model(results: Results, model: str, rows: pd.DataFrame) -> list[Figure | Table]:
@@ -107,7 +118,7 @@ def _of_model(results: Results, model: str, rows: pd.DataFrame) -> list[Figure |
         cost = row["seconds_per_training"] / base["seconds_per_training"]
         cells.append([
             row["switch"], row["settings"], score(row[results.metric]), score(row["sd_between_seeds"]), change(row["gain"])
-            if np.isfinite(row["gain"]) else "–", interval(row["low"], row["high"]), row["verdict"], _times(cost),
+            if np.isfinite(row["gain"]) else "–", interval(row["low"], row["high"]), _verdict(row), _times(cost),
         ])  # fmt: skip
     columns = ["switch", "settings", results.metric, "sd between seeds", "gain", "95 % interval", "verdict", "time"]
     return [
@@ -116,11 +127,15 @@ def _of_model(results: Results, model: str, rows: pd.DataFrame) -> list[Figure |
     ]
 
 
+def _verdict(row: dict[str, Any]) -> str:
+    return f"{row['verdict']} *" if row["chosen_on_fold"] else str(row["verdict"])
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if np.isfinite(ratio) else "–"
 
 
-def _intro(results: Results, n_switches: int) -> str:
+def _intro(results: Results, n_switches: int, is_any_chosen: bool) -> str:
     seeds = results.settings["seeds"]
     within = (
         f"the choice of {results.row}s and the variation between {count(len(seeds), 'seed')}"
@@ -132,6 +147,8 @@ def _intro(results: Results, n_switches: int) -> str:
         f"the mean out-of-fold score of the variant's members minus that of the model's (positive is better), the time that of "
         f"a training relative to the model's. The interval covers {within}. If it contains 0, the gain is called noise."
     )
+    if is_any_chosen:
+        text += " *: its last epoch was chosen on the validation fold, unlike the model's, which inflates the gain."
     if n_switches >= CONFIDENT_ERRORS // 2:
         text += f" Of {CONFIDENT_ERRORS} switches without effect, about one lies outside its interval by chance."
     return text
