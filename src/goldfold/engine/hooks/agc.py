@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks.checks import positive
 from goldfold.engine.parts import output_layers
 from goldfold.engine.state import Training
 
@@ -33,9 +34,7 @@ class Agc(Hook):
         Raises:
             ConfigError: a number is not above 0, or the last layer is not known.
         """
-        for name, value in (("factor", factor), ("eps", eps)):
-            if not value > 0:
-                raise ConfigError(f"{name} = {value:g}: must be above 0")
+        positive(factor=factor, eps=eps)
         layers = [layer for layer in network.modules() if isinstance(layer, TRANSPOSED) and layer.groups == 1]
         transposed = {id(layer.weight) for layer in layers}
         left = _excluded(network, exclude)

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks.checks import positive
 from goldfold.engine.state import Training
 
 
@@ -12,8 +12,7 @@ class Clip(Hook):
 
     def __init__(self, network: nn.Module, norm: float) -> None:
         """``norm``: maximum L2 norm of all gradients together."""
-        if not norm > 0:
-            raise ConfigError(f"norm = {norm:g}: must be above 0")
+        positive(norm=norm)
         self.network, self.norm = network, norm
 
     def before_step(self, training: Training) -> None:
@@ -26,8 +25,7 @@ class ClipValue(Hook):
 
     def __init__(self, network: nn.Module, value: float) -> None:
         """``value``: maximum absolute value of an element."""
-        if not value > 0:
-            raise ConfigError(f"value = {value:g}: must be above 0")
+        positive(value=value)
         self.network, self.value = network, value
 
     def before_step(self, training: Training) -> None:

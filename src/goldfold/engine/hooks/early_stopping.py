@@ -9,6 +9,7 @@ from torch import nn
 from goldfold.base.errors import ConfigError
 from goldfold.base.words import count
 from goldfold.engine.hooks import Context, Hook
+from goldfold.engine.hooks.checks import whole
 from goldfold.engine.state import Training
 
 NAME = "early_stopping"
@@ -39,9 +40,8 @@ class EarlyStopping(Hook):
             min_delta: smallest gain over the best score that is an improvement.
             watch: the config's metric, or the validation loss.
         """
-        for name, value, least in (("patience", patience, 1), ("warmup", warmup, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"{name} = {value!r}: must be a whole number of epochs, at least {least}")
+        whole("patience", patience, 1, "epochs")
+        whole("warmup", warmup, 0, "epochs")
         if not (isinstance(min_delta, int | float) and 0 <= min_delta < math.inf):
             raise ConfigError(f"min_delta = {min_delta!r}: must be a number of at least 0")
         if watch not in ("metric", "loss"):

@@ -7,6 +7,7 @@ from torch import nn
 
 from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks.checks import positive, whole
 from goldfold.engine.state import Training
 
 
@@ -43,12 +44,9 @@ class Ema(Hook):
             raise ConfigError(f"decay = {decay:g}: must lie between 0 and 1")
         if not 0 <= min_decay <= decay:
             raise ConfigError(f"min_decay = {min_decay:g}: must lie between 0 and decay = {decay:g}")
-        for name, value, least in (("start_step", start_step, 0), ("every_steps", every_steps, 1)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"{name} = {value!r}: must be a whole number of steps, at least {least}")
-        for name, number in (("warmup_gamma", warmup_gamma), ("warmup_power", warmup_power)):
-            if not number > 0:
-                raise ConfigError(f"{name} = {number:g}: must be above 0")
+        whole("start_step", start_step, 0, "steps")
+        whole("every_steps", every_steps, 1, "steps")
+        positive(warmup_gamma=warmup_gamma, warmup_power=warmup_power)
         if buffers not in ("average", "copy"):
             raise ConfigError(f"buffers = {buffers!r}: must be average or copy")
         self.network, self.start_step, self.every_steps, self.buffers = network, start_step, every_steps, buffers

@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
+from goldfold.engine.hooks.checks import whole
 from goldfold.engine.state import Training
 
 ANNEALED: dict[str, Callable[[float], float]] = {
@@ -51,8 +52,7 @@ class Swa(Hook):
             raise ConfigError(f"anneal_epochs = {anneal_epochs:g}: must be at least 0")
         if anneal not in ANNEALED:
             raise ConfigError(f"anneal = {anneal!r}: must be cosine or linear")
-        if not isinstance(every_epochs, int) or isinstance(every_epochs, bool) or every_epochs < 1:
-            raise ConfigError(f"every_epochs = {every_epochs!r}: must be a whole number of epochs, at least 1")
+        whole("every_epochs", every_epochs, 1, "epochs")
         self.network, self.start, self.lr, self.every_epochs = network, start, lr, every_epochs
         self.anneal_epochs, self.anneal = anneal_epochs, anneal
         self.average = AveragedModel(network)

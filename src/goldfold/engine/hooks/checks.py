@@ -1,0 +1,18 @@
+"""Checks of the parameters of hooks."""
+
+from typing import Any
+
+from goldfold.base.errors import ConfigError
+
+
+def positive(**values: float) -> None:
+    """Refuse parameters that are not above 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ConfigError(f"{name} = {value:g}: must be above 0")
+
+
+def whole(name: str, value: Any, least: int, unit: str) -> None:
+    """Refuse a parameter that is not a whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{name} = {value!r}: must be a whole number of {unit}, at least {least}")
