@@ -75,8 +75,12 @@ def restore(parts: Mapping[str, Stateful], state: State) -> None:
 def base_lr(optimizer: torch.optim.Optimizer) -> float:
     """Return the learning rate of parameters whose rate is not scaled."""
     group = optimizer.param_groups[0]
-    lr: float = group["lr"] / group.get("lr_scale", 1.0)
-    return lr
+    return unscaled(group["lr"], group)
+
+
+def unscaled(lr: float, group: Mapping[str, Any]) -> float:
+    """Return the rate of parameters whose rate is not scaled, from the rate of a group of parameters."""
+    return float(lr / group.get("lr_scale", 1.0))
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

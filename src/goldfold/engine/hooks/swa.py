@@ -1,7 +1,7 @@
 """Stochastic weight averaging."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.hooks.checks import whole
-from goldfold.engine.state import Training
+from goldfold.engine.state import Training, unscaled
 
 ANNEALED: dict[str, Callable[[float], float]] = {
     "cosine": lambda share: (1 - math.cos(math.pi * share)) / 2,
@@ -85,7 +85,7 @@ class Swa(Hook):
         *rates, began = self.rates
         n_steps = self.anneal_epochs * self.context.steps_per_epoch
         share = min(1.0, (training.n_updates - began) / n_steps) if n_steps else 1.0
-        way, base = ANNEALED[self.anneal](share), _base(groups, rates)
+        way, base = ANNEALED[self.anneal](share), unscaled(rates[0], groups[0])
         for group, rate in zip(groups, rates, strict=True):
             own = self.lr * (rate / base if base else 1.0)  # groups with rates of their own keep their proportions
             group["lr"] = way * own + (1 - way) * rate
@@ -143,11 +143,3 @@ class _Statistics(nn.Module):
         """Return the outputs of the network."""
         outputs: Tensor = self.context.forward(self.network, inputs)
         return outputs
-
-
-def _base(groups: Sequence[Mapping[str, Any]], rates: Sequence[float]) -> float:
-    """Rate of parameters without a factor (``lr_scale`` of their group); the largest where no group has one."""
-    scaled = [
-        (rate, float(group["lr_scale"])) for group, rate in zip(groups, rates, strict=True) if "lr_scale" in group
-    ]
-    return scaled[0][0] / scaled[0][1] if scaled and scaled[0][1] else max(rates)
