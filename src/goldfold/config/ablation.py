@@ -7,6 +7,7 @@ from typing import Any
 
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import POSTPROCESSING
+from goldfold.config import hooks
 from goldfold.config.base import NAME
 
 AVERAGE = "average"
@@ -44,8 +45,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, **more}
 
 
-SHORT = {"clip_norm": "hooks", "ema_decay": "hooks", "swa": "hooks", "early_stopping": "hooks", "max_hours": "hooks",
-         "mixup_alpha": "mix", "cutmix_alpha": "mix"}  # fmt: skip
+SHORT = {**dict.fromkeys(hooks.SHORT, "hooks"), "mixup_alpha": "mix", "cutmix_alpha": "mix"}
 """Short forms of training settings, with the key that they stand for."""
 
 
