@@ -1,5 +1,6 @@
 """Config of training: training settings, models, pseudo labels."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -125,29 +126,24 @@ class Train(Section):
         return None if by is None else str(by)
 
     @model_validator(mode="after")
-    def _each_mix_once(self) -> "Train":
+    def _fits_together(self) -> "Train":
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        """Problems of settings with each other."""
         names = [name_of(one) for one in self.every_mix]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             short = f"; {twice[0]}_alpha is its short form" if f"{twice[0]}_alpha" in type(self).model_fields else ""
-            raise ValueError(f"mix: {twice[0]!r} is listed twice{short}. Keep one")
-        return self
-
-    @model_validator(mode="after")
-    def _hooks_fit(self) -> "Train":
-        for problem in problems(self):
-            raise ValueError(problem)
-        return self
-
-    @model_validator(mode="after")
-    def _updates_fit(self) -> "Train":
-        problem = (
-            clipping_problem(self.every_hook)
-            or sam_problem(self.update, self.on_oom)
-            or schedule_problem(self.schedule, self.epochs, self.warmup_epochs, self.validate_every)
-        )
-        if problem:
-            raise ValueError(problem)
-        return self
+            yield f"mix: {twice[0]!r} is listed twice{short}. Keep one"
+        yield from problems(self)
+        for problem in (
+            clipping_problem(self.every_hook),
+            sam_problem(self.update, self.on_oom),
+            schedule_problem(self.schedule, self.epochs, self.warmup_epochs, self.validate_every),
+        ):
+            yield from [problem] * bool(problem)
 
 
 SWITCH, BRANCH = "metadata: true or false", "metadata: branch"

@@ -43,17 +43,7 @@ class Overrides(Train):
     its own `train` or from the top-level one."""
 
     @model_validator(mode="after")
-    def _hooks_fit(self) -> "Overrides":
-        """Skip the check here; it runs on the complete settings of each model."""
-        return self
-
-    @model_validator(mode="after")
-    def _each_mix_once(self) -> "Overrides":
-        """Skip the check here; it runs on the complete settings of each model."""
-        return self
-
-    @model_validator(mode="after")
-    def _updates_fit(self) -> "Overrides":
+    def _fits_together(self) -> "Overrides":
         """Skip the check here; it runs on the complete settings of each model."""
         return self
 
