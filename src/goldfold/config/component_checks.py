@@ -4,7 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldfold.base.errors import shown
-from goldfold.components import Kind, problems
+from goldfold.components import Kind, Written, parse, problems
+from goldfold.config.learning import Train
+
+
+def as_written(mix: Written, settings: Train) -> str:
+    """A way of mixing as the config has it: ``mixup_alpha = 0.2``, or ``mix = ...``."""
+    if mix in settings.mix:
+        return f"mix = {shown(mix)}"
+    name, params = parse(mix)
+    return f"{name}_alpha = {params['alpha']:g}"
 
 
 def component_problems(key: str, written: Any, kind: Kind, entries: Mapping[str, str], task: str = "") -> Iterator[str]:

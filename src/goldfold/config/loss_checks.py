@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from goldfold.base.errors import ConfigError, shown
+from goldfold.base.errors import ConfigError
 from goldfold.catalog import CLASS_WEIGHTS, TASKS
-from goldfold.components import HARD_TARGET, label, name_of, parse, place, summed
+from goldfold.components import HARD_TARGET, label, name_of, place, summed
 from goldfold.config import kinds
-from goldfold.config.component_checks import component_problems
+from goldfold.config.component_checks import as_written, component_problems
 from goldfold.config.learning import Train
 from goldfold.signatures import read
 from goldfold.targets.class_weights import by_name, unknown
@@ -43,21 +43,19 @@ def _soft_targets(settings: Train, loss: Any, task: Facts) -> Iterator[str]:
     if not _is_hard(place(name_of(loss), task.losses, "loss")):
         return
     soft = ", ".join(name for name, where in task.losses.items() if not _is_hard(where))
-    for key, value in _softening(settings, task):
+    for written in _softening(settings, task):
         yield (
-            f"train.{key} = {value}: makes soft targets, but the loss {label(loss)} takes hard ones; remove it, or use a loss "
+            f"train.{written}: makes soft targets, but the loss {label(loss)} takes hard ones; remove it, or use a loss "
             f"that takes soft targets: {soft}"
         )
 
 
-def _softening(settings: Train, task: Facts) -> Iterator[tuple[str, str]]:
-    """Settings that make soft targets."""
+def _softening(settings: Train, task: Facts) -> Iterator[str]:
+    """Settings that make soft targets, as written."""
     if settings.label_smoothing:
-        yield "label_smoothing", f"{settings.label_smoothing:g}"
-    for written in settings.every_mix if task.target in ("label", "labels") else []:
-        name, params = parse(written)
-        is_short = written not in settings.mix
-        yield (f"{name}_alpha", f"{params['alpha']:g}") if is_short else ("mix", shown(written))
+        yield f"label_smoothing = {settings.label_smoothing:g}"
+    if task.target in ("label", "labels"):
+        yield from (as_written(mix, settings) for mix in settings.every_mix)
 
 
 def _is_hard(where: str) -> bool:

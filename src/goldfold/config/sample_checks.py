@@ -5,9 +5,9 @@ from typing import Any
 
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import SAMPLERS, TASKS
-from goldfold.components import name_of, parse
+from goldfold.components import name_of
 from goldfold.config import kinds
-from goldfold.config.component_checks import component_problems
+from goldfold.config.component_checks import as_written, component_problems
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 from goldfold.outputs import GROUP
@@ -47,7 +47,7 @@ def _mix(written: Any, model: Model, config: Config, task: Facts) -> Iterator[st
     """Problems of a way of mixing."""
     name, short = name_of(written), f"{name_of(written)}_alpha"
     is_short = written not in model.train.mix
-    key = f"train.{short} = {parse(written)[1]['alpha']:g}" if is_short else f"train.mix = {shown(written)}"
+    key = f"train.{as_written(written, model.train)}"
     able = [other for other in TASKS if name in facts(other).mixes]
     if able and name not in task.mixes:
         reason = f" ({LACKS[task.target]})" if task.target in LACKS and config.task in TASKS else ""
