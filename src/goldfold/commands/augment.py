@@ -18,6 +18,7 @@ from goldfold.base.files import read_json, refuse_unwritable
 from goldfold.catalog import PRESETS
 from goldfold.commands.disk import ELSEWHERE, readable_errors
 from goldfold.config import Config, load, slices
+from goldfold.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,8 +159,6 @@ def _checked(use: str, problems: list[str]) -> str:
 
 def _training_table(config: Config) -> tuple[pd.DataFrame, list[str]]:
     """Training table of the manifest, of at most 64 images, and the classes; of all images if these are too few."""
-    import pandas as pd
-
     from goldfold.stages import demo, manifest
 
     if config.data.demo_files:
@@ -171,5 +170,5 @@ def _training_table(config: Config) -> tuple[pd.DataFrame, list[str]]:
             manifest.run(**{**how, **settings, "most_rows": MOST_IMAGES})
         except DataError:
             manifest.run(**{**how, **settings})
-        table = pd.read_csv(Path(folder) / "train.csv", dtype=str, keep_default_na=False)
+        table = read_table(Path(folder) / "train.csv")
         return table, read_json(Path(folder) / "classes.json")
