@@ -12,6 +12,7 @@ from goldfold.config.ablation import variant, variants
 from goldfold.drawing.blocks import Block, Figure, Section, Table
 from goldfold.drawing.figures import ScoreLine, gains
 from goldfold.drawing.words import change, interval, score
+from goldfold.grid import Member
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.report import rounds
 from goldfold.report.results import Results
@@ -38,11 +39,12 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
     everything = np.arange(len(results.truth))
     values = {name: metric.value(one, everything) for name, one in evidence.items()}
     drawn = resampled(metric, evidence, groups_of(results.truth), N_RESAMPLES) if evidence else {}
-    for model in [model for model in results.models if model not in variants(results.settings)]:
-        base = [name for name in (f"{model}-seed{seed}" for seed in seeds) if name in values]
+    apart = variants(results.settings)
+    for model in [model for model in results.models if model not in apart]:
+        base = [name for seed in seeds if (name := Member(model, seed).name) in values]
         for switch in ("", *switches):
             trained = variant(model, switch) if switch else model
-            own = [name for name in (f"{trained}-seed{seed}" for seed in seeds) if name in values]
+            own = [name for seed in seeds if (name := Member(trained, seed).name) in values]
             found = NO_GAIN
             if switch and base and own:
                 of = [values[name] for name in base], [values[name] for name in own]

@@ -5,7 +5,6 @@ from typing import Any
 
 from goldfold import grid
 from goldfold.base.words import count, noun
-from goldfold.config.ablation import variants
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import listed
 from goldfold.report import rounds
@@ -32,8 +31,7 @@ def epochs_of(runs: list[Run]) -> str:
 
 def _stopped(results: Results, on_validation: bool) -> list[Run]:
     """Runs that ended early and that the final networks come from."""
-    final = [run for run in results.grid.final_runs() if run.model not in variants(results.settings)]
-    used = {_place(run) for one in final for run in results.grid.ancestry(one)}
+    used = {_place(run) for final in rounds.final_runs(results) for run in results.grid.ancestry(final)}
     return [
         run
         for run in results.runs

@@ -8,7 +8,7 @@ from goldfold.base.words import count, noun
 from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.grid import Run
+from goldfold.grid import Member, Run
 from goldfold.metrics.paired import resampled
 from goldfold.report import answers, endings, quarantine, rounds, shift, training
 from goldfold.report.copies import Cluster
@@ -37,7 +37,9 @@ def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> 
 
 def _gain(results: Results) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
-    variants = [f"{model}-seed{seed}" for model in variants_of(results.settings) for seed in results.settings["seeds"]]
+    variants = [
+        Member(model, seed).name for model in variants_of(results.settings) for seed in results.settings["seeds"]
+    ]
     members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *variants])]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
     if len(members) < 2 or not results.is_ensemble:
@@ -99,8 +101,7 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
-    apart = variants_of(results.settings)
-    final = [run for run in results.grid.final_runs() if run.model not in apart]
+    final = rounds.final_runs(results)
     flattered = list(dict.fromkeys(filter(None, (_chosen(results, run) for run in final))))
     if flattered:
         yield Note(

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from goldfold.base.words import count
+from goldfold.config.ablation import variants
 from goldfold.drawing.blocks import Table, Text
 from goldfold.drawing.words import listed
-from goldfold.grid import Round
+from goldfold.grid import Round, Run
 from goldfold.report.results import Results
 
 WHY_SAME_FOLD = "so that the out-of-fold score stays unbiased."
@@ -17,6 +18,12 @@ def train_of(settings: Mapping[str, Any], model: str, number: int) -> dict[str, 
     own = next(entry for entry in settings["models"] if entry["name"] == model).get("train", {})
     of_round = settings["rounds"][number]["train"] if "rounds" in settings else {}
     return {**own, **of_round}
+
+
+def final_runs(results: Results) -> list[Run]:
+    """Runs whose predictions become the result; variants of an ablation are none of them."""
+    apart = variants(results.settings)
+    return [run for run in results.grid.final_runs() if run.model not in apart]
 
 
 def intro(results: Results) -> str:

@@ -24,7 +24,7 @@ def has_validation_loss(learn: protocol.Learn) -> bool:
 
 def takes_counts(learn: protocol.Learn) -> bool:
     """Return True if the loss takes the number of labelled training cases of each class in the fold."""
-    return "counts" in signature(learn.loss).parameters
+    return components.COUNTS in signature(learn.loss).parameters
 
 
 def compose_params(learn: protocol.Learn) -> dict[str, Any]:
