@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from goldfold.base.errors import ConfigError
 from goldfold.samples.mixing import Partner, Sample, mixed_weight
 from goldfold.samples.mixing.maps import refuse_share, some
-from goldfold.samples.mixing.regions import Rectangle, cut, fitted, quadrants, size_of, window
+from goldfold.samples.mixing.regions import Rectangle, arranged, covered_by_cut, size_of
 from goldfold.samples.mixing.values import refuse_alpha, refuse_least
 
 Boxes = NDArray[np.float32]
@@ -30,9 +30,7 @@ def cutmix(
     """
     refuse_alpha("cutmix", alpha)
     refuse_visible(min_visible)
-    size = size_of(sample["images"])
-    place, covered = cut(size, alpha, generator), np.zeros(size, bool)
-    covered[place.of_map] = True
+    covered = covered_by_cut(size_of(sample["images"]), alpha, generator)
     return _pasted(sample, partner(), covered, min_visible)
 
 
@@ -46,15 +44,12 @@ def mosaic(
     """
     refuse_least(least)
     refuse_visible(min_visible)
-    size, samples = size_of(sample["images"]), [sample, *(partner() for _ in range(3))]
-    images, places = np.empty_like(sample["images"]), quadrants(size, least, generator)
-    generator.shuffle(places)
-    found = []
-    for one, place in zip(samples, places, strict=True):
-        part = window(size, place, generator)
-        images[0][place.of_map] = fitted(one["images"][0][part.of_map], place)
-        found.append(shown(boxes_of(one), labels_of(one), part, place, min_visible))
-    shares = [place.area / (size[0] * size[1]) for place in places]
+    samples = [sample, *(partner() for _ in range(3))]
+    images, places, shares = arranged(samples, least, generator)
+    found = [
+        shown(boxes_of(one), labels_of(one), part, place, min_visible)
+        for one, (part, place) in zip(samples, places, strict=True)
+    ]
     boxes, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return {**sample, "images": images, "bboxes": boxes, "labels": labels, "weight": mixed_weight(samples, shares)}
 

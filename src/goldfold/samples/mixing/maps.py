@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.samples.mixing import Partner, Sample, weight_of_most
-from goldfold.samples.mixing.regions import cut, fitted, quadrants, size_of, window
+from goldfold.samples.mixing.regions import arranged, covered_by_cut, fitted, size_of
 from goldfold.samples.mixing.values import refuse_alpha, refuse_least
 from goldfold.targets.mask_coding import IGNORE
 
@@ -17,27 +17,16 @@ BACKGROUND = 0
 def cutmix(sample: Sample, partner: Partner, generator: np.random.Generator, alpha: float = 1.0) -> Sample:
     """Paste a rectangle of another image and of its mask, in place (French et al. 2020, for CutMix of Yun et al. 2019)."""
     refuse_alpha("cutmix", alpha)
-    size = size_of(sample["images"])
-    place, covered = cut(size, alpha, generator), np.zeros(size, bool)
-    covered[place.of_map] = True
-    return _pasted(sample, partner(), covered)
+    return _pasted(sample, partner(), covered_by_cut(size_of(sample["images"]), alpha, generator))
 
 
 def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, least: float = 0.25) -> Sample:
     """Show parts of four images and of their masks around a random point, see `goldfold.samples.mixing.values.mosaic`."""
     refuse_least(least)
-    size, samples = size_of(sample["images"]), [sample, *(partner() for _ in range(3))]
-    images, mask, places = (
-        np.empty_like(sample["images"]),
-        np.empty_like(sample["mask"]),
-        quadrants(size, least, generator),
-    )
-    generator.shuffle(places)
-    for one, place in zip(samples, places, strict=True):
-        part = window(size, place, generator).of_map
-        images[0][place.of_map] = fitted(one["images"][0][part], place)
-        mask[place.of_map] = fitted(one["mask"][part], place, cv2.INTER_NEAREST_EXACT)
-    shares = [place.area / (size[0] * size[1]) for place in places]
+    samples, mask = [sample, *(partner() for _ in range(3))], np.empty_like(sample["mask"])
+    images, places, shares = arranged(samples, least, generator)
+    for one, (part, place) in zip(samples, places, strict=True):
+        mask[place.of_map] = fitted(one["mask"][part.of_map], place, cv2.INTER_NEAREST_EXACT)
     return {**sample, "images": images, "mask": mask, "weight": weight_of_most(samples, shares)}
 
 

@@ -1,6 +1,7 @@
 """Parts of images that mixing exchanges: rectangles in pixels, and windows of an image shown in them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,34 @@ def quadrants(size: tuple[int, int], least: float, generator: np.random.Generato
         Rectangle(middle, 0, height, centre),
         Rectangle(middle, centre, height, width),
     ]
+
+
+def covered_by_cut(size: tuple[int, int], alpha: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Pixels (height, width) in a rectangle drawn by `cut`."""
+    covered = np.zeros(size, bool)
+    covered[cut(size, alpha, generator).of_map] = True
+    return covered
+
+
+def arranged(
+    samples: Sequence[Mapping[str, Any]], least: float, generator: np.random.Generator
+) -> tuple[Images, list[tuple[Rectangle, Rectangle]], list[float]]:
+    """Show a part of each of four samples in one of the quadrants around a random point.
+
+    Args:
+        least: as for `quadrants`.
+
+    Returns:
+        The images; for each sample its part and the rectangle that shows it; shares of the area.
+    """
+    size, images = size_of(samples[0]["images"]), np.empty_like(samples[0]["images"])
+    shown_in = quadrants(size, least, generator)
+    generator.shuffle(shown_in)
+    places = [(window(size, place, generator), place) for place in shown_in]
+    for one, (part, place) in zip(samples, places, strict=True):
+        for view, image in enumerate(one["images"]):
+            images[view][place.of_map] = fitted(image[part.of_map], place)
+    return images, places, [place.area / (size[0] * size[1]) for place in shown_in]
 
 
 def window(size: tuple[int, int], shown_in: Rectangle, generator: np.random.Generator) -> Rectangle:

@@ -10,7 +10,7 @@ import numpy as np
 
 from goldfold.base.errors import ConfigError
 from goldfold.samples.mixing import COMMON, Partner, Sample, mixed_weight, weighted_sum
-from goldfold.samples.mixing.regions import blended, cut, fitted, quadrants, size_of, window
+from goldfold.samples.mixing.regions import arranged, blended, cut, size_of
 
 
 def mixup(sample: Sample, partner: Partner, generator: np.random.Generator, alpha: float = 0.2) -> Sample:
@@ -44,14 +44,8 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
         least: smallest distance of the point from a side, as a fraction of the side, up to 0.5.
     """
     refuse_least(least)
-    size, samples = size_of(sample["images"]), [sample, *(partner() for _ in range(3))]
-    images, places = np.empty_like(sample["images"]), quadrants(size, least, generator)
-    generator.shuffle(places)
-    for one, place in zip(samples, places, strict=True):
-        part = window(size, place, generator)
-        for view, image in enumerate(one["images"]):
-            images[view][place.of_map] = fitted(image[part.of_map], place)
-    shares = [place.area / (size[0] * size[1]) for place in places]
+    samples = [sample, *(partner() for _ in range(3))]
+    images, _, shares = arranged(samples, least, generator)
     return {**_by_shares(samples, shares), "images": images}
 
 
