@@ -401,7 +401,7 @@ def test_a_hook_or_update_rule_that_nobody_chose_reruns_nothing(sources: Any) ->
     )
     edit("engine/updates.py", "\ndef sam(network, gradient, step, rho=0.05): ...\n")
     edit("engine/hooks/ema.py", "\nclass Slower(Ema): ...\n")
-    put_in("engine/hooks/clip.py", "not norm > 0", "norm <= 0")
+    put_in("engine/hooks/clip.py", "positive(norm=norm)", "positive(norm=norm + 0)")
     assert sources("train") == before
     put_in("engine/updates.py", "    step()\n", "    step(), None\n")
     assert sources("train") != before, "the rule that the config chose"
