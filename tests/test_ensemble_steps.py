@@ -423,7 +423,8 @@ NAMED = {"source": "folder", "train": "t"}
          "ensemble[1] = 'average': comes after 'thresholds', which needs the combined prediction; put the average first"),
         (LABELS | {"ensemble": ["thresholds", "thresholds"]}, "ensemble[1] = 'thresholds': is listed twice; remove one"),
         (BASE | {"task": "regression", "data": {"source": "digits_ink"}, "ensemble": ["thresholds"]},
-         "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, package.module:function"),
+         "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, "
+            "hill_climbing, simplex, stacking, boosted_stacking, package.module:function"),
         (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': allowed with multilabel: f1_macro, f1_micro"),

@@ -145,15 +145,17 @@ _AVERAGES: Entries = {
     "geometric": "goldfold.ensembling.average:geometric",
     "logit": "goldfold.ensembling.average:logit",
     "rank": "goldfold.ensembling.average:rank",
+    "power": "goldfold.ensembling.average:power",
+    "vote": "goldfold.ensembling.average:vote",
 }
 ENSEMBLES: dict[str, Entries] = {
     "label": _AVERAGES,
-    "labels": {name: _AVERAGES[name] for name in ("probability", "logit", "rank")},
+    "labels": {name: _AVERAGES[name] for name in ("probability", "logit", "rank", "power", "vote")},
     "value": {
         "mean": "goldfold.ensembling.values:mean",
         "median": "goldfold.ensembling.values:median",
     },
-    "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit")},
+    "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
     "boxes": {
         "wbf": "goldfold.ensembling.boxes:wbf",
         "nms": "goldfold.ensembling.boxes:nms",
@@ -163,7 +165,14 @@ ENSEMBLES: dict[str, Entries] = {
 }
 """Methods that combine the predictions of several members into one."""
 _AVERAGE: Entries = {"average": "goldfold.ensembling.averaging:Average"}
-_FITTED: Entries = {**_AVERAGE, "fitted_average": "goldfold.ensembling.averaging:FittedAverage"}
+_FITTED: Entries = {
+    **_AVERAGE,
+    "fitted_average": "goldfold.ensembling.averaging:FittedAverage",
+    "hill_climbing": "goldfold.ensembling.hill_climbing:HillClimbing",
+    "simplex": "goldfold.ensembling.simplex:Simplex",
+    "stacking": "goldfold.ensembling.stacking:linear",
+    "boosted_stacking": "goldfold.ensembling.boosting:boosted",
+}
 FUSIONS: dict[str, Entries] = {
     "label": _FITTED,
     "labels": _FITTED,
@@ -173,9 +182,10 @@ FUSIONS: dict[str, Entries] = {
 }
 """First steps of the ensemble, which combine the members' predictions into one, most by one of the methods above."""
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
+_DECISIONS: Entries = {**_THRESHOLDS, "temperature": "goldfold.ensembling.temperature:Temperature"}
 POSTPROCESSING: dict[str, Entries] = {
-    "label": _THRESHOLDS,
-    "labels": _THRESHOLDS,
+    "label": _DECISIONS,
+    "labels": _DECISIONS,
     "value": {},
     "mask": _THRESHOLDS,
     "boxes": {},

@@ -3,7 +3,8 @@
 Each takes a stack (members, images, classes) of probabilities and weights (members,), and returns (images, classes).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,12 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
+from goldfold.base.errors import ConfigError
+
 Array = NDArray[np.floating[Any]]
 TINY = 1e-12
+OF_MEAN = 1e-6
+"""Share of the mean probability in a vote."""
 
 
 def probability(stack: Array, weights: Sequence[float]) -> Array:
@@ -36,6 +41,30 @@ def logit(stack: Array, weights: Sequence[float]) -> Array:
     return mean / mean.sum(axis=1, keepdims=True)
 
 
+def power(stack: Array, weights: Sequence[float], exponent: float = 2.0) -> Array:
+    """Weighted power mean, (mean of p^exponent)^(1/exponent), normalised so that rows sum to one.
+
+    1 is `probability`; the larger the exponent, the more a confident member counts; near 0 it approaches `geometric`.
+
+    Raises:
+        ConfigError: the exponent is not above 0.
+    """
+    if not exponent > 0:
+        raise ConfigError(f"ensemble: power: exponent = {exponent:g}: must be above 0; for 0, use geometric")
+    mean = np.average(np.clip(stack, 0, 1) ** exponent, axis=0, weights=weights) ** (1 / exponent)
+    return mean / np.clip(mean.sum(axis=1, keepdims=True), TINY, None)
+
+
+def vote(stack: Array, weights: Sequence[float]) -> Array:
+    """Weighted share of the members whose most probable class it is; ties are decided by the mean probability.
+
+    The mean probability has a share of `OF_MEAN` in the result, so that classes with equal votes have its order.
+    """
+    chosen = stack.argmax(axis=2)[..., None] == np.arange(stack.shape[2])
+    votes = np.average(chosen, axis=0, weights=weights)
+    return (1 - OF_MEAN) * votes + OF_MEAN * probability(stack, weights)
+
+
 def mean_ranks(stack: Array, weights: Sequence[float]) -> Array:
     """Weighted mean over members of the rank of each *image* within its class, ties averaged, scaled to (0, 1]."""
     return np.average(rankdata(stack, axis=1), axis=0, weights=weights) / stack.shape[1]
@@ -54,3 +83,12 @@ def rank(stack: Array, weights: Sequence[float]) -> Array:
     return np.stack(
         [np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1
     )
+
+
+BY_IMAGE = frozenset({probability, geometric, logit, power, vote})
+"""Averages in which the result of an image depends on no other image."""
+
+
+def is_by_image(average: Callable[..., Any]) -> bool:
+    """Return whether the result of an image depends on no other image; False for averages of the user's own."""
+    return (average.func if isinstance(average, partial) else average) in BY_IMAGE

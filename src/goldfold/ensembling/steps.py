@@ -123,6 +123,17 @@ def weights_of(fitted: Any, names: Iterable[str]) -> dict[str, float]:
     return found
 
 
+def n_values(fitted: Any) -> int:
+    """Number of numbers and strings in plain JSON.
+
+    >>> n_values({"weights": [1.0, 2.0], "name": "a"})
+    3
+    """
+    if isinstance(fitted, Mapping):
+        return sum(map(n_values, fitted.values()))
+    return sum(map(n_values, fitted)) if isinstance(fitted, list) else 1
+
+
 def only(members: Mapping[str, One]) -> One:
     """Return the single prediction in ``members``, as left by every step from the first on.
 

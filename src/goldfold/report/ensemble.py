@@ -13,6 +13,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import percent
+from goldfold.ensembling.steps import n_values
 from goldfold.report.results import Results
 
 MEANINGS = {
@@ -23,7 +24,13 @@ MEANINGS = {
         "probabilities sum to one; one member that is nearly certain moves the result more than with a mean of probabilities"
     ),
     "rank": "the weighted mean of the ranks that the members assign to the images",
+    "power": "the weighted power mean of the members' probabilities, in which confident members count more",
+    "vote": "the weighted share of the members that choose a class; ties are decided by the mean probability",
     "fitted_average": "the weighted mean of the members' predictions, with the weights that score best",
+    "hill_climbing": "the mean of members chosen one after the other, each time the one that helps most, with repetition",
+    "simplex": "the weighted mean of the members' predictions, with the weights of the least log loss or squared error",
+    "stacking": "a linear model of the members' predictions",
+    "boosted_stacking": "gradient-boosted trees on the members' predictions",
     "wbf": "overlapping boxes of one class are replaced by their mean, weighted by score (weighted boxes fusion)",
     "nms": "of overlapping boxes of one class, the one with the highest score is kept (non-maximum suppression)",
     "soft_nms": "boxes that overlap a higher-scoring box of their class lose score (soft non-maximum suppression)",
@@ -31,6 +38,8 @@ MEANINGS = {
 }
 AGREEMENT = "Agreement of the members"
 MOST_MEMBERS = 24
+LONGEST = 120
+"""Characters of a fitted parameter that is printed."""
 MOST_IMAGES, FEWEST_IMAGES = 400, 10
 """Images on which members are compared by their scores of single images."""
 
@@ -68,12 +77,13 @@ def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:
 
 
 def _pairs(fitted: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted name and value of each number or string in plain JSON."""
+    """Dotted name and value of each number or string in plain JSON; lists that are too long to read are counted."""
     if isinstance(fitted, Mapping):
         for key, value in fitted.items():
             yield from _pairs(value, f"{where}.{key}" if where else str(key))
     else:
-        yield where, f"{fitted:.4g}" if isinstance(fitted, float) else str(fitted)
+        text = f"{fitted:.4g}" if isinstance(fitted, float) else str(fitted)
+        yield where, text if len(text) <= LONGEST else f"{count(n_values(fitted), 'value')}, in ensemble/fitted.json"
 
 
 def _agreement(results: Results) -> list[Block]:

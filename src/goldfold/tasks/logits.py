@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
     from goldfold.tasks.protocol import Entries
 
+BLOCK = 16384
+"""Images that are averaged at a time."""
 Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
 
@@ -78,14 +80,34 @@ def fused(
     classes: Sequence[str],
     squash: Squash,
     average: Callable[[NDArray[Any], Sequence[float]], NDArray[Any]],
+    by_image: bool = False,
 ) -> Arrays:
-    """Align members on id; return ``probabilities`` (n, classes), the ``average`` of their stack."""
-    from goldfold.predictions.arrays import common_ids
+    """Align members on id; return ``probabilities`` (n, classes), the ``average`` of their stack.
+
+    Args:
+        by_image: the average of an image depends on that image alone, so it is made for `BLOCK` images at a time, and the
+            stack of all members and images is never in memory.
+    """
+    from goldfold.predictions.arrays import common_ids, rows_of
 
     ids = common_ids(members, classes)
-    stack = np.stack([probabilities(member, squash, ids.tolist()) for member in members])
-    values = average(stack, weights) if len(ids) else stack[0]
+    rows = [rows_of(member, ids.tolist()) for member in members]
+    n, values = len(ids), np.empty((len(ids), len(classes)))
+    size = BLOCK if by_image else max(n, 1)
+    for start in range(0, n, size):
+        stop = start + size
+        values[start:stop] = average(
+            np.stack([_of_rows(member, squash, own[start:stop]) for member, own in zip(members, rows, strict=True)]),
+            weights,
+        )
     return {"ids": ids, "classes": np.array(classes), "probabilities": values}
+
+
+def _of_rows(predictions: Arrays, squash: Squash, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the probabilities of some of the images."""
+    if "probabilities" in predictions:
+        return np.asarray(predictions["probabilities"][rows])
+    return squash(predictions["logits"][rows].astype(np.float64))
 
 
 def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None = None) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ class ForSteps:
 
     def __init__(self, spec: tasks.Spec, classes: Sequence[str]) -> None:
         facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)
+        self.target = facts.target
         self.fusions, self.postprocessing, self.ensemble_keys = facts.fusions, facts.postprocessing, facts.ensemble_keys
         self.fuse, self.evidence, self.metric = tasks.output(spec, classes).fuse, score.evidence, score.metric
         if decide is not None:

@@ -36,6 +36,8 @@ class Output:
         method: components.Written = "probability",
     ) -> Arrays:
         """Align members on id and fuse each class separately by ``method``, giving ``probabilities`` (n, classes)."""
+        from goldfold.ensembling.average import is_by_image
+
         chosen = components.load(method, catalog.ENSEMBLES["labels"], "ensemble method")
 
         def each_class(stack: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
@@ -43,7 +45,7 @@ class Output:
             values = [chosen(pairs[:, :, place], shares)[:, 1] for place in range(stack.shape[2])]
             return np.stack(values, axis=1)
 
-        return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, each_class)
+        return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, each_class, is_by_image(chosen))
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """Return the labels of images with a confident decision for every class: the probability of yes or of no is at

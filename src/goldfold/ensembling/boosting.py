@@ -1,0 +1,81 @@
+"""Stacking by gradient-boosted trees (Friedman 2001), whose trees are kept as plain JSON."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.base.errors import ConfigError
+from goldfold.ensembling.columns import Array, Targets
+from goldfold.ensembling.stacking import Stacking
+
+
+class Boosted:
+    """Gradient boosting of scikit-learn from a constant of 0."""
+
+    def __init__(self, trees: int, depth: int, rate: float) -> None:
+        for name, value, is_good, good in (
+            ("trees", trees, trees >= 1, "at least 1"),
+            ("depth", depth, depth >= 1, "at least 1"),
+            ("rate", rate, 0 < rate <= 1, "above 0 and at most 1"),
+        ):
+            if not is_good:
+                raise ConfigError(f"ensemble: boosted_stacking: {name} = {value:g}: must be {good}")
+        self.trees, self.depth, self.rate = trees, depth, rate
+
+    def fit(self, columns: Array, target: NDArray[Any], is_number: bool) -> Any:
+        """Return the trees, one list per round with one tree per output."""
+        from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+        settings: dict[str, Any] = {
+            "n_estimators": self.trees, "max_depth": self.depth, "learning_rate": self.rate, "subsample": 0.8,
+            "max_features": "sqrt", "min_samples_leaf": max(1, min(20, len(columns) // 20)), "random_state": 0,
+        }  # fmt: skip
+        offset = float(target.mean()) if is_number else 0.0
+        model: Any = (GradientBoostingRegressor if is_number else GradientBoostingClassifier)(init="zero", **settings)
+        model.fit(columns.astype(np.float32), target - offset if is_number else target)
+        rounds = [[_as_lists(tree.tree_) for tree in one] for one in model.estimators_]
+        return {"offset": offset, "rate": self.rate, "rounds": rounds}
+
+    def outputs(self, columns: Array, fitted: Any) -> Array:
+        """Return the sum of the trees (n, outputs)."""
+        rows = columns.astype(np.float32)  # trees compare in this precision
+        found = np.full((len(columns), len(fitted["rounds"][0])), float(fitted["offset"]))
+        for one in fitted["rounds"]:
+            for place, tree in enumerate(one):
+                found[:, place] += fitted["rate"] * _values(rows, tree)
+        return found
+
+
+def _as_lists(tree: Any) -> dict[str, list[Any]]:
+    return {
+        "left": tree.children_left.tolist(),
+        "right": tree.children_right.tolist(),
+        "column": tree.feature.tolist(),
+        "threshold": tree.threshold.tolist(),
+        "value": tree.value[:, 0, 0].tolist(),
+    }
+
+
+def _values(columns: NDArray[np.float32], tree: dict[str, list[Any]]) -> Array:
+    """Value of the leaf (n,) that each row reaches."""
+    left, right, column, threshold, value = (
+        np.array(tree[name]) for name in ("left", "right", "column", "threshold", "value")
+    )
+    node, rows = np.zeros(len(columns), dtype=np.int64), np.arange(len(columns))
+    while (inner := left[node] >= 0).any():
+        at = node[inner]
+        goes_left = columns[rows[inner], column[at]] <= threshold[at]
+        node[inner] = np.where(goes_left, left[at], right[at])
+    return np.asarray(value[node], dtype=float)
+
+
+def boosted(task: Targets, workers: int, trees: int = 50, depth: int = 3, rate: float = 0.1) -> Stacking:
+    """Stacking by gradient-boosted trees.
+
+    Args:
+        trees: rounds of boosting; each has one tree per class, or one for two classes and for numbers.
+        depth: levels of a tree.
+        rate: learning rate.
+    """
+    return Stacking(task, Boosted(trees, depth, rate))

@@ -1,0 +1,320 @@
+"""Steps that choose, weigh and stack members, and the averages they use."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.optimize import minimize
+from scipy.special import softmax
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from goldfold.base.errors import ConfigError
+from goldfold.ensembling import average, boosting, simplex, stacking, temperature
+from goldfold.ensembling.steps import build
+from goldfold.predictions.arrays import Arrays, picked, with_thresholds
+from goldfold.targets.label_sets import to_text
+from goldfold.tasks import logits as of_logits
+from test_ensemble_steps import SEVERAL, TWO, folds_of, ids_of, labelled, of_yes, run, truth_of, value
+from whole_task import whole
+
+THREE = whole({"name": "classification"}, ["a", "b", "c"])
+NUMBER = whole({"name": "regression"}, ["0 to 1", "1 to 2"])
+ALL_OF_LABELS = ("fitted_average", "hill_climbing", "simplex", "stacking", "boosted_stacking")
+
+
+def drawn(n: int, seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng([n, seed])
+
+
+def knowing(n: int, n_members: int, strength: Sequence[float], seed: int = 0) -> tuple[dict[str, Arrays], pd.DataFrame]:
+    """Members of three classes whose logits know the label as well as ``strength`` says."""
+    draw = drawn(n, seed)
+    labels = draw.integers(0, 3, n)
+    members = {
+        f"m{place}": labelled(
+            softmax(strength[place] * np.eye(3)[labels] + draw.normal(size=(n, 3)), axis=1), THREE.classes
+        )
+        for place in range(n_members)
+    }
+    return members, truth_of([THREE.classes[label] for label in labels])
+
+
+def fitted(step: Any, task: Any, members: dict[str, Arrays], truth: pd.DataFrame, metric: str = "log_loss") -> Any:
+    (built,) = build(task, [step], 1)
+    return json.loads(json.dumps(built.fit(members, truth, folds_of(len(truth)), task.metric(metric)))), built
+
+
+# --- averages
+
+
+def test_power_is_that_of_scipy_and_between_probability_and_the_most_confident() -> None:
+    stack = drawn(5).dirichlet(np.ones(3), size=(4, 6))
+    weights = [1.0, 2.0, 0.5, 1.0]
+    expected = stats.pmean(stack, 3, axis=0, weights=np.array(weights)[:, None, None])
+    assert average.power(stack, weights, 3) == pytest.approx(expected / expected.sum(axis=1, keepdims=True))
+    assert average.power(stack, weights, 1) == pytest.approx(average.probability(stack, weights))
+    assert average.power(stack, weights, 1e-6) == pytest.approx(average.geometric(stack, weights), abs=1e-4)
+    assert average.power(stack, weights, 400).argmax(axis=1).tolist() == stack.max(axis=0).argmax(axis=1).tolist()
+    with pytest.raises(ConfigError, match=r"exponent = 0: must be above 0; for 0, use geometric"):
+        average.power(stack, weights, 0)
+
+
+def test_votes_are_counted_with_weights_and_ties_go_to_the_larger_mean() -> None:
+    stack = np.array([[[0.6, 0.4, 0.0]], [[0.1, 0.5, 0.4]], [[0.2, 0.38, 0.42]]])
+    assert average.vote(stack, [1, 1, 1])[0] == pytest.approx([1 / 3] * 3, abs=1e-5)
+    assert average.vote(stack, [1, 1, 1]).argmax(axis=1) == [1], "three votes for three classes: b has the largest mean"
+    assert average.vote(stack, [1, 1, 2]).argmax(axis=1) == [2]
+    assert average.vote(stack[[0, 0, 1]], [1, 1, 1]).argmax(axis=1) == [0], "a majority, whatever the mean"
+    assert average.vote(stack, [1, 1, 1]).sum(axis=1) == pytest.approx([1])
+
+
+@pytest.mark.parametrize("method", ["probability", "geometric", "logit", "vote", {"power": {"exponent": 3}}, "rank"])
+@pytest.mark.parametrize("task", [THREE, SEVERAL])
+def test_blocks_of_images_give_the_same_bytes(task: Any, method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if task is SEVERAL and method == "geometric":
+        return
+    members = [labelled(drawn(50, seed).dirichlet(np.ones(3), size=50), task.classes) for seed in range(3)]
+    at_once = task.fuse(members, [1, 2, 1], method=method)["probabilities"]
+    monkeypatch.setattr(of_logits, "BLOCK", 7)
+    assert task.fuse(members, [1, 2, 1], method=method)["probabilities"].tobytes() == at_once.tobytes()
+
+
+# --- noise
+
+
+@pytest.mark.parametrize("step", [{"hill_climbing": {"steps": 12}}, "simplex"])
+def test_two_hundred_members_of_noise_are_at_chance_nested(step: Any) -> None:
+    """Above chance on the images that they were chosen on."""
+    metric = "log_loss" if step == "simplex" else "accuracy"
+    nested_scores, seen = [], []
+    for seed in range(4):
+        draw = drawn(60, seed)
+        members = {f"m{place}": of_yes(draw.uniform(size=60)) for place in range(200 if seed == 0 else 40)}
+        truth = truth_of(["yes" if yes else "no" for yes in draw.integers(0, 2, 60)])
+        made = run([step], members, truth, metric)
+        nested_scores.append(value(TWO, made.predictions, truth, "accuracy"))
+        seen.append(value(TWO, made.optimistic, truth, "accuracy"))
+    assert np.mean(seen) > 0.62
+    assert abs(np.mean(nested_scores) - 0.5) < 0.11, "1.7 standard deviations of 240 coins"
+
+
+def test_a_member_of_noise_earns_nothing_in_a_stack() -> None:
+    members, truth = knowing(300, 3, [2.0, 1.0, 0.0])
+    with_noise = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
+    del members["m2"]
+    without = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
+    assert with_noise > without - 0.01
+    assert without < value(THREE, members["m0"], truth, "log_loss")
+
+
+@pytest.mark.parametrize("step", ALL_OF_LABELS)
+def test_labels_of_a_fold_change_nothing_of_its_own_predictions(step: str) -> None:
+    members, truth = knowing(80, 3, [2.0, 1.0, 0.5])
+    other, own = truth.copy(), folds_of(80) == 1
+    other.loc[own, "label"] = np.roll(other.loc[own, "label"], 1)
+    one, two = (run([step, "temperature"], members, table, "log_loss", THREE).predictions for table in (truth, other))
+    assert one["probabilities"][own].tobytes() == two["probabilities"][own].tobytes()
+    assert one["probabilities"][~own].tobytes() != two["probabilities"][~own].tobytes()
+
+
+# --- hill climbing
+
+
+def test_hill_climbing_takes_each_time_the_member_that_helps_most() -> None:
+    members, truth = knowing(120, 4, [1.5, 1.2, 0.8, 0.0])
+    found, _ = fitted({"hill_climbing": {"steps": 12}}, THREE, members, truth)
+    counts, path = np.zeros(4), []
+    stack = np.stack([one["probabilities"] for one in members.values()])
+    index = [THREE.classes.index(label) for label in truth["label"]]
+    for _ in range(12):
+        losses = []
+        for place in range(4):
+            mean = np.average(stack, axis=0, weights=counts + np.eye(4)[place])
+            losses.append(-np.log(mean[np.arange(120), index]).mean())
+        counts = counts + np.eye(4)[int(np.argmin(losses))]
+        path.append((min(losses), counts / counts.sum()))
+    expected = min(path, key=lambda one: one[0])[1]
+    assert list(found["weights"].values()) == pytest.approx(expected, abs=1e-6)
+    assert found["weights"]["m3"] < 0.1
+
+
+def test_hill_climbing_by_another_average_and_metric() -> None:
+    members, truth = knowing(90, 3, [3.0, 0.5, 0.0])
+    found, _ = fitted({"hill_climbing": {"method": "rank", "metric": "accuracy", "steps": 4}}, THREE, members, truth)
+    assert sum(found["weights"].values()) == pytest.approx(1)
+    assert max(found["weights"], key=found["weights"].__getitem__) == "m0"
+    again, _ = fitted({"hill_climbing": {"bags": 3}}, THREE, members, truth)
+    assert again == fitted({"hill_climbing": {"bags": 3}}, THREE, members, truth)[0], "the same bags"
+
+
+# --- weights on the simplex
+
+
+def test_weights_on_the_simplex_are_the_optimum_of_a_general_solver() -> None:
+    members, truth = knowing(150, 4, [1.5, 1.2, 0.8, 0.0])
+    index = [THREE.classes.index(label) for label in truth["label"]]
+    of_true = np.stack([one["probabilities"][np.arange(150), index] for one in members.values()], axis=1)
+    reference = minimize(
+        lambda weights: -np.log(of_true @ weights).mean(), np.full(4, 0.25), bounds=[(0, 1)] * 4,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1}, method="SLSQP", options={"ftol": 1e-14},
+    )  # fmt: skip
+    found, _ = fitted("simplex", THREE, members, truth)
+    assert list(found["weights"].values()) == pytest.approx(reference.x, abs=2e-3)
+
+
+def test_weights_of_numbers_minimise_the_squared_error() -> None:
+    draw = drawn(200)
+    truth = draw.normal(size=200)
+    values = truth[:, None] + draw.normal(size=(200, 4)) * [0.5, 0.7, 1.0, 9.0]
+    reference = minimize(
+        lambda weights: ((values @ weights - truth) ** 2).mean(), np.full(4, 0.25), bounds=[(0, 1)] * 4,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1}, method="SLSQP", options={"ftol": 1e-14},
+    )  # fmt: skip
+    assert simplex.of_numbers(values, truth) == pytest.approx(reference.x, abs=1e-3)
+
+
+def test_sets_of_labels_are_weighted_by_all_labels_together() -> None:
+    draw = drawn(100)
+    true = draw.integers(0, 2, (100, 3))
+    good, bad = np.clip(true, 0.1, 0.9), np.full((100, 3), 0.5)
+    truth = pd.DataFrame(
+        {"id": ids_of(100), "labels": [to_text(np.array(SEVERAL.classes)[row == 1].tolist()) for row in true]}
+    )
+    members = {"good": labelled(good, SEVERAL.classes), "bad": labelled(bad, SEVERAL.classes)}
+    for step in ("simplex", "hill_climbing"):
+        found, _ = fitted(step, SEVERAL, members, truth)
+        assert found["weights"] == {"good": 1, "bad": 0}, step
+
+
+# --- stacking
+
+
+def test_a_linear_stack_is_the_logistic_regression_of_scikit_learn() -> None:
+    members, truth = knowing(150, 2, [1.5, 0.5])
+    found, step = fitted({"stacking": {"penalty": 2}}, THREE, members, truth)
+    logs = [np.log(one["probabilities"]) for one in members.values()]
+    columns = np.concatenate([one - one.mean(axis=1, keepdims=True) for one in logs], axis=1)
+    scaled = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    reference = LogisticRegression(C=0.5, max_iter=5000).fit(scaled, truth["label"])
+    turned = {name: members[name] for name in reversed(members)}
+    for given in (members, turned):
+        result = step.apply(given, found)["ensemble"]
+        assert result["probabilities"] == pytest.approx(reference.predict_proba(scaled), abs=1e-6)
+
+
+def test_a_boosted_stack_from_json_is_that_of_scikit_learn() -> None:
+    columns = drawn(120).normal(size=(120, 4))
+    target = (columns[:, 0] > 0).astype(int) + (columns[:, 1] > 0.5)
+    model = boosting.Boosted(10, 2, 0.3)
+    found = json.loads(json.dumps(model.fit(columns, target, False)))
+    reference = GradientBoostingClassifier(
+        init="zero", n_estimators=10, max_depth=2, learning_rate=0.3, subsample=0.8, max_features="sqrt",
+        min_samples_leaf=6, random_state=0,
+    ).fit(columns.astype(np.float32), target)  # fmt: skip
+    assert softmax(model.outputs(columns, found), axis=1) == pytest.approx(reference.predict_proba(columns))
+    two = model.fit(columns, target.clip(max=1), False)
+    assert stacking.two(model.outputs(columns, two)).argmax(axis=1) == pytest.approx(target.clip(max=1), abs=1)
+
+
+@pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])
+def test_numbers_and_sets_of_labels_are_stacked_too(step: str) -> None:
+    draw = drawn(160)
+    number = draw.uniform(0, 2, 160)
+    members = {
+        name: {
+            "ids": np.array(ids_of(160)), "classes": np.array(NUMBER.classes), "spreads": np.full(160, 0.1),
+            "values": 2 * number + 1 + draw.normal(size=160) * noise,
+        }
+        for name, noise in (("a", 0.2), ("b", 0.6))
+    }  # fmt: skip
+    truth = pd.DataFrame({"id": ids_of(160), "value": number.astype(str)})
+    made = run([step], members, truth, "rmse", NUMBER)
+    assert value(NUMBER, made.predictions, truth, "rmse") < 0.3, "members are at twice the number plus one"
+    assert made.predictions["spreads"].shape == (160,)
+
+    true = draw.integers(0, 2, (160, 3))
+    noisy = np.clip(1 - true + draw.normal(size=(160, 3)) * 0.2, 0.01, 0.99)
+    table = pd.DataFrame(
+        {"id": ids_of(160), "labels": [to_text(np.array(SEVERAL.classes)[row == 1].tolist()) for row in true]}
+    )
+    made = run([step], {"wrong": labelled(noisy, SEVERAL.classes)}, table, "log_loss", SEVERAL)
+    assert value(SEVERAL, made.predictions, table, "log_loss") < 0.35, "a member that says the opposite is understood"
+
+
+def test_a_class_that_was_not_seen_has_no_probability_and_one_class_is_certain() -> None:
+    members, truth = knowing(60, 2, [2.0, 1.0])
+    truth["label"] = np.where(truth["label"] == "c", "a", truth["label"])
+    found, step = fitted("stacking", THREE, members, truth)
+    result = step.apply(members, found)["ensemble"]["probabilities"]
+    assert result[:, 2].max() < 1e-9
+    truth["label"] = "b"
+    found, step = fitted("stacking", THREE, members, truth)
+    assert step.apply(members, found)["ensemble"]["probabilities"].argmax(axis=1).tolist() == [1] * 60
+
+
+# --- temperature
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_of_overconfident_predictions_is_found(true_temperature: float) -> None:
+    draw = drawn(4000)
+    logits = draw.normal(size=(4000, 3)) * 2
+    labels = [THREE.classes[draw.choice(3, p=row)] for row in softmax(logits, axis=1)]
+    members = {"m": labelled(softmax(logits * true_temperature, axis=1), THREE.classes)}
+    found, step = fitted("temperature", THREE, members, truth_of(labels))
+    assert found["temperature"] == pytest.approx(true_temperature, rel=0.08)
+    result = step.apply(members, found)["m"]["probabilities"]
+    assert result.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
+    assert result.sum(axis=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("task", [TWO, SEVERAL])
+def test_decisions_by_thresholds_stay(task: Any) -> None:
+    n = len(task.classes)
+    p = drawn(200).uniform(size=(200, n))
+    values = p if task is SEVERAL else np.stack([1 - p[:, 0], p[:, 0]], axis=1)
+    shares = [0.3, 0.6, 0.8][: n if task is SEVERAL else 1]
+    before = with_thresholds(labelled(values, task.classes), shares)
+    (step,) = build(task, ["temperature"], 1)
+    after = step.apply({"m": before}, {"temperature": 2.5})["m"]
+    assert not np.array_equal(after["probabilities"], before["probabilities"])
+    decide = (lambda one: one["probabilities"] >= one["thresholds"]) if task is SEVERAL else (
+        lambda one: one["probabilities"][:, 1] * (1 - one["thresholds"][:, 0])
+        > one["probabilities"][:, 0] * one["thresholds"][:, 0]
+    )  # fmt: skip
+    assert np.array_equal(decide(before), decide(after))
+
+
+def test_temperature_is_fitted_without_the_fold_and_picked_by_id() -> None:
+    members, truth = knowing(80, 2, [3.0, 2.0])
+    made = run(["average", "temperature"], members, truth, "log_loss", THREE)
+    assert len({one[1]["temperature"] for one in made.without.values()}) > 1
+    assert picked([(made.predictions, ids_of(80))])["ids"].tolist() == ids_of(80)
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"hill_climbing": {"steps": 0}}, "hill_climbing: steps = 0: must be at least 1"),
+        ({"hill_climbing": {"bags": 0}}, "hill_climbing: bags = 0: must be at least 1"),
+        ({"stacking": {"penalty": 0}}, "stacking: penalty = 0: must be above 0"),
+        ({"boosted_stacking": {"rate": 2}}, "boosted_stacking: rate = 2: must be above 0 and at most 1"),
+        ({"boosted_stacking": {"trees": 0}}, "boosted_stacking: trees = 0: must be at least 1"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(step: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build(THREE, [step], 1)
+
+
+def test_temperature_of_values_at_the_edges_is_finite() -> None:
+    assert np.isfinite(temperature.at(np.array([[0.0, 1.0]]), 0.05, False)).all()
+    assert np.isfinite(temperature.at(np.array([[0.0, 1.0]]), 20, True)).all()
