@@ -786,7 +786,7 @@ def test_a_metric_reaches_the_training_only_where_it_chooses_the_epoch() -> None
     own = {"goldfold.metrics.classification:f1_macro": {}}
     assert watched("last", own) == watched("last", None)
     assert watched("best", own)["metric"] == "goldfold.metrics.classification:f1_macro"
-    assert set(watched("last", None)["reported"]) == set(catalog.METRICS["label"]) - {"accuracy"}
+    assert set(watched("last", None)["reported"]) == set(tasks.facts("classification").reported) - {"accuracy"}
 
 
 def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:

@@ -53,6 +53,27 @@ def quadratic_kappa(predicted: Numbers, truth: Numbers) -> float:
     return 1 - float(np.mean((grades - truth) ** 2) / of_all_pairs) if of_all_pairs else float("nan")
 
 
+def rmsle(predicted: Numbers, truth: Numbers) -> float:
+    """Root mean squared error of log(1 + number); predictions below 0 count as 0, NaN if a true number is below 0."""
+    if (truth < 0).any():
+        return float("nan")
+    return rmse(np.log1p(np.clip(predicted, 0, None)), np.log1p(truth))
+
+
+def pearson(predicted: Numbers, truth: Numbers) -> float:
+    """Correlation of predicted and true numbers; NaN if either are all equal."""
+    spread = float(predicted.std() * truth.std())
+    return float(np.mean((predicted - predicted.mean()) * (truth - truth.mean()))) / spread if spread else float("nan")
+
+
+def spearman(predicted: Numbers, truth: Numbers) -> float:
+    """Correlation of the ranks of predicted and true numbers, ties averaged; NaN if either are all equal."""
+    from scipy.stats import rankdata
+
+    return pearson(rankdata(predicted), rankdata(truth))
+
+
 RMSE = Metric(rmse, greater_is_better=False)
+RMSLE = Metric(rmsle, greater_is_better=False)
 MAE = Metric(mae, greater_is_better=False)
 QUADRATIC_KAPPA = Metric(quadratic_kappa, of_grades=True)

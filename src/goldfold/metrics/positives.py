@@ -1,0 +1,119 @@
+"""Metrics of class probabilities that rank or count positives.
+
+With two classes, the second is the positive one; with more, each class is scored against the rest, and the mean is over the
+classes present in the truth.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldfold.base.errors import ConfigError
+from goldfold.metrics.classification import Labels, Probabilities
+from goldfold.metrics.metric import Metric
+from goldfold.metrics.ranking import average_precision as precision_over_recall
+
+Positive = NDArray[np.bool_]
+
+
+def average_precision(probabilities: Probabilities, labels: Labels) -> float:
+    """Average precision, as in scikit-learn."""
+    return _mean_over_positives(precision_over_recall, probabilities, labels)
+
+
+def partial_auc(probabilities: Probabilities, labels: Labels, max_fpr: float = 0.1) -> float:
+    """Area under the ROC curve up to a false positive rate, scaled so that 0.5 is chance and 1 perfect (McClish 1989).
+
+    Args:
+        max_fpr: largest false positive rate, as in scikit-learn.
+    """
+    _refuse_outside("partial_auc", "max_fpr", max_fpr)
+    return _mean_over_positives(lambda p, true: _standardised(p, true, max_fpr), probabilities, labels)
+
+
+def auc_above_tpr(probabilities: Probabilities, labels: Labels, min_tpr: float = 0.8) -> float:
+    """Area under the ROC curve above a true positive rate, from 0 to 1 - min_tpr (measure of ISIC 2024).
+
+    Args:
+        min_tpr: smallest true positive rate.
+    """
+    _refuse_outside("auc_above_tpr", "min_tpr", min_tpr)
+    width = 1 - min_tpr
+    chance = width**2 / 2
+
+    def area(p: Probabilities, true: Positive) -> float:
+        # with classes and scores turned round, a high true positive rate is a low false positive rate
+        return chance + (2 * _standardised(-p, ~true, width) - 1) * (width - chance)
+
+    return _mean_over_positives(area, probabilities, labels)
+
+
+def pf1(probabilities: Probabilities, labels: Labels) -> float:
+    """Probabilistic F1: the counts of F1 with predicted positives as sums of probabilities."""
+
+    def value(p: Probabilities, true: Positive) -> float:
+        return 2 * float(p[true].sum()) / (float(p.sum()) + int(true.sum())) if true.any() else float("nan")
+
+    return _mean_over_positives(value, probabilities, labels)
+
+
+def mcc(probabilities: Probabilities, labels: Labels) -> float:
+    """Matthews correlation coefficient of the most probable class; 0 if all predictions or all labels are one class."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(labels, probabilities.argmax(axis=1)))
+
+
+def f1(probabilities: Probabilities, labels: Labels) -> float:
+    """F1 score of the second of two classes, 0 if it is neither true nor predicted; for more classes that of each, averaged."""
+    from sklearn.metrics import f1_score
+
+    chosen = probabilities.argmax(axis=1)
+    if probabilities.shape[1] == 2:
+        return float(f1_score(labels, chosen, zero_division=0.0))
+    return float(f1_score(labels, chosen, average="macro", zero_division=0.0))
+
+
+def map_at_k(probabilities: Probabilities, labels: Labels, k: int = 5) -> float:
+    """Mean over images of 1 / rank of the true class, 0 beyond rank ``k``; of tied classes the worst rank counts."""
+    of_true = probabilities[np.arange(len(labels)), labels]
+    ranks = (probabilities >= of_true[:, None]).sum(axis=1)
+    return float(np.where(ranks <= k, 1 / ranks, 0).mean())
+
+
+def gap(probabilities: Probabilities, labels: Labels) -> float:
+    """Global average precision: micro average precision of the most probable class of each image.
+
+    Images are ordered by the probability of that class, equal ones together; the precision so far is summed over correct
+    predictions and divided by the number of images (Weyand et al. 2020, Google Landmarks Dataset v2).
+    """
+    hit = probabilities.argmax(axis=1) == labels
+    return precision_over_recall(probabilities.max(axis=1), hit) * float(hit.mean()) if hit.any() else 0.0
+
+
+def _mean_over_positives(
+    value: Callable[[Probabilities, Positive], float], probabilities: Probabilities, labels: Labels
+) -> float:
+    """Value of the second of two classes, or the mean over classes; NaN where no class can be scored."""
+    columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    found = [value(probabilities[:, column], labels == column) for column in columns]
+    known = [one for one in found if np.isfinite(one)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _standardised(scores: Probabilities, is_positive: Positive, max_fpr: float) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if is_positive.all() or not is_positive.any():
+        return float("nan")
+    return float(roc_auc_score(is_positive, scores, max_fpr=max_fpr))
+
+
+def _refuse_outside(name: str, parameter: str, value: float) -> None:
+    if not 0 < value < 1:
+        raise ConfigError(f"metric: {name}: {parameter} = {value:g}: must be above 0 and below 1")
+
+
+F1 = Metric(f1, of_labels=True)
+MCC = Metric(mcc, of_labels=True)
