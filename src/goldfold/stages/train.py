@@ -101,7 +101,7 @@ def _compiled(setup: Setup, learner: Learner) -> str | None:
     """Compile the network, if the config says so; return why it is not compiled, if that failed."""
     if not setup.spec.train.compile:
         return None
-    why = compiled(learner.gradient, setup.batches, bool(setup.images.lacking(setup.cases.train["id"])))
+    why = compiled(learner.gradient, setup.batches.of_each_size(), bool(setup.images.lacking(setup.cases.train["id"])))
     print(
         "train.compile: the network is compiled for training" if why is None else f"train.compile has no effect: {why}",
         flush=True,
