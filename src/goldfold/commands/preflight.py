@@ -22,6 +22,7 @@ from goldfold import catalog, components, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.commands.sample_trial import check_samples
+from goldfold.commands.start_trial import check_start
 from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
@@ -78,6 +79,7 @@ def check(model: dict[str, Any]) -> bool:
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_sizes(model, make, wanted)
+        check_start(model, params, make)
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)
