@@ -70,6 +70,22 @@ def test_where_compiling_fails_the_run_says_why_once_and_has_the_bytes_of_one_wi
     assert bytes_of(tmp_path / "failed") == bytes_of(tmp_path / "plain")
 
 
+def test_every_size_of_training_is_tried_before_the_first_step(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = CachedImages(tiny.caches()).frame
+
+    def broken_for_small(graph: Any, given: list[Any]) -> Any:
+        if any(one.shape[-2:] == (height // 2, width // 2) for one in given if isinstance(one, torch.Tensor)):
+            raise RuntimeError("no code for small images")
+        return graph.forward
+
+    monkeypatch.setattr(compiling, "BACKEND", broken_for_small)
+    sizes = [[0, [height, width]], [2, [height // 2, width // 2]]]
+    facts = tiny.train(tmp_path, model=tiny.model({**TRAIN, "sizes": sizes, "compile": True}))
+    assert "no code for small images" in facts["not_compiled"]
+
+
 def test_validation_is_not_compiled(tiny: Tiny, tmp_path: Path, shapes: list[tuple[int, ...]]) -> None:
     tiny.train(tmp_path, model=tiny.model({**TRAIN, "epochs": 1, "compile": True}))
     assert {shape[0] for shape in shapes} == {8}, "only batches of training, not the 20 images of a validation"

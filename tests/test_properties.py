@@ -350,11 +350,12 @@ def test_an_epoch_is_a_permutation_cut_into_whole_batches(n: int, batch: int, ke
     sampler = EpochSampler(n, batch, ("model", key))
     sampler.epoch = epoch
     batches = list(sampler)
-    rows = [row for part in batches for _, row in part]
+    rows = [place.row for part in batches for place in part]
     assert len(batches) == len(sampler) == max(1, n // batch)
     assert len(rows) == len(set(rows)) == (n if n < batch else n // batch * batch)
     assert set(rows) <= set(range(n))
-    assert {number for part in batches for number, _ in part} == {epoch}
+    assert {place.epoch for part in batches for place in part} == {epoch}
+    assert [{place.batch for place in part} for part in batches] == [{number} for number in range(len(batches))]
     assert all(len(part) == min(batch, n) for part in batches)
 
 
@@ -363,7 +364,7 @@ def test_the_order_differs_between_epochs_and_keys_and_is_the_same_for_the_same(
     def order(key: int, epoch: int) -> list[int]:
         sampler = EpochSampler(n, n, ("model", key))
         sampler.epoch = epoch
-        return [row for part in sampler for _, row in part]
+        return [place.row for part in sampler for place in part]
 
     assert order(key, 0) == order(key, 0)
     assert order(key, 0) != order(key, 1)

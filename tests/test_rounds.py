@@ -11,10 +11,13 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from timm.layers import resample_abs_pos_embed
+from torch import nn
 
 from conftest import PLACE, Tiny
 from goldfold.base.errors import ConfigError
 from goldfold.bundles.card import _rounds
+from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.grid import Member, Run, Start, grid_of
@@ -247,8 +250,6 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{"models": ["b0"]}, {"models": ["b3"], "start": "b3"}], {}, r"rounds\[1\]\.start = 'b3': no earlier round trains it"),
     ([{}, {"models": ["b3"], "start": "wide"}], {"models": [B3, WIDE]}, r"rounds\[1\]\.start = 'wide': b3 cannot use its weights"
      r": params is \{'widths': \[8, 8\]\} there and \{'widths': \[4, 4\]\} here; name a model with the same network"),
-    ([{}, {"models": ["b0"], "start": "b3"}], {"models": [B0, {**B3, "image_size_px": [12, 16]}]},
-     r"rounds\[1\]\.start = 'b3': b0 cannot use its weights: image_size_px is \[12, 16\] there and \[12, 12\] here"),
     ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is a short form of rounds, and both are set"),
     ([{}, {}], {"models": [{**B0, "name": "previous"}]}, r"models\[0\]\.name = 'previous': is reserved in rounds"),
     ([{}, {"train": {"lr": 0}}], {}, r"rounds\[1\]\.train\.lr = 0: Input should be greater than 0"),
@@ -272,7 +273,7 @@ def test_rounds_that_cannot_be_are_refused_in_one_line(rounds: Any, changes: dic
 
 def test_the_rounds_of_the_docs_can_be_run(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/rounds.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         written = yaml.safe_load(block)
         names = {name for one in written["rounds"] for name in one.get("models", ["b0", "b3"])}
@@ -309,6 +310,54 @@ def test_the_training_stage_hands_the_weights_on(tiny: Tiny, tmp_path: Path) -> 
     weights = [name for name in first if name.endswith("weight")]
     assert len(weights) > 3
     assert all(torch.allclose(first[name], again[name], atol=1e-6) for name in weights)
+
+
+VIT = {"network": "timm", "backbone": "test_vit", "params": {}}
+
+
+def test_position_embeddings_are_resampled_for_a_start_from_another_size(tiny: Tiny, tmp_path: Path) -> None:
+    small, large = (
+        read(tiny.model({}, image_size_px=size, cache_image_size_px=96, **VIT), "squash", 3, PLACE) for size in (64, 96)
+    )
+    task, path = whole(tiny.task, tiny.classes), tmp_path / "model.safetensors"
+    state = {name: torch.rand_like(value) for name, value in network_of(small, task).state_dict().items()}
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    made = network_of(large, task, str(path)).state_dict()
+    assert made.keys() == state.keys()
+    assert [name for name in made if not torch.equal(made[name], state[name])] == ["network.pos_embed"], "head included"
+    resampled = resample_abs_pos_embed(state["network.pos_embed"], [6, 6])
+    assert torch.allclose(made["network.pos_embed"], resampled, atol=1e-6)
+
+
+def checks_of(**network: Any) -> list[dict[str, Any]]:
+    models = [{"name": name, **network, "image_size_px": size} for name, size in (("small", 64), ("large", 96))]
+    rounds = [{"models": ["small"]}, {"models": ["large"], "start": "small"}]
+    return slices.network_checks(parse({**BASE, "models": models, "rounds": rounds}))
+
+
+@pytest.mark.parametrize("network", [VIT, {**VIT, "backbone": "test_resnet"}])
+def test_a_start_from_another_size_is_tried_before_any_job(network: dict[str, Any]) -> None:
+    checks = checks_of(**network)
+    assert [check.get("start_size") for check in checks] == [None, [64, 64]]
+    for check in checks:
+        preflight.check(check)
+
+
+def test_a_network_whose_layers_depend_on_the_size_cannot_start_from_another_one() -> None:
+    flat = "test_rounds:flat"
+    with pytest.raises(ConfigError) as caught:
+        preflight.check(checks_of(network=flat)[1])
+    assert str(caught.value) == (
+        "rounds[].start: its weights were trained at 64x64 (height x width) and do not fit this network at 96x96 (height x "
+        "width), where 1.weight has another shape: it cannot be adapted. Start from a model with the same image_size_px, or "
+        "set start: scratch."
+    )
+
+
+def flat(n_classes: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """A network with a layer over all pixels."""
+    n = in_channels * image_size[0] * image_size[1]
+    return nn.Sequential(nn.Flatten(), nn.Linear(n, 8), nn.ReLU(), nn.Linear(8, n_classes))
 
 
 # --- in words

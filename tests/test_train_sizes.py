@@ -1,11 +1,14 @@
 """Image sizes of training by epoch."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from conftest import Tiny
 from goldfold import tasks
@@ -13,8 +16,9 @@ from goldfold.base.errors import ConfigError
 from goldfold.cache.images import CachedImages
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
-from goldfold.samples.dataset import TrainingSet
+from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.training.changes import augment_of
+from goldfold.training.samples import loader
 from goldfold.training.spec import Spec, read
 
 PLACE = {"round": 0, "fold": 0, "seed": 0}
@@ -70,6 +74,10 @@ def test_samples_have_the_size_of_their_epoch(kind: str, request: pytest.Fixture
         ([[1, 16]], "begins with epoch 1; the first pair must be of epoch 0"),
         ([[0, 16], [3, 24], [3, 32]], "epoch 3 follows epoch 3; list the epochs in order, each once"),
         ([[0, 16], [10, 32]], "the size from epoch 10 on is never used, since epochs is 10"),
+        ([[0, {"multi_scale": [16]}]], "write [first epoch, size] pairs"),
+        ({"multi_scale": [16, [16, 16]]}, "or {multi_scale: [...]} with at least two different sizes"),
+        ({"multi_scale": [16, 48, 64]}, "64 is larger than the cached images, 32x32; set cache_image_size_px"),
+        ([[0, 32], [5, [32, 32]]], "has no effect, since image_size_px is 32x32 too; remove it"),
         ([[0, 64]], "64 is larger than the cached images, 32x32; set cache_image_size_px"),
     ],
 )
@@ -88,6 +96,66 @@ def test_sizes_must_have_the_shape_of_the_model_and_are_not_for_detectors() -> N
         config_of([[0, 64]], 128, "detection")
     assert config_of([[0, [16, 24]]], [32, 48], resize="pad").models[0].train.sizes == [[0, [16, 24]]]
     assert config_of([[0, 48]], cache_image_size_px=64).models[0].train.sizes == [[0, 48]]
+
+
+def test_problems_in_rounds_are_named_by_round_and_those_of_the_model_once() -> None:
+    def problems(rounds: list[dict[str, Any]], **train: Any) -> list[str]:
+        models = [
+            {"name": name, "backbone": "resnet18", "image_size_px": size} for name, size in (("a", 32), ("b", 64))
+        ]
+        data = {"source": "folder", "train": "raw"}
+        with pytest.raises(ConfigError) as caught:
+            parse({"name": "t", "data": data, "models": models, "train": train, "rounds": rounds})
+        return str(caught.value).splitlines()[1:]
+
+    assert problems([{}, {"train": {"sizes": [[0, 48]]}}, {"train": {"sizes": [[0, 16], [30, 24]]}}]) == [
+        "  rounds[1].train.sizes: 48 is larger than the cached images, 32x32; set cache_image_size_px to the largest size (as "
+        "settings of a)",
+        "  rounds[2].train.sizes: the size from epoch 30 on is never used, since epochs is 30; epochs count from 0",
+    ]
+    late = "the size from epoch 30 on is never used, since epochs is 30; epochs count from 0"
+    assert problems([{}, {}], sizes=[[0, 16], [30, 24]]) == [
+        f"  models[{index}] ({name}).train.sizes: {late}" for index, name in enumerate("ab")
+    ]
+
+
+def loaded(tiny: Tiny, workers: int = 0, process: int = 0, processes: int = 1, **train: Any) -> Loader:
+    spec = spec_of(tiny, **train)
+    images, accelerator = CachedImages(tiny.caches()), SimpleNamespace(process_index=process, num_processes=processes)
+    table = pd.read_csv(tiny.fold_file(), dtype=str, keep_default_na=False).assign(weight=1.0)
+    target, learn = tasks.target(tiny.task, tiny.classes), tasks.learn(tiny.task, tiny.classes)
+    return loader(spec, target, learn, table, images, workers, accelerator)  # type: ignore[arg-type]
+
+
+def shapes_of(batches: Iterable[Any]) -> list[tuple[int, ...]]:
+    return [tuple(batch.inputs.images.shape[-2:]) for batch in batches]
+
+
+@pytest.mark.parametrize("kind", ["tiny", "tiny_masks"])
+def test_each_batch_draws_a_size_whatever_the_workers_and_processes(kind: str, request: pytest.FixtureRequest) -> None:
+    tiny: Tiny = request.getfixturevalue(kind)
+    height, width = CachedImages(tiny.caches()).frame
+    small, large = [height // 2, width // 2], [height, width]
+    mix = {"mix": ["mixup"]} if kind == "tiny" else {"mix": ["copy_paste"]}
+    train: dict[str, Any] = {"batch_size": 2, "sizes": [[0, {"multi_scale": [small, large]}], [3, large]], **mix}
+    alone, workers = loaded(tiny, **train), loaded(tiny, 2, **train)
+    found = [shapes_of(alone.epoch(epoch)) for epoch in range(4)]
+    assert {size for of_epoch in found[:3] for size in of_epoch} == {tuple(small), tuple(large)}
+    assert found[0] != found[1], "drawn for each epoch"
+    assert {*found[3]} == {tuple(large)}
+    for one, other in zip(alone.epoch(1), workers.epoch(1), strict=True):
+        assert torch.equal(one.inputs.images, other.inputs.images)
+        assert kind == "tiny" or one.targets.shape[-2:] == one.inputs.images.shape[-2:]
+    assert shapes_of(alone.epoch(1, 2)) == found[1][2:], "a resumed run"
+    shares = [shapes_of(loaded(tiny, 0, rank, 2, **train).epoch(1)) for rank in range(2)]
+    assert shares[0] == shares[1] == found[1][: len(shares[0])]
+    assert shapes_of(alone.of_each_size()) == [tuple(small), tuple(large)]
+
+
+def test_the_form_without_epochs_is_the_same_recipe() -> None:
+    short, long = ({"multi_scale": [16, 32]}, [[0, {"multi_scale": [16, 32]}]])
+    recipes = [slices.learning(config_of(sizes), "m")["train"]["sizes"] for sizes in (short, long)]
+    assert recipes == [long, long]
 
 
 def test_a_recipe_without_sizes_does_not_name_them() -> None:
@@ -116,6 +184,8 @@ def test_a_network_that_cannot_change_its_size_is_refused_with_what_can() -> Non
     with pytest.raises(ConfigError, match=r"40x40.* divisible by patch size"):
         check([[0, 40]], **vit, params={"dynamic_img_size": True})
     check([[0, 40]])
+    with pytest.raises(ConfigError, match=r"train\.sizes: 32x32"):
+        check({"multi_scale": [32, 64]}, **vit)
 
 
 def test_a_model_is_trained_at_several_sizes_and_predicts_at_its_own(tiny: Tiny, tmp_path: Path) -> None:

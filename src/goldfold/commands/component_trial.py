@@ -11,8 +11,8 @@ from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
 from goldfold.commands.augmentation_trial import check_augmentation, failed
 from goldfold.config import kinds
-from goldfold.config.train_sizes import sizes_of
 from goldfold.losses import class_weights, combined
+from goldfold.samples.sizes import sizes_of
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 

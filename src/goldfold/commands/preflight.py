@@ -22,14 +22,15 @@ from goldfold import catalog, components, optim
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.commands.sample_trial import check_samples
+from goldfold.commands.start_trial import check_start
 from goldfold.components import load, name_of
-from goldfold.config.train_sizes import sizes_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
+from goldfold.samples.sizes import sizes_of
 
 N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
@@ -78,6 +79,7 @@ def check(model: dict[str, Any]) -> bool:
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     if "train" in model:
         _check_sizes(model, make, wanted)
+        check_start(model, params, make)
         _check_optimizer(network, model["train"])
         _check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)

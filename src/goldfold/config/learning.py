@@ -97,7 +97,8 @@ class Train(Section):
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
     sizes: Sizes = UNSET
-    """Image sizes of training by epoch, `[[0, 128], [10, 192]]`: from epoch 10 on 192 pixels; by default those of
+    """Image sizes of training by epoch, `[[0, 128], [10, 192]]`: from epoch 10 on 192 pixels; or by batch, `{multi_scale: [96,
+    128, 160]}`: each draws one of them; or both, `[[0, {multi_scale: [96, 128]}], [10, 160]]`. By default that of
     `image_size_px`, at which the model is always validated and predicts."""
     validate_every: int = Field(1, ge=1)
     """Epochs between two validations; `checkpoint: best` chooses among the validated epochs."""

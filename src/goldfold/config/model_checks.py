@@ -18,7 +18,7 @@ from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
-from goldfold.config.train_sizes import sizes_of
+from goldfold.samples.sizes import sizes_of
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 

@@ -10,7 +10,7 @@ from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
 SAME = ("network", "backbone", "params")
-"""Keys of a model that determine the shapes of its weights, besides its size and metadata."""
+"""Keys of a model that determine the shapes of its weights, besides its metadata."""
 
 
 def check_rounds(config: Config, task: Facts) -> Iterator[str]:
@@ -125,19 +125,15 @@ def _branch(model: Model) -> dict[str, float] | bool:
 
 
 def _difference(model: Model, origin: Model) -> str:
-    """First key by which the weights of two models differ in shape, or the models in input size."""
+    """First key by which the weights of two models differ in shape; weights of another input size are tried before any job,
+    see `goldfold.commands.start_trial`."""
     for key, mine, its in (
         *((key, getattr(model, key), getattr(origin, key)) for key in SAME),
         ("metadata", _branch(model), _branch(origin)),
-        ("image_size_px", _size(model), _size(origin)),
     ):
         if mine != its:
             return f"{key} is {its!r} there and {mine!r} here"
     return ""
-
-
-def _size(model: Model) -> list[int] | None:
-    return [model.image_size_px] * 2 if isinstance(model.image_size_px, int) else model.image_size_px
 
 
 def _teacher(config: Config, number: int, teacher: Teacher) -> Iterator[str]:

@@ -45,7 +45,7 @@ def refuse_wrong_caches(config: Config) -> None:
     """
     models = list(enumerate(config.models))
     lines = [line for index, model in models for line in _wrong_cache(config, index, model)]
-    lines += [line for index, model in models for line in train_sizes.problems(config, index, model)]
+    lines += train_sizes.problems(config)
     if lines:
         raise ConfigError("\n".join(lines))
 

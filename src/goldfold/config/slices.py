@@ -251,9 +251,17 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "task": config.task,
                 "n_classes": _n_outputs(config),
                 "metric": config.metric,
+                **_start_size(config, model, number),
             }
             found += [wanted] if wanted not in found else []
     return found
+
+
+def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int]]:
+    """Size of the network whose weights a model starts from in a round, if it is another one."""
+    origin, _ = config.grid.rounds[number].starts.get(model.name, (model.name, 0))
+    size = _model(config, origin).size
+    return {} if size == model.size else {"start_size": list(size)}
 
 
 def _n_outputs(config: Config) -> int | None:

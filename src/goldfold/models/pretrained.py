@@ -133,7 +133,7 @@ def _loaded_by_timm(path: str, make: Make, params: Mapping[str, Any], state: Sta
                 for name in misfits:
                     state.pop(name, None)
                 continue
-            what = f"{_listed(misfits)} has another shape" if misfits else cause(origin)
+            what = f"{listed(misfits)} has another shape" if misfits else cause(origin)
             raise ConfigError(
                 f"pretrained: {path} does not fit backbone {params['backbone']!r}: {what}. Use weights of the same backbone, "
                 f"or set partly_pretrained: true to skip weights that do not fit."
@@ -174,7 +174,7 @@ def _refuse(path: str, wanted: set[str], loaded: set[str], partly: bool) -> None
         )
     if missing and not partly:
         raise ConfigError(
-            f"pretrained: {path} would leave {_listed(missing)} new, outside the head: missing from the file, or in a shape "
+            f"pretrained: {path} would leave {listed(missing)} new, outside the head: missing from the file, or in a shape "
             f"that cannot be adapted. Use other weights, or set partly_pretrained: true to train these parameters from "
             f"scratch."
         )
@@ -185,10 +185,11 @@ def _refuse_nan(path: str, model: nn.Module) -> None:
     lost = [name for name, value in model.named_parameters() if not value.is_meta and value.isnan().any()]
     if lost:
         raise ConfigError(
-            f"pretrained: {path} has NaN values, in {_listed(lost)}. Use weights of a training that succeeded."
+            f"pretrained: {path} has NaN values, in {listed(lost)}. Use weights of a training that succeeded."
         )
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first few names for an error message."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

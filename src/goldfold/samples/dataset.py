@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,16 @@ from goldfold.samples.mixing import Mixing
 from goldfold.samples.samplers import EpochOrder, in_random_order, repeats
 from goldfold.samples.transforms import Augment
 
-Place = tuple[int, ...]
-"""Epoch and row; where the row was in the epoch before, also the number of times that it was."""
+
+class Place(NamedTuple):
+    """Place of a training sample."""
+
+    epoch: int
+    row: int
+    again: int = 0
+    """Number of times that the row was in the epoch before."""
+    batch: int = 0
+    """Number of its batch in the epoch."""
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
@@ -48,23 +56,27 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, place: Place) -> dict[str, Any]:
-        """Return the augmented sample, mixed if samples are."""
-        epoch, row, *again = place
-        stream = (*self.key, epoch, self.ids[row])
-        if again:
-            stream = (*stream, "again", *again)
-        own = self.augmented(epoch, row, stream)
-        return own if self.mixing is None else self.mixing(own, partial(self.augmented, epoch), epoch, stream)
+    def __getitem__(self, place: tuple[int, ...]) -> dict[str, Any]:
+        """Return the augmented sample, mixed if samples are; ``place`` has the fields of `Place`."""
+        place = Place(*place)
+        return self.at(place, self.augment.at(place.epoch, place.batch))
 
-    def augmented(self, epoch: int, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
-        """Return the sample of a row, augmented as in an epoch by random numbers of a stream, see `sample`."""
+    def at(self, place: Place, augment: Augment) -> dict[str, Any]:
+        """Return the sample of a place; it and those that it is mixed with are augmented by ``augment``."""
+        stream: tuple[int | str, ...] = (*self.key, place.epoch, self.ids[place.row])
+        if place.again:
+            stream = (*stream, "again", place.again)
+        own = self._augmented(augment, place.row, stream)
+        return own if self.mixing is None else self.mixing(own, partial(self._augmented, augment), place.epoch, stream)
 
-        def augment(fields: dict[str, Any], view: int) -> dict[str, Any]:
-            return self.augment.at(epoch)(fields, counter(*stream, *([view] if view else [])))
+    def _augmented(self, augment: Augment, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+        """Return the sample of a row, augmented by random numbers of a stream, see `sample`."""
+
+        def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
+            return augment(fields, counter(*stream, *([view] if view else [])))
 
         metadata = metadata_of(self.metadata, row)
-        made = sample(self.images, self.ids[row], self.targets[row], self.weights[row], augment, metadata)
+        made = sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata)
         if made["images"].dtype != np.uint8:
             raise TrainingError(
                 f"train.augment returned {made['images'].dtype} for {self.ids[row]}; images must stay uint8, which networks "
@@ -134,7 +146,7 @@ class EpochSampler(Sampler[list[Place]]):
         for step in range(self.start, len(self)):
             batch = places[step * self.batch_size : (step + 1) * self.batch_size]
             own = batch[self.process :: self.processes].tolist()
-            yield [tuple(place if place[2] else place[:2]) for place in own]
+            yield [Place(epoch, row, again, step) for epoch, row, again in own]
 
 
 class Loader:
@@ -151,7 +163,7 @@ class Loader:
         order: EpochOrder | None = None,
     ) -> None:
         """``process`` is the rank of this process among the ``processes`` that train together; ``order`` as for the sampler."""
-        self.samples = samples
+        self.samples, self.collate = samples, collate
         self.sampler = EpochSampler(len(samples), batch_size, samples.key, process, processes, order)
         self.batches = DataLoader(
             samples, batch_sampler=self.sampler, collate_fn=collate, num_workers=workers, worker_init_fn=_obey_parent_only,
@@ -160,6 +172,13 @@ class Loader:
 
     def __len__(self) -> int:
         return len(self.sampler)
+
+    def of_each_size(self) -> Iterator[Batch]:
+        """Make the first batch of the first epoch at each size of training, in this process."""
+        self.sampler.epoch, self.sampler.start = 0, 0
+        places = next(iter(self.sampler))
+        for augment in self.samples.augment.every:
+            yield self.collate([self.samples.at(place, augment) for place in places])
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Iterate over the batches of epoch ``number``, beginning with batch ``start``; earlier ones are not made."""

@@ -122,9 +122,14 @@ class Augment:
             warnings.filterwarnings("ignore", "Got processor for")
             self.compose = A.Compose(transforms, **(params if transforms else {}))
 
-    def at(self, epoch: int) -> "Augment":
-        """Augmentation of an epoch: the same in all, see `goldfold.samples.by_size`."""
+    def at(self, epoch: int, batch: int) -> "Augment":
+        """Return the augmentation of a batch: the same in all, see `goldfold.samples.by_size`."""
         return self
+
+    @property
+    def every(self) -> "list[Augment]":
+        """Every augmentation of the run."""
+        return [self]
 
     def __call__(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:
         """Augment the fields of a sample.

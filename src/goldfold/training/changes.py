@@ -26,7 +26,9 @@ def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment | By
     how = spec.train.augment, spec.train.flips, frame, spec.channels, compose_params(learn)
     if not spec.sizes:
         return Augment(*how, shown=spec.size)
-    return BySize([epoch for epoch, _ in spec.sizes], [Augment(*how, shown=size) for _, size in spec.sizes])
+    made = {size: Augment(*how, shown=size) for _, choices in spec.sizes for size in choices}
+    augments = [[made[size] for size in choices] for _, choices in spec.sizes]
+    return BySize([epoch for epoch, _ in spec.sizes], augments, spec.key)
 
 
 def mixing_of(spec: Spec, learn: Learn, lacking: str | None, rows: Callable[[int], NDArray[np.int64]]) -> Mixing | None:

@@ -13,8 +13,10 @@ from goldfold.engine.seeding import seeded
 from goldfold.models.wrapping import Normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from goldfold.engine.gradient import Gradient
-    from goldfold.engine.loop import Batches, Pause, Validate
+    from goldfold.engine.loop import Pause, Validate
 
 BACKEND: Any = "inductor"
 """Compiler of torch.compile."""
@@ -22,14 +24,15 @@ MOST_REASON = 300
 """Most characters of a reason."""
 
 
-def compiled(gradient: Gradient, batches: Batches, lacks_images: bool) -> str | None:
+def compiled(gradient: Gradient, batches: Iterable[Any], lacks_images: bool) -> str | None:
     """Compile the network in place, so that its state keeps its names; return why it was left as it is, else None.
 
-    A copy is compiled first, and computes the gradient of the first batch: a compiler that is missing and a graph that cannot
+    A copy is compiled first, and computes the gradients of some batches: a compiler that is missing and a graph that cannot
     be compiled show only there. Each shape is compiled for itself (``dynamic=False``); otherwise code, and so results,
     would depend on the shapes seen before, and a resumed run would differ.
 
     Args:
+        batches: a batch of each size of training.
         lacks_images: whether cases lack images, so that the number of images differs from batch to batch.
     """
     if lacks_images:
@@ -54,19 +57,19 @@ def uncompiled(validate: Validate) -> Validate:
     return run
 
 
-def _try(gradient: Gradient, batches: Batches) -> None:
-    """Compute a gradient with a compiled copy of the network.
+def _try(gradient: Gradient, batches: Iterable[Any]) -> None:
+    """Compute the gradient of each batch with a compiled copy of the network.
 
     Raises:
         Exception: it cannot be compiled; the type depends on the reason.
     """
     network, accelerator = copy.deepcopy(gradient.network).train(), gradient.accelerator
     _compile(network)
-    batch = next(iter(batches.epoch(0))).to(accelerator.device)
-    with seeded("compile"):
-        with accelerator.autocast():
-            loss = gradient.loss(network, batch).total
-        torch.autograd.backward(loss)
+    for batch in batches:
+        with seeded("compile"):
+            with accelerator.autocast():
+                loss = gradient.loss(network, batch.to(accelerator.device)).total
+            torch.autograd.backward(loss)
 
 
 def _compile(network: nn.Module) -> None:

@@ -38,7 +38,7 @@ def network_of(spec: Spec, infer: Infer, start: str | None = None, encoder: Enco
     with seeded(*spec.key, "weights"):
         network = build(infer, spec.model, spec.channels, starts=start is None, encoder=encoder)
     if start is not None:
-        _load(network, start)
+        network = _started(network, spec, infer, start, encoder)
     elif isinstance(spec.model["pretrained"], str):
         from goldfold.models.pretrained import summary
 
@@ -46,16 +46,35 @@ def network_of(spec: Spec, infer: Infer, start: str | None = None, encoder: Enco
     return network
 
 
-def _load(network: nn.Module, start: str) -> None:
-    """Load all weights of an earlier round into a network."""
+def _started(network: nn.Module, spec: Spec, infer: Infer, start: str, encoder: Encoder | None) -> nn.Module:
+    """Load all weights of an earlier round into a network, adapted where they were trained at another size."""
+    state, own = load_file(start), network.state_dict()
+    odd = [name for name, value in own.items() if name in state and state[name].shape != value.shape]
     try:
-        network.load_state_dict(load_file(start))
-    except RuntimeError as error:
+        if odd:
+            network, adapted = _adapted(spec, infer, start, encoder)
+            state |= {name: adapted[name] for name in odd if name in adapted}
+        network.load_state_dict(state)
+    except (RuntimeError, ConfigError) as error:
         raise ConfigError(
             f"{start} does not fit the network that starts from it: {cause(error)}. In rounds, set start: scratch, or name "
             f"a model with the same network."
         ) from error
-    print(f"starts from {start}", flush=True)
+    print(f"starts from {start}{', adapted to the size: ' * bool(odd)}{', '.join(odd)}", flush=True)
+    return network
+
+
+def _adapted(
+    spec: Spec, infer: Infer, start: str, encoder: Encoder | None
+) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Build the network from weights of another size, as from a local file; return it, and what it took from them."""
+    model = {**spec.model, "pretrained": start, "partly_pretrained": False}
+    with seeded(*spec.key, "weights"):
+        network = build(infer, model, spec.channels, starts=True, encoder=encoder)
+    new = {f"network.{name}" for name in getattr(network.network, "new", ())}
+    return network, {
+        name: value for name, value in network.state_dict().items() if name.startswith("network.") and name not in new
+    }
 
 
 def loss_of(spec: Spec, learn: Learn, counts: Sequence[float] | None = None) -> Loss:

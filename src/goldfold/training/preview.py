@@ -93,14 +93,15 @@ class _Samples:
     def at(self, epoch: int, row: int) -> Fields:
         """Return the fields of a sample."""
         stream = (*self.key, epoch, self.ids[row])
-        made = self._augmented(epoch, row, stream)
+        augmented = partial(self._augmented, self.augment.at(epoch, row))  # as if each row were a batch
+        made = augmented(row, stream)
         if self.mixing is not None:
-            made = self.mixing(made, partial(self._augmented, epoch), epoch, stream)
+            made = self.mixing(made, augmented, epoch, stream)
         return {**{name: value for name, value in made.items() if name not in COMMON}, "image": made["images"][0]}
 
-    def _augmented(self, epoch: int, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+    def _augmented(self, augment: Augment, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
         view = self._view(row)
-        fields = self.augment.at(epoch)(self.fields(row), counter(*stream, *([view] if view else [])))
+        fields = augment(self.fields(row), counter(*stream, *([view] if view else [])))
         images = fields.pop("image")[None]
         return {"id": self.ids[row], "weight": 1.0, "images": images, "present": np.ones(1, bool), **fields}
 

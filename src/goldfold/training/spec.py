@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from goldfold.components import Several, Written
 from goldfold.metadata.columns import Columns
+from goldfold.samples.sizes import ranges, sides
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ class Spec:
         return int(height), int(width)
 
     @property
-    def sizes(self) -> list[tuple[int, tuple[int, int]]]:
-        """First epoch, height and width of each size that training uses; empty if it uses `size` alone."""
-        pairs = [(epoch, [size, size] if isinstance(size, int) else size) for epoch, size in self.train.sizes]
-        return [(int(epoch), (int(height), int(width))) for epoch, (height, width) in pairs]
+    def sizes(self) -> list[tuple[int, list[tuple[int, int]]]]:
+        """Ranges of epochs: the first epoch, and the sizes (height, width) of which each batch has one; empty if training uses
+        `size` alone.
+        """
+        return [(epoch, [*map(sides, choices)]) for epoch, choices in ranges(self.train.sizes)]
 
     @property
     def cached(self) -> tuple[int, int]:

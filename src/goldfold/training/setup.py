@@ -1,0 +1,132 @@
+"""Set-up of a training: the job's arguments, and everything that is built from them before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from goldfold import components, tasks
+from goldfold.base.files import read_json
+from goldfold.cache.images import CachedImages
+from goldfold.engine.device import accelerator as build_accelerator
+from goldfold.images.depth import DEFAULT, Rule
+from goldfold.metadata.columns import joined
+from goldfold.metrics import Metric
+from goldfold.tables import read_table
+from goldfold.training.learner import loss_of, network_of, steps_per_epoch
+from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
+from goldfold.training.spec import Spec, read
+from goldfold.training.validation import Validation
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from torch import nn
+
+    from goldfold.engine.gradient import Loss
+    from goldfold.samples.dataset import Loader
+    from goldfold.tasks.protocol import Infer, Learn
+
+
+FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start")
+"""Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Arguments of a training job: files, and settings of its recipe. Plain builtins, the same in each of its processes."""
+
+    fold_file: str
+    """CSV of id, split and target."""
+    classes: str
+    caches: list[str]
+    """Folders of cached images of all splits that are used in training."""
+    pseudo: str | None
+    """CSV of id and target, each weighted by `pseudo_weight`; None in a round without a teacher."""
+    task: dict[str, Any]
+    metric: components.Written
+    """Score of the validation images that selects the best epoch."""
+    model: dict[str, Any]
+    """Entry of the config's ``models``."""
+    resize: str
+    """How its images were put into the frame of the cache."""
+    channels: int
+    place: dict[str, int]
+    """Round, fold and seed, which with the model's name determine all random draws."""
+    pseudo_weight: float
+    runtime: Mapping[str, Any]
+    """Device, precision, torch_threads, loader_workers and save_minutes."""
+    scale_16bit: Rule = DEFAULT
+    """Rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`."""
+    reported: Sequence[components.Written] = ()
+    """Further metrics for the history."""
+    metadata: Sequence[str] = ()
+    """CSVs of id and metadata columns of all cases, where the network takes metadata or they are sampled by it."""
+    groups: Sequence[str] = ()
+    """CSVs of id and group of the training cases, where they are sampled by group."""
+    start: str | None = None
+    """Weights of an earlier round, of the same fold and seed, to start from; None for the model's own start."""
+    code: str = ""
+    """Digest of the code that the run depends on; a state saved by other code is not resumed."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Data, network and validation of a job, in one of its processes."""
+
+    spec: Spec
+    accelerator: Accelerator
+    cases: Cases
+    images: CachedImages
+    learn: Learn
+    infer: Infer
+    network: nn.Module
+    """With its initial weights."""
+    loss: Loss
+    metrics: Sequence[Metric]
+    """The score that the config watches first, then those of the history."""
+    batches: Loader
+    validation: Validation
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps of each epoch."""
+        return steps_per_epoch(self.spec.train, len(self.batches))
+
+    @property
+    def n_cases(self) -> int:
+        """Number of cases of each epoch."""
+        return len(self.batches.sampler.order)
+
+
+def set_up(job: Job) -> Setup:
+    """Build everything that a training needs.
+
+    Raises:
+        GoldfoldError: the network cannot be built, or the data do not fit the settings.
+    """
+    spec, names = read(job.model, job.resize, job.channels, job.place), read_json(job.classes)
+    accelerator = build_accelerator(job.runtime["device"], job.runtime["precision"], job.runtime["torch_threads"])
+    cases, images = _cases(job, spec), CachedImages(job.caches, job.scale_16bit)
+    target, learn = tasks.target(job.task, names), tasks.learn(job.task, names)
+    infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
+    network = network_of(spec, infer, job.start, cases.encoder)
+    loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
+    metrics = [scores.metric(one) for one in (job.metric, *job.reported)]
+    workers, lists = job.runtime["loader_workers"], [*job.metadata, *job.groups]
+    batches = loader(spec, target, learn, cases.train, images, workers, accelerator, cases.encoder, lists)
+    check_batches(spec, network, len(batches.sampler.order))
+    validation = Validation(
+        spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
+    )
+    return Setup(spec, accelerator, cases, images, learn, infer, network, loss, metrics, batches, validation)
+
+
+def _cases(job: Job, spec: Spec) -> Cases:
+    """Read the cases of a fold."""
+    table = read_table(job.fold_file)
+    train = rows_of(table, job.pseudo, job.pseudo_weight)
+    held_out = table[table["split"] == "val"].reset_index(drop=True)
+    if spec.metadata is not None:
+        train, held_out = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out))
+    return Cases(train, held_out, encoder_of(spec, train))
