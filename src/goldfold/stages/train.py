@@ -4,16 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from goldfold import components, tasks
 from goldfold.base.errors import TrainingError
@@ -21,29 +18,31 @@ from goldfold.base.files import read_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.status import Progress
 from goldfold.cache.images import CachedImages
-from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest, write_all
+from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.device import backend, total
 from goldfold.engine.group import run_together
+from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.best import Best
 from goldfold.engine.hooks.lr_curve import LrCurve
 from goldfold.engine.loop import Batches, Course, Learner, Pause, Validate, fit
-from goldfold.engine.state import State, Training, weights_of
+from goldfold.engine.state import State, Training
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.lineage import provenance
 from goldfold.metadata.columns import joined
-from goldfold.metadata.encoder import Encoder
 from goldfold.metrics import Metric
+from goldfold.origins import snapshot_file
 from goldfold.tables import read_table
 from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
-from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
+from goldfold.training.files import write
+from goldfold.training.learner import course_of, learner_of, loss_of, network_of, snapshots_of, steps_per_epoch
 from goldfold.training.outcome import facts
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
-from goldfold.training.spec import Spec, Train, read
+from goldfold.training.spec import Spec, read
 from goldfold.training.validation import VAL_LOSS, Validation
 
 SAVE_MINUTES = 5.0
@@ -100,7 +99,8 @@ def run(
     """
     arguments = {name: value for name, value in locals().items() if name != "progress"}
     if not torch.distributed.is_initialized():
-        sweep(Path(folder), (STATE, *OUTPUTS))
+        names = map(snapshot_file, range(1, model["train"].get("snapshots") or 1))
+        sweep(Path(folder), (STATE, *OUTPUTS, *names))
         if model["gpus"] > 1:
             how = backend(runtime["device"], model["gpus"])
             return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
@@ -122,9 +122,10 @@ def run(
     best = Best(metrics[0].name, metrics[0].greater_is_better)
     of_epoch = steps_per_epoch(spec.train, len(batches))
     steps = spec.train.epochs * of_epoch
-    curve = LrCurve(steps, of_epoch)
+    curve, snapshots = LrCurve(steps, of_epoch), snapshots_of(spec.train, of_epoch)
     with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
-        hooks, watched = {"best": best, "lr curve": curve}, _directions(learn, metrics)
+        hooks: dict[str, Hook] = {"best": best, "lr curve": curve, **({"snapshots": snapshots} if snapshots else {})}
+        watched = _directions(learn, metrics)
         learner = learner_of(spec.train, network, loss, len(batches), accelerator, hooks, watched)
         start_hooks(
             learner, spec, len(batches), metrics[0], learn,
@@ -136,11 +137,11 @@ def run(
         validate = uncompiled(validation) if is_compiled else validation
         noting, minutes = _noting(validate, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
         result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
+    kept = snapshots.files() if snapshots else {}
     if accelerator.is_main_process:
-        _write(Path(folder), spec.train, result, best, cases.encoder)
-    spare = f"{folder}/{spec.train.other_checkpoint}.safetensors"
+        write(Path(folder), spec.train, result, best, cases.encoder, kept)
     return {
-        "files": [spare],
+        "files": [f"{folder}/{name}" for name in (f"{spec.train.other_checkpoint}.safetensors", *kept)],
         **facts(spec, cases, n_cases, learner, result, best, not_compiled),
         "lr_curve": curve.points,
     }
@@ -270,20 +271,3 @@ def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | 
     if total(accelerator, step) != step * accelerator.num_processes:
         raise TrainingError(f"{state_file.path} was read by only some of the processes. Run again.")
     return state
-
-
-def _write(folder: Path, train: Train, result: Training, best: Best, encoder: Encoder | None) -> None:
-    """Write the weights of the last and of the best epoch, with the encoder in their headers, and the history."""
-    last = weights_of(result.scored)
-    kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
-    rows: list[dict[str, Any]] = [dict(row) for row in result.history]
-    if result.stopped and len(rows) < train.epochs:
-        rows[-1]["stopped"] = f"{result.stopped['by']}: {result.stopped['why']}"
-    history = pd.DataFrame(rows).to_csv(index=False)
-    header = None if encoder is None else encoder.to_header()
-    writers = {
-        "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
-        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
-        "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
-    }
-    write_all(folder, writers)
