@@ -9,7 +9,7 @@ from goldfold.base.errors import ConfigError
 def cycle_ends(schedule: components.Written, steps: int, warmup_steps: int) -> list[int]:
     """Return the number of updates after which each cycle of ``cosine`` or ``cyclic`` ends; the last is ``steps``.
 
-    The next update is the first of the next cycle.
+    The last update of a cycle is the one before the restart of ``cosine``, or the one with the lowest rate of ``cyclic``.
 
     >>> cycle_ends({"cosine": {"cycles": 3}}, 31, 1)
     [11, 21, 31]
@@ -19,10 +19,12 @@ def cycle_ends(schedule: components.Written, steps: int, warmup_steps: int) -> l
     """
     name, params = components.parse(schedule)
     cycles, ratio = int(params["cycles"]), float(params.get("cycle_mult", 1.0))
-    first = warmup_steps if name == "cosine" else 0  # cyclic has no warm-up
+    is_cosine = name == "cosine"
+    first = warmup_steps if is_cosine else 0  # cyclic has no warm-up
     n, lengths = max(1, steps - first), [ratio**number for number in range(cycles)]
     shares = [math.fsum(lengths[:number]) / math.fsum(lengths) for number in range(1, cycles)]
-    ends = [first + math.ceil(round(share * n, 6)) for share in shares]
+    bounds = [round(share * n, 6) for share in shares]
+    ends = [first + math.ceil(bound) if is_cosine else math.floor(bound + 0.5) + 1 for bound in bounds]
     ends.append(steps)
     if any(end <= before for before, end in zip([first, *ends], ends, strict=False)):
         raise ConfigError(
