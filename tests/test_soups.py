@@ -1,6 +1,7 @@
 """Soups and snapshots: what they are made of, their weights, and what reruns them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,19 @@ import torch
 from safetensors.torch import load_file
 from torch.optim.swa_utils import update_bn
 
+import made_run
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
+from goldfold.drawing.blocks import Table
 from goldfold.engine.statistics import update_statistics
 from goldfold.grid import Member, Run, grid_of
+from goldfold.lineage import contents
 from goldfold.optim import build_schedule
 from goldfold.optim.cycles import cycle_ends
 from goldfold.plan import Job, plan_of
+from goldfold.report import notes, soups
 from goldfold.stages import derive
 from goldfold.training.soup import Mean, greedy
 from test_engine import Given, stateful
@@ -53,16 +58,35 @@ def test_a_snapshot_may_have_a_weight_of_its_own_in_any_form_of_the_ensemble() -
 
 
 def test_an_ablation_has_variants_of_trained_models_alone_whose_snapshots_do_not_vote() -> None:
-    values = {**BASE, "models": [C, B3, {"name": "soup", "soup": ["c", "c-fast"]}], "ablate": {"fast": {"train": {"lr": 1}}}}
+    values = {
+        **BASE,
+        "models": [C, B3, {"name": "soup", "soup": ["c", "c-fast"]}],
+        "ablate": {"fast": {"train": {"lr": 1}}},
+    }
     config = parse(values)
-    names = ["c", "b3", "soup", "c-fast", "b3-fast", "c-snapshot1", "c-snapshot2", "c-fast-snapshot1", "c-fast-snapshot2"]
+    names = [
+        "c",
+        "b3",
+        "soup",
+        "c-fast",
+        "b3-fast",
+        "c-snapshot1",
+        "c-snapshot2",
+        "c-fast-snapshot1",
+        "c-fast-snapshot2",
+    ]
     assert [model.name for model in config.models] == names
     assert config.weighted == ["b3", "c", "c-snapshot1", "c-snapshot2", "soup"]
     refuse_other_members({"vars": [{"members": names}]}, values)
 
 
 def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> None:
-    shared = {**BASE, "train": {**BASE["train"], **CYCLES}, "models": [B0, {"name": "soup", "soup": ["b0"]}], "seeds": [0, 1]}
+    shared = {
+        **BASE,
+        "train": {**BASE["train"], **CYCLES},
+        "models": [B0, {"name": "soup", "soup": ["b0"]}],
+        "seeds": [0, 1],
+    }
     for values in ({**BASE, "models": [C, {"name": "soup", "soup": ["c"]}], "seeds": [0, 1]}, shared):
         config = parse({**values, "quick": True})
         assert config.models[0].train.epochs == 3
@@ -72,7 +96,7 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
 @pytest.mark.parametrize(
     ("models", "changes", "said"),
     [
-        ([B0, {"name": "s", "soup": ["b0", "b1"]}], {}, "models[1] (s).soup.of: no model is named 'b1'; nearest is 'b0'; allowed: b0"),
+        ([B0, {"name": "s", "soup": ["b0", "b1"]}], {}, "(s).soup.of: no model is named 'b1'; nearest is 'b0'; allowed: b0"),
         ([B0, {"name": "s", "soup": "b0"}], {}, "models[1].soup = 'b0': write a list of models: [b0, ...]"),
         ([B0, {"name": "s", "soup": ["b0"]}], {}, "models[1] (s).soup: one model with one seed is a single network per fold"),
         ([B0, {"name": "s", "soup": ["b0", "s"]}], {}, "models[1] (s).soup.of: 's' is the soup itself; name trained models"),
@@ -122,7 +146,7 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
         ),
         ([{**C, "train": {**CYCLES, "max_hours": 1}}], {}, "snapshots = 3: max_hours may end the training before its last"),
         ([{**C, "train": {**CYCLES, "early_stopping": {}}}], {}, "snapshots = 3: early_stopping may end the training"),
-        ([{**C, "train": {**CYCLES, "swa": {"start": 0.25}}}], {}, "snapshots = 3: swa averages networks of several cycles; remove one"),
+        ([{**C, "train": {**CYCLES, "swa": {"start": 0.25}}}], {}, "snapshots = 3: swa averages networks of several cycles"),
         (
             [{**C, "train": {**CYCLES, "checkpoint": "best"}}], {},
             "snapshots = 3: the last snapshot is the last epoch; set checkpoint: last",
@@ -155,7 +179,9 @@ def test_soups_and_snapshots_teach_and_snapshots_start_a_round() -> None:
     rounds = [{}, {"models": ["c"], "start": "c-snapshot1", "teacher": {"models": ["soup", "c-snapshot2"]}}]
     plan = plan_of(parse({**BASE, "models": [B0, B3, SOUP, C], "rounds": rounds, "seeds": [0, 1]}))
     names = [run.folder for run in plan.labels[1, 0].teachers]
-    assert names == [f"{name}/round0/fold0/seed{n}" for name, n in (("c-snapshot2", 0), ("c-snapshot2", 1), ("soup", 0))]
+    assert names == [
+        f"{name}/round0/fold0/seed{n}" for name, n in (("c-snapshot2", 0), ("c-snapshot2", 1), ("soup", 0))
+    ]
     above = [job.name for job in plan.above(Job("train", "c", 1, 0, 1))]
     assert above == ["pseudo_label round1/fold0", "derive c-snapshot1/round0/fold0/seed1"]
     assert plan.grid.rounds[1].models == ("c", "c-snapshot1", "c-snapshot2")
@@ -255,7 +281,12 @@ def test_a_greedy_soup_leaves_out_what_lowers_its_score() -> None:
 def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two networks of fold 0 that were trained, one that was not, and three snapshots."""
     root = tmp_path_factory.mktemp("trained")
-    for name, train in (("a", {}), ("b", {"lr": 0.003}), ("none", {"lr": 1e-12, "epochs": 1, "warmup_epochs": 0}), ("c", CYCLES)):
+    for name, train in (
+        ("a", {}),
+        ("b", {"lr": 0.003}),
+        ("none", {"lr": 1e-12, "epochs": 1, "warmup_epochs": 0}),
+        ("c", CYCLES),
+    ):
         tiny.train(root / name, model=tiny.model(train))
     return root
 
@@ -335,5 +366,92 @@ def test_a_snapshot_is_the_network_at_the_end_of_its_cycle(tiny: Tiny, trained: 
 
 def test_ingredients_of_other_shapes_are_refused(tiny: Tiny, trained: Path, tmp_path: Path) -> None:
     tiny.train(tmp_path / "wide", model=tiny.model({"epochs": 1, "warmup_epochs": 0}, params={"widths": [8, 8]}))
-    with pytest.raises(ConfigError, match=r"models \(soup\)\.soup: wide/round0/.* cannot be averaged with a/.* another shape"):
+    with pytest.raises(
+        ConfigError, match=r"models \(soup\)\.soup: wide/round0/.* cannot be averaged with a/.* another shape"
+    ):
         make(tiny, tmp_path / "soup", [trained / "a/model.safetensors", tmp_path / "wide/model.safetensors"])
+
+
+# --- what reruns, on a made-up run
+
+
+NETS: list[dict[str, Any]] = [{**B0, "name": "a"}, {**B0, "name": "b"}, {**B0, "name": "c", "train": CYCLES}]
+SOUPS: list[dict[str, Any]] = [{"name": "even", "soup": ["a", "b"]}, {"name": "of", "soup": ["a", "c-snapshot1"]}]
+LATE = {"ensemble", "submit", "report"}
+
+
+def runs(stages: str, *models: str) -> set[str]:
+    return {f"{stage} {name}/round0/fold{fold}/seed0" for stage in stages.split() for name in models for fold in (0, 1)}
+
+
+def test_soups_and_snapshots_are_made_again_after_what_they_are_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings: dict[str, Any] = {"pseudo_labels": {"rounds": 0}, "models": [*NETS, *SOUPS]}
+    left = tmp_path / "left"
+    made_run.finish(left, **settings)
+    assert made_run.would_run(left) == set()
+
+    def edit(models: list[dict[str, Any]]) -> set[str]:
+        made_run.write_config(left, **{**settings, "models": models})
+        return made_run.would_run(left)
+
+    a, b, c = NETS
+    assert edit([a, {**b, "train": {"lr": 0.5}}, c, *SOUPS]) == (
+        runs("train", "b") | runs("derive", "even") | runs("predict", "b", "even") | LATE
+    )
+    assert edit([a, b, {**c, "train": {**CYCLES, "lr": 0.5}}, *SOUPS]) == (
+        runs("train", "c") | runs("derive", "c-snapshot1", "c-snapshot2", "of")
+        | runs("predict", "c", "c-snapshot1", "c-snapshot2", "of") | LATE
+    )  # fmt: skip
+    assert edit([*NETS, *SOUPS, {"name": "new", "soup": ["b", "c"]}]) == runs("derive predict", "new") | LATE
+    assert edit([*NETS, *SOUPS]) == set()
+    lost = Path("results/tiny/train/c/round0/fold1/seed0/snapshot1.safetensors")
+    lost.unlink()
+    again = made_run.would_run(left)
+    assert {job for job in again if job.startswith("train")} == {"train c/round0/fold1/seed0"}
+    assert {job for job in again if job.startswith("derive")} == {
+        f"derive {name}/round0/fold1/seed0" for name in ("c-snapshot1", "c-snapshot2", "of")
+    }
+
+
+def test_a_snapshot_that_is_not_what_its_training_wrote_is_not_used(tmp_path: Path) -> None:
+    path = f"{tmp_path}/train/c/round0/fold0/seed0/snapshot1.safetensors"
+    record = {
+        "rule": "train",
+        "outputs": {"model.safetensors": "1"},
+        "files": {path: "2", f"{path}/../best.safetensors": "3"},
+    }
+    assert contents.written(record) == {"model.safetensors": "1", path: "2"}
+
+
+# --- the report
+
+
+def test_every_greedy_soup_that_the_result_comes_from_is_flagged() -> None:
+    def said(models: list[Any], **changes: Any) -> str:
+        settings = slices.report(parse({**BASE, "models": models, **changes}))["settings"]
+        results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), row="image")
+        return " ".join(note.text for note in [*soups.notes(results), *notes._chosen_epoch(results)])
+
+    assert said([B0, B3, SOUP]) == ""
+    assert "With select: greedy, picked kept the ingredients with the best validation" in said([B0, B3, GREEDY])
+    best = {**B0, "train": {"checkpoint": "best"}}
+    assert "With checkpoint: best, b0 and soup (by its ingredient, b0 of round 0) kept" in said([best, B3, SOUP])
+    taught = [{"models": ["b0", "b3", "picked"]}, {"models": ["b0"], "teacher": {"models": ["picked"]}}]
+    named = "b0 (by its teacher, picked of round 0) and picked kept"
+    assert named in said([B0, B3, GREEDY], rounds=taught)
+
+
+def test_the_report_lists_the_ingredients_of_each_soup() -> None:
+    parts = [
+        {"run": f"{name}/round0/fold1/seed0", "score": value, "used": value > 0.5}
+        for name, value in (("a", 0.9), ("b", 0.25))
+    ]
+    made = SimpleNamespace(model="picked", round=0, fold=1, record={"soup": {"select": "greedy", "ingredients": parts}})
+    snapshot = SimpleNamespace(model="c-snapshot1", round=0, fold=1, record={"snapshot": {"of": "c", "number": 1}})
+    [table] = soups.blocks(SimpleNamespace(made=[made, snapshot]))[1:]  # type: ignore[arg-type]
+    assert isinstance(table, Table)
+    assert table.rows == [["picked", "0", "1", "greedy", "a round0 seed0 (0.9000)", "b round0 seed0 (0.2500)"]]
+    assert soups.blocks(SimpleNamespace(made=[snapshot])) == []  # type: ignore[arg-type]
