@@ -1,5 +1,6 @@
 """Soups and snapshots: what they are made of, their weights, and what reruns them."""
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,15 @@ from torch.optim.swa_utils import update_bn
 
 import made_run
 from conftest import PLACE, RUNTIME, Tiny
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, TrainingError
+from goldfold.base.files import read_json
+from goldfold.bundles.export import export
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
 from goldfold.drawing.blocks import Table
+from goldfold.engine.hooks.ema import Ema
+from goldfold.engine.hooks.snapshots import Snapshots
+from goldfold.engine.state import weights_of
 from goldfold.engine.statistics import update_statistics
 from goldfold.grid import Member, Run, grid_of
 from goldfold.lineage import contents
@@ -26,8 +32,9 @@ from goldfold.plan import Job, plan_of
 from goldfold.report import notes, soups
 from goldfold.stages import derive
 from goldfold.training.soup import Mean, greedy
-from test_engine import Given, stateful
+from test_engine import Given, run_fit, stateful
 from test_rounds import B0, B3, BASE, WIDE, changed, recipes
+from test_workflow import snakemake, write_config, write_images
 
 SOUP: dict[str, Any] = {"name": "soup", "soup": ["b0", "b3"]}
 GREEDY: dict[str, Any] = {"name": "picked", "soup": {"of": ["b0", "b3"], "select": "greedy"}}
@@ -228,6 +235,22 @@ def test_a_cycle_ends_where_the_rate_of_the_schedule_turns(
 def test_a_cycle_shorter_than_an_update_is_refused() -> None:
     with pytest.raises(ConfigError, match="3 cycles of 2 updates: one is shorter than an update; set more epochs"):
         cycle_ends({"cosine": {"cycles": 3}}, 2, 0)
+
+
+@pytest.mark.parametrize("has_average", [False, True])
+def test_a_snapshot_has_the_weights_that_would_be_validated_at_the_end_of_its_cycle(has_average: bool) -> None:
+    model, kept, seen = stateful(), Snapshots([2, 4, 6]), list[dict[str, torch.Tensor]]()
+    ema = Ema(model, 0.5)
+    scored, hooks = (ema.average.module, {"ema": ema}) if has_average else (model, {})
+    with pytest.raises(TrainingError, match="2 of 2 snapshots were not taken: too many steps were skipped"):
+        kept.files()
+    run_fit(
+        Given(24, 8), model, epochs=2, hooks={**hooks, "snapshots": kept},
+        pause=lambda step, state: seen.append(weights_of(scored)),
+    )  # fmt: skip
+    assert [*kept.files()] == ["snapshot1.safetensors", "snapshot2.safetensors"]
+    for update, weights in zip((2, 4), kept.files().values(), strict=True):
+        assert all(torch.equal(weights[name], value) for name, value in seen[update - 1].items())
 
 
 # --- weights
@@ -455,3 +478,34 @@ def test_the_report_lists_the_ingredients_of_each_soup() -> None:
     assert isinstance(table, Table)
     assert table.rows == [["picked", "0", "1", "greedy", "a round0 seed0 (0.9000)", "b round0 seed0 (0.2500)"]]
     assert soups.blocks(SimpleNamespace(made=[snapshot])) == []  # type: ignore[arg-type]
+
+
+# --- from end to end
+
+
+def test_soups_and_snapshots_are_members_from_training_to_bundle(code: Path, tmp_path: Path) -> None:
+    write_images(tmp_path)
+    nets = [{**NETS[0], "train": {"lr": 0.003}}, {**NETS[2], "train": {**CYCLES, "epochs": 2, "snapshots": 2}}]
+    nets[1]["train"]["schedule"] = {"cosine": {"cycles": 2}}
+    picked = {"name": "picked", "soup": {"of": ["a", "c-snapshot1"], "select": "greedy"}}
+    models = [*nets, {"name": "even", "soup": ["a", "c"]}, picked]
+    write_config(
+        tmp_path, pseudo_labels={"rounds": 0}, models=models, ensemble={"weights": {"a": 0, "c": 0}}, tta=["identity"]
+    )
+    result = snakemake(tmp_path, code=code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    results = tmp_path / "results/tiny"
+    members = [f"{name}-seed0" for name in ("a", "c", "c-snapshot1", "even", "picked")]
+    assert sorted(pd.read_csv(results / "leaderboard.csv")["member"]) == sorted([*members, "ensemble"])
+    weights = read_json(results / "ensemble/weights.json")["weights"]
+    assert [name for name, weight in weights.items() if weight] == members[2:]
+    page = (results / "report/report.html").read_text()
+    assert "The ingredients of a soup were chosen on the validation fold" in page
+    assert pd.read_csv(results / "report/curves.csv")["member"].unique().tolist() == members[:2]
+    record = read_json(results / "train/c-snapshot1/round0/fold1/seed0/run.json")
+    assert "results/tiny/train/c/round0/fold1/seed0/snapshot1.safetensors" in record["inputs"]
+    with contextlib.chdir(tmp_path):
+        bundle = export("results/tiny", "bundle")
+    assert [member.name for member in bundle.members] == members[2:]
+    again = snakemake(tmp_path, "-n", code=code)
+    assert "Nothing to be done" in again.stdout + again.stderr, again.stdout
