@@ -21,6 +21,7 @@ include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/derive.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/pseudo_label.smk"
 include: "workflow/rules/ensemble.smk"
@@ -49,6 +50,6 @@ rule all:
         FILES["report"]["page"],
         rules.submit.output if PLAN.has_test else [],
         # All intermediate files except the cache, so that a deleted file is rebuilt.
-        each_run(rules.train.output),
+        each_run(FILES["train"].all),
         each_run(rules.predict.output),
         [PLAN.outputs(job) for job in PLAN.jobs("pseudo_label")],

@@ -20,6 +20,7 @@ from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
+from goldfold.origins import snapshot_file, weight_files
 from goldfold.plan import Job, Plan, plan_of
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
@@ -65,7 +66,7 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     enter(folder)
     made, plan = config(), plan_of(config())
     make_folds()
-    rounds = {"pseudo_label": 0, "train": 1, "predict": 2}
+    rounds = {"pseudo_label": 0, "train": 1, "derive": 2, "predict": 3}
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in rounds]
     first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
@@ -87,10 +88,12 @@ def make_folds() -> None:
 
 def write_job(made: Config, plan: Plan, job: Job) -> None:
     """One byte into each of a job's outputs, and its record."""
-    for path in plan.outputs(job)[:-1]:
+    n = (made.model(job.model, job.round).train.snapshots or 1) if job.stage == "train" else 1
+    snapshots = [f"{plan.folder('train', job.run)}/{snapshot_file(number)}" for number in range(1, n)]
+    for path in [*plan.outputs(job)[:-1], *snapshots]:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(f"{job.name} {Path(path).name}")
-    write_record(made, plan, job, inputs_of(plan, job))
+    write_record(made, plan, job, inputs_of(plan, job), snapshots)
 
 
 def write_record(made: Config, plan: Plan, job: Job, inputs: Iterable[str], files: Iterable[str] = ()) -> None:
@@ -111,6 +114,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     names = {
         "cache": [shard],
         "train": [f"fold{job.fold}.csv", "classes.json"],
+        "derive": [f"fold{job.fold}.csv", "classes.json"],
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
         "pseudo_label": ["classes.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
@@ -128,9 +132,13 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
 
 def _made_by_others(plan: Plan, job: Job) -> list[str]:
     above, root = plan.above(job), plan.results
+    weights = [plan.outputs(other)[0] for other in above]
     of = {
         "cache": plan.made_data,
         "train": [plan.outputs(other)[0] for other in above],
+        "derive": [*weights, *weight_files(weights, plan.grid.origins[job.model].snapshot)]
+        if job.stage == "derive"
+        else [],
         "predict": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
             path
@@ -146,7 +154,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "submit": [f"{root}/ensemble/test.npz", *plan.made_data],
         "report": [
             *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
-            *(path for train in plan.jobs("train") for path in plan.outputs(train)[1:]),
+            *(path for stage in ("train", "derive") for job in plan.jobs(stage) for path in plan.outputs(job)[1:]),
             *[f"{root}/submission.csv"] * plan.has_test,
             *plan.made_data,
         ],

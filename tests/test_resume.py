@@ -134,6 +134,11 @@ def test_a_run_stopped_after_each_of_its_steps_ends_with_the_same_bytes(
     [
         ({"epochs": 4, "swa": {"start": 0.5, "lr": 1e-3}}, {"epochs": 4, "swa": {"averaged": 2}}, (6, 8)),
         (
+            {"epochs": 4, "ema_decay": 0.5, "schedule": {"cosine": {"cycles": 3}}, "snapshots": 3},
+            {"epochs": 4, "snapshots": {"after_updates": [4, 6]}},
+            (4, 5, 7),
+        ),
+        (
             {"epochs": 9, "ema_decay": 0.5, "early_stopping": {"patience": 2, "min_delta": 1}, "validate_every": 2},
             {"epochs": 4, "best_epoch": 1},
             (3, 8),

@@ -1,13 +1,14 @@
 """The grid of model x round x fold x seed: members, rounds, training runs and teachers."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import ConfigError
+from goldfold.origins import Origin, origins_of
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run, below the folder of a stage."""
@@ -35,7 +36,7 @@ class Member:
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One training of a member, on one fold, in one round."""
+    """The network of a member on one fold, in one round."""
 
     model: str
     round: int
@@ -141,12 +142,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Grid:
-    """Models x rounds x folds x seeds."""
+    """Models x rounds x folds x seeds; a soup has one run per fold, under the first seed."""
 
     models: tuple[str, ...]
     rounds: tuple[Round, ...]
     n_folds: int
     seeds: tuple[int, ...]
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """Origins of the models that are made from trained weights, by name."""
 
     @property
     def last(self) -> int:
@@ -155,8 +158,24 @@ class Grid:
 
     @property
     def members(self) -> list[Member]:
-        """Models x seeds."""
-        return [Member(model, seed) for model in self.models for seed in self.seeds]
+        """Models x their seeds."""
+        return [Member(model, seed) for model in self.models for seed in self.seeds_of(model)]
+
+    def seeds_of(self, model: str) -> tuple[int, ...]:
+        """Seeds under which a model has runs: the first for a soup, all for any other."""
+        origin = self.origins.get(model)
+        return self.seeds[:1] if origin and not origin.snapshot else self.seeds
+
+    def sources(self, run: Run) -> tuple[Run, ...]:
+        """Runs whose weights a soup or a snapshot is made from, of the same fold; empty for a run that is trained."""
+        origin = self.origins.get(run.model, Origin())
+        latest = [(model, self.latest(model, run.round)) for model in origin.of]
+        return tuple(
+            Run(model, number, run.fold, seed)
+            for model, number in latest
+            if number is not None
+            for seed in ((run.seed,) if origin.snapshot else self.seeds_of(model))
+        )
 
     def runs(self, rounds: Iterable[int] | None = None, models: Iterable[str] | None = None) -> list[Run]:
         """Runs by model, round, fold and seed: all, or those of some rounds or models."""
@@ -166,8 +185,12 @@ class Grid:
             for model in (self.models if models is None else models)
             for stage in self.rounds
             if model in stage.models and (wanted is None or stage.number in wanted)
-            for fold, seed in product(range(self.n_folds), self.seeds)
+            for fold, seed in product(range(self.n_folds), self.seeds_of(model))
         ]
+
+    def trained_runs(self) -> list[Run]:
+        """Runs that are trained, in the order of `runs`."""
+        return [run for run in self.runs() if run.model not in self.origins]
 
     def latest(self, model: str, number: int) -> int | None:
         """The last round up to ``number`` in which a model is trained; None if there is none."""
@@ -195,11 +218,11 @@ class Grid:
         return None if origin is None else Start(run, Run(origin[0], origin[1], run.fold, run.seed))
 
     def ancestry(self, run: Run) -> Iterator[Run]:
-        """A run, the run whose weights it starts from, and so on back to the first."""
+        """A run, the runs whose weights it starts from or is made from, and so on back to the first."""
         yield run
-        while (start := self.start(run)) is not None:
-            run = start.parent
-            yield run
+        start = self.start(run)
+        for parent in (*self.sources(run), *([start.parent] if start else ())):
+            yield from self.ancestry(parent)
 
     def taught(self, run: Run) -> Iterator[Run]:
         """The teachers of a run and of those that it started from, with their own starts and teachers, each once."""
@@ -216,29 +239,41 @@ class Grid:
         """Pseudo labels of every round that has teachers, by round and fold."""
         for stage in self.rounds:
             for fold in range(self.n_folds if stage.teachers else 0):
-                members = [Member(*place) for place in product(stage.teachers, self.seeds)]
+                members = [Member(model, seed) for model in stage.teachers for seed in self.seeds_of(model)]
                 teachers = tuple(self.runs_of(member, stage.taught_by)[fold] for member in members)
                 yield Labels(stage.number, fold, teachers, stage.sources)
 
 
-def grid(models: Iterable[str], seeds: Iterable[int], n_folds: int, rounds: int | Sequence[Sequence[str]]) -> Grid:
+def grid(
+    models: Iterable[str],
+    seeds: Iterable[int],
+    n_folds: int,
+    rounds: int | Sequence[Sequence[str]],
+    soups: Iterable[str] = (),
+) -> Grid:
     """The grid without teachers and starts.
 
     Args:
         rounds: models that are trained in each round; a number if every round trains all models.
+        soups: models with one run per fold.
     """
     names = tuple(models)
     trained = [names] * rounds if isinstance(rounds, int) else [tuple(of_round) for of_round in rounds]
-    return Grid(names, tuple(Round(number, of) for number, of in enumerate(trained)), n_folds, tuple(seeds))
+    numbered = tuple(Round(number, of) for number, of in enumerate(trained))
+    return Grid(names, numbered, n_folds, tuple(seeds), {name: Origin() for name in soups})
 
 
-def rounds_of(settled: Sequence[Mapping[str, Any]]) -> tuple[Round, ...]:
-    """Rounds from plain builtins, see `goldfold.config.rounds.settled`, with the rounds that their models start from."""
+def rounds_of(settled: Sequence[Mapping[str, Any]], made: Container[str] = ()) -> tuple[Round, ...]:
+    """Rounds from plain builtins, see `goldfold.config.rounds.settled`, with the rounds that their models start from.
+
+    Args:
+        made: models that are not trained, and so start from no weights.
+    """
     found: list[Round] = []
     for number, one in enumerate(settled):
         taught, models = one["teacher"] or {}, tuple(one["models"])
         teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
-        starts = _starts(one["start"], models, found)
+        starts = _starts(one["start"], [model for model in models if model not in made], found)
         found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts))
     return tuple(found)
 
@@ -269,5 +304,6 @@ def grid_of(settings: Mapping[str, Any]) -> Grid:
         {"models": models, "start": "scratch", "teacher": {**teacher, "round": number - 1} if number else None}
         for number in range(int(labels["rounds"]) + 1)
     ]
-    rounds = rounds_of(settings.get("rounds") or short)
-    return Grid(tuple(models), rounds, int(settings["folds"]["n_folds"]), tuple(settings["seeds"]))
+    origins = origins_of(settings["models"])
+    rounds = rounds_of(settings.get("rounds") or short, origins)
+    return Grid(tuple(models), rounds, int(settings["folds"]["n_folds"]), tuple(settings["seeds"]), origins)

@@ -51,6 +51,7 @@ def files_of(plan: "Plan") -> dict[str, Files]:
 
     train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
     parts = ["oof", *plan.splits[1:]]
+    network = {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"}
     return {
         "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
         "manifest": files(_manifest(plan), "manifest", "manifest/run.json"),
@@ -58,11 +59,8 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "cache": files(
             {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
         ),
-        "train": files(
-            {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"},
-            f"train/{RUN}",
-            f"train/{RUN}/run.json",
-        ),
+        "train": files(network, f"train/{RUN}", f"train/{RUN}/run.json"),
+        "derive": files(network, f"derive/{RUN}", f"train/{RUN}/run.json"),
         "predict": files(
             {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
         ),
@@ -109,6 +107,15 @@ def _submission(plan: "Plan") -> dict[str, Any]:
         "files": [f"{plan.results}/{name}" for name in extras if not name.endswith("/")],
         "folders": [f"{plan.results}/{name[:-1]}" for name in extras if name.endswith("/")],
     }
+
+
+def cache_spec(size: tuple[int, int], resize: str) -> str:
+    """Name of the cache of images of one size.
+
+    >>> cache_spec((224, 320), "squash")
+    '224x320-squash'
+    """
+    return f"{size[0]}x{size[1]}-{resize}"
 
 
 def group_list(fold: int) -> str:

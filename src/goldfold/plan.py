@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.base.errors import ConfigError
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
-from goldfold.outputs import GROUP, SHARD, Files, files_of, group_list, metadata_list
+from goldfold.outputs import GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
 
 if TYPE_CHECKING:
     from goldfold.config import Config
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
-STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
+STAGES = (*UPSTREAM, "cache", "train", "derive", "predict", "pseudo_label", "ensemble", "submit", "report")
+OF_RUNS = ("train", "derive", "predict")
+"""Stages with jobs of runs."""
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
-    "train": ("model", "round", "fold", "seed"),
-    "predict": ("model", "round", "fold", "seed"),
+    **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
     "pseudo_label": ("round", "fold"),
 }
 """Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
@@ -48,7 +49,7 @@ class Job(NamedTuple):
         >>> job_of("train", Run("unet", 0, 1, 2)).name
         'train unet/round0/fold1/seed2'
         """
-        patterns = {"cache": SHARD, "train": RUN, "predict": RUN, "pseudo_label": LABELS}
+        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), "pseudo_label": LABELS}
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property
@@ -131,7 +132,9 @@ class Plan:
         return {(labels.round, labels.fold): labels for labels in self.grid.labels()}
 
     def parents(self, run: Run) -> tuple[Run, ...]:
-        """Teachers of a run, and the run whose weights it starts from; all of its own fold."""
+        """Teachers of a run, and the runs whose weights it starts from or is made from; all of its own fold."""
+        if run.model in self.grid.origins:
+            return self.grid.sources(run)
         labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
         return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
 
@@ -143,18 +146,18 @@ class Plan:
 
     @property
     def runs(self) -> list[Run]:
-        """All training runs."""
+        """All runs."""
         return self.grid.runs()
 
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
-        unused = {"submit": not self.has_test, "demo": not self.demo}
+        unused = {"submit": not self.has_test, "demo": not self.demo, "derive": not self.grid.origins}
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
         """Jobs of a stage."""
-        if stage in ("train", "predict"):
-            return [job_of(stage, run) for run in self.grid.runs()]
+        if stage in OF_RUNS:
+            return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
         if stage == "pseudo_label":
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
@@ -167,7 +170,7 @@ class Plan:
         Raises:
             ConfigError: it is such a job.
         """
-        if job.stage in ("train", "predict") and job.run not in self._planned_runs:
+        if job.stage in OF_RUNS and job.run not in self._planned_runs:
             models = ", ".join(self.grid.rounds[job.round].models)
             raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
 
@@ -180,7 +183,9 @@ class Plan:
         return [Job("cache", spec=spec, shard=f"{split}-{piece}") for split in splits for piece in range(self.n_shards)]
 
     def caches(self, job: Job) -> list[Job]:
-        """Cache shards that a job of training or prediction reads; training includes those of pseudo-labelled images."""
+        """Cache shards that a job of a run reads; training includes those of pseudo-labelled images."""
+        if job.stage == "derive":
+            return self.pieces(self.specs[job.model], ["train"])
         if job.stage == "train":
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
@@ -214,15 +219,18 @@ class Plan:
             return [Job("manifest")]
         if job.stage == "train":
             return [*self.jobs_of_labels(job), *self.start_of(job)]
+        if job.stage == "derive":
+            return [job_of(self.maker(run), run) for run in self.grid.sources(job.run)]
         if job.stage == "predict":
-            return [job._replace(stage="train")]
+            return [job._replace(stage=self.maker(job.run))]
         if job.stage == "pseudo_label":
             return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
         if job.stage == "ensemble":
             return self.jobs("predict")
         if job.stage == "submit":
             return [Job("ensemble")]
-        return [Job("ensemble"), *self.jobs("submit"), *self.jobs("train")] if job.stage == "report" else []
+        networks = (*self.jobs("train"), *self.jobs("derive"))
+        return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
 
     def jobs_of_labels(self, job: Job) -> list[Job]:
         """The job that makes the pseudo labels of a training; empty without them."""
@@ -230,9 +238,13 @@ class Plan:
         return [Job("pseudo_label", round=job.round, fold=job.fold)] if has_labels else []
 
     def start_of(self, job: Job) -> list[Job]:
-        """The training whose weights a training starts from; empty if it starts from scratch."""
+        """The job that made the weights that a training starts from; empty if it starts from scratch."""
         start = self.grid.start(job.run)
-        return [job_of("train", start.parent)] if start else []
+        return [job_of(self.maker(start.parent), start.parent)] if start else []
+
+    def maker(self, run: Run) -> str:
+        """The stage that makes the weights of a run: ``derive`` for soups and snapshots, ``train`` for all others."""
+        return "derive" if run.model in self.grid.origins else "train"
 
     def record(self, job: Job) -> str:
         """Path of a job's record."""
@@ -260,15 +272,6 @@ class Plan:
         return [f"{self.results}/cache/{SHARD.format_map(piece._asdict())}" for piece in self.caches(job)]
 
 
-def cache_spec(size: tuple[int, int], resize: str) -> str:
-    """Name of the cache of images of one size.
-
-    >>> cache_spec((224, 320), "squash")
-    '224x320-squash'
-    """
-    return f"{size[0]}x{size[1]}-{resize}"
-
-
 def plan_of(config: "Config") -> Plan:
     """The plan of a config."""
     grid = config.grid
@@ -292,7 +295,7 @@ def plan_of(config: "Config") -> Plan:
 
 def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
     """Models whose training cases are sampled by a metadata column, and by group, in any round."""
-    by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.runs()}
+    by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.trained_runs()}
     return {
         "by_metadata": tuple(sorted({model for model, column in by if column not in (None, "class", GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),

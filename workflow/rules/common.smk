@@ -29,6 +29,8 @@ SESSION = Session(CONFIG, logger, workflow.is_main_process)
 PLAN = SESSION.plan
 FILES = PLAN.files
 MODELS = {model.name: model for model in CONFIG.models}
+TRAINED = "|".join(name for name in MODELS if name not in PLAN.grid.origins) or "none"
+MADE = "|".join(PLAN.grid.origins) or "none"
 
 
 wildcard_constraints:
@@ -105,6 +107,13 @@ def start_file(wildcards):
     """Weights that a run starts from, of an earlier round and the same fold and seed."""
     jobs = PLAN.start_of(job_at("train", wildcards))
     return PLAN.outputs(jobs[0])[0] if jobs else []
+
+
+def source_files(wildcards):
+    """Weights of the trainings that a soup or a snapshot is made from, of the same fold."""
+    return [
+        PLAN.outputs(job)[0] for job in PLAN.above(job_at("derive", wildcards))
+    ]
 
 
 def labels_at(wildcards):

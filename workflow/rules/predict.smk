@@ -1,7 +1,7 @@
 rule predict:
     input:
         recipe=recipe("predict"),
-        model=rules.train.output.model,
+        model=FILES["train"]["model"],  # of a training, a soup or a snapshot
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         lists=image_lists,
@@ -34,4 +34,4 @@ for member in MODELS:
         name:
             f"member_{member}"
         input:
-            each_run([*rules.train.output, *rules.predict.output], models=[member]),
+            each_run([*FILES["train"].all, *rules.predict.output], models=[member]),

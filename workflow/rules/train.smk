@@ -16,6 +16,8 @@ rule train:
         FILES["train"].log,
     benchmark:
         FILES["train"].benchmark
+    wildcard_constraints:
+        model=TRAINED,
     conda:
         "../../envs/goldfold.yaml"
     threads: lambda wildcards: CONFIG.runtime.torch_threads * n_gpus(wildcards)

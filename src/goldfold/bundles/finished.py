@@ -44,13 +44,14 @@ class Finished:
     def grid(self) -> Grid:
         """Members, rounds and runs."""
         settings = self.settings
-        return grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"])
+        soups = settings.get("soups", ())
+        return grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"], soups)
 
     @property
     def pseudo_labelled(self) -> list[int]:
         """Numbers of the rounds trained on pseudo labels; a later round without a record counts as one."""
-        first = (self.grid.runs([stage.number])[0] for stage in self.grid.rounds if stage.number)
-        return [run.round for run in first if self._is_pseudo_labelled(run.folder)]
+        later = [self.grid.runs([stage.number]) for stage in self.grid.rounds if stage.number]
+        return [runs[0].round for runs in later if any(self._is_pseudo_labelled(run.folder) for run in runs)]
 
     def _is_pseudo_labelled(self, place: str) -> bool:
         record = records.read(self.root / f"train/{place}/run.json")

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     if os.getcwd() not in sys.path:  # for user-defined functions
         sys.path.append(os.getcwd())
     config = load(path)
-    name = options.model or config.models[0].name
+    name = options.model or next(model.name for model in config.models if not model.is_made)
     refuse_unwritable(options.out.parent, ELSEWHERE)
     with readable_errors():
         pixels, cases = sheet_of(config, name, options.round, options.rows, options.columns, options.use)
@@ -134,7 +134,7 @@ def sheet_of(
 
 
 def _learning(config: Config, name: str, number: int) -> dict[str, Any]:
-    if name not in (names := [model.name for model in config.models]):
+    if name not in (names := [model.name for model in config.models if not model.is_made]):
         raise unknown("model", name, names)
     if not 0 <= number < len(config.every_round):
         raise ConfigError(f"--round {number}: the config has rounds 0 to {len(config.every_round) - 1}")

@@ -137,7 +137,7 @@ def _findings(known: dict[str, records.Record], digests: dict[str, str | None]) 
 
 def _is_spare(path: str, record: records.Record) -> bool:
     """True for an epoch of a member that was not chosen."""
-    return record["rule"] == "train" and path in record["files"]
+    return path not in contents.written(record)
 
 
 def _marked(findings: Iterable[Finding]) -> Iterator[Finding]:

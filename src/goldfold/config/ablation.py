@@ -16,8 +16,8 @@ AVERAGE = "average"
 def expanded(values: dict[str, Any]) -> dict[str, Any]:
     """The config with a variant of each model for each switch; invalid values are left to later checks.
 
-    Variants follow the models of the config, in the order of the switches. Their weight in the ensemble is 0. In a round
-    that lists models, the variants of these are trained too.
+    Variants follow the models of the config, in the order of the switches; soups have none. Their weight in the ensemble
+    is 0. In a round that lists models, the variants of these are trained too.
 
     Raises:
         ConfigError: a switch names its variants, or the ensemble fits its weights, so that none can be set to 0.
@@ -30,10 +30,11 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
         if "name" in change:
             raise ConfigError(f"ablate.{name}.name: variants are named by model and switch; remove it")
         _refuse_overridden(name, change, values.get("rounds"))
-    bases = [model["name"] for model in models]
+    trained = [model for model in models if not model.get("soup")]
+    bases = [model["name"] for model in trained]
     variants = [
         {**_with(model, change), "name": variant(model["name"], name)}
-        for model in models
+        for model in trained
         for name, change in switches.items()
     ]
     more = {
@@ -75,8 +76,9 @@ def variant(model: str, switch: str) -> str:
 
 
 def variants(values: dict[str, Any]) -> list[str]:
-    """Names of the variants of an expanded config."""
-    return [variant(model, switch) for _, model, switch in _made(values)]
+    """Names of the variants of an expanded config, and of their snapshots."""
+    found = {variant(model, switch): None for _, model, switch in _made(values)}
+    return [*found, *(model["name"] for model in values["models"] if (model.get("snapshot") or {}).get("of") in found)]
 
 
 def keys(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -92,8 +94,10 @@ def _made(values: dict[str, Any]) -> list[tuple[int, str, str]]:
     models: Any = values.get("models")
     if not switches or not _is_valid(switches, models):
         return []
-    n = len(models) // (1 + len(switches))
-    return [(index, *made) for index, made in enumerate(product([one["name"] for one in models[:n]], switches), n)]
+    trained = [index for index, model in enumerate(models) if not (model.get("soup") or model.get("snapshot"))]
+    n = len(trained) // (1 + len(switches))
+    pairs = product([models[index]["name"] for index in trained[:n]], switches)
+    return [(index, *made) for index, made in zip(trained[n:], pairs, strict=True)]
 
 
 def _is_valid(switches: Any, models: Any) -> bool:

@@ -29,7 +29,7 @@ def _cases(config: Config, task: Facts) -> Iterator[str]:
 
 def _metadata(config: Config, task: Facts) -> Iterator[str]:
     """Problems of models that take metadata."""
-    for index, model in enumerate(config.models):
+    for index, model in [(index, model) for index, model in enumerate(config.models) if not model.is_made]:
         if model.branch is None:
             continue
         key = f"models[{index}] ({model.name}).metadata"

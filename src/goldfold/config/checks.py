@@ -18,6 +18,7 @@ from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
+from goldfold.config.soup_checks import check_soups
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.tasks import facts
@@ -47,6 +48,7 @@ def check(config: Config) -> None:
         *_copies(config),
         *check_cases(config, task),
         *check_rounds(config, task),
+        *check_soups(config),
         *check_steps(config, task),
     ]
     if problems:
@@ -54,14 +56,14 @@ def check(config: Config) -> None:
 
 
 def _models(config: Config, task: Facts) -> Iterator[str]:
-    """Problems of the models; one in the training settings of all of several models is reported once."""
-    found = [list(check_model(model, config, task)) for model in config.models]
-    shared = [
-        problem for problem in found[0] if problem.startswith("train.") and all(problem in one for one in found[1:])
-    ]
-    shared = shared if len(found) > 1 else []
+    """Problems of the trained models; one in the training settings of all of several models is reported once."""
+    trained = [(index, model) for index, model in enumerate(config.models) if not model.is_made]
+    found = [list(check_model(model, config, task)) for _, model in trained]
+    first, others = found[0] if found else [], found[1:]
+    shared = [problem for problem in first if problem.startswith("train.") and all(problem in one for one in others)]
+    shared = shared if others else []
     yield from shared
-    for index, (model, problems) in enumerate(zip(config.models, found, strict=True)):
+    for (index, model), problems in zip(trained, found, strict=True):
         yield from (f"models[{index}] ({model.name}).{problem}" for problem in problems if problem not in shared)
 
 
@@ -100,7 +102,7 @@ def _unused(config: Config, task: Facts) -> Iterator[str]:
         if key not in task.submission_keys and getattr(config.submission, key) != Submission.model_fields[key].default:
             yield f"submission.{key}: task {config.task!r} does not use it; remove it"
     for index, model in enumerate(config.models):
-        if model.resize not in task.resizes:
+        if model.resize not in task.resizes and not model.is_made:
             allowed = ", ".join(task.resizes)
             yield f"models[{index}] ({model.name}).resize = {model.resize!r}: allowed with {config.task}: {allowed}"
     average = config.average

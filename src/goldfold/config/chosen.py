@@ -31,6 +31,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "manifest": _of([config.data.read_as.source], catalog.SOURCES),
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
         "train": _training(config, model, number) if stage == "train" else [],
+        "derive": [*_network(config, model), *metrics, catalog.VIEWS["identity"]] if stage == "derive" else [],
         "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],

@@ -58,6 +58,20 @@ def _train(config: Config, job: Job) -> dict[str, Any]:
     }
 
 
+def _derive(config: Config, job: Job) -> dict[str, Any]:
+    """Settings of a soup or a snapshot: those of the first training whose weights it is made from, under its own name."""
+    first = next(run for run in config.grid.ancestry(job.run) if run.model not in config.grid.origins)
+    soup = next(model.soup for model in config.models if model.name == job.model)
+    return {
+        **_of_run(config, job),
+        **slices.watched(config, first.model, first.round, always=soup is not None and soup.select == "greedy"),
+        "model": {**slices.learning(config, first.model, first.round), "name": job.model},
+        "of": [run.folder for run in config.grid.sources(job.run)],
+        "snapshot": config.grid.origins[job.model].snapshot,
+        "select": soup.select if soup else None,
+    }
+
+
 def _predict(config: Config, job: Job) -> dict[str, Any]:
     return {
         **_of_run(config, job),
@@ -85,6 +99,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "seeds": config.seeds,
         "n_folds": config.folds.n_folds,
         "rounds": _trained(config),
+        **({"soups": soups} if (soups := [model.name for model in config.models if model.soup]) else {}),
         "has_test": config.data.has_test,
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
@@ -129,6 +144,7 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "folds": lambda config, job: slices.folds(config),
     "cache": _cache,
     "train": _train,
+    "derive": _derive,
     "predict": _predict,
     "pseudo_label": _pseudo_label,
     "ensemble": _ensemble,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer, model_validator
 
 from goldfold.components import name_of, parse
 from goldfold.config.augmentation import Augmentation
@@ -11,6 +11,8 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
+from goldfold.config.soups import Snapshot, snapshot_problems
+from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
     ClassWeights,
@@ -84,6 +86,9 @@ class Train(Section):
     max_hours: Number | None = UNSET
     """Hours after which the training ends with the current epoch; short for the hook `{max_hours: {hours: ...}}`. The result
     then depends on the speed of the machine."""
+    snapshots: Annotated[int, Field(ge=2, le=100)] | None = UNSET
+    """Number of cycles of the schedule, at the end of each of which the weights are saved (Huang et al. 2017): the last are
+    those of the model, the others become members `<model>-snapshot1`, `<model>-snapshot2`, ..."""
     compile: bool = Field(False, exclude_if=lambda value: value is False)
     """Compile the network for training with torch.compile. If that fails, it is trained uncompiled, and the log and the
     report say why."""
@@ -139,6 +144,7 @@ class Train(Section):
             short = f"; {twice[0]}_alpha is its short form" if f"{twice[0]}_alpha" in type(self).model_fields else ""
             yield f"mix: {twice[0]!r} is listed twice{short}. Keep one"
         yield from problems(self)
+        yield from snapshot_problems(self, [name_of(hook) for hook in self.every_hook])
         for problem in (
             clipping_problem(self.every_hook),
             sam_problem(self.update, self.on_oom),
@@ -161,10 +167,19 @@ class MetadataBranch(Section):
     """After each layer."""
 
 
+OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
+"""Keys of a model that concern its training alone."""
+
+
 class Model(Section):
     """One model of the ensemble."""
 
     name: Name
+    soup: Soup = UNSET
+    """Makes the model a soup, the mean of the weights of trained models with the same network, one per fold: `[a, b]`, or
+    `{of: [a, b], select: greedy}`. It has no other keys."""
+    snapshot: Snapshot | None = UNSET
+    """Set by goldfold for the members that `train.snapshots` adds; not for configs."""
     network: Network = "timm"
     """One of the task's networks, or your own as `package.module:function`; `{unet: {decoder_channels: [64, 32, 16, 8,
     4]}}` is short for `params`."""
@@ -208,6 +223,22 @@ class Model(Section):
         return values
 
     @model_validator(mode="after")
+    def _soup_alone(self) -> "Model":
+        more = sorted(self.model_fields_set - {"name", "soup"})
+        if self.soup is not None and more:
+            raise ValueError(
+                f"{', '.join(more)}: a soup is not trained, and has the network of its first ingredient; remove "
+                f"{'it' if len(more) == 1 else 'them'}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: Any) -> dict[str, Any]:
+        """Keys of the model; of a soup or a snapshot only those that describe its network."""
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if not (self.is_made and key in OF_TRAINING)}
+
+    @model_validator(mode="after")
     def _shrinks_alone(self) -> "Model":
         if self.gpus > 1 and self.train.on_oom == "shrink":
             raise ValueError(
@@ -222,6 +253,11 @@ class Model(Section):
                 "partly_pretrained says how a local file is used; set pretrained to its path, or remove it"
             )
         return self
+
+    @property
+    def is_made(self) -> bool:
+        """Return whether the model is made from trained weights: a soup, or a snapshot."""
+        return self.soup is not None or self.snapshot is not None
 
     @property
     def branch(self) -> MetadataBranch | None:

@@ -19,6 +19,7 @@ from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
 from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
+from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
 from goldfold.config.quick import shortened
@@ -59,7 +60,7 @@ def parse(values: Any, origin: str = "config") -> Config:
     if values.get("quick") is True:
         values = shortened(values)
     with _named(origin, dict(variants(values))):
-        config = _valid(values)
+        config = with_made(_valid(values))
         check(config)
         config = with_sizes(with_choices(config))
         refuse_wrong_caches(config)

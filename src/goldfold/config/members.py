@@ -8,6 +8,7 @@ import yaml
 
 from goldfold.base.errors import ConfigError
 from goldfold.config.ablation import expanded
+from goldfold.config.made import snapshots_in
 
 
 def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> None:
@@ -19,7 +20,8 @@ def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> No
     listed: list[str] = next(
         (part["members"] for part in pipeline.get("vars", []) if isinstance(part, dict) and "members" in part), []
     )
-    names = [str(model["name"]) for model in expanded(config)["models"]]
+    whole = expanded(config)
+    names = [*(str(model["name"]) for model in whole["models"]), *snapshots_in(whole)]
     if sorted(map(str, listed)) != sorted(names):
         raise ConfigError(
             f"dvc.yaml: members are [{', '.join(map(str, listed))}], but the models of config.yaml are [{', '.join(names)}]. "

@@ -38,7 +38,8 @@ def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
 def check_overrides(config: Config, task: Facts) -> Iterator[str]:
     """Problems of training settings in rounds, without problems that the model has in its own settings."""
     for number, one in enumerate(config.rounds or []):
-        trained = [model for model in config.models if one.models is None or model.name in one.models]
+        models = [model for model in config.models if not model.is_made]
+        trained = [model for model in models if one.models is None or model.name in one.models]
         found: dict[str, list[str]] = {}
         for model in trained:
             for problem in _overridden(config, task, model, one):

@@ -14,8 +14,9 @@ ONE_EPOCH = {"epochs": 1, "warmup_epochs": 0}
 def shortened(values: dict[str, Any]) -> dict[str, Any]:
     """The config that is run instead of ``values``, in its own results folder; invalid values are left to later checks.
 
-    One seed, two folds if the config sets their number, one epoch with batches of at most 16 images, at most one round of
-    pseudo labels, no comparison of splits, and no sample submission, since it lists more images than are predicted.
+    One seed, two folds if the config sets their number, one epoch (or one per snapshot) with batches of at most 16 images, at
+    most one round of pseudo labels, no comparison of splits, and no sample submission, since it lists more images than are
+    predicted.
     """
     if not all(
         isinstance(values.get(key) or {}, dict) for key in ("train", "folds", "pseudo_labels", "report", "submission")
@@ -52,6 +53,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         **_without_classes(_without_plateau(settings)),
         **ONE_EPOCH,
+        **_cycles(settings),
         "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
     }
 
@@ -61,7 +63,13 @@ def _model(model: Any) -> Any:
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
-    return {**model, "train": _without_classes(_without_plateau(own))}
+    return {**model, "train": {**_without_classes(_without_plateau(own)), **_cycles(own)}}
+
+
+def _cycles(settings: dict[str, Any]) -> dict[str, Any]:
+    """An epoch for each cycle that ends with a snapshot."""
+    n = settings.get("snapshots")
+    return {"epochs": n} if isinstance(n, int) else {}
 
 
 def _without_classes(settings: dict[str, Any]) -> dict[str, Any]:

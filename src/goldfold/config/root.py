@@ -15,6 +15,7 @@ from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.grid import Grid, rounds_of
+from goldfold.origins import origins_of
 from goldfold.tasks import facts
 
 
@@ -161,7 +162,10 @@ class Config(Section):
         shared = values.get("train") or {}
         models = [
             {**model, "train": {**shared, **(model.get("train") or {})}}
-            if isinstance(model, dict) and isinstance(shared, dict) and isinstance(model.get("train") or {}, dict)
+            if isinstance(model, dict)
+            and isinstance(shared, dict)
+            and isinstance(model.get("train") or {}, dict)
+            and not model.get("soup")
             else model
             for model in values["models"]
         ]
@@ -196,7 +200,8 @@ class Config(Section):
     def grid(self) -> Grid:
         """Models x rounds x folds x seeds; models sorted by name, since their order in the config has no meaning."""
         names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
-        return Grid(tuple(names), rounds_of(rounds), self.folds.n_folds, tuple(self.seeds))
+        made = origins_of(model.model_dump() for model in self.models)
+        return Grid(tuple(names), rounds_of(rounds, made), self.folds.n_folds, tuple(self.seeds), made)
 
     @cached_property
     def _trained(self) -> dict[tuple[str, int], Model]:

@@ -48,7 +48,7 @@ def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: st
         yield f"{where}: task {config.task!r} has no pseudo_labels; define it, or {instead}"
     if not teacher.sources:
         yield f"{where}: there are no test or unlabeled images to label; name some or {instead}"
-    opinions = len(teacher.models or ()) * len(config.seeds) * len(config.tta)
+    opinions = sum(len(config.grid.seeds_of(name)) for name in teacher.models or ()) * len(config.tta)
     if task.labels_by_agreement and opinions < 2:
         yield (
             f"{where}: task {config.task!r} labels images on which models, seeds and views agree, but there is only "
@@ -102,20 +102,23 @@ def _start(config: Config, number: int) -> Iterator[str]:
     """Problems of the initial weights: they must be of an earlier round, and of the same shapes."""
     one = (config.rounds or [])[number]
     key, by_name = f"rounds[{number}].start = {one.start!r}", {model.name: model for model in config.models}
+    trained = {name: model for name, model in by_name.items() if _trains(one, name) and not model.is_made}
     if one.start != PREVIOUS and one.start not in by_name:
         choices = [SCRATCH, PREVIOUS, *by_name]
         yield f"{key}: no model has this name; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
+    elif one.start != PREVIOUS and by_name[one.start].soup is not None:
+        yield f"{key}: a soup has one network per fold, not one per seed; start from one of its ingredients"
     elif not number:
         yield f"{key}: nothing is trained before the first round; remove it, the first round starts as set by pretrained"
     elif one.start == PREVIOUS:
-        for name in by_name:
-            if _trains(one, name) and _latest(config, name, number - 1) is None:
+        for name in trained:
+            if _latest(config, name, number - 1) is None:
                 yield f"{key}: no earlier round trains {name}; train it earlier, or give it a round with start: {SCRATCH}"
     elif _latest(config, one.start, number - 1) is None:
         yield f"{key}: no earlier round trains it, and a round starts from earlier ones only; train it earlier"
     else:
-        for name, model in by_name.items():
-            if _trains(one, name) and (other := _difference(model, by_name[one.start])):
+        for name, model in trained.items():
+            if other := difference(model, by_name[one.start]):
                 yield f"{key}: {name} cannot use its weights: {other}; name a model with the same network"
 
 
@@ -124,7 +127,7 @@ def _branch(model: Model) -> dict[str, float] | bool:
     return False if model.branch is None else model.branch.model_dump()
 
 
-def _difference(model: Model, origin: Model) -> str:
+def difference(model: Model, origin: Model) -> str:
     """First key by which the weights of two models differ in shape; weights of another input size are tried before any job,
     see `goldfold.commands.start_trial`."""
     for key, mine, its in (

@@ -130,6 +130,6 @@ def trained_model(model: Model, one: Round) -> Model:
         ValidationError: the settings contradict each other.
     """
     changes = one.train.model_dump()
-    if not changes or (one.models is not None and model.name not in one.models):
+    if not changes or model.is_made or (one.models is not None and model.name not in one.models):
         return model
     return Model.model_validate({**model.model_dump(), "train": {**model.train.model_dump(), **changes}})

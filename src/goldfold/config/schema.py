@@ -23,6 +23,7 @@ from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.rounds import Overrides, Round, Teacher
+from goldfold.config.soups import Soup
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
 from goldfold.signatures import Signature, read
@@ -59,6 +60,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
+    "models[].soup": Soup,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
     "rounds[].train": Overrides,

@@ -160,15 +160,18 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     return {**settings, "loss_keys": keys, "params": params, **more}
 
 
-def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
+def watched(config: Config, name: str, number: int = 0, always: bool = False) -> dict[str, Any]:
     """Validation metrics during training: the one that selects the best epoch or ends the training, and others reported.
 
     If the last epoch is kept and nothing stops earlier, the config's metric has no effect on training, and changing it
     retrains nothing. A user-defined metric is then computed by the ensemble alone.
+
+    Args:
+        always: whether the config's metric has an effect in any case, as on the choice of a soup's ingredients.
     """
     task = facts(config.task)
     train = config.model(name, number).train
-    is_watched = train.checkpoint == "best" or hooks.watched(train) == "metric"
+    is_watched = always or train.checkpoint == "best" or hooks.watched(train) == "metric"
     metric = config.metric if is_watched else task.reported[0]
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
 
@@ -241,7 +244,7 @@ def resize(config: Config, name: str) -> str:
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """Settings for building each model once, before any job runs."""
     found: list[dict[str, Any]] = []
-    for model in config.models:
+    for model in (model for model in config.models if not model.is_made):
         for number in (number for number, one in enumerate(config.every_round) if model.name in (one.models or ())):
             wanted = {
                 **learning(config, model.name, number),

@@ -14,6 +14,7 @@ from typing import Any
 from goldfold.base.files import read_json, write_text
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.regular import MOST_BYTES, fault
+from goldfold.origins import is_snapshot
 
 MEMORY = Path(".goldfold/contents.json")
 TIMESTAMP = ".snakemake_timestamp"
@@ -147,11 +148,12 @@ def _walk(root: Path) -> list[Path]:
 
 
 def written(record: Mapping[str, Any]) -> dict[str, str]:
-    """Digests by path of all files that a job wrote for other jobs: its outputs, and lists besides them.
+    """Digests by path of all files that a job wrote for other jobs: its outputs, and lists and snapshots besides them.
 
-    The other files of a training, such as an epoch that was not chosen, are left out, since they may be deleted.
+    The epoch that a training did not choose is left out, since it may be deleted.
     """
-    return {**record["outputs"], **({} if record["rule"] == "train" else record["files"])}
+    files = record["files"].items()
+    return {**record["outputs"], **{p: digest for p, digest in files if record["rule"] != "train" or is_snapshot(p)}}
 
 
 def as_written(record: Mapping[str, Any], path: str) -> tuple[int, int, str] | None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ class Job:
         of = self.recipe["code"]["of"]
         self.recipe["code"] = {**self.recipe["code"], "digest": provenance.source_digest(*of)}
         return provenance.code_table(*of)
+
+    def reads(self, paths: Iterable[str]) -> None:
+        """List further files in the record that the job reads besides its inputs.
+
+        Raises:
+            DataError: a file differs from the record of the job that wrote it.
+        """
+        self.inputs |= records.input_digests(dict.fromkeys(path for path in paths if path not in self.inputs))
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _left_out(stage: str) -> tuple[str, ...]:
     """
     drawn = () if stage == "report" else PAGES
     submitted = () if stage in ("manifest", "submit") else SUBMISSION
-    unused = ("goldfold.ensembling",) if stage == "train" else ()
+    unused = ("goldfold.ensembling",) if stage in ("train", "derive") else ()
     return (*FRAME, *drawn, *submitted, *unused, *_counted_in_training(stage))
 
 

@@ -14,6 +14,7 @@ from goldfold.drawing.figures import ScoreLine, gains
 from goldfold.drawing.words import change, interval, score
 from goldfold.grid import Member
 from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.origins import origins_of
 from goldfold.report import rounds
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
@@ -39,7 +40,7 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
     everything = np.arange(len(results.truth))
     values = {name: metric.value(one, everything) for name, one in evidence.items()}
     drawn = resampled(metric, evidence, groups_of(results.truth), N_RESAMPLES) if evidence else {}
-    apart = variants(results.settings)
+    apart = {*variants(results.settings), *origins_of(results.settings["models"])}
     for model in [model for model in results.models if model not in apart]:
         base = [name for seed in seeds if (name := Member(model, seed).name) in values]
         for switch in ("", *switches):

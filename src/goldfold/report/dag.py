@@ -7,7 +7,7 @@ from itertools import pairwise
 from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
-LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "predict", "ensemble", "submit")
+LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
 TOP, LOWER = 34, 168
 
 
@@ -15,18 +15,19 @@ def draw(details: Mapping[str, str], rounds: int, caption: str) -> Figure:
     """DAG with one line of detail per stage.
 
     Args:
-        details: text by stage; a stage without one was not part of the run and is drawn pale, the stage `demo` not at all.
+        details: text by stage; a stage without one was not part of the run and is drawn pale, `demo` and `derive` not at all.
         rounds: number of rounds with pseudo labels.
         caption: text below the figure.
     """
+    line = [name for name in LINE_OF_STAGES if name != "derive" or name in details]
     places: dict[str, tuple[float, float]] = {
-        name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(LINE_OF_STAGES)
+        name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(line)
     }
     middle = (places["train"][0] + places["predict"][0]) / 2
     places["pseudo_label"] = (middle, LOWER)
     places["report"] = ((places["ensemble"][0] + places["submit"][0]) / 2, LOWER)
     width = places["submit"][0] + NODE_WIDTH + 10
-    arrows = [_forward(places, a, b) for a, b in pairwise(LINE_OF_STAGES)]
+    arrows = [_forward(places, a, b) for a, b in pairwise(line)]
     arrows += [_down(places["ensemble"], places["report"]), _down(places["submit"], places["report"])]
     if rounds:
         arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]

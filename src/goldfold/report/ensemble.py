@@ -14,6 +14,7 @@ from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import percent
 from goldfold.ensembling.steps import n_values
+from goldfold.report import soups
 from goldfold.report.results import Results
 
 MEANINGS = {
@@ -57,7 +58,7 @@ def section(results: Results) -> Section | None:
     rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
     intro = f"Method: “{method}”{meaning}. Predictions are joined on the {results.row}'s id."
     blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"]), *_steps(results, steps)]
-    return Section("ensemble", "Ensemble", intro, [*blocks, *_agreement(results)])
+    return Section("ensemble", "Ensemble", intro, [*blocks, *soups.blocks(results), *_agreement(results)])
 
 
 def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:

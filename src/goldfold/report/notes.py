@@ -10,7 +10,7 @@ from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.grid import Member, Run
 from goldfold.metrics.paired import resampled
-from goldfold.report import answers, endings, quarantine, rounds, shift, training
+from goldfold.report import answers, endings, quarantine, rounds, shift, soups, training
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
@@ -25,8 +25,8 @@ SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
 def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results), *_fitted(results), *_chosen_epoch(results), *endings.notes(results), *_copies(clusters),
-        *shift.notes(shifts),
+        *_gain(results), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
+        *endings.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
         *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results),
     ]  # fmt: skip
@@ -101,8 +101,12 @@ def paired_interval(results: Results, member: str) -> tuple[float, float, int] |
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
+    def is_best(run: Run) -> bool:
+        is_trained = run.model not in results.grid.origins
+        return is_trained and rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best"
+
     final = rounds.final_runs(results)
-    flattered = list(dict.fromkeys(filter(None, (_chosen(results, run) for run in final))))
+    flattered = list(dict.fromkeys(filter(None, (rounds.chosen(results, run, is_best) for run in final))))
     if flattered:
         yield Note(
             "warn",
@@ -111,18 +115,6 @@ def _chosen_epoch(results: Results) -> Iterator[Note]:
             f"{noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score. "
             f"Use checkpoint: last to avoid this.",
         )
-
-
-def _chosen(results: Results, final: Run) -> str:
-    """Name of a model whose final run kept its best epoch, or comes from a run that did; empty if neither.
-
-    A run comes from those that it started from and from the teachers of its pseudo labels.
-    """
-    starts, taught = list(results.grid.ancestry(final)), list(results.grid.taught(final))
-    for run, how in [*((run, "start") for run in starts), *((run, "teacher") for run in taught)]:
-        if rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best":
-            return run.model if run == final else f"{final.model} (by its {how}, {run.model} of round {run.round})"
-    return ""
 
 
 def _copies(clusters: list[Cluster]) -> Iterator[Note]:

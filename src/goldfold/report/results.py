@@ -13,6 +13,7 @@ from goldfold.base.files import read_json
 from goldfold.grid import Grid, grid_of
 from goldfold.images import cases
 from goldfold.metrics import Evidence, Metric, Score, score
+from goldfold.plan import OF_RUNS
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
@@ -26,7 +27,7 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: its place in the grid, its record, and its history by epoch."""
+    """One training run, or soup or snapshot: its place in the grid, its record, and its history by epoch (or its scores)."""
 
     model: str
     round: int
@@ -59,6 +60,7 @@ class Results:
     test: Arrays | None
     answers: pd.DataFrame | None
     runs: list[Run]
+    """Training runs."""
     pseudo: dict[tuple[int, int], pd.DataFrame]
     """Pseudo labels by round and fold."""
     members: dict[str, dict[int, Arrays]]
@@ -69,6 +71,8 @@ class Results:
     """The metric as written in the config, which may have parameters or be user-defined."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     """Steps of the ensemble with their fitted parameters."""
+    made: list[Run] = field(default_factory=list)
+    """Soups and snapshots."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per job: stage, model (empty for stages without one), seconds, mb."""
 
@@ -219,7 +223,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
-    has_test = (root / "ensemble" / "test.npz").exists() and "test" in tables
+    has_test, found = (root / "ensemble" / "test.npz").exists() and "test" in tables, list(_runs(root, plan))
     return Results(
         root=root,
         settings=settings,
@@ -240,7 +244,8 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
         answers=read_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
-        runs=list(_runs(root, plan)),
+        runs=[run for run in found if run.model not in plan.origins],
+        made=[run for run in found if run.model in plan.origins],
         pseudo=dict(_pseudo(root, plan)),
         members=_members(root, plan),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
@@ -278,7 +283,7 @@ def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
     ours, rows = {run.folder for run in plan.runs()}, []
     for path in sorted(root.rglob("*.tsv")):
         place = path.relative_to(root).with_suffix("")
-        stage, is_run = place.parts[0], place.parts[0] in ("train", "predict")
+        stage, is_run = place.parts[0], place.parts[0] in OF_RUNS
         if stage != "report" and (not is_run or place.relative_to(stage).as_posix() in ours):
             line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             name, model = {"pseudo": "pseudo_label"}.get(stage, stage), place.parts[1] if is_run else ""

@@ -1,6 +1,6 @@
 """Description of the rounds: models trained, first weights, and teachers of the pseudo labels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from goldfold.base.words import count
@@ -24,6 +24,20 @@ def final_runs(results: Results) -> list[Run]:
     """Runs whose predictions become the result; variants of an ablation are none of them."""
     apart = variants(results.settings)
     return [run for run in results.grid.final_runs() if run.model not in apart]
+
+
+def chosen(results: Results, final: Run, is_chosen: Callable[[Run], bool]) -> str:
+    """Name of a model if something of its final run was chosen on the validation fold, or of a run that it comes from.
+
+    A run comes from those that it started from or is made from, and from the teachers of its pseudo labels; the first of
+    these is named with it. Empty if nothing was chosen.
+    """
+    how = "ingredient" if final.model in results.grid.origins else "start"
+    starts, taught = list(results.grid.ancestry(final)), list(results.grid.taught(final))
+    for run, by in [*((run, how) for run in starts), *((run, "teacher") for run in taught)]:
+        if is_chosen(run):
+            return run.model if run == final else f"{final.model} (by its {by}, {run.model} of round {run.round})"
+    return ""
 
 
 def intro(results: Results) -> str:

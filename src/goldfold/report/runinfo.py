@@ -31,12 +31,12 @@ def section(results: Results) -> Section:
 
 
 def n_training_runs(results: Results) -> int:
-    """Number of training runs: models x folds x seeds x rounds."""
-    return len(results.grid.runs())
+    """Number of training runs: trained models x folds x seeds x rounds."""
+    return len(results.grid.trained_runs())
 
 
 def _details(results: Results) -> dict[str, str]:
-    settings, n_runs = results.settings, n_training_runs(results)
+    settings, n_runs = results.settings, len(results.grid.runs())
     shared = settings.get("cache", {}).get("image_size_px")
     shapes = {
         (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
@@ -47,11 +47,13 @@ def _details(results: Results) -> dict[str, str]:
         "manifest": count(n_rows, cases.word(results.tables["train"])),
         "folds": count(settings["folds"]["n_folds"], "fold"),
         "cache": count(len(shapes), "image size"),
-        "train": count(n_runs, "job"),
+        "train": count(n_training_runs(results), "job"),
         "predict": count(n_runs, "job"),
         "ensemble": count(len(results.ensemble["weights"]), "member"),
         "report": "this page",
     }
+    if n_made := n_runs - n_training_runs(results):
+        details["derive"] = count(n_made, "job")
     if (source := settings["data"].get("source")) in catalog.DEMOS:
         details["demo"] = source
     if results.test is not None:
@@ -65,7 +67,8 @@ def _times(results: Results) -> list[Block]:
     jobs = results.benchmarks
     if jobs.empty:
         return [Text("No run times were found on disk.", heading="Times")]
-    known = ["demo", *dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
+    line = dag.LINE_OF_STAGES
+    known = ["demo", *line[: (place := line.index("ensemble"))], "pseudo_label", *line[place:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())

@@ -55,6 +55,7 @@ def run(
     test: str | None = None,
     fusion: components.Written | None = None,
     postprocessing: Sequence[components.Written] = (),
+    soups: Sequence[str] = (),
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
@@ -74,6 +75,7 @@ def run(
         test: CSV of id and, where there are groups, group of the test images.
         fusion: step that fuses the members; None for an average with ``weights`` and ``settings``.
         postprocessing: steps after fusion.
+        soups: models with one network per fold, not one per seed.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -82,7 +84,7 @@ def run(
     facets = _facets(task, names)
     chosen = facets.scores.metric(metric)
     truth = scored(read_table(train))
-    whole = grid(models, seeds, n_folds, rounds)
+    whole = grid(models, seeds, n_folds, rounds, soups)
     members = Members(facets, Path(predictions), whole, settings, workers)
     given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
     wanted = [fusion or average(settings, given), *postprocessing]

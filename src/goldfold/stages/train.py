@@ -5,40 +5,37 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from goldfold.base.errors import TrainingError
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.status import Progress
-from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest, write_all
+from goldfold.engine.checkpoint import STATE, StateFile, sweep, weights_digest
 from goldfold.engine.device import backend, total
 from goldfold.engine.group import run_together
 from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.best import Best
 from goldfold.engine.hooks.lr_curve import LrCurve
 from goldfold.engine.loop import Learner, Pause, Validate, fit
-from goldfold.engine.state import State, Training, weights_of
+from goldfold.engine.state import State, Training
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.lineage import provenance
-from goldfold.metadata.encoder import Encoder
 from goldfold.metrics import Metric
+from goldfold.origins import snapshot_file
 from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
-from goldfold.training.learner import course_of, learner_of
+from goldfold.training.files import write
+from goldfold.training.learner import course_of, learner_of, snapshots_of
 from goldfold.training.outcome import facts
 from goldfold.training.setup import FILES, Job, Setup, set_up
-from goldfold.training.spec import Train
 from goldfold.training.validation import VAL_LOSS
 
 SAVE_MINUTES = 5.0
@@ -62,22 +59,25 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     """
     job = Job(**arguments)
     if not torch.distributed.is_initialized():
-        sweep(Path(folder), (STATE, *OUTPUTS))
+        names = map(snapshot_file, range(1, job.model["train"].get("snapshots") or 1))
+        sweep(Path(folder), (STATE, *OUTPUTS, *names))
         if (n := job.model["gpus"]) > 1:
             how = backend(job.runtime["device"], n)
             return dict(run_together("goldfold.stages.train:run", {"folder": folder, **arguments}, n, how, progress))
     setup = set_up(job)
     spec, steps = setup.spec, setup.spec.train.epochs * setup.steps_per_epoch
     best = Best(setup.metrics[0].name, setup.metrics[0].greater_is_better)
-    curve = LrCurve(steps, setup.steps_per_epoch)
+    curve, snapshots = LrCurve(steps, setup.steps_per_epoch), snapshots_of(spec.train, setup.steps_per_epoch)
+    more: dict[str, Hook] = {"best": best, "lr curve": curve, **({"snapshots": snapshots} if snapshots else {})}
     with readable_errors(spec, setup.accelerator), closing(progress(steps, "steps")) as bar:
-        learner = _learner(setup, {"best": best, "lr curve": curve})
+        learner = _learner(setup, more)
         not_compiled = _compiled(setup, learner)
         result = _fitted(job, setup, learner, Path(folder), spec.train.compile and not_compiled is None, bar)
+    kept = snapshots.files() if snapshots else {}
     if setup.accelerator.is_main_process:
-        _write(Path(folder), spec.train, result, best, setup.cases.encoder)
+        write(Path(folder), spec.train, result, best, setup.cases.encoder, kept)
     return {
-        "files": [f"{folder}/{spec.train.other_checkpoint}.safetensors"],
+        "files": [f"{folder}/{name}" for name in (f"{spec.train.other_checkpoint}.safetensors", *kept)],
         **facts(spec, setup.cases, setup.n_cases, learner, result, best, not_compiled),
         "lr_curve": curve.points,
     }
@@ -198,20 +198,3 @@ def _saved(state_file: StateFile, accelerator: Accelerator) -> dict[str, Any] | 
     if total(accelerator, step) != step * accelerator.num_processes:
         raise TrainingError(f"{state_file.path} was read by only some of the processes. Run again.")
     return state
-
-
-def _write(folder: Path, train: Train, result: Training, best: Best, encoder: Encoder | None) -> None:
-    """Write the weights of the last and of the best epoch, with the encoder in their headers, and the history."""
-    last = weights_of(result.scored)
-    kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
-    rows: list[dict[str, Any]] = [dict(row) for row in result.history]
-    if result.stopped and len(rows) < train.epochs:
-        rows[-1]["stopped"] = f"{result.stopped['by']}: {result.stopped['why']}"
-    history = pd.DataFrame(rows).to_csv(index=False)
-    header = None if encoder is None else encoder.to_header()
-    writers = {
-        "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
-        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
-        "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
-    }
-    write_all(folder, writers)

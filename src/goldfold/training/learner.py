@@ -13,9 +13,11 @@ from goldfold import catalog, components, optim
 from goldfold.base.errors import ConfigError, cause
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks.snapshots import Snapshots
 from goldfold.engine.loop import Course, Learner
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import build
+from goldfold.optim.cycles import cycle_ends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,6 +132,19 @@ def learner_of(
     model, optimizer = accelerator.prepare(network, optimizer)
     gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))
     return Learner(gradient, optimizer, schedule, update, hooks)
+
+
+def snapshots_of(train: Train, of_epoch: int) -> Snapshots | None:
+    """Build the hook that keeps the weights at the ends of the schedule's cycles; None if these are not kept.
+
+    Args:
+        of_epoch: steps per epoch.
+    """
+    if train.snapshots is None:
+        return None
+    schedule = components.parse(train.schedule)
+    wanted = {schedule[0]: {"cycles": train.snapshots, **schedule[1]}}
+    return Snapshots(cycle_ends(wanted, train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)))
 
 
 def hooks_of(wanted: Sequence[components.Written], network: nn.Module) -> dict[str, Hook]:

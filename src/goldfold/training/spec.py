@@ -40,6 +40,7 @@ class Train:
     sampler: Written = "shuffled"
     mix: Sequence[Written] = ()
     sizes: Sequence[Any] = ()
+    snapshots: int | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

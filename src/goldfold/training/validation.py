@@ -47,11 +47,11 @@ class Validation:
         rows: pd.DataFrame,
         images: CachedImages,
         metrics: Sequence[Metric],
-        loss: Loss,
+        loss: Loss | None,
         accelerator: Accelerator,
         encoder: Encoder | None = None,
     ) -> None:
-        """``loss``: the training loss, computed for batches of the training batch size.
+        """``loss``: the training loss, computed for batches of the training batch size; None for scores alone.
 
         Args:
             encoder: encoder of the metadata columns of ``rows``, if the network takes them.
@@ -66,7 +66,8 @@ class Validation:
         """Return scores by name, the loss first if the task has one in evaluation mode."""
 
         def work(size: int) -> tuple[Any, dict[str, float]]:
-            infer: Any = _Losses(self) if has_validation_loss(self.learn) else self.infer
+            loss = self.loss if has_validation_loss(self.learn) else None
+            infer: Any = self.infer if loss is None else _Losses(self, loss)
             device, autocast = self.accelerator.device, self.accelerator.autocast
             how = {"autocast": autocast, "encoder": self.encoder}
             predictor = Predictor(network, infer, self.spec.resize, device, **how)
@@ -92,8 +93,8 @@ class Validation:
 class _Losses:
     """Wrapper of the facet `Infer` for one pass over the validation images that also computes the loss of the outputs."""
 
-    def __init__(self, of: Validation) -> None:
-        self.of, self.infer, self.seen = of, of.infer, 0
+    def __init__(self, of: Validation, loss: Loss) -> None:
+        self.of, self.infer, self.loss, self.seen = of, of.infer, loss, 0
         self.sums: list[float] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -107,7 +108,7 @@ class _Losses:
         for start in range(0, len(inputs), size):
             cached.rows = slice(start, min(start + size, len(inputs)))
             batch = self.of.batch(self.seen + start, self.seen + cached.rows.stop)
-            self.sums.append(float(self.of.loss(cached, batch).total) * len(batch.ids))
+            self.sums.append(float(self.loss(cached, batch).total) * len(batch.ids))
         self.seen += len(inputs)
         return found
 

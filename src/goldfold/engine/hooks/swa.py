@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.hooks.checks import whole
 from goldfold.engine.state import Training, unscaled
+from goldfold.engine.statistics import update_statistics
 
 ANNEALED: dict[str, Callable[[float], float]] = {
     "cosine": lambda share: (1 - math.cos(math.pi * share)) / 2,
@@ -100,7 +100,7 @@ class Swa(Hook):
         if self.n_averaged:
             training.scored = self.average.module
             if is_validated:
-                update_bn(self.context.training_batches(), _Statistics(self.average.module, self.context).eval())
+                update_statistics(self.average.module, self.context.training_batches(), self.context.forward)
 
     def _has_begun(self, training: Training) -> bool:
         return len(training.history) >= first_epoch(self.start, self.context.epochs)
@@ -122,24 +122,3 @@ class Swa(Hook):
 def first_epoch(start: float, epochs: int) -> int:
     """Number of epochs before SWA begins."""
     return math.floor(start * epochs)
-
-
-class _Statistics(nn.Module):
-    """A network as `update_bn` takes it: in its training mode, batch norm alone is in training mode, not dropout."""
-
-    def __init__(self, network: nn.Module, context: Context) -> None:
-        super().__init__()
-        self.network, self.context = network, context
-
-    def train(self, mode: bool = True) -> "_Statistics":
-        """Set the mode of batch norm; the rest stays in evaluation mode."""
-        super().train(False)
-        for layer in self.modules():
-            if isinstance(layer, _BatchNorm):
-                layer.train(mode)
-        return self
-
-    def forward(self, inputs: Any) -> Tensor:
-        """Return the outputs of the network."""
-        outputs: Tensor = self.context.forward(self.network, inputs)
-        return outputs

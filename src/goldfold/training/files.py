@@ -1,0 +1,51 @@
+"""Files that a finished training writes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from goldfold.engine.checkpoint import write_all
+from goldfold.engine.state import Training, weights_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from goldfold.engine.hooks.best import Best
+    from goldfold.metadata.encoder import Encoder
+    from goldfold.training.spec import Train
+
+
+def write(
+    folder: Path,
+    train: Train,
+    result: Training,
+    best: Best,
+    encoder: Encoder | None,
+    snapshots: Mapping[str, dict[str, Tensor]],
+) -> None:
+    """Write the weights of the last and of the best epoch and of snapshots, with the encoder in their headers, and the
+    history; remove snapshots of an earlier training."""
+    last = weights_of(result.scored)
+    kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
+    rows: list[dict[str, Any]] = [dict(row) for row in result.history]
+    if result.stopped and len(rows) < train.epochs:
+        rows[-1]["stopped"] = f"{result.stopped['by']}: {result.stopped['why']}"
+    history = pd.DataFrame(rows).to_csv(index=False)
+    header = None if encoder is None else encoder.to_header()
+    writers = {
+        "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
+        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
+        **{name: partial(save_file, weights, metadata=header) for name, weights in snapshots.items()},
+        "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
+    }
+    write_all(folder, writers)
+    for path in folder.glob("snapshot*.safetensors"):
+        if path.name not in snapshots:
+            path.unlink()
