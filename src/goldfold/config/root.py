@@ -15,6 +15,7 @@ from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.grid import Grid, rounds_of
+from goldfold.lessons import Lessons, lessons_of
 from goldfold.tasks import facts
 
 
@@ -196,7 +197,15 @@ class Config(Section):
     def grid(self) -> Grid:
         """Models x rounds x folds x seeds; models sorted by name, since their order in the config has no meaning."""
         names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
-        return Grid(tuple(names), rounds_of(rounds), self.folds.n_folds, tuple(self.seeds))
+        return Grid(tuple(names), rounds_of(rounds, self.lessons), self.folds.n_folds, tuple(self.seeds))
+
+    @property
+    def lessons(self) -> Lessons:
+        """Students and their teachers, see `goldfold.lessons`."""
+        models = [model.model_dump(include={"name": True, "train": {"distill"}}) for model in self.models]
+        return lessons_of(
+            models, [one.model_dump(include={"models", "train"}) for one in self.every_round], self.weighted
+        )
 
     @cached_property
     def _trained(self) -> dict[tuple[str, int], Model]:

@@ -151,8 +151,9 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
-    if model.train.every_mix:
+    if model.train.every_mix or model.train.distill:
         settings |= {"target": known.target}
+    if model.train.every_mix:
         settings["train"] |= {"mix": model.train.every_mix}
     settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}

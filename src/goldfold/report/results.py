@@ -278,7 +278,7 @@ def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
     ours, rows = {run.folder for run in plan.runs()}, []
     for path in sorted(root.rglob("*.tsv")):
         place = path.relative_to(root).with_suffix("")
-        stage, is_run = place.parts[0], place.parts[0] in ("train", "predict")
+        stage, is_run = place.parts[0], place.parts[0] in ("train", "predict", "teach")
         if stage != "report" and (not is_run or place.relative_to(stage).as_posix() in ours):
             line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             name, model = {"pseudo": "pseudo_label"}.get(stage, stage), place.parts[1] if is_run else ""

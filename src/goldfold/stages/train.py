@@ -41,10 +41,11 @@ from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
 from goldfold.training.learner import course_of, learner_of, loss_of, network_of, steps_per_epoch
+from goldfold.training.lesson import Lesson, Teachers, taught
 from goldfold.training.outcome import facts
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, Train, read
-from goldfold.training.validation import VAL_LOSS, Validation
+from goldfold.training.validation import VAL_LOSS, Validation, with_notes
 
 SAVE_MINUTES = 5.0
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
@@ -70,6 +71,8 @@ def run(
     metadata: Sequence[str] = (),
     groups: Sequence[str] = (),
     start: str | None = None,
+    lessons: Sequence[str] = (),
+    distilled: dict[str, Any] | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
@@ -90,6 +93,8 @@ def run(
         metadata: CSVs of id and metadata columns of all cases, where the network takes metadata or they are sampled by it.
         groups: CSVs of id and group of the training cases, where they are sampled by group.
         start: weights of an earlier round, of the same fold and seed, to start from; None for the model's own start.
+        lessons: predictions of the training images by the teachers that the run learns from, if it does.
+        distilled: ``teachers``, and ``fusion`` if these are an ensemble, see `goldfold.training.lesson.Teachers`.
         code: digest of the code that the run depends on; a state saved by other code is not resumed.
         scale_16bit: rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`.
         progress: (total, unit) -> progress bar of the steps.
@@ -111,9 +116,11 @@ def run(
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
     network = network_of(spec, infer, start, cases.encoder)
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
+    teachers = Teachers(lessons, (distilled or {}).get("fusion"))
+    lesson = taught(Lesson(target, learn, loss), spec, task, names, cases.train["id"], teachers)
     metrics = [scores.metric(one) for one in (metric, *reported)]
     workers, lists = runtime["loader_workers"], [*metadata, *groups]
-    batches = loader(spec, target, learn, cases.train, images, workers, accelerator, cases.encoder, lists)
+    batches = loader(spec, lesson.target, lesson.learn, cases.train, images, workers, accelerator, cases.encoder, lists)
     n_cases = len(batches.sampler.order)
     check_batches(spec, network, n_cases)
     validation = Validation(
@@ -125,7 +132,7 @@ def run(
     curve = LrCurve(steps, of_epoch)
     with readable_errors(spec, accelerator), closing(progress(steps, "steps")) as bar:
         hooks, watched = {"best": best, "lr curve": curve}, _directions(learn, metrics)
-        learner = learner_of(spec.train, network, loss, len(batches), accelerator, hooks, watched)
+        learner = learner_of(spec.train, network, lesson.loss, len(batches), accelerator, hooks, watched)
         start_hooks(
             learner, spec, len(batches), metrics[0], learn,
             TrainingImages(spec, infer, cases.train, images, accelerator, cases.encoder),
@@ -134,7 +141,7 @@ def run(
         is_compiled = spec.train.compile and not_compiled is None
         state_file = StateFile(Path(folder) / STATE, _made_from(arguments, network, accelerator, is_compiled))
         validate = uncompiled(validation) if is_compiled else validation
-        noting, minutes = _noting(validate, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
+        noting, minutes = with_notes(validate, metrics[0].name, bar), runtime.get("save_minutes", SAVE_MINUTES)
         result = _fitted(learner, batches, noting, course_of(spec), state_file, minutes, bar)
     if accelerator.is_main_process:
         _write(Path(folder), spec.train, result, best, cases.encoder)
@@ -176,7 +183,17 @@ def _made_from(
     settings = {
         **{
             name: arguments[name]
-            for name in ("task", "metric", "reported", "resize", "channels", "place", "pseudo_weight", "scale_16bit")
+            for name in (
+                "task",
+                "metric",
+                "reported",
+                "resize",
+                "channels",
+                "place",
+                "pseudo_weight",
+                "scale_16bit",
+                "distilled",
+            )
         },
         "model": {**model, "train": train, "pretrained": bool(model["pretrained"])},
         "arithmetic": [
@@ -187,7 +204,7 @@ def _made_from(
         ],
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
-    files += [*arguments["metadata"], *arguments["groups"]]
+    files += [*arguments["metadata"], *arguments["groups"], *arguments["lessons"]]
     files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
     parts = {
         "settings": settings,
@@ -203,19 +220,6 @@ def _directions(learn: Any, metrics: Sequence[Metric]) -> dict[str, bool]:
     """Scores of the validation by name, each with whether a larger value is better."""
     loss = {VAL_LOSS: False} if has_validation_loss(learn) else {}
     return {**loss, **{metric.name: metric.greater_is_better for metric in metrics}}
-
-
-def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
-    """Wrap validation to print the score with the step count."""
-
-    def validate_and_note(network: nn.Module, pause: Pause) -> Any:
-        scores = validate(network, pause)
-        text = f"{monitor} {scores[monitor]:.4f}"
-        print(f"step {bar.done}/{bar.total}: {text}", flush=True)
-        bar.advance(0, note=text)
-        return scores
-
-    return validate_and_note
 
 
 def _fitted(

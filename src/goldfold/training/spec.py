@@ -39,6 +39,7 @@ class Train:
     sampler: Written = "shuffled"
     mix: Sequence[Written] = ()
     sizes: Sequence[Any] = ()
+    distill: Mapping[str, Any] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

@@ -1,0 +1,16 @@
+"""Stage teach: trained network and cache -> predictions of the images that it was trained on, for its students."""
+
+from typing import Any
+
+from goldfold.predicting import predict
+from goldfold.tables import read_table
+
+
+def run(folder: str, fold_file: str, **member: Any) -> None:
+    """Write ``train.npz``, predictions of the labelled training images of the fold, into ``folder``.
+
+    Args:
+        member: the trained member, its images and views, see `goldfold.predicting.predict`.
+    """
+    table = read_table(fold_file)
+    predict(folder, {"train": table[table["split"] == "train"].reset_index(drop=True)}, **member)
