@@ -139,7 +139,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "train": [
             *(plan.outputs(other)[0] for other in [*plan.jobs_of_labels(job), *plan.start_of(job)]), *plan.lesson_files(job),
         ] if job.stage == "train" else [],
-        **dict.fromkeys(("predict", "teach"), [plan.outputs(train)[0] for train in above]),
+        "predict": [plan.outputs(train)[0] for train in above],
+        "teach": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
             path
             for labels in [plan.labels.get((job.round, job.fold))]

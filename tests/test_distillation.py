@@ -16,12 +16,14 @@ import made_run
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
+from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.grid import Lesson, Run, grid_of
 from goldfold.jobs import Job, job_of
 from goldfold.lessons import lessons_of
 from goldfold.losses import classification, distillation
+from goldfold.models.features import Heard, head_of
 from goldfold.plan import plan_of
 from goldfold.predictions.arrays import load, save
 from goldfold.report import endings, notes
@@ -29,6 +31,7 @@ from goldfold.stages import teach
 from goldfold.training.distilling import fuse
 from goldfold.training.lesson import Teachers
 from made_run import would_run
+from test_resume import Interrupted, Until, interrupt
 from test_rounds import BASE, NET
 from test_workflow import TINY
 
@@ -84,6 +87,18 @@ def test_a_label_is_a_pair_of_classes_and_a_number_has_the_squared_error() -> No
     assert number(torch.tensor([[1.0], [0.0]]), targets).tolist() == [0.0, 1.0]
     with pytest.raises(ConfigError, match="temperature = 0: must be a number above 0"):
         distillation.Labels(0)
+
+
+def test_similarity_ignores_the_length_and_the_frame_of_features() -> None:
+    generator = torch.Generator().manual_seed(0)
+    own, turn = torch.randn(N, 4, generator=generator), torch.linalg.qr(torch.randn(4, 4, generator=generator))[0]
+    same = torch.stack([3 * own @ turn, own], dim=1)
+    assert distillation.similarity(own, same).item() == pytest.approx(0, abs=1e-10)
+    a, b = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[[1.0]], [[1.0]]])
+    assert distillation.similarity(a, b).item() == pytest.approx(((1 - 0.5**0.5) ** 2 * 2 + 0.5 * 2) / 4)
+    half = torch.autocast("cpu", torch.bfloat16)
+    with half:
+        assert distillation.similarity(own, same).item() == pytest.approx(0, abs=1e-10)
 
 
 # --- who learns from whom
@@ -187,8 +202,10 @@ def test_the_grid_of_a_report_s_settings_has_the_same_lessons(changes: dict[str,
 
 def test_a_variant_learns_from_the_teacher_of_its_model_and_a_switch_can_add_or_remove_one() -> None:
     switches = {
-        "long": {"train": {"lr": 0.5}}, "alone": {"train": {"distill": None}}, "pupil": {"train": {"distill": {"teacher": "big"}}},
-    }  # fmt: skip
+        "long": {"train": {"lr": 0.5}},
+        "alone": {"train": {"distill": None}},
+        "pupil": {"train": {"distill": {"teacher": "big"}}},
+    }
     found = parse({**BASE, "models": [BIG, student()], "ablate": switches}).grid.rounds[0].lessons
     big = (("big", 0),)
     assert found == {"small": big, "small-long": big, "small-pupil": big, "big-pupil": big}
@@ -207,7 +224,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"models": [BIG, SMALL], "rounds": [{"models": ["small"], "train": DISTILL}, {"models": ["big"]}]},
      r"rounds\[0\]\.train\.distill\.teacher = 'big': no round up to round 0 trains big; train it earlier"),
     ({"models": [student("small", "big"), student(), THIRD]},
-     r"models\[0\] \(big\)\.train\.distill\.teacher: in round 0 models learn in a circle: big from small, small from big; remove"),
+     r"models\[0\] \(big\)\.train\.distill\.teacher: in round 0 models learn in a circle: big from small, small from big; "),
     ({"models": [BIG, student("ensemble")], "ensemble": {"weights": {"big": 0}}},
      r"models\[1\] \(small\)\.train\.distill\.teacher = 'ensemble': up to round 0 there is no other model with a weight"),
     ({"models": [{"name": "ensemble", **NET}, student("ensemble")]}, r"models\[0\]\.name = 'ensemble': is reserved in train\."),
@@ -217,8 +234,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"models": [BIG, student(temprature=1)]}, r"models\[1\]\.train\.distill\.temprature: unknown key; nearest is 'temperature'"),
     ({"models": [BIG, student(temperature=3)], "task": "regression"},
      r"models\[1\] \(small\)\.train\.distill\.temperature = 3: a number has no temperature, .*; remove it"),
-    ({"models": [BIG, student()], "task": "segmentation"}, r"models\[1\] \(small\)\.train\.distill: task 'segmentation' cannot learn"
-     r" from a teacher yet; these tasks can: classification, multilabel, regression\. Remove it"),
+    ({"models": [BIG, student()], "task": "segmentation"},
+     r"models\[1\] \(small\)\.train\.distill: task 'segmentation' cannot learn from a teacher yet; these tasks can: "
+     r"classification, multilabel, regression\. Remove it"),
+    ({"models": [BIG, student("ensemble", features=1)]}, r"models\[1\] \(small\)\.train\.distill\.features: an ensemble has no "),
+    ({"models": [BIG, {**NET, "name": "small", "train": {"compile": True, "distill": {"teacher": "big", "features": 1.0}}}]},
+     r"models\[1\] \(small\)\.train\.distill\.features: the features of a compiled network are not seen; remove features, or"),
+    ({"models": [BIG, student(features=1)], "pseudo_labels": {"rounds": 1}},
+     r"models\[1\] \(small\)\.train\.distill\.features: round 1 also trains on pseudo labels, and teachers have no features of"),
     ({"models": [BIG, student()], "task": "detection"}, r"models\[1\] \(small\)\.train\.distill: task 'detection' cannot learn"),
 ]  # fmt: skip
 
@@ -286,7 +309,9 @@ def test_a_first_student_makes_its_teacher_predict_and_retrains_nothing(in_tmp: 
 # --- a student
 
 
-def taught(tiny: Tiny, folder: Path, *, fold_file: str = "", predictions: list[Path] | None = None, **changes: Any) -> Any:
+def taught(
+    tiny: Tiny, folder: Path, *, fold_file: str = "", predictions: list[Path] | None = None, **changes: Any
+) -> Any:
     """Train a student into ``folder``; its facts."""
     distill = {"teacher": "big", "weight": 0.5, **changes.pop("distill", {})}
     train = {**changes.pop("train", {}), "distill": distill}
@@ -374,10 +399,10 @@ def test_the_rows_of_a_teacher_are_mixed_like_targets(tiny: Tiny, tmp_path: Path
     rows = made_up(tiny, tmp_path, lambda id: [1e4 * (label[id] == name) for name in tiny.classes])
     seen: list[Any] = []
 
-    def noted(own: Any, criterion: Any, weight: float) -> Any:
+    def noted(*arguments: Any) -> Any:
         def loss(model: Any, batch: Any) -> Any:
             seen.append(batch.targets)
-            return original(own, criterion, weight)(model, batch)
+            return original(*arguments)(model, batch)
 
         return loss
 
@@ -395,10 +420,12 @@ def test_the_rows_of_a_teacher_are_mixed_like_targets(tiny: Tiny, tmp_path: Path
 
 def test_a_file_of_another_fold_or_without_an_image_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     other = made_up(tiny, tmp_path, lambda id: [0.0, 1.0], fold=1)
-    with pytest.raises(DataError, match=r"train\.npz holds predictions of fold 1; the teachers of a student for fold 0 must come "):
+    with pytest.raises(
+        DataError, match=r"train\.npz holds predictions of fold 1; the teachers of a student for fold 0 must come "
+    ):
         taught(tiny, tmp_path / "a", predictions=[other])
     rows = made_up(tiny, tmp_path, lambda id: [0.0, 1.0])
-    known = {name: value for name, value in load(rows).items()}
+    known = dict(load(rows))
     save(rows, {**known, "ids": np.array(["x", *known["ids"][1:]])}.items())
     with pytest.raises(DataError, match="1 images have no prediction, first"):
         taught(tiny, tmp_path / "b", predictions=[rows])
@@ -418,6 +445,46 @@ def test_seeds_are_averaged_and_an_ensemble_is_fused_as_the_config_s(tiny: Tiny,
     both = [load(path) for path in (files[0], moved)]
     expected = output.fuse(both, [0.25, 0.75], method="geometric")["probabilities"]
     assert np.array_equal(fuse(output, Teachers([files[0], str(moved)], fusion), 0)["probabilities"], expected)
+
+
+def test_features_are_the_inputs_of_the_last_layer(tiny: Tiny, tmp_path: Path) -> None:
+    """Mean over the images of a case and over the views, whatever wraps the network."""
+    network = tasks.infer(tiny.task, tiny.classes).model("small_resnet", (12, 12), 3, widths=(4, 8)).eval()
+    pixels = torch.randint(0, 256, (2, 2, 3, 12, 12), generator=torch.Generator().manual_seed(0)).float()
+    cases = Inputs(pixels, torch.tensor([[True, True], [False, True]]))
+    with Heard(network) as heard, torch.no_grad():
+        outputs = network(cases)
+    found: Any = heard.features(cases)
+    assert found.shape == (2, 8)
+    last: Any = head_of(network)
+    assert torch.allclose(last(found), outputs, atol=1e-6), "the mean of outputs is the output of the mean"
+    assert not last._forward_pre_hooks, "the hook is gone"
+    with pytest.raises(
+        ConfigError, match=r"train\.distill\.features: it is not known where the head of this network begins"
+    ):
+        Heard(torch.nn.Sequential(torch.nn.Linear(1, 1)))
+
+
+def test_a_student_learns_from_features_and_resumes_exactly(tiny: Tiny, tmp_path: Path) -> None:
+    """Rows and features of the teacher are mixed, and a stopped run ends with the bytes of one that was not."""
+    tiny.train(tmp_path / "big")
+    rows = by_teacher(tiny, tmp_path, tmp_path / "big/model.safetensors", tta=["identity", "hflip"])
+    assert load(rows)["features"].shape == (20, 8)
+    how: Any = {
+        "predictions": [rows], "distill": {"features": 2.0}, "train": {"mix": ["mixup"], "hooks": [{"ema": {"decay": 0.9}}], "epochs": 3},
+    }  # fmt: skip
+    facts = taught(tiny, tmp_path / "whole", **how)
+    history = pd.read_csv(tmp_path / "whole/history.csv")
+    parts = [history[f"train_loss_{name}"] for name in ("own", "distill", "features")]
+    assert np.allclose(sum(parts), history["train_loss"])
+    assert (parts[2] > 0).all()
+    assert facts["resumed_at_step"] == []
+    each_step = {"runtime": {**RUNTIME, "save_minutes": 0.0}}
+    with pytest.raises(Interrupted):
+        taught(tiny, tmp_path / "stopped", progress=Until(4, interrupt), **{**how, **each_step})
+    assert taught(tiny, tmp_path / "stopped", **how)["resumed_at_step"] == [3]
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
+    assert weights[0] == weights[1]
 
 
 # --- in words

@@ -1,6 +1,6 @@
 """Predictions of a trained member for tables of cases, as files; shared by the stages predict and teach."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from goldfold.cache.shrunk import at_size
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference import views
-from goldfold.inference.predictor import encoder_beside, trained
+from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.metadata.columns import joined
 from goldfold.predictions.arrays import save
 
@@ -39,6 +39,7 @@ def predict(
     scale_16bit: Rule = DEFAULT,
     batch_norm: Literal["trained", "adapted"] = "trained",
     metadata: Sequence[str] = (),
+    observed: Callable[[Predictor], Predictor] = lambda predictor: predictor,
 ) -> None:
     """Write ``<name>.npz`` for each of the tables into ``folder``.
 
@@ -51,13 +52,14 @@ def predict(
         batch_norm: whether batch normalisation uses the statistics of training, or of the images of each file.
         metadata: CSVs of id and metadata columns of all cases, where the network takes metadata.
         place: round, fold and seed; stored in the files, so that their readers can check the fold.
+        observed: changes what the predictor returns, such as `goldfold.inference.features.with_features`.
     """
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     encoder = encoder_beside(weights, model)
-    predictor = trained(
+    predictor = observed(trained(
         tasks.infer(task, read_json(classes)), model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
         encoder, resize=resize, views=views.build(tta), autocast=accelerator.autocast,
-    )  # fmt: skip
+    ))  # fmt: skip
     images = at_size(CachedImages(caches, scale_16bit), model["size"], resize, *tables.values())
     progress = Progress(sum(map(len, tables.values())), "images")
     for name, rows in tables.items():

@@ -27,6 +27,11 @@ def distill_problems(settings: Train, name: str, task: Facts) -> Iterator[str]:
             f"train.distill.temperature = {settings.distill.temperature:g}: a number has no temperature, the loss is the squared "
             f"error to the teacher's; remove it"
         )
+    if settings.distill.features is not None:
+        if settings.distill.teacher == ENSEMBLE:
+            yield "train.distill.features: an ensemble has no features; name one model as teacher, or remove features"
+        if settings.compile:
+            yield "train.distill.features: the features of a compiled network are not seen; remove features, or compile"
 
 
 def check_teachers(config: Config) -> Iterator[str]:
@@ -38,6 +43,13 @@ def check_teachers(config: Config) -> Iterator[str]:
         return
     found = [problem for student in lessons.wanted for problem in _teacher(config, lessons, student)]
     yield from dict.fromkeys(found)
+    for name, number in lessons.wanted:
+        distill = config.model(name, number).train.distill
+        if distill is not None and distill.features is not None and config.every_round[number].teacher is not None:
+            yield (
+                f"{_key(config, (name, number)).removesuffix('teacher')}features: round {number} also trains on pseudo labels, "
+                f"and teachers have no features of these images; remove features, or the pseudo labels of this round"
+            )
     for chain in lessons.circles():
         steps = ", ".join(f"{name} from {lessons.wanted[name, number]}" for name, number in chain)
         yield f"{_key(config, chain[0])}: in round {chain[0][1]} models learn in a circle: {steps}; remove one of them"

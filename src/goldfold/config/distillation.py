@@ -18,3 +18,6 @@ class Distill(Section):
     """Weight of the teacher in the loss: (1 - weight) x the model's own loss + weight x the loss against the teacher."""
     temperature: Annotated[Number, Field(gt=0)] | None = UNSET
     """Temperature that softens both predictions, by default 2; not for regression."""
+    features: Annotated[Number, Field(gt=0)] | None = UNSET
+    """Weight of a further loss: the similarities of the pooled features of a batch's images, by student and teacher (Tung and
+    Mori 2019). Not with `teacher: ensemble`, pseudo labels or `compile`."""

@@ -242,6 +242,9 @@ def resize(config: Config, name: str) -> str:
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """Settings for building each model once, before any job runs."""
     found: list[dict[str, Any]] = []
+    every = [config.model(run.model, run.round) for run in config.grid.runs()]
+    learns = [(model.name, model.train.distill) for model in every]
+    featured = {of for name, how in learns if how and how.features for of in (name, how.teacher)}
     for model in config.models:
         for number in (number for number, one in enumerate(config.every_round) if model.name in (one.models or ())):
             wanted = {
@@ -252,6 +255,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "task": config.task,
                 "n_classes": _n_outputs(config),
                 "metric": config.metric,
+                **({"shows_features": True} if model.name in featured else {}),
             }
             found += [wanted] if wanted not in found else []
     return found

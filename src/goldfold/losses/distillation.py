@@ -70,6 +70,23 @@ class Numbers:
         return torch.square(at_least_float32(outputs) - teacher).mean(dim=-1)
 
 
+def similarity(features: Tensor, teacher: Tensor) -> Tensor:
+    """Similarity-preserving loss (Tung and Mori 2019, eq. 1 to 4): scalar, mean squared difference of two matrices.
+
+    Rows of the matrices are the normalised inner products of a case's features with those of all cases of the batch; that of
+    the teacher is the mean over its seeds. Networks may have features of different lengths.
+
+    Args:
+        features: (batch, d) of the student.
+        teacher: (batch, seeds, e).
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        own, others = features.float(), teacher.float().transpose(0, 1)
+        mine = functional.normalize(own @ own.T, dim=1)
+        theirs = functional.normalize(others @ others.transpose(1, 2), dim=2).mean(dim=0)
+        return torch.square(mine - theirs).mean()
+
+
 def _valid(temperature: float) -> float:
     number("temperature", temperature, "above 0", lambda value: value > 0)
     return temperature

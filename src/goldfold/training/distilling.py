@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from goldfold import catalog, components, tasks
+from goldfold.base.errors import ConfigError
 from goldfold.ensembling.members import of_folds, of_members
 from goldfold.grid import Run, run_of
 from goldfold.losses import Losses
-from goldfold.predictions.arrays import Arrays, rows_of
+from goldfold.losses.distillation import similarity
+from goldfold.models.features import Heard
+from goldfold.predictions.arrays import Arrays, load, rows_of
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.tasks.optional import scale_of
 from goldfold.training.lesson import Lesson, Teachers
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
     from goldfold.tasks.protocol import Learn, Target
     from goldfold.training.spec import Spec
 
-OWN, TEACHER = "own", "teacher"
-"""Parts of a batch's targets; the second is also the field of a sample, mixed like a target."""
+OWN, TEACHER, FEATURES = "own", "teacher", "features"
+"""Parts of a batch's targets; the last two are also fields of a sample, mixed like a target."""
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """(outputs, rows of the teacher) -> (batch,)."""
 
@@ -48,8 +52,12 @@ def distilled(
     fused = fuse(tasks.output(task, classes), teachers, spec.place["fold"])
     values = fused["values" if "values" in fused else "probabilities"]
     rows = criterion.rows(values[rows_of(fused, list(ids))])
+    fields: dict[str, NDArray[Any]] = {TEACHER: rows}
+    if wanted := how.get("features", 0.0):
+        fields[FEATURES] = features(teachers, ids)
     print(f"learns from {how['teacher']} with weight {how['weight']:g}", flush=True)
-    return Lesson(_Target(plain.target, rows), _Learn(plain.learn), loss_with(plain.loss, criterion, how["weight"]))
+    loss = loss_with(plain.loss, criterion, how["weight"], wanted)
+    return Lesson(_Target(plain.target, fields), _Learn(plain.learn, [*fields]), loss)
 
 
 def _criterion(spec: Spec, learn: Learn, temperature: float | None) -> Any:
@@ -76,18 +84,41 @@ def fuse(output: Any, teachers: Teachers, fold: int) -> Arrays:
     return of_members(output, members, weights, teachers.fusion["settings"], 1)
 
 
-def loss_with(own: Loss, criterion: Criterion, weight: float) -> Loss:
+def features(teachers: Teachers, ids: Sequence[str]) -> NDArray[np.float16]:
+    """Return the features of the training cases by a teacher, (n, seeds, d).
+
+    Raises:
+        ConfigError: its network has none.
+    """
+    found = [load(path) for path in teachers.files]
+    if any(FEATURES not in one for one in found):
+        raise ConfigError(
+            "train.distill.features: it is not known where the head of the teacher's network begins; give it get_classifier(), "
+            "or remove features"
+        )
+    return np.stack([one[FEATURES][rows_of(one, list(ids))] for one in found], axis=1)
+
+
+def loss_with(own: Loss, criterion: Criterion, weight: float, of_features: float = 0.0) -> Loss:
     """Return (1 - weight) x the model's own loss + weight x the loss against the teacher, as named parts.
 
     Weights of samples apply to both; class weights and label smoothing only to the model's own.
+
+    Args:
+        of_features: weight of the similarity of features, added to these.
     """
 
     def loss(model: nn.Module, batch: Batch) -> Losses:
         recorded = Recorded(model)
-        losses = own(recorded, replace(batch, targets=batch.targets[OWN]))
+        with Heard(model) if of_features else nullcontext() as heard:
+            losses = own(recorded, replace(batch, targets=batch.targets[OWN]))
         against = weight * (batch.weights * criterion(recorded.output, batch.targets[TEACHER])).mean()
+        more = {"distill": against}
+        if heard is not None:
+            more[FEATURES] = of_features * similarity(heard.features(batch.inputs), batch.targets[FEATURES])
         parts = {name: (1 - weight) * part for name, part in (losses.parts or {OWN: losses.total.detach()}).items()}
-        return Losses((1 - weight) * losses.total + against, {**parts, "distill": against.detach()})
+        total = (1 - weight) * losses.total + sum(more.values())
+        return Losses(total, {**parts, **{name: part.detach() for name, part in more.items()}})
 
     return loss
 
@@ -111,10 +142,10 @@ class Recorded(nn.Module):
 
 
 class _Target:
-    """Facet `Target` whose targets also have the row of the teacher."""
+    """Facet `Target` whose targets also have the fields of the teacher, one row per training case each."""
 
-    def __init__(self, target: Target, rows: NDArray[np.float32]) -> None:
-        self.target, self.rows = target, rows
+    def __init__(self, target: Target, fields: Mapping[str, NDArray[Any]]) -> None:
+        self.target, self.fields = target, fields
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.target, name)
@@ -124,16 +155,16 @@ class _Target:
         return self.target.content(table)
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
-        """Return the target fields per row, with that of the teacher."""
+        """Return the target fields per row, with those of the teacher."""
         found = self.target.targets(table, images, resize)
-        return [{**own, TEACHER: row} for own, row in zip(found, self.rows, strict=True)]
+        return [{**own, **{name: rows[row] for name, rows in self.fields.items()}} for row, own in enumerate(found)]
 
 
 class _Learn:
     """Facet `Learn` whose batches also have the rows of the teacher."""
 
-    def __init__(self, learn: Learn) -> None:
-        self.learn = learn
+    def __init__(self, learn: Learn, fields: Sequence[str]) -> None:
+        self.learn, self.fields = learn, fields
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.learn, name)
@@ -141,8 +172,8 @@ class _Learn:
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Batch samples; targets are those of the task, and rows (batch, ...) of the teacher."""
         batch = self.learn.collate(samples)
-        teacher = torch.from_numpy(np.stack([sample[TEACHER] for sample in samples]))
-        return replace(batch, targets={OWN: batch.targets, TEACHER: teacher})
+        teacher = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in self.fields}
+        return replace(batch, targets={OWN: batch.targets, **teacher})
 
     def loss(self, **settings: Any) -> Any:
         """Return the task's own loss."""
