@@ -3,6 +3,7 @@ images reaches a student by its teacher."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,8 @@ from goldfold.plan import plan_of
 from goldfold.predictions.arrays import load, save
 from goldfold.report import endings, notes
 from goldfold.stages import teach
-from goldfold.training.distilling import fuse
+from goldfold.training.distilling import distilled, fuse
+from goldfold.training.lesson import Lesson as Training
 from goldfold.training.lesson import Teachers
 from made_run import would_run
 from test_resume import Interrupted, Until, interrupt
@@ -267,6 +269,9 @@ def test_the_recipe_names_the_teacher_and_others_have_none() -> None:
     assert made["small"]["settings"]["distilled"] == {"teachers": of_big}
     fusion = {"weights": {}, "settings": {"method": "probability"}}
     assert made["third"]["settings"]["distilled"] == {"teachers": of_big + of_small, "fusion": fusion}
+    assert not any("shows_features" in one for one in slices.network_checks(config))
+    config = parse({**BASE, "models": [BIG, student(features=1), student("ensemble", "third")], "seeds": [0, 1]})
+    assert [one["name"] for one in slices.network_checks(config) if "shows_features" in one] == ["big", "small"]
     code = "goldfold.training.distilling:distilled"
     assert code not in made["big"]["code"]["of"]
     assert code in made["small"]["code"]["of"]
@@ -447,6 +452,51 @@ def test_seeds_are_averaged_and_an_ensemble_is_fused_as_the_config_s(tiny: Tiny,
     assert np.array_equal(fuse(output, Teachers([files[0], str(moved)], fusion), 0)["probabilities"], expected)
 
 
+OF_TASK: dict[str, tuple[list[str], str, dict[str, Any], list[Any], Callable[[Any, Any], Any]]] = {
+    "multilabel": (
+        ["x", "y"], "labels", {"logits": np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)}, [np.array([1, 0]), np.array([0, 1])],
+        lambda outputs, rows: distillation.Labels()(outputs, rows),
+    ),
+    "regression": (
+        ["0 to 2", "2 to 4", "4 to 6"], "value", {"values": np.array([1.0, 5.0]), "spreads": np.zeros(2)}, [2.0, 4.0],
+        lambda outputs, rows: (outputs[:, 0] - rows) ** 2,
+    ),
+}  # fmt: skip
+"""Classes, field of the target, predictions of the teacher, targets, and the loss against the teacher."""
+
+
+@pytest.mark.parametrize("task", OF_TASK)
+def test_labels_and_numbers_are_learnt_from_a_teacher_too(task: str, tmp_path: Path) -> None:
+    classes, field, arrays, values, against = OF_TASK[task]
+    path = tmp_path / "teach/big/round0/fold0/seed0/train.npz"
+    path.parent.mkdir(parents=True)
+    save(path, {"ids": np.array(["a", "b"]), "classes": np.array(classes), **arrays, "fold": np.array(0)}.items())
+    learn, target = (
+        tasks.learn({"name": task}, classes),
+        SimpleNamespace(targets=lambda *_: [{field: v} for v in values]),
+    )
+    own: Any = learn.loss(loss=tasks.facts(task).default_loss)
+    how = {"teacher": "big", "weight": 0.25}
+    spec: Any = SimpleNamespace(train=SimpleNamespace(distill=how), model={"target": field}, place=PLACE)
+    plain = Training(target, learn, own)  # type: ignore[arg-type]
+    lesson = distilled(plain, spec, {"name": task}, classes, ["b", "a"], Teachers([str(path)]))
+    common = {"weight": 1.0, "images": np.zeros((1, 2, 2, 3), np.uint8), "present": np.ones(1, bool)}
+    samples = [{**one, **common, "id": id} for one, id in zip(lesson.target.targets(*[None] * 3), "ba", strict=True)]  # type: ignore[arg-type]
+    batch = lesson.learn.collate(samples)
+    outputs = torch.tensor([[0.3, -0.4], [1.0, 0.2]])[:, : 1 if task == "regression" else 2]
+    network = torch.nn.Module()
+    network.forward = lambda inputs: outputs  # type: ignore[method-assign]
+    found: Any = lesson.loss(network, batch)
+    if task == "regression":
+        middle, spread = learn.scale  # type: ignore[attr-defined]
+        rows_ = torch.tensor((arrays["values"][::-1].copy() - middle) / spread).float()
+    else:
+        rows_ = torch.from_numpy(arrays["logits"][::-1].copy() / 2).sigmoid()
+    expected = 0.75 * own(network, replace(batch, targets=batch.targets["own"])).total
+    assert found.parts["own"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert found.parts["distill"].item() == pytest.approx(0.25 * against(outputs, rows_).mean().item(), rel=1e-4)
+
+
 def test_features_are_the_inputs_of_the_last_layer(tiny: Tiny, tmp_path: Path) -> None:
     """Mean over the images of a case and over the views, whatever wraps the network."""
     network = tasks.infer(tiny.task, tiny.classes).model("small_resnet", (12, 12), 3, widths=(4, 8)).eval()
@@ -470,9 +520,8 @@ def test_a_student_learns_from_features_and_resumes_exactly(tiny: Tiny, tmp_path
     tiny.train(tmp_path / "big")
     rows = by_teacher(tiny, tmp_path, tmp_path / "big/model.safetensors", tta=["identity", "hflip"])
     assert load(rows)["features"].shape == (20, 8)
-    how: Any = {
-        "predictions": [rows], "distill": {"features": 2.0}, "train": {"mix": ["mixup"], "hooks": [{"ema": {"decay": 0.9}}], "epochs": 3},
-    }  # fmt: skip
+    train = {"mix": ["mixup"], "hooks": [{"ema": {"decay": 0.9}}], "epochs": 3}
+    how: Any = {"predictions": [rows], "distill": {"features": 2.0}, "train": train}
     facts = taught(tiny, tmp_path / "whole", **how)
     history = pd.read_csv(tmp_path / "whole/history.csv")
     parts = [history[f"train_loss_{name}"] for name in ("own", "distill", "features")]
