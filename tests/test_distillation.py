@@ -191,6 +191,7 @@ def test_pseudo_labelled_images_are_predicted_by_the_stage_that_predicts_them_an
     [
         {"models": [BIG, student(), THIRD]},
         {"models": [BIG, SMALL], "rounds": [{}, {"train": {"distill": {"teacher": "ensemble"}}}]},
+        {"models": [BIG, student()], "rounds": [{}, {"train": {"distill": None}}, {"models": ["small"]}]},
         {"models": [BIG, student("ensemble")], "pseudo_labels": {"rounds": 1}, "ensemble": {"weights": {"small": 0}}},
     ],
 )
