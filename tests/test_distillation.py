@@ -28,6 +28,7 @@ from goldfold.models.features import Heard, head_of
 from goldfold.plan import plan_of
 from goldfold.predictions.arrays import load, save
 from goldfold.report import endings, notes
+from goldfold.report import lessons as page
 from goldfold.stages import teach
 from goldfold.training.distilling import distilled, fuse
 from goldfold.training.lesson import Lesson as Training
@@ -556,6 +557,17 @@ def test_the_report_warns_of_a_teacher_whose_epoch_was_chosen_on_the_validation_
         ancestry=grid.ancestry, taught=grid.taught,
     )  # fmt: skip
     assert {run.model for run in endings._stopped(late, on_validation=True)} == {"big", "small"}
+
+
+def test_the_report_lists_students_and_their_teachers() -> None:
+    models = [BIG, student(weight=0.7, features=3), THIRD]
+    rounds = [{}, {"models": ["third"], "train": {"distill": {"teacher": "ensemble"}}}]
+    settings = slices.report(parse({**BASE, "models": models, "rounds": rounds}))["settings"]
+    found: Any = page.blocks(SimpleNamespace(settings=settings, grid=grid_of(settings)))  # type: ignore[arg-type]
+    assert found[1].rows == [
+        ["small", "0", "big of round 0", "0.7", "3"],
+        ["third", "1", "big of round 0, small of round 0 and third of round 0", "0.5", "–"],
+    ]
 
 
 def test_a_state_of_another_teacher_is_left_aside() -> None:
