@@ -126,8 +126,12 @@ class Plan:
         if job.stage in ("train", "predict") and job.run not in self._planned_runs:
             models = ", ".join(self.grid.rounds[job.round].models)
             raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
-        if job.stage == "teach" and job.run not in self.teaching:
+        if job.stage == "teach" and job.run not in self._teaching:
             raise ConfigError(f"{job.name}: no model learns from {job.model} of round {job.round}")
+
+    @cached_property
+    def _teaching(self) -> frozenset[Run]:
+        return frozenset(self.teaching)
 
     @cached_property
     def _planned_runs(self) -> frozenset[Run]:
