@@ -23,6 +23,7 @@ include: "workflow/rules/cache.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/derive.smk"
 include: "workflow/rules/predict.smk"
+include: "workflow/rules/teach.smk"
 include: "workflow/rules/pseudo_label.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/submit.smk"
@@ -52,4 +53,8 @@ rule all:
         # All intermediate files except the cache, so that a deleted file is rebuilt.
         each_run(FILES["train"].all),
         each_run(rules.predict.output),
-        [PLAN.outputs(job) for job in PLAN.jobs("pseudo_label")],
+        [
+            PLAN.outputs(job)
+            for stage in ("teach", "pseudo_label")
+            for job in PLAN.jobs(stage)
+        ],

@@ -66,14 +66,19 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     enter(folder)
     made, plan = config(), plan_of(config())
     make_folds()
-    rounds = {"pseudo_label": 0, "train": 1, "derive": 2, "predict": 3}
+    of_members = ("pseudo_label", "train", "derive", "predict", "teach")
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
-    members = [job for job in jobs if job.stage in rounds]
+    members = [job for job in jobs if job.stage in of_members]
     first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
-    members.sort(key=lambda job: (job.round, rounds[job.stage]))
-    for job in [*first, *members, *(job for job in last if job.stage not in rounds)]:
+    members.sort(key=lambda job: depth(plan, job))
+    for job in [*first, *members, *(job for job in last if job.stage not in of_members)]:
         write_job(made, plan, job)
     write_json(f"{plan.results}/provenance.json", {"records": records.paths(plan.results)})
+
+
+def depth(plan: Plan, job: Job) -> int:
+    """The longest chain of jobs that a job comes after."""
+    return 1 + max((depth(plan, other) for other in plan.above(job)), default=0)
 
 
 def make_folds() -> None:
@@ -116,6 +121,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
+        "teach": [f"fold{job.fold}.csv", "classes.json"],
         "pseudo_label": ["classes.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
@@ -135,11 +141,14 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     weights = [plan.outputs(other)[0] for other in above]
     of = {
         "cache": plan.made_data,
-        "train": [plan.outputs(other)[0] for other in above],
+        "train": [
+            *(plan.outputs(other)[0] for other in [*plan.jobs_of_labels(job), *plan.start_of(job)]), *plan.lesson_files(job),
+        ] if job.stage == "train" else [],
         "derive": [*weights, *weight_files(weights, plan.grid.origins[job.model].snapshot)]
         if job.stage == "derive"
         else [],
         "predict": [plan.outputs(train)[0] for train in above],
+        "teach": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
             path
             for labels in [plan.labels.get((job.round, job.fold))]
@@ -158,7 +167,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
             *[f"{root}/submission.csv"] * plan.has_test,
             *plan.made_data,
         ],
-    }
+    }  # fmt: skip
     caches = [path for piece in plan.caches(job) for path in plan.outputs(piece)]
     return [*of[job.stage], *caches]
 

@@ -20,7 +20,6 @@ from goldfold.losses import classification as label
 from goldfold.losses import multilabel as labels
 from goldfold.losses import regression as value
 from goldfold.losses.bi_tempered import bi_tempered, log_tempered_softmax
-from goldfold.losses.distillation import distillation
 
 MORE: list[tuple[str, Any]] = [
     *((target, {"focal": {"gamma": 0.5}}) for target in ("label", "labels", "mask")),
@@ -271,20 +270,6 @@ def test_losses_of_numbers_by_hand() -> None:
     assert value.huber(made, goal, delta=2.0).tolist() == [0.5, 2.0 * (3 - 1)]
     assert value.log_cosh(made, goal).tolist() == pytest.approx(torch.tensor([1.0, 3.0]).cosh().log().tolist())
     assert value.quantile(made, goal, quantile=0.9).tolist() == pytest.approx([0.9, 0.3])
-
-
-# --- distillation
-
-
-def test_distillation_keeps_the_size_of_the_gradient_at_every_temperature() -> None:
-    teacher = outputs("label", 2)
-    student, other = ((values - values.mean(dim=1, keepdim=True)).requires_grad_() for values in (LOGITS, teacher))
-    distillation(student, other, temperature=1e4).sum().backward()
-    assert torch.allclose(student.grad, ((student - other) / CLASSES).detach(), rtol=1e-3, atol=1e-6)
-    assert other.grad is None
-    expected = label.cross_entropy(student, other.softmax(1)) - label.cross_entropy(other, other.softmax(1))
-    assert torch.allclose(distillation(student, other, temperature=1.0), expected, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda made: distillation(made, other, 3.0), student)
 
 
 # --- parameters out of range

@@ -101,6 +101,14 @@ LOSSES: dict[str, Entries] = {
     },
     "boxes": {},
 }
+DISTILLATIONS: Entries = {
+    "label": "goldfold.losses.distillation:Classes",
+    "labels": "goldfold.losses.distillation:Labels",
+    "value": "goldfold.losses.distillation:Numbers",
+}
+"""Losses against a teacher, by the kind of target that can be distilled."""
+STUDENT = "goldfold.training.distilling:distilled"
+"""Training with a teacher."""
 METRICS: dict[str, Entries] = {
     "label": {
         "accuracy": "goldfold.metrics.classification:ACCURACY",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import ConfigError
+from goldfold.lessons import Lessons, lessons_of
 from goldfold.origins import Origin, origins_of
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
@@ -89,6 +90,7 @@ class Round:
         taught_by: last round whose weights the teachers may use.
         sources: splits whose images are pseudo-labelled.
         starts: model -> model and round whose weights it starts from; a model that is not listed starts from scratch.
+        lessons: student -> models and rounds that it learns from by distillation.
     """
 
     number: int
@@ -97,6 +99,7 @@ class Round:
     taught_by: int = -1
     sources: tuple[str, ...] = ()
     starts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    lessons: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,23 @@ class Start:
                 f"{run.folder} cannot start from {parent.folder}. The starting run must be of an earlier round, of the same "
                 "fold and seed; one of another fold was trained on the labels of the images that this fold validates."
             )
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A run, and the runs that it learns from by distillation."""
+
+    run: Run
+    teachers: tuple[Run, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse teachers of other folds: they were trained on the images that this fold validates."""
+        for one in self.teachers:
+            if one.fold != self.run.fold or one.round + (one.model == self.run.model) > self.run.round:
+                raise ConfigError(
+                    f"{self.run.folder} cannot learn from {one.folder}. A teacher must be of the same fold, and of an earlier "
+                    "round or another model of this one; one of another fold was trained on the images that this fold validates."
+                )
 
 
 @dataclass(frozen=True)
@@ -217,6 +237,12 @@ class Grid:
         origin = self.rounds[run.round].starts.get(run.model)
         return None if origin is None else Start(run, Run(origin[0], origin[1], run.fold, run.seed))
 
+    def lesson(self, run: Run) -> Lesson | None:
+        """The teachers of a run by distillation, with all their seeds; None if it has none."""
+        teachers = self.rounds[run.round].lessons.get(run.model, ())
+        found = tuple(Run(*place, run.fold, seed) for place in teachers for seed in self.seeds_of(place[0]))
+        return Lesson(run, found) if found else None
+
     def ancestry(self, run: Run) -> Iterator[Run]:
         """A run, the runs whose weights it starts from or is made from, and so on back to the first."""
         yield run
@@ -230,7 +256,9 @@ class Grid:
         seen, rest = set[Run](), [run]
         while rest:
             for one in self.ancestry(rest.pop()):
-                new = [teacher for teacher in teachers.get((one.round, one.fold), ()) if teacher not in seen]
+                lesson = self.lesson(one)
+                found = (*teachers.get((one.round, one.fold), ()), *(lesson.teachers if lesson else ()))
+                new = [teacher for teacher in found if teacher not in seen]
                 seen.update(new)
                 rest += new
                 yield from new
@@ -263,7 +291,7 @@ def grid(
     return Grid(names, numbered, n_folds, tuple(seeds), {name: Origin() for name in soups})
 
 
-def rounds_of(settled: Sequence[Mapping[str, Any]], made: Container[str] = ()) -> tuple[Round, ...]:
+def rounds_of(settled: Sequence[Mapping[str, Any]], lessons: Lessons, made: Container[str] = ()) -> tuple[Round, ...]:
     """Rounds from plain builtins, see `goldfold.config.rounds.settled`, with the rounds that their models start from.
 
     Args:
@@ -274,7 +302,8 @@ def rounds_of(settled: Sequence[Mapping[str, Any]], made: Container[str] = ()) -
         taught, models = one["teacher"] or {}, tuple(one["models"])
         teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
         starts = _starts(one["start"], [model for model in models if model not in made], found)
-        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts))
+        learns = {name: of for name in models if (of := lessons.teachers((name, number)))}
+        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, learns))
     return tuple(found)
 
 
@@ -304,6 +333,7 @@ def grid_of(settings: Mapping[str, Any]) -> Grid:
         {"models": models, "start": "scratch", "teacher": {**teacher, "round": number - 1} if number else None}
         for number in range(int(labels["rounds"]) + 1)
     ]
-    origins = origins_of(settings["models"])
-    rounds = rounds_of(settings.get("rounds") or short, origins)
+    written, origins = settings.get("rounds") or short, origins_of(settings["models"])
+    lessons = lessons_of(settings["models"], written, teachers, origins)
+    rounds = rounds_of(written, lessons, origins)
     return Grid(tuple(models), rounds, int(settings["folds"]["n_folds"]), tuple(settings["seeds"]), origins)

@@ -64,6 +64,7 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "predict": files(
             {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
         ),
+        "teach": files({"train": f"{root}/teach/{RUN}/train.npz"}, f"teach/{RUN}", f"teach/{RUN}/run.json"),
         "pseudo_label": files(
             {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
         ),

@@ -7,71 +7,24 @@ library, so that the Snakefile, the stages and the commands can all use them.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.grid import LABELS, RUN, Grid, Labels, Run
+from goldfold.grid import Grid, Labels, Run
+from goldfold.jobs import OF_RUNS
+from goldfold.jobs import Job as Job
+from goldfold.jobs import job_at as job_at
+from goldfold.jobs import job_of as job_of
 from goldfold.outputs import GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
+from goldfold.teaching import parts_of_lesson, teaching_runs
 
 if TYPE_CHECKING:
     from goldfold.config import Config
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
-STAGES = (*UPSTREAM, "cache", "train", "derive", "predict", "pseudo_label", "ensemble", "submit", "report")
-OF_RUNS = ("train", "derive", "predict")
-"""Stages with jobs of runs."""
-WILDCARDS: dict[str, tuple[str, ...]] = {
-    "cache": ("spec", "shard"),
-    **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
-    "pseudo_label": ("round", "fold"),
-}
-"""Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
-PLACE = ("round", "fold", "seed")
-"""Wildcards that are numbers."""
-
-
-class Job(NamedTuple):
-    """A job: its stage and its wildcards."""
-
-    stage: str
-    model: str = ""
-    round: int = 0
-    fold: int = 0
-    seed: int = 0
-    spec: str = ""
-    shard: str = ""
-
-    @property
-    def name(self) -> str:
-        """Stage and place.
-
-        >>> job_of("train", Run("unet", 0, 1, 2)).name
-        'train unet/round0/fold1/seed2'
-        """
-        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), "pseudo_label": LABELS}
-        return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
-
-    @property
-    def run(self) -> Run:
-        """The run that the job belongs to."""
-        return Run(self.model, self.round, self.fold, self.seed)
-
-    @property
-    def place(self) -> dict[str, int]:
-        """Round, fold and seed."""
-        return {"round": self.round, "fold": self.fold, "seed": self.seed}
-
-
-def job_of(stage: str, run: Run) -> Job:
-    """The job of a stage for a run."""
-    return Job(stage, run.model, run.round, run.fold, run.seed)
-
-
-def job_at(stage: str, wildcards: Any) -> Job:
-    """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
-    found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
-    return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
+STAGES = (*UPSTREAM, "cache", "train", "derive", "predict", "teach", "pseudo_label", "ensemble", "submit", "report")
 
 
 @dataclass(frozen=True)
@@ -135,8 +88,9 @@ class Plan:
         """Teachers of a run, and the runs whose weights it starts from or is made from; all of its own fold."""
         if run.model in self.grid.origins:
             return self.grid.sources(run)
-        labels, start = self.labels.get((run.round, run.fold)), self.grid.start(run)
-        return (*(labels.teachers if labels else ()), *([start.parent] if start else ()))
+        labels, start, lesson = self.labels.get((run.round, run.fold)), self.grid.start(run), self.grid.lesson(run)
+        taught = (labels.teachers if labels else ()), (lesson.teachers if lesson else ())
+        return (*dict.fromkeys(chain(*taught)), *([start.parent] if start else ()))
 
     @property
     def metadata_parts(self) -> list[str]:
@@ -151,11 +105,15 @@ class Plan:
 
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
-        unused = {"submit": not self.has_test, "demo": not self.demo, "derive": not self.grid.origins}
+        unused = {
+            "submit": not self.has_test, "demo": not self.demo, "derive": not self.grid.origins, "teach": not self.teaching,
+        }  # fmt: skip
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
         """Jobs of a stage."""
+        if stage == "teach":
+            return [job_of(stage, run) for run in self.teaching]
         if stage in OF_RUNS:
             return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
         if stage == "pseudo_label":
@@ -173,6 +131,12 @@ class Plan:
         if job.stage in OF_RUNS and job.run not in self._planned_runs:
             models = ", ".join(self.grid.rounds[job.round].models)
             raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
+        if job.stage == "teach" and job.run not in self._teaching:
+            raise ConfigError(f"{job.name}: no model learns from {job.model} of round {job.round}")
+
+    @cached_property
+    def _teaching(self) -> frozenset[Run]:
+        return frozenset(self.teaching)
 
     @cached_property
     def _planned_runs(self) -> frozenset[Run]:
@@ -189,7 +153,8 @@ class Plan:
         if job.stage == "train":
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
-        return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
+        splits = {"predict": self.splits, "teach": self.splits[:1]}.get(job.stage, ())
+        return self.pieces(self.specs[job.model], splits) if splits else []
 
     def metadata_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
@@ -218,10 +183,10 @@ class Plan:
         if job.stage == "folds":
             return [Job("manifest")]
         if job.stage == "train":
-            return [*self.jobs_of_labels(job), *self.start_of(job)]
+            return [*self.jobs_of_labels(job), *self.start_of(job), *self.jobs_of_lesson(job)]
         if job.stage == "derive":
             return [job_of(self.maker(run), run) for run in self.grid.sources(job.run)]
-        if job.stage == "predict":
+        if job.stage in ("predict", "teach"):
             return [job._replace(stage=self.maker(job.run))]
         if job.stage == "pseudo_label":
             return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
@@ -245,6 +210,23 @@ class Plan:
     def maker(self, run: Run) -> str:
         """The stage that makes the weights of a run: ``derive`` for soups and snapshots, ``train`` for all others."""
         return "derive" if run.model in self.grid.origins else "train"
+
+    @cached_property
+    def teaching(self) -> tuple[Run, ...]:
+        """Runs that other runs learn from by distillation."""
+        return teaching_runs(self.grid)
+
+    def jobs_of_lesson(self, job: Job) -> list[Job]:
+        """Jobs that predict the training images of a student by its teachers."""
+        return list(dict.fromkeys(job_of(stage, run) for stage, _, run in self._lesson(job)))
+
+    def lesson_files(self, job: Job) -> list[str]:
+        """Predictions of the training images of a student by its teachers."""
+        return [f"{self.folder(stage, run)}/{part}.npz" for stage, part, run in self._lesson(job)]
+
+    def _lesson(self, job: Job) -> list[tuple[str, str, Run]]:
+        labels = self.labels.get((job.round, job.fold))
+        return parts_of_lesson(self.grid.lesson(job.run), labels.sources if labels else ())
 
     def record(self, job: Job) -> str:
         """Path of a job's record."""

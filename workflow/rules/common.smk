@@ -116,6 +116,11 @@ def source_files(wildcards):
     ]
 
 
+def lesson_files(wildcards):
+    """Predictions of a student's training images by its teachers, of the same fold."""
+    return PLAN.lesson_files(job_at("train", wildcards))
+
+
 def labels_at(wildcards):
     """Pseudo labels of a round and fold."""
     return PLAN.labels[int(wildcards.round), int(wildcards.fold)]

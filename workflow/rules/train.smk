@@ -8,6 +8,7 @@ rule train:
         cache=cache_for("train"),
         pseudo=pseudo_file,
         start=start_file,
+        lessons=lesson_files,
     output:
         model=FILES["train"]["model"],
         history=FILES["train"]["history"],

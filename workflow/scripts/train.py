@@ -15,6 +15,7 @@ with job(snakemake) as made:
         metadata=list(snakemake.input.get("metadata", [])),
         groups=list(snakemake.input.get("groups", [])),
         pseudo=snakemake.input.get("pseudo") or None,
+        lessons=list(snakemake.input.get("lessons", [])),
         code=made.recipe["code"]["digest"],
         **{
             **made.settings,

@@ -27,6 +27,7 @@ from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
+from goldfold.models.features import refuse_headless
 from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
@@ -74,6 +75,8 @@ def check(model: dict[str, Any]) -> bool:
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})
+    if model.get("shows_features") and wanted.branch is None:
+        refuse_headless(network)
     if lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)

@@ -14,6 +14,7 @@ from goldfold.config import kinds
 from goldfold.config.case_checks import check_cases
 from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
+from goldfold.config.distill_checks import check_teachers
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
@@ -51,7 +52,7 @@ def check(config: Config) -> None:
         *check_soups(config),
         *check_steps(config, task),
     ]
-    if problems:
+    if problems := problems or list(check_teachers(config)):
         raise ConfigError("\n".join(problems))
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
+from goldfold.config.learning import Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
+from goldfold.lessons import ENSEMBLE
 from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
@@ -32,7 +34,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
         "train": _training(config, model, number) if stage == "train" else [],
         "derive": [*_network(config, model), *metrics, catalog.VIEWS["identity"]] if stage == "derive" else [],
-        "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
+        **dict.fromkeys(("predict", "teach"), _predicting(config, model) if stage in ("predict", "teach") else []),
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
         "report": metrics,
@@ -49,6 +51,10 @@ def _steps(config: Config) -> list[str]:
     task, wanted = facts(config.task), [config.fusion or "average", *config.postprocessing]
     metrics = [parse(step)[1].get("metric") for step in wanted if ":" not in name_of(step)]
     return [*_of(wanted, entries(task)), *_of(metrics, task.metrics)]
+
+
+def _predicting(config: Config, model: str) -> list[str]:
+    return [*_network(config, model), *_of(config.tta, facts(config.task).views)]
 
 
 def _network(config: Config, model: str) -> list[str]:
@@ -73,9 +79,20 @@ def _training(config: Config, model: str, number: int) -> list[str]:
         *_of([settings.sampler], catalog.SAMPLERS),
         *_of(settings.every_mix, task.mixes),
         *_augmentations(settings.augment),
+        *_distillation(config, settings),
         *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],
     ]
+
+
+def _distillation(config: Config, settings: Train) -> list[str]:
+    """Loss against a teacher, and fusion of its predictions by the task."""
+    if settings.distill is None:
+        return []
+    task, is_ensemble = facts(config.task), settings.distill.teacher == ENSEMBLE
+    methods = [next(iter(task.methods)), *[config.average.method] * is_ensemble]
+    output = f"{catalog.TASKS[config.task]}.{catalog.FACETS['output']}"
+    return [catalog.STUDENT, catalog.DISTILLATIONS[task.target], output, *_of(methods, task.methods)]
 
 
 def _augmentations(wanted: Any) -> list[str]:

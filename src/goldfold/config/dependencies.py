@@ -6,6 +6,7 @@ from typing import Any
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
 from goldfold.config.rounds import Teacher
+from goldfold.lessons import ENSEMBLE
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
@@ -55,6 +56,7 @@ def _train(config: Config, job: Job) -> dict[str, Any]:
         "model": slices.learning(config, job.model, job.round),
         "pseudo_weight": teacher.weight if teacher else untaught,
         **({"start": start.parent.folder} if start else {}),
+        **_distilled(config, job),
     }
 
 
@@ -70,6 +72,16 @@ def _derive(config: Config, job: Job) -> dict[str, Any]:
         "snapshot": config.grid.origins[job.model].snapshot,
         "select": soup.select if soup else None,
     }
+
+
+def _distilled(config: Config, job: Job) -> dict[str, Any]:
+    """Teachers of a student, and how they are fused if they are an ensemble."""
+    lesson, wanted = config.grid.lesson(job.run), config.model(job.model, job.round).train.distill
+    if lesson is None or wanted is None:
+        return {}
+    fusion = slices.teaching(config, {run.model for run in lesson.teachers})
+    named = {"teachers": [run.folder for run in lesson.teachers]}
+    return {"distilled": {**named, **({"fusion": fusion} if wanted.teacher == ENSEMBLE else {})}}
 
 
 def _predict(config: Config, job: Job) -> dict[str, Any]:
@@ -146,6 +158,7 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "train": _train,
     "derive": _derive,
     "predict": _predict,
+    "teach": _predict,
     "pseudo_label": _pseudo_label,
     "ensemble": _ensemble,
     "submit": _submit,

@@ -15,7 +15,8 @@ from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.grid import Grid, rounds_of
-from goldfold.origins import origins_of
+from goldfold.lessons import Lessons, lessons_of
+from goldfold.origins import Origin, origins_of
 from goldfold.tasks import facts
 
 
@@ -200,8 +201,20 @@ class Config(Section):
     def grid(self) -> Grid:
         """Models x rounds x folds x seeds; models sorted by name, since their order in the config has no meaning."""
         names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
-        made = origins_of(model.model_dump() for model in self.models)
-        return Grid(tuple(names), rounds_of(rounds, made), self.folds.n_folds, tuple(self.seeds), made)
+        numbered = rounds_of(rounds, self.lessons, self.origins)
+        return Grid(tuple(names), numbered, self.folds.n_folds, tuple(self.seeds), self.origins)
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Models that are made from trained weights, see `goldfold.origins`."""
+        return origins_of(model.model_dump(include={"name", "soup", "snapshot"}) for model in self.models)
+
+    @property
+    def lessons(self) -> Lessons:
+        """Students and their teachers, see `goldfold.lessons`."""
+        models = [model.model_dump(include={"name": True, "train": {"distill"}}) for model in self.models]
+        rounds = [one.model_dump(include={"models", "train"}) for one in self.every_round]
+        return lessons_of(models, rounds, self.weighted, self.origins)
 
     @cached_property
     def _trained(self) -> dict[tuple[str, int], Model]:

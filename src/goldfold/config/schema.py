@@ -16,6 +16,7 @@ from goldfold.config import kinds
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
+from goldfold.config.distillation import Distill
 from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
@@ -58,6 +59,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "folds": Folds,
     "cache": Cache,
     "train": Train,
+    "train.distill": Distill,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
     "models[].soup": Soup,

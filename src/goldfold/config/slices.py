@@ -151,8 +151,9 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
-    if model.train.every_mix:
+    if model.train.every_mix or model.train.distill:
         settings |= {"target": known.target}
+    if model.train.every_mix:
         settings["train"] |= {"mix": model.train.every_mix}
     settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}
@@ -244,6 +245,9 @@ def resize(config: Config, name: str) -> str:
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """Settings for building each model once, before any job runs."""
     found: list[dict[str, Any]] = []
+    every = [config.model(run.model, run.round) for run in config.grid.trained_runs()]
+    learns = [(model.name, model.train.distill) for model in every]
+    featured = {of for name, how in learns if how and how.features for of in (name, how.teacher)}
     for model in (model for model in config.models if not model.is_made):
         for number in (number for number, one in enumerate(config.every_round) if model.name in (one.models or ())):
             wanted = {
@@ -255,6 +259,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "n_classes": _n_outputs(config),
                 "metric": config.metric,
                 **_start_size(config, model, number),
+                **({"shows_features": True} if model.name in featured else {}),
             }
             found += [wanted] if wanted not in found else []
     return found

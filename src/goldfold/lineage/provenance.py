@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from goldfold.catalog import FACETS
+from goldfold.catalog import FACETS, STUDENT
 from goldfold.lineage import source
 from goldfold.lineage.source import PACKAGE, code_digest, own_files
 
@@ -34,14 +34,15 @@ FRAME = (
 PAGES, SUBMISSION = ("goldfold.drawing", "goldfold.report"), ("goldfold.submission",)
 
 
-def _left_out(stage: str) -> tuple[str, ...]:
+def _left_out(stage: str, places: tuple[str, ...]) -> tuple[str, ...]:
     """Modules and packages that no job of a stage runs, although its code refers to them, as user-defined tasks do.
 
-    Validation uses a single view, so training never fuses detections of several views.
+    Validation uses a single view, so training never fuses detections of several views; only that of a student fuses.
     """
     drawn = () if stage == "report" else PAGES
     submitted = () if stage in ("manifest", "submit") else SUBMISSION
-    unused = ("goldfold.ensembling",) if stage in ("train", "derive") else ()
+    is_unused = stage == "derive" or (stage == "train" and STUDENT not in places)
+    unused = ("goldfold.ensembling",) if is_unused else ()
     return (*FRAME, *drawn, *submitted, *unused, *_counted_in_training(stage))
 
 
@@ -88,7 +89,7 @@ def _code(stage: str, places: tuple[str, ...]) -> tuple[dict[source.Unit, str], 
             roots += source.targets(place)
         else:
             roots += [unit for facet in _facets(stage) for unit in source.targets(f"{module}.{facet}")]
-    reached = source.reach([*roots, *map(source.whole, own.values())], _left_out(stage))
+    reached = source.reach([*roots, *map(source.whole, own.values())], _left_out(stage, places))
     reached = {unit: digest for unit, digest in reached.items() if unit[0] not in own.values()}
     folders = {file.parent for file, _ in reached}
     pages = {page for folder in folders for page in folder.iterdir() if page.suffix in PAGE_SUFFIXES}

@@ -1,6 +1,7 @@
 """Notes on trainings that did not run as configured: ended early, or with smaller batches, without an average or compiler."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from goldfold import grid
@@ -30,8 +31,9 @@ def epochs_of(runs: list[Run]) -> str:
 
 
 def _stopped(results: Results, on_validation: bool) -> list[Run]:
-    """Runs that ended early and that the final networks come from."""
-    used = {_place(run) for final in rounds.final_runs(results) for run in results.grid.ancestry(final)}
+    """Runs that ended early and that the final networks come from, by their starts or their teachers."""
+    of, final = results.grid, rounds.final_runs(results)
+    used = {_place(run) for one in final for run in chain(of.ancestry(one), of.taught(one))}
     return [
         run
         for run in results.runs

@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from goldfold import tasks
-from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_text
 from goldfold.ensembling.voters import voters
 from goldfold.grid import run_of
-from goldfold.predictions.arrays import Arrays, load
+from goldfold.predictions.of_fold import load_of_fold
 
 
 def run(
@@ -44,17 +43,9 @@ def run(
     tables = []
     for source, paths in predictions.items():
         teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
-        fused = output.fuse([_of_fold(path, fold) for path in teachers], shares, workers, **settings)
+        fused = output.fuse(
+            [load_of_fold(path, fold, "pseudo labels") for path in teachers], shares, workers, **settings
+        )
         tables.append(output.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))
-
-
-def _of_fold(path: str, fold: int) -> Arrays:
-    predictions = load(path)
-    if int(predictions["fold"]) != fold:
-        raise DataError(
-            f"{path} holds predictions of fold {int(predictions['fold'])}; pseudo labels for fold {fold} must come "
-            f"from its own models, or the labels of its validation images leak into training."
-        )
-    return predictions

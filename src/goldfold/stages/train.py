@@ -36,7 +36,7 @@ from goldfold.training.files import write
 from goldfold.training.learner import course_of, learner_of, snapshots_of
 from goldfold.training.outcome import facts
 from goldfold.training.setup import FILES, Job, Setup, set_up
-from goldfold.training.validation import VAL_LOSS
+from goldfold.training.validation import VAL_LOSS, with_notes
 
 SAVE_MINUTES = 5.0
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
@@ -116,7 +116,14 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         del settings[name]
     train = {name: value for name, value in job.model["train"].items() if name != "on_oom"}
     arithmetic = [at.device.type, at.mixed_precision, job.runtime["torch_threads"], *["compiled"] * is_compiled]
-    files = [job.fold_file, job.classes, *(f"{cache}/ids.csv" for cache in job.caches), *job.metadata, *job.groups]
+    files = [
+        job.fold_file,
+        job.classes,
+        *(f"{cache}/ids.csv" for cache in job.caches),
+        *job.metadata,
+        *job.groups,
+        *job.lessons,
+    ]
     files += [file for file in (job.pseudo, pretrained) if isinstance(file, str)]
     parts = {
         "settings": {
@@ -138,25 +145,12 @@ def _directions(learn: Any, metrics: Sequence[Metric]) -> dict[str, bool]:
     return {**loss, **{metric.name: metric.greater_is_better for metric in metrics}}
 
 
-def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
-    """Wrap validation to print the score with the step count."""
-
-    def validate_and_note(network: nn.Module, pause: Pause) -> Any:
-        scores = validate(network, pause)
-        text = f"{monitor} {scores[monitor]:.4f}"
-        print(f"step {bar.done}/{bar.total}: {text}", flush=True)
-        bar.advance(0, note=text)
-        return scores
-
-    return validate_and_note
-
-
 def _fitted(job: Job, setup: Setup, learner: Learner, folder: Path, is_compiled: bool, bar: Any) -> Training:
     """Run the engine from the saved state, if any; only the first process validates and saves."""
     accelerator, course = setup.accelerator, course_of(setup.spec)
     state_file = StateFile(folder / STATE, _made_from(job, setup, is_compiled))
     validate = uncompiled(setup.validation) if is_compiled else setup.validation
-    noting = _noting(validate, setup.metrics[0].name, bar)
+    noting = with_notes(validate, setup.metrics[0].name, bar)
     state = _saved(state_file, accelerator)
     start = None if state is None else state["fit"]["step"]
     with signals_noted() as asked:

@@ -37,6 +37,12 @@ def soft(learn: protocol.Learn) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return getattr(learn, "soft", lambda sample: sample)
 
 
+def scale_of(learn: protocol.Learn) -> tuple[float, float] | None:
+    """Return the number that networks learn as 0 and the difference that they learn as 1; None if targets are no numbers."""
+    found: tuple[float, float] | None = getattr(learn, "scale", None)
+    return found
+
+
 def classes_of(target: protocol.Target, rows: "pd.DataFrame", targets: Sequence[dict[str, Any]]) -> "NDArray[np.int64]":
     """Return the class of each row, (n,): of several classes in an image, the one in fewest rows; -1 without any."""
     present = getattr(target, "presence", None)

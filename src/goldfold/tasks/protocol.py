@@ -92,7 +92,8 @@ class Learn(Protocol):
     Optional: ``has_validation_loss``, False if the loss cannot be computed in evaluation mode, and so not for validation
     images, as with the losses of detectors; ``compose_params``, arguments of albumentations' Compose for targets that move
     with the image (boxes, points), such as ``{"bbox_params": {"format": "pascal_voc"}}``; ``soft(sample)``, which returns
-    a sample whose target can be mixed with others, such as a row of shares for a label.
+    a sample whose target can be mixed with others, such as a row of shares for a label; ``scale``, (middle, spread) of
+    targets that are numbers.
     """
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:

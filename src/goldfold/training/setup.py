@@ -15,6 +15,7 @@ from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
 from goldfold.tables import read_table
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
+from goldfold.training.lesson import Lesson, Teachers, taught
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.validation import Validation
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from goldfold.tasks.protocol import Infer, Learn
 
 
-FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start")
+FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons")
 """Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
 
 
@@ -66,6 +67,10 @@ class Job:
     """CSVs of id and group of the training cases, where they are sampled by group."""
     start: str | None = None
     """Weights of an earlier round, of the same fold and seed, to start from; None for the model's own start."""
+    lessons: Sequence[str] = ()
+    """Predictions of the training images by the teachers that the run learns from, if it does."""
+    distilled: dict[str, Any] | None = None
+    """``teachers``, and ``fusion`` if these are an ensemble, see `goldfold.training.lesson.Teachers`."""
     code: str = ""
     """Digest of the code that the run depends on; a state saved by other code is not resumed."""
 
@@ -83,6 +88,7 @@ class Setup:
     network: nn.Module
     """With its initial weights."""
     loss: Loss
+    """Of the training, with that of a teacher if there is one; `validation` has the model's own."""
     metrics: Sequence[Metric]
     """The score that the config watches first, then those of the history."""
     batches: Loader
@@ -112,14 +118,16 @@ def set_up(job: Job) -> Setup:
     infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
     network = network_of(spec, infer, job.start, cases.encoder)
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
+    teachers = Teachers(job.lessons, (job.distilled or {}).get("fusion"))
+    lesson = taught(Lesson(target, learn, loss), spec, job.task, names, cases.train["id"], teachers)
     metrics = [scores.metric(one) for one in (job.metric, *job.reported)]
     workers, lists = job.runtime["loader_workers"], [*job.metadata, *job.groups]
-    batches = loader(spec, target, learn, cases.train, images, workers, accelerator, cases.encoder, lists)
+    batches = loader(spec, lesson.target, lesson.learn, cases.train, images, workers, accelerator, cases.encoder, lists)
     check_batches(spec, network, len(batches.sampler.order))
     validation = Validation(
         spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
     )
-    return Setup(spec, accelerator, cases, images, learn, infer, network, loss, metrics, batches, validation)
+    return Setup(spec, accelerator, cases, images, learn, infer, network, lesson.loss, metrics, batches, validation)
 
 
 def _cases(job: Job, spec: Spec) -> Cases:

@@ -41,6 +41,7 @@ class Train:
     mix: Sequence[Written] = ()
     sizes: Sequence[Any] = ()
     snapshots: int | None = None
+    distill: Mapping[str, Any] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
-    from goldfold.engine.loop import Pause
+    from goldfold.engine.loop import Pause, Validate
     from goldfold.metadata.encoder import Encoder
     from goldfold.metrics import Metric
     from goldfold.tasks.protocol import Infer, Learn, Score, Target
@@ -88,6 +88,19 @@ class Validation:
             for row, id in enumerate(ids, start)
         ]
         return self.learn.collate(samples).to(self.accelerator.device)
+
+
+def with_notes(validate: Validate, monitor: str, bar: Any) -> Validate:
+    """Wrap validation to print the score with the step count."""
+
+    def validate_and_note(network: nn.Module, pause: Pause) -> Any:
+        scores = validate(network, pause)
+        text = f"{monitor} {scores[monitor]:.4f}"
+        print(f"step {bar.done}/{bar.total}: {text}", flush=True)
+        bar.advance(0, note=text)
+        return scores
+
+    return validate_and_note
 
 
 class _Losses:

@@ -21,13 +21,18 @@ class Learn:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Number that the network learns as 0, and the difference that it learns as 1."""
+        return self.spec.scale
+
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Targets (batch,), numbers, scaled."""
         import torch
 
         from goldfold.cases import stacked
 
-        middle, spread = self.spec.scale
+        middle, spread = self.scale
         scaled = [(sample["value"] - middle) / spread for sample in samples]
         return stacked(samples, torch.tensor(scaled, dtype=torch.float32))
 

@@ -1,0 +1,60 @@
+"""Jobs: a stage with its wildcards."""
+
+from typing import Any, NamedTuple
+
+from goldfold.grid import LABELS, RUN, Run
+from goldfold.outputs import SHARD
+
+OF_RUNS = ("train", "derive", "predict", "teach")
+"""Stages with jobs of runs."""
+WILDCARDS: dict[str, tuple[str, ...]] = {
+    "cache": ("spec", "shard"),
+    **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
+    "pseudo_label": ("round", "fold"),
+}
+"""Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
+PLACE = ("round", "fold", "seed")
+"""Wildcards that are numbers."""
+
+
+class Job(NamedTuple):
+    """A job: its stage and its wildcards."""
+
+    stage: str
+    model: str = ""
+    round: int = 0
+    fold: int = 0
+    seed: int = 0
+    spec: str = ""
+    shard: str = ""
+
+    @property
+    def name(self) -> str:
+        """Stage and place.
+
+        >>> job_of("train", Run("unet", 0, 1, 2)).name
+        'train unet/round0/fold1/seed2'
+        """
+        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), "pseudo_label": LABELS}
+        return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
+
+    @property
+    def run(self) -> Run:
+        """The run that the job belongs to."""
+        return Run(self.model, self.round, self.fold, self.seed)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """Round, fold and seed."""
+        return {"round": self.round, "fold": self.fold, "seed": self.seed}
+
+
+def job_of(stage: str, run: Run) -> Job:
+    """The job of a stage for a run."""
+    return Job(stage, run.model, run.round, run.fold, run.seed)
+
+
+def job_at(stage: str, wildcards: Any) -> Job:
+    """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
+    found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
+    return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
