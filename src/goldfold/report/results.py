@@ -12,8 +12,8 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.grid import Grid, grid_of
 from goldfold.images import cases
-from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.jobs import OF_RUNS
+from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
