@@ -546,8 +546,8 @@ def test_the_report_warns_of_a_teacher_whose_epoch_was_chosen_on_the_validation_
     settings = slices.report(parse({**BASE, "models": [{**BIG, "train": chosen}, student()]}))["settings"]
     grid = grid_of(settings)
     results: Any = SimpleNamespace(settings=settings, grid=grid, row="image")
-    found = [notes._chosen(results, run) for run in grid.final_runs() if run.model == "small"]
-    assert found == ["small (by its teacher, big of round 0)"] * 2
+    (note,) = notes._chosen_epoch(results)
+    assert "small (by its teacher, big of round 0)" in note.text
     stopped = {"by": "early_stopping", "why": "no gain", "on_validation": True}
     results.runs = [SimpleNamespace(**vars(run), record={"stopped": stopped}) for run in grid.runs()]
     weightless = slices.report(parse({**BASE, "models": [BIG, student()]}))["settings"]
@@ -573,16 +573,18 @@ def test_the_report_lists_students_and_their_teachers() -> None:
 def test_a_state_of_another_teacher_is_left_aside() -> None:
     """Its predictions are among what a saved state was made from."""
     from goldfold.stages import train
+    from goldfold.training.setup import Job
 
     network, folder = torch.nn.Linear(1, 1), Path(__file__)
     arguments: dict[str, Any] = {
         "model": {"train": {}, "pretrained": False}, "runtime": RUNTIME, "pseudo": None, "fold_file": str(folder),
-        "classes": str(folder), "caches": [], "metadata": [], "groups": [], "code": "", "distilled": None,
+        "classes": str(folder), "caches": [],
         **dict.fromkeys(("task", "metric", "reported", "resize", "channels", "place", "pseudo_weight", "scale_16bit"), 0),
     }  # fmt: skip
     accelerator: Any = SimpleNamespace(device=torch.device("cpu"), mixed_precision="no")
+    setup: Any = SimpleNamespace(accelerator=accelerator, network=network)
     made = [
-        train._made_from({**arguments, "lessons": lessons}, network, accelerator, False)["data"]
+        train._made_from(Job(**arguments, lessons=lessons), setup, False)["data"]
         for lessons in ([], [str(folder)], [str(folder.with_name("conftest.py"))])
     ]
     assert len({*made}) == 3

@@ -1,7 +1,7 @@
 rule teach:
     input:
         recipe=recipe("teach"),
-        model=rules.train.output.model,
+        model=FILES["train"]["model"],  # of a training, a soup or a snapshot
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("teach"),

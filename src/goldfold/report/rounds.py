@@ -29,8 +29,8 @@ def final_runs(results: Results) -> list[Run]:
 def chosen(results: Results, final: Run, is_chosen: Callable[[Run], bool]) -> str:
     """Name of a model if something of its final run was chosen on the validation fold, or of a run that it comes from.
 
-    A run comes from those that it started from or is made from, and from the teachers of its pseudo labels; the first of
-    these is named with it. Empty if nothing was chosen.
+    A run comes from those that it started from or is made from, and from its teachers, by pseudo labels or distillation;
+    the first of these is named with it. Empty if nothing was chosen.
     """
     how = "ingredient" if final.model in results.grid.origins else "start"
     starts, taught = list(results.grid.ancestry(final)), list(results.grid.taught(final))
