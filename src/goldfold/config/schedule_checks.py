@@ -34,8 +34,7 @@ def check_monitor(settings: Train, name: str, task: Facts, metric: Any) -> Itera
     if schedule != "plateau":
         return
     has_loss = name not in TASKS or task.default_loss is not None
-    chosen = [label(metric or next(iter(task.metrics)))] if settings.checkpoint == "best" else []
-    allowed = [*[VAL_LOSS] * has_loss, *dict.fromkeys([*chosen, *task.reported])]
+    allowed = [*[VAL_LOSS] * has_loss, *dict.fromkeys([label(metric or next(iter(task.metrics))), *task.reported])]
     monitor = params.get("monitor", VAL_LOSS)
     if monitor not in allowed:
         hint = nearest(monitor, allowed) if isinstance(monitor, str) else ""

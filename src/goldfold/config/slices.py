@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from goldfold import catalog
-from goldfold.components import name_of
+from goldfold.components import Written, label, name_of, parse
 from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
@@ -154,6 +154,10 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     if model.train.every_mix:
         settings |= {"target": known.target}
         settings["train"] |= {"mix": model.train.every_mix}
+    else:
+        settings["train"]["mix_probability"] = (
+            type(model.train).model_fields["mix_probability"].default
+        )  # has no effect
     settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
@@ -168,9 +172,17 @@ def watched(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """
     task = facts(config.task)
     train = config.model(name, number).train
-    is_watched = train.checkpoint == "best" or hooks.watched(train) == "metric"
+    is_watched = train.checkpoint == "best" or hooks.watched(train) == "metric" or _lowers_rate(config, train.schedule)
     metric = config.metric if is_watched else task.reported[0]
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
+
+
+def _lowers_rate(config: Config, schedule: Written) -> bool:
+    """Return whether a schedule plateau watches the config's metric, and training would not compute it otherwise."""
+    name, params = parse(schedule)
+    if name != "plateau" or config.metric is None or config.metric in facts(config.task).reported:
+        return False
+    return bool(params.get("monitor") == label(config.metric))
 
 
 def network(config: Config, name: str) -> dict[str, Any]:
