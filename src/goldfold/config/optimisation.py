@@ -17,6 +17,8 @@ OWN_WARMUP = ("one_cycle", "cyclic")
 """Schedules that rise by themselves, instead of the warm-up."""
 PATIENCE = 10
 """Default of the schedule plateau."""
+N_DROPS = 2
+"""Default of the schedule step."""
 
 
 class LrScale(Section):
@@ -52,7 +54,21 @@ def schedule_problem(schedule: Written, epochs: int, warmup_epochs: float, valid
     if is_too_long and name not in OWN_WARMUP:
         than = "at most" if name == "constant" else "less than"
         return f"warmup_epochs {warmup_epochs:g} must be {than} epochs {epochs}: set train.warmup_epochs: 0, or more epochs"
-    return _plateau_problem(parse(schedule)[1], epochs, warmup_epochs, validate_every) if name == "plateau" else ""
+    params = parse(schedule)[1]
+    if name == "step":
+        return _step_problem(params.get("n_drops", N_DROPS), epochs, warmup_epochs)
+    return _plateau_problem(params, epochs, warmup_epochs, validate_every) if name == "plateau" else ""
+
+
+def _step_problem(n_drops: Any, epochs: int, warmup_epochs: float) -> str:
+    """Problem of a warm-up so long that the last drop of a schedule would come after the run; empty if there is none."""
+    if not isinstance(n_drops, int) or n_drops < 1 or warmup_epochs * (n_drops + 1) < epochs:
+        return ""
+    return (
+        f"schedule: step with n_drops {n_drops} drops the rate every {epochs / (n_drops + 1):.3g} epochs after the warm-up, so "
+        f"with warmup_epochs {warmup_epochs:g} the last drop comes after the {epochs} epochs. Set a shorter warm-up, or use "
+        f"multistep, whose milestones are shares of the whole run"
+    )
 
 
 def _plateau_problem(params: dict[str, Any], epochs: int, warmup_epochs: float, validate_every: int) -> str:

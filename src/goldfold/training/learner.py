@@ -122,6 +122,8 @@ def learner_of(
     optimizer = optim.build_optimizer(network, train.optimizer, *how)
     of_epoch = steps_per_epoch(train, n_batches)
     steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
+    if train.epochs > 1:  # a quick run has one epoch, which may be too short
+        optim.check_length(train.schedule, steps, warmup)
     schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup, watched)
     network.to(accelerator.device)
     reacting = {"schedule": schedule} if isinstance(schedule, Hook) else {}
