@@ -10,7 +10,6 @@ from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.samples.presets.reading import expanded
-from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -124,23 +123,6 @@ def weights(config: Config) -> dict[str, float]:
 def steps(config: Config) -> dict[str, Any]:
     """Steps of the ensemble other than an average with given weights."""
     return {"fusion": config.fusion, "postprocessing": config.postprocessing}
-
-
-def has_thresholds(config: Config) -> bool:
-    """Return whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
-    return any(name_of(step) == "thresholds" for step in config.postprocessing)
-
-
-def weighted_classes(config: Config) -> dict[str, list[str]]:
-    """Classes that models name in ``class_weights``, by key; checked with the classes, and only part of the training's recipe."""
-    found: dict[str, list[str]] = {}
-    for model in config.models:
-        for number in range(len(config.every_round)):
-            wanted = config.model(model.name, number).train.class_weights
-            if by_name(wanted) and isinstance(wanted, dict):
-                key = f"models ({model.name}).train.class_weights"
-                found[key] = [*dict.fromkeys([*found.get(key, []), *wanted])]
-    return found
 
 
 def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
