@@ -96,7 +96,14 @@ def inputs(batches: Given) -> Any:
 
 def context_of(optimizer: torch.optim.Optimizer, epochs: int, batches: Given) -> Context:
     return Context(
-        epochs, len(batches), optimizer, "score", True, None, inputs(batches), lambda network, values: network(values)
+        epochs,
+        len(batches),
+        optimizer,
+        "score",
+        {"score": True},
+        None,
+        inputs(batches),
+        lambda network, values: network(values),
     )
 
 

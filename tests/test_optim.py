@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -298,12 +299,17 @@ def test_schedules_keep_the_ratios_of_scaled_rates_in_warm_up_and_with_a_least_r
 # --- plateau
 
 
+def watching(**directions: bool) -> Any:
+    """Context of a training with these scores, each with whether a larger value is better."""
+    return SimpleNamespace(directions=directions)
+
+
 def scored(model: nn.Module, values: list[float], **settings: Any) -> Rates:
     """Rates at the ends of the epochs of a training with these scores."""
     optimizer, coming = torch.optim.SGD(model.parameters(), lr=0.3), iter(values)
     every = settings.pop("validate_every", 1)
     schedule = Plateau(optimizer, 2 * len(values), settings.pop("warmup_steps", 0), monitor="score", **settings)
-    schedule.watch({"score": False})
+    schedule.before_training(watching(score=False))
     result, _, _ = run_fit(
         Given(16, 8), model, lambda model, pause: {"score": next(coming)}, optimizer=optimizer,
         epochs=every * len(values), validate_every=every, schedule=schedule, hooks={"schedule": schedule},
@@ -341,12 +347,12 @@ def test_plateau_says_what_it_watches_and_when_it_drops(capsys: pytest.CaptureFi
         "schedule plateau: score stopped improving by epoch 3, lr x 0.5",
     ]
     higher = Plateau(optimizer_of(), 10, 0, monitor="accuracy", patience=0)
-    higher.watch({"val_loss": False, "accuracy": True})
+    higher.before_training(watching(val_loss=False, accuracy=True))
     for score in (0.5, 0.6, 0.7):
         higher.after_epoch(Training(network()), {"accuracy": score})
     assert higher.rates == [0.3]
     with pytest.raises(ConfigError, match="unknown monitor of the schedule plateau 'f1': allowed: accuracy, val_loss"):
-        Plateau(optimizer_of(), 10, 0, monitor="f1").watch({"val_loss": False, "accuracy": True})
+        Plateau(optimizer_of(), 10, 0, monitor="f1").before_training(watching(val_loss=False, accuracy=True))
 
 
 # --- SAM
@@ -565,7 +571,7 @@ def fitted(schedule: Any, resume: Any = None, pause: Any = lambda step, state: N
     model, n = stateful(), 12
     groups = [{"params": [value], "lr_scale": 0.5**number} for number, value in enumerate(model.parameters())]
     optimizer = torch.optim.AdamW(groups, lr=0.05)
-    made, curve = build_schedule(schedule, optimizer, n, 2, {"val_loss": False}), LrCurve(n, 3)
+    made, curve = build_schedule(schedule, optimizer, n, 2), LrCurve(n, 3)
     reacting = {"schedule": made} if isinstance(made, Hook) else {}
     run_fit(
         Given(24, 4), model, lambda model, pause: {"val_loss": -model[0].weight.sum().item()}, resume, pause, epochs=4,

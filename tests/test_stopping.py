@@ -31,9 +31,8 @@ NAN = float("nan")
 
 def context(greater_is_better: bool = True, loss: str | None = "val_loss", epochs: int = 9) -> Context:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
-    return Context(
-        epochs, 1, optimizer, "score", greater_is_better, loss, lambda: iter([]), lambda network, inputs: None
-    )
+    directions = {"score": greater_is_better, **({} if loss is None else {loss: False})}
+    return Context(epochs, 1, optimizer, "score", directions, loss, lambda: iter([]), lambda network, inputs: None)
 
 
 def epochs_of(scores: list[float], greater_is_better: bool = True, validate_every: int = 1, **params: Any) -> Any:

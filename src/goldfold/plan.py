@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goldfold.base.errors import ConfigError
 from goldfold.grid import LABELS, RUN, Grid, Labels, Run
-from goldfold.outputs import GROUP, SHARD, Files, files_of, group_list, metadata_list
+from goldfold.outputs import CLASS, GROUP, SHARD, Files, files_of, group_list, metadata_list
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -294,6 +294,6 @@ def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
     """Models whose training cases are sampled by a metadata column, and by group, in any round."""
     by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.runs()}
     return {
-        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, "class", GROUP)})),
+        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, CLASS, GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
     }

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
+from goldfold.catalog import HOOKS
 from goldfold.components import parse
 from goldfold.config.written import Written, plain_params
+from goldfold.signatures import default
 
 if TYPE_CHECKING:
     from goldfold.config.learning import Train
@@ -18,8 +20,6 @@ SHORT = {
 """Key of ``train`` -> hook, and the parameter that the key sets; empty for a key that sets them all."""
 AVERAGES = ("ema", "swa")
 """Hooks that replace the network that is validated and saved."""
-PATIENCE = 5
-"""Default of early stopping, see `goldfold.engine.hooks.early_stopping`."""
 
 
 def _params(value: Any) -> Any:
@@ -85,7 +85,7 @@ def _late(swa: Mapping[str, Any] | None, epochs: int) -> Iterator[str]:
 
 def _never_stops(params: Mapping[str, Any], epochs: int, validate_every: int) -> Iterator[str]:
     """Problem of early stopping that cannot end the training before its last epoch; a single epoch is no problem."""
-    patience, warmup = params.get("patience", PATIENCE), params.get("warmup", 0)
+    patience, warmup = (params.get(key, default(HOOKS["early_stopping"], key)) for key in ("patience", "warmup"))
     if epochs < 2 or not all(isinstance(value, int) and value >= 0 for value in (patience, warmup)):
         return
     first = warmup + patience  # epochs before the first stop, if the score never improves

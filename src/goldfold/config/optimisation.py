@@ -7,18 +7,16 @@ from typing import Any
 from pydantic import Field
 
 from goldfold.base.errors import shown
+from goldfold.catalog import SCHEDULES
 from goldfold.components import name_of, parse
 from goldfold.config.base import Number, Section
 from goldfold.config.written import Written
+from goldfold.signatures import default
 
 CLIPPING = {"clip": "clip_norm", "clip_value": "", "agc": ""}
 """Hooks that clip the gradient, with their short forms."""
 OWN_WARMUP = ("one_cycle", "cyclic")
 """Schedules that rise by themselves, instead of the warm-up."""
-PATIENCE = 10
-"""Default of the schedule plateau."""
-N_DROPS = 2
-"""Default of the schedule step."""
 
 
 class LrScale(Section):
@@ -56,7 +54,7 @@ def schedule_problem(schedule: Written, epochs: int, warmup_epochs: float, valid
         return f"warmup_epochs {warmup_epochs:g} must be {than} epochs {epochs}: set train.warmup_epochs: 0, or more epochs"
     params = parse(schedule)[1]
     if name == "step":
-        return _step_problem(params.get("n_drops", N_DROPS), epochs, warmup_epochs)
+        return _step_problem(params.get("n_drops", default(SCHEDULES["step"], "n_drops")), epochs, warmup_epochs)
     return _plateau_problem(params, epochs, warmup_epochs, validate_every) if name == "plateau" else ""
 
 
@@ -73,7 +71,7 @@ def _step_problem(n_drops: Any, epochs: int, warmup_epochs: float) -> str:
 
 def _plateau_problem(params: dict[str, Any], epochs: int, warmup_epochs: float, validate_every: int) -> str:
     """Problem of a schedule plateau that can never lower the rate."""
-    patience = params.get("patience", PATIENCE)
+    patience = params.get("patience", default(SCHEDULES["plateau"], "patience"))
     if not isinstance(patience, int) or patience < 0:
         return f"schedule: patience = {shown(patience)}: must be a whole number of at least 0"
     first = max(1, math.ceil(warmup_epochs))

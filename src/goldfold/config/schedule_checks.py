@@ -8,12 +8,11 @@ from goldfold.catalog import TASKS
 from goldfold.components import label, parse, short
 from goldfold.config.learning import Train
 from goldfold.config.libraries import timm_optimizers
+from goldfold.outputs import VAL_LOSS
 from goldfold.tasks.facts import Facts
 
 LOOKAHEAD = "lookahead_"
 """Prefix of an optimizer's name, by which timm wraps it into Lookahead (Zhang et al. 2019)."""
-VAL_LOSS = "val_loss"
-"""See `goldfold.training.validation`."""
 
 
 def optimizer_to_check(written: Any) -> tuple[Any, Mapping[str, str]]:

@@ -3,10 +3,12 @@
 from typing import Any
 
 from goldfold.base.errors import ConfigError, shown
+from goldfold.catalog import SCHEDULES
 from goldfold.components import Written, parse
+from goldfold.signatures import default
 
-LENGTHS = {"cosine": ("cycles", 1), "cyclic": ("cycles", 4), "step": ("n_drops", 2)}
-"""Schedule -> the parameter that divides the run, and its default."""
+PARTS = {"cosine": "cycles", "cyclic": "cycles", "step": "n_drops"}
+"""Schedule -> the parameter that divides the run."""
 
 
 def start_of_warmup(lr: float, share: float) -> float:
@@ -28,9 +30,10 @@ def check_length(wanted: Written, steps: int, warmup_steps: int) -> None:
                 f"train.schedule: multistep: the milestone {late[0]:g} is at the end of the {steps} steps of this run, where a "
                 f"drop has no effect. Remove it, or set a smaller share."
             )
-    elif name in LENGTHS:
-        key, default = LENGTHS[name]
-        n, left = params.get(key, default), steps if name == "cyclic" else max(steps - warmup_steps, 0)
+    elif name in PARTS:
+        key = PARTS[name]
+        n: int = params[key] if key in params else default(SCHEDULES[name], key)
+        left = steps if name == "cyclic" else max(steps - warmup_steps, 0)
         least = n + 1 if name == "step" else n
         if least > max(left, 1):
             after = "" if name == "cyclic" else " after the warm-up"

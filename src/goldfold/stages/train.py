@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -30,8 +30,6 @@ from goldfold.engine.state import State, Training, weights_of
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.lineage import provenance
 from goldfold.metadata.encoder import Encoder
-from goldfold.metrics import Metric
-from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
@@ -39,7 +37,6 @@ from goldfold.training.learner import course_of, learner_of
 from goldfold.training.outcome import facts
 from goldfold.training.setup import FILES, Job, Setup, set_up
 from goldfold.training.spec import Train
-from goldfold.training.validation import VAL_LOSS
 
 SAVE_MINUTES = 5.0
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
@@ -69,9 +66,8 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     setup = set_up(job)
     spec, steps = setup.spec, setup.spec.train.epochs * setup.steps_per_epoch
     best = Best(setup.metrics[0].name, setup.metrics[0].greater_is_better)
-    curve = LrCurve(steps, setup.steps_per_epoch)
     with readable_errors(spec, setup.accelerator), closing(progress(steps, "steps")) as bar:
-        learner = _learner(setup, {"best": best, "lr curve": curve})
+        learner = _learner(setup, {"best": best, "lr_curve": LrCurve(steps, setup.steps_per_epoch)})
         not_compiled = _compiled(setup, learner)
         result = _fitted(job, setup, learner, Path(folder), spec.train.compile and not_compiled is None, bar)
     if setup.accelerator.is_main_process:
@@ -79,7 +75,6 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     return {
         "files": [f"{folder}/{spec.train.other_checkpoint}.safetensors"],
         **facts(spec, setup.cases, setup.n_cases, learner, result, best, not_compiled),
-        "lr_curve": curve.points,
     }
 
 
@@ -89,11 +84,11 @@ def _learner(setup: Setup, more: Mapping[str, Hook]) -> Learner:
     Args:
         more: hooks that are called after those of the config.
     """
-    spec, n_batches, watched = setup.spec, len(setup.batches), _directions(setup.learn, setup.metrics)
-    learner = learner_of(spec.train, setup.network, setup.loss, n_batches, setup.accelerator, more, watched)
+    spec, n_batches = setup.spec, len(setup.batches)
+    learner = learner_of(spec.train, setup.network, setup.loss, n_batches, setup.accelerator, more)
     rows, encoder = setup.cases.train, setup.cases.encoder
     images = TrainingImages(spec, setup.infer, rows, setup.images, setup.accelerator, encoder)
-    start_hooks(learner, spec, n_batches, setup.metrics[0], setup.learn, images)
+    start_hooks(learner, spec, n_batches, setup.metrics, setup.learn, images)
     return learner
 
 
@@ -130,12 +125,6 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         "first weights": weights_digest(setup.network),
     }
     return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
-
-
-def _directions(learn: Any, metrics: Sequence[Metric]) -> dict[str, bool]:
-    """Scores of the validation by name, each with whether a larger value is better."""
-    loss = {VAL_LOSS: False} if has_validation_loss(learn) else {}
-    return {**loss, **{metric.name: metric.greater_is_better for metric in metrics}}
 
 
 def _noting(validate: Validate, monitor: str, bar: Any) -> Validate:
