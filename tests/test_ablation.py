@@ -34,6 +34,28 @@ def test_each_model_has_a_variant_per_switch_with_one_setting_changed_and_weight
     assert config.weighted == ["b0", "b3"]
 
 
+def test_the_short_form_of_a_network_is_changed_like_its_parameters() -> None:
+    rest = {key: value for key, value in B0.items() if key not in ("network", "params")}
+    short, other = (
+        {"small_resnet": {"widths": [4, 4]}},
+        {"plain": {"network": {"timm": {"act_layer": "silu"}}, "backbone": "resnet18"}},
+    )
+    switches = {
+        "wide": {"params": {"widths": [8, 8]}},
+        "same": {"network": {"small_resnet": {"widths": [2, 2]}}},
+        **other,
+    }
+    models = {
+        model.name: model
+        for model in parse({**BASE, "models": [{**rest, "network": short}], "ablate": switches}).models
+    }
+    found = {name: (model.network, model.params) for name, model in models.items()}
+    assert found == {
+        "b0": ("small_resnet", {"widths": [4, 4]}), "b0-wide": ("small_resnet", {"widths": [8, 8]}),
+        "b0-same": ("small_resnet", {"widths": [2, 2]}), "b0-plain": ("timm", {"act_layer": "silu"}),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("ensemble", "weights"),
     [
@@ -82,7 +104,14 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
         ({"ablate": {"x": 3}}, r"ablate\.x = 3: "),
         ({"ablate": {"x y": {"dropout": 0.1}}}, r"ablate: key 'x y': .* match pattern"),
         ({"ablate": {"x": {"name": "z"}}}, r"ablate\.x\.name: variants are named by model and switch; remove it"),
-        ({"ablate": {"b": {"dropout": 0.1}}, "models": [B0, {**B3, "name": "b0-b"}]}, "b0-b"),
+        (
+            {"ablate": {"b": {"dropout": 0.1}}, "models": [B0, {**B3, "name": "b0-b"}]},
+            r"ablate\.b: its variant of model 'b0' would be named 'b0-b', like models\[1\]; rename the switch",
+        ),
+        (
+            {"ablate": {"x": {"dropout": 0.1}, "y-x": {"dropout": 0.2}}, "models": [B0, {**B3, "name": "b0-y"}]},
+            r"ablate\.x: its variant of model 'b0-y' would be named 'b0-y-x', like the variant of 'b0' by ablate\.y-x; rename",
+        ),
         (
             {"ablate": SWITCHES, "ensemble": ["fitted_average"]},
             r"'fitted_average': fits its weights to all .* Use average",

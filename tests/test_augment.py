@@ -297,6 +297,17 @@ def test_the_trial_refuses_what_is_not_uint8_of_the_size(augment: Any, channels:
     assert str(caught.value).startswith(f"train.augment = {augment}")
 
 
+def test_the_trial_refuses_images_that_would_be_enlarged_again_for_the_network() -> None:
+    train: dict[str, Any] = {"augment": [{"RandomResizedCrop": {"size": [16, 16]}}], "flips": "none"}
+    with pytest.raises(ConfigError) as caught:
+        check_augmentation(train, (32, 32), (64, 64), 3, "label")
+    said = "returns 16 x 16, which would be enlarged to the 32 x 32 pixels of the network. Use a transform that gives at least"
+    assert said in str(caught.value)
+    check_augmentation(
+        {**train, "augment": [{"RandomResizedCrop": {"size": [48, 32]}}]}, (32, 32), (64, 64), 3, "label"
+    )
+
+
 @pytest.mark.parametrize("target", ["label", "mask", "boxes"])
 def test_the_trial_lets_presets_pass_and_crops_of_larger_images(target: str) -> None:
     for name in catalog.PRESETS:

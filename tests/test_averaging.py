@@ -2,6 +2,7 @@
 
 import copy
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from torch.optim.swa_utils import SWALR, update_bn
 from goldfold.base.errors import ConfigError
 from goldfold.config.learning import Train
 from goldfold.engine.hooks import Context, Hook
+from goldfold.engine.hooks.agc import Agc
 from goldfold.engine.hooks.ema import Ema
+from goldfold.engine.hooks.max_hours import MaxHours
 from goldfold.engine.hooks.swa import Swa
 from goldfold.engine.state import Training, weights_of
 from test_engine import Given, distance, network, run_fit, stateful
@@ -93,7 +96,14 @@ def inputs(batches: Given) -> Any:
 
 def context_of(optimizer: torch.optim.Optimizer, epochs: int, batches: Given) -> Context:
     return Context(
-        epochs, len(batches), optimizer, "score", True, None, inputs(batches), lambda network, values: network(values)
+        epochs,
+        len(batches),
+        optimizer,
+        "score",
+        {"score": True},
+        None,
+        inputs(batches),
+        lambda network, values: network(values),
     )
 
 
@@ -278,3 +288,32 @@ def test_a_quick_run_of_one_epoch_keeps_its_average() -> None:
 def test_parameters_of_averages_have_bounds(build: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         build(network())
+
+
+@pytest.mark.parametrize(
+    ("hook", "params", "said"),
+    [
+        (Swa, {"start": "x"}, "start = 'x': must be a number"),
+        (Swa, {"lr": "high"}, "lr = 'high': must be a number"),
+        (Swa, {"anneal": ["cosine"]}, "anneal = ['cosine']: must be cosine or linear"),
+        (Ema, {"decay": "x"}, "decay = 'x': must be a number"),
+        (Ema, {"decay": 0.9, "warmup_gamma": None}, "warmup_gamma = None: must be a number"),
+        (Agc, {"factor": "x"}, "factor = 'x': must be a number"),
+        (MaxHours, {"hours": "1h"}, "hours = '1h': must be a number"),
+    ],
+)
+def test_parameters_of_hooks_that_are_no_numbers_are_refused_in_words(hook: Any, params: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        hook(network(), **params)
+    assert str(caught.value) == said
+
+
+def test_an_average_that_would_begin_after_the_last_step_is_refused() -> None:
+    for start_step, every_steps in ((0, 20), (19, 1)):
+        ema = Ema(network(), 0.9, start_step=start_step, every_steps=every_steps)
+        with pytest.raises(
+            ConfigError, match=r"nothing is averaged in the 20 steps of this run. Set smaller ones, or more"
+        ):
+            ema.before_training(SimpleNamespace(epochs=2, steps_per_epoch=10))
+        ema.before_training(SimpleNamespace(epochs=1, steps_per_epoch=10))
+        ema.before_training(SimpleNamespace(epochs=3, steps_per_epoch=10))

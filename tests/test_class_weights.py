@@ -17,7 +17,7 @@ from goldfold import catalog, losses, signatures
 from goldfold.base.errors import ConfigError
 from goldfold.cases import Batch, Inputs
 from goldfold.commands.component_trial import check_components
-from goldfold.config import chosen, parse, slices
+from goldfold.config import chosen, parse, slices, with_classes
 from goldfold.losses import class_weights
 from goldfold.stages import manifest
 from goldfold.training.samples import counts_of, rows_of
@@ -221,7 +221,19 @@ def test_unknown_classes_are_refused_with_the_manifest(in_tmp: Path) -> None:
         save_picture(in_tmp / f"raw/{'ab'[number % 2]}/{number}.png", picture(number))
     made = config({"class_weights": {"a": 2, "d": 3}}, data={"source": "folder", "train": "raw"})
     with pytest.raises(ConfigError, match=r"models \(m\)\.train\.class_weights: 'd' is not a class; .*classes: a, b"):
-        manifest.run(folder="made", workers=1, weighted_classes=slices.weighted_classes(made), **slices.manifest(made))
+        manifest.run(folder="made", workers=1, **with_classes.settings(made), **slices.manifest(made))
+
+
+def test_a_list_of_another_length_than_the_classes_is_refused_with_the_manifest(in_tmp: Path) -> None:
+    for number in range(4):
+        save_picture(in_tmp / f"raw/{'ab'[number % 2]}/{number}.png", picture(number))
+    made = config({"loss": {"focal": {"alpha": [1, 2, 1]}}}, data={"source": "folder", "train": "raw"})
+    said = (
+        "models (m).train.loss: focal: alpha = [1, 2, 1]: has 3 values, but there are 2 classes; write one value for each, in "
+        "this order: a, b"
+    )
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        manifest.run(folder="made", workers=1, **with_classes.settings(made), **slices.manifest(made))
 
 
 def test_class_weights_are_part_of_the_recipe_and_the_code_only_where_they_are_set(own: None) -> None:

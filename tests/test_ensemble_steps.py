@@ -18,7 +18,7 @@ from conftest import picture, save_picture
 from goldfold import catalog
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
-from goldfold.config import chosen, parse, slices
+from goldfold.config import chosen, parse, slices, with_classes
 from goldfold.config.dependencies import code, recipe
 from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.nested import Nested, applied, nested
@@ -529,9 +529,9 @@ def test_classes_between_which_no_threshold_decides_are_refused_before_any_train
         save_picture(in_tmp / f"raw/{'abc'[number % 3]}/{number}.png", picture(number))
     made = parse({**BASE, "data": {"source": "folder", "train": "raw"}, "ensemble": ["thresholds"]})
     with pytest.raises(ConfigError, match=r"ensemble: thresholds decide between two classes, but there are 3; remove"):
-        manifest.run(folder="made", workers=1, has_thresholds=slices.has_thresholds(made), **slices.manifest(made))
+        manifest.run(folder="made", workers=1, **with_classes.settings(made), **slices.manifest(made))
     plain = parse({**BASE, "data": {"source": "folder", "train": "raw"}})
-    assert not slices.has_thresholds(plain)
+    assert not with_classes.settings(plain)["has_thresholds"]
     assert slices.manifest(plain) == slices.manifest(made), "another step asks for no other manifest"
     manifest.run(folder="made", workers=1, **slices.manifest(plain))
 

@@ -18,6 +18,7 @@ from goldfold.cache.images import CachedImages
 from goldfold.catalog import MIXES
 from goldfold.commands.sample_trial import MADE, check_samples
 from goldfold.components import load
+from goldfold.config import parse, slices
 from goldfold.samples.mixing import Mixing, Sample, boxes, maps, values
 from goldfold.samples.mixing.regions import Rectangle, cut, fitted, quadrants, window
 from goldfold.targets.mask_coding import IGNORE
@@ -406,3 +407,13 @@ def test_targets_of_other_tasks_are_mixed_too(name: str, tiny_of: dict[str, Tiny
         assert not np.array_equal(after.targets, before.targets)
         low, high = (float(edge(torch.cat([batch.targets for batch in plain]))) for edge in (torch.min, torch.max))
         assert low <= float(after.targets.min()) <= float(after.targets.max()) <= high
+
+
+def test_the_probability_of_mixing_is_no_part_of_a_recipe_without_mixes() -> None:
+    def recipe(**train: Any) -> Any:
+        model = {"name": "a", "network": "small_resnet", "image_size_px": 8}
+        data = {"source": "digits"}
+        return slices.learning(parse({"name": "t", "data": data, "models": [model], "train": train}), "a")
+
+    assert recipe(mix_probability=0.5) == recipe()
+    assert recipe(mix_probability=0.5, mix=["mixup"]) != recipe(mix=["mixup"])

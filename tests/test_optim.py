@@ -2,8 +2,10 @@
 
 import copy
 import io
+import itertools
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ from torch.optim import lr_scheduler
 
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import SCHEDULES
-from goldfold.config import parse
+from goldfold.config import parse, slices
 from goldfold.config.learning import Train
 from goldfold.config.libraries import timm_optimizers
+from goldfold.config.optimisation import schedule_problem
 from goldfold.config.schedule_checks import check_monitor
 from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.agc import Agc
@@ -34,7 +37,7 @@ from goldfold.losses import Losses
 from goldfold.models import build
 from goldfold.models.fusion import Branch, fused
 from goldfold.models.wrapping import Normalised
-from goldfold.optim import build_optimizer, build_schedule
+from goldfold.optim import build_optimizer, build_schedule, check_length
 from goldfold.optim.plateau import Plateau
 from goldfold.signatures import read
 from goldfold.tasks import facts
@@ -296,12 +299,17 @@ def test_schedules_keep_the_ratios_of_scaled_rates_in_warm_up_and_with_a_least_r
 # --- plateau
 
 
+def watching(**directions: bool) -> Any:
+    """Context of a training with these scores, each with whether a larger value is better."""
+    return SimpleNamespace(directions=directions)
+
+
 def scored(model: nn.Module, values: list[float], **settings: Any) -> Rates:
     """Rates at the ends of the epochs of a training with these scores."""
     optimizer, coming = torch.optim.SGD(model.parameters(), lr=0.3), iter(values)
     every = settings.pop("validate_every", 1)
     schedule = Plateau(optimizer, 2 * len(values), settings.pop("warmup_steps", 0), monitor="score", **settings)
-    schedule.watch({"score": False})
+    schedule.before_training(watching(score=False))
     result, _, _ = run_fit(
         Given(16, 8), model, lambda model, pause: {"score": next(coming)}, optimizer=optimizer,
         epochs=every * len(values), validate_every=every, schedule=schedule, hooks={"schedule": schedule},
@@ -339,12 +347,12 @@ def test_plateau_says_what_it_watches_and_when_it_drops(capsys: pytest.CaptureFi
         "schedule plateau: score stopped improving by epoch 3, lr x 0.5",
     ]
     higher = Plateau(optimizer_of(), 10, 0, monitor="accuracy", patience=0)
-    higher.watch({"val_loss": False, "accuracy": True})
+    higher.before_training(watching(val_loss=False, accuracy=True))
     for score in (0.5, 0.6, 0.7):
         higher.after_epoch(Training(network()), {"accuracy": score})
     assert higher.rates == [0.3]
     with pytest.raises(ConfigError, match="unknown monitor of the schedule plateau 'f1': allowed: accuracy, val_loss"):
-        Plateau(optimizer_of(), 10, 0, monitor="f1").watch({"val_loss": False, "accuracy": True})
+        Plateau(optimizer_of(), 10, 0, monitor="f1").before_training(watching(val_loss=False, accuracy=True))
 
 
 # --- SAM
@@ -563,7 +571,7 @@ def fitted(schedule: Any, resume: Any = None, pause: Any = lambda step, state: N
     model, n = stateful(), 12
     groups = [{"params": [value], "lr_scale": 0.5**number} for number, value in enumerate(model.parameters())]
     optimizer = torch.optim.AdamW(groups, lr=0.05)
-    made, curve = build_schedule(schedule, optimizer, n, 2, {"val_loss": False}), LrCurve(n, 3)
+    made, curve = build_schedule(schedule, optimizer, n, 2), LrCurve(n, 3)
     reacting = {"schedule": made} if isinstance(made, Hook) else {}
     run_fit(
         Given(24, 4), model, lambda model, pause: {"val_loss": -model[0].weight.sum().item()}, resume, pause, epochs=4,
@@ -620,6 +628,12 @@ def config(train: dict[str, Any], **more: Any) -> Any:
         ),
         ({"optimizer": {"lookahead_radam": {"momentum": 1}}}, "radam does not take 'momentum'"),
         ({"layer_decay": 1.5}, "layer_decay = 1.5: Input should be less than or equal to 1"),
+        ({"lr_scale": {}}, "lr_scale: both factors are 1, which has no effect; set backbone or head, or remove it"),
+        (
+            {"epochs": 30, "warmup_epochs": 10, "schedule": "step"},
+            "schedule: step with n_drops 2 drops the rate every 10 epochs after the warm-up, so with warmup_epochs 10 the last "
+            "drop comes after the 30 epochs. Set a shorter warm-up, or use multistep",
+        ),
         ({"lr_scale": {"hed": 10}}, "lr_scale.hed: unknown key; nearest is 'head'"),
         ({"clip_norm": 1.0, "hooks": ["agc"]}, "hooks: 'clip' (clip_norm) and 'agc' both clip the gradient. Keep one"),
         (
@@ -676,8 +690,58 @@ def test_a_detector_has_no_validation_loss_to_watch() -> None:
     )
 
 
-def test_a_metric_that_training_computes_for_the_best_epoch_alone_may_be_watched_then() -> None:
-    for checkpoint, n in (("best", 0), ("last", 1)):
-        train = Train(schedule={"plateau": {"monitor": "top_k(k=3)"}}, checkpoint=checkpoint)
-        found = list(check_monitor(train, "classification", facts("classification"), {"mine:top_k": {"k": 3}}))
-        assert len(found) == n
+def test_plateau_may_watch_the_config_s_metric_which_training_then_computes() -> None:
+    own = "goldfold.metrics.classification:f1_macro"
+    for monitor, metric in (("f1_macro", own), ("val_loss", "accuracy"), ("accuracy", "accuracy")):
+        train = {"epochs": 30, "schedule": {"plateau": {"monitor": monitor}}}
+        made = config(train, metric=own)
+        assert slices.watched(made, "a")["metric"] == metric
+    train = {"epochs": 30, "schedule": {"plateau": {"monitor": "log_loss"}}}
+    assert slices.watched(config(train, metric="log_loss"), "a") == slices.watched(config(train), "a"), (
+        "computed anyway"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "warmup", "said"),
+    [
+        (
+            {"cosine": {"cycles": 5}},
+            10,
+            6,
+            "cosine with cycles 5 needs at least 5 steps after the warm-up, but this run has 4.",
+        ),
+        ({"cyclic": {"cycles": 11}}, 10, 6, "cyclic with cycles 11 needs at least 11 steps, but this run has 10."),
+        ("step", 10, 8, "step with n_drops 2 needs at least 3 steps after the warm-up, but this run has 2."),
+        (
+            {"multistep": {"milestones": [0.5, 0.96]}},
+            10,
+            0,
+            "the milestone 0.96 is at the end of the 10 steps of this run",
+        ),
+    ],
+)
+def test_a_schedule_with_more_parts_than_steps_is_refused(schedule: Any, steps: int, warmup: int, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_length(schedule, steps, warmup)
+    assert said in str(caught.value)
+    check_length(schedule, 20 * steps, warmup)
+
+
+def test_every_drop_of_the_schedule_step_is_in_the_run_or_the_warm_up_is_refused() -> None:
+    """torch's StepLR, begun after the warm-up, and the rule of the config agree on which runs lose the last drop."""
+    for epochs, warmup, n_drops in itertools.product((10, 30), range(10), (1, 2, 3)):
+        drops = {
+            round(rate, 6) for rate in rates({"step": {"n_drops": n_drops}}, 12 * epochs, 12 * warmup)[12 * warmup :]
+        }
+        problem = schedule_problem({"step": {"n_drops": n_drops}}, epochs, warmup, 1)
+        assert (len(drops) == n_drops + 1) == (not problem), (epochs, warmup, n_drops)
+        reference = torch.optim.lr_scheduler.StepLR(
+            torch.optim.SGD([torch.zeros(1)], lr=1), 12 * epochs // (n_drops + 1)
+        )
+        seen = set()
+        for _ in range(12 * (epochs - warmup)):
+            seen.add(reference.get_last_lr()[0])
+            reference.optimizer.step()
+            reference.step()
+        assert len(drops) == len(seen)

@@ -31,9 +31,8 @@ NAN = float("nan")
 
 def context(greater_is_better: bool = True, loss: str | None = "val_loss", epochs: int = 9) -> Context:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
-    return Context(
-        epochs, 1, optimizer, "score", greater_is_better, loss, lambda: iter([]), lambda network, inputs: None
-    )
+    directions = {"score": greater_is_better, **({} if loss is None else {loss: False})}
+    return Context(epochs, 1, optimizer, "score", directions, loss, lambda: iter([]), lambda network, inputs: None)
 
 
 def epochs_of(scores: list[float], greater_is_better: bool = True, validate_every: int = 1, **params: Any) -> Any:
@@ -251,6 +250,27 @@ def test_short_forms_stand_for_hooks_and_the_metric_counts_where_it_is_watched()
     assert found == {"off": "accuracy", "metric": "log_loss", "loss": "accuracy"}
     keys = slices.learning(made["off"], "a")["train"]
     assert not {"early_stopping", "max_hours", "swa", "compile", "ema_decay"} & set(keys), "off is not in the recipe"
+
+
+@pytest.mark.parametrize(
+    ("train", "is_fine"),
+    [
+        ({"epochs": 8, "early_stopping": {"patience": 5, "warmup": 3}}, False),
+        ({"epochs": 9, "early_stopping": {"patience": 5, "warmup": 3}}, True),
+        ({"epochs": 9, "early_stopping": {"patience": 5, "warmup": 3}, "validate_every": 5}, False),
+        ({"epochs": 11, "early_stopping": {"patience": 5, "warmup": 3}, "validate_every": 5}, True),
+        ({"epochs": 5, "hooks": ["early_stopping"]}, False),
+        ({"epochs": 1, "warmup_epochs": 0, "early_stopping": {}}, True),
+    ],
+)
+def test_early_stopping_that_cannot_act_is_refused(train: dict[str, Any], is_fine: bool) -> None:
+    if is_fine:
+        config(**train)
+        return
+    with pytest.raises(
+        ConfigError, match=r"early_stopping: with patience 5, warmup \d and validate_every \d it cannot stop the"
+    ):
+        config(**train)
 
 
 def test_a_round_may_switch_off_what_a_model_has_on() -> None:

@@ -7,6 +7,12 @@ job depends on an entry that it does not use. A config may also name a user-defi
 
 Entries = dict[str, str]
 
+
+def _of(module: str, names: str) -> Entries:
+    """Entries, separated by spaces, that are named as they are defined in a module."""
+    return {name: f"{module}:{name}" for name in names.split()}
+
+
 TASKS: Entries = {
     "classification": "goldfold.tasks.classification",
     "multilabel": "goldfold.tasks.multilabel",
@@ -38,20 +44,10 @@ NETWORKS: dict[str, Entries] = {
         "timm": "goldfold.models.timm_models:build",
         "small_resnet": "goldfold.models.small_resnet:build",
     },
-    "maps": {
-        "unet": "goldfold.models.smp_models:unet",
-        "unetplusplus": "goldfold.models.smp_models:unetplusplus",
-        "fpn": "goldfold.models.smp_models:fpn",
-        "linknet": "goldfold.models.smp_models:linknet",
-        "manet": "goldfold.models.smp_models:manet",
-        "pan": "goldfold.models.smp_models:pan",
-        "pspnet": "goldfold.models.smp_models:pspnet",
-        "deeplabv3": "goldfold.models.smp_models:deeplabv3",
-        "deeplabv3plus": "goldfold.models.smp_models:deeplabv3plus",
-        "segformer": "goldfold.models.smp_models:segformer",
-        "upernet": "goldfold.models.smp_models:upernet",
-        "dpt": "goldfold.models.smp_models:dpt",
-    },
+    "maps": _of(
+        "goldfold.models.smp_models",
+        "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
+    ),
     "boxes": {
         "fcos": "goldfold.models.detectors:fcos",
         "retinanet": "goldfold.models.detectors:retinanet",
@@ -292,26 +288,9 @@ AUGMENTATIONS: Entries = {
     "only_without_boxes": "goldfold.samples.conditions:only_without_boxes",
 }
 """Steps besides the transforms of albumentations, which are named as in that library."""
-TURNS: Entries = {
-    "identity": "goldfold.inference.views:identity",
-    "hflip": "goldfold.inference.views:hflip",
-    "vflip": "goldfold.inference.views:vflip",
-    "rot90": "goldfold.inference.views:rot90",
-    "rot180": "goldfold.inference.views:rot180",
-    "rot270": "goldfold.inference.views:rot270",
-    "transpose": "goldfold.inference.views:transpose",
-    "antitranspose": "goldfold.inference.views:antitranspose",
-}
+TURNS: Entries = _of("goldfold.inference.views", "identity hflip vflip rot90 rot180 rot270 transpose antitranspose")
 """Views that can be inverted on maps and boxes."""
-VIEWS: Entries = {
-    **TURNS,
-    "shift_left": "goldfold.inference.views:shift_left",
-    "shift_right": "goldfold.inference.views:shift_right",
-    "shift_up": "goldfold.inference.views:shift_up",
-    "shift_down": "goldfold.inference.views:shift_down",
-    "zoom_in": "goldfold.inference.views:zoom_in",
-    "zoom_out": "goldfold.inference.views:zoom_out",
-}
+VIEWS: Entries = TURNS | _of("goldfold.inference.views", "shift_left shift_right shift_up shift_down zoom_in zoom_out")
 SPLITTERS: Entries = {
     "stratified": "goldfold.splits.stratified:stratified",
     "group": "goldfold.splits.stratified:group",
@@ -341,18 +320,3 @@ DEMOS: Entries = {
     "scenes_boxes": "goldfold.demo.scenes:write",
 }
 """Generated data sets that can be used as sources; an ordinary source reads them (`goldfold.config.demo`)."""
-
-
-def kinds_of(name: str) -> list[str]:
-    """Kinds of the entries of a name, such as ``loss``; empty if there is none."""
-    families = {
-        "network": NETWORKS.values(), "loss": LOSSES.values(), "metric": METRICS.values(), "mix": MIXES.values(),
-        "ensemble method": ENSEMBLES.values(), "ensemble step": [*FUSIONS.values(), *POSTPROCESSING.values()],
-    }  # fmt: skip
-    single = {
-        "schedule": SCHEDULES, "hook": HOOKS, "update rule": UPDATES, "sampler": SAMPLERS,
-        "weighting of classes": CLASS_WEIGHTS, "augmentation preset": PRESETS, "augmentation": AUGMENTATIONS,
-        "view": VIEWS, "splitter": SPLITTERS, "data source": SOURCES, "demo data set": DEMOS,
-    }  # fmt: skip
-    found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}
-    return [kind for kind, names in found.items() if name in names]

@@ -144,8 +144,35 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
 
 def _of_another_kind(name: str, word: str) -> str:
     """``is a loss; `` for a name of another kind than ``word``; empty if no other kind has it."""
-    found = [kind for kind in catalog.kinds_of(name) if kind != word]
+    found = [kind for kind in _kinds_of(name) if kind != word]
     return f"is {'an' if found[0][0] in 'aeiou' else 'a'} {found[0]}; " if found else ""
+
+
+def _kinds_of(name: str) -> list[str]:
+    """Kinds of the entries of a name, such as ``loss``; empty if there is none."""
+    families = {
+        "network": catalog.NETWORKS.values(),
+        "loss": catalog.LOSSES.values(),
+        "metric": catalog.METRICS.values(),
+        "mix": catalog.MIXES.values(),
+        "ensemble method": catalog.ENSEMBLES.values(),
+        "ensemble step": [*catalog.FUSIONS.values(), *catalog.POSTPROCESSING.values()],
+    }
+    single = {
+        "schedule": catalog.SCHEDULES,
+        "hook": catalog.HOOKS,
+        "update rule": catalog.UPDATES,
+        "sampler": catalog.SAMPLERS,
+        "weighting of classes": catalog.CLASS_WEIGHTS,
+        "augmentation preset": catalog.PRESETS,
+        "augmentation": catalog.AUGMENTATIONS,
+        "view": catalog.VIEWS,
+        "splitter": catalog.SPLITTERS,
+        "data source": catalog.SOURCES,
+        "demo data set": catalog.DEMOS,
+    }
+    found = {**{kind: set().union(*entries) for kind, entries in families.items()}, **single}
+    return [kind for kind, names in found.items() if name in names]
 
 
 def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kind) -> Iterator[str]:

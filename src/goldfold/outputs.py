@@ -13,6 +13,10 @@ SHARD = "{spec}/{shard}"
 """Folder of a cache shard, below that of the cache."""
 GROUP = "group"
 """Column of the groups of images, and the name by which samplers know it."""
+CLASS = "class"
+"""Name by which samplers know the classes of images."""
+VAL_LOSS = "val_loss"
+"""Column of the validation loss in the history of a training."""
 FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
 FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 

@@ -16,7 +16,7 @@ from goldfold.jobs import OF_RUNS
 from goldfold.jobs import Job as Job
 from goldfold.jobs import job_at as job_at
 from goldfold.jobs import job_of as job_of
-from goldfold.outputs import GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
+from goldfold.outputs import CLASS, GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
 from goldfold.teaching import parts_of_lesson, teaching_runs
 
 if TYPE_CHECKING:
@@ -279,6 +279,6 @@ def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
     """Models whose training cases are sampled by a metadata column, and by group, in any round."""
     by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.trained_runs()}
     return {
-        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, "class", GROUP)})),
+        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, CLASS, GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
     }

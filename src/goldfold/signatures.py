@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 from goldfold.base.errors import ConfigError, nearest
 from goldfold.lineage.source import PACKAGE, located
@@ -60,6 +61,16 @@ def read(place: str) -> Signature:
     if file is not None:
         _refuse_invalid(module, file)
     return _of(file, name, module, MOST_STEPS)
+
+
+def default(where: str, name: str) -> Any:
+    """Return the default of a parameter of the definition at ``module:name``.
+
+    >>> default("goldfold.optim.schedules:step", "n_drops")
+    2
+    """
+    text = next(one.default for one in read(where).parameters if one.name == name)
+    return ast.literal_eval(str(text))
 
 
 def _refuse_invalid(module: str, file: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 # Import the code next to this Snakefile, even if another goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from goldfold.config import merged, slices
+from goldfold.config import merged, slices, with_classes
 from goldfold.config import parse as parse_config
 from goldfold.plan import job_at
 from goldfold.lineage import provenance

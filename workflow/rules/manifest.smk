@@ -21,7 +21,6 @@ rule manifest:
     resources:
         mem_mb=2000,
     params:
-        has_thresholds=slices.has_thresholds(CONFIG),
-        weighted_classes=slices.weighted_classes(CONFIG),
+        with_classes=with_classes.settings(CONFIG),
     script:
         "../scripts/manifest.py"

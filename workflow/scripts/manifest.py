@@ -10,7 +10,6 @@ with job(snakemake) as made:
     run(
         folder=str(Path(snakemake.output.classes).parent),
         workers=snakemake.threads,
-        has_thresholds=snakemake.params.has_thresholds,
-        weighted_classes=snakemake.params.weighted_classes,
+        **snakemake.params.with_classes,
         **made.settings,
     )

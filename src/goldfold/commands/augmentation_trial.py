@@ -32,6 +32,10 @@ def check_augmentation(
         _try_each(augment, fields["image"])
         for seed in range(SEEDS):
             _refuse_misshapen(augment(dict(fields), seed), size, channels)
+        if cached != size:
+            unresized = Augment(train["augment"], "none", cached, channels, params)
+            for seed in range(SEEDS):
+                _refuse_small(unresized(dict(fields), seed)["image"], size)
     except Exception as error:
         raise failed("train.augment", train["augment"], error) from error
 
@@ -100,6 +104,16 @@ def _refuse_misshapen(fields: Mapping[str, Any], size: tuple[int, int], channels
         )
     if mask is not None and mask.shape != size:
         raise ConfigError(f"returns a mask of {_shape(mask)}, but the image is {size[0]} x {size[1]}")
+
+
+def _refuse_small(image: Any, size: tuple[int, int]) -> None:
+    """Refuse a result that would be enlarged to the input size of the network."""
+    height, width = image.shape[:2]
+    if height < size[0] or width < size[1]:
+        raise ConfigError(
+            f"returns {height} x {width}, which would be enlarged to the {size[0]} x {size[1]} pixels of the network. Use a "
+            f"transform that gives at least this size; RandomResizedCrop without a size keeps that of the cached images"
+        )
 
 
 def _shape(array: Any) -> str:

@@ -27,7 +27,7 @@ from goldfold.base.errors import GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.components import name_of
-from goldfold.config import Config, load, slices
+from goldfold.config import Config, load, slices, with_classes
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.tables import read_table
 from goldfold.tasks import facts
@@ -96,11 +96,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
 
     if config.data.demo_files:
         demo.run(**slices.demo(config))
-    settings = {
-        **slices.manifest(config),
-        "has_thresholds": slices.has_thresholds(config),
-        "weighted_classes": slices.weighted_classes(config),
-    }
+    settings = {**slices.manifest(config), **with_classes.settings(config)}
     found.doubts += manifest.run(folder=str(folder / "manifest"), workers=os.cpu_count() or 1, **settings)
     tables = {name: read_table(folder / f"manifest/{name}.csv") for name in (*config.tables, "quarantine")}
     found.left_out = tables.pop("quarantine").to_dict("records")

@@ -37,6 +37,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
         for model in trained
         for name, change in switches.items()
     ]
+    _refuse_names(bases, [*switches])
     more = {
         "models": [*models, *variants],
         "ensemble": _without(values.get("ensemble"), [one["name"] for one in variants]),
@@ -44,6 +45,18 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("rounds"), list):
         more["rounds"] = [_round(one, bases, [*switches]) for one in values["rounds"]]
     return {**values, **more}
+
+
+def _refuse_names(bases: list[str], switches: list[str]) -> None:
+    """Raise ConfigError if a variant would have the name of a model, or of another variant."""
+    known = {base: f"models[{index}]" for index, base in enumerate(bases)}
+    for base, switch in product(bases, switches):
+        name = variant(base, switch)
+        if name in known:
+            raise ConfigError(
+                f"ablate.{switch}: its variant of model {base!r} would be named {name!r}, like {known[name]}; rename the switch"
+            )
+        known[name] = f"the variant of {base!r} by ablate.{switch}"
 
 
 SHORT = {**dict.fromkeys(hooks.SHORT, "hooks"), "mixup_alpha": "mix", "cutmix_alpha": "mix"}
@@ -114,13 +127,30 @@ def _is_valid(switches: Any, models: Any) -> bool:
 
 
 def _with(model: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """A model with some settings replaced; those of ``train`` and ``params`` are replaced one by one."""
+    """A model with some settings replaced; those of ``train`` and ``params`` are replaced one by one.
+
+    ``network: {name: {parameter: value}}`` is read as ``network`` and ``params``; another network keeps none of the model's
+    parameters.
+    """
+    model, replaced = _long(model), _long(change)
+    if replaced is not change and replaced["network"] != model.get("network"):
+        model = {**model, "params": {}}
+    change = replaced
     joined = {
         key: {**(model.get(key) or {}), **change[key]}
         for key in ("train", "params")
         if isinstance(change.get(key), dict) and isinstance(model.get(key) or {}, dict)
     }
     return {**model, **change, **joined}
+
+
+def _long(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a model without the short form of ``network``; as they are, if they set ``params`` too."""
+    network = settings.get("network")
+    if not isinstance(network, dict) or len(network) != 1 or settings.get("params"):
+        return settings
+    ((name, inner),) = network.items()
+    return {**settings, "network": name, "params": inner} if isinstance(inner, dict) else settings
 
 
 def _without(ensemble: Any, variants: list[str]) -> Any:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
+from goldfold.catalog import HOOKS
 from goldfold.components import parse
 from goldfold.config.written import Written, plain_params
+from goldfold.signatures import default
 
 if TYPE_CHECKING:
     from goldfold.config.learning import Train
@@ -58,6 +60,9 @@ def problems(train: "Train") -> Iterator[str]:
             "checkpoint: best the best average is kept"
         )
     yield from _late(next((params for name, params in hooks if name == "swa"), None), train.epochs)
+    stopping = next((params for name, params in hooks if name == "early_stopping"), None)
+    if stopping is not None:
+        yield from _never_stops(stopping, train.epochs, train.validate_every)
 
 
 def _late(swa: Mapping[str, Any] | None, epochs: int) -> Iterator[str]:
@@ -75,6 +80,19 @@ def _late(swa: Mapping[str, Any] | None, epochs: int) -> Iterator[str]:
         yield (
             f"swa: with start = {start:g} and every_epochs = {every}, {n} network of {epochs} epochs is averaged, which is no "
             f"average. Set a smaller start, a smaller every_epochs, or more epochs"
+        )
+
+
+def _never_stops(params: Mapping[str, Any], epochs: int, validate_every: int) -> Iterator[str]:
+    """Problem of early stopping that cannot end the training before its last epoch; a single epoch is no problem."""
+    patience, warmup = (params.get(key, default(HOOKS["early_stopping"], key)) for key in ("patience", "warmup"))
+    if epochs < 2 or not all(isinstance(value, int) and value >= 0 for value in (patience, warmup)):
+        return
+    first = warmup + patience  # epochs before the first stop, if the score never improves
+    if not any(epoch % validate_every == 0 for epoch in range(first, epochs)):
+        yield (
+            f"early_stopping: with patience {patience}, warmup {warmup} and validate_every {validate_every} it cannot stop the "
+            f"training before epoch {epochs}, the last. Set a smaller patience or warmup, or more epochs"
         )
 
 

@@ -7,16 +7,16 @@ from typing import Any
 from pydantic import Field
 
 from goldfold.base.errors import shown
+from goldfold.catalog import SCHEDULES
 from goldfold.components import name_of, parse
 from goldfold.config.base import Number, Section
 from goldfold.config.written import Written
+from goldfold.signatures import default
 
 CLIPPING = {"clip": "clip_norm", "clip_value": "", "agc": ""}
 """Hooks that clip the gradient, with their short forms."""
 OWN_WARMUP = ("one_cycle", "cyclic")
 """Schedules that rise by themselves, instead of the warm-up."""
-PATIENCE = 10
-"""Default of the schedule plateau."""
 
 
 class LrScale(Section):
@@ -52,12 +52,26 @@ def schedule_problem(schedule: Written, epochs: int, warmup_epochs: float, valid
     if is_too_long and name not in OWN_WARMUP:
         than = "at most" if name == "constant" else "less than"
         return f"warmup_epochs {warmup_epochs:g} must be {than} epochs {epochs}: set train.warmup_epochs: 0, or more epochs"
-    return _plateau_problem(parse(schedule)[1], epochs, warmup_epochs, validate_every) if name == "plateau" else ""
+    params = parse(schedule)[1]
+    if name == "step":
+        return _step_problem(params.get("n_drops", default(SCHEDULES["step"], "n_drops")), epochs, warmup_epochs)
+    return _plateau_problem(params, epochs, warmup_epochs, validate_every) if name == "plateau" else ""
+
+
+def _step_problem(n_drops: Any, epochs: int, warmup_epochs: float) -> str:
+    """Problem of a warm-up so long that the last drop of a schedule would come after the run; empty if there is none."""
+    if not isinstance(n_drops, int) or n_drops < 1 or warmup_epochs * (n_drops + 1) < epochs:
+        return ""
+    return (
+        f"schedule: step with n_drops {n_drops} drops the rate every {epochs / (n_drops + 1):.3g} epochs after the warm-up, so "
+        f"with warmup_epochs {warmup_epochs:g} the last drop comes after the {epochs} epochs. Set a shorter warm-up, or use "
+        f"multistep, whose milestones are shares of the whole run"
+    )
 
 
 def _plateau_problem(params: dict[str, Any], epochs: int, warmup_epochs: float, validate_every: int) -> str:
     """Problem of a schedule plateau that can never lower the rate."""
-    patience = params.get("patience", PATIENCE)
+    patience = params.get("patience", default(SCHEDULES["plateau"], "patience"))
     if not isinstance(patience, int) or patience < 0:
         return f"schedule: patience = {shown(patience)}: must be a whole number of at least 0"
     first = max(1, math.ceil(warmup_epochs))

@@ -10,11 +10,10 @@ from goldfold.config import kinds
 from goldfold.config.component_checks import as_written, component_problems
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
-from goldfold.outputs import GROUP
+from goldfold.outputs import CLASS, GROUP
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
-CLASS = "class"
 LACKS = {
     "value": "a number has no share of the pixels",
     "mask": "a pixel has one class, not a blend",

@@ -8,12 +8,11 @@ from goldfold.catalog import TASKS
 from goldfold.components import label, parse, short
 from goldfold.config.learning import Train
 from goldfold.config.libraries import timm_optimizers
+from goldfold.outputs import VAL_LOSS
 from goldfold.tasks.facts import Facts
 
 LOOKAHEAD = "lookahead_"
 """Prefix of an optimizer's name, by which timm wraps it into Lookahead (Zhang et al. 2019)."""
-VAL_LOSS = "val_loss"
-"""See `goldfold.training.validation`."""
 
 
 def optimizer_to_check(written: Any) -> tuple[Any, Mapping[str, str]]:
@@ -34,8 +33,7 @@ def check_monitor(settings: Train, name: str, task: Facts, metric: Any) -> Itera
     if schedule != "plateau":
         return
     has_loss = name not in TASKS or task.default_loss is not None
-    chosen = [label(metric or next(iter(task.metrics)))] if settings.checkpoint == "best" else []
-    allowed = [*[VAL_LOSS] * has_loss, *dict.fromkeys([*chosen, *task.reported])]
+    allowed = [*[VAL_LOSS] * has_loss, *dict.fromkeys([label(metric or next(iter(task.metrics))), *task.reported])]
     monitor = params.get("monitor", VAL_LOSS)
     if monitor not in allowed:
         hint = nearest(monitor, allowed) if isinstance(monitor, str) else ""

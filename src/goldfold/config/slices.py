@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from goldfold import catalog
-from goldfold.components import name_of
+from goldfold.components import Written, label, name_of, parse
 from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.samples.presets.reading import expanded
-from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -126,23 +125,6 @@ def steps(config: Config) -> dict[str, Any]:
     return {"fusion": config.fusion, "postprocessing": config.postprocessing}
 
 
-def has_thresholds(config: Config) -> bool:
-    """Return whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
-    return any(name_of(step) == "thresholds" for step in config.postprocessing)
-
-
-def weighted_classes(config: Config) -> dict[str, list[str]]:
-    """Classes that models name in ``class_weights``, by key; checked with the classes, and only part of the training's recipe."""
-    found: dict[str, list[str]] = {}
-    for model in config.models:
-        for number in range(len(config.every_round)):
-            wanted = config.model(model.name, number).train.class_weights
-            if by_name(wanted) and isinstance(wanted, dict):
-                key = f"models ({model.name}).train.class_weights"
-                found[key] = [*dict.fromkeys([*found.get(key, []), *wanted])]
-    return found
-
-
 def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     """Settings of a model that its training in a round depends on."""
     model = config.model(name, number)
@@ -155,6 +137,10 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
         settings |= {"target": known.target}
     if model.train.every_mix:
         settings["train"] |= {"mix": model.train.every_mix}
+    else:
+        settings["train"]["mix_probability"] = (
+            type(model.train).model_fields["mix_probability"].default
+        )  # has no effect
     settings["train"]["augment"] = expanded(model.train.augment)
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
@@ -172,9 +158,18 @@ def watched(config: Config, name: str, number: int = 0, always: bool = False) ->
     """
     task = facts(config.task)
     train = config.model(name, number).train
-    is_watched = always or train.checkpoint == "best" or hooks.watched(train) == "metric"
+    is_lowered = _lowers_rate(config, train.schedule)
+    is_watched = always or is_lowered or train.checkpoint == "best" or hooks.watched(train) == "metric"
     metric = config.metric if is_watched else task.reported[0]
     return {"metric": metric, "reported": [other for other in task.reported if other != metric]}
+
+
+def _lowers_rate(config: Config, schedule: Written) -> bool:
+    """Return whether a schedule plateau watches the config's metric, and training would not compute it otherwise."""
+    name, params = parse(schedule)
+    if name != "plateau" or config.metric is None or config.metric in facts(config.task).reported:
+        return False
+    return bool(params.get("monitor") == label(config.metric))
 
 
 def network(config: Config, name: str) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from goldfold import components
+from goldfold.optim.checks import check_length
 from goldfold.optim.groups import parameter_groups
 from goldfold.optim.scaling import build_schedule
 
-__all__ = ["build_optimizer", "build_schedule"]
+__all__ = ["build_optimizer", "build_schedule", "check_length"]
 
 
 def build_optimizer(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from goldfold.base.errors import ConfigError, shown, unknown
-from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.state import Training
 from goldfold.optim.checks import start_of_warmup, whole, within
 
@@ -58,21 +58,20 @@ class Plateau(Hook):
     def _reducer(self, mode: Any) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
         return torch.optim.lr_scheduler.ReduceLROnPlateau(self.stand_in, mode=mode, **self.settings)
 
-    def watch(self, scores: Mapping[str, bool]) -> None:
-        """Learn whether larger values of the score are better.
+    def before_training(self, context: Context) -> None:
+        """Find whether larger values of the score are better.
 
         Raises:
             ConfigError: the validation does not give the score.
         """
+        scores = context.directions
         if not isinstance(self.monitor, str):
             raise ConfigError(f"monitor = {shown(self.monitor)}: must be the name of a score: {', '.join(scores)}")
-        if scores and self.monitor not in scores:
+        if self.monitor not in scores:
             raise unknown("monitor of the schedule plateau", self.monitor, scores)
-        is_higher_better = scores.get(self.monitor, False)
-        self.reducer = self._reducer("max" if is_higher_better else "min")
-        if scores:
-            direction = "higher" if is_higher_better else "lower"
-            print(f"schedule plateau: watches {self.monitor} ({direction} is better)", flush=True)
+        self.reducer = self._reducer("max" if scores[self.monitor] else "min")
+        direction = "higher" if scores[self.monitor] else "lower"
+        print(f"schedule plateau: watches {self.monitor} ({direction} is better)", flush=True)
 
     @property
     def rates(self) -> list[float]:

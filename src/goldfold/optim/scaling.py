@@ -7,15 +7,14 @@ import torch
 
 from goldfold import components
 from goldfold.catalog import SCHEDULES
-from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.state import Training
 
 
 class Schedule(Protocol):
     """Sets the learning rate before each step.
 
-    One with a state, which depends on scores, is also a `Hook`; its ``watch`` is called with the scores of the validation by
-    name, each with whether a larger value is better.
+    One with a state, which depends on scores, is also a `Hook`.
     """
 
     def step(self, update: int) -> None:
@@ -23,27 +22,17 @@ class Schedule(Protocol):
 
 
 def build_schedule(
-    wanted: components.Written,
-    optimizer: torch.optim.Optimizer,
-    steps: int,
-    warmup_steps: int,
-    watched: Mapping[str, bool] | None = None,
+    wanted: components.Written, optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int
 ) -> Schedule:
     """Build the schedule of a config over ``steps`` optimizer steps, including ``warmup_steps``.
 
     Where groups have an ``lr_scale``, the schedule sets the rate of a stand-in, and each group gets its multiple.
-
-    Args:
-        watched: scores of the validation by name, with whether a larger value is better.
     """
     make = components.load(wanted, SCHEDULES, "schedule")
     scales = any("lr_scale" in group for group in optimizer.param_groups)
     schedule: Schedule = (
         _Scaled(make, optimizer, steps, warmup_steps) if scales else make(optimizer, steps, warmup_steps)
     )
-    inner: Any = schedule.schedule if isinstance(schedule, _Scaled) else schedule
-    if hasattr(inner, "watch"):
-        inner.watch(watched or {})
     return schedule
 
 
@@ -60,6 +49,11 @@ class _Scaled(Hook):
         self.schedule.step(update)
         for group in self.optimizer.param_groups:
             group["lr"] = self.stand_in.param_groups[0]["lr"] * group.get("lr_scale", 1.0)
+
+    def before_training(self, context: Context) -> None:
+        """Pass the context on."""
+        if isinstance(self.schedule, Hook):
+            self.schedule.before_training(context)
 
     def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
         """Pass the scores on."""

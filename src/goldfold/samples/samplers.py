@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError, TrainingError
+from goldfold.outputs import CLASS
 
 Rows = NDArray[np.int64]
-CLASS = "class"
-"""Value of ``by`` that stands for the class of a case, not for a column."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from goldfold import components, sources, tasks
 from goldfold.audit import copies, quarantine
 from goldfold.audit.integrity import scan
-from goldfold.base.errors import ConfigError, DataError
+from goldfold.base.errors import DataError
 from goldfold.base.files import write_json, write_text
 from goldfold.base.words import count
 from goldfold.crop.find import with_rois
@@ -23,9 +23,8 @@ from goldfold.sources.declared import Settled, settle
 from goldfold.sources.ids import match_sample, tell_apart
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.sources.sized import with_sizes
-from goldfold.targets.class_weights import unknown
+from goldfold.tasks import learnable
 from goldfold.tasks.optional import refuse_doubts
-from goldfold.tasks.protocol import Target
 
 COLUMNS = ("id", "path", "sha256", "width", "height")
 MISSING_FILE = "file is missing"
@@ -61,6 +60,7 @@ def run(
     most_rows: int | None = None,
     has_thresholds: bool = False,
     weighted_classes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    class_lists: Mapping[str, int] = MappingProxyType({}),
 ) -> list[str]:
     """Write tables of all splits, ``{quarantine,duplicates}.csv`` and ``{classes,class_ids}.json``; return doubts.
 
@@ -79,6 +79,7 @@ def run(
         most_rows: number of rows per split, evenly spaced, for a quick look; None for all.
         has_thresholds: whether decisions are made by fitted thresholds, which some sets of classes do not have.
         weighted_classes: classes with a weight in the loss, by the key of the config that names them.
+        class_lists: lengths of lists with one value per class, by the key of the config that has them.
 
     Raises:
         DataError: the data cannot be used; the message says which, where and what to do.
@@ -98,10 +99,8 @@ def run(
     tables["train"], names, dropped, settled = _targets("train", sized["train"], task, classes, policy, workers)
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
-    _refuse_unlearnable(tables, lost, task, names, has_thresholds)
-    for key, weighted in weighted_classes.items():
-        for problem in unknown(weighted, names):
-            raise ConfigError(f"{key}: {problem}")
+    learnable.check(tables, lost, task, names, has_thresholds)
+    learnable.check_classes(names, weighted_classes, class_lists)
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, task, names, classes, metric, sample, submission)
     if answers is not None and own_ids is not None:
@@ -233,30 +232,6 @@ def _answers(
     return table
 
 
-def _refuse_unlearnable(
-    tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame], task: dict[str, Any], names: list[str], decides: bool
-) -> None:
-    """Raise GoldfoldError if a split is empty, a class has no image, or (where ``decides``) no threshold can be fitted."""
-    _refuse_empty(tables, lost)
-    if decides:
-        try:
-            tasks.decided(task, names)
-        except ConfigError as error:
-            raise ConfigError(f"ensemble: {error}") from error
-    _refuse_unseen(tasks.target(task, names), tables["train"])
-
-
-def _refuse_empty(tables: dict[str, pd.DataFrame], lost: list[pd.DataFrame]) -> None:
-    n_lost = sum(len(table) for table in lost)
-    for split, table in tables.items():
-        if table.empty:
-            own = next((reason for part in lost for reason in part["reason"][part["split"] == split]), "")
-            first = f", the first: {own}" if own else ""
-            raise DataError(
-                f"{split}: no usable images ({n_lost} in quarantine{first}). Look at the paths and labels of data.{split}."
-            )
-
-
 def _check_submission(
     tables: dict[str, pd.DataFrame],
     task: dict[str, Any],
@@ -275,13 +250,6 @@ def _check_submission(
         usual = next(iter(tasks.facts(task["name"]).metrics))
         submit.form(None, "", {**submission, "format": "probabilities"}, metric or usual)
     refuse_doubts(submit, named, metric or "", form)
-
-
-def _refuse_unseen(target: Target, train: pd.DataFrame) -> None:
-    """Raise DataError if a class is in no training image."""
-    amounts = target.content(train).sum()
-    for name in amounts.index[amounts == 0]:
-        raise DataError(f"data.classes: class {name!r} has no training image.")
 
 
 def _write(

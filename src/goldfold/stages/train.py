@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -26,9 +26,7 @@ from goldfold.engine.loop import Learner, Pause, Validate, fit
 from goldfold.engine.state import State, Training
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.lineage import provenance
-from goldfold.metrics import Metric
 from goldfold.origins import snapshot_file
-from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
@@ -36,7 +34,7 @@ from goldfold.training.files import write
 from goldfold.training.learner import course_of, learner_of, snapshots_of
 from goldfold.training.outcome import facts
 from goldfold.training.setup import FILES, Job, Setup, set_up
-from goldfold.training.validation import VAL_LOSS, with_notes
+from goldfold.training.validation import with_notes
 
 SAVE_MINUTES = 5.0
 OUTPUTS = ("model.safetensors", "best.safetensors", "last.safetensors", "history.csv")
@@ -68,7 +66,7 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     spec, steps = setup.spec, setup.spec.train.epochs * setup.steps_per_epoch
     best = Best(setup.metrics[0].name, setup.metrics[0].greater_is_better)
     curve, snapshots = LrCurve(steps, setup.steps_per_epoch), snapshots_of(spec.train, setup.steps_per_epoch)
-    more: dict[str, Hook] = {"best": best, "lr curve": curve, **({"snapshots": snapshots} if snapshots else {})}
+    more: dict[str, Hook] = {"best": best, "lr_curve": curve, **({"snapshots": snapshots} if snapshots else {})}
     with readable_errors(spec, setup.accelerator), closing(progress(steps, "steps")) as bar:
         learner = _learner(setup, more)
         not_compiled = _compiled(setup, learner)
@@ -79,7 +77,6 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     return {
         "files": [f"{folder}/{name}" for name in (f"{spec.train.other_checkpoint}.safetensors", *kept)],
         **facts(spec, setup.cases, setup.n_cases, learner, result, best, not_compiled),
-        "lr_curve": curve.points,
     }
 
 
@@ -89,11 +86,11 @@ def _learner(setup: Setup, more: Mapping[str, Hook]) -> Learner:
     Args:
         more: hooks that are called after those of the config.
     """
-    spec, n_batches, watched = setup.spec, len(setup.batches), _directions(setup.learn, setup.metrics)
-    learner = learner_of(spec.train, setup.network, setup.loss, n_batches, setup.accelerator, more, watched)
+    spec, n_batches = setup.spec, len(setup.batches)
+    learner = learner_of(spec.train, setup.network, setup.loss, n_batches, setup.accelerator, more)
     rows, encoder = setup.cases.train, setup.cases.encoder
     images = TrainingImages(spec, setup.infer, rows, setup.images, setup.accelerator, encoder)
-    start_hooks(learner, spec, n_batches, setup.metrics[0], setup.learn, images)
+    start_hooks(learner, spec, n_batches, setup.metrics, setup.learn, images)
     return learner
 
 
@@ -137,12 +134,6 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         "first weights": weights_digest(setup.network),
     }
     return {name: hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for name, part in parts.items()}
-
-
-def _directions(learn: Any, metrics: Sequence[Metric]) -> dict[str, bool]:
-    """Scores of the validation by name, each with whether a larger value is better."""
-    loss = {VAL_LOSS: False} if has_validation_loss(learn) else {}
-    return {**loss, **{metric.name: metric.greater_is_better for metric in metrics}}
 
 
 def _fitted(job: Job, setup: Setup, learner: Learner, folder: Path, is_compiled: bool, bar: Any) -> Training:

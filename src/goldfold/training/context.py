@@ -13,12 +13,12 @@ from goldfold.engine.hooks import Context
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
 from goldfold.models.norm_layers import even
+from goldfold.outputs import VAL_LOSS
 from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.learner import steps_per_epoch
-from goldfold.training.validation import VAL_LOSS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from torch import nn
@@ -33,18 +33,25 @@ if TYPE_CHECKING:
 
 
 def start_hooks(
-    learner: Learner, spec: Spec, n_batches: int, metric: Metric, learn: Learn, training_images: TrainingImages
+    learner: Learner,
+    spec: Spec,
+    n_batches: int,
+    metrics: Sequence[Metric],
+    learn: Learn,
+    training_images: TrainingImages,
 ) -> None:
     """Give the hooks their context.
 
     Args:
         n_batches: batches per epoch.
-        metric: the score that the config watches.
+        metrics: scores of the validation, that which the config watches first.
         training_images: training images of the fold.
     """
+    loss = VAL_LOSS if has_validation_loss(learn) else None
+    directions = {**({} if loss is None else {loss: False}), **{one.name: one.greater_is_better for one in metrics}}
     context = Context(
-        spec.train.epochs, steps_per_epoch(spec.train, n_batches), learner.optimizer, metric.name, metric.greater_is_better,
-        VAL_LOSS if has_validation_loss(learn) else None, training_images.batches, training_images.forward,
+        spec.train.epochs, steps_per_epoch(spec.train, n_batches), learner.optimizer, metrics[0].name, directions, loss,
+        training_images.batches, training_images.forward,
     )  # fmt: skip
     for hook in learner.hooks.values():
         hook.before_training(context)

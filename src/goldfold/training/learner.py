@@ -107,14 +107,12 @@ def learner_of(
     n_batches: int,
     accelerator: Accelerator,
     more: Mapping[str, Hook],
-    watched: Mapping[str, bool] | None = None,
 ) -> Learner:
     """Build the learner of a network, on its device.
 
     Args:
         n_batches: batches per epoch.
         more: further hooks, called after those of the config.
-        watched: scores of the validation by name, with whether a larger value is better, for schedules that react to them.
     """
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         from timm.layers import convert_sync_batchnorm
@@ -124,7 +122,9 @@ def learner_of(
     optimizer = optim.build_optimizer(network, train.optimizer, *how)
     of_epoch = steps_per_epoch(train, n_batches)
     steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
-    schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup, watched)
+    if train.epochs > 1:  # a quick run has one epoch, which may be too short
+        optim.check_length(train.schedule, steps, warmup)
+    schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup)
     network.to(accelerator.device)
     reacting = {"schedule": schedule} if isinstance(schedule, Hook) else {}
     hooks = {**hooks_of(train.hooks, network), **reacting, **more}

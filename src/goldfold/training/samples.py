@@ -13,9 +13,9 @@ from goldfold.base.errors import ConfigError
 from goldfold.metadata.columns import PREFIX
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.norm_layers import layers
-from goldfold.outputs import GROUP
+from goldfold.outputs import CLASS, GROUP
 from goldfold.samples.dataset import Loader, TrainingSet
-from goldfold.samples.samplers import CLASS, EpochOrder, TrainingCases
+from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table
 from goldfold.tasks.optional import classes_of, takes_counts
 from goldfold.training.changes import augment_of, mixing_of

@@ -1,6 +1,6 @@
 """Hooks, called around the steps of a training. A hook is a file here and a line in ``goldfold.catalog.HOOKS``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ class Context:
     """Its learning rates are set by the schedule before each step; a hook may change them in `Hook.before_step`."""
     metric: str
     """Score of `Hook.after_epoch` that the config watches."""
-    greater_is_better: bool
+    directions: Mapping[str, bool]
+    """Scores of `Hook.after_epoch` by name, each with whether a larger value is better."""
     loss: str | None
     """Name of the validation loss among the scores; None if the task has none."""
     training_batches: Callable[[], Iterator[Any]]
@@ -29,6 +30,11 @@ class Context:
     never one alone in a batch. The same in each process."""
     forward: Callable[[nn.Module, Any], Any]
     """(network, inputs) -> outputs, as in prediction; a network in training mode updates its batch norm statistics."""
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether a larger value of the metric is better."""
+        return self.directions[self.metric]
 
 
 class Hook:
@@ -61,8 +67,8 @@ class Hook:
     def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
         """Run after an epoch's row is added to the history; ``scores`` is empty if the epoch was not validated."""
 
-    def facts(self) -> dict[str, Any]:
-        """Return facts for the run's record, plain builtins, after the last epoch."""
+    def facts(self) -> Mapping[str, Any] | Sequence[Any]:
+        """Return facts for the run's record, plain builtins, after the last epoch; the record has them by the hook's name."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:

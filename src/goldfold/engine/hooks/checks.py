@@ -2,11 +2,19 @@
 
 from typing import Any
 
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, shown
 
 
-def positive(**values: float) -> None:
+def number(**values: Any) -> None:
+    """Refuse parameters that are not numbers."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{name} = {shown(value)}: must be a number")
+
+
+def positive(**values: Any) -> None:
     """Refuse parameters that are not above 0."""
+    number(**values)
     for name, value in values.items():
         if not value > 0:
             raise ConfigError(f"{name} = {value:g}: must be above 0")

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from goldfold.base.errors import ConfigError
-from goldfold.engine.hooks import Hook
-from goldfold.engine.hooks.checks import positive, whole
+from goldfold.engine.hooks import Context, Hook
+from goldfold.engine.hooks.checks import number, positive, whole
 from goldfold.engine.state import Training
 
 
@@ -40,6 +40,7 @@ class Ema(Hook):
         """
         from timm.utils import ModelEmaV3
 
+        number(decay=decay, min_decay=min_decay)
         if not 0 < decay < 1:
             raise ConfigError(f"decay = {decay:g}: must lie between 0 and 1")
         if not 0 <= min_decay <= decay:
@@ -54,6 +55,19 @@ class Ema(Hook):
             network, decay=decay, min_decay=min_decay, update_after_step=start_step, use_warmup=warmup,
             warmup_gamma=warmup_gamma, warmup_power=warmup_power,
         )  # fmt: skip
+
+    def before_training(self, context: Context) -> None:
+        """Check that averaging begins within the run.
+
+        Raises:
+            ConfigError: it does not; the single epoch of a quick run is no problem.
+        """
+        steps = context.epochs * context.steps_per_epoch
+        if context.epochs > 1 and self.start_step + self.every_steps >= steps:
+            raise ConfigError(
+                f"train.hooks: ema: with start_step {self.start_step} and every_steps {self.every_steps}, nothing is averaged in "
+                f"the {steps} steps of this run. Set smaller ones, or more epochs."
+            )
 
     def before_epoch(self, training: Training) -> None:
         """Select the average for validation."""

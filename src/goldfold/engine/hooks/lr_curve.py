@@ -25,6 +25,10 @@ class LrCurve(Hook):
         if update % self.every == 0 or update == self.steps - 1:
             self.points.append([round(update / self.steps_per_epoch, 4), float(f"{training.lr:.6g}")])
 
+    def facts(self) -> list[list[float]]:
+        """Return the rates."""
+        return self.points
+
     def state_dict(self) -> dict[str, Any]:
         """Return the rates so far."""
         return {"points": self.points}

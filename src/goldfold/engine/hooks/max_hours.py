@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
+from goldfold.engine.hooks.checks import positive
 from goldfold.engine.state import Training
 
 NAME = "max_hours"
@@ -20,8 +20,7 @@ class MaxHours(Hook):
 
     def __init__(self, network: nn.Module, hours: float) -> None:
         """``hours``: time for the steps and validations of all epochs."""
-        if isinstance(hours, bool) or not hours > 0:
-            raise ConfigError(f"hours = {hours!r}: must be above 0")
+        positive(hours=hours)
         self.hours = hours
         self.before, self.began = 0.0, time.monotonic()
 

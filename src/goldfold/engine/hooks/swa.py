@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
-from goldfold.engine.hooks.checks import whole
+from goldfold.engine.hooks.checks import number, whole
 from goldfold.engine.state import Training, unscaled
 from goldfold.engine.statistics import update_statistics
 
@@ -44,13 +44,14 @@ class Swa(Hook):
             anneal_epochs: epochs over which the rate moves to ``lr``.
             every_epochs: epochs between two averaged networks; the last epoch is always one of them.
         """
+        number(start=start, anneal_epochs=anneal_epochs, **({} if lr is None else {"lr": lr}))
         if not 0 <= start < 1:
             raise ConfigError(f"start = {start:g}: must be a share of the epochs, from 0 to below 1")
         if lr is not None and not lr > 0:
             raise ConfigError(f"lr = {lr:g}: must be above 0; leave it out to keep the rate of the schedule")
         if not anneal_epochs >= 0:
             raise ConfigError(f"anneal_epochs = {anneal_epochs:g}: must be at least 0")
-        if anneal not in ANNEALED:
+        if not isinstance(anneal, str) or anneal not in ANNEALED:
             raise ConfigError(f"anneal = {anneal!r}: must be cosine or linear")
         whole("every_epochs", every_epochs, 1, "epochs")
         self.network, self.start, self.lr, self.every_epochs = network, start, lr, every_epochs

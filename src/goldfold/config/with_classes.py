@@ -1,0 +1,50 @@
+"""Settings that are checked as soon as the classes are known; they are part of no recipe of the manifest, which checks them."""
+
+from typing import Any
+
+from goldfold.base.errors import shown
+from goldfold.components import name_of, parse, summed
+from goldfold.config.root import Config
+from goldfold.targets.class_weights import by_name
+from goldfold.tasks import facts
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Arguments of `goldfold.stages.manifest.run` by which it checks these settings."""
+    return {
+        "has_thresholds": _has_thresholds(config),
+        "weighted_classes": _weighted_classes(config),
+        "class_lists": _class_lists(config),
+    }
+
+
+def _has_thresholds(config: Config) -> bool:
+    """Return whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
+    return any(name_of(step) == "thresholds" for step in config.postprocessing)
+
+
+def _weighted_classes(config: Config) -> dict[str, list[str]]:
+    """Classes that models name in ``class_weights``, by key; checked with the classes, and only part of the training's recipe."""
+    found: dict[str, list[str]] = {}
+    for model in config.models:
+        for number in range(len(config.every_round)):
+            wanted = config.model(model.name, number).train.class_weights
+            if by_name(wanted) and isinstance(wanted, dict):
+                key = f"models ({model.name}).train.class_weights"
+                found[key] = [*dict.fromkeys([*found.get(key, []), *wanted])]
+    return found
+
+
+def _class_lists(config: Config) -> dict[str, int]:
+    """Lengths of lists with one value per class in the losses of models, by key; checked with the classes, and only part of the
+    training's recipe. Every list among the parameters of a loss of the catalog is of this kind.
+    """
+    known, found = facts(config.task).losses, dict[str, int]()
+    for model in config.models:
+        for number, one in enumerate(config.every_round):
+            wanted = config.model(model.name, number).train.loss if model.name in (one.models or ()) else None
+            for name, params in (parse(part) for part, _ in summed(wanted or [])):
+                lists = {key: value for key, value in params.items() if isinstance(value, list) and name in known}
+                for key, value in lists.items():
+                    found[f"models ({model.name}).train.loss: {name}: {key} = {shown(value)}"] = len(value)
+    return found
