@@ -22,6 +22,7 @@ include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
+include: "workflow/rules/clean.smk"
 include: "workflow/rules/pseudo_label.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/submit.smk"
@@ -31,6 +32,7 @@ include: "workflow/rules/report.smk"
 # On a cluster, these run in Snakemake's own process, since they take only seconds.
 localrules:
     demo,
+    clean,
     pseudo_label,
 
 
@@ -51,4 +53,8 @@ rule all:
         # All intermediate files except the cache, so that a deleted file is rebuilt.
         each_run(rules.train.output),
         each_run(rules.predict.output),
-        [PLAN.outputs(job) for job in PLAN.jobs("pseudo_label")],
+        [
+            PLAN.outputs(job)
+            for stage in ("inner_train", "inner_predict", "clean", "pseudo_label")
+            for job in PLAN.jobs(stage)
+        ],

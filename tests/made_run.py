@@ -16,9 +16,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold import inner
 from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.inner import inner_list
 from goldfold.lineage import contents, provenance, records
 from goldfold.plan import Job, Plan, plan_of
 from goldfold.session import Session
@@ -65,7 +67,7 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     enter(folder)
     made, plan = config(), plan_of(config())
     make_folds()
-    rounds = {"pseudo_label": 0, "train": 1, "predict": 2}
+    rounds = {"clean": 0, "pseudo_label": 0, "inner_train": 1, "train": 1, "inner_predict": 2, "predict": 2}
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in rounds]
     first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
@@ -112,6 +114,9 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "cache": [shard],
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
+        "inner_train": [inner_list(job.fold, job.part), "classes.json"],
+        "inner_predict": [inner_list(job.fold, job.part), "classes.json"],
+        "clean": [*sorted({inner_list(job.fold, judge.part) for judge in plan.above(job)}), "classes.json"],
         "pseudo_label": ["classes.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
@@ -130,7 +135,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     above, root = plan.above(job), plan.results
     of = {
         "cache": plan.made_data,
-        "train": [plan.outputs(other)[0] for other in above],
+        **{stage: [plan.outputs(other)[0] for other in above] for stage in ("train", *inner.STAGES)},
         "predict": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
             path

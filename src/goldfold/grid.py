@@ -13,7 +13,9 @@ RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run, below the folder of a stage."""
 RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/fold(?P<fold>\d+)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
-"""Pseudo labels of a fold in a round, below the folder of pseudo labels."""
+"""Pseudo labels of a fold in a round, below the folder of pseudo labels; also the cleaned rows."""
+INNER = "{model}/round{round}/fold{fold}/part{part}/seed{seed}"
+"""Folder of an inner training, below the folder of a stage, see `goldfold.inner`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -79,6 +81,21 @@ def stage_folder(path: str | Path) -> str:
 
 
 @dataclass(frozen=True)
+class Cleaning:
+    """Inner trainings that judge the training labels of a round.
+
+    Args:
+        models: names of the models that judge.
+        judged_by: round whose training settings they have.
+        folds: number of inner parts of the training part of each fold.
+    """
+
+    models: tuple[str, ...]
+    judged_by: int
+    folds: int
+
+
+@dataclass(frozen=True)
 class Round:
     """A round of training.
 
@@ -88,6 +105,7 @@ class Round:
         taught_by: last round whose weights the teachers may use.
         sources: splits whose images are pseudo-labelled.
         starts: model -> model and round whose weights it starts from; a model that is not listed starts from scratch.
+        cleaning: how its training labels are judged; None if all are trained on as given.
     """
 
     number: int
@@ -96,6 +114,7 @@ class Round:
     taught_by: int = -1
     sources: tuple[str, ...] = ()
     starts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    cleaning: Cleaning | None = None
 
 
 @dataclass(frozen=True)
@@ -239,8 +258,13 @@ def rounds_of(settled: Sequence[Mapping[str, Any]]) -> tuple[Round, ...]:
         taught, models = one["teacher"] or {}, tuple(one["models"])
         teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
         starts = _starts(one["start"], models, found)
-        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts))
+        cleaning = _cleaning(one.get("clean"))
+        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, cleaning))
     return tuple(found)
+
+
+def _cleaning(clean: Mapping[str, Any] | None) -> Cleaning | None:
+    return None if clean is None else Cleaning(tuple(clean["models"]), clean["round"], clean["folds"])
 
 
 def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict[str, tuple[str, int]]:

@@ -1,76 +1,22 @@
 """The plan of a run as plain data: the grid of `goldfold.grid`, its jobs, and their files.
 
-`goldfold.grid`, `goldfold.outputs` and this module are the only place that knows runs and their paths. They import no
-library, so that the Snakefile, the stages and the commands can all use them.
+`goldfold.grid`, `goldfold.jobs`, `goldfold.inner`, `goldfold.outputs` and this module are the only place that knows runs
+and their paths. They import no library, so that the Snakefile, the stages and the commands can all use them.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
+from goldfold import inner
 from goldfold.base.errors import ConfigError
-from goldfold.grid import LABELS, RUN, Grid, Labels, Run
+from goldfold.grid import Grid, Labels, Run
+from goldfold.jobs import STAGES, UPSTREAM, Job, job_at, job_of
 from goldfold.outputs import GROUP, SHARD, Files, files_of, group_list, metadata_list
 
 if TYPE_CHECKING:
     from goldfold.config import Config
-
-UPSTREAM = ("demo", "manifest", "folds")
-"""Stages that write or read the raw data; later stages depend on the lists that they write."""
-STAGES = (*UPSTREAM, "cache", "train", "predict", "pseudo_label", "ensemble", "submit", "report")
-WILDCARDS: dict[str, tuple[str, ...]] = {
-    "cache": ("spec", "shard"),
-    "train": ("model", "round", "fold", "seed"),
-    "predict": ("model", "round", "fold", "seed"),
-    "pseudo_label": ("round", "fold"),
-}
-"""Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
-PLACE = ("round", "fold", "seed")
-"""Wildcards that are numbers."""
-
-
-class Job(NamedTuple):
-    """A job: its stage and its wildcards."""
-
-    stage: str
-    model: str = ""
-    round: int = 0
-    fold: int = 0
-    seed: int = 0
-    spec: str = ""
-    shard: str = ""
-
-    @property
-    def name(self) -> str:
-        """Stage and place.
-
-        >>> job_of("train", Run("unet", 0, 1, 2)).name
-        'train unet/round0/fold1/seed2'
-        """
-        patterns = {"cache": SHARD, "train": RUN, "predict": RUN, "pseudo_label": LABELS}
-        return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
-
-    @property
-    def run(self) -> Run:
-        """The run that the job belongs to."""
-        return Run(self.model, self.round, self.fold, self.seed)
-
-    @property
-    def place(self) -> dict[str, int]:
-        """Round, fold and seed."""
-        return {"round": self.round, "fold": self.fold, "seed": self.seed}
-
-
-def job_of(stage: str, run: Run) -> Job:
-    """The job of a stage for a run."""
-    return Job(stage, run.model, run.round, run.fold, run.seed)
-
-
-def job_at(stage: str, wildcards: Any) -> Job:
-    """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
-    found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
-    return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
 
 
 @dataclass(frozen=True)
@@ -142,6 +88,11 @@ class Plan:
         return parts if self.has_metadata else []
 
     @property
+    def inner_lists(self) -> list[str]:
+        """Lists of the inner trainings that judge labels, below ``folds/``."""
+        return inner.lists(self.grid)
+
+    @property
     def runs(self) -> list[Run]:
         """All training runs."""
         return self.grid.runs()
@@ -149,12 +100,15 @@ class Plan:
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
+        unused |= dict.fromkeys(inner.STAGES, not inner.numbers_of_parts(self.grid))
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
         """Jobs of a stage."""
         if stage in ("train", "predict"):
             return [job_of(stage, run) for run in self.grid.runs()]
+        if stage in inner.STAGES:
+            return inner.jobs(self.grid, stage)
         if stage == "pseudo_label":
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
@@ -181,6 +135,8 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of training or prediction reads; training includes those of pseudo-labelled images."""
+        if job.part:
+            return self.pieces(self.specs[job.model], ["train"])
         if job.stage == "train":
             labels = self.labels.get((job.round, job.fold))
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
@@ -188,7 +144,7 @@ class Plan:
 
     def metadata_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
-        users = {*self.with_metadata, *(self.by_metadata if job.stage == "train" else ())}
+        users = {*self.with_metadata, *(self.by_metadata if job.work == "train" else ())}
         if job.model not in users:
             return []
         labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
@@ -201,7 +157,7 @@ class Plan:
 
     def group_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
-        return [group_list(job.fold)] if job.stage == "train" and job.model in self.by_group else []
+        return [group_list(job.fold)] if job.work == "train" and job.model in self.by_group else []
 
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, except the cache and the lists of the folds.
@@ -213,9 +169,11 @@ class Plan:
         if job.stage == "folds":
             return [Job("manifest")]
         if job.stage == "train":
-            return [*self.jobs_of_labels(job), *self.start_of(job)]
+            return [*self.jobs_of_labels(job), *self.start_of(job), *inner.cleaning_of(self.grid, job)]
         if job.stage == "predict":
             return [job._replace(stage="train")]
+        if job.stage in inner.STAGES:
+            return inner.above(self.grid, job)
         if job.stage == "pseudo_label":
             return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
         if job.stage == "ensemble":
@@ -297,3 +255,6 @@ def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
         "by_metadata": tuple(sorted({model for model, column in by if column not in (None, "class", GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
     }
+
+
+__all__ = ["STAGES", "UPSTREAM", "Files", "Job", "Plan", "cache_spec", "job_at", "job_of", "plan_of"]

@@ -32,6 +32,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "folds": _of([config.folds.splitter], catalog.SPLITTERS),
         "train": _training(config, model, number) if stage == "train" else [],
         "predict": [*_network(config, model), *_of(config.tta, task.views)] if stage == "predict" else [],
+        "clean": methods,
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
         "report": metrics,

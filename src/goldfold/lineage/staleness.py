@@ -47,7 +47,8 @@ class Standing:
 
     def wanted_sizes(self) -> list[str]:
         """Caches that stale jobs will need."""
-        stale = {job.model for job in self.plan.jobs("predict") if self.is_stale(job)}
+        jobs = [*self.plan.jobs("predict"), *self.plan.jobs("inner_predict")]
+        stale = {job.model for job in jobs if self.is_stale(job)}
         return sorted({self.plan.specs[model] for model in stale})
 
     def other_sizes(self, piece: Job) -> list[str]:

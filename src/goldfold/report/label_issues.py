@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.audit import mislabelled
 from goldfold.base.words import count
-from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table, Text
+from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.words import percent, shortened
 from goldfold.metrics.classification import Labelled
@@ -140,7 +140,9 @@ def _gallery(results: Results, issues: Issues, most: int) -> Gallery:
     paths = dict(zip(truth["id"], truth["path"], strict=True)) if "path" in truth else {}
     which = "All candidates" if len(shown) == len(issues.table) else f"{len(shown)} of {len(issues.table):,} candidates"
     caption = f"{which}, the most suspicious first: given → suggested, with the probability of the suggested."
-    return Gallery([candidate(paths, row) for row in shown.to_dict("records")], caption, heading="Most suspicious labels")
+    return Gallery(
+        [candidate(paths, row) for row in shown.to_dict("records")], caption, heading="Most suspicious labels"
+    )
 
 
 def candidate(paths: dict[str, str], row: dict[Any, Any]) -> Picture:

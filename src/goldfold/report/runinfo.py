@@ -65,7 +65,8 @@ def _times(results: Results) -> list[Block]:
     jobs = results.benchmarks
     if jobs.empty:
         return [Text("No run times were found on disk.", heading="Times")]
-    known = ["demo", *dag.LINE_OF_STAGES[:5], "pseudo_label", *dag.LINE_OF_STAGES[5:]]
+    judging = ["inner_train", "inner_predict", "clean"]
+    known = ["demo", *dag.LINE_OF_STAGES[:5], *judging, "pseudo_label", *dag.LINE_OF_STAGES[5:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())

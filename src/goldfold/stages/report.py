@@ -12,6 +12,7 @@ from goldfold.images.viewing import shown_as
 from goldfold.report import (
     ablation,
     augmentation,
+    cleaned,
     copies,
     crops,
     data,
@@ -87,6 +88,7 @@ def _sections(
         scores.leaderboard(found, scores.fold_scores(found)),
         ablation.section(found, gains),
         scores.pseudo_labels(found),
+        cleaned.section(found, gallery),
         training.curves(found),
         *found.show.pages(found.oof, found.truth, gallery),
         label_issues.section(found, issues, gallery),

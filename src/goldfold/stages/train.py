@@ -70,6 +70,7 @@ def run(
     metadata: Sequence[str] = (),
     groups: Sequence[str] = (),
     start: str | None = None,
+    clean: str | None = None,
     code: str = "",
     progress: Callable[[int, str], Any] = Progress,
 ) -> dict[str, Any]:
@@ -90,6 +91,7 @@ def run(
         metadata: CSVs of id and metadata columns of all cases, where the network takes metadata or they are sampled by it.
         groups: CSVs of id and group of the training cases, where they are sampled by group.
         start: weights of an earlier round, of the same fold and seed, to start from; None for the model's own start.
+        clean: CSV of training rows to drop or relabel, see `goldfold.stages.clean`; None to train on all as given.
         code: digest of the code that the run depends on; a state saved by other code is not resumed.
         scale_16bit: rule that converts cached 16-bit images to 8 bits, see `goldfold.images.depth.to_8_bits`.
         progress: (total, unit) -> progress bar of the steps.
@@ -106,7 +108,7 @@ def run(
             return dict(run_together("goldfold.stages.train:run", arguments, model["gpus"], how, progress))
     spec, names = read(model, resize, channels, place), read_json(classes)
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
-    cases, images = _cases(spec, fold_file, pseudo, pseudo_weight, metadata), CachedImages(caches, scale_16bit)
+    cases, images = _cases(spec, fold_file, pseudo, pseudo_weight, metadata, clean), CachedImages(caches, scale_16bit)
     target, learn = tasks.target(task, names), tasks.learn(task, names)
     infer, scores = tasks.infer(task, names), tasks.score(task, names)
     network = network_of(spec, infer, start, cases.encoder)
@@ -158,10 +160,15 @@ def _compiled(spec: Spec, learner: Learner, batches: Batches, cases: Cases, imag
     return why
 
 
-def _cases(spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str]) -> Cases:
+def _cases(
+    spec: Spec, fold_file: str, pseudo: str | None, pseudo_weight: float, metadata: Sequence[str], clean: str | None
+) -> Cases:
     """Read the cases of a fold; see `run` for the files."""
     table = read_table(fold_file)
-    train, held_out = rows_of(table, pseudo, pseudo_weight), table[table["split"] == "val"].reset_index(drop=True)
+    train, held_out = (
+        rows_of(table, pseudo, pseudo_weight, clean),
+        table[table["split"] == "val"].reset_index(drop=True),
+    )
     if spec.metadata is not None:
         train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))
     return Cases(train, held_out, encoder_of(spec, train))
@@ -188,7 +195,7 @@ def _made_from(
     }
     files = [arguments["fold_file"], arguments["classes"], *(f"{cache}/ids.csv" for cache in arguments["caches"])]
     files += [*arguments["metadata"], *arguments["groups"]]
-    files += [file for file in (pseudo, model["pretrained"]) if isinstance(file, str)]
+    files += [file for file in (pseudo, arguments["clean"], model["pretrained"]) if isinstance(file, str)]
     parts = {
         "settings": settings,
         "data": [sha256_of(file) for file in files],

@@ -1,0 +1,77 @@
+"""Jobs: stages, and the wildcards that distinguish the jobs of a stage."""
+
+from typing import Any, NamedTuple
+
+from goldfold.grid import INNER, LABELS, RUN, Run
+from goldfold.outputs import SHARD
+
+UPSTREAM = ("demo", "manifest", "folds")
+"""Stages that write or read the raw data; later stages depend on the lists that they write."""
+STAGES = (
+    *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "train", "predict", "pseudo_label", "ensemble", "submit",
+    "report",
+)  # fmt: skip
+WORK = {"inner_train": "train", "inner_predict": "predict"}
+"""Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.inner`."""
+WILDCARDS: dict[str, tuple[str, ...]] = {
+    "cache": ("spec", "shard"),
+    "inner_train": ("model", "round", "fold", "part", "seed"),
+    "inner_predict": ("model", "round", "fold", "part", "seed"),
+    "clean": ("round", "fold"),
+    "train": ("model", "round", "fold", "seed"),
+    "predict": ("model", "round", "fold", "seed"),
+    "pseudo_label": ("round", "fold"),
+}
+"""Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
+PLACE = ("round", "fold", "seed")
+"""Wildcards that are numbers."""
+
+
+class Job(NamedTuple):
+    """A job: its stage and its wildcards."""
+
+    stage: str
+    model: str = ""
+    round: int = 0
+    fold: int = 0
+    seed: int = 0
+    spec: str = ""
+    shard: str = ""
+    part: str = ""
+
+    @property
+    def work(self) -> str:
+        """Stage whose work the job does: ``train`` for an inner training, else its own stage."""
+        return WORK.get(self.stage, self.stage)
+
+    @property
+    def name(self) -> str:
+        """Stage and place.
+
+        >>> job_of("train", Run("unet", 0, 1, 2)).name
+        'train unet/round0/fold1/seed2'
+        """
+        inner, of_fold = dict.fromkeys(WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
+        patterns = {"cache": SHARD, "train": RUN, "predict": RUN, **of_fold, **inner}
+        return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
+
+    @property
+    def run(self) -> Run:
+        """The run that the job belongs to."""
+        return Run(self.model, self.round, self.fold, self.seed)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """Round, fold and seed."""
+        return {"round": self.round, "fold": self.fold, "seed": self.seed}
+
+
+def job_of(stage: str, run: Run) -> Job:
+    """The job of a stage for a run."""
+    return Job(stage, run.model, run.round, run.fold, run.seed)
+
+
+def job_at(stage: str, wildcards: Any) -> Job:
+    """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
+    found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
+    return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))
