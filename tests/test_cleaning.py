@@ -226,9 +226,7 @@ def test_more_inner_parts_than_rows_of_a_class_are_refused(tmp_path: Path) -> No
 # --- the stage, and the training rows
 
 
-def write_predictions(
-    folder: Path, fold: int, n_parts: int, wrong: list[str], models: tuple[str, ...] = ("net",)
-) -> list[str]:
+def write_predictions(folder: Path, fold: int, n_parts: int, models: tuple[str, ...] = ("net",)) -> list[str]:
     """Predictions of inner trainings by id alone: sure of the class that the number gives, whatever the label."""
     written = []
     for place, model in enumerate(models):
@@ -247,7 +245,7 @@ def write_predictions(
 
 def clean_fold(folder: Path, fold: int = 0, action: str = "drop", models: tuple[str, ...] = ("net",)) -> pd.DataFrame:
     """Run the stage; the rows that it writes."""
-    run_clean(folder, fold, action, write_predictions(folder, fold, 2, [], models))
+    run_clean(folder, fold, action, write_predictions(folder, fold, 2, models))
     return pd.read_csv(folder / f"clean{fold}.csv", dtype=str, keep_default_na=False)
 
 
@@ -303,6 +301,25 @@ def test_no_class_loses_more_than_half_of_its_rows(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_row_of_a_class_that_its_judge_was_not_trained_on_is_kept(tmp_path: Path) -> None:
+    """The only bird of fold 0's training rows, which no inner training that judges it has seen, is predicted as a dog."""
+    write_manifest(
+        tmp_path / "manifest", label=["bird" if number in (3, 25) else one for number, one in enumerate(LABELS)]
+    )
+    (tmp_path / "manifest/classes.json").write_text(json.dumps([*CLASSES, "bird"]))
+    table = pd.read_csv(tmp_path / "manifest/train.csv")
+    table.loc[table["id"] == "i025", "fold"] = 0
+    table.to_csv(tmp_path / "manifest/train.csv", index=False)
+    make_folds(tmp_path, [2], rare_classes="spread")
+    predictions = write_predictions(tmp_path, 0, 2)
+    for path in predictions:
+        arrays = dict(np.load(path))
+        logits = np.concatenate([arrays["logits"], np.zeros((len(arrays["logits"]), 1), np.float32)], axis=1)
+        save(Path(path), {**arrays, "classes": np.array([*CLASSES, "bird"]), "logits": logits}.items())
+    run_clean(tmp_path, 0, "drop", predictions)
+    assert (tmp_path / "clean0.csv").read_text() == "id,given,suggested,confidence,margin,action\n"
+
+
 def test_pseudo_labelled_rows_follow_the_cleaned_ones(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest", label=with_flipped(LABELS, [20]))
     make_folds(tmp_path, [2])
@@ -317,7 +334,7 @@ def test_pseudo_labelled_rows_follow_the_cleaned_ones(tmp_path: Path) -> None:
 def test_predictions_of_another_fold_are_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest")
     make_folds(tmp_path, [2])
-    others = write_predictions(tmp_path, 1, 2, [])
+    others = write_predictions(tmp_path, 1, 2)
     with pytest.raises(
         DataError, match=r"holds predictions of fold 1; the training rows of fold 0 must be judged by inner"
     ):

@@ -37,10 +37,9 @@ def inner_parts(
         splitter = "stratified_group" if "group" in rows else "stratified"
     if rare_classes == "fail":
         _refuse_few(content[~is_train_only(rows)], n_parts, fold)
-    policy = "spread" if rare_classes == "fail" else rare_classes
     rows, content = rows.reset_index(drop=True), content.reset_index(drop=True)
     try:
-        return split(rows, content, splitter, n_parts, seed, rare_classes=policy)
+        return split(rows, content, splitter, n_parts, seed, rare_classes=rare_classes)
     except DataError as error:
         raise DataError(
             f"rounds[].clean.folds: the {len(rows)} training rows of fold {fold} cannot be split into {n_parts} inner parts "

@@ -39,7 +39,8 @@ def run(
 
     Only models trained inside the training part of the fold judge, each on rows that it was not trained on, so the result
     does not depend on the labels of the fold's validation rows. Candidates are those of `goldfold.audit.mislabelled.find`,
-    the most suspicious first. No class loses more than the share `MOST` of its rows.
+    the most suspicious first. A row of a class that its judges were not trained on is none, and no class loses more than
+    the share `MOST` of its rows.
 
     Args:
         predictions: files .../inner_predict/<model>/round<r>/fold<k>/part<i>of<n>/seed<s>/oof.npz, all parts of each judge.
@@ -72,14 +73,16 @@ def run(
         f"fold {fold}: {count(len(table), 'label')} of {len(given)} are probably wrong, action {action}{kept}",
         flush=True,
     )
-    print(table.groupby(["given", "suggested"]).size().to_string(), flush=True)
+    if len(table):
+        print(table.groupby(["given", "suggested"]).size().to_string(), flush=True)
 
 
 def _validated(lists: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield the rows that each inner training validates."""
+    """Yield the rows that each inner training validates, without those of classes that it was not trained on."""
     for path in lists:
         table = read_table(path)
-        yield table[table["split"] == "val"]
+        is_known = table["label"].isin(table["label"][table["split"] == "train"])
+        yield table[(table["split"] == "val") & is_known]
 
 
 def model_of(path: str) -> str:
