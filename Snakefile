@@ -24,6 +24,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/derive.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/teach.smk"
+include: "workflow/rules/clean.smk"
 include: "workflow/rules/pseudo_label.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/submit.smk"
@@ -33,6 +34,7 @@ include: "workflow/rules/report.smk"
 # On a cluster, these run in Snakemake's own process, since they take only seconds.
 localrules:
     demo,
+    clean,
     pseudo_label,
 
 
@@ -55,6 +57,6 @@ rule all:
         each_run(rules.predict.output),
         [
             PLAN.outputs(job)
-            for stage in ("teach", "pseudo_label")
+            for stage in ("inner_train", "inner_predict", "clean", "teach", "pseudo_label")
             for job in PLAN.jobs(stage)
         ],

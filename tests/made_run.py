@@ -16,9 +16,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from goldfold import inner
 from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.inner import inner_list
 from goldfold.lineage import contents, provenance, records
 from goldfold.origins import snapshot_file, weight_files
 from goldfold.plan import Job, Plan, plan_of
@@ -66,7 +68,7 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     enter(folder)
     made, plan = config(), plan_of(config())
     make_folds()
-    of_members = ("pseudo_label", "train", "derive", "predict", "teach")
+    of_members = ("inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach")
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
     first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
@@ -122,6 +124,9 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "derive": [f"fold{job.fold}.csv", "classes.json"],
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
         "teach": [f"fold{job.fold}.csv", "classes.json"],
+        "inner_train": [inner_list(job.fold, job.part), "classes.json"],
+        "inner_predict": [inner_list(job.fold, job.part), "classes.json"],
+        "clean": [*sorted({inner_list(job.fold, judge.part) for judge in plan.above(job)}), "classes.json"],
         "pseudo_label": ["classes.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
@@ -143,10 +148,12 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "cache": plan.made_data,
         "train": [
             *(plan.outputs(other)[0] for other in [*plan.jobs_of_labels(job), *plan.start_of(job)]), *plan.lesson_files(job),
+            *(plan.outputs(other)[0] for other in inner.cleaning_of(plan.grid, job)),
         ] if job.stage == "train" else [],
         "derive": [*weights, *weight_files(weights, plan.grid.origins[job.model].snapshot)]
         if job.stage == "derive"
         else [],
+        **dict.fromkeys(inner.STAGES, weights),
         "predict": [plan.outputs(train)[0] for train in above],
         "teach": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [

@@ -15,7 +15,7 @@ from goldfold.metrics import Metric
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.plan import plan_of
 from goldfold.report import ablation, notes
-from goldfold.stages.report import _write_gains
+from goldfold.stages.report import _write_table
 from test_rounds import B0, B3, BASE, changed, recipes
 
 SWITCHES: dict[str, Any] = {"smooth": {"train": {"label_smoothing": 0.1}}, "wide": {"params": {"widths": [8, 8]}}}
@@ -275,7 +275,7 @@ def test_the_best_member_that_the_ensemble_is_compared_with_is_no_variant() -> N
 
 def test_the_table_of_an_earlier_ablation_is_removed(tmp_path: Any) -> None:
     path = tmp_path / "ablation.csv"
-    assert _write_gains(path, pd.DataFrame({"switch": [""]})) == [str(path)]
+    assert _write_table(path, pd.DataFrame({"switch": [""]})) == [str(path)]
     assert path.read_text() == 'switch\n""\n'
-    assert _write_gains(path, None) == []
+    assert _write_table(path, None) == []
     assert not path.exists()

@@ -137,6 +137,7 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
         "classes",
         "calibration",
         "errors",
+        "label-issues",
         "ensemble",
         "data",
         "shift",
@@ -171,7 +172,8 @@ def test_same_bytes_twice_and_old_figures_go(build: Build) -> None:
     first = page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     (folder / "figures" / "learning_curves_removed.png").write_bytes(b"old")
     recorded = run(**arguments)["files"]
-    assert sorted(recorded) == sorted(str(folder / "figures" / name) for name in first[1])
+    drawn = [str(folder / "figures" / name) for name in first[1]]
+    assert sorted(recorded) == sorted([*drawn, str(folder / "label_issues.csv")])
     assert first == (page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
 
 

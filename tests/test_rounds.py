@@ -226,7 +226,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"models": ["b0", "b0"]}], {}, r"rounds\[1\]\.models: named more than once: b0"),
     ([{"models": ["b0"]}], {}, r"models\[1\] \(b3\): no round trains it; add it to the models of a round, or remove it"),
     ([{}, {"start": {"model": "b0", "fold": 1}}], {}, r"rounds\[1\]\.start = .*; give one name, not a section"),
-    ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: models, start, teacher"),
+    ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: clean, models, start, teacher"),
     ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
     ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),
     ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; remove teacher"),

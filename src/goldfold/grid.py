@@ -15,7 +15,9 @@ RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run, below the folder of a stage."""
 RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/fold(?P<fold>\d+)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
-"""Pseudo labels of a fold in a round, below the folder of pseudo labels."""
+"""Pseudo labels of a fold in a round, below the folder of pseudo labels; also the cleaned rows."""
+INNER = "{model}/round{round}/fold{fold}/part{part}/seed{seed}"
+"""Folder of an inner training, below the folder of a stage, see `goldfold.inner`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -81,6 +83,21 @@ def stage_folder(path: str | Path) -> str:
 
 
 @dataclass(frozen=True)
+class Cleaning:
+    """Inner trainings that judge the training labels of a round.
+
+    Args:
+        models: names of the models that judge.
+        judged_by: round whose training settings they have.
+        folds: number of inner parts of the training part of each fold.
+    """
+
+    models: tuple[str, ...]
+    judged_by: int
+    folds: int
+
+
+@dataclass(frozen=True)
 class Round:
     """A round of training.
 
@@ -91,6 +108,7 @@ class Round:
         sources: splits whose images are pseudo-labelled.
         starts: model -> model and round whose weights it starts from; a model that is not listed starts from scratch.
         lessons: student -> models and rounds that it learns from by distillation.
+        cleaning: how its training labels are judged; None if all are trained on as given.
     """
 
     number: int
@@ -100,6 +118,7 @@ class Round:
     sources: tuple[str, ...] = ()
     starts: dict[str, tuple[str, int]] = field(default_factory=dict)
     lessons: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    cleaning: Cleaning | None = None
 
 
 @dataclass(frozen=True)
@@ -303,8 +322,13 @@ def rounds_of(settled: Sequence[Mapping[str, Any]], lessons: Lessons, made: Cont
         teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
         starts = _starts(one["start"], [model for model in models if model not in made], found)
         learns = {name: of for name in models if (of := lessons.teachers((name, number)))}
-        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, learns))
+        cleaning = _cleaning(one.get("clean"))
+        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, learns, cleaning))
     return tuple(found)
+
+
+def _cleaning(clean: Mapping[str, Any] | None) -> Cleaning | None:
+    return None if clean is None else Cleaning(tuple(clean["models"]), clean["round"], clean["folds"])
 
 
 def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict[str, tuple[str, int]]:

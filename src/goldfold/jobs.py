@@ -1,15 +1,25 @@
-"""Jobs: a stage with its wildcards."""
+"""Jobs: stages, and the wildcards that distinguish the jobs of a stage."""
 
 from typing import Any, NamedTuple
 
-from goldfold.grid import LABELS, RUN, Run
+from goldfold.grid import INNER, LABELS, RUN, Run
 from goldfold.outputs import SHARD
 
+UPSTREAM = ("demo", "manifest", "folds")
+"""Stages that write or read the raw data; later stages depend on the lists that they write."""
+STAGES = (
+    *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "train", "derive", "predict", "teach", "pseudo_label",
+    "ensemble", "submit", "report",
+)  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
+WORK = {"inner_train": "train", "inner_predict": "predict"}
+"""Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.inner`."""
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
     **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
+    **dict.fromkeys(WORK, ("model", "round", "fold", "part", "seed")),
+    "clean": ("round", "fold"),
     "pseudo_label": ("round", "fold"),
 }
 """Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
@@ -27,6 +37,12 @@ class Job(NamedTuple):
     seed: int = 0
     spec: str = ""
     shard: str = ""
+    part: str = ""
+
+    @property
+    def work(self) -> str:
+        """Stage whose work the job does: ``train`` for an inner training, else its own stage."""
+        return WORK.get(self.stage, self.stage)
 
     @property
     def name(self) -> str:
@@ -35,7 +51,8 @@ class Job(NamedTuple):
         >>> job_of("train", Run("unet", 0, 1, 2)).name
         'train unet/round0/fold1/seed2'
         """
-        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), "pseudo_label": LABELS}
+        inner, of_fold = dict.fromkeys(WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
+        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner}
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goldfold.grid import LABELS, RUN
+from goldfold.grid import INNER, LABELS, RUN
 
 if TYPE_CHECKING:
     from goldfold.plan import Plan
@@ -54,7 +54,7 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         return Files({**whole, "record": f"{root}/{record}"}, log, times, tuple(beside))
 
     train, predict, cache = f"{root}/train/{RUN}", f"{root}/predict/{RUN}", f"{root}/cache/{SHARD}"
-    parts = ["oof", *plan.splits[1:]]
+    inner_train, parts = f"{root}/inner_train/{INNER}", ["oof", *plan.splits[1:]]
     network = {"model": f"{train}/model.safetensors", "history": f"{train}/history.csv"}
     return {
         "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
@@ -69,6 +69,17 @@ def files_of(plan: "Plan") -> dict[str, Files]:
             {"parts": [f"{predict}/{part}.npz" for part in parts]}, f"predict/{RUN}", f"predict/{RUN}/run.json"
         ),
         "teach": files({"train": f"{root}/teach/{RUN}/train.npz"}, f"teach/{RUN}", f"teach/{RUN}/run.json"),
+        "inner_train": files(
+            {"model": f"{inner_train}/model.safetensors", "history": f"{inner_train}/history.csv"},
+            f"inner_train/{INNER}",
+            f"inner_train/{INNER}/run.json",
+        ),
+        "inner_predict": files(
+            {"parts": [f"{root}/inner_predict/{INNER}/oof.npz"]},
+            f"inner_predict/{INNER}",
+            f"inner_predict/{INNER}/run.json",
+        ),
+        "clean": files({"table": f"{root}/clean/{LABELS}.csv"}, f"clean/{LABELS}", f"clean/{LABELS}.run.json"),
         "pseudo_label": files(
             {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
         ),
@@ -148,6 +159,7 @@ def _fold_lists(plan: "Plan") -> list[str]:
         *(f"{table}.csv" for table in plan.tables),
         *(metadata_list(part) for part in plan.metadata_parts),
         *(group_list(fold) for fold in range(plan.grid.n_folds) if plan.by_group),
+        *plan.inner_lists,
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,
         *FOLD_FACTS,

@@ -1,7 +1,7 @@
 """The plan of a run as plain data: the grid of `goldfold.grid`, its jobs, and their files.
 
-`goldfold.grid`, `goldfold.outputs` and this module are the only place that knows runs and their paths. They import no
-library, so that the Snakefile, the stages and the commands can all use them.
+`goldfold.grid`, `goldfold.jobs`, `goldfold.inner`, `goldfold.outputs` and this module are the only place that knows runs
+and their paths. They import no library, so that the Snakefile, the stages and the commands can all use them.
 """
 
 from collections.abc import Iterable
@@ -10,21 +10,15 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from goldfold import inner
 from goldfold.base.errors import ConfigError
 from goldfold.grid import Grid, Labels, Run
-from goldfold.jobs import OF_RUNS
-from goldfold.jobs import Job as Job
-from goldfold.jobs import job_at as job_at
-from goldfold.jobs import job_of as job_of
+from goldfold.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
 from goldfold.outputs import CLASS, GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
 from goldfold.teaching import parts_of_lesson, teaching_runs
 
 if TYPE_CHECKING:
     from goldfold.config import Config
-
-UPSTREAM = ("demo", "manifest", "folds")
-"""Stages that write or read the raw data; later stages depend on the lists that they write."""
-STAGES = (*UPSTREAM, "cache", "train", "derive", "predict", "teach", "pseudo_label", "ensemble", "submit", "report")
 
 
 @dataclass(frozen=True)
@@ -99,15 +93,20 @@ class Plan:
         return parts if self.has_metadata else []
 
     @property
+    def inner_lists(self) -> list[str]:
+        """Lists of the inner trainings that judge labels, below ``folds/``."""
+        return inner.lists(self.grid)
+
+    @property
     def runs(self) -> list[Run]:
         """All runs."""
         return self.grid.runs()
 
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
-        unused = {
-            "submit": not self.has_test, "demo": not self.demo, "derive": not self.grid.origins, "teach": not self.teaching,
-        }  # fmt: skip
+        unused = {"submit": not self.has_test, "demo": not self.demo}
+        unused |= {"derive": not self.grid.origins, "teach": not self.teaching}
+        unused |= dict.fromkeys(inner.STAGES, not inner.numbers_of_parts(self.grid))
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
@@ -116,6 +115,8 @@ class Plan:
             return [job_of(stage, run) for run in self.teaching]
         if stage in OF_RUNS:
             return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
+        if stage in inner.STAGES:
+            return inner.jobs(self.grid, stage)
         if stage == "pseudo_label":
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
@@ -148,7 +149,7 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of a run reads; training includes those of pseudo-labelled images."""
-        if job.stage == "derive":
+        if job.part or job.stage == "derive":
             return self.pieces(self.specs[job.model], ["train"])
         if job.stage == "train":
             labels = self.labels.get((job.round, job.fold))
@@ -158,7 +159,7 @@ class Plan:
 
     def metadata_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
-        users = {*self.with_metadata, *(self.by_metadata if job.stage == "train" else ())}
+        users = {*self.with_metadata, *(self.by_metadata if job.work == "train" else ())}
         if job.model not in users:
             return []
         labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
@@ -171,7 +172,7 @@ class Plan:
 
     def group_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
-        return [group_list(job.fold)] if job.stage == "train" and job.model in self.by_group else []
+        return [group_list(job.fold)] if job.work == "train" and job.model in self.by_group else []
 
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, except the cache and the lists of the folds.
@@ -183,11 +184,15 @@ class Plan:
         if job.stage == "folds":
             return [Job("manifest")]
         if job.stage == "train":
-            return [*self.jobs_of_labels(job), *self.start_of(job), *self.jobs_of_lesson(job)]
+            return [
+                *self.jobs_of_labels(job), *self.start_of(job), *self.jobs_of_lesson(job), *inner.cleaning_of(self.grid, job),
+            ]  # fmt: skip
         if job.stage == "derive":
             return [job_of(self.maker(run), run) for run in self.grid.sources(job.run)]
         if job.stage in ("predict", "teach"):
             return [job._replace(stage=self.maker(job.run))]
+        if job.stage in inner.STAGES:
+            return inner.above(self.grid, job)
         if job.stage == "pseudo_label":
             return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
         if job.stage == "ensemble":
@@ -282,3 +287,6 @@ def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
         "by_metadata": tuple(sorted({model for model, column in by if column not in (None, CLASS, GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
     }
+
+
+__all__ = ["STAGES", "UPSTREAM", "Files", "Job", "Plan", "cache_spec", "job_at", "job_of", "plan_of"]

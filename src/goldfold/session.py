@@ -199,7 +199,9 @@ class Session:
         self._write_overview()
         recipes.forget(self.results)
         # Prediction jobs delete states; these are left by trainings whose output did not change, so no prediction ran.
-        for state in Path(self.results, "train").rglob("state.pt"):
+        for state in [
+            path for stage in ("train", "inner_train") for path in Path(self.results, stage).rglob("state.pt")
+        ]:
             if state.with_name("run.json").exists():
                 state.unlink()
         now = Standing(self.plan, lambda job: self._is_fresh(job, self._write_recipe(job)))

@@ -8,6 +8,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from goldfold.config import merged, slices, with_classes
 from goldfold.config import parse as parse_config
+from goldfold.inner import inner_list
 from goldfold.plan import job_at
 from goldfold.lineage import provenance
 from goldfold.base.errors import GoldfoldError, as_error
@@ -39,6 +40,7 @@ wildcard_constraints:
     fold="|".join(map(str, range(PLAN.grid.n_folds))),
     seed="|".join(map(str, PLAN.grid.seeds)),
     spec=r"\d+x\d+-\w+",
+    part=r"\d+of\d+",
     shard=r"(train|test|unlabeled)-\d+",
 
 
@@ -65,12 +67,16 @@ def metadata_lists(stage):
     return get
 
 
-def group_lists(wildcards):
-    """Groups of the cases of a training that samples by them."""
-    return [
-        folds_file(name)(wildcards)
-        for name in PLAN.group_lists(job_at("train", wildcards))
-    ]
+def group_lists(stage):
+    """Input function: groups of the cases of a training that samples by them."""
+
+    def get(wildcards):
+        return [
+            folds_file(name)(wildcards)
+            for name in PLAN.group_lists(job_at(stage, wildcards))
+        ]
+
+    return get
 
 
 def image_lists(wildcards):
@@ -97,10 +103,14 @@ def cache_for(stage):
     return get
 
 
-def pseudo_file(wildcards):
-    """Pseudo labels of the run's fold, in a round with a teacher."""
-    jobs = PLAN.jobs_of_labels(job_at("train", wildcards))
-    return PLAN.outputs(jobs[0])[0] if jobs else []
+def read_from(above):
+    """Input function for the file that a training reads of a job of stage ``above``: pseudo labels or removed rows."""
+
+    def get(wildcards):
+        jobs = PLAN.above(job_at("train", wildcards))
+        return next((PLAN.outputs(job)[0] for job in jobs if job.stage == above), [])
+
+    return get
 
 
 def start_file(wildcards):
@@ -126,6 +136,18 @@ def labels_at(wildcards):
     return PLAN.labels[int(wildcards.round), int(wildcards.fold)]
 
 
+def inner_predictions(wildcards):
+    """Predictions of the inner trainings that judge the training labels of a fold."""
+    return [PLAN.outputs(job)[0] for job in PLAN.above(job_at("clean", wildcards))]
+
+
+def inner_lists(wildcards):
+    """Lists of these inner trainings."""
+    judges = PLAN.above(job_at("clean", wildcards))
+    lists = dict.fromkeys(inner_list(job.fold, job.part) for job in judges)
+    return [folds_file(name)(wildcards) for name in lists]
+
+
 def teachers(part):
     """Input function for the predictions of a split by the teachers of a fold."""
 
@@ -138,11 +160,9 @@ def teachers(part):
 
 def each_run(patterns, **of):
     """Files of all runs, or of the runs of some rounds or models."""
-    return [
-        pattern.format_map(vars(run))
-        for pattern in ([patterns] if isinstance(patterns, str) else patterns)
-        for run in PLAN.grid.runs(**of)
-    ]
+    several = [patterns] if isinstance(patterns, str) else patterns
+    runs = PLAN.grid.runs(**of)
+    return [pattern.format_map(vars(run)) for pattern in several for run in runs]
 
 
 def n_gpus(wildcards):

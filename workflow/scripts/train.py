@@ -21,5 +21,6 @@ with job(snakemake) as made:
             **made.settings,
             "runtime": {**made.settings["runtime"], **snakemake.params.how},
             "start": snakemake.input.get("start") or None,
+            "clean": snakemake.input.get("clean") or None,
         },
     )

@@ -35,6 +35,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "train": _training(config, model, number) if stage == "train" else [],
         "derive": [*_network(config, model), *metrics, catalog.VIEWS["identity"]] if stage == "derive" else [],
         **dict.fromkeys(("predict", "teach"), _predicting(config, model) if stage in ("predict", "teach") else []),
+        "clean": methods,
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
         "report": metrics,

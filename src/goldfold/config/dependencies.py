@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
-from goldfold.config.rounds import Teacher
+from goldfold.config.rounds import Clean, Teacher
 from goldfold.lessons import ENSEMBLE
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
@@ -24,7 +24,7 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs; components that the config does not use are left out."""
-    of = [job.stage, *chosen.places(config, job.stage, job.model, job.round)]
+    of = [job.work, *chosen.places(config, job.work, job.model, job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are an input of training
     return {**found, "cache": provenance.source_digest("cache")} if job.model else found
@@ -57,6 +57,7 @@ def _train(config: Config, job: Job) -> dict[str, Any]:
         "pseudo_weight": teacher.weight if teacher else untaught,
         **({"start": start.parent.folder} if start else {}),
         **_distilled(config, job),
+        **({"clean": True} if config.every_round[job.round].clean else {}),  # so that training with and without differs
     }
 
 
@@ -101,6 +102,24 @@ def _pseudo_label(config: Config, job: Job) -> dict[str, Any]:
         "threshold": teacher.threshold,
         **slices.teaching(config, teacher.models or ()),
     }
+
+
+def _clean(config: Config, job: Job) -> dict[str, Any]:
+    clean = _cleaning(config, job.round)
+    return {"task": slices.task(config), "action": clean.action, **slices.teaching(config, clean.models or ())}
+
+
+def _cleaning(config: Config, number: int) -> Clean:
+    clean = config.every_round[number].clean
+    if clean is None:
+        raise ValueError(f"round {number} has no clean")
+    return clean
+
+
+def _judging(config: Config, job: Job) -> dict[str, Any]:
+    """Settings that name the predictions that training rows are judged by."""
+    clean = _cleaning(config, job.round)
+    return {**clean.model_dump(include={"models", "round", "folds"}), "seed": config.seeds[0]}
 
 
 def _ensemble(config: Config, job: Job) -> dict[str, Any]:
@@ -159,6 +178,9 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "derive": _derive,
     "predict": _predict,
     "teach": _predict,
+    "inner_train": _train,
+    "inner_predict": _predict,
+    "clean": _clean,
     "pseudo_label": _pseudo_label,
     "ensemble": _ensemble,
     "submit": _submit,
@@ -179,6 +201,8 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in config.data.owned(config.folds.file)},
     "train": _pretrained,
+    "inner_train": _pretrained,
+    "clean": _judging,
     "pseudo_label": _teaching,
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
 }

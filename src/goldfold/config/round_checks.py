@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from goldfold.base.errors import nearest
+from goldfold.config.clean_checks import check_clean
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
@@ -19,6 +20,7 @@ def check_rounds(config: Config, task: Facts) -> Iterator[str]:
         yield from _short_form(config, task)
         return
     found = [*_names(config), *(line for number in range(len(config.rounds)) for line in _round(config, number))]
+    found += check_clean(config, task)
     yield from found
     for number, one in enumerate([] if found else settled(config)):
         if one.teacher is not None:

@@ -1,10 +1,11 @@
 """Config of rounds: which models are trained, from which weights, with which settings, and by which teachers."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
-from goldfold.config.base import Name, Number, Section, Unique
+from goldfold.config.base import UNSET, Name, Number, Section, Unique
 from goldfold.config.learning import Model, PseudoLabels, Train
 
 if TYPE_CHECKING:
@@ -73,6 +74,24 @@ class Teacher(Section):
     """Models of the teacher; by default all with a positive weight in the ensemble."""
 
 
+class Clean(Section):
+    """Cleaning of the training labels of a round: rows whose label is probably wrong are dropped or relabelled before training.
+    For each fold they are found by inner cross-validation inside its training part, with the first seed alone, so that no
+    label of a validation row has an influence. Validation rows and the scores keep all labels as given."""
+
+    by: Literal["inner"] = "inner"
+    """inner: predictions of inner trainings, each on the training rows of a fold without one inner part."""
+    folds: int = Field(3, ge=2, le=20)
+    """Inner parts per fold: each judging model is trained this many times more per fold."""
+    action: Literal["drop", "relabel"] = "drop"
+    """drop: do not train on these rows; relabel: train on them with the suggested class."""
+    models: Names | None = None
+    """Models that judge; by default all that their round trains and that have a positive weight in the ensemble."""
+    round: int | None = Field(None, ge=0)
+    """Earlier round whose training settings the judges have; it must be trained from scratch on given labels. By default the
+    last such round."""
+
+
 class Round(Section):
     """One round of training. The ensemble of a round uses the latest weights of every model up to that round, so a model that
     is not trained again still votes; the ensemble of the last round is the result."""
@@ -86,6 +105,8 @@ class Round(Section):
     earlier round that trained it; or the name of another model with the same network. Always of the same fold and seed."""
     teacher: Teacher | None = None
     """Teacher that labels test or unlabeled images for this round; by default the round is trained on true labels only."""
+    clean: Clean | None = UNSET
+    """Training rows whose label is probably wrong are dropped or relabelled in this round."""
 
 
 Rounds = Annotated[
@@ -120,7 +141,36 @@ def settled(config: "Config") -> list[Round]:
                 "sources": [source for source in one.teacher.sources if source in config.splits],
             }
             found[-1] = found[-1].model_copy(update={"teacher": one.teacher.model_copy(update=update)})
+        if one.clean is not None:
+            found[-1] = found[-1].model_copy(update={"clean": settled_clean(config, one.clean, found[:-1])})
     return found
+
+
+def settled_clean(config: "Config", clean: Clean, earlier: list[Round]) -> Clean:
+    """``clean`` of a round with its defaults filled in: round and models of the judges."""
+    judges = last_plain(earlier) if clean.round is None else clean.round
+    trained = (earlier[judges].models if 0 <= judges < len(earlier) else None) or ()
+    able = judges_of(config.models, earlier[judges]) if trained else []
+    models = [name for name in config.weighted if name in trained and name in (clean.models or able)]
+    return clean.model_copy(update={"round": judges, "models": models})
+
+
+def judges_of(models: Iterable[Model], one: Round) -> list[str]:
+    """Names of the models that can judge labels with their settings of a round: trained on given labels alone.
+
+    A soup or a snapshot has no training of its own, and the teacher of a student was trained on all rows of the fold.
+    """
+    return [model.name for model in models if not model.is_made and trained_model(model, one).train.distill is None]
+
+
+def is_plain(one: Round) -> bool:
+    """Return whether a round is trained from scratch on the given labels alone."""
+    return one.start == SCRATCH and one.teacher is None and one.clean is None
+
+
+def last_plain(rounds: list[Round]) -> int:
+    """Number of the last round that `is_plain`; -1 for none."""
+    return max((number for number, one in enumerate(rounds) if is_plain(one)), default=-1)
 
 
 def trained_model(model: Model, one: Round) -> Model:

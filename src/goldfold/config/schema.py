@@ -23,7 +23,7 @@ from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
-from goldfold.config.rounds import Overrides, Round, Teacher
+from goldfold.config.rounds import Clean, Overrides, Round, Teacher
 from goldfold.config.soups import Soup
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
@@ -67,6 +67,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "rounds[]": Round,
     "rounds[].train": Overrides,
     "rounds[].teacher": Teacher,
+    "rounds[].clean": Clean,
     "ensemble": Ensemble,
     "submission": Submission,
     "report": Report,

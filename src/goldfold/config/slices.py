@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from goldfold import catalog
+from goldfold import catalog, inner
 from goldfold.components import Written, label, name_of, parse
 from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
@@ -76,6 +76,7 @@ def folds(config: Config) -> dict[str, Any]:
         "splits": config.tables,
         "shards": config.data.shards,
         **config.folds.model_dump(),
+        **({"inner": parts} if (parts := inner.numbers_of_parts(config.grid)) else {}),
     }
 
 

@@ -12,6 +12,7 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.grid import Grid, grid_of
 from goldfold.images import cases
+from goldfold.inner import jobs
 from goldfold.jobs import OF_RUNS
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.predictions.arrays import Arrays, load
@@ -21,6 +22,8 @@ from goldfold.tables import read_table
 from goldfold.tasks import protocol
 from goldfold.tasks.facts import Facts
 
+JUDGING = ("inner_train", "inner_predict")
+"""Stages of inner trainings."""
 ENSEMBLE = "ensemble"
 """Name of the ensemble's prediction in the files of scores."""
 
@@ -280,10 +283,11 @@ def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
 
 def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
     """Times of the jobs, without the report's own, which would make each report differ from the one before."""
-    ours, rows = {run.folder for run in plan.runs()}, []
+    inner = [job.name.split()[1] for stage in JUDGING for job in jobs(plan, stage)]
+    ours, rows = {run.folder for run in plan.runs()} | {*inner}, []
     for path in sorted(root.rglob("*.tsv")):
         place = path.relative_to(root).with_suffix("")
-        stage, is_run = place.parts[0], place.parts[0] in OF_RUNS
+        stage, is_run = place.parts[0], place.parts[0] in (*OF_RUNS, *JUDGING)
         if stage != "report" and (not is_run or place.relative_to(stage).as_posix() in ours):
             line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             name, model = {"pseudo": "pseudo_label"}.get(stage, stage), place.parts[1] if is_run else ""

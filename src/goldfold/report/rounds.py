@@ -59,8 +59,17 @@ def blocks(results: Results) -> list[Text | Table]:
     """Table of the rounds; empty if they differ in their labels only."""
     if "rounds" not in results.settings:
         return []
-    rows = [_row(results, stage) for stage in results.grid.rounds]
-    columns = ["round", "trained", "settings", "first weights", "teacher", "pseudo labels per fold"]
+    cleans = any(stage.cleaning is not None for stage in results.grid.rounds)
+    rows = [[*_row(results, stage), *[_cleaning(results, stage)] * cleans] for stage in results.grid.rounds]
+    columns = [
+        "round",
+        "trained",
+        "settings",
+        "first weights",
+        "teacher",
+        "pseudo labels per fold",
+        *["cleaning"] * cleans,
+    ]
     return [Text("", heading="Settings of each round"), Table(columns, rows, text_columns=columns)]
 
 
@@ -90,6 +99,13 @@ def _teacher(results: Results, stage: Round) -> str:
     wanted = results.settings["rounds"][stage.number]["teacher"]
     weight = f", weight {wanted['weight']:g}" if wanted["weight"] != 1 else ""
     return f"{listed(list(stage.teachers))} of round {stage.taught_by}, at least {wanted['threshold']:g}{weight}"
+
+
+def _cleaning(results: Results, stage: Round) -> str:
+    if stage.cleaning is None:
+        return "none"
+    action = results.settings["rounds"][stage.number]["clean"]["action"]
+    return f"{action}, by {listed(list(stage.cleaning.models))} of round {stage.cleaning.judged_by}"
 
 
 def _labelled(results: Results, stage: Round) -> str:

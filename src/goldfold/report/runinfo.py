@@ -68,7 +68,8 @@ def _times(results: Results) -> list[Block]:
     if jobs.empty:
         return [Text("No run times were found on disk.", heading="Times")]
     line = dag.LINE_OF_STAGES
-    known = ["demo", *line[: (place := line.index("ensemble"))], "teach", "pseudo_label", *line[place:]]
+    more = ["inner_train", "inner_predict", "clean", "teach", "pseudo_label"]
+    known = ["demo", *line[: (place := line.index("ensemble"))], *more, *line[place:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]
     total = float(jobs["seconds"].sum())

@@ -17,10 +17,12 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.images import cases
+from goldfold.inner import inner_list, parts
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
 from goldfold.outputs import GROUP, group_list, metadata_list
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
+from goldfold.splits.inner import inner_parts
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
 from goldfold.splits.together import parted
 from goldfold.tables import read_table
@@ -36,7 +38,7 @@ def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
-    taken: Mapping[str, Sequence[str]] | None = None,
+    taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -47,6 +49,8 @@ def run(
     - ``<split>.csv``: table of the manifest; ``shards/<split>-<i>.csv``: everything that a shard of the cache depends on
     - ``fold<k>-groups.csv``: id and group, where there are groups, for samplers by group
     - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
+    - ``inner/fold<k>-<i>of<n>.csv``: the training rows of fold k, of which inner part i of n is validated, for each number
+      of parts in ``inner``
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
     - ``test_groups.json``: how many groups of the test images are new; ``null`` without groups
@@ -56,6 +60,7 @@ def run(
 
     Args:
         taken: names of metadata columns by kind, where a model takes them.
+        inner: numbers of inner parts per fold that cleaning rounds ask for.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
@@ -79,12 +84,14 @@ def run(
     learnt = training(train, numbers, n_folds, splitter, gap)
     _report(train, numbers, known)
     _write_folds(out, train, numbers, learnt, facts.columns, metadata)
+    inner_lists = _write_inner(out, train, content, learnt, facts.columns, {**rule, "rare_classes": policy}, inner)
     _summarise(out, content, numbers, learnt)
     _write_groups(out, train, learnt, numbers, tables.get("test"))
     _write_tables(out, {**tables, "train": train.assign(fold=numbers)}, facts.cached, shards)
     write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in COPIED:
         write_if_changed(out / name, (Path(manifest) / name).read_text())
+    _keep_only(out / "inner", inner_lists)
     _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])), GROUP in train)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
@@ -135,6 +142,29 @@ def _write_folds(
             write_if_changed(out / group_list(number), train.loc[is_in, ["id", GROUP]].to_csv(index=False))
     if has_metadata and "test" in metadata:
         write_if_changed(out / metadata_list("test"), metadata["test"].to_csv(index=False))
+
+
+def _write_inner(
+    out: Path, train: pd.DataFrame, content: pd.DataFrame, learnt: NDArray[np.bool_], columns: Sequence[str],
+    rule: Mapping[str, Any], inner: Sequence[int],
+) -> list[Path]:  # fmt: skip
+    """Write the lists of inner trainings, see `goldfold.inner`; return their paths.
+
+    Args:
+        rule: splitter, seed and rare_classes.
+        inner: numbers of parts.
+    """
+    how, written = {key: rule[key] for key in ("splitter", "seed", "rare_classes")}, []
+    for fold, of_fold in enumerate(learnt):
+        rows = train[of_fold]
+        for n_parts in inner:
+            numbers = inner_parts(rows, content[of_fold], n_parts=n_parts, fold=fold, **how)
+            for number, part in enumerate(parts(n_parts)):
+                split = np.where(numbers == number, "val", "train")
+                table = rows[["id"]].assign(split=split).join(rows[["sha256", *columns, *_cut(rows)]])
+                write_if_changed(path := out / inner_list(fold, part), table.to_csv(index=False))
+                written.append(path)
+    return written
 
 
 def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequence[str], shards: int) -> None:
@@ -214,6 +244,12 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
     names = ((id, (id, id.removeprefix("train/"), f"train/{id}")) for id in ids)
     return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
+
+
+def _keep_only(folder: Path, written: Sequence[Path]) -> None:
+    """Remove lists of an earlier run from a folder."""
+    for path in {*folder.glob("*.csv")} - {*written}:
+        path.unlink()
 
 
 def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool) -> None:

@@ -12,6 +12,7 @@ from goldfold.images.viewing import shown_as
 from goldfold.report import (
     ablation,
     augmentation,
+    cleaned,
     copies,
     crops,
     data,
@@ -19,6 +20,7 @@ from goldfold.report import (
     ensemble,
     groups,
     headline,
+    label_issues,
     notes,
     page,
     quarantine,
@@ -48,10 +50,11 @@ def run(
 ) -> dict[str, Any]:
     """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
-    With an ablation, its table is written as ``ablation.csv``.
+    With an ablation, its table is written as ``ablation.csv``; for tasks with classes per image, the labels that may be
+    wrong as ``label_issues.csv``.
 
     Returns:
-        ``files``: paths of the figures and of the table.
+        ``files``: paths of the figures and of these tables.
 
     Args:
         results: folder of the finished run.
@@ -63,27 +66,32 @@ def run(
     found = read(Path(results), task, metric, settings)
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
+    issues = label_issues.find(found)
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
-        sections = _sections(found, same, shifts, gallery, gains := ablation.table(found))
+        sections = _sections(found, same, shifts, gallery, gains := ablation.table(found), issues)
     subtitle = f"{name} · {task['name']} · {found.metric}"
     html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
     drawn = _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
-    drawn += _write_gains(Path(out).parent / ABLATION, gains)
+    drawn += _write_table(Path(out).parent / ABLATION, gains)
+    drawn += _write_table(Path(out).parent / label_issues.FILE, None if issues is None else issues.table)
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
     return {"files": drawn}
 
 
 def _sections(
-    found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int, gains: pd.DataFrame | None
-) -> list[Section]:
+    found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int, gains: pd.DataFrame | None,
+    issues: label_issues.Issues | None,
+) -> list[Section]:  # fmt: skip
     every = [
         scores.leaderboard(found, scores.fold_scores(found)),
         ablation.section(found, gains),
         scores.pseudo_labels(found),
+        cleaned.section(found, gallery),
         training.curves(found),
         *found.show.pages(found.oof, found.truth, gallery),
+        label_issues.section(found, issues, gallery),
         groups.section(found),
         ensemble.section(found),
         data.section(found, same, doubts.collect(found, same)),
@@ -97,12 +105,12 @@ def _sections(
     return [section for section in every if section is not None]
 
 
-def _write_gains(path: Path, gains: pd.DataFrame | None) -> list[str]:
-    """Write the table of an ablation; remove that of an earlier report without one."""
-    if gains is None:
+def _write_table(path: Path, table: pd.DataFrame | None) -> list[str]:
+    """Write a table beside the page; remove that of an earlier report without one."""
+    if table is None:
         path.unlink(missing_ok=True)
         return []
-    write_text(path, gains.to_csv(index=False))
+    write_text(path, table.to_csv(index=False))
     return [str(path)]
 
 

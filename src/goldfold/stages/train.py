@@ -121,7 +121,7 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         *job.groups,
         *job.lessons,
     ]
-    files += [file for file in (job.pseudo, pretrained) if isinstance(file, str)]
+    files += [file for file in (job.pseudo, job.clean, pretrained) if isinstance(file, str)]
     parts = {
         "settings": {
             **settings,

@@ -65,6 +65,9 @@ class Facts:
     """True if the loss supports another weight for pseudo-labelled images."""
     labels_by_agreement: bool = False
     """True if pseudo labels are chosen by agreement between predictions, so that several are needed."""
+    cleans: bool = False
+    """True if training rows can be cleaned of wrong labels: `Score.evidence` has ``probabilities`` (n, classes) and ``labels``
+    (n,), see `goldfold.audit.mislabelled`."""
     on_missing_label: str = "quarantine"
     """Default of ``data.on_missing_label``."""
     bad_label_policies: tuple[str, ...] = ("fail", "quarantine")

@@ -45,13 +45,27 @@ class Cases:
     """Encodes the metadata."""
 
 
-def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float) -> pd.DataFrame:
-    """Return the training images of a fold with targets and weights, labelled first, then pseudo-labelled."""
+def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float, clean: str | None = None) -> pd.DataFrame:
+    """Return the training images of a fold with targets and weights, labelled first, then pseudo-labelled.
+
+    Args:
+        clean: CSV of `goldfold.stages.clean`, whose rows are dropped or relabelled.
+    """
     rows = table[table["split"] == "train"].assign(weight=1.0)
+    if clean is not None:
+        rows = cleaned(rows, read_table(clean))
     if pseudo is None:
         return rows.reset_index(drop=True)
     extra = read_table(pseudo).assign(weight=pseudo_weight)
     return pd.concat([rows, extra], ignore_index=True).fillna("")
+
+
+def cleaned(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Drop or relabel the training rows that ``found`` names with the action ``drop`` or ``relabel``."""
+    dropped = set(found["id"][found["action"] == "drop"])
+    relabelled = found[found["action"] == "relabel"].set_index("id")["suggested"]
+    rows = rows[~rows["id"].isin(dropped)]
+    return rows.assign(label=rows["id"].map(relabelled).fillna(rows["label"])) if len(relabelled) else rows
 
 
 def check_batches(spec: Spec, network: nn.Module, n_rows: int) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from goldfold.tasks.protocol import Infer, Learn
 
 
-FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons")
+FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons", "clean")
 """Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
 
 
@@ -71,6 +71,8 @@ class Job:
     """Predictions of the training images by the teachers that the run learns from, if it does."""
     distilled: dict[str, Any] | None = None
     """``teachers``, and ``fusion`` if these are an ensemble, see `goldfold.training.lesson.Teachers`."""
+    clean: str | None = None
+    """CSV of training rows to drop or relabel, see `goldfold.stages.clean`; None to train on all as given."""
     code: str = ""
     """Digest of the code that the run depends on; a state saved by other code is not resumed."""
 
@@ -133,7 +135,7 @@ def set_up(job: Job) -> Setup:
 def _cases(job: Job, spec: Spec) -> Cases:
     """Read the cases of a fold."""
     table = read_table(job.fold_file)
-    train = rows_of(table, job.pseudo, job.pseudo_weight)
+    train = rows_of(table, job.pseudo, job.pseudo_weight, job.clean)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     if spec.metadata is not None:
         train, held_out = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out))

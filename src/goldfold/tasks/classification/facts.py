@@ -18,6 +18,7 @@ FACTS = Facts(
     default_loss="cross_entropy",
     loss_keys=("loss", "label_smoothing", "class_weights"),
     submission_keys=("format", "label_column"),
+    cleans=True,
     bad_label_policies=("fail",),
     takes_cases=True,
     takes_metadata=True,
