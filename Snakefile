@@ -57,6 +57,12 @@ rule all:
         each_run(rules.predict.output),
         [
             PLAN.outputs(job)
-            for stage in ("inner_train", "inner_predict", "clean", "teach", "pseudo_label")
+            for stage in (
+                "inner_train",
+                "inner_predict",
+                "clean",
+                "teach",
+                "pseudo_label",
+            )
             for job in PLAN.jobs(stage)
         ],
