@@ -184,10 +184,8 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of a run reads; training includes those of pseudo-labelled images."""
-        if job.stage == "derive":
-            return self.pieces(self.specs[job.model], ["train"])
-        if job.stage == "train":
-            labels = self.labels.get((job.round, job.fold))
+        if job.stage in ("train", "derive"):
+            labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
             return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         return self.pieces(self.specs[job.model], self.splits) if job.stage == "predict" else []
 

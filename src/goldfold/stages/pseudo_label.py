@@ -9,7 +9,7 @@ from goldfold import tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_text
 from goldfold.ensembling.voters import voters
-from goldfold.grid import run_of
+from goldfold.places import run_of
 from goldfold.predictions.arrays import Arrays, load
 
 
