@@ -229,7 +229,7 @@ def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tm
     evidence = {name: task.evidence(arrays, table) for name, arrays in made.items()}
     results = SimpleNamespace(
         task={"name": OWN}, classes=["point"], facts=task.facts, metric="distance", truth=table, members=made,
-        joined=made.get, member_evidence=evidence, steps=[], row="image",
+        joined=made.get, member_evidence=evidence, steps=[], row="image", made=[],
         chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)},
     )  # fmt: skip
     texts = [block.text for block in ensemble.section(results).blocks if isinstance(block, Text)]

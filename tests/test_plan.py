@@ -8,8 +8,9 @@ import pytest
 
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse
-from goldfold.grid import Labels, Member, Run, grid_of, run_of, stage_folder
+from goldfold.grid import Labels, Member, Run, grid_of
 from goldfold.lineage.staleness import Standing
+from goldfold.places import run_of, stage_folder
 from goldfold.plan import Job, Plan, job_at, job_of, plan_of
 from test_workflow import TINY, jobs_of, snakemake, write_config, write_images
 

@@ -232,7 +232,7 @@ def test_the_learning_rate_is_drawn_within_the_epochs_where_the_record_has_it() 
 def test_a_method_with_parameters_is_named_with_them() -> None:
     made = SimpleNamespace(
         ensemble={"method": {"rank": {"power": 2}}, "weights": {"a-seed0": 0.5, "b-seed0": 0.5}},
-        members={}, steps=[], row="image",
+        members={}, steps=[], row="image", made=[],
     )  # fmt: skip
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None

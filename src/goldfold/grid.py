@@ -1,10 +1,8 @@
 """The grid of model x round x fold x seed: members, rounds, training runs and teachers."""
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import ConfigError
@@ -13,7 +11,6 @@ from goldfold.origins import Origin, origins_of
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run, below the folder of a stage."""
-RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/fold(?P<fold>\d+)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
 """Pseudo labels of a fold in a round, below the folder of pseudo labels; also the cleaned rows."""
 INNER = "{model}/round{round}/fold{fold}/part{part}/seed{seed}"
@@ -59,27 +56,6 @@ class Run:
     def member(self) -> Member:
         """The member that the run trains."""
         return Member(self.model, self.seed)
-
-
-def run_of(path: str | Path) -> Run:
-    """The run that a file belongs to.
-
-    >>> run_of("results/x/predict/unet/round0/fold1/seed0/test.npz")
-    Run(model='unet', round=0, fold=1, seed=0)
-    """
-    found = RUN_FOLDER.search(Path(path).parent.as_posix())
-    if found is None:
-        raise ValueError(f"{path} is not in the folder of a run: .../{RUN}/<file>")
-    return Run(found["model"], int(found["round"]), int(found["fold"]), int(found["seed"]))
-
-
-def stage_folder(path: str | Path) -> str:
-    """The folder of the stage that wrote a file.
-
-    >>> stage_folder("results/x/predict/unet/round0/fold1/seed0/test.npz")
-    'results/x/predict'
-    """
-    return Path(path).parent.as_posix().removesuffix(f"/{run_of(path).folder}")
 
 
 @dataclass(frozen=True)
