@@ -111,9 +111,7 @@ def start_file(wildcards):
 
 def source_files(wildcards):
     """Weights of the trainings that a soup or a snapshot is made from, of the same fold."""
-    return [
-        PLAN.outputs(job)[0] for job in PLAN.above(job_at("derive", wildcards))
-    ]
+    return [PLAN.outputs(job)[0] for job in PLAN.above(job_at("derive", wildcards))]
 
 
 def labels_at(wildcards):
