@@ -258,15 +258,15 @@ def test_a_snapshot_has_the_weights_that_would_be_validated_at_the_end_of_its_cy
 
 def test_the_mean_is_taken_in_float64_and_integers_are_those_of_the_first() -> None:
     parts = [
-        {"w": torch.tensor([1.0, 2.0]), "half": torch.tensor([value], dtype=torch.float16), "n": torch.tensor(number)}
+        {"half": torch.tensor([value], dtype=torch.float16), "n": torch.tensor(number)}
         for value, number in ((1.0, 5), (2.0, 6), (6.0, 7))
     ]
-    parts[1]["w"], parts[2]["w"] = torch.tensor([1.0, 4.0]), torch.tensor([1e-8, 0.0])
+    for part, value, other in zip(parts, (2.0**24, 1.0, 1.0), (2.0, 4.0, 0.0), strict=True):
+        part["w"] = torch.tensor([value, other])  # in float32, 2**24 + 1 is 2**24
     mean = Mean()
     for part in parts:
         mean = mean.with_(part)
-    w = (np.array([1.0, 2.0]) + np.array([1.0, 4.0]) + np.array([np.float32(1e-8), 0.0])) / 3
-    assert mean.weights["w"].numpy().tolist() == w.astype(np.float32).tolist()
+    assert mean.weights["w"].tolist() == [(2**24 + 2) / 3, 2.0]
     assert mean.weights["half"].tolist() == [3.0]
     assert mean.weights["half"].dtype == torch.float16
     assert mean.weights["n"].item() == 5
@@ -490,7 +490,11 @@ def test_soups_and_snapshots_are_members_from_training_to_bundle(code: Path, tmp
     picked = {"name": "picked", "soup": {"of": ["a", "c-snapshot1"], "select": "greedy"}}
     models = [*nets, {"name": "even", "soup": ["a", "c"]}, picked]
     write_config(
-        tmp_path, pseudo_labels={"rounds": 0}, models=models, ensemble={"weights": {"a": 0, "c": 0}}, tta=["identity"]
+        tmp_path,
+        pseudo_labels={"rounds": 0},
+        models=models,
+        ensemble={"weights": {"a": 0, "c": 0, "c-snapshot1": 1}},
+        tta=["identity"],
     )
     result = snakemake(tmp_path, code=code)
     assert result.returncode == 0, result.stdout + result.stderr
