@@ -539,7 +539,7 @@ def test_the_recipe_of_a_stage_holds_the_digest_of_its_own_code(stage: str) -> N
     assert ("cache" in found) == (stage in MEMBERS), "cached images are part of what a network learns from"
 
 
-MEMBERS = ("train", "predict")
+MEMBERS = ("train", "predict", "teach")
 
 
 def test_an_edit_of_the_frame_around_the_work_changes_no_digest(sources: Any) -> None:
