@@ -90,6 +90,27 @@ def test_head_and_backbone_have_their_own_rates_and_layers_multiply_them() -> No
     assert both["network.patch_embed.proj.weight"] == pytest.approx(0.5 ** (len(whole().network.blocks) + 1))
 
 
+def test_a_backbone_of_factor_zero_keeps_its_weights_but_for_the_norms() -> None:
+    model = build("small_resnet", n_classes=3, in_channels=3, image_size=(8, 8))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = build_optimizer(model, "adamw", 0.1, 0.3, lr_scale={"backbone": 0.0, "norm": 1.0, "head": 1.0})
+    assert base_lr(optimizer) == 0.1
+    schedule = build_schedule("cosine", optimizer, 4, 0)
+    for update in range(3):
+        model(torch.randn(4, 3, 8, 8)).square().sum().backward()
+        optimizer.step()
+        schedule.step(update)
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    norms = {
+        f"{place}.{name}"
+        for place, layer in model.named_modules()
+        if isinstance(layer, torch.nn.BatchNorm2d)
+        for name in layer.state_dict()
+    }
+    assert moved == norms | {name for name in before if name.startswith("head.3.")}
+    assert len(norms) > 10
+
+
 PARTS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
     "small_resnet": (lambda: build("small_resnet", n_classes=3, in_channels=3, image_size=(8, 8)), "stem.0", "head.3"),
     "unet": (
@@ -628,7 +649,10 @@ def config(train: dict[str, Any], **more: Any) -> Any:
         ),
         ({"optimizer": {"lookahead_radam": {"momentum": 1}}}, "radam does not take 'momentum'"),
         ({"layer_decay": 1.5}, "layer_decay = 1.5: Input should be less than or equal to 1"),
-        ({"lr_scale": {}}, "lr_scale: both factors are 1, which has no effect; set backbone or head, or remove it"),
+        (
+            {"lr_scale": {}},
+            "lr_scale: all factors are 1, which has no effect; set backbone, norm or head, or remove it",
+        ),
         (
             {"epochs": 30, "warmup_epochs": 10, "schedule": "step"},
             "schedule: step with n_drops 2 drops the rate every 10 epochs after the warm-up, so with warmup_epochs 10 the last "

@@ -147,7 +147,7 @@ class Train(Section):
             short = f"; {twice[0]}_alpha is its short form" if f"{twice[0]}_alpha" in type(self).model_fields else ""
             yield f"mix: {twice[0]!r} is listed twice{short}. Keep one"
         if self.lr_scale is not None and self.lr_scale == type(self.lr_scale)():
-            yield "lr_scale: both factors are 1, which has no effect; set backbone or head, or remove it"
+            yield "lr_scale: all factors are 1, which has no effect; set backbone, norm or head, or remove it"
         yield from problems(self)
         yield from snapshot_problems(self, [name_of(hook) for hook in self.every_hook])
         for problem in (

@@ -22,7 +22,10 @@ OWN_WARMUP = ("one_cycle", "cyclic")
 class LrScale(Section):
     """Factors of the learning rate by part of the network; the head is what its pretrained weights do not hold."""
 
-    backbone: Number = Field(1.0, gt=0)
+    backbone: Number = Field(1.0, ge=0)
+    """0: the weights of the backbone stay as they are; statistics of batch normalisation still adapt."""
+    norm: Number | None = Field(None, ge=0, exclude_if=lambda value: value is None)
+    """Normalisation layers of the backbone; by default the factor of the backbone."""
     head: Number = Field(1.0, gt=0)
 
 

@@ -1,7 +1,7 @@
 """State of a training: progress, history and what is saved to resume it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -74,13 +74,17 @@ def restore(parts: Mapping[str, Stateful], state: State) -> None:
 
 def base_lr(optimizer: torch.optim.Optimizer) -> float:
     """Return the learning rate of parameters whose rate is not scaled."""
-    group = optimizer.param_groups[0]
-    return unscaled(group["lr"], group)
+    groups = optimizer.param_groups
+    return unscaled([group["lr"] for group in groups], groups)
 
 
-def unscaled(lr: float, group: Mapping[str, Any]) -> float:
-    """Return the rate of parameters whose rate is not scaled, from the rate of a group of parameters."""
-    return float(lr / group.get("lr_scale", 1.0))
+def unscaled(rates: Sequence[float], groups: Sequence[Mapping[str, Any]]) -> float:
+    """Return the rate of parameters whose rate is not scaled, from the rates of the groups of parameters.
+
+    The scale of a group may be 0, but not that of all.
+    """
+    scales = [float(group.get("lr_scale", 1.0)) for group in groups]
+    return next(float(rate / scale) for rate, scale in zip(rates, scales, strict=True) if scale)
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

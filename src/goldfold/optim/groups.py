@@ -9,6 +9,7 @@ from torch import nn
 from goldfold.base.errors import ConfigError
 from goldfold.engine.parts import backbone
 
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 Groups = list[dict[str, Any]]
 
 
@@ -24,7 +25,7 @@ def parameter_groups(
 
     Args:
         layer_decay: factor of the rate from each layer to the one before it; the last layers have the full rate.
-        lr_scale: factor of the rate of the ``backbone`` and of the ``head``.
+        lr_scale: factor of the rate of the ``backbone``, of its normalisation layers (``norm``) and of the ``head``.
 
     Raises:
         ConfigError: the network does not say which layers it has, or where its head begins.
@@ -88,4 +89,12 @@ def _by_part(network: nn.Module, lr_scale: Mapping[str, float] | None) -> dict[s
             "last layer, as in networks of timm"
         )
     parts = {name: "backbone" if name in body else "head" for name, _ in network.named_parameters()}
+    if "norm" in lr_scale:
+        parts |= dict.fromkeys(body & _norms(network), "norm")
     return {name: lr_scale.get(part, 1.0) for name, part in parts.items()}
+
+
+def _norms(network: nn.Module) -> set[str]:
+    """Names of the parameters of normalisation layers."""
+    layers = [place for place, module in network.named_modules() if isinstance(module, NORMS)]
+    return {f"{place}.{name}" for place in layers for name, _ in network.get_submodule(place).named_parameters()}

@@ -86,7 +86,7 @@ class Swa(Hook):
         *rates, began = self.rates
         n_steps = self.anneal_epochs * self.context.steps_per_epoch
         share = min(1.0, (training.n_updates - began) / n_steps) if n_steps else 1.0
-        way, base = ANNEALED[self.anneal](share), unscaled(rates[0], groups[0])
+        way, base = ANNEALED[self.anneal](share), unscaled(rates, groups)
         for group, rate in zip(groups, rates, strict=True):
             own = self.lr * (rate / base if base else 1.0)  # groups with rates of their own keep their proportions
             group["lr"] = way * own + (1 - way) * rate
