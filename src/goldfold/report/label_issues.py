@@ -13,8 +13,6 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.words import percent, shortened
-from goldfold.metrics.classification import Labelled
-from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.report.results import Results
 
 MOST_PAIRS = 20
@@ -45,18 +43,20 @@ class Issues:
 def find(results: Results) -> Issues | None:
     """Candidates among the images with an out-of-fold prediction; None for tasks without classes per image."""
     evidence: Any = results.evidence
-    if isinstance(evidence, Labelled):
-        return _of_one(results.truth, evidence, results.classes)
-    return _of_several(results.truth, evidence, results.classes) if isinstance(evidence, MultiLabelled) else None
+    if not hasattr(evidence, "probabilities"):
+        return None
+    # told apart by their fields: with their classes, the report of a task would depend on the metrics of others
+    of = _of_one if hasattr(evidence, "labels") else _of_several
+    return of(results.truth, evidence, results.classes)
 
 
-def _of_one(truth: pd.DataFrame, evidence: Labelled, classes: Sequence[str]) -> Issues:
+def _of_one(truth: pd.DataFrame, evidence: Any, classes: Sequence[str]) -> Issues:
     values = evidence.probabilities / evidence.probabilities.sum(axis=1, keepdims=True)
     found, wrong = _judged(truth, values, evidence.labels, classes)
     return Issues(_ranked(found), _largest_first(wrong), len(truth))
 
 
-def _of_several(truth: pd.DataFrame, evidence: MultiLabelled, classes: Sequence[str]) -> Issues:
+def _of_several(truth: pd.DataFrame, evidence: Any, classes: Sequence[str]) -> Issues:
     tables, estimates = [], []
     for number, name in enumerate(classes):
         column = evidence.probabilities[:, number].astype(np.float64)
