@@ -152,7 +152,10 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
             "snapshots = 3: a snapshot is the end of a cycle, and schedule 'step' has none; set schedule: {cosine: {cycles: 3}}",
         ),
         ([{**C, "train": {**CYCLES, "max_hours": 1}}], {}, "snapshots = 3: max_hours may end the training before its last"),
-        ([{**C, "train": {**CYCLES, "early_stopping": {"patience": 1}}}], {}, "snapshots = 3: early_stopping may end the training"),
+        (
+            [{**C, "train": {**CYCLES, "early_stopping": {"patience": 1}}}], {},
+            "snapshots = 3: early_stopping may end the training",
+        ),
         ([{**C, "train": {**CYCLES, "swa": {"start": 0.25}}}], {}, "snapshots = 3: swa averages networks of several cycles"),
         (
             [{**C, "train": {**CYCLES, "checkpoint": "best"}}], {},
