@@ -28,7 +28,7 @@ from goldfold.cases import Inputs  # noqa: E402
 from goldfold.config import load, slices  # noqa: E402
 from goldfold.inference import views  # noqa: E402
 from goldfold.models.batch_norm import Adapter  # noqa: E402
-from goldfold.plan import plan_of  # noqa: E402
+from goldfold.planning.plan import plan_of  # noqa: E402
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "as they are": lambda x: x,

@@ -28,8 +28,8 @@ from digit_subsets import few  # noqa: E402
 
 from goldfold.config import Config, parse, slices  # noqa: E402
 from goldfold.config.dependencies import recipe  # noqa: E402
-from goldfold.jobs import Job  # noqa: E402
-from goldfold.plan import Plan, plan_of  # noqa: E402
+from goldfold.planning.jobs import Job  # noqa: E402
+from goldfold.planning.plan import Plan, plan_of  # noqa: E402
 from goldfold.stages import cache, demo, folds, manifest, teach, train  # noqa: E402
 from goldfold.tables import read_table  # noqa: E402
 

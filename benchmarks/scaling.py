@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from goldfold.base import scheduled  # noqa: E402
 from goldfold.base.files import read_json, write_json  # noqa: E402
 from goldfold.lineage import contents, provenance, records  # noqa: E402
-from goldfold.plan import STAGES  # noqa: E402
+from goldfold.planning.plan import STAGES  # noqa: E402
 
 SHAPES = {20: (2, 5, 2), 100: (4, 5, 5), 500: (10, 5, 10), 2000: (20, 5, 20)}
 """Number of training runs -> models, folds, seeds."""

@@ -16,14 +16,14 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from goldfold import inner
 from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
-from goldfold.inner import inner_list
 from goldfold.lineage import contents, provenance, records
-from goldfold.origins import snapshot_file, weight_files
-from goldfold.plan import Job, Plan, plan_of
+from goldfold.planning import inner
+from goldfold.planning.inner import inner_list
+from goldfold.planning.origins import snapshot_file, weight_files
+from goldfold.planning.plan import Job, Plan, plan_of
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
 from test_workflow import TINY, write_config, write_images

@@ -13,7 +13,7 @@ from goldfold.config import parse
 from goldfold.config.members import refuse_other_members
 from goldfold.metrics import Metric
 from goldfold.metrics.paired import Gain, gain, resampled
-from goldfold.plan import plan_of
+from goldfold.planning.plan import plan_of
 from goldfold.report import ablation, notes
 from goldfold.stages.report import _write_table
 from test_rounds import B0, B3, BASE, changed, recipes

@@ -13,7 +13,7 @@ import pytest
 import made_run
 from goldfold import cli
 from goldfold.base.files import read_json, sealed, write_json
-from goldfold.plan import Job
+from goldfold.planning.plan import Job
 from made_run import would_run
 from test_reruns import EVERY_RUN, LATE, caches, planned, runs
 from test_workflow import TINY, snakemake, write_config

@@ -17,7 +17,7 @@ from goldfold.cache.images import CachedImages, build
 from goldfold.cache.shrunk import Shrunk, at_size
 from goldfold.config import parse, slices
 from goldfold.images.refit import Refit
-from goldfold.plan import plan_of
+from goldfold.planning.plan import plan_of
 from goldfold.samples.transforms import Augment
 from goldfold.stages import cache
 from goldfold.targets.masks import write_mask

@@ -14,9 +14,10 @@ import made_run
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
-from goldfold.grid import Cleaning, Run, grid_of
-from goldfold.inner import parts
-from goldfold.plan import Job, Plan, job_at, job_of, plan_of
+from goldfold.planning.grid import grid_of
+from goldfold.planning.inner import parts
+from goldfold.planning.plan import Job, Plan, job_at, job_of, plan_of
+from goldfold.planning.runs import Cleaning, Run
 from goldfold.predictions.arrays import save
 from goldfold.stages import clean, folds
 from goldfold.training.samples import rows_of

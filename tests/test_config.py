@@ -13,7 +13,7 @@ from goldfold.config import libraries, load, parse, slices, typed
 from goldfold.config.data import Named
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
-from goldfold.plan import plan_of
+from goldfold.planning.plan import plan_of
 from goldfold.samples.transforms import FLIPS
 
 SMALL = {"name": "a", "network": "small_resnet", "image_size_px": 8}

@@ -22,7 +22,7 @@ from goldfold.config.dependencies import recipe
 from goldfold.demo import scenes
 from goldfold.images.decode import decode
 from goldfold.lineage.staleness import Standing
-from goldfold.plan import Job, plan_of
+from goldfold.planning.plan import Job, plan_of
 from goldfold.stages import demo
 from goldfold.targets.boxes import flaws, from_text
 from goldfold.targets.label_sets import from_text as labels_in

@@ -20,12 +20,13 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
-from goldfold.grid import Lesson, Run, grid_of
-from goldfold.jobs import Job, job_of
-from goldfold.lessons import lessons_of
 from goldfold.losses import classification, distillation
 from goldfold.models.features import Heard, head_of
-from goldfold.plan import plan_of
+from goldfold.planning.grid import grid_of
+from goldfold.planning.jobs import Job, job_of
+from goldfold.planning.lessons import lessons_of
+from goldfold.planning.plan import plan_of
+from goldfold.planning.runs import Lesson, Run
 from goldfold.predictions.arrays import load, save
 from goldfold.report import endings, notes
 from goldfold.report import lessons as page

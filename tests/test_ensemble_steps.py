@@ -25,7 +25,7 @@ from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import average, build, weights_of
 from goldfold.ensembling.thresholds import Thresholds
 from goldfold.metrics.segmentation import LEVELS
-from goldfold.plan import Job
+from goldfold.planning.plan import Job
 from goldfold.predictions.arrays import Arrays, OneByOne, picked, with_thresholds
 from goldfold.stages import manifest
 from goldfold.submission.form import Form

@@ -29,8 +29,14 @@ MODULES = sorted(
     str(path.relative_to(REPO / "src").with_suffix("")).replace("/", ".").removesuffix(".__init__")
     for path in (REPO / "src/goldfold").rglob("*.py")
 )
-LIGHT = ["goldfold", "goldfold.cli", "goldfold.plan", "goldfold.outputs", "goldfold.grid", "goldfold.session"] + [
-    name for name in MODULES if name.startswith(("goldfold.config", "goldfold.base", "goldfold.lineage"))
+LIGHT = [
+    "goldfold",
+    "goldfold.cli",
+    "goldfold.session",
+] + [
+    name
+    for name in MODULES
+    if name.startswith(("goldfold.config", "goldfold.base", "goldfold.lineage", "goldfold.planning"))
 ]
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from goldfold.config import parse, slices
 from goldfold.drawing.blocks import Gallery, Section, Table, Text
-from goldfold.grid import grid_of
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.metrics.regression import Valued
+from goldfold.planning.grid import grid_of
 from goldfold.report import cleaned, label_issues, rounds
 from test_cleaning import CLEAN
 from test_report import THREE, Build, build, holds, page_of, words

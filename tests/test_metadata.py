@@ -31,7 +31,7 @@ from goldfold.metadata.encoder import Encoder
 from goldfold.models import pretrained
 from goldfold.models.fusion import Branch, Fusion, fused
 from goldfold.models.wrapping import Normalised
-from goldfold.plan import plan_of
+from goldfold.planning.plan import plan_of
 from goldfold.predictions.arrays import load as load_arrays
 from goldfold.tasks.protocol import Infer
 from made_run import would_run

@@ -20,7 +20,7 @@ from goldfold.commands.check import check
 from goldfold.commands.check import run as run_check
 from goldfold.config import dependencies, parse, slices
 from goldfold.lineage import contents, provenance, source
-from goldfold.plan import Job
+from goldfold.planning.plan import Job
 from test_catalog import clear
 
 MODELS = [{"name": "a", "network": "small_resnet", "image_size_px": 8}]

@@ -8,10 +8,10 @@ import pytest
 
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse
-from goldfold.grid import Labels, Member, Run, grid_of
 from goldfold.lineage.staleness import Standing
-from goldfold.places import run_of, stage_folder
-from goldfold.plan import Job, Plan, job_at, job_of, plan_of
+from goldfold.planning.grid import grid_of
+from goldfold.planning.plan import Job, Plan, job_at, job_of, plan_of
+from goldfold.planning.runs import Labels, Member, Run, run_of, stage_folder
 from test_workflow import TINY, jobs_of, snakemake, write_config, write_images
 
 BIG = {"name": "big", "network": "small_resnet", "params": {"widths": [4, 4]}, "image_size_px": [14, 16]}

@@ -6,9 +6,9 @@ import pytest
 
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse
-from goldfold.grid import Run
-from goldfold.jobs import job_of
-from goldfold.plan import Plan, plan_of
+from goldfold.planning.jobs import job_of
+from goldfold.planning.plan import Plan, plan_of
+from goldfold.planning.runs import Run
 
 CYCLES: dict[str, Any] = {"epochs": 4, "warmup_epochs": 0, "schedule": {"cosine": {"cycles": 2}}, "snapshots": 2}
 NET = {"network": "small_resnet", "image_size_px": 12}

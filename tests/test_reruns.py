@@ -23,7 +23,7 @@ from goldfold.base import scheduled
 from goldfold.base.files import read_json, sealed, write_json
 from goldfold.cache.images import shard_of
 from goldfold.lineage import definitions, provenance, source
-from goldfold.plan import Job, job_at
+from goldfold.planning.plan import Job, job_at
 from made_run import would_run
 from test_workflow import TINY, command, snakemake, write_config
 

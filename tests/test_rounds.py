@@ -20,8 +20,9 @@ from goldfold.bundles.card import _rounds
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
-from goldfold.grid import Member, Run, Start, grid_of
-from goldfold.plan import Job, Plan, job_of, plan_of
+from goldfold.planning.grid import grid_of
+from goldfold.planning.plan import Job, Plan, job_of, plan_of
+from goldfold.planning.runs import Member, Run, Start
 from goldfold.report import notes, scores, training
 from goldfold.report import rounds as page
 from goldfold.training.learner import network_of

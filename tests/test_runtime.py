@@ -26,7 +26,7 @@ from goldfold.lineage import contents, definitions, provenance, records, source
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.job import job
 from goldfold.lineage.provenance import source_digest
-from goldfold.plan import Job
+from goldfold.planning.plan import Job
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 

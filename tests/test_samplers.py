@@ -17,7 +17,7 @@ from goldfold.base.errors import ConfigError, TrainingError
 from goldfold.cache.images import CachedImages
 from goldfold.commands.sample_trial import check_samples
 from goldfold.config import parse, slices
-from goldfold.plan import job_of, plan_of
+from goldfold.planning.plan import job_of, plan_of
 from goldfold.samples.dataset import EpochSampler
 from goldfold.samples.samplers import (
     EpochOrder,

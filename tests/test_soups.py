@@ -24,11 +24,12 @@ from goldfold.engine.hooks.ema import Ema
 from goldfold.engine.hooks.snapshots import Snapshots
 from goldfold.engine.state import weights_of
 from goldfold.engine.statistics import update_statistics
-from goldfold.grid import Member, Run, grid_of
 from goldfold.lineage import contents
 from goldfold.optim import build_schedule
 from goldfold.optim.cycles import cycle_ends
-from goldfold.plan import Job, plan_of
+from goldfold.planning.grid import grid_of
+from goldfold.planning.plan import Job, plan_of
+from goldfold.planning.runs import Member, Run
 from goldfold.report import notes, soups
 from goldfold.stages import derive
 from goldfold.training.soup import Mean, greedy

@@ -19,7 +19,7 @@ from goldfold.engine.hooks.early_stopping import EarlyStopping
 from goldfold.engine.hooks.max_hours import MaxHours
 from goldfold.engine.loop import _agree
 from goldfold.engine.state import Training
-from goldfold.grid import Run as Place
+from goldfold.planning.runs import Run as Place
 from goldfold.report import endings
 from goldfold.tasks import facts
 from goldfold.training.samples import check_batches

@@ -63,37 +63,20 @@ LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
 
 LOSSES: dict[str, Entries] = {
     "label": {
-        "cross_entropy": "goldfold.losses.classification:cross_entropy",
-        "focal": "goldfold.losses.classification:focal",
-        "bce": "goldfold.losses.classification:bce",
-        "class_balanced": "goldfold.losses.classification:class_balanced",
+        **_of("goldfold.losses.classification", "cross_entropy focal bce class_balanced"),
         "bi_tempered": "goldfold.losses.bi_tempered:bi_tempered",
         "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
         "asymmetric": "goldfold.losses.classification:asymmetric",
         "soft_auc": "goldfold.losses.classification:soft_auc",
     },
     "labels": {
-        "bce": "goldfold.losses.multilabel:bce",
-        "focal": "goldfold.losses.multilabel:focal",
-        "class_balanced": "goldfold.losses.multilabel:class_balanced",
-        "asymmetric": "goldfold.losses.multilabel:asymmetric",
-        "soft_auc": "goldfold.losses.multilabel:soft_auc",
+        **_of("goldfold.losses.multilabel", "bce focal class_balanced asymmetric soft_auc"),
     },
     "value": {
-        "mse": "goldfold.losses.regression:mse",
-        "smooth_l1": "goldfold.losses.regression:smooth_l1",
-        "l1": "goldfold.losses.regression:l1",
-        "huber": "goldfold.losses.regression:huber",
-        "log_cosh": "goldfold.losses.regression:log_cosh",
-        "quantile": "goldfold.losses.regression:quantile",
+        **_of("goldfold.losses.regression", "mse smooth_l1 l1 huber log_cosh quantile"),
     },
     "mask": {
-        "ce": "goldfold.losses.segmentation:ce",
-        "dice": "goldfold.losses.segmentation:dice",
-        "jaccard": "goldfold.losses.segmentation:jaccard",
-        "tversky": "goldfold.losses.segmentation:tversky",
-        "focal": "goldfold.losses.segmentation:focal",
-        "lovasz": "goldfold.losses.segmentation:lovasz",
+        **_of("goldfold.losses.segmentation", "ce dice jaccard tversky focal lovasz"),
     },
     "boxes": {},
 }
@@ -113,14 +96,9 @@ METRICS: dict[str, Entries] = {
         "log_loss": "goldfold.metrics.classification:LOG_LOSS",
         "quadratic_kappa": "goldfold.metrics.classification:QUADRATIC_KAPPA",
         "roc_auc": "goldfold.metrics.classification:roc_auc",
-        "average_precision": "goldfold.metrics.positives:average_precision",
-        "partial_auc": "goldfold.metrics.positives:partial_auc",
-        "auc_above_tpr": "goldfold.metrics.positives:auc_above_tpr",
-        "pf1": "goldfold.metrics.positives:pf1",
         "f1": "goldfold.metrics.positives:F1",
         "mcc": "goldfold.metrics.positives:MCC",
-        "map_at_k": "goldfold.metrics.positives:map_at_k",
-        "gap": "goldfold.metrics.positives:gap",
+        **_of("goldfold.metrics.positives", "average_precision partial_auc auc_above_tpr pf1 map_at_k gap"),
     },
     "labels": {
         "f1_macro": "goldfold.metrics.multilabel:F1_MACRO",
@@ -135,8 +113,7 @@ METRICS: dict[str, Entries] = {
         "r2": "goldfold.metrics.regression:r2",
         "quadratic_kappa": "goldfold.metrics.regression:QUADRATIC_KAPPA",
         "rmsle": "goldfold.metrics.regression:RMSLE",
-        "pearson": "goldfold.metrics.regression:pearson",
-        "spearman": "goldfold.metrics.regression:spearman",
+        **_of("goldfold.metrics.regression", "pearson spearman"),
     },
     "mask": {
         "dice": "goldfold.metrics.segmentation:dice_of_set",
@@ -156,12 +133,7 @@ METRICS: dict[str, Entries] = {
     },
 }
 _AVERAGES: Entries = {
-    "probability": "goldfold.ensembling.average:probability",
-    "geometric": "goldfold.ensembling.average:geometric",
-    "logit": "goldfold.ensembling.average:logit",
-    "rank": "goldfold.ensembling.average:rank",
-    "power": "goldfold.ensembling.average:power",
-    "vote": "goldfold.ensembling.average:vote",
+    **_of("goldfold.ensembling.average", "probability geometric logit rank power vote"),
 }
 ENSEMBLES: dict[str, Entries] = {
     "label": _AVERAGES,
@@ -172,10 +144,7 @@ ENSEMBLES: dict[str, Entries] = {
     },
     "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
     "boxes": {
-        "wbf": "goldfold.ensembling.boxes:wbf",
-        "nms": "goldfold.ensembling.boxes:nms",
-        "soft_nms": "goldfold.ensembling.boxes:soft_nms",
-        "nmw": "goldfold.ensembling.boxes:nmw",
+        **_of("goldfold.ensembling.boxes", "wbf nms soft_nms nmw"),
     },
 }
 """Methods that combine the predictions of several members into one."""
@@ -237,11 +206,7 @@ MIXES: dict[str, Entries] = {
 # --- for all tasks
 
 SCHEDULES: Entries = {
-    "constant": "goldfold.optim.schedules:constant",
-    "cosine": "goldfold.optim.schedules:cosine",
-    "cyclic": "goldfold.optim.schedules:cyclic",
-    "multistep": "goldfold.optim.schedules:multistep",
-    "one_cycle": "goldfold.optim.schedules:one_cycle",
+    **_of("goldfold.optim.schedules", "constant cosine cyclic multistep one_cycle"),
     "plateau": "goldfold.optim.plateau:Plateau",
     "poly": "goldfold.optim.schedules:poly",
     "step": "goldfold.optim.schedules:step",
@@ -263,19 +228,11 @@ UPDATES: Entries = {
 }
 """Rules that turn the gradient into a step."""
 SAMPLERS: Entries = {
-    "shuffled": "goldfold.samples.samplers:shuffled",
-    "balanced": "goldfold.samples.samplers:balanced",
-    "weighted": "goldfold.samples.samplers:weighted",
-    "oversampled": "goldfold.samples.samplers:oversampled",
+    **_of("goldfold.samples.samplers", "shuffled balanced weighted oversampled"),
 }
 """Which training cases an epoch has, and in which order."""
 PRESETS: Entries = {
-    "none": "goldfold.samples.presets.reading:none",
-    "light": "goldfold.samples.presets.reading:light",
-    "medium": "goldfold.samples.presets.reading:medium",
-    "heavy": "goldfold.samples.presets.reading:heavy",
-    "medical": "goldfold.samples.presets.reading:medical",
-    "broad": "goldfold.samples.presets.reading:broad",
+    **_of("goldfold.samples.presets.reading", "none light medium heavy medical broad"),
 }
 """Lists of augmentations; their contents are YAML files in `goldfold.samples.presets`."""
 AUGMENTATIONS: Entries = {

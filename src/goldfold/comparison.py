@@ -12,8 +12,8 @@ import numpy as np
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, finished
-from goldfold.grid import Member, Run
 from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.planning.runs import Member, Run
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import groups_of, scored
 from goldfold.tables import read_table

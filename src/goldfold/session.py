@@ -24,7 +24,7 @@ from goldfold.config import Config, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, dates, keeping, provenance, recipes, records
 from goldfold.lineage.staleness import Standing
-from goldfold.plan import Job, plan_of
+from goldfold.planning.plan import Job, plan_of
 
 NO_RECIPES = "goldfold: cannot write {folder} in {here}: {why}. Start in another folder."
 

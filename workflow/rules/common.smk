@@ -8,8 +8,8 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from goldfold.config import merged, slices, with_classes
 from goldfold.config import parse as parse_config
-from goldfold.inner import inner_list
-from goldfold.plan import job_at
+from goldfold.planning.inner import inner_list
+from goldfold.planning.plan import job_at
 from goldfold.lineage import provenance
 from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.session import Session

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from goldfold.lineage.job import job
-from goldfold.origins import weight_files
+from goldfold.planning.origins import weight_files
 
 with job(snakemake) as made:
     from goldfold.stages.derive import run

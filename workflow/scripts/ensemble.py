@@ -5,7 +5,7 @@ from pathlib import Path
 from goldfold.lineage.job import job
 
 with job(snakemake) as made:
-    from goldfold.places import stage_folder
+    from goldfold.planning.runs import stage_folder
     from goldfold.stages.ensemble import run
 
     run(

@@ -17,9 +17,9 @@ from goldfold.base.files import refuse_unwritable
 from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import card, form
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
-from goldfold.grid import Member
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
+from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import scored
 from goldfold.tables import read_table

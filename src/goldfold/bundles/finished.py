@@ -10,8 +10,8 @@ from typing import Any
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
 from goldfold.ensembling.steps import weights_of
-from goldfold.grid import Grid, grid
 from goldfold.lineage import contents, records
+from goldfold.planning.grid import Grid, grid
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
 

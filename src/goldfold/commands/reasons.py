@@ -15,7 +15,7 @@ from goldfold.base.errors import GoldfoldError
 from goldfold.base.files import read_json
 from goldfold.lineage import provenance, recipes, records
 from goldfold.lineage.staleness import Cause, causes
-from goldfold.plan import STAGES, UPSTREAM
+from goldfold.planning.plan import STAGES, UPSTREAM
 
 
 @dataclass

@@ -8,7 +8,7 @@ from goldfold.components import name_of, parse, place, summed
 from goldfold.config.learning import Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
-from goldfold.lessons import ENSEMBLE
+from goldfold.planning.lessons import ENSEMBLE
 from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts

@@ -6,11 +6,11 @@ from typing import Any
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
-from goldfold.lessons import ENSEMBLE
 from goldfold.lineage import provenance
 from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
-from goldfold.plan import Job
+from goldfold.planning.lessons import ENSEMBLE
+from goldfold.planning.plan import Job
 
 
 def recipe(config: Config, job: Job) -> Recipe:

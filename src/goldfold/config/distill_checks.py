@@ -6,7 +6,7 @@ from goldfold.base.errors import nearest
 from goldfold.catalog import DISTILLATIONS, TASKS
 from goldfold.config.learning import Train
 from goldfold.config.root import Config
-from goldfold.lessons import ENSEMBLE, Lessons, Place
+from goldfold.planning.lessons import ENSEMBLE, Lessons, Place
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 

@@ -8,7 +8,7 @@ from goldfold.config.learning import Model
 from goldfold.config.root import Averaging, Config, Ensemble
 from goldfold.config.rounds import Round
 from goldfold.config.soups import Snapshot
-from goldfold.origins import snapshot_name
+from goldfold.planning.origins import snapshot_name
 
 NETWORK = (
     "network", "backbone", "params", "image_size_px", "cache_image_size_px", "resize", "metadata", "dropout", "drop_path",

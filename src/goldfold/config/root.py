@@ -14,9 +14,9 @@ from goldfold.config.plain import json_value
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions
-from goldfold.grid import Grid, rounds_of
-from goldfold.lessons import Lessons, lessons_of
-from goldfold.origins import Origin, origins_of
+from goldfold.planning.grid import Grid, rounds_of
+from goldfold.planning.lessons import Lessons, lessons_of
+from goldfold.planning.origins import Origin, origins_of
 from goldfold.tasks import facts
 
 
@@ -206,12 +206,12 @@ class Config(Section):
 
     @property
     def origins(self) -> dict[str, Origin]:
-        """Models that are made from trained weights, see `goldfold.origins`."""
+        """Models that are made from trained weights, see `goldfold.planning.origins`."""
         return origins_of(model.model_dump(include={"name", "soup", "snapshot"}) for model in self.models)
 
     @property
     def lessons(self) -> Lessons:
-        """Students and their teachers, see `goldfold.lessons`."""
+        """Students and their teachers, see `goldfold.planning.lessons`."""
         models = [model.model_dump(include={"name": True, "train": {"distill"}}) for model in self.models]
         rounds = [one.model_dump(include={"models", "train"}) for one in self.every_round]
         return lessons_of(models, rounds, self.weighted, self.origins)

@@ -10,7 +10,7 @@ from goldfold.config import kinds
 from goldfold.config.component_checks import as_written, component_problems
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
-from goldfold.outputs import CLASS, GROUP
+from goldfold.planning.outputs import CLASS, GROUP
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 

@@ -8,7 +8,7 @@ from goldfold.catalog import TASKS
 from goldfold.components import label, parse, short
 from goldfold.config.learning import Train
 from goldfold.config.libraries import timm_optimizers
-from goldfold.outputs import VAL_LOSS
+from goldfold.planning.outputs import VAL_LOSS
 from goldfold.tasks.facts import Facts
 
 LOOKAHEAD = "lookahead_"

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from goldfold import catalog, inner
+from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
 from goldfold.config import hooks, roi
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
+from goldfold.planning import inner
 from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
 

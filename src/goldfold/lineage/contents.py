@@ -14,7 +14,7 @@ from typing import Any
 from goldfold.base.files import read_json, write_text
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.regular import MOST_BYTES, fault
-from goldfold.origins import is_snapshot
+from goldfold.planning.origins import is_snapshot
 
 MEMORY = Path(".goldfold/contents.json")
 TIMESTAMP = ".snakemake_timestamp"

@@ -15,7 +15,7 @@ from typing import Any
 
 from goldfold.base.files import read_json
 from goldfold.lineage import contents, provenance, recipes, records
-from goldfold.plan import UPSTREAM, Job, Plan
+from goldfold.planning.plan import UPSTREAM, Job, Plan
 
 IsFresh = Callable[[Job], bool]
 """Whether a job's own outputs exist, are intact, and were made by the present recipe from the present inputs."""

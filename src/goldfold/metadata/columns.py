@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
-from goldfold.outputs import metadata_list
+from goldfold.planning.outputs import metadata_list
 from goldfold.tables import read_table
 
 PREFIX = "meta_"

@@ -12,9 +12,9 @@ from goldfold.config.ablation import variant, variants
 from goldfold.drawing.blocks import Block, Figure, Section, Table
 from goldfold.drawing.figures import ScoreLine, gains
 from goldfold.drawing.words import change, interval, score
-from goldfold.grid import Member
 from goldfold.metrics.paired import Gain, gain, resampled
-from goldfold.origins import origins_of
+from goldfold.planning.origins import origins_of
+from goldfold.planning.runs import Member
 from goldfold.report import rounds
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of

@@ -5,7 +5,7 @@ import pandas as pd
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Gallery, Section, Table, Text
 from goldfold.drawing.words import listed, percent
-from goldfold.inner import cleaning_at
+from goldfold.planning.inner import cleaning_at
 from goldfold.report.label_issues import candidate
 from goldfold.report.results import Results
 from goldfold.report.rounds import WHY_SAME_FOLD

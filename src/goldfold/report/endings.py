@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
-from goldfold import grid
 from goldfold.base.words import count, noun
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import listed
+from goldfold.planning.runs import Run as Place
 from goldfold.report import rounds
 from goldfold.report.results import Results, Run
 
@@ -41,7 +41,7 @@ def _stopped(results: Results, on_validation: bool) -> list[Run]:
     ]
 
 
-def _place(run: Run | grid.Run) -> tuple[str, int, int, int]:
+def _place(run: Run | Place) -> tuple[str, int, int, int]:
     return run.model, run.round, run.fold, run.seed
 
 

@@ -8,8 +8,8 @@ from goldfold.base.words import count, noun
 from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.grid import Member, Run
 from goldfold.metrics.paired import resampled
+from goldfold.planning.runs import Member, Run
 from goldfold.report import answers, endings, quarantine, rounds, shift, soups, training
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results

@@ -10,11 +10,11 @@ import pandas as pd
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json
-from goldfold.grid import Grid, grid_of
 from goldfold.images import cases
-from goldfold.inner import jobs
-from goldfold.jobs import OF_RUNS
 from goldfold.metrics import Evidence, Metric, Score, score
+from goldfold.planning.grid import Grid, grid_of
+from goldfold.planning.inner import jobs
+from goldfold.planning.jobs import OF_RUNS
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups

@@ -7,7 +7,7 @@ from goldfold.base.words import count
 from goldfold.config.ablation import variants
 from goldfold.drawing.blocks import Table, Text
 from goldfold.drawing.words import listed
-from goldfold.grid import Round, Run
+from goldfold.planning.runs import Round, Run
 from goldfold.report.results import Results
 
 WHY_SAME_FOLD = "so that the out-of-fold score stays unbiased."

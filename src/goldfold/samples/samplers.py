@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError, TrainingError
-from goldfold.outputs import CLASS
+from goldfold.planning.outputs import CLASS
 
 Rows = NDArray[np.int64]
 

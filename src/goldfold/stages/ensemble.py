@@ -16,8 +16,9 @@ from goldfold.base.files import read_json, write_json, write_text
 from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
-from goldfold.grid import Grid, Member, grid
 from goldfold.metrics import Evidence, Metric, score
+from goldfold.planning.grid import Grid, grid
+from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table

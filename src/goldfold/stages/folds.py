@@ -17,9 +17,9 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.images import cases
-from goldfold.inner import inner_list, parts
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
-from goldfold.outputs import GROUP, group_list, metadata_list
+from goldfold.planning.inner import inner_list, parts
+from goldfold.planning.outputs import GROUP, group_list, metadata_list
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
@@ -148,7 +148,7 @@ def _write_inner(
     out: Path, train: pd.DataFrame, content: pd.DataFrame, learnt: NDArray[np.bool_], columns: Sequence[str],
     rule: Mapping[str, Any], inner: Sequence[int],
 ) -> list[Path]:  # fmt: skip
-    """Write the lists of inner trainings, see `goldfold.inner`; return their paths.
+    """Write the lists of inner trainings, see `goldfold.planning.inner`; return their paths.
 
     Args:
         rule: splitter, seed and rare_classes.

@@ -8,7 +8,7 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.base.files import read_json, write_text
 from goldfold.ensembling.voters import voters
-from goldfold.places import run_of
+from goldfold.planning.runs import run_of
 from goldfold.predictions.of_fold import load_of_fold
 
 

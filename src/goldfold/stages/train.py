@@ -26,7 +26,7 @@ from goldfold.engine.loop import Learner, Pause, Validate, fit
 from goldfold.engine.state import State, Training
 from goldfold.engine.stopping import Keeper, signals_noted
 from goldfold.lineage import provenance
-from goldfold.origins import snapshot_file
+from goldfold.planning.origins import snapshot_file
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors

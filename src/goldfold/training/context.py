@@ -13,7 +13,7 @@ from goldfold.engine.hooks import Context
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
 from goldfold.models.norm_layers import even
-from goldfold.outputs import VAL_LOSS
+from goldfold.planning.outputs import VAL_LOSS
 from goldfold.tasks.optional import has_validation_loss
 from goldfold.training.learner import steps_per_epoch
 

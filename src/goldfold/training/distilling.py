@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from goldfold import catalog, components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.members import of_folds, of_members
-from goldfold.grid import Run
 from goldfold.losses import Losses
 from goldfold.losses.distillation import similarity
 from goldfold.models.features import Heard
-from goldfold.places import run_of
+from goldfold.planning.runs import Run, run_of
 from goldfold.predictions.arrays import Arrays, load, rows_of
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.tasks.optional import scale_of

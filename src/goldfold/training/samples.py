@@ -13,7 +13,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.metadata.columns import PREFIX
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.norm_layers import layers
-from goldfold.outputs import CLASS, GROUP
+from goldfold.planning.outputs import CLASS, GROUP
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table

@@ -14,7 +14,7 @@ from goldfold.cases import Inputs
 from goldfold.engine.memory import as_memory_allows
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import Predictor
-from goldfold.outputs import VAL_LOSS
+from goldfold.planning.outputs import VAL_LOSS
 from goldfold.predictions.arrays import in_order
 from goldfold.samples.dataset import metadata_of, sample
 from goldfold.tasks.optional import has_validation_loss

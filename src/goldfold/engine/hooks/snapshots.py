@@ -8,7 +8,7 @@ from torch import Tensor
 from goldfold.base.errors import TrainingError
 from goldfold.engine.hooks import Hook
 from goldfold.engine.state import Training, weights_of
-from goldfold.origins import snapshot_file
+from goldfold.planning.origins import snapshot_file
 
 
 class Snapshots(Hook):

@@ -1,7 +1,7 @@
-"""The plan of a run as plain data: the grid of `goldfold.grid`, its jobs, and their files.
+"""The plan of a run as plain data: the grid of `goldfold.planning.grid`, its jobs, and their files.
 
-`goldfold.grid`, `goldfold.jobs`, `goldfold.inner`, `goldfold.outputs` and this module are the only place that knows runs
-and their paths. They import no library, so that the Snakefile, the stages and the commands can all use them.
+The modules of this package are the only place that knows runs and their paths. They import no library, so that the
+Snakefile, the stages and the commands can all use them.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,13 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from goldfold import inner
 from goldfold.base.errors import ConfigError
-from goldfold.grid import Grid, Labels, Run
-from goldfold.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.outputs import CLASS, GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
-from goldfold.teaching import parts_of_lesson, teaching_runs
+from goldfold.planning import inner
+from goldfold.planning.grid import Grid
+from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
+from goldfold.planning.outputs import CLASS, GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
+from goldfold.planning.runs import Labels, Run
+from goldfold.planning.teaching import parts_of_lesson, teaching_runs
 
 if TYPE_CHECKING:
     from goldfold.config import Config

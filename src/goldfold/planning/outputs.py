@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goldfold.grid import INNER, LABELS, RUN
+from goldfold.planning.runs import INNER, LABELS, RUN
 
 if TYPE_CHECKING:
-    from goldfold.plan import Plan
+    from goldfold.planning.plan import Plan
 
 SHARD = "{spec}/{shard}"
 """Folder of a cache shard, below that of the cache."""

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from goldfold.grid import INNER, LABELS, RUN, Run
-from goldfold.outputs import SHARD
+from goldfold.planning.outputs import SHARD
+from goldfold.planning.runs import INNER, LABELS, RUN, Run
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
@@ -14,7 +14,7 @@ STAGES = (
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
 WORK = {"inner_train": "train", "inner_predict": "predict"}
-"""Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.inner`."""
+"""Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.planning.inner`."""
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
     **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),

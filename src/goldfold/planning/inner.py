@@ -6,8 +6,9 @@ row that fold k validates. The training part is split into inner parts; for each
 vote and are no members of the grid.
 """
 
-from goldfold.grid import Cleaning, Grid
-from goldfold.jobs import Job
+from goldfold.planning.grid import Grid
+from goldfold.planning.jobs import Job
+from goldfold.planning.runs import Cleaning
 
 STAGES = ("inner_train", "inner_predict", "clean")
 

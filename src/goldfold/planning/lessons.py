@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from goldfold.origins import Origin
+from goldfold.planning.origins import Origin
 
 ENSEMBLE = "ensemble"
 """Name of the teacher that is all models with a weight."""

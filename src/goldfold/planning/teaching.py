@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from goldfold.grid import Grid, Lesson, Run
+from goldfold.planning.grid import Grid
+from goldfold.planning.runs import Lesson, Run
 
 
 def teaching_runs(grid: Grid) -> tuple[Run, ...]:

@@ -1,0 +1,1 @@
+"""What a config asks for, as plain data: members, rounds, runs, jobs and the paths of their files."""
