@@ -253,7 +253,7 @@ def test_parts_that_overlap_and_members_of_other_images_or_classes_are_refused(n
 def test_fusing_one_member_is_the_identity(name: str, seed: int, weight: float) -> None:
     task, ids = task_of(name), list("zxy")
     member = predicted(task, name, ids, seed)
-    for method in tasks.facts(name).methods:
+    for method in [one for one in tasks.facts(name).methods if one != "vote"]:  # a vote is a decision
         fused = task.fuse([member], [weight], method=method)
         assert list(fused["ids"]) == sorted(ids)
         if name in OF_LOGITS:
@@ -425,6 +425,7 @@ def test_right_predictions_have_the_best_score_by_every_metric(name: str, truth:
             continue
         scored += 1
         best = 1.0 if task.metric(metric).greater_is_better else 0.0
+        best = 0.2 if metric == "auc_above_tpr" else best
         assert (found.value, found.low, found.high) == pytest.approx((best,) * 3, abs=1e-9), metric
     assert scored >= 4
     table = task.by_class(evidence)

@@ -325,7 +325,7 @@ def runs_of(*records: dict[str, Any]) -> Any:
         for fold, record in enumerate(records)
     ]
     places = [Place("net", 0, fold, 0) for fold in range(len(made))]
-    grid = SimpleNamespace(final_runs=lambda: places, ancestry=lambda run: [run])
+    grid = SimpleNamespace(final_runs=lambda: places, ancestry=lambda run: [run], taught=lambda run: [])
     settings = {"models": [{"name": "net", "train": {"epochs": 30}}]}
     return SimpleNamespace(runs=made, grid=grid, settings=settings, row="image")
 

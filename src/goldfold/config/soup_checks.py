@@ -1,6 +1,7 @@
 """Checks of models that are made from trained weights."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from goldfold.base.errors import nearest, shown
 from goldfold.config.learning import Model
@@ -36,7 +37,7 @@ def _ingredients(soup: Model, names: list[str], known: dict[str, Model]) -> Iter
             yield f"no model is named {name!r}; {nearest(name, allowed)}allowed: {', '.join(allowed)}"
         elif name not in allowed:
             itself = "the soup itself" if name == soup.name else "a soup too"
-            yield f"{name!r} is {itself}; name trained models or snapshots, here {', '.join(allowed)}"
+            yield f"{name!r} is {itself}; name trained models or snapshots, here {', '.join(allowed) or 'there is none'}"
 
 
 def _different(ingredients: list[Model]) -> Iterator[str]:
@@ -44,12 +45,17 @@ def _different(ingredients: list[Model]) -> Iterator[str]:
     first, *others = ingredients
     for other in others:
         found = difference(other, first)
-        if not found and other.size != first.size:
-            found = f"image_size_px is {shown(first.image_size_px)} there and {shown(other.image_size_px)} here"
-        if not found and other.resize != first.resize:
-            found = f"resize is {first.resize!r} there and {other.resize!r} here"
+        for key in ("image_size_px", "cache_image_size_px", "resize"):
+            there, here = getattr(first, key), getattr(other, key)
+            if not found and _as_sides(there) != _as_sides(here):
+                found = f"{key} is {shown(there)} there and {shown(here)} here"
         if found:
             yield f"{other.name} cannot be averaged with {first.name}: {found}; name models with the same network"
+
+
+def _as_sides(value: Any) -> Any:
+    """A size as [height, width]; anything else as it is."""
+    return [value, value] if isinstance(value, int) else value
 
 
 def _late(config: Config, soup: str, names: list[str]) -> Iterator[str]:
