@@ -159,6 +159,22 @@ def read_lists(folder: Path) -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_csv(path, dtype=str) for path in sorted((folder / "folds/inner").glob("*.csv"))}
 
 
+def test_no_judge_is_trained_on_mates_of_the_rows_that_it_judges(tmp_path: Path) -> None:
+    """Rows that are only trained on are in no inner part; those of a group of a judged row are left out of its training."""
+    groups = [f"g{number // 4}" for number in range(48)]
+    only = ["1" if number % 4 == 3 else "" for number in range(48)]
+    fold = [-1 if number % 4 == 3 else number // 4 % 3 for number in range(48)]
+    write_manifest(tmp_path / "manifest", group=groups, train_only=only, fold=fold)
+    make_folds(tmp_path, [2])
+    of = dict(zip([f"i{number:03d}" for number in range(48)], groups, strict=True))
+    lists = read_lists(tmp_path)
+    assert len(lists) == 6
+    for table in lists.values():
+        judged, trained = ({of[id] for id in table["id"][table["split"] == part]} for part in ("val", "train"))
+        assert judged
+        assert not judged & trained
+
+
 @pytest.mark.parametrize("splitter", ["predefined", "stratified_group", "stratified"])
 def test_inner_parts_partition_the_training_rows_of_a_fold_by_class_and_group(tmp_path: Path, splitter: str) -> None:
     groups = {} if splitter == "stratified" else {"group": [f"g{number // 4}" for number in range(48)]}

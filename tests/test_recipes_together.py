@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from goldfold.base.errors import ConfigError
+from goldfold.commands.ensemble_trial import check_ensemble
 from goldfold.config import parse
 from goldfold.planning.jobs import job_of
 from goldfold.planning.plan import Plan, plan_of
@@ -83,3 +84,76 @@ def test_a_cleaned_student_reads_labels_and_lessons_of_its_fold_alone() -> None:
     above = plan.above(job_of("train", Run("d", 1, 1, 0)))
     assert {job.stage for job in above} == {"clean", "pseudo_label", "teach", "predict"}
     assert {job.fold for job in above} == {1}
+
+
+# --- from the review
+
+
+def test_a_soup_of_models_of_their_backbone_s_own_size() -> None:
+    sized = [{"name": name, "backbone": "resnet18"} for name in ("a", "b")]
+    assert planned([*sized, {"name": "soup", "soup": ["a", "b"]}]).specs["soup"] == "224x224-squash"
+    other = {"name": "b", "backbone": "resnet18", "image_size_px": 64}
+    with pytest.raises(ConfigError, match="b cannot be averaged with a: image_size_px is None there and 64 here"):
+        planned([sized[0], other, {"name": "soup", "soup": ["a", "b"]}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ablate": {"x": {"soup": ["a", "b"]}}}, r"ablate\.x\.soup: a soup is made of trained models"),
+        ({"ablate": {"x": {"dropout": 0.1}}, "rounds": [{}, {"start": "a"}]}, r"rounds\[1\]\.start = 'a': with ablate"),
+        (
+            {
+                "ablate": {"x": {"dropout": 0.1}},
+                "rounds": [{}, {"models": ["a"], "train": {"distill": {"teacher": "a"}}}],
+            },
+            r"rounds\[1\]\.train\.distill\.teacher = 'a': with ablate",
+        ),
+        (
+            {"rounds": [{}, {"models": ["soup"], "clean": {}, "start": "previous"}]},
+            r"rounds\[1\]\.clean: the round trains nothing.*\n.*rounds\[1\]\.start: the round trains nothing",
+        ),
+    ],
+)
+def test_what_would_compare_or_do_nothing_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        planned([A, B, {"name": "soup", "soup": ["a", "b"]}], **changes)
+
+
+def test_snapshots_of_a_model_with_a_long_name_are_refused_in_words() -> None:
+    with pytest.raises(
+        ConfigError, match=r"would be 'c+-snapshot1', of more than 60 characters; give the model a shorter name"
+    ):
+        planned([{**C, "name": "c" * 55}])
+
+
+def test_judges_are_of_the_last_round_that_has_some() -> None:
+    soup = {"name": "soup", "soup": ["a", "b"]}
+    plan = planned([A, B, soup], rounds=[{"models": ["a", "b"]}, {"models": ["soup"]}, {"models": ["a"], "clean": {}}])
+    assert {job.round for job in plan.jobs("inner_train")} == {0}
+    quick = planned([A, B], rounds=[{}, {"clean": {"folds": 9}}], quick=True)
+    assert {job.part for job in quick.jobs("inner_train")} == {"0of2", "1of2"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": [{"stacking": {"penalty": 0}}]}, "stacking: penalty = 0: must be above 0"),
+        ({"steps": [{"stacking": {"penalty": "x"}}]}, "fails on made-up values: TypeError"),
+        ({"steps": [{"hill_climbing": {"bags": 1.5}}]}, "bags = 1.5: must be a whole number of at least 1"),
+        ({"steps": [{"boosted_stacking": {"trees": 2.5}}]}, "fails on made-up values"),
+        ({"method": {"power": {"exponent": 0}}}, r"ensemble\.method = .*exponent = 0: must be above 0"),
+        ({"metric": {"map_at_k": {"k": "5"}}}, r"metric = .*fails on made-up values"),
+        ({"metric": {"map_at_k": {"k": 0}}}, "map_at_k: k = 0: must be at least 1"),
+        ({"metric": {"partial_auc": {"max_fpr": 1}}}, "partial_auc: max_fpr = 1: must be above 0 and below 1"),
+    ],
+)
+def test_parameters_after_training_are_tried_before(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_ensemble({"task": "classification", **settings}, 3)
+
+
+def test_settings_after_training_that_work_pass_for_labels_and_sets_of_labels() -> None:
+    steps = ["hill_climbing", "simplex", "stacking", "boosted_stacking", "temperature", {"fitted_average": {}}]
+    for task in ("classification", "multilabel", "regression"):
+        check_ensemble({"task": task, "steps": steps, "method": "rank" if task != "regression" else "mean"}, 3)

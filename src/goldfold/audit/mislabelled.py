@@ -51,11 +51,14 @@ def confident_classes(probabilities: Probabilities, labels: Labels) -> NDArray[n
     """Most probable class of each image among those whose probability reaches the class's threshold (n,); -1 for none.
 
     Unlike in the paper, a class that is less probable than the given one is none: otherwise a class that the models hardly
-    ever predict, whose threshold is near 0, would claim every image that is not quite certain.
+    ever predict, whose threshold is near 0, would claim every image that is not quite certain. With equal probabilities the
+    given class is the confident one.
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     reaches = (probabilities >= thresholds(probabilities, labels) - 10.0**-DIGITS) & (probabilities >= own)
     best = np.where(reaches, probabilities, -1.0).argmax(axis=1)
+    rows = np.arange(len(labels))
+    best = np.where(reaches[rows, labels] & (probabilities[rows, best] <= own[:, 0]), labels, best)
     return np.where(reaches.any(axis=1), best, -1)
 
 

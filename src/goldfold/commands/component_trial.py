@@ -10,6 +10,7 @@ from torch import Tensor
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
 from goldfold.commands.augmentation_trial import check_augmentation, failed
+from goldfold.commands.ensemble_trial import check_ensemble
 from goldfold.config import kinds
 from goldfold.losses import class_weights, combined
 from goldfold.samples.sizes import sizes_of
@@ -63,6 +64,7 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
         check_augmentation(model["train"], size, cached, model["channels"], target)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
+    check_ensemble(model, model.get("n_classes") or n_classes)
 
 
 def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:

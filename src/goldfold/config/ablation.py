@@ -29,9 +29,12 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     for name, change in switches.items():
         if "name" in change:
             raise ConfigError(f"ablate.{name}.name: variants are named by model and switch; remove it")
+        for key in [key for key in ("soup", "snapshot") if key in change]:
+            raise ConfigError(f"ablate.{name}.{key}: a soup is made of trained models, a variant is trained; remove it")
         _refuse_overridden(name, change, values.get("rounds"))
     trained = [model for model in models if not model.get("soup")]
     bases = [model["name"] for model in trained]
+    _refuse_own(values, trained)
     variants = [
         {**_with(model, change), "name": variant(model["name"], name)}
         for model in trained
@@ -76,6 +79,35 @@ def _refuse_overridden(name: str, change: dict[str, Any], rounds: Any) -> None:
             raise ConfigError(
                 f"rounds[{number}].train.{here[key]}: overrides ablate.{name}.train.{own[key]}, so the variant would be trained "
                 f"like its model; remove one of them"
+            )
+
+
+def _refuse_own(values: dict[str, Any], models: list[dict[str, Any]]) -> None:
+    """Raise ConfigError if a model starts or learns from itself by name: its variants would from the model, not themselves."""
+
+    def teacher(settings: Any) -> Any:
+        distill = settings.get("distill") if isinstance(settings, dict) else None
+        return distill.get("teacher") if isinstance(distill, dict) else None
+
+    names = [model["name"] for model in models]
+    for number, one in enumerate(values["rounds"] if isinstance(values.get("rounds"), list) else []):
+        listed = one.get("models") if isinstance(one, dict) else None
+        trained = names if listed is None else listed
+        if isinstance(one, dict) and one.get("start") in names and one["start"] in trained:
+            raise ConfigError(
+                f"rounds[{number}].start = {one['start']!r}: with ablate, its variants would start from it instead of from "
+                f"themselves; write start: previous"
+            )
+        if isinstance(one, dict) and (own := teacher(one.get("train"))) in names and own in trained:
+            raise ConfigError(
+                f"rounds[{number}].train.distill.teacher = {own!r}: with ablate, its variants would learn from it, not from "
+                f"themselves; ablate the first round alone, or remove distill"
+            )
+    for model in models:
+        if model["name"] in (teacher(model.get("train")), teacher(values.get("train"))):
+            raise ConfigError(
+                f"models ({model['name']}).train.distill.teacher: with ablate, the variants of {model['name']} would learn from "
+                f"it instead of from themselves; remove distill"
             )
 
 

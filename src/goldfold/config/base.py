@@ -44,5 +44,6 @@ def height_and_width(size: "ImageSize") -> tuple[int, int]:
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-Name = Annotated[str, Field(pattern=NAME, max_length=60)]
+LONGEST_NAME = 60
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 """A name that becomes part of file names."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from goldfold.base.errors import nearest
 from goldfold.config.root import Config
-from goldfold.config.rounds import Clean, is_plain, judges_of, last_plain
+from goldfold.config.rounds import Clean, is_plain, judges_of, judging_round
 from goldfold.tasks.facts import Facts
 
 
@@ -29,7 +29,7 @@ def _clean(config: Config, task: Facts, number: int, clean: Clean) -> Iterator[s
             f"{key}.round = {clean.round}: has a start, a teacher or a clean of its own, so its models know more than the "
             f"rows that an inner training may see; name a round that is trained from scratch on the given labels"
         )
-    elif (judges := last_plain(rounds[:number]) if clean.round is None else clean.round) < 0:
+    elif (judges := judging_round(config, rounds[:number]) if clean.round is None else clean.round) < 0:
         yield f"{key}: no earlier round is trained from scratch on the given labels; put one before it"
     else:
         yield from _models(config, key, judges, clean)

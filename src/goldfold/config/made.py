@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldfold.base.errors import ConfigError
+from goldfold.config.base import LONGEST_NAME
 from goldfold.config.learning import Model
 from goldfold.config.root import Averaging, Config, Ensemble
 from goldfold.config.rounds import Round
@@ -59,6 +60,12 @@ def snapshots_in(values: Mapping[str, Any]) -> list[str]:
 def _snapshots(model: Model) -> Iterator[Model]:
     """Models of all snapshots but the last, which is the model itself."""
     described = {key: getattr(model, key) for key in NETWORK if key in model.model_fields_set}
+    last = snapshot_name(model.name, max(1, (model.train.snapshots or 1) - 1))
+    if len(last) > LONGEST_NAME:
+        raise ConfigError(
+            f"models ({model.name}): the member of its snapshot would be {last!r}, of more than {LONGEST_NAME} characters; give "
+            f"the model a shorter name"
+        )
     for number in range(1, model.train.snapshots or 1):
         yield Model(
             name=snapshot_name(model.name, number), snapshot=Snapshot(of=model.name, number=number), **described

@@ -29,7 +29,7 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
     rounds = {"rounds": min(1, labels["rounds"])} if isinstance(labels.get("rounds"), int) else {}
     more: dict[str, Any] = {"pseudo_labels": {**labels, **rounds}} if "pseudo_labels" in values else {}
     if isinstance(values.get("rounds"), list):
-        more["rounds"] = [_model(one) for one in values["rounds"]]
+        more["rounds"] = [_clean(_model(one)) for one in values["rounds"]]
     more |= {"seeds": values["seeds"][:1]} if isinstance(values.get("seeds"), list) else {}
     models = values.get("models")
     more |= {"models": [_model(model) for model in models]} if isinstance(models, list) else {}
@@ -56,6 +56,13 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
         **_cycles(settings),
         "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
     }
+
+
+def _clean(one: Any) -> Any:
+    """A round whose labels are judged by as few inner trainings as there can be."""
+    if not isinstance(one, dict) or not isinstance(one.get("clean"), dict):
+        return one
+    return {**one, "clean": {**one["clean"], "folds": N_FOLDS}}
 
 
 def _model(model: Any) -> Any:

@@ -85,6 +85,20 @@ def _round(config: Config, number: int) -> Iterator[str]:
         yield from _start(config, number)
     if one.teacher is not None:
         yield from _teacher(config, number, one.teacher)
+    yield from _only_made(config, one, key)
+
+
+def _only_made(config: Config, one: Round, key: str) -> Iterator[str]:
+    """Problems of a round that makes soups and snapshots alone, and so trains nothing."""
+    made = {model.name for model in config.models if model.is_made}
+    given = {
+        "teacher": one.teacher,
+        "clean": one.clean,
+        "train": one.train.model_fields_set,
+        "start": one.start != SCRATCH,
+    }
+    for name in [name for name, value in given.items() if value and one.models and made >= {*one.models}]:
+        yield f"{key}.{name}: the round trains nothing, its models are made from others; remove it, or list a trained model"
 
 
 def _unknown(config: Config, key: str, names: list[str]) -> Iterator[str]:

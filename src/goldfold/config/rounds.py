@@ -148,7 +148,7 @@ def settled(config: "Config") -> list[Round]:
 
 def settled_clean(config: "Config", clean: Clean, earlier: list[Round]) -> Clean:
     """``clean`` of a round with its defaults filled in: round and models of the judges."""
-    judges = last_plain(earlier) if clean.round is None else clean.round
+    judges = judging_round(config, earlier) if clean.round is None else clean.round
     trained = (earlier[judges].models if 0 <= judges < len(earlier) else None) or ()
     able = judges_of(config.models, earlier[judges]) if trained else []
     models = [name for name in config.weighted if name in trained and name in (clean.models or able)]
@@ -161,6 +161,18 @@ def judges_of(models: Iterable[Model], one: Round) -> list[str]:
     A soup or a snapshot has no training of its own, and the teacher of a student was trained on all rows of the fold.
     """
     return [model.name for model in models if not model.is_made and trained_model(model, one).train.distill is None]
+
+
+def judging_round(config: "Config", earlier: list[Round]) -> int:
+    """Number of the last round that is plain and trains a model with a weight that can judge, else of the last plain one."""
+    weighted = set(config.weighted)
+    able = [
+        number
+        for number, one in enumerate(earlier)
+        if is_plain(one)
+        and weighted & {*judges_of(config.models, one)} & {*(one.models or [model.name for model in config.models])}
+    ]
+    return able[-1] if able else last_plain(earlier)
 
 
 def is_plain(one: Round) -> bool:

@@ -255,6 +255,8 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "task": config.task,
                 "n_classes": _n_outputs(config),
                 "metric": config.metric,
+                "method": config.average.method,
+                "steps": [step for step in config.written_steps if step != "average" and ":" not in name_of(step)],
                 **_start_size(config, model, number),
                 **({"shows_features": True} if model.name in featured else {}),
             }

@@ -42,8 +42,8 @@ class HillClimbing:
             metric: metric that is climbed; default: that of the config.
         """
         for name, number in (("steps", steps), ("bags", bags)):
-            if number < 1:
-                raise ConfigError(f"ensemble: hill_climbing: {name} = {number}: must be at least 1")
+            if not isinstance(number, int) or number < 1:
+                raise ConfigError(f"ensemble: hill_climbing: {name} = {number}: must be a whole number of at least 1")
         self.task, self.metric, self.method, self.steps, self.bags = task, metric, method, steps, bags
         self.average = FittedAverage(task, workers, method)
 

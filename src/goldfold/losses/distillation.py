@@ -27,7 +27,8 @@ class Classes:
 
     def rows(self, probabilities: NDArray[np.float64]) -> Rows:
         """Return softmax(log p / temperature), (n, classes): the softened logits of which p is the softmax."""
-        powers = probabilities ** (1 / self.temperature)
+        logs = np.log(np.clip(probabilities, np.finfo(float).tiny, None)) / self.temperature
+        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
     def __call__(self, logits: Tensor, teacher: Tensor) -> Tensor:
@@ -44,7 +45,10 @@ class Labels:
 
     def rows(self, probabilities: NDArray[np.float64]) -> Rows:
         """Return sigmoid(log odds of p / temperature), (n, labels)."""
-        yes, no = probabilities ** (1 / self.temperature), (1 - probabilities) ** (1 / self.temperature)
+        logs = (
+            np.log(np.clip(np.stack([probabilities, 1 - probabilities]), np.finfo(float).tiny, None)) / self.temperature
+        )
+        yes, no = np.exp(logs - logs.max(axis=0))
         return np.asarray(yes / (yes + no), np.float32)
 
     def __call__(self, logits: Tensor, teacher: Tensor) -> Tensor:

@@ -77,6 +77,8 @@ def f1(probabilities: Probabilities, labels: Labels) -> float:
 
 def map_at_k(probabilities: Probabilities, labels: Labels, k: int = 5) -> float:
     """Mean over images of 1 / rank of the true class, 0 beyond rank ``k``; of tied classes the worst rank counts."""
+    if k < 1:
+        raise ConfigError(f"metric: map_at_k: k = {k}: must be at least 1")
     of_true = probabilities[np.arange(len(labels)), labels]
     ranks = (probabilities >= of_true[:, None]).sum(axis=1)
     return float(np.where(ranks <= k, 1 / ranks, 0).mean())

@@ -159,9 +159,11 @@ def _write_inner(
         rows = train[of_fold]
         for n_parts in inner:
             numbers = inner_parts(rows, content[of_fold], n_parts=n_parts, fold=fold, **how)
+            trained = training(rows.reset_index(drop=True), numbers, n_parts, "")
             for number, part in enumerate(parts(n_parts)):
-                split = np.where(numbers == number, "val", "train")
+                split = np.where(numbers == number, "val", np.where(trained[number], "train", ""))
                 table = rows[["id"]].assign(split=split).join(rows[["sha256", *columns, *_cut(rows)]])
+                table = table[split != ""]  # without copies of rows that are judged, and rows of their groups
                 write_if_changed(path := out / inner_list(fold, part), table.to_csv(index=False))
                 written.append(path)
     return written

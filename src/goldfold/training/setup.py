@@ -137,6 +137,7 @@ def _cases(job: Job, spec: Spec) -> Cases:
     table = read_table(job.fold_file)
     train = rows_of(table, job.pseudo, job.pseudo_weight, job.clean)
     held_out = table[table["split"] == "val"].reset_index(drop=True)
+    given = train if job.clean is None else rows_of(table, None, 1.0)  # cleaned rows too, so that rounds encode alike
     if spec.metadata is not None:
-        train, held_out = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out))
-    return Cases(train, held_out, encoder_of(spec, train))
+        train, held_out, given = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out, given))
+    return Cases(train, held_out, encoder_of(spec, given))
