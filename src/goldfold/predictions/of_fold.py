@@ -4,11 +4,11 @@ from goldfold.base.errors import DataError
 from goldfold.predictions.arrays import Arrays, load
 
 
-def load_of_fold(path: str, fold: int, what: str) -> Arrays:
+def load_of_fold(path: str, fold: int, rule: str) -> Arrays:
     """Read predictions that images of a fold are trained with.
 
     Args:
-        what: plural noun for their use, for the error.
+        rule: which models they must come from, for the error.
 
     Raises:
         DataError: they are of another fold, whose networks were trained on the images that this fold validates.
@@ -16,7 +16,7 @@ def load_of_fold(path: str, fold: int, what: str) -> Arrays:
     predictions = load(path)
     if int(predictions["fold"]) != fold:
         raise DataError(
-            f"{path} holds predictions of fold {int(predictions['fold'])}; {what} for fold {fold} must come "
-            f"from its own models, or the labels of its validation images leak into training."
+            f"{path} holds predictions of fold {int(predictions['fold'])}; {rule}, or the labels of its validation images leak "
+            f"into training."
         )
     return predictions

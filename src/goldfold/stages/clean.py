@@ -10,11 +10,11 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.audit import mislabelled
 from goldfold.audit.mislabelled import Candidates
-from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_text
 from goldfold.base.words import count
 from goldfold.ensembling.voters import voters
-from goldfold.predictions.arrays import Arrays, load
+from goldfold.predictions.arrays import Arrays
+from goldfold.predictions.of_fold import load_of_fold
 from goldfold.tables import read_table
 
 MOST = 0.5
@@ -56,8 +56,9 @@ def run(
     names = read_json(classes)
     output: Any = tasks.output(task, names)
     by_model: dict[str, list[Arrays]] = {}
+    rule = f"the training rows of fold {fold} must be judged by inner trainings of this fold"
     for path in predictions:
-        by_model.setdefault(model_of(path), []).append(_of_fold(path, fold))
+        by_model.setdefault(model_of(path), []).append(load_of_fold(path, fold, rule))
     judges, shares = voters(
         [output.join(parts) for parts in by_model.values()], [weights.get(name, 1.0) for name in by_model]
     )
@@ -92,16 +93,6 @@ def model_of(path: str) -> str:
     'net'
     """
     return Path(path).parts[-6]
-
-
-def _of_fold(path: str, fold: int) -> Arrays:
-    predictions = load(path)
-    if int(predictions["fold"]) != fold:
-        raise DataError(
-            f"{path} holds predictions of fold {int(predictions['fold'])}; the training rows of fold {fold} must be judged by "
-            f"inner trainings of this fold, or the labels of its validation rows leak into training."
-        )
-    return predictions
 
 
 def _table(given: pd.DataFrame, found: Candidates, names: list[str]) -> pd.DataFrame:

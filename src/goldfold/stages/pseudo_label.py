@@ -40,12 +40,10 @@ def run(
         DataError: a file holds predictions of another fold.
     """
     output: Any = tasks.output(task, read_json(classes))
-    tables = []
+    tables, rule = [], f"pseudo labels for fold {fold} must come from its own models"
     for source, paths in predictions.items():
         teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
-        fused = output.fuse(
-            [load_of_fold(path, fold, "pseudo labels") for path in teachers], shares, workers, **settings
-        )
+        fused = output.fuse([load_of_fold(path, fold, rule) for path in teachers], shares, workers, **settings)
         tables.append(output.pseudo_labels(fused, threshold).assign(source=source))
         print(f"{source}: {len(tables[-1])} of {len(fused['ids'])} images at {threshold} or more", flush=True)
     write_text(Path(out), pd.concat(tables, ignore_index=True).to_csv(index=False))

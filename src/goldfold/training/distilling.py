@@ -75,8 +75,9 @@ def fuse(output: Any, teachers: Teachers, fold: int) -> Arrays:
         DataError: a prediction is of another fold.
     """
     parts: dict[Run, list[Arrays]] = {}
+    rule = f"the teachers of a student for fold {fold} must come from its own models"
     for path in teachers.files:
-        parts.setdefault(run_of(path), []).append(load_of_fold(path, fold, "the teachers of a student"))
+        parts.setdefault(run_of(path), []).append(load_of_fold(path, fold, rule))
     members = [output.join(found) for found in parts.values()]
     if teachers.fusion is None:
         return of_folds(output, members, {}, 1)
