@@ -57,12 +57,12 @@ def write_if_changed(path: str | Path, text: str) -> bool:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as indented JSON with a final newline; non-finite numbers become null."""
-    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
     """Add a digest of all other values to a JSON object."""
-    read = json.loads(json.dumps(_finite({name: part for name, part in value.items() if name != SEAL})))
+    read = json.loads(json.dumps(finite({name: part for name, part in value.items() if name != SEAL})))
     return {**value, SEAL: _digest(read)}
 
 
@@ -76,12 +76,12 @@ def _digest(value: dict[str, Any]) -> str:
     return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace NaN and infinity by None: JSON cannot represent them."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

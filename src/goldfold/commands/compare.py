@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldfold.base.files import finite
 from goldfold.base.words import count
 
 if TYPE_CHECKING:
@@ -25,17 +26,8 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     from goldfold.comparison import compare, metric_of
 
     found = compare(options.before, options.after, metric_of(options.metric) if options.metric else None)
-    print(json.dumps(_plain(asdict(found)), indent=2) if options.json else "\n".join(_lines(found)))
+    print(json.dumps(finite(asdict(found)), indent=2) if options.json else "\n".join(_lines(found)))
     return 0
-
-
-def _plain(value: object) -> object:
-    """The same with null in place of numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and value - value != 0 else value
 
 
 def _lines(found: "Comparison") -> Iterator[str]:

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from goldfold import catalog
 from goldfold.commands.augmentation_trial import failed
+from goldfold.components import name_of
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import FittedStep, build
 from goldfold.targets.label_sets import to_text
+from goldfold.tasks import facts
 from goldfold.tasks.steps import ForSteps
 
 N_CASES = 24
@@ -47,19 +48,11 @@ def check_ensemble(model: Mapping[str, Any], n_classes: int) -> None:
     for step in model.get("steps") or ():
         try:
             (made,) = build(task, [step], 1)
-            if isinstance(made, FittedStep) and _is_fusion(step, task):
-                metric = task.metric(model.get("metric") or _first(name))
+            if isinstance(made, FittedStep) and name_of(step) in task.fusions:
+                metric = task.metric(model.get("metric") or next(iter(facts(name).metrics)))
                 made.fit(dict(zip("ab", members, strict=True)), truth, rows % 3, metric)
         except Exception as error:
             raise failed("ensemble", step, error) from error
-
-
-def _is_fusion(step: Any, task: ForSteps) -> bool:
-    return (step if isinstance(step, str) else next(iter(step))) in task.fusions
-
-
-def _first(task: str) -> str:
-    return next(iter(catalog.METRICS["label" if task == "classification" else "labels"]))
 
 
 def _made_up(name: str, classes: list[str]) -> tuple[list[Any], Any]:

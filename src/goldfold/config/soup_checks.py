@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from goldfold.base.errors import nearest, shown
+from goldfold.config.base import height_and_width
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 from goldfold.config.round_checks import difference
@@ -54,8 +55,8 @@ def _different(ingredients: list[Model]) -> Iterator[str]:
 
 
 def _as_sides(value: Any) -> Any:
-    """A size as [height, width]; anything else as it is."""
-    return [value, value] if isinstance(value, int) else value
+    """A size as height and width; anything else as it is."""
+    return height_and_width(value) if isinstance(value, int | list) else value
 
 
 def _late(config: Config, soup: str, names: list[str]) -> Iterator[str]:

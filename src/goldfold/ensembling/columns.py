@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.components import Written
-from goldfold.ensembling.members import Fuses, of_members
+from goldfold.ensembling.averaging import Scores
+from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import Metric, signed
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ FIELDS = ("probabilities", "predicted")
 """Names of the predictions in the evidence of a task."""
 MEANS = (None, "probability", "mean")
 """Methods that are the weighted mean of the predictions."""
-
-
-class Scores(Fuses, Protocol):
-    """Task facet that fuses and scores predictions."""
-
-    def evidence(self, predictions: Any, truth: Any) -> Any:
-        """Return the predictions paired with the truth."""
-
-    def metric(self, wanted: Written) -> Metric:
-        """Return a metric given as in the config."""
 
 
 def field_of(evidence: Any) -> str:

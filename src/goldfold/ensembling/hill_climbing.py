@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.components import Written
-from goldfold.ensembling.averaging import FittedAverage
-from goldfold.ensembling.columns import Scorer, Scores
+from goldfold.ensembling.averaging import FittedAverage, Scores
+from goldfold.ensembling.columns import Scorer
 from goldfold.ensembling.steps import Members, Metric
 
 if TYPE_CHECKING:

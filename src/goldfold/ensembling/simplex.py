@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensembling.averaging import FittedAverage
-from goldfold.ensembling.columns import Array, Scores, is_of_numbers, of_truth, values_of
+from goldfold.ensembling.averaging import FittedAverage, Scores
+from goldfold.ensembling.columns import Array, is_of_numbers, of_truth, values_of
 from goldfold.ensembling.steps import Members, Metric
 
 if TYPE_CHECKING:

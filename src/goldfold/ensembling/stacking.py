@@ -48,17 +48,17 @@ class Stacking:
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return the ``members`` in the order of their columns, and a fitted model per target."""
-        whole = self.task.evidence(of_members(self.task, [*members.values()], [1.0] * len(members), {}, 1), truth)
         parts = [self.task.evidence(self._alone(member), truth) for member in members.values()]
         columns = self._columns([values_of(part) for part in parts])
+        known = parts[0]
         if self.task.target == "value":
-            models = [self._one(columns, whole.truth)]
+            models = [self._one(columns, known.truth)]
         elif self.task.target == "labels":
             models = [
-                self._one(columns, (whole.truth[:, place] == 1).astype(int)) for place in range(whole.truth.shape[1])
+                self._one(columns, (known.truth[:, place] == 1).astype(int)) for place in range(known.truth.shape[1])
             ]
         else:
-            models = [self._one(columns, whole.labels)]
+            models = [self._one(columns, known.labels)]
         return {"members": [*members], "models": models}
 
     def _one(self, columns: Array, target: NDArray[Any]) -> dict[str, Any]:
