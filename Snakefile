@@ -26,6 +26,7 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/teach.smk"
 include: "workflow/rules/clean.smk"
 include: "workflow/rules/pseudo_label.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
@@ -36,6 +37,7 @@ localrules:
     demo,
     clean,
     pseudo_label,
+    external,
 
 
 onstart:
@@ -63,6 +65,7 @@ rule all:
                 "clean",
                 "teach",
                 "pseudo_label",
+                "external",
             )
             for job in PLAN.jobs(stage)
         ],

@@ -1,6 +1,6 @@
 """Out-of-fold accuracy of a small network on the digits, with and without a teacher: trains benchmarks/distillation.yaml.
 
-python benchmarks/distillation.py [--labelled 300]
+python benchmarks/distillation.py [--labelled 300] [--epochs 120] [--students alone taught]
 
 The stages run one after the other in this process, without Snakemake, in a temporary folder. Prints the accuracy of each model
 per seed, at the network's resolution, without test-time augmentation.
@@ -81,8 +81,16 @@ def main() -> None:
     """Train all models, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labelled", type=int, help="number of labelled images; all by default")
+    parser.add_argument("--epochs", type=int, help="epochs of each network, the teacher's too; those of the config by default")
+    parser.add_argument("--students", nargs="+", help="students to train besides the teacher; all by default")
     asked = parser.parse_args()
-    config = parse(yaml.safe_load((ROOT / "benchmarks/distillation.yaml").read_text()))
+    settings = yaml.safe_load((ROOT / "benchmarks/distillation.yaml").read_text())
+    if asked.epochs is not None:
+        for trained in (settings, settings["models"][0]):
+            trained["train"] |= {"epochs": asked.epochs, "validate_every": asked.epochs}
+    if asked.students:
+        settings["models"] = [model for model in settings["models"] if model["name"] in ("big", *asked.students)]
+    config = parse(settings)
     plan, begun = plan_of(config), time.process_time()
     scores: dict[tuple[str, int], list[tuple[float, int]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

@@ -32,6 +32,7 @@ FACETS: Entries = {
     "score": "score:Score",
     "decided": "decided:decided",
     "decide": "decide:Decide",
+    "external": "external:External",
     "submit": "submit:Submit",
     "show": "show:Show",
 }

@@ -15,6 +15,7 @@ with job(snakemake) as made:
         folder=str(Path(snakemake.output.weights).parent),
         leaderboard=snakemake.output.leaderboard,
         metrics=snakemake.output.metrics,
+        outside=str(Path(snakemake.input.external[0]).parents[1]) if snakemake.input.external else None,
         workers=snakemake.threads,
         headline=snakemake.output.headline,
         answers=str(snakemake.input.answers) if snakemake.input.answers else None,

@@ -41,6 +41,7 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
         GoldfoldError: the results are unfinished or do not match their records, or ``out`` cannot be written.
     """
     found = finished(results)
+    _refuse_external(found)
     runs, target = list(found.runs()), Path(out)
     _refuse_full(target, force)
     refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
@@ -189,9 +190,24 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
     }
 
 
+def _refuse_external(found: Finished) -> None:
+    """Refuse an ensemble with predictions of other tools, whose models are not here.
+
+    Raises:
+        ConfigError: a member of another tool has a weight.
+    """
+    if names := found.voting_external:
+        raise ConfigError(
+            f"{found.root}: {names[0]!r} has weight {found.weights[names[0]]:.3g} in the ensemble, but it is another tool's: a "
+            f"bundle cannot predict with it. Set its weight in ensemble.weights to 0, or remove it from external; then run "
+            f"snakemake again, which trains nothing."
+        )
+
+
 def _left_out(found: Finished) -> list[str]:
     """Return the models (members where weights are fitted) with weight 0."""
-    given: Mapping[str, float] = {name: found.settings["weights"].get(name, 1) for name in found.settings["models"]}
+    names = [*found.settings["models"], *found.settings.get("external", ())]
+    given: Mapping[str, float] = {name: found.settings["weights"].get(name, 1) for name in names}
     weights = given if found.settings.get("fusion") is None else found.weights
     return [name for name, weight in weights.items() if not weight]
 

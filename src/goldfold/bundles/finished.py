@@ -62,7 +62,13 @@ class Finished:
         """Weight of each member by name: from the config, or fitted by the fusion step."""
         settings, members = self.settings, self.grid.members
         given = {member.name: float(settings["weights"].get(member.model, 1)) for member in members}
+        given |= {name: float(settings["weights"].get(name, 1)) for name in settings.get("external", ())}
         return given if settings.get("fusion") is None else weights_of(self.steps[0]["fitted"], given)
+
+    @property
+    def voting_external(self) -> list[str]:
+        """Members of other tools with weight above 0."""
+        return [name for name in self.settings.get("external", ()) if self.weights[name] > 0]
 
     @cached_property
     def steps(self) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from goldfold.config.case_checks import check_cases
 from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
 from goldfold.config.distill_checks import check_teachers
+from goldfold.config.external import check_external
 from goldfold.config.fold_checks import check_folds, no_file
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
@@ -51,6 +52,7 @@ def check(config: Config) -> None:
         *check_rounds(config, task),
         *check_soups(config),
         *check_steps(config, task),
+        *check_external(config),
     ]
     if problems := problems or list(check_teachers(config)):
         raise ConfigError("\n".join(problems))
@@ -137,7 +139,7 @@ def _members(config: Config) -> Iterator[str]:
 
 def _weights(config: Config) -> Iterator[str]:
     names, weights, key = (
-        [model.name for model in config.models],
+        [*(model.name for model in config.models), *(one.name for one in config.external)],
         config.average.weights,
         f"{average_key(config)}.weights",
     )

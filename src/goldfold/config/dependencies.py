@@ -131,11 +131,18 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "n_folds": config.folds.n_folds,
         "rounds": _trained(config),
         **({"soups": soups} if (soups := [model.name for model in config.models if model.soup]) else {}),
+        **({"external": external} if (external := [one.name for one in config.externals]) else {}),
         "has_test": config.data.has_test,
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
         **slices.steps(config),
     }
+
+
+def _external(config: Config, job: Job) -> dict[str, Any]:
+    one = next(one for one in config.externals if one.name == job.external)
+    files = {part: path for part, path in (("oof", one.oof), ("test", one.test)) if path is not None}
+    return {"task": slices.task(config), "name": one.name, "files": files, "fold": one.fold}
 
 
 def _teacher(config: Config, number: int) -> Teacher:
@@ -182,6 +189,7 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "inner_predict": _predict,
     "clean": _clean,
     "pseudo_label": _pseudo_label,
+    "external": _external,
     "ensemble": _ensemble,
     "submit": _submit,
     "report": lambda config, job: slices.report(config),
@@ -204,6 +212,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "inner_train": _pretrained,
     "clean": _judging,
     "pseudo_label": _teaching,
+    "external": lambda config, job: {path: fingerprint([path]) for path in _external(config, job)["files"].values()},
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
 }
 """User files that each stage reads, with their digests, and other settings that name its inputs."""

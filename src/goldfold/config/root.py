@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from goldfold.components import name_of, parse
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
+from goldfold.config.external import External
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
@@ -134,6 +135,8 @@ class Config(Section):
     """Ablation: settings of a model by the name of a switch, such as `{mixup: {train: {mixup_alpha: 0.2}}, larger:
     {image_size_px: 96}}`. Each model is also trained with one switch at a time, in the same folds and with the same seeds;
     the report compares the scores. Variants are not part of the ensemble."""
+    external: Annotated[list[External], Field(exclude_if=lambda members: not members)] = []
+    """Predictions of other tools as further members of the ensemble. They teach no pseudo labels and are not in bundles."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged."""
     batch_norm: Literal["trained", "adapted"] = "trained"
@@ -203,6 +206,11 @@ class Config(Section):
         names, rounds = sorted(model.name for model in self.models), [one.model_dump() for one in self.every_round]
         numbered = rounds_of(rounds, self.lessons, self.origins)
         return Grid(tuple(names), numbered, self.folds.n_folds, tuple(self.seeds), self.origins)
+
+    @property
+    def externals(self) -> list[External]:
+        """Members of other tools; none in a quick run, whose folds are others."""
+        return [] if self.quick else self.external
 
     @property
     def origins(self) -> dict[str, Origin]:

@@ -9,7 +9,7 @@ UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
     *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "train", "derive", "predict", "teach", "pseudo_label",
-    "ensemble", "submit", "report",
+    "external", "ensemble", "submit", "report",
 )  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
@@ -21,6 +21,7 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(WORK, ("model", "round", "fold", "part", "seed")),
     "clean": ("round", "fold"),
     "pseudo_label": ("round", "fold"),
+    "external": ("external",),
 }
 """Wildcards that distinguish the jobs of a stage; a stage that is not listed has one job."""
 PLACE = ("round", "fold", "seed")
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     spec: str = ""
     shard: str = ""
     part: str = ""
+    external: str = ""
 
     @property
     def work(self) -> str:
@@ -52,7 +54,7 @@ class Job(NamedTuple):
         'train unet/round0/fold1/seed2'
         """
         inner, of_fold = dict.fromkeys(WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
-        patterns = {"cache": SHARD, **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner}
+        patterns = {"cache": SHARD, "external": "{external}", **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner}
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property

@@ -83,6 +83,11 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "pseudo_label": files(
             {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
         ),
+        "external": files(
+            {"parts": [f"{root}/external/{{external}}/{part}.npz" for part in _parts_of_result(plan)]},
+            "external/{external}",
+            "external/{external}/run.json",
+        ),
         "ensemble": files(_ensemble(plan), "ensemble", "ensemble/run.json"),
         "submit": files(_submission(plan), "submit", "submission.run.json"),
         "report": files(
@@ -104,7 +109,7 @@ def _manifest(plan: "Plan") -> dict[str, Any]:
 
 
 def _ensemble(plan: "Plan") -> dict[str, Any]:
-    root, parts = plan.results, ["oof", "test"] if plan.has_test else ["oof"]
+    root, parts = plan.results, _parts_of_result(plan)
     return {
         "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in parts for suffix in ("npz", "csv")],
         "weights": f"{root}/ensemble/weights.json",
@@ -114,6 +119,11 @@ def _ensemble(plan: "Plan") -> dict[str, Any]:
         "metrics": f"{root}/metrics.json",
         "headline": f"{root}/headline.json",
     }
+
+
+def _parts_of_result(plan: "Plan") -> list[str]:
+    """Parts of the data that the ensemble predicts."""
+    return ["oof", "test"] if plan.has_test else ["oof"]
 
 
 def _submission(plan: "Plan") -> dict[str, Any]:

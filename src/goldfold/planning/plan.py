@@ -41,6 +41,7 @@ class Plan:
         with_metadata: names of the models that use them.
         by_metadata: names of the models whose training cases are sampled by one of them.
         by_group: names of the models whose training cases are sampled by their groups.
+        external: names of the members of other tools.
     """
 
     results: str
@@ -58,6 +59,7 @@ class Plan:
     with_metadata: tuple[str, ...] = ()
     by_metadata: tuple[str, ...] = ()
     by_group: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -106,7 +108,7 @@ class Plan:
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
-        unused |= {"derive": not self.grid.origins, "teach": not self.teaching}
+        unused |= {"derive": not self.grid.origins, "teach": not self.teaching, "external": not self.external}
         unused |= dict.fromkeys(inner.STAGES, not inner.numbers_of_parts(self.grid))
         return [stage for stage in STAGES if not unused.get(stage)]
 
@@ -122,6 +124,8 @@ class Plan:
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
             return [job for spec in sorted({*self.specs.values()}) for job in self.pieces(spec, self.splits)]
+        if stage == "external":
+            return [Job(stage, external=name) for name in self.external]
         return [Job(stage)] if stage in self.stages() else []
 
     def refuse_unplanned(self, job: Job) -> None:
@@ -197,7 +201,7 @@ class Plan:
         if job.stage == "pseudo_label":
             return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
         if job.stage == "ensemble":
-            return self.jobs("predict")
+            return [*self.jobs("predict"), *self.jobs("external")]
         if job.stage == "submit":
             return [Job("ensemble")]
         networks = (*self.jobs("train"), *self.jobs("derive"))
@@ -277,6 +281,7 @@ def plan_of(config: "Config") -> Plan:
         task_submission=config.submission_files,
         has_metadata=config.data.has_metadata,
         with_metadata=tuple(model.name for model in config.models if model.branch is not None),
+        external=tuple(one.name for one in config.externals),
         **_sampled(config),
     )
 

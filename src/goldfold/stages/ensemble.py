@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from goldfold import components, tasks
-from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_json, write_text
-from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
+from goldfold.members import Members
 from goldfold.metrics import Evidence, Metric, score
-from goldfold.planning.grid import Grid, grid
-from goldfold.planning.runs import Member
+from goldfold.planning.grid import grid
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -57,6 +55,8 @@ def run(
     fusion: components.Written | None = None,
     postprocessing: Sequence[components.Written] = (),
     soups: Sequence[str] = (),
+    external: Sequence[str] = (),
+    outside: str | None = None,
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
@@ -77,6 +77,8 @@ def run(
         fusion: step that fuses the members; None for an average with ``weights`` and ``settings``.
         postprocessing: steps after fusion.
         soups: models with one network per fold, not one per seed.
+        external: names of the members of other tools.
+        outside: folder of <external member>/{oof,test}.npz.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -86,13 +88,16 @@ def run(
     chosen = facets.scores.metric(metric)
     truth = scored(read_table(train))
     whole = grid(models, seeds, n_folds, rounds, soups)
-    members = Members(facets, Path(predictions), whole, settings, workers)
-    given = {member.name: float(weights.get(member.model, 1.0)) for member in whole.members}
+    folders = {name: Path(outside or "") / name for name in external}
+    read_by = tasks.external(task, names) if external else None
+    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders)
+    given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
     steps = build(ForSteps(task, names), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
-    rows, made, evidence = _scored_rounds(members, voters, truth, chosen, steps, Path(folder))
-    fused_test = _fused_test(members, steps, made, Path(folder)) if has_test else None
+    rows, made, evidence = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    fused = applied(steps, members.test(), made.fitted) if has_test else None
+    fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
     if not has_test:  # files of an earlier run that had test images
         submitted = ("submission.csv", *facets.facts.submission_files)
         _remove_stale(Path(folder), [Path(leaderboard).parent / name for name in submitted])
@@ -129,41 +134,6 @@ def _facets(task: dict[str, Any], classes: list[str]) -> Facets:
     return Facets(tasks.facts(task["name"]), *made)
 
 
-@dataclass(frozen=True)
-class Members:
-    """Members of the ensemble and the folder of their predictions."""
-
-    task: Facets
-    root: Path
-    grid: Grid
-    settings: dict[str, Any]
-    """``method`` of fusion and its parameters."""
-    workers: int
-
-    def oof(self, member: Member, number: int, truth: pd.DataFrame) -> Arrays:
-        """Load the out-of-fold predictions of one member, each validated image once."""
-        joined = self.task.output.join(self._parts(member, number, "oof"))
-        if odd := set(joined["ids"].tolist()) ^ set(truth["id"]):
-            raise DataError(
-                f"{member.model} seed {member.seed} round {number}: out-of-fold predictions and training images differ, "
-                f"e.g. {min(odd)!r}"
-            )
-        return joined
-
-    def test(self, member: Member, number: int) -> Arrays:
-        """Average the test predictions of one member over its folds."""
-        return of_folds(self.task.output, self._parts(member, number, "test"), self.settings, self.workers)
-
-    def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
-        return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
-
-
-def _fused_test(members: Members, steps: Sequence[Step], made: Nested, folder: Path) -> Arrays:
-    """Fuse and save the test predictions of the members of the last round."""
-    tests = {member.name: members.test(member, members.grid.last) for member in members.grid.members}
-    return _keep(members.task, folder, "test", applied(steps, tests, made.fitted))
-
-
 def _write_scores(
     metrics: Path, headline: Path, about: dict[str, Any], parts: Mapping[str, dict[str, Any]], more: dict[str, Any]
 ) -> None:
@@ -180,17 +150,23 @@ def _write_scores(
 
 
 def _scored_rounds(
-    members: Members, voters: set[str], truth: pd.DataFrame, metric: Metric, steps: Sequence[Step], folder: Path
+    task: Facets,
+    members: Members,
+    voters: set[str],
+    truth: pd.DataFrame,
+    metric: Metric,
+    steps: Sequence[Step],
+    folder: Path,
 ) -> tuple[list[dict[str, Any]], Nested, Evidence]:
     """Score every member and ensemble of every round; return rows, the last ensemble (which is saved) and its evidence.
 
     A round has no ensemble if no member with a weight was trained up to it.
     """
-    task, folds = members.task, truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
+    folds = truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
-        parts = {member.name: members.oof(member, number, truth) for member in members.grid.voting(number)}
+        parts = members.oof(number, truth["id"].tolist())
         fused: list[tuple[str, Arrays]] = []
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)

@@ -87,6 +87,13 @@ def decided(spec: Spec, classes: Sequence[str]) -> list[str] | None:
     return list(found if spec["name"] in TASKS else found.decided_classes())
 
 
+def external(spec: Spec, classes: Sequence[str]) -> protocol.External | None:
+    """Return the facet for predictions of other tools; None if the task has none."""
+    if not has(spec["name"], "external"):
+        return None
+    return _facet("external", spec, classes)
+
+
 def submit(spec: Spec, classes: Sequence[str]) -> protocol.Submit:
     """Return the facet for submissions."""
     return _facet("submit", spec, classes)

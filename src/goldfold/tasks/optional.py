@@ -68,6 +68,12 @@ def write_extras(
         write(predictions, table, folder, class_ids)
 
 
+def completed(facet: protocol.External, partial: "Arrays", others: "Sequence[Arrays]") -> "Arrays":
+    """Fill in the classes that a member does not know."""
+    found: Arrays = facet.completed(partial, others)  # type: ignore[attr-defined]
+    return found
+
+
 def draw_target(show: protocol.Show, row: Mapping[str, Any]) -> "NDArray[Any] | None":
     """Draw a training image with its target; None if the text of the label suffices."""
     draw = getattr(show, "draw_target", None)

@@ -189,6 +189,28 @@ class Decide(Protocol):
         """Return the predictions with these decision thresholds attached."""
 
 
+class External(Protocol):
+    """Optional: predictions of other tools.
+
+    If tables may lack classes, whose logits are then NaN, it also has ``completed(partial, others)``, which returns the
+    predictions with these classes filled in from other predictions of at least the same images, with all classes.
+    """
+
+    def from_table(self, table: pd.DataFrame, images: pd.DataFrame, where: str) -> Arrays:
+        """Return the arrays of a member from a table of text with a column ``id``, in its order.
+
+        Args:
+            images: table of the images that the member must predict.
+            where: name of the file, for error messages.
+
+        Raises:
+            DataError: columns are missing, or values are not predictions.
+        """
+
+    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
+        """Return the arrays of a member from those of a file."""
+
+
 class Submit(Protocol):
     """Submissions.
 
@@ -241,5 +263,5 @@ REQUIRED = {
     "show": _members(Show),
 }
 """Required members of each facet."""
-OPTIONAL = {"decide": _members(Decide)}
+OPTIONAL = {"decide": _members(Decide), "external": _members(External)}
 """Optional facets and their members."""

@@ -1,0 +1,1 @@
+"""Predictions of other tools, which become members of the ensemble."""

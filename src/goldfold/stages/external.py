@@ -1,0 +1,87 @@
+"""Stage external: files of another tool -> predictions of one member of the ensemble."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from goldfold import tasks
+from goldfold.base.errors import DataError
+from goldfold.base.files import read_json
+from goldfold.external.cover import refuse_missing, refuse_other_folds, refuse_twice
+from goldfold.external.reading import Given, read
+from goldfold.predictions.arrays import Arrays, check_classes, picked, save
+from goldfold.splits.scored import scored
+from goldfold.tables import read_table
+from goldfold.tasks.given import unknown_classes
+from goldfold.tasks.protocol import External
+
+
+def run(
+    folder: str,
+    lists: dict[str, str],
+    classes: str,
+    class_ids: str,
+    task: dict[str, Any],
+    name: str,
+    files: dict[str, str],
+    fold: str | None,
+) -> dict[str, Any]:
+    """Write ``oof.npz`` and, where a file is named, ``test.npz`` into ``folder``; return the facts.
+
+    Args:
+        lists: ``train`` and ``test`` -> CSV of the images to cover.
+        class_ids: JSON of class -> its number in the files of the data source.
+        name: name of the member.
+        files: ``oof`` and ``test`` -> file, see `goldfold.external.reading.read`.
+        fold: column of the OOF file with the fold of each image; None if it is not checked.
+
+    Raises:
+        DataError: an image has no prediction or several, the folds are others, or values are not predictions.
+    """
+    names, numbers = read_json(classes), read_json(class_ids)
+    facet = tasks.external(task, names)
+    facts: dict[str, Any] = {"member": {"external": name}, "folds_checked": fold is not None}
+    for part, split, what in (("oof", "train", "validated images"), ("test", "test", "test images")):
+        if part not in files:
+            continue
+        images, path = scored(read_table(lists[split])), files[part]
+        content = read(path, numbers, images)
+        arrays = _arrays(facet, content, images, path, names)
+        ids, wanted = arrays["ids"].tolist(), images["id"].tolist()
+        refuse_twice(ids, path)
+        refuse_missing(ids, wanted, path, what)
+        if part == "oof" and fold is not None:
+            _refuse_other_folds(content, images, path, fold, lists[split])
+        entries = picked([(arrays, wanted)])
+        save(Path(folder) / f"{part}.npz", entries.items())
+        facts[part] = {"n": len(wanted), "n_unused": len(ids) - len(wanted), "unknown": unknown_classes(entries)}
+        print(f"{part}: {len(wanted):,} images, {len(ids) - len(wanted):,} others not used", flush=True)
+        if facts[part]["unknown"]:
+            print(f"classes that it does not know: {', '.join(facts[part]['unknown'])}", flush=True)
+    return facts
+
+
+def _refuse_other_folds(content: Given, images: pd.DataFrame, path: str, column: str, listed: str) -> None:
+    folds = content.column(column)
+    if folds is None:
+        raise DataError(
+            f"{path}: no column {column!r} with the fold of each image, without which predictions cannot be shown to be out of "
+            f"fold. Add it (copy it from {listed}), or set fold: null for this member if you are sure that it was trained on "
+            f"exactly the folds of this run."
+        )
+    if "fold" not in images:
+        raise DataError(f"{listed} has no column 'fold', so the folds of {path} cannot be checked. Set fold: null.")
+    of_run = dict(zip(images["id"], images["fold"], strict=True))
+    refuse_other_folds([*zip(content.ids, folds, strict=True)], of_run, path, column, listed)
+
+
+def _arrays(facet: External | None, content: Given, images: pd.DataFrame, path: str, classes: Sequence[str]) -> Arrays:
+    """Return the arrays of a member, as its file has them or from its table."""
+    if content.arrays is not None:
+        check_classes(content.arrays, classes)
+        return content.arrays if facet is None else facet.from_arrays(content.arrays, path)
+    if facet is None or content.table is None:
+        raise DataError(f"{path}: this task has no table of predictions; write an .npz, see docs/external.md.")
+    return facet.from_table(content.table, images, path)

@@ -1,0 +1,85 @@
+"""Boxes found by other tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goldfold.base.errors import DataError, nearest
+from goldfold.tasks import given
+from goldfold.tasks.detection.boxes import arrays as arrays_of
+from goldfold.tasks.detection.spec import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goldfold.predictions.arrays import Arrays
+
+CORNERS = ("x1", "y1", "x2", "y2")
+LABELS, SCORES = ("prediction", "label", "class"), ("confidence", "score")
+"""Columns that may hold the class of a box, and its score."""
+
+
+class External:
+    """Reads tables with one row per box: id, prediction, confidence and corners in pixels of the image."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.classes = spec.classes
+
+    def from_table(self, table: pd.DataFrame, images: pd.DataFrame, where: str) -> Arrays:
+        """Return the boxes of all of ``images``; one without rows in the table has none.
+
+        Boxes are clipped to their image, and those of no area are dropped.
+
+        Args:
+            images: id, width and height.
+
+        Raises:
+            DataError: an unknown class, a score outside 0 to 1, or reversed corners.
+        """
+        names = table[given.column(table, LABELS, where)]
+        unknown = sorted({*names} - {*self.classes})
+        if unknown:
+            raise DataError(
+                f"{where}: {unknown[0]!r} is no class; {nearest(unknown[0], self.classes)}classes: {', '.join(self.classes)}."
+            )
+        scores = given.numbers(table, [given.column(table, SCORES, where)], where)
+        given.refuse_no_probabilities(scores, table, where)
+        corners = given.numbers(table, [given.column(table, (name,), where) for name in CORNERS], where)
+        reversed_ = (corners[:, 0] > corners[:, 2]) | (corners[:, 1] > corners[:, 3])
+        if reversed_.any():
+            first = int(np.argmax(reversed_))
+            raise DataError(
+                f"{where}: a box of id {table['id'].iloc[first]!r} has the corners {corners[first].tolist()}; x1 <= x2 and "
+                f"y1 <= y2, in pixels, are needed."
+            )
+        sizes = images[["height", "width"]].to_numpy(int)
+        labels = names.map({name: number for number, name in enumerate(self.classes)}).to_numpy(int)
+        rows = table.groupby("id", sort=False).indices
+        found = [
+            self._of_image(corners, scores[:, 0], labels, rows.get(id, np.array([], int)), size)
+            for id, size in zip(images["id"], sizes, strict=True)
+        ]
+        return arrays_of(self.classes, images["id"].to_numpy(str), sizes, found)
+
+    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
+        """Return the arrays of a member.
+
+        Raises:
+            DataError: arrays are missing, or a number is not finite.
+        """
+        for name in ("sizes", "counts", "boxes", "scores", "labels"):
+            if name not in arrays or not np.isfinite(arrays[name]).all():
+                raise DataError(
+                    f"{where}: must hold '{name}', finite numbers, see goldfold.tasks.detection.boxes.arrays."
+                )
+        return arrays
+
+    @staticmethod
+    def _of_image(corners: Any, scores: Any, labels: Any, rows: Any, size: Any) -> tuple[Any, Any, Any]:
+        """Return clipped boxes with their scores and labels, highest score first."""
+        boxes = corners[rows].clip(0, [size[1], size[0], size[1], size[0]])
+        rows = rows[has_area := ((boxes[:, 2:] - boxes[:, :2]) > 0).all(axis=1)]
+        order = np.argsort(-scores[rows], kind="stable")
+        return boxes[has_area][order], scores[rows][order], labels[rows][order]

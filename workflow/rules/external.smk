@@ -1,0 +1,25 @@
+# Predictions of other tools: read first, so that a mistake in a file is known before the trainings.
+rule external:
+    input:
+        recipe=recipe("external"),
+        train=folds_file("train.csv"),
+        test=folds_file("test.csv") if PLAN.has_test else [],
+        classes=folds_file("classes.json"),
+        class_ids=folds_file("class_ids.json"),
+    output:
+        parts=FILES["external"]["parts"],
+        record=FILES["external"]["record"],
+    log:
+        FILES["external"].log,
+    benchmark:
+        FILES["external"].benchmark
+    wildcard_constraints:
+        external="|".join(PLAN.external) or "none",
+    conda:
+        "../../envs/goldfold.yaml"
+    priority: 100
+    threads: 1
+    resources:
+        mem_mb=4000,
+    script:
+        "../scripts/external.py"
