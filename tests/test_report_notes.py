@@ -105,7 +105,7 @@ def history(*scores: float) -> pd.DataFrame:
 def test_a_score_that_still_gains_in_the_last_epoch_is_said(
     scores: tuple[float, ...], is_better: bool, rises: bool
 ) -> None:
-    runs = [SimpleNamespace(model="m", history=history(*scores)) for _ in range(2)]
+    runs = [SimpleNamespace(model="m", history=history(*scores), record={}) for _ in range(2)]
     found = list(
         training.still_rising(
             SimpleNamespace(
@@ -115,7 +115,7 @@ def test_a_score_that_still_gains_in_the_last_epoch_is_said(
     )
     assert bool(found) == rises
     if rises:
-        assert found[0].text.startswith(f"m: {scores[4]:.4f} in epoch 5, {scores[5]:.4f} in epoch 6 (mean of its runs)")
+        assert found[0].text.startswith(f"m: {scores[4]:.4f} after 5 epochs, {scores[5]:.4f} after 6 (mean of its runs)")
 
 
 def test_equal_medians_are_no_evidence_of_a_shift() -> None:
