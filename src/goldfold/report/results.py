@@ -74,6 +74,8 @@ class Results:
     """The metric as written in the config, which may have parameters or be user-defined."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     """Steps of the ensemble with their fitted parameters."""
+    without_fold: dict[int, list[Any]] = field(default_factory=dict)
+    """By fold, the parameters of each step fitted on the other folds; empty if nothing was fitted."""
     made: list[Run] = field(default_factory=list)
     """Soups and snapshots."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -226,6 +228,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
+    fitted = read_json(path) if (path := root / "ensemble" / "fitted.json").exists() else {}
     has_test, found = (root / "ensemble" / "test.npz").exists() and "test" in tables, list(_runs(root, plan))
     return Results(
         root=root,
@@ -241,9 +244,8 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
         ensemble=read_json(root / "ensemble" / "weights.json"),
-        steps=read_json(root / "ensemble" / "fitted.json")["steps"]
-        if (root / "ensemble" / "fitted.json").exists()
-        else [],
+        steps=fitted.get("steps", []),
+        without_fold={int(fold): found for fold, found in fitted.get("without_fold", {}).items()},
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
         answers=read_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,

@@ -149,7 +149,8 @@ def table(results: Results) -> pd.DataFrame:
     ``train_loss`` is that of `on_labels`; epochs count from 0, as in ``history.csv``.
     """
     tables = [
-        on_labels(results, run).rename(columns={results.watched_metric: "score"})
+        on_labels(results, run)
+        .rename(columns={results.watched_metric: "score"})
         .reindex(columns=["epoch", "train_loss", "val_loss", "score"])
         .assign(member=f"{run.model}-seed{run.seed}", round=run.round, fold=run.fold)
         for run in results.runs
