@@ -9,7 +9,7 @@ from goldfold.base.words import count, noun
 from goldfold.drawing.words import interval, listed, score
 from goldfold.images import cases
 from goldfold.report.results import Results
-from goldfold.report.runinfo import n_training_runs
+from goldfold.report.runinfo import n_inner_trainings, n_training_runs
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,14 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         _tile(len(settings["seeds"]), "seed"),
         *([_tile(results.n_rounds + 1, "round")] if "rounds" in settings else []),
         _tile(len(results.taught), "pseudo-label round"),
-        _tile(n_training_runs(results), "training run"),
+        _trainings(results),
     ]
+
+
+def _trainings(results: Results) -> tuple[str, str]:
+    number, n_inner = n_training_runs(results), n_inner_trainings(results)
+    name, text = _tile(number, "training run")
+    return f"{name}, {n_inner:,} of them inner" if n_inner else name, text
 
 
 def _rows(split: str, table: pd.DataFrame) -> str:

@@ -28,13 +28,37 @@ def notes(results: Results) -> Iterator[Note]:
 
 
 def blocks(results: Results) -> list[Text | Table]:
-    """Table of the ingredients of each soup; empty without soups."""
+    """Tables of the snapshots and of the ingredients of each soup; empty without either."""
+    return [*_snapshots(results), *_soups(results)]
+
+
+def _snapshots(results: Results) -> list[Text | Table]:
+    """Table of the snapshots: whose weights they are, and from when."""
+    found = {run.model: run.record["snapshot"] for run in results.made if run.record.get("snapshot")}
+    if not found:
+        return []
+    text = (
+        "A snapshot is a model's network at the end of a cycle of its learning rate, where the rate is smallest; it costs no "
+        "training of its own. The last cycle ends with the model itself (Huang et al. 2017, Snapshot ensembles)."
+    )
+    rows = []
+    for name, one in found.items():
+        model = str(one["of"]).split("/")[0]
+        n_cycles = next(own for own in results.settings["models"] if own["name"] == model)["train"]["snapshots"]
+        rows.append([name, model, f"{one['number']} of {n_cycles}"])
+    columns = ["snapshot", "network of", "at the end of cycle"]
+    return [Text(text, heading="Snapshots"), Table(columns, rows, text_columns=columns)]
+
+
+def _soups(results: Results) -> list[Text | Table]:
     rows = [row for run in results.made for row in _rows(run.model, run.round, run.fold, run.record.get("soup"))]
     if not rows:
         return []
     columns = ["soup", "round", "fold", "select", "averaged", "left out"]
     text = (
-        "Scores are those of the networks on the validation images of the fold, where ingredients were chosen by them."
+        "A soup is one network whose weights are the mean of those of its ingredients, per fold (Wortsman et al. 2022, Model "
+        "soups); it predicts at the cost of one. Ingredients are listed with round and seed. Scores, where ingredients were "
+        "chosen by them, are those of the networks on the validation images of the fold."
     )
     return [Text(text, heading="Soups"), Table(columns, rows, text_columns=columns)]
 
