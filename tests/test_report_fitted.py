@@ -44,7 +44,7 @@ def results_of(steps: list[Any], metric: str = "log_loss", n_members: int = 2) -
         without_fold=made.without, truth=truth, members=members, joined=members.get,
         evidence=TASK.evidence(made.predictions, truth),
         task={"name": "classification"}, classes=CLASSES, scores=TASK, facts=TASK.facts, row="image", made=[],
-        metric=metric, chosen_metric=TASK.metric(metric),
+        metric=metric, chosen_metric=TASK.metric(metric), optimistic={"value": 0.4321},
     ), made  # fmt: skip
 
 
@@ -58,7 +58,8 @@ def test_log_loss_and_calibration_error_stand_before_and_after_a_temperature_bot
     found = fitted.stages(results)
     assert [*found] == ["hill_climbing", "temperature"]
     assert np.array_equal(found["temperature"].probabilities, results.evidence.probabilities), "what is reported"
-    before, after = tables(fitted.blocks(results))[" log_loss"].rows
+    before, after, flat = tables(fitted.blocks(results))[" log_loss"].rows
+    assert flat == ["fitted on the scored images (optimistic)", "0.4321", "–"]
     labels = found["temperature"].labels
     assert float(after[1]) == pytest.approx(log_loss(labels, made.predictions["probabilities"]), abs=5e-5)
     assert float(before[1]) == pytest.approx(log_loss(labels, found["hill_climbing"].probabilities), abs=5e-5)
@@ -78,7 +79,7 @@ def test_each_parameter_stands_with_its_range_over_the_fits_without_a_fold() -> 
     weights = tables(ensemble.section(results).blocks)["member weight"]  # type: ignore[union-attr]
     assert weights.columns == ["member", "weight", "without a fold"]
     of_first = [made.without[fold][0]["weights"]["m0-seed0"] for fold in range(3)]
-    assert weights.rows[0][2] == f"{min(of_first):.4g} to {max(of_first):.4g}"
+    assert weights.rows[0][2] == f"{min(of_first):.3f} to {max(of_first):.3f}"
     assert min(of_first) < max(of_first)
 
 

@@ -140,7 +140,7 @@ def test_one_model_stands_under_its_own_name_and_is_no_ensemble() -> None:
     table = pd.DataFrame({"member": ["only-seed0", "ensemble"], "accuracy": [0.5, 0.5]})
 
     def named(weights: dict[str, float]) -> tuple[str, list[str]]:
-        run = Results(**(dict.fromkeys(Results.__dataclass_fields__) | {"ensemble": {"weights": weights}}))  # type: ignore[arg-type]
+        run = Results(**(dict.fromkeys(Results.__dataclass_fields__) | {"ensemble": {"weights": weights}, "steps": []}))  # type: ignore[arg-type]
         return run.whole, list(run.named(table)["member"])
 
     assert named({"only-seed0": 1.0}) == ("model", ["only-seed0"])

@@ -486,7 +486,7 @@ def test_the_report_lists_the_ingredients_of_each_soup() -> None:
     assert isinstance(snapshots, Table)
     assert snapshots.rows == [["c-snapshot1", "c", "1 of 3"]]
     assert isinstance(table, Table)
-    assert table.rows == [["picked", "0", "1", "greedy", "a round0 seed0 (0.9000)", "b round0 seed0 (0.2500)"]]
+    assert table.rows == [["picked", "0", "1", "greedy", "a, round 0: seed 0 (0.9000)", "b, round 0: seed 0 (0.2500)"]]
     assert soups.blocks(SimpleNamespace(made=[])) == []  # type: ignore[arg-type]
 
 

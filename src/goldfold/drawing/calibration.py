@@ -53,7 +53,7 @@ def confidence(values: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figu
 
 def reliabilities(found: Mapping[str, Bins]) -> Figure:
     """Reliability diagrams of several predictions of the same images in one drawing, with their calibration errors."""
-    with Canvas(430, 380) as canvas:
+    with Canvas(430, 410) as canvas:
         (axes,) = canvas.axes()
         axes.plot([0, 1], [0, 1], color=MUTED, lw=1.2, ls=(0, (4, 4)))
         for number, (name, bins) in enumerate(found.items()):
@@ -63,7 +63,7 @@ def reliabilities(found: Mapping[str, Bins]) -> Figure:
             axes.scatter(bins.mean, bins.right, size, color=SERIES[number], linewidths=0, alpha=0.7, zorder=3 + number)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="mean confidence", title="share of correct")
         axes.set_aspect("equal")
-        axes.legend(loc="upper left")
+        canvas.figure.legend(loc="outside upper left")
         caption = (
             "One dot per bin of confidence, its size the number of decisions; on the dashed line, confidence equals accuracy. "
             "In parentheses the calibration error."

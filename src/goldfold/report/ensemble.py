@@ -63,7 +63,7 @@ def _weights(results: Results) -> Table:
         [
             name,
             Cell(f"{weight:.3f}", weight / largest),
-            *([fitted.span([one[name] for one in without])] if without else []),
+            *([fitted.span([one[name] for one in without], ".3f")] if without else []),
         ]
         for name, weight in weights.items()
     ]

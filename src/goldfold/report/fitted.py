@@ -44,14 +44,14 @@ def weights_without_fold(results: Results) -> list[dict[str, float]]:
     return [{name: weight / sum(one.values()) for name, weight in one.items()} for one in found]
 
 
-def span(values: Sequence[Any]) -> str:
+def span(values: Sequence[Any], digits: str = ".4g") -> str:
     """Smallest and largest of the numbers; a text if all are the same.
 
     >>> span([0.25, 0.5, 0.3]), span([1.0, 1.0]), span(["a", "b"])
     ('0.25 to 0.5', '1', 'differ')
     """
     if all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
-        low, high = (f"{end:.4g}" for end in (min(values), max(values)))
+        low, high = (f"{end:{digits}}" for end in (min(values), max(values)))
         return low if low == high else f"{low} to {high}"
     return str(values[0]) if len(set(map(str, values))) == 1 and len(str(values[0])) <= LONGEST else "differ"
 
@@ -122,19 +122,24 @@ def _after_each_step(results: Results) -> list[Block]:
             " The expected calibration error is the mean difference between confidence and share of correct decisions, over "
             "15 bins; smaller is better."
         )
-    drawn = (
-        [] if not has_bins else _reliabilities(results, {name: one for name, one in bins.items() if one is not None})
-    )
+    if results.optimistic is not None:
+        unknown = ["–"] * (len(columns) - 2)
+        rows.append(["fitted on the scored images (optimistic)", score(results.optimistic["value"]), *unknown])
+    drawn = _reliabilities(results, {name: one for name, one in bins.items() if one is not None})
     return [Text(text, heading="Score after each step"), Table(columns, rows, text_columns=[""]), *drawn]
 
 
 def _reliabilities(results: Results, bins: Mapping[str, Bins]) -> list[Block]:
+    """Diagrams before and after a temperature; empty without one."""
     names = [*bins]
-    place = next((at for at, one in enumerate(results.steps) if components.name_of(one["step"]) == CALIBRATES), 0)
     last = next((at for at, name in enumerate(names) if name.startswith(CALIBRATES)), 0)
-    if not place or not last:
-        return []
-    return [reliabilities({f"before {names[last]}": bins[names[last - 1]], f"after {names[last]}": bins[names[last]]})]
+    return (
+        []
+        if not last
+        else [
+            reliabilities({f"before {names[last]}": bins[names[last - 1]], f"after {names[last]}": bins[names[last]]})
+        ]
+    )
 
 
 def calibration(evidence: Evidence) -> Bins | None:

@@ -33,7 +33,7 @@ LARGE_GAIN = 0.03
 
 
 def still_rising(results: Results) -> Iterator[Note]:
-    """Note on models whose validation score was best, and still rising, in the last epoch of most runs.
+    """Note on models whose validation score was best, and still improving, in the last epoch of most runs.
 
     Models whose learning rate restarts are left out: their score rises to the end of each cycle, however long they train.
     """
@@ -53,7 +53,7 @@ def still_rising(results: Results) -> Iterator[Note]:
             for model, (epoch, before, n, last) in rising.items()
         ]
         text = f"{listed(said)} (mean of its runs). More epochs (train.epochs) are likely to improve the score."
-        yield Note("info", "The score was still rising in the last epoch", text)
+        yield Note("info", "The score was still improving in the last epoch", text)
 
 
 def late_gain(
