@@ -139,10 +139,10 @@ def test_the_nested_score_is_the_headline_with_the_optimistic_one_and_the_verdic
     )  # fmt: skip
     head = headline.headline(results, "A verdict.")
     assert head.value == "1.0000"
-    assert head.beside == "optimistic: 0.4321"
+    assert head.beside == "optimistic (not nested): 0.4321"
     assert "(nested). Fitted and scored on the same images, they give the optimistic 0.4321." in head.sentence
     html = page.render("t", "s", head, [], [])
-    assert html.index(">1.0000<") < html.index("optimistic: 0.4321") < html.index("A verdict.")
+    assert html.index(">1.0000<") < html.index("optimistic (not nested): 0.4321") < html.index("A verdict.")
     results.optimistic = None
     assert headline.headline(results).beside == ""
     assert 'class="beside"' not in page.render("t", "s", headline.headline(results), [], [])

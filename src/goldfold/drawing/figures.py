@@ -99,6 +99,7 @@ def learning_curves(
     losses = "loss: training solid, validation dashed" if has_validation else "training loss"
     with Canvas(WIDTH_PX, 270) as canvas:
         both = canvas.axes(1, 3, width_ratios=[3, 3, 2]) if rates else canvas.axes(1, 2)
+        canvas.space(0.04)
         for axes, columns, title in (
             (both[0], {metric: "-"}, f"validation {metric}"),
             (both[1], {"train_loss": "-", "val_loss": "--"}, losses),

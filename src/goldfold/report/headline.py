@@ -43,7 +43,7 @@ def headline(results: Results, verdict: str = "") -> Headline:
         meaning += f" Whole groups are resampled, because {row}s of one group are not independent."
     beside = ""
     if results.optimistic is not None:
-        beside = f"optimistic: {score(results.optimistic['value'])}"
+        beside = f"optimistic (not nested): {score(results.optimistic['value'])}"
         steps = listed([components.label(one["step"]) for one in results.steps if one["fitted"] is not None])
         meaning += (
             f" For each fold, the parameters of {steps} were fitted on the other folds (nested). Fitted and scored on the same "
@@ -63,7 +63,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         _tile(settings["folds"]["n_folds"], "fold"),
         _tile(len(settings["seeds"]), "seed"),
         *([_tile(results.n_rounds + 1, "round")] if "rounds" in settings else []),
-        *([_tile(len(results.taught), "pseudo-label round")] if results.taught or "rounds" not in settings else []),
+        *([_tile(len(results.taught), "pseudo-label round")] if results.taught else []),
         _trainings(results),
     ]
 

@@ -34,7 +34,7 @@ def collect(
     return [first, *rest] if first else rest
 
 
-def _gain(results: Results, compared: Comparison | None) -> Iterator[Note]:
+def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
     variants = [
         Member(model, seed).name for model in variants_of(results.settings) for seed in results.settings["seeds"]
