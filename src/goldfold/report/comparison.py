@@ -93,5 +93,5 @@ def luck_in_words(compared: Comparison | None, row: str) -> str:
     return (
         f"Best of {compared.n_members} members: if all were equally good, the best of them would still be expected to score "
         f"{score(compared.by_chance)} better than it is, by the choice of {row}s alone (the largest deviation of a member from "
-        f"its own mean, averaged over {compared.n_resamples} resamples on which all are scored). Smaller leads say nothing."
+        f"its own mean, averaged over {compared.n_resamples} resamples on which all are scored). A smaller lead means nothing."
     )
