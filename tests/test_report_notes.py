@@ -105,7 +105,7 @@ def history(*scores: float) -> pd.DataFrame:
 def test_a_score_that_still_gains_in_the_last_epoch_is_said(
     scores: tuple[float, ...], is_better: bool, rises: bool
 ) -> None:
-    runs = [SimpleNamespace(model="m", history=history(*scores)) for _ in range(2)]
+    runs = [SimpleNamespace(model="m", history=history(*scores), record={}) for _ in range(2)]
     found = list(
         training.still_rising(
             SimpleNamespace(
@@ -115,7 +115,9 @@ def test_a_score_that_still_gains_in_the_last_epoch_is_said(
     )
     assert bool(found) == rises
     if rises:
-        assert found[0].text.startswith(f"m: {scores[4]:.4f} in epoch 5, {scores[5]:.4f} in epoch 6 (mean of its runs)")
+        assert found[0].text.startswith(
+            f"m: {scores[4]:.4f} after 5 epochs, {scores[5]:.4f} after 6 (mean of its runs)"
+        )
 
 
 def test_equal_medians_are_no_evidence_of_a_shift() -> None:
@@ -138,7 +140,7 @@ def test_one_model_stands_under_its_own_name_and_is_no_ensemble() -> None:
     table = pd.DataFrame({"member": ["only-seed0", "ensemble"], "accuracy": [0.5, 0.5]})
 
     def named(weights: dict[str, float]) -> tuple[str, list[str]]:
-        run = Results(**(dict.fromkeys(Results.__dataclass_fields__) | {"ensemble": {"weights": weights}}))  # type: ignore[arg-type]
+        run = Results(**(dict.fromkeys(Results.__dataclass_fields__) | {"ensemble": {"weights": weights}, "steps": []}))  # type: ignore[arg-type]
         return run.whole, list(run.named(table)["member"])
 
     assert named({"only-seed0": 1.0}) == ("model", ["only-seed0"])
@@ -252,10 +254,12 @@ def test_fitted_steps_that_do_not_hold_on_other_images_are_named(optimistic: flo
 def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_model_too() -> None:
     thresholds = {"step": {"thresholds": {"metric": "f1_macro"}}, "fitted": {"thresholds": {"yes": 0.25}}}
     steps = [{"step": "average", "fitted": None}, thresholds]
-    made = SimpleNamespace(ensemble={"method": "probability", "weights": {"a-seed0": 1.0}}, steps=steps)
+    without = {fold: [None, {"thresholds": {"yes": at}}] for fold, at in enumerate([0.2, 0.3])}
+    weights = {"method": "probability", "weights": {"a-seed0": 1.0}}
+    made = SimpleNamespace(ensemble=weights, steps=steps, without_fold=without, members={}, truth=None)
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None
     (table,) = (block for block in section.blocks if isinstance(block, Table))
-    assert table.rows == [["thresholds(metric=f1_macro)", "thresholds.yes", "0.25"]]
+    assert table.rows == [["thresholds(metric=f1_macro)", "thresholds.yes", "0.25", "0.2 to 0.3"]]
     made.steps = steps[:1]
     assert ensemble.section(made) is None  # type: ignore[arg-type]

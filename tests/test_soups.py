@@ -19,7 +19,7 @@ from goldfold.base.files import read_json
 from goldfold.bundles.export import export
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
-from goldfold.drawing.blocks import Table
+from goldfold.drawing.blocks import Table, Text
 from goldfold.engine.hooks.ema import Ema
 from goldfold.engine.hooks.snapshots import Snapshots
 from goldfold.engine.state import weights_of
@@ -477,11 +477,17 @@ def test_the_report_lists_the_ingredients_of_each_soup() -> None:
         for name, value in (("a", 0.9), ("b", 0.25))
     ]
     made = SimpleNamespace(model="picked", round=0, fold=1, record={"soup": {"select": "greedy", "ingredients": parts}})
-    snapshot = SimpleNamespace(model="c-snapshot1", round=0, fold=1, record={"snapshot": {"of": "c", "number": 1}})
-    [table] = soups.blocks(SimpleNamespace(made=[made, snapshot]))[1:]  # type: ignore[arg-type]
+    of = {"of": "c/round0/fold1/seed0", "number": 1}
+    snapshot = SimpleNamespace(model="c-snapshot1", round=0, fold=1, record={"snapshot": of})
+    settings = {"models": [{"name": "c", "train": {"snapshots": 3}}]}
+    text, snapshots, _, table = soups.blocks(SimpleNamespace(made=[made, snapshot], settings=settings))  # type: ignore[arg-type]
+    assert isinstance(text, Text)
+    assert "at the end of a cycle of its learning rate" in text.text
+    assert isinstance(snapshots, Table)
+    assert snapshots.rows == [["c-snapshot1", "c", "1 of 3"]]
     assert isinstance(table, Table)
-    assert table.rows == [["picked", "0", "1", "greedy", "a round0 seed0 (0.9000)", "b round0 seed0 (0.2500)"]]
-    assert soups.blocks(SimpleNamespace(made=[snapshot])) == []  # type: ignore[arg-type]
+    assert table.rows == [["picked", "0", "1", "greedy", "a, round 0: seed 0 (0.9000)", "b, round 0: seed 0 (0.2500)"]]
+    assert soups.blocks(SimpleNamespace(made=[])) == []  # type: ignore[arg-type]
 
 
 # --- from end to end

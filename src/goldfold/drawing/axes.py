@@ -90,6 +90,10 @@ class Canvas:
         """Axes, row by row."""
         return list(self.figure.subplots(rows, columns, squeeze=False, **keywords).flat)
 
+    def space(self, share: float) -> None:
+        """Leave this share of the width between the axes of a row, so that the labels of ticks do not meet."""
+        self.figure.get_layout_engine().set(wspace=share)  # type: ignore[union-attr, call-arg]
+
     def block(self, name: str, caption: str, description: str) -> Block:
         """The drawing as a block of the page."""
         svg, png = io.StringIO(), io.BytesIO()

@@ -85,12 +85,13 @@ def learning_curves(
     metric: str,
     rates: Sequence[tuple[int, pd.DataFrame]] = (),
 ) -> Figure:
-    """Validation score, losses and learning rate by epoch, one thin line per run, coloured by round.
+    """Validation score, losses and learning rate by epochs done, one thin line per run, coloured by round.
 
     The validation loss is dashed. The score comes first, with the legend: a narrow screen shows the left part of a figure.
 
     Args:
-        rates: round, and learning rate by epoch; ``epoch`` has fractions.
+        histories: round, and scores and losses by ``epoch``, which counts from 0.
+        rates: round, and learning rate by epochs done; ``epoch`` has fractions.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -98,6 +99,7 @@ def learning_curves(
     losses = "loss: training solid, validation dashed" if has_validation else "training loss"
     with Canvas(WIDTH_PX, 270) as canvas:
         both = canvas.axes(1, 3, width_ratios=[3, 3, 2]) if rates else canvas.axes(1, 2)
+        canvas.space(0.04)
         for axes, columns, title in (
             (both[0], {metric: "-"}, f"validation {metric}"),
             (both[1], {"train_loss": "-", "val_loss": "--"}, losses),
@@ -107,12 +109,14 @@ def learning_curves(
                 colour = SERIES[number % len(SERIES)]
                 for column in [name for name in columns if name in history]:
                     known = history[["epoch", column]].dropna()
+                    if known.empty:
+                        continue
                     mark = "o" if len(known) == 1 else None  # a line of one point is invisible
                     x, style = known["epoch"] + 1, columns[column]
                     axes.plot(x, known[column], color=colour, ls=style, lw=1.3, alpha=0.75, marker=mark)
                     drawn.append(known)
             axes.set_title(title)
-            axes.set_xlabel("epoch")
+            axes.set_xlabel("epochs done")
             axes.margins(x=0.02)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             _range_of_late_epochs(axes, drawn)
@@ -135,7 +139,7 @@ def _draw_rates(axes: "Axes", rates: Sequence[tuple[int, pd.DataFrame]]) -> None
         mark = "o" if len(rate) == 1 else None
         axes.plot(rate["epoch"], rate["lr"], color=SERIES[number % len(SERIES)], lw=1.3, alpha=0.75, marker=mark)
     axes.set_title("learning rate")
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("epochs done")
     axes.set_ylim(bottom=0)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

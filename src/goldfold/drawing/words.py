@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 def score(value: float | None, digits: int = 4) -> str:
     """Score with four decimals; a dash if there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     """Both ends; a dash if one is missing."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "–"
-    return f"{low:.{digits}f} to {high:.{digits}f}"
+    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
 
 
 def change(value: float, digits: int = 4) -> str:

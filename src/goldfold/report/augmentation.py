@@ -38,8 +38,9 @@ def section(results: Results) -> Section | None:
     left = len(of) - MOST_SHEETS
     more = f" {count(left, 'further augmentation')} not shown." if left > 0 else ""
     intro = (
-        "Images as cached (original), and as the first epochs train on them: augmented, flipped, and mixed with each other. "
-        f"An object that cannot be recognised here cannot be learned. Draw other settings with goldfold augment.{more}"
+        "Images as cached (original), and as the first epochs train on them, augmented, flipped and mixed as configured; the "
+        "first epoch is number 0, as in train.sizes. An object that cannot be recognised here cannot be learned. Draw other "
+        f"settings with goldfold augment.{more}"
     )
     return Section("augmentation", "Augmented samples", intro, blocks, "Augmentation")
 

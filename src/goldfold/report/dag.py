@@ -8,35 +8,71 @@ from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
 LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
-TOP, LOWER = 34, 168
+LOWER_STAGES = ("inner_train", "inner_predict", "clean", "teach", "pseudo_label")
+"""Stages that make something to train on, in their order below the line."""
+TOP, LOWER = 34.0, 168.0
+ASIDE = 22
+"""Pixels from the middle of a stage to an arrow that leaves it for a stage whose own arrow comes back to it."""
+Places = dict[str, tuple[float, float]]
+"""Left and top edge of each stage."""
 
 
-def draw(details: Mapping[str, str], rounds: int, caption: str) -> Figure:
+def draw(details: Mapping[str, str], caption: str) -> Figure:
     """DAG with one line of detail per stage.
 
     Args:
-        details: text by stage; a stage without one was not part of the run and is drawn pale, `demo` and `derive` not at all.
-        rounds: number of rounds with pseudo labels.
+        details: text by stage. A stage without one was not part of the run: `submit` and `pseudo_label` are drawn pale, the
+            latter if its place is free, others not at all.
         caption: text below the figure.
     """
     line = [name for name in LINE_OF_STAGES if name != "derive" or name in details]
-    places: dict[str, tuple[float, float]] = {
-        name: (10 + number * (NODE_WIDTH + GAP), TOP) for number, name in enumerate(line)
-    }
-    middle = (places["train"][0] + places["predict"][0]) / 2
-    places["pseudo_label"] = (middle, LOWER)
-    places["report"] = ((places["ensemble"][0] + places["submit"][0]) / 2, LOWER)
-    width = places["submit"][0] + NODE_WIDTH + 10
-    arrows = [_forward(places, a, b) for a, b in pairwise(line)]
-    arrows += [_down(places["ensemble"], places["report"]), _down(places["submit"], places["report"])]
-    if rounds:
-        arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
-    if "demo" in details:
-        places["demo"] = (places["manifest"][0], LOWER)
-        arrows.append(_up(places["demo"], places["manifest"]))
+    places = _places(line, details)
+    width = max(x for x, _ in places.values()) + NODE_WIDTH + 10
+    arrows = [_forward(places, a, b) for a, b in pairwise(line)] + _arrows(places, details)
     nodes = [_node(name, place, details.get(name)) for name, place in places.items()]
-    svg = f'<svg class="dag" viewBox="0 0 {width} {LOWER + NODE_HEIGHT + 10}">{_ARROW}{"".join(arrows + nodes)}</svg>'
+    svg = (
+        f'<svg class="dag" viewBox="0 0 {width:g} {LOWER + NODE_HEIGHT + 10:g}">{_ARROW}{"".join(arrows + nodes)}</svg>'
+    )
     return Figure("dag", svg, b"", round(width), caption, "The stages of the run and how they depend on each other")
+
+
+def _x(column: float) -> float:
+    return 10 + column * (NODE_WIDTH + GAP)
+
+
+def _places(line: list[str], details: Mapping[str, str]) -> Places:
+    """Places of all stages; those below `train` begin at its column, and push `report` to the right if they are many."""
+    columns: dict[str, float] = {name: number for number, name in enumerate(line)}
+    lower: dict[str, float] = {}
+    if "inner_train" in details:
+        lower |= {"inner_train": columns["folds"], "inner_predict": columns["cache"]}
+    makers = [name for name in ("clean", "teach", "pseudo_label") if name in details]
+    if makers in ([], ["pseudo_label"]):
+        lower["pseudo_label"] = (columns["train"] + columns["predict"]) / 2
+    else:
+        lower |= {name: columns["train"] + number for number, name in enumerate(makers)}
+    middle = (columns["ensemble"] + columns["submit"]) / 2
+    lower["report"] = max(middle, max(lower.values()) + 1)
+    if "demo" in details:
+        lower["demo"] = columns["manifest"]
+    return {name: (_x(column), TOP) for name, column in columns.items()} | {
+        name: (_x(column), LOWER) for name, column in lower.items()
+    }
+
+
+def _arrows(places: Places, details: Mapping[str, str]) -> list[str]:
+    """Arrows between the line and the lower stages."""
+    arrows = [_down(places["ensemble"], places["report"]), _down(places["submit"], places["report"])]
+    if "pseudo_label" in details:
+        arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
+    if "teach" in details:
+        arrows += [_down(places["train"], places["teach"], ASIDE), _up(places["teach"], places["train"])]
+    if "clean" in details:
+        arrows += [_down(places["cache"], places["inner_train"]), _up(places["clean"], places["train"])]
+        arrows += [_forward(places, a, b) for a, b in pairwise(("inner_train", "inner_predict", "clean"))]
+    if "demo" in details:
+        arrows.append(_up(places["demo"], places["manifest"]))
+    return arrows
 
 
 _ARROW = (
@@ -50,21 +86,21 @@ def _node(name: str, place: tuple[float, float], detail: str | None) -> str:
     middle = x + NODE_WIDTH / 2
     css = "dag-node" if detail is not None else "dag-node dag-off"
     return (
-        f'<g class="{css}"><rect x="{x:g}" y="{y}" width="{NODE_WIDTH}" height="{NODE_HEIGHT}" rx="12"/>'
-        f'<text x="{middle:g}" y="{y + 28}" class="dag-name">{escape(name)}</text>'
-        f'<text x="{middle:g}" y="{y + 48}" class="dag-detail">{escape(detail or "not in this run")}</text></g>'
+        f'<g class="{css}"><rect x="{x:g}" y="{y:g}" width="{NODE_WIDTH}" height="{NODE_HEIGHT}" rx="12"/>'
+        f'<text x="{middle:g}" y="{y + 28:g}" class="dag-name">{escape(name)}</text>'
+        f'<text x="{middle:g}" y="{y + 48:g}" class="dag-detail">{escape(detail or "not in this run")}</text></g>'
     )
 
 
 def _forward(places: Mapping[str, tuple[float, float]], first: str, second: str) -> str:
-    y = TOP + NODE_HEIGHT / 2
+    y = places[first][1] + NODE_HEIGHT / 2
     return _path(f"M{places[first][0] + NODE_WIDTH:g} {y:g} H{places[second][0] - 4:g}")
 
 
-def _down(upper: tuple[float, float], lower: tuple[float, float]) -> str:
-    """Arrow from the bottom of a stage to the top of a stage in the lower line."""
-    start, end = upper[0] + NODE_WIDTH / 2, lower[0] + NODE_WIDTH / 2
-    end += (start - end) * 0.4
+def _down(upper: tuple[float, float], lower: tuple[float, float], aside: float = 0) -> str:
+    """Arrow from the bottom of a stage to the top of a stage in the lower line, both ``aside`` of the middle."""
+    start, end = upper[0] + NODE_WIDTH / 2 + aside, lower[0] + NODE_WIDTH / 2 + aside
+    end += (start - end) * 0.4 * (aside == 0)
     return _curve(start, TOP + NODE_HEIGHT, end, LOWER - 4)
 
 

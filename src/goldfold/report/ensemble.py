@@ -1,8 +1,7 @@
 """Section on the ensemble: method, weights, fitted steps, and agreement of its members."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import percent
-from goldfold.ensembling.steps import n_values
-from goldfold.report import soups
+from goldfold.report import fitted, soups
 from goldfold.report.results import Results
 
 MEANINGS = {
@@ -39,52 +37,44 @@ MEANINGS = {
 }
 AGREEMENT = "Agreement of the members"
 MOST_MEMBERS = 24
-LONGEST = 120
-"""Characters of a fitted parameter that is printed."""
 MOST_IMAGES, FEWEST_IMAGES = 400, 10
 """Images on which members are compared by their scores of single images."""
 
 
 def section(results: Results) -> Section | None:
     """Method, weights, steps and agreement; None for one model whose predictions are not changed."""
-    steps = [one for one in results.steps if one["fitted"] is not None]
     if len(results.ensemble["weights"]) < 2:
+        steps = fitted.blocks(results)
         intro = "Steps applied to the model's predictions."
-        return Section("ensemble", "After prediction", intro, _steps(results, steps)) if steps else None
-    written, weights = results.ensemble["method"], results.ensemble["weights"]
+        return Section("ensemble", "After prediction", intro, steps) if steps else None
+    written = results.ensemble["method"]
     method, name = components.label(written), components.name_of(written)
     meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
-    largest = max(weights.values(), default=1.0) or 1.0
-    rows = [[name, Cell(f"{weight:.3f}", weight / largest)] for name, weight in weights.items()]
     intro = f"Method: “{method}”{meaning}. Predictions are joined on the {results.row}'s id."
-    blocks: list[Block] = [Table(["member", "weight"], rows, text_columns=["member"]), *_steps(results, steps)]
+    blocks: list[Block] = [_weights(results), *fitted.blocks(results)]
     return Section("ensemble", "Ensemble", intro, [*blocks, *soups.blocks(results), *_agreement(results)])
 
 
-def _steps(results: Results, steps: Sequence[dict[str, Any]]) -> list[Block]:
-    """Table of the parameters that each step was fitted to."""
-    if not steps:
-        return []
-    about = (
-        "Parameters fitted on out-of-fold predictions of all folds; they are used for test images and in bundles. For the "
-        "out-of-fold score, each fold is scored with parameters fitted on the other folds; those of each fit are in "
-        "ensemble/fitted.json."
-    )
-    rows = [[components.label(one["step"]), *pair] for one in steps for pair in _pairs(one["fitted"])]
-    return [
-        Text(about, heading="Fitted steps"),
-        Table(["step", "parameter", "value"], rows, text_columns=["step", "parameter"]),
+def _weights(results: Results) -> Table:
+    """Weight of each member; fitted ones also as fitted without a fold."""
+    weights, without = results.ensemble["weights"], fitted.weights_without_fold(results)
+    largest = max(weights.values(), default=1.0) or 1.0
+    rows: list[list[str | Cell]] = [
+        [
+            name,
+            Cell(f"{weight:.3f}", weight / largest),
+            *([fitted.span([one[name] for one in without], ".3f")] if without else []),
+        ]
+        for name, weight in weights.items()
     ]
-
-
-def _pairs(fitted: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted name and value of each number or string in plain JSON; lists that are too long to read are counted."""
-    if isinstance(fitted, Mapping):
-        for key, value in fitted.items():
-            yield from _pairs(value, f"{where}.{key}" if where else str(key))
-    else:
-        text = f"{fitted:.4g}" if isinstance(fitted, float) else str(fitted)
-        yield where, text if len(text) <= LONGEST else f"{count(n_values(fitted), 'value')}, in ensemble/fitted.json"
+    columns = ["member", "weight", *["without a fold"] * bool(without)]
+    caption = (
+        "Weight: fitted on all folds, used for test images and in bundles. Without a fold: smallest and largest weight in the "
+        "fits on the other folds, which the out-of-fold score is of. A weight that changes much from fold to fold is noise."
+        if without
+        else ""
+    )
+    return Table(columns, rows, text_columns=["member"], caption=caption)
 
 
 def _agreement(results: Results) -> list[Block]:

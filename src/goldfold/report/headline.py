@@ -9,7 +9,7 @@ from goldfold.base.words import count, noun
 from goldfold.drawing.words import interval, listed, score
 from goldfold.images import cases
 from goldfold.report.results import Results
-from goldfold.report.runinfo import n_training_runs
+from goldfold.report.runinfo import n_inner_trainings, n_training_runs
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,14 @@ class Headline:
     interval: str
     sentence: str
     facts: list[tuple[str, str]] = field(default_factory=list)
+    beside: str = ""
+    """The optimistic score, of steps that were fitted on the scored images; empty if nothing was fitted."""
+    verdict: str = ""
+    """One sentence, see `goldfold.report.verdict`."""
     test: "Headline | None" = None
 
 
-def headline(results: Results) -> Headline:
+def headline(results: Results, verdict: str = "") -> Headline:
     """Out-of-fold score of the ensemble, and size of the experiment."""
     entry = results.metrics["oof"][results.metric]
     truth, row = results.truth, cases.word(results.tables["train"])
@@ -37,15 +41,17 @@ def headline(results: Results) -> Headline:
     )
     if "group" in truth:
         meaning += f" Whole groups are resampled, because {row}s of one group are not independent."
+    beside = ""
     if results.optimistic is not None:
+        beside = f"optimistic (not nested): {score(results.optimistic['value'])}"
         steps = listed([components.label(one["step"]) for one in results.steps if one["fitted"] is not None])
         meaning += (
-            f" The parameters of {steps} were fitted on the other folds for each fold. Fitted and scored on the same {row}s, "
-            f"they give {score(results.optimistic['value'])}, which is optimistic."
+            f" For each fold, the parameters of {steps} were fitted on the other folds (nested). Fitted and scored on the same "
+            f"{row}s, they give the optimistic {score(results.optimistic['value'])}."
         )
     direction = "larger is better" if results.greater_is_better else "smaller is better"
     label = f"{results.metric}, out of fold ({direction})"
-    return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), _test(results))
+    return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), beside, verdict, _test(results))
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
@@ -57,9 +63,15 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         _tile(settings["folds"]["n_folds"], "fold"),
         _tile(len(settings["seeds"]), "seed"),
         *([_tile(results.n_rounds + 1, "round")] if "rounds" in settings else []),
-        _tile(len(results.taught), "pseudo-label round"),
-        _tile(n_training_runs(results), "training run"),
+        *([_tile(len(results.taught), "pseudo-label round")] if results.taught else []),
+        _trainings(results),
     ]
+
+
+def _trainings(results: Results) -> tuple[str, str]:
+    number, n_inner = n_training_runs(results), n_inner_trainings(results)
+    name, text = _tile(number, "training run")
+    return f"{name}, {n_inner:,} of them inner" if n_inner else name, text
 
 
 def _rows(split: str, table: pd.DataFrame) -> str:

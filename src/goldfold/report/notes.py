@@ -8,34 +8,33 @@ from goldfold.base.words import count, noun
 from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.metrics.paired import resampled
 from goldfold.planning.runs import Member, Run
 from goldfold.report import answers, endings, quarantine, rounds, shift, soups, training
+from goldfold.report.comparison import Comparison
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
-from goldfold.splits.scored import groups_of
 
-MOST_RESAMPLES, FEWEST_RESAMPLES = 300, 100
-MOST_DRAWN_ROWS = 2_000_000
 SMALL_CLASS = 20
 SCORES_OF_CLASSES = {"f1": "F1", "dice": "Dice", "ap50": "AP50"}
 """Columns of a task's scores by class that are 0 for a class of which nothing was found, with their display names."""
 
 
-def collect(results: Results, clusters: list[Cluster], shifts: shift.Shifts) -> list[Note]:
+def collect(
+    results: Results, clusters: list[Cluster], shifts: shift.Shifts, compared: Comparison | None = None
+) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
+        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
         *endings.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
-        *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results),
+        *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results, compared),
     ]  # fmt: skip
     first = answers.note(results, clusters, shifts)
     rest = sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
     return [first, *rest] if first else rest
 
 
-def _gain(results: Results) -> Iterator[Note]:
+def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
     variants = [
         Member(model, seed).name for model in variants_of(results.settings) for seed in results.settings["seeds"]
@@ -47,19 +46,19 @@ def _gain(results: Results) -> Iterator[Note]:
     best = members.iloc[0]
     gain = whole[results.metric] - best[results.metric]
     words = f"The ensemble scores {score(whole[results.metric])}, its best member {best['member']} {score(best[results.metric])}"
-    ends = paired_interval(results, best["member"]) if best["member"] in results.members else None
-    if ends is None:
+    if compared is None or not np.isfinite(compared.low):
         overlap = whole["low"] <= best["high"] and best["low"] <= whole["high"]
         verdict = "overlap, so the gain may be noise" if overlap else "do not overlap"
         yield Note("info", "Ensemble and best member", f"{words}. Their intervals {verdict}.")
         return
-    low, high, n = ends
+    low, high, n = compared.low, compared.high, compared.n_resamples
     found = f"the difference is {change(gain)}, with a 95 % interval of {change(low)} to {change(high)} "
     found += f"(both scored on the same {n} resamples)"
     if low <= 0 <= high:
         title = "The difference between the ensemble and its best member is within noise"
+        luck = f"by about {score(compared.by_chance)}" if np.isfinite(compared.by_chance) else "slightly"
         yield Note("info", title, f"{words}; {found}. The interval contains 0, so the two cannot be distinguished. The best "
-                   f"member was selected by this same score, which inflates its score slightly.")  # fmt: skip
+                   f"member was selected by this same score, which inflates its score {luck}.")  # fmt: skip
     elif (gain > 0) == results.greater_is_better:
         yield Note("good", "The ensemble is better than its best member", f"{words}; {found}.")
     else:
@@ -78,26 +77,6 @@ def _fitted(results: Results) -> Iterator[Note]:
             f"of each fold are in ensemble/fitted.json; fewer of them (per_class: false, fixed weights) may generalise better."
         )
         yield Note("warn", "The fitted steps of the ensemble generalise poorly", text)
-
-
-def paired_interval(results: Results, member: str) -> tuple[float, float, int] | None:
-    """95 % bootstrap interval of ensemble minus member, both scored on the same resampled images (or groups).
-
-    Returns:
-        Both ends and the number of resamples; None if the data are too large for enough resamples.
-    """
-    truth, metric = results.truth, results.chosen_metric
-    n_resamples = min(MOST_RESAMPLES, MOST_DRAWN_ROWS // len(truth))
-    if n_resamples < FEWEST_RESAMPLES:
-        return None
-    pair = {"whole": results.evidence, "member": results.member_evidence[member]}
-    drawn = resampled(metric, pair, groups_of(truth), n_resamples)
-    differences = drawn["whole"] - drawn["member"]
-    finite = differences[np.isfinite(differences)]
-    if not len(finite):
-        return None
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return float(low), float(high), n_resamples
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
@@ -210,11 +189,13 @@ def _one_seed(results: Results) -> Iterator[Note]:
         yield Note("info", "One seed", text)
 
 
-def _metric_of_rows(results: Results) -> Iterator[Note]:
-    n_members = len(results.leaderboard) - 1
+def _metric_of_rows(results: Results, compared: Comparison | None) -> Iterator[Note]:
+    n_members = len(results.leaderboard) - 1 if compared is None else compared.n_members
     if n_members > 5:
+        luck = compared is not None and np.isfinite(compared.by_chance)
+        by = f", by {score(compared.by_chance)} if all are equally good" if compared and luck else ""
         text = (
-            f"The best of {n_members} members looks better than it is, because it was selected by the score that is "
+            f"The best of {n_members} members looks better than it is{by}, because it was selected by the score that is "
             f"shown. The {results.whole}'s score was not selected in this way."
         )
         yield Note("info", "Many members were compared", text)

@@ -13,17 +13,14 @@ from goldfold.base.files import read_json
 from goldfold.images import cases
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.planning.grid import Grid, grid_of
-from goldfold.planning.inner import jobs
-from goldfold.planning.jobs import OF_RUNS
 from goldfold.predictions.arrays import Arrays, load
+from goldfold.report import times
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
 from goldfold.tasks import protocol
 from goldfold.tasks.facts import Facts
 
-JUDGING = ("inner_train", "inner_predict")
-"""Stages of inner trainings."""
 ENSEMBLE = "ensemble"
 """Name of the ensemble's prediction in the files of scores."""
 
@@ -74,6 +71,8 @@ class Results:
     """The metric as written in the config, which may have parameters or be user-defined."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     """Steps of the ensemble with their fitted parameters."""
+    without_fold: dict[int, list[Any]] = field(default_factory=dict)
+    """By fold, the parameters of each step fitted on the other folds; empty if nothing was fitted."""
     made: list[Run] = field(default_factory=list)
     """Soups and snapshots."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -153,9 +152,14 @@ class Results:
         return [name for name, weight in self.ensemble["weights"].items() if weight > 0]
 
     @property
+    def is_fitted(self) -> bool:
+        """The members are combined by a fitted step, so that those with a weight differ between folds."""
+        return bool(self.steps) and self.steps[0]["fitted"] is not None and len(self.ensemble["weights"]) > 1
+
+    @property
     def is_ensemble(self) -> bool:
-        """Several members have a weight above 0."""
-        return len(self.voters) > 1
+        """Several members have a weight above 0, or could have one."""
+        return len(self.voters) > 1 or self.is_fitted
 
     @property
     def whole(self) -> str:
@@ -165,7 +169,10 @@ class Results:
     @property
     def whole_name(self) -> str:
         """Name under which that prediction is listed with the members."""
-        return ENSEMBLE if self.is_ensemble or not self.voters else self.voters[0]
+        if self.is_ensemble or not self.voters:
+            return ENSEMBLE
+        after = " and ".join(components.label(one["step"]) for one in self.steps[1:])
+        return f"{self.voters[0]} after {after}" if after else self.voters[0]
 
     def named(self, scores: pd.DataFrame) -> pd.DataFrame:
         """Rows of members and ensemble; an ensemble of one member is listed under that member's name."""
@@ -226,6 +233,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
+    fitted = read_json(path) if (path := root / "ensemble" / "fitted.json").exists() else {}
     has_test, found = (root / "ensemble" / "test.npz").exists() and "test" in tables, list(_runs(root, plan))
     return Results(
         root=root,
@@ -241,9 +249,8 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
         ensemble=read_json(root / "ensemble" / "weights.json"),
-        steps=read_json(root / "ensemble" / "fitted.json")["steps"]
-        if (root / "ensemble" / "fitted.json").exists()
-        else [],
+        steps=fitted.get("steps", []),
+        without_fold={int(fold): found for fold, found in fitted.get("without_fold", {}).items()},
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
         answers=read_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
@@ -252,7 +259,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         pseudo=dict(_pseudo(root, plan)),
         members=_members(root, plan),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
-        benchmarks=_benchmarks(root / "benchmarks", plan),
+        benchmarks=times.read(root / "benchmarks", plan),
     )
 
 
@@ -279,17 +286,3 @@ def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
         if all(path.exists() for path in paths.values()):
             found[member.name] = {fold: load(path) for fold, path in paths.items()}
     return found
-
-
-def _benchmarks(root: Path, plan: Grid) -> pd.DataFrame:
-    """Times of the jobs, without the report's own, which would make each report differ from the one before."""
-    inner = [job.name.split()[1] for stage in JUDGING for job in jobs(plan, stage)]
-    ours, rows = {run.folder for run in plan.runs()} | {*inner}, []
-    for path in sorted(root.rglob("*.tsv")):
-        place = path.relative_to(root).with_suffix("")
-        stage, is_run = place.parts[0], place.parts[0] in (*OF_RUNS, *JUDGING)
-        if stage != "report" and (not is_run or place.relative_to(stage).as_posix() in ours):
-            line = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-            name, model = {"pseudo": "pseudo_label"}.get(stage, stage), place.parts[1] if is_run else ""
-            rows.append({"stage": name, "model": model, "seconds": line["s"], "mb": line.get("max_rss")})
-    return pd.DataFrame(rows, columns=["stage", "model", "seconds", "mb"])

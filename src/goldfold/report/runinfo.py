@@ -12,16 +12,19 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
 from goldfold.images import cases
+from goldfold.planning import inner
+from goldfold.planning.teaching import teaching_runs
 from goldfold.report import dag
 from goldfold.report.results import Results, Run
+from goldfold.report.written import written
 
 
 def section(results: Results) -> Section:
     """DAG, run times, hardware, versions and the whole config."""
     intro = "Jobs, run times, hardware, versions and settings."
-    config = yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True)
+    config = yaml.safe_dump(written(results.settings), sort_keys=False, allow_unicode=True)
     blocks: list[Block] = [
-        dag.draw(_details(results), len(results.taught), "Jobs of this run by stage."),
+        dag.draw(_details(results), "Jobs of this run by stage."),
         *_times(results),
         *_models(results),
         *_made_with(results.runs),
@@ -30,13 +33,18 @@ def section(results: Results) -> Section:
     return Section("run", "Run", intro, blocks)
 
 
+def n_inner_trainings(results: Results) -> int:
+    """Number of inner trainings, which judge the labels of cleaning rounds: models x folds x inner parts."""
+    return len(inner.jobs(results.grid, "inner_train"))
+
+
 def n_training_runs(results: Results) -> int:
-    """Number of training runs: trained models x folds x seeds x rounds."""
-    return len(results.grid.trained_runs())
+    """Number of training runs: trained models x folds x seeds x rounds, and inner trainings."""
+    return len(results.grid.trained_runs()) + n_inner_trainings(results)
 
 
 def _details(results: Results) -> dict[str, str]:
-    settings, n_runs = results.settings, len(results.grid.runs())
+    settings, n_runs, n_trained = results.settings, len(results.grid.runs()), len(results.grid.trained_runs())
     shared = settings.get("cache", {}).get("image_size_px")
     shapes = {
         (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
@@ -47,13 +55,14 @@ def _details(results: Results) -> dict[str, str]:
         "manifest": count(n_rows, cases.word(results.tables["train"])),
         "folds": count(settings["folds"]["n_folds"], "fold"),
         "cache": count(len(shapes), "image size"),
-        "train": count(n_training_runs(results), "job"),
+        "train": count(n_trained, "job"),
         "predict": count(n_runs, "job"),
         "ensemble": count(len(results.ensemble["weights"]), "member"),
         "report": "this page",
     }
-    if n_made := n_runs - n_training_runs(results):
-        details["derive"] = count(n_made, "job")
+    numbers = {"derive": n_runs - n_trained, "teach": len(teaching_runs(results.grid))}
+    numbers |= {stage: len(inner.jobs(results.grid, stage)) for stage in inner.STAGES}
+    details |= {stage: count(number, "job") for stage, number in numbers.items() if number}
     if (source := settings["data"].get("source")) in catalog.DEMOS:
         details["demo"] = source
     if results.test is not None:
@@ -68,7 +77,7 @@ def _times(results: Results) -> list[Block]:
     if jobs.empty:
         return [Text("No run times were found on disk.", heading="Times")]
     line = dag.LINE_OF_STAGES
-    more = ["inner_train", "inner_predict", "clean", "teach", "pseudo_label"]
+    more = dag.LOWER_STAGES
     known = ["demo", *line[: (place := line.index("ensemble"))], *more, *line[place:]]
     order = [name for name in known if name in set(jobs["stage"])]
     rows = [[name, *_summary(jobs[jobs["stage"] == name])] for name in order]

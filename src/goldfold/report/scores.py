@@ -10,7 +10,8 @@ from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.tables import LONG
 from goldfold.drawing.words import change, interval, percent, score
-from goldfold.report import rounds
+from goldfold.report import rounds, verdict
+from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
 
 TINY = 1e-6
@@ -26,8 +27,8 @@ def fold_scores(results: Results) -> FoldScores:
     return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found.items()}
 
 
-def leaderboard(results: Results, folds: FoldScores) -> Section:
-    """Members and ensemble, best first."""
+def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None = None) -> Section:
+    """Members and ensemble, best first, with the luck of the best of several members."""
     lines = [
         ScoreLine(
             row["member"], row[results.metric], row["low"], row["high"],
@@ -47,7 +48,9 @@ def leaderboard(results: Results, folds: FoldScores) -> Section:
     )
     direction = "larger" if results.greater_is_better else "smaller"
     intro = f"Out-of-fold scores of the last round; {direction} is better. {_member_note(results)}"
-    blocks: list[Block] = [forest(lines, results.metric), table, *_by_fold(results, folds), *_other_metrics(results)]
+    luck = luck_in_words(compared, results.row)
+    blocks: list[Block] = [forest(lines, results.metric), table, *([Text(luck)] if luck else [])]
+    blocks += [*_by_fold(results, folds), *_other_metrics(results)]
     return Section("leaderboard", "Leaderboard", intro, blocks)
 
 
@@ -78,20 +81,13 @@ def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
 
 def _spread_in_words(results: Results, folds: FoldScores) -> str:
     """Compare the spread of the score between folds with that between seeds."""
-    members = [name for name in folds if name != ENSEMBLE]
-    if not members:
-        return "The members' predictions are no longer on disk, so only the ensemble is scored by fold."
-    between_folds = float(np.mean([np.std(list(folds[name].values()), ddof=1) for name in members]))
+    if not set(folds) & set(results.members):
+        return f"The members' predictions are no longer on disk, so only the {results.whole} is scored by fold."
+    between_folds, between_seeds = verdict.spreads(results, folds)
     text = f"Between folds, a member's score varies by {score(between_folds)} (standard deviation, mean of the members)"
-    seeds = results.settings["seeds"]
-    if len(seeds) == 1:
+    if len(results.settings["seeds"]) == 1:
         return text + "; with one seed, the variation between seeds is unknown."
-    by_model = []
-    for model in results.models:
-        scored = [folds[name] for seed in seeds if (name := f"{model}-seed{seed}") in folds]
-        if len(scored) == len(seeds):
-            by_model.append(np.std([[one[fold] for fold in sorted(one)] for one in scored], axis=0, ddof=1).mean())
-    return f"{text}; between seeds, on the same fold, by {score(float(np.mean(by_model)))}." if by_model else f"{text}."
+    return f"{text}; between seeds, on the same fold, by {score(between_seeds)}."
 
 
 def _other_metrics(results: Results) -> list[Block]:

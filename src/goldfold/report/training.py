@@ -17,6 +17,15 @@ VALIDATION_LOSS = (
     " The validation loss is computed on validation images without augmentation or mixing, with averaged weights if there "
     "are any; augmentation, mixing and dropout can make the training loss the higher of the two."
 )
+PSEUDO_LOSS = " The training loss also counts pseudo-labelled images, with their weight."
+STUDENT_LOSS = " The training loss of a student is that on its labels, without the teacher's part."
+TAUGHT_ALONE = " A student with weight: 1 learns from its teacher alone and has no training loss on its labels."
+EPOCHS = (
+    " Curves count epochs that are done: the first validation is at 1. In train.sizes, history.csv and curves.csv, the first "
+    "epoch is number 0."
+)
+OF_TEACHER = ("train_loss_distill", "train_loss_features")
+"""Parts of a student's training loss that compare it with its teacher."""
 LATE_SHARE = 0.2
 """Share of the epochs, at the end, in which a converged training no longer gains."""
 LARGE_GAIN = 0.03
@@ -24,29 +33,33 @@ LARGE_GAIN = 0.03
 
 
 def still_rising(results: Results) -> Iterator[Note]:
-    """Note on models whose validation score was best, and still rising, in the last epoch of most runs."""
+    """Note on models whose validation score was best, and still improving, in the last epoch of most runs.
+
+    Models whose learning rate restarts are left out: their score rises to the end of each cycle, however long they train.
+    """
     rising, metric = {}, results.watched_metric
     is_better = (
         results.greater_is_better if metric == results.metric else results.scores.metric(metric).greater_is_better
     )
     for model in results.models:
-        runs = [run.history for run in results.runs if run.model == model and metric in run.history]
+        own = [run for run in results.runs if run.model == model and metric in run.history]
+        runs = [] if any(restarts(run) for run in own) else [run.history for run in own]
         found = late_gain([history.dropna(subset=[metric]) for history in runs], metric, is_better)
         if found is not None:
             rising[model] = found
     if rising:
         said = [
-            f"{model}: {score(before)} in epoch {epoch}, {score(last)} in epoch {n}"
+            f"{model}: {score(before)} after {count(epoch, 'epoch')}, {score(last)} after {n}"
             for model, (epoch, before, n, last) in rising.items()
         ]
         text = f"{listed(said)} (mean of its runs). More epochs (train.epochs) are likely to improve the score."
-        yield Note("info", "The score was still rising in the last epoch", text)
+        yield Note("info", "The score was still improving in the last epoch", text)
 
 
 def late_gain(
     histories: list[pd.DataFrame], metric: str, greater_is_better: bool
 ) -> tuple[int, float, int, float] | None:
-    """Epoch and mean score at the beginning of the last part of a training that still gained, and at its end.
+    """Epochs done and mean score at the beginning of the last part of a training that still gained, and at its end.
 
     None if fewer than three quarters of the runs ended with their best score, or the gain is small.
     """
@@ -65,13 +78,35 @@ def late_gain(
     return int(epochs[place]), sign * float(mean[place]), int(epochs[-1]), sign * float(mean[-1])
 
 
+def restarts(run: Run) -> bool:
+    """Whether the learning rate rises again after it has fallen: a schedule with cycles, or another one with restarts."""
+    if not {"epoch", "lr"} <= set(run.history) and not run.record.get("lr_curve"):
+        return False
+    change = np.diff(lr_curve(run)["lr"].to_numpy(dtype=float))
+    falls = np.flatnonzero(change < 0)
+    return bool(len(falls)) and bool((change[falls[0] :] > 0).any())
+
+
+def on_labels(results: Results, run: Run) -> pd.DataFrame:
+    """History whose ``train_loss`` is comparable to ``val_loss``: that of a student without the part of its teacher.
+
+    A student that learns from its teacher alone has none: NaN.
+    """
+    parts = [name for name in OF_TEACHER if name in run.history]
+    if not parts:
+        return run.history
+    own = 1 - float(rounds.train_of(results.settings, run.model, run.round)["distill"]["weight"])
+    left = run.history["train_loss"] - run.history[parts].sum(axis=1)
+    return run.history.assign(train_loss=left / own if own > 0 else np.nan)
+
+
 def curves(results: Results) -> Section:
     """Learning curves, one row per model."""
     section = Section("curves", "Learning curves")
     section.blocks += lessons.blocks(results)
     drawn, metric = 0, results.watched_metric
     for model in results.models:
-        runs = [(run.round, run.history) for run in results.runs if run.model == model]
+        runs = [(run.round, on_labels(results, run)) for run in results.runs if run.model == model]
         usable = [(number, history) for number, history in runs if {"epoch", "train_loss", metric} <= set(history)]
         if usable:
             drawn += len(usable)
@@ -82,10 +117,22 @@ def curves(results: Results) -> Section:
         f"{count(drawn, 'training run')}, one thin line per fold, seed and round. The axes are scaled without the first "
         f"quarter of the epochs, so lines may start outside. Validation scores are without test-time augmentation, at the "
         f"network's resolution; each fold has its own validation images. The learning rate is that of parameters without a "
-        f"factor of their own; runs with the same one share a line."
-        f"{VALIDATION_LOSS if any('val_loss' in run.history for run in results.runs) else ''}"
+        f"factor of their own; runs with the same one share a line.{EPOCHS}{_about_losses(results)}"
     )
     return section
+
+
+def _about_losses(results: Results) -> str:
+    """Explain how the training loss and the validation loss differ."""
+    students = [run for run in results.runs if set(OF_TEACHER) & set(run.history)]
+    is_taught_alone = any(on_labels(results, run)["train_loss"].isna().all() for run in students)
+    has_validation = any("val_loss" in run.history for run in results.runs)
+    return (
+        VALIDATION_LOSS * has_validation
+        + STUDENT_LOSS * bool(students)
+        + TAUGHT_ALONE * is_taught_alone
+        + PSEUDO_LOSS * bool(results.taught)
+    )
 
 
 def lr_curve(run: Run) -> pd.DataFrame:
@@ -97,9 +144,13 @@ def lr_curve(run: Run) -> pd.DataFrame:
 
 
 def table(results: Results) -> pd.DataFrame:
-    """One row per epoch of every run: member, round, fold, epoch, losses and ``score``, whatever the metric's name."""
+    """One row per epoch of every run: member, round, fold, epoch, losses and ``score``, whatever the metric's name.
+
+    ``train_loss`` is that of `on_labels`; epochs count from 0, as in ``history.csv``.
+    """
     tables = [
-        run.history.rename(columns={results.watched_metric: "score"})
+        on_labels(results, run)
+        .rename(columns={results.watched_metric: "score"})
         .reindex(columns=["epoch", "train_loss", "val_loss", "score"])
         .assign(member=f"{run.model}-seed{run.seed}", round=run.round, fold=run.fold)
         for run in results.runs

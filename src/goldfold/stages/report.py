@@ -13,6 +13,7 @@ from goldfold.report import (
     ablation,
     augmentation,
     cleaned,
+    comparison,
     copies,
     crops,
     data,
@@ -27,6 +28,7 @@ from goldfold.report import (
     runinfo,
     scores,
     training,
+    verdict,
 )  # fmt: skip
 from goldfold.report import shift as differences
 from goldfold.report.copies import Cluster
@@ -66,11 +68,13 @@ def run(
     found = read(Path(results), task, metric, settings)
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
-    issues = label_issues.find(found)
+    issues, compared, folds = label_issues.find(found), comparison.find(found), scores.fold_scores(found)
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
-        sections = _sections(found, same, shifts, gallery, gains := ablation.table(found), issues)
+        best = scores.leaderboard(found, folds, compared)
+        sections = [best, *_sections(found, same, shifts, gallery, gains := ablation.table(found), issues)]
     subtitle = f"{name} · {task['name']} · {found.metric}"
-    html = page.render(title or name, subtitle, headline.headline(found), notes.collect(found, same, shifts), sections)
+    head = headline.headline(found, verdict.sentence(found, folds, compared))
+    html = page.render(title or name, subtitle, head, notes.collect(found, same, shifts, compared), sections)
     drawn = _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
     drawn += _write_table(Path(out).parent / ABLATION, gains)
@@ -85,7 +89,6 @@ def _sections(
     issues: label_issues.Issues | None,
 ) -> list[Section]:  # fmt: skip
     every = [
-        scores.leaderboard(found, scores.fold_scores(found)),
         ablation.section(found, gains),
         scores.pseudo_labels(found),
         cleaned.section(found, gallery),
