@@ -11,6 +11,7 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
+from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
 from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
@@ -50,6 +51,7 @@ def check(config: Config) -> None:
         *check_cases(config, task),
         *check_rounds(config, task),
         *check_soups(config),
+        *check_ablation(config),
         *check_steps(config, task),
     ]
     if problems := problems or list(check_teachers(config)):

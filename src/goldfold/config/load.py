@@ -15,6 +15,7 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.ablation import expanded
 from goldfold.config.ablation import keys as variants
+from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
@@ -64,6 +65,7 @@ def parse(values: Any, origin: str = "config") -> Config:
         check(config)
         config = with_sizes(with_choices(config))
         refuse_wrong_caches(config)
+        refuse_idle(config)
     return config
 
 
