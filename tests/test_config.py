@@ -46,6 +46,26 @@ WRONG = [
         {"folds": {"n_fold": 3}},
         ["folds.n_fold: unknown key", "nearest is 'n_folds'", "n_folds, rare_classes, seed"],
     ),
+    (
+        "training key elsewhere",
+        {"epochs": 3},
+        ["epochs: unknown key; it belongs under train: write train: {epochs: 3}"],
+    ),
+    (
+        "training key of a model",
+        {"models": small(distill={"teacher": "b"})},
+        ["models[0].distill: unknown key; it belongs under train: write train: {distill: {'teacher': 'b'}}"],
+    ),
+    (
+        "training key of a switch",
+        {"ablate": {"x": {"mixup_alpha": 0.2}}},
+        [").mixup_alpha: unknown key; it belongs under train: write train: {mixup_alpha: 0.2}"],
+    ),
+    (
+        "teacher without a section",
+        {"train": {"distill": "big"}},
+        ["train.distill = 'big': write a section: {teacher: big}"],
+    ),
     ("shared train key", {"train": {"epoch": 3}}, ["train.epoch: unknown key", "nearest is 'epochs'", "accumulate"]),
     (
         "model's train key",

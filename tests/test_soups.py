@@ -131,6 +131,10 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
     ("models", "changes", "said"),
     [
         ([B0, {"name": "s", "soup": ["b0", "b1"]}], {}, "(s).soup.of: no model is named 'b1'; nearest is 'b0'; allowed: b0"),
+        (
+            [B0, C], {"rounds": [{}, {"models": ["b0", "c-snapshot1"]}]},
+            "rounds[1].models: c-snapshot1 is a snapshot of c, which the round does not train; list c instead, with which its",
+        ),
         ([B0, {"name": "s", "soup": "b0"}], {}, "models[1].soup = 'b0': write a list of models: [b0, ...]"),
         ([B0, {"name": "s", "soup": ["b0"]}], {}, "models[1] (s).soup: one model with one seed is a single network per fold"),
         ([B0, {"name": "s", "soup": ["b0", "s"]}], {}, "models[1] (s).soup.of: 's' is the soup itself; name trained models"),

@@ -19,7 +19,7 @@ from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
-from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
+from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch, Train
 from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
@@ -133,6 +133,8 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
+        if "train" in allowed and location[-1] in Train.model_fields:
+            return where, f"unknown key; it belongs under train: write train: {{{location[-1]}: {shown(value)}}}"
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
     if kind == "missing":
         return where, "missing; it is required"
