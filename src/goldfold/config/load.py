@@ -136,6 +136,16 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         if "train" in allowed and location[-1] in Train.model_fields:
             return where, f"unknown key; it belongs under train: write train: {{{location[-1]}: {shown(value)}}}"
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
+    if kind == "model_type":
+        inside = sorted({name for section in _locate([*place, ""])[1] for name in section.model_fields})
+        return f"{where} = {shown(value)}", f"write a section, {{key: value}}; allowed keys: {', '.join(inside)}"
+    if kind in ("list_type", "dict_type"):
+        form = (
+            f"a list: [{'...' if value is None else _text(value)}]"
+            if kind == "list_type"
+            else "a section: {name: value}"
+        )
+        return f"{where} = {shown(value)}", f"write {form}"
     if kind == "missing":
         return where, "missing; it is required"
     if kind == "literal_error":
