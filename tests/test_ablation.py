@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from goldfold.base.errors import ConfigError
-from goldfold.config import parse
+from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
 from goldfold.metrics import Metric
 from goldfold.metrics.paired import Gain, gain, resampled
+from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import plan_of
 from goldfold.report import ablation, notes
 from goldfold.stages.report import _write_table
@@ -81,7 +82,7 @@ def test_variants_are_trained_in_the_rounds_of_their_models_and_teach_none() -> 
 def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None:
     late = ["ensemble", "report"]
     assert changed(recipes(), ablate=SWITCHES) == late
-    assert changed(recipes(ablate=SWITCHES), ablate={**SWITCHES, "low": {"train": {"lr": 0.001}}}) == late
+    assert changed(recipes(ablate=SWITCHES), ablate={**SWITCHES, "low": {"train": {"lr": 0.01}}}) == late
     assert set(recipes()) < set(recipes(ablate=SWITCHES))
     edited = {**SWITCHES, "smooth": {"train": {"label_smoothing": 0.2}}}
     assert changed(recipes(ablate=SWITCHES), ablate=edited) == [
@@ -121,6 +122,27 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
 def test_mistakes_in_switches_are_reported_by_the_name_of_the_switch(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         parse({**BASE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("switches", "said"),
+    [
+        (
+            {"x": {"train": {"mixup_alpha": 0.0}}},
+            r"1 problem\n  ablate\.x: changes no setting of any model; change it, or remove it",
+        ),
+        ({"x": {"image_size_px": [12, 12]}}, r"ablate\.x: changes no setting of any model"),
+        (
+            {"x": {"train": {"clip_norm": 1}}, "y": {"train": {"hooks": [{"clip": {"norm": 1.0}}]}}},
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
+    ],
+)
+def test_switches_without_effect_and_equal_ones_are_refused(switches: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse({**BASE, "ablate": switches})
+    parse({**BASE, "ablate": switches, "quick": True})
+    parse({**BASE, "models": [B0, {**B3, "image_size_px": 16}], "ablate": {"x": {"image_size_px": 16}}})
 
 
 def test_dvc_has_a_stage_per_variant() -> None:
@@ -207,7 +229,7 @@ def results(**changes: Any) -> Any:
     settings = {key: value for key, value in config.model_dump().items() if key != "rounds"}
     times = [("train", name, seconds) for name, seconds in (("b0", 10.0), ("b0-smooth", 11.0), ("b0-wide", 30.0))]
     return SimpleNamespace(
-        settings=settings, models=[*of], metric="accuracy", chosen_metric=ACCURACY, row="image",
+        settings=settings, grid=grid_of(settings), models=[*of], metric="accuracy", chosen_metric=ACCURACY, row="image",
         truth=pd.DataFrame({"id": range(200)}),
         member_evidence={f"{name}-seed{seed}": Answers(value) for name, value in of.items() for seed in (0, 1)},
         benchmarks=pd.DataFrame(times, columns=["stage", "model", "seconds"]), **changes,
@@ -243,6 +265,7 @@ def test_a_gain_of_an_epoch_chosen_on_the_fold_is_marked(chosen: dict[str, Any],
     one = results()
     models = [{**B0}, {**B0, "name": "b0-smooth", "train": chosen}, {**B0, "name": "b0-wide"}]
     one.settings = {**one.settings, "models": parse({**BASE, "models": models}).model_dump()["models"]}
+    one.grid = grid_of(one.settings)
     table = ablation.table(one)
     assert table is not None
     assert table.set_index("switch")["chosen_on_fold"].to_dict() == {"": False, "smooth": True, "wide": False}
@@ -250,6 +273,51 @@ def test_a_gain_of_an_epoch_chosen_on_the_fold_is_marked(chosen: dict[str, Any],
     assert shown is not None
     assert [row[6] for row in shown.blocks[-1].rows] == ["", "better", "noise *"]
     assert "inflates the gain" in shown.intro
+
+
+def as_reported(switches: dict[str, Any], **changes: Any) -> Any:
+    """Settings and grid of a report, without scores."""
+    settings = slices.report(parse({**BASE, **changes, "ablate": switches}))["settings"]
+    return SimpleNamespace(settings=settings, grid=grid_of(settings), benchmarks=pd.DataFrame())
+
+
+BIG, CHOSEN = {**B3, "name": "big"}, {**B3, "name": "big", "train": {"checkpoint": "best"}}
+TAUGHT: dict[str, Any] = {"taught": {"train": {"distill": {"teacher": "big"}}}}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "is_chosen"),
+    [
+        ([BIG], False),
+        ([CHOSEN], True),
+        ([{**BIG, "train": {"hooks": [{"early_stopping": {"patience": 1}}], "epochs": 9}}], True),
+        ([{**B3, "name": "c"}, {"name": "big", "soup": {"of": ["b0", "c"]}}], False),
+        ([{**B3, "name": "c"}, {"name": "big", "soup": {"of": ["b0", "c"], "select": "greedy"}}], True),
+        ([{**CHOSEN, "name": "c"}, {"name": "big", "soup": ["b0", "c"]}], True),
+    ],
+)
+def test_a_student_of_a_teacher_that_was_chosen_on_the_fold_is_marked(teacher: list[Any], is_chosen: bool) -> None:
+    found = as_reported(TAUGHT, models=[B0, *teacher], rounds=[{"models": [one["name"] for one in teacher] + ["b0"]}])
+    assert (ablation._is_chosen(found, "b0-taught"), ablation._is_chosen(found, "b0")) == (is_chosen, False)
+
+
+def test_a_model_that_starts_from_one_that_was_chosen_on_the_fold_is_chosen_too() -> None:
+    found = as_reported(
+        {"low": {"train": {"lr": 0.01}}}, models=[B0, CHOSEN], rounds=[{}, {"models": ["b0"], "start": "big"}]
+    )
+    assert ablation._is_chosen(found, "b0-low")
+
+
+def test_the_time_of_a_student_has_the_predictions_of_its_teachers_and_not_their_trainings() -> None:
+    one = results()
+    settings = slices.report(parse({**BASE, "models": [B0, BIG], "seeds": [0, 1], "ablate": TAUGHT}))["settings"]
+    one.settings, one.grid = settings, grid_of(settings)
+    rows = [("train", "b0", 10.0), ("train", "b0-taught", 12.0), ("train", "big", 90.0), ("teach", "big", 4.0)]
+    one.benchmarks = pd.DataFrame(rows, columns=["stage", "model", "seconds"])
+    assert ablation._seconds(one, "b0") == 10.0
+    assert ablation._seconds(one, "b0-taught") == 12.0 + 4.0, "each seed of a fold reads both seeds of the teacher"
+    assert "without their own trainings" in ablation._intro(one, 1, False)
+    assert "teachers" not in ablation._intro(results(), 1, False)
 
 
 def test_a_switch_whose_predictions_are_gone_has_no_gain(undrawn: None) -> None:

@@ -121,6 +121,20 @@ def test_what_cannot_be_run_is_told_with_status_1(
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_presets_are_not_tried_since_that_takes_longer_than_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[Any]()
+    monkeypatch.setattr("goldfold.commands.augmentation_trial.check_augmentations", tried.append)
+    write(train={"augment": "heavy"})
+    assert run(capsys)[0] == 0
+    assert tried == []
+    Path("config.yaml").write_text(yaml.safe_dump({**CONFIG, "train": {"augment": ["light", "Blur"]}}))
+    assert run(capsys)[0] == 0
+    assert [model["name"] for model in tried] == ["a"]
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_a_class_may_be_called_as_a_column_of_our_tables(capsys: pytest.CaptureFixture[str]) -> None:
     write()
     table = pd.read_csv("train.csv", dtype=str)

@@ -100,6 +100,10 @@ def test_the_grid_of_a_report_s_settings_has_the_cleaning() -> None:
 
 WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([CLEAN], {}, r"rounds\[0\]\.clean: the first round has no earlier round whose models could judge its labels; put"),
+    ([{}, {"clean": True}], {}, r"rounds\[1\]\.clean = True: write a section: \{\} for the defaults, or \{by: inner,"),
+    ([{}, {"clean": "inner"}], {}, r"rounds\[1\]\.clean = 'inner': write a section: \{by: inner\}"),
+    ([{}, CLEAN], {"models": [{**B0, "train": {"distill": {"teacher": "b3"}}}, {**B3, "train": {"distill": {"teacher": "b0"}}}]},
+     r"rounds\[1\]\.clean: .*(?s:.*)\(b0\)\.train\.distill\.teacher: in round 0 models learn in a circle: b0 from b3"),
     ([{}, {"clean": {"round": 1}}], {}, r"rounds\[1\]\.clean\.round = 1: the judges must be of an earlier round, here round 0"),
     ([{}, {"teacher": {}}, {"clean": {"round": 1}}], {}, r"rounds\[2\]\.clean\.round = 1: has a start, a teacher or a clean of "
      r"its own, .*; name a round that is trained from scratch on the given labels"),

@@ -59,14 +59,20 @@ def made(
     return root
 
 
-def test_a_run_is_no_better_than_itself(tmp_path: Path) -> None:
+def test_a_run_is_no_better_than_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = (made(tmp_path / name, 1.0) for name in ("one", "other"))
     found = compare(one, other)
     assert (found.metric, found.n_cases, found.n_other, found.has_same_folds) == ("accuracy", N, (0, 0), True)
     assert [row.name for row in found.rows] == ["ensemble", "net"]
-    assert {(row.gain.value, row.gain.low, row.gain.high, row.gain.verdict) for row in found.rows} == {
-        (0.0, 0.0, 0.0, "noise")
+    assert {(row.gain.value, row.gain.low, row.gain.high, row.is_identical) for row in found.rows} == {
+        (0.0, 0.0, 0.0, True)
     }
+    assert cli.main(["compare", str(one), str(other)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("(95 % interval 0.0000 to 0.0000): identical predictions") == 2
+    assert "The ensembles of both runs made identical predictions." in said
+    assert "noise" not in said
+    assert not any(row.is_identical for row in compare(one, made(tmp_path / "third", 1.1)).rows)
 
 
 def test_the_gain_is_that_of_both_on_the_same_resamples(tmp_path: Path) -> None:
@@ -130,3 +136,8 @@ def test_an_unknown_metric_and_an_unfinished_run_are_errors(tmp_path: Path, caps
     assert "nearest is 'accuracy'" in capsys.readouterr().err
     assert cli.main(["compare", str(one), str(tmp_path / "none")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
+    (other / "ensemble/run.json").unlink()
+    assert cli.main(["compare", str(one), str(other)]) == 2
+    said = capsys.readouterr().err
+    assert "is not a finished run: ensemble/run.json is missing. Run snakemake to completion first." in said
+    assert "export" not in said

@@ -46,6 +46,26 @@ WRONG = [
         {"folds": {"n_fold": 3}},
         ["folds.n_fold: unknown key", "nearest is 'n_folds'", "n_folds, rare_classes, seed"],
     ),
+    (
+        "training key elsewhere",
+        {"epochs": 3},
+        ["epochs: unknown key; it belongs under train: write train: {epochs: 3}"],
+    ),
+    (
+        "training key of a model",
+        {"models": small(distill={"teacher": "b"})},
+        ["models[0].distill: unknown key; it belongs under train: write train: {distill: {'teacher': 'b'}}"],
+    ),
+    (
+        "training key of a switch",
+        {"ablate": {"x": {"mixup_alpha": 0.2}}},
+        [").mixup_alpha: unknown key; it belongs under train: write train: {mixup_alpha: 0.2}"],
+    ),
+    (
+        "teacher without a section",
+        {"train": {"distill": "big"}},
+        ["train.distill = 'big': write a section: {teacher: big}"],
+    ),
     ("shared train key", {"train": {"epoch": 3}}, ["train.epoch: unknown key", "nearest is 'epochs'", "accumulate"]),
     (
         "model's train key",
@@ -89,7 +109,19 @@ WRONG = [
     ("infinite", {"train": {"lr": float("inf")}}, ["train.lr = inf", "finite number"]),
     ("null for text", {"name": None}, ["name = None", "valid string"]),
     ("number out of range", {"train": {"label_smoothing": 1}}, ["train.label_smoothing = 1", "less than 1"]),
-    ("text for section", {"train": "fast"}, ["train = 'fast'", "valid dictionary"]),
+    (
+        "text for section",
+        {"train": "fast"},
+        ["train = 'fast'", "write a section, {key: value}; allowed keys: accumulate"],
+    ),
+    (
+        "number for section",
+        {"train": {"lr_scale": 0.1}},
+        ["train.lr_scale = 0.1: write a section", "keys: backbone, head, norm"],
+    ),
+    ("name for list", {"train": {"mix": "mixup"}}, ["train.mix = 'mixup': write a list: [mixup]"]),
+    ("nothing for list", {"tta": None}, ["tta = None: write a list: [...]"]),
+    ("list for section", {"ablate": ["mixup"]}, ["ablate = ['mixup']: write a section: {name: value}"]),
     ("name not a file name", {"name": "../x"}, ["name = '../x'", "match pattern"]),
     ("missing in a source", {"data": {"source": "csv", "train": "a"}}, ["data.images: missing; it is required"]),
     ("missing in a model", {"models": [{"network": "small_resnet", "image_size_px": 8}]}, ["models[0].name: missing"]),
@@ -106,7 +138,7 @@ WRONG = [
     ("no source", {"data": {}}, ["data.source = None", "allowed: 'folder', 'csv', 'masks'"]),
     ("data as text", {"data": "digits"}, ["data = 'digits'", "valid dictionary"]),
     ("no models", {"models": []}, ["models = []", "at least 1 item"]),
-    ("models not a list", {"models": {"a": 1}}, ["models = {'a': 1}", "valid list"]),
+    ("models not a list", {"models": {"a": 1}}, ["models = {'a': 1}", "write a list: [{'a': 1}]"]),
     ("view", {"tta": ["identity", "hflipp"]}, ["tta[1] = 'hflipp'", "nearest is 'hflip'", "zoom_out"]),
     ("views twice", {"tta": ["hflip", "hflip"]}, ["tta: named more than once: hflip"]),
     ("no views", {"tta": []}, ["tta = []", "at least 1 item"]),
@@ -820,5 +852,5 @@ def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
     data = {"source": "csv", "train": "t.csv", "images": "i", "fold_column": "fold"}
     values = {**BASE, "data": data, "folds": {"n_folds": 7, "splitter": "predefined"}, "quick": True}
     assert parse(values).folds.n_folds == 7
-    with pytest.raises(ConfigError, match="train = 'fast': Input should be a valid dictionary"):
+    with pytest.raises(ConfigError, match="train = 'fast': write a section, "):
         parse({**BASE, "train": "fast", "quick": True})

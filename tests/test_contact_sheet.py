@@ -1,6 +1,7 @@
 """Contact sheets: their pixels are those of training, targets are drawn, and the command says what is wrong."""
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -139,6 +140,57 @@ def test_the_command_says_what_is_wrong(
 ) -> None:
     assert main(["augment", str(config), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+OWN_STEPS = """
+import albumentations as A
+
+def floats(size, channels, turns):
+    return [A.ToFloat()]
+
+def cut(size, channels, turns):
+    return [A.CenterCrop(8, 8)]
+
+def grey(size, channels, turns):
+    return [A.Lambda(image=lambda image, **_: image[..., :1], p=1)]
+
+def large_only(size, channels, turns):
+    def fail(image, **_):
+        raise KeyError("no mean")
+    return [A.Lambda(image=fail, p=1)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("augment", "said"),
+    [
+        (
+            ["ToFloat"],
+            "train.augment = ['ToFloat']: ToFloat returns float32; images must stay uint8, which networks normalise",
+        ),
+        (["own_steps:floats"], "ToFloat returns float32; images must stay uint8"),
+        (
+            ["own_steps:cut"],
+            "returns 8 x 8 x 3 of uint8, but the network takes 16 x 16 x 3 of uint8. End with a transform",
+        ),
+        (["own_steps:grey"], "Lambda returns 1 channels; the images have 3. Remove it"),
+        (["own_steps:large_only"], "fails on made-up values: KeyError: 'no mean'"),
+    ],
+)
+def test_pipelines_that_return_something_else_are_refused_as_before_a_run(
+    augment: list[str], said: str, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("own_steps.py").write_text(OWN_STEPS)
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    monkeypatch.delitem(sys.modules, "own_steps", raising=False)
+    values = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({**values, "train": {"augment": augment}}))
+    assert main(["augment", str(config)]) == 2
+    assert said in capsys.readouterr().err
+    assert main(["check", "--config", str(config)]) == 1
+    assert (printed := capsys.readouterr().out).startswith("mine.yaml: cannot be run\nmodels (net): train.augment = ")
+    assert said in printed
+    assert not Path("augment.png").exists()
 
 
 @pytest.mark.parametrize("name", PRESETS)

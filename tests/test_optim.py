@@ -28,11 +28,12 @@ from goldfold.config.optimisation import schedule_problem
 from goldfold.config.schedule_checks import check_monitor
 from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.agc import Agc
-from goldfold.engine.hooks.clip import ClipValue
+from goldfold.engine.hooks.clip import Clip, ClipValue
 from goldfold.engine.hooks.lr_curve import LrCurve
 from goldfold.engine.parts import backbone, output_layers
 from goldfold.engine.sam import sam
 from goldfold.engine.state import Training, base_lr, weights_of
+from goldfold.engine.updates import plain
 from goldfold.losses import Losses
 from goldfold.models import build
 from goldfold.models.fusion import Branch, fused
@@ -109,6 +110,35 @@ def test_a_backbone_of_factor_zero_keeps_its_weights_but_for_the_norms() -> None
     }
     assert moved == norms | {name for name in before if name.startswith("head.3.")}
     assert len(norms) > 10
+
+
+@pytest.mark.parametrize("how", ["clip", "sam", "agc"])
+def test_gradients_of_frozen_parameters_change_neither_a_norm_nor_a_step(how: str) -> None:
+    """The head moves as if it were the whole network, by a loss whose gradient is largest in the backbone."""
+
+    def moved(lr_scale: dict[str, float] | None, size: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = build("small_resnet", n_classes=3, in_channels=3, image_size=(8, 8))
+        build_optimizer(model, "sgd", 0.1, 0.0, lr_scale=lr_scale)
+        head, optimizer = model.head[3], torch.optim.SGD([*model.head[3].parameters()], lr=0.1)
+        before = head.weight.detach().clone()
+
+        def gradient() -> dict[str, float]:
+            model.zero_grad()
+            (size * model.stem[0].weight.square().sum() + head.weight.pow(3).sum()).backward()
+            return {}
+
+        def step() -> None:
+            for hook in {"clip": [Clip(model, 1e-3)], "agc": [Agc(model, exclude=[])]}.get(how, []):
+                hook.before_step(Training(model))
+            optimizer.step()
+
+        (sam if how == "sam" else plain)(model, gradient, step)
+        return head.weight.detach() - before
+
+    frozen = {"backbone": 0.0, "norm": 0.0, "head": 1.0}
+    assert torch.equal(moved(frozen, 100.0), moved(frozen, 1.0))
+    assert (how == "agc") == torch.equal(moved(None, 100.0), moved(None, 1.0)), "units of agc have their own norms"
 
 
 PARTS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {

@@ -230,7 +230,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: clean, models, start, teacher"),
     ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
     ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),
-    ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; remove teacher"),
+    ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; put a round before it "
+     r"\(rounds: \[\{\}, \.\.\.\]\), or remove teacher"),
     ([{}, {"teacher": {"round": 1}}], {}, r"rounds\[1\]\.teacher\.round = 1: the teacher must be an earlier round, "
      r"here round 0"),
     ([{}, {"teacher": {"round": 2}}, TEACHER], {}, r"rounds\[1\]\.teacher\.round = 2: the teacher must be an earlier round"),
@@ -244,7 +245,9 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"teacher": {"sources": ["unlabeled"]}}], {},
      r"rounds\[1\]\.teacher: there are no test or unlabeled images to label; name some or remove teacher"),
     ([{}, {"teacher": {"weight": 0.5}}], {"task": "detection"}, r"rounds\[1\]\.teacher\.weight = 0.5: .* has no sample weights"),
-    ([{"start": "previous"}], {}, r"rounds\[0\]\.start = 'previous': nothing is trained before the first round; remove it"),
+    ([{"start": "previous"}], {}, r"rounds\[0\]\.start = 'previous': nothing is trained before the first round; put a "
+     r"round before it"),
+    ([{"models": ["b0"], "start": "b3"}], {}, r"rounds\[0\]\.start = 'b3': nothing is trained before the first round; put a "),
     ([{}, {"start": "prevous"}], {}, r"rounds\[1\]\.start = 'prevous': no model has this name; nearest is 'previous'; allowed: "
      r"scratch, previous, b0, b3"),
     ([{"models": ["b0"]}, {"start": "previous"}], {}, r"rounds\[1\]\.start = 'previous': no earlier round trains b3; train it"),

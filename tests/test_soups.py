@@ -70,6 +70,7 @@ def test_an_ablation_has_variants_of_trained_models_alone_whose_snapshots_do_not
         **BASE,
         "models": [C, B3, {"name": "soup", "soup": ["c", "c-fast"]}],
         "ablate": {"fast": {"train": {"lr": 1}}},
+        "ensemble": {"weights": {"soup": 0}},
     }
     config = parse(values)
     names = [
@@ -84,8 +85,33 @@ def test_an_ablation_has_variants_of_trained_models_alone_whose_snapshots_do_not
         "c-fast-snapshot2",
     ]
     assert [model.name for model in config.models] == names
-    assert config.weighted == ["b3", "c", "c-snapshot1", "c-snapshot2", "soup"]
+    assert config.weighted == ["b3", "c", "c-snapshot1", "c-snapshot2"]
     refuse_other_members({"vars": [{"members": names}]}, values)
+
+
+@pytest.mark.parametrize(
+    ("models", "ensemble", "said"),
+    [
+        (
+            [C],
+            {"weights": {"c-fast-snapshot1": 1}},
+            r"ensemble\.weights\.c-fast-snapshot1: it is of a variant of ablate, ",
+        ),
+        (
+            [C],
+            [{"average": {"weights": {"c-fast": 2}}}],
+            r"\[0\]\.average\.weights\.c-fast = 2: a variant of ablate is not",
+        ),
+        (
+            [C, {"name": "s", "soup": ["c", "c-fast-snapshot2"]}],
+            ["average"],
+            r"models\[1\] \(s\)\.soup\.of: c-fast-snapshot2 is a variant .* or set ensemble\[0\]\.average\.weights\.s: 0",
+        ),
+    ],
+)
+def test_nothing_that_is_made_of_a_variant_votes(models: list[Any], ensemble: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse({**BASE, "models": models, "ensemble": ensemble, "ablate": {"fast": {"train": {"lr": 1}}}})
 
 
 def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> None:
@@ -105,6 +131,10 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
     ("models", "changes", "said"),
     [
         ([B0, {"name": "s", "soup": ["b0", "b1"]}], {}, "(s).soup.of: no model is named 'b1'; nearest is 'b0'; allowed: b0"),
+        (
+            [B0, C], {"rounds": [{}, {"models": ["b0", "c-snapshot1"]}]},
+            "rounds[1].models: c-snapshot1 is a snapshot of c, which the round does not train; list c instead, with which its",
+        ),
         ([B0, {"name": "s", "soup": "b0"}], {}, "models[1].soup = 'b0': write a list of models: [b0, ...]"),
         ([B0, {"name": "s", "soup": ["b0"]}], {}, "models[1] (s).soup: one model with one seed is a single network per fold"),
         ([B0, {"name": "s", "soup": ["b0", "s"]}], {}, "models[1] (s).soup.of: 's' is the soup itself; name trained models"),

@@ -69,6 +69,19 @@ def test_a_setting_is_told_old_and_new_by_name(monkeypatch: pytest.MonkeyPatch) 
     assert "train model a round 0: fold1 seed0" in text
 
 
+def test_long_settings_are_shown_from_their_first_difference_on() -> None:
+    views = [f"view{number}" for number in range(20)]
+    told = str(Cause("setting", "tta", views, [*views[:-1], "hflip"]))
+    assert told == 'tta: ...view17", "view18", "view19"] -> ...view17", "view18", "hflip"]'
+    assert str(Cause("setting", "x", "a" * 70, "b")) == f"x: {'a' * 57}... -> b"
+    assert str(Cause("setting", "x", views, None)).endswith("... -> none")
+
+
+def test_a_stage_that_runs_first_is_not_said_to_be_made_again() -> None:
+    job = why.Job("train", {"model": "a"}, [Cause("new", "never made before")], after=["folds", "cache"])
+    assert "  uses output of folds, cache, which run first" in why.as_text([job])
+
+
 @pytest.mark.usefixtures("in_tmp")
 def test_code_is_told_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
     table = provenance.code_table(*OF)

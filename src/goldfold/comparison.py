@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, finished
+from goldfold.lineage import contents
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.runs import Member, Run
 from goldfold.predictions.arrays import load
@@ -38,6 +39,8 @@ class Row:
     after: float
     gain: Gain
     """Gain of the second run; positive is better."""
+    is_identical: bool = False
+    """Whether the files of predictions are the same, byte by byte."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ def compare(before: str | Path, after: str | Path, metric: components.Written | 
         (len(tables[0]) - len(common), len(tables[1]) - len(common)),
         len(common) - int(np.all(same, axis=0).sum()) if same else 0,
         "fold" in truth and bool((tables[0].loc[common, "fold"].to_numpy() == truth["fold"].to_numpy()).all()),
-        _rows(evidence[0], evidence[1], chosen, truth),
+        [
+            replace(row, is_identical=_digests(runs[0], row.name) == _digests(runs[1], row.name))
+            for row in _rows(evidence[0], evidence[1], chosen, truth)
+        ],
     )
 
 
@@ -123,6 +129,16 @@ def _evidence(run: Finished, truth: pd.DataFrame, pair: Any) -> dict[str, dict[s
             joined: Arrays = output.join([load(path) for path in paths])
             found.setdefault(member.model, {})[Member(member.model, member.seed).name] = pair(joined)
     return found
+
+
+def _digests(run: Finished, name: str) -> list[str | None]:
+    """Digests of the files of predictions of the ensemble, or of a model."""
+    if name == WHOLE:
+        return [contents.digest(run.file("ensemble/oof.npz", ENSEMBLE))]
+    members = [member for member in run.grid.members if member.model == name]
+    return [
+        contents.digest(_predictions(run, one)) for member in members for one in run.grid.runs_of(member, run.grid.last)
+    ]
 
 
 def _predictions(run: Finished, one: Run) -> Path:

@@ -97,9 +97,7 @@ class Finished:
         if not self.root.is_dir():
             raise DataError(f"{self.root} is not a folder. Pass a results folder such as results/digits.")
         if not path.exists():
-            raise DataError(
-                f"{self.root} is not a finished run: {name} is missing. Run snakemake to completion, then export."
-            )
+            raise DataError(f"{self.root} is not a finished run: {name} is missing. Run snakemake to completion first.")
         found = records.read(path)
         if found is None:
             raise DataError(f"{path} cannot be read as a record: truncated or edited. Run snakemake again.")
@@ -165,7 +163,7 @@ class Finished:
         if self.record(reader)["inputs"].get(self.prefix + name) != digest:
             raise DataError(
                 f"{self.root} is not a finished run: {reader} was made from a version of {name} other than the present one. "
-                "Run snakemake to completion, then export."
+                "Run snakemake to completion first."
             )
 
 

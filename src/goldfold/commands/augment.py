@@ -107,6 +107,7 @@ def sheet_of(
         GoldfoldError: there is no such model or round, the data cannot be read, or the augmentation fails on them.
     """
     from goldfold import tasks
+    from goldfold.commands.augmentation_trial import check_augmentations
     from goldfold.drawing import contact
     from goldfold.training import preview
     from goldfold.training.spec import read
@@ -120,6 +121,7 @@ def sheet_of(
     task = slices.task(config)
     target = tasks.target(task, names)
     chosen = contact.spread(table, target.content(table), rows)
+    check_augmentations({**settings, "task": config.task, "channels": config.data.channels})
     try:
         found = preview.previews(spec, task, names, chosen, columns, config.data.scale_16bit)
     except GoldfoldError:

@@ -6,11 +6,29 @@ from typing import Any
 import numpy as np
 
 from goldfold.base.errors import ConfigError, GoldfoldError, cause, shown
+from goldfold.catalog import TASKS
+from goldfold.samples.sizes import sizes_of
 from goldfold.samples.transforms import Augment
+from goldfold.tasks import facts
 
 SEEDS = 8
 """Draws that are tried, besides one in which every transform is applied."""
 BOXES = {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, "min_visibility": 0.25}
+
+
+def check_augmentations(model: Mapping[str, Any]) -> None:
+    """Try the augmentation of a model at every size of its training.
+
+    Args:
+        model: an entry of `goldfold.config.slices.network_checks`.
+
+    Raises:
+        ConfigError: see `check_augmentation`.
+    """
+    target = facts(model["task"]).target if model["task"] in TASKS else ""
+    cached = tuple(model.get("cache_size", model["size"]))
+    for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
+        check_augmentation(model["train"], size, cached, model["channels"], target)
 
 
 def check_augmentation(

@@ -23,9 +23,10 @@ from goldfold.audit.doubts.folds import about_groups, about_parted
 from goldfold.audit.doubts.masks import about_masks
 from goldfold.audit.doubts.metadata import about_metadata
 from goldfold.audit.doubts.submission import about_formulas
-from goldfold.base.errors import GoldfoldError, as_error, shortened
+from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
+from goldfold.catalog import PRESETS
 from goldfold.components import name_of
 from goldfold.config import Config, load, slices, with_classes
 from goldfold.images.files import passed_over, tools_in_words
@@ -82,11 +83,38 @@ def check(path: str | Path) -> Check:
     try:
         config = load(path)
         found.task = config.task
+        _try_augmentations(config)
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             _run_stages(config, Path(folder), found)
     except (GoldfoldError, SystemExit) as error:
         found.error = str(as_error(error))
     return found
+
+
+def _try_augmentations(config: Config) -> None:
+    """Try augmentations as the preflight of a run does, except presets of goldfold.
+
+    Presets work on all images, and a trial loads albumentations, which loads torch: several seconds.
+
+    Raises:
+        ConfigError: one fails.
+    """
+    own = {
+        (run.model, run.round)
+        for run in config.grid.trained_runs()
+        if not isinstance(augment := config.model(run.model, run.round).train.augment, str) or augment not in PRESETS
+    }
+    if not own:
+        return
+    from goldfold.commands.augmentation_trial import check_augmentations
+
+    names = {name for name, _ in own}
+    for model in slices.network_checks(config):
+        if model["name"] in names:
+            try:
+                check_augmentations(model)
+            except ConfigError as error:
+                raise ConfigError(f"models ({model['name']}): {error}") from error
 
 
 def _run_stages(config: Config, folder: Path, found: Check) -> None:

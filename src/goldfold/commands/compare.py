@@ -38,12 +38,15 @@ def _lines(found: "Comparison") -> Iterator[str]:
     for row in found.rows:
         within = f"95 % interval {interval(row.gain.low, row.gain.high)}"
         scores = f"{score(row.before)} -> {score(row.after)}"
-        yield f"  {row.name:<{width}}  {scores}  gain {change(row.gain.value)} ({within}): {row.gain.verdict or 'unknown'}"
+        verdict = "identical predictions" if row.is_identical else row.gain.verdict or "unknown"
+        yield f"  {row.name:<{width}}  {scores}  gain {change(row.gain.value)} ({within}): {verdict}"
     yield _verdict(found)
     yield from _notes(found)
 
 
 def _verdict(found: "Comparison") -> str:
+    if found.rows[0].is_identical:
+        return "The ensembles of both runs made identical predictions."
     words = {
         "better": f"{found.after} is better by more than the choice of cases explains.",
         "worse": f"{found.after} is worse by more than the choice of cases explains.",

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
-from goldfold.commands.augmentation_trial import check_augmentation, failed
+from goldfold.commands.augmentation_trial import check_augmentations, failed
 from goldfold.commands.ensemble_trial import check_ensemble
 from goldfold.config import kinds
 from goldfold.losses import class_weights, combined
-from goldfold.samples.sizes import sizes_of
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
@@ -58,10 +57,7 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         known_classes = model.get("n_classes")
         _check_loss(known.target, model["train"], known_classes or _listed(model["train"]["loss"]) or n_classes)
-    target = known.target if model["task"] in catalog.TASKS else ""
-    cached = tuple(model.get("cache_size", model["size"]))
-    for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
-        check_augmentation(model["train"], size, cached, model["channels"], target)
+    check_augmentations(model)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
     check_ensemble(model, model.get("n_classes") or n_classes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from goldfold.base.errors import GoldfoldError
-from goldfold.base.words import count
+from goldfold.base.words import count, noun
 from goldfold.commands.reasons import Job, jobs, make_folds
 
 MANY = 6
@@ -106,7 +106,7 @@ def _reasons(job: Job) -> list[str]:
     if len(job.causes) > MANY:
         lines.append(f"and {len(job.causes) - MANY} more changes")
     if job.after:
-        lines.append(f"uses output of {', '.join(job.after)}, which will be made again")
+        lines.append(f"uses output of {', '.join(job.after)}, which {noun(len(job.after), 'runs', 'run')} first")
     return lines or ["its files are older than its inputs"]
 
 

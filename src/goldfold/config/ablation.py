@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, shown
 from goldfold.catalog import POSTPROCESSING
 from goldfold.config import hooks
 from goldfold.config.base import NAME
@@ -185,14 +185,18 @@ def _long(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "network": name, "params": inner} if isinstance(inner, dict) else settings
 
 
-def _without(ensemble: Any, variants: list[str]) -> Any:
-    """Settings of the ensemble in which the variants have weight 0."""
+def _without(ensemble: Any, variants: list[str], key: str = "ensemble") -> Any:
+    """Settings of the ensemble in which the variants have weight 0.
+
+    Raises:
+        ConfigError: the ensemble fits its weights, or gives one to a variant.
+    """
     none = dict.fromkeys(variants, 0)
     if isinstance(ensemble, list) and ensemble:
         first = ensemble[0]
         if first == AVERAGE or (isinstance(first, dict) and [*first] == [AVERAGE]):
             inner = (first[AVERAGE] if isinstance(first, dict) else None) or {}
-            return [{AVERAGE: _without(inner, variants)}, *ensemble[1:]]
+            return [{AVERAGE: _without(inner, variants, f"{key}[0].{AVERAGE}")}, *ensemble[1:]]
         name = next(iter(first), None) if isinstance(first, dict) else first
         if any(name in steps for steps in POSTPROCESSING.values()):
             return [{AVERAGE: {"weights": none}}, *ensemble]
@@ -203,7 +207,12 @@ def _without(ensemble: Any, variants: list[str]) -> Any:
     if not isinstance(ensemble or {}, dict) or not isinstance((ensemble or {}).get("weights") or {}, dict):
         return ensemble
     given = ensemble or {}
-    return {**given, "weights": {**(given.get("weights") or {}), **none}}
+    weights = given.get("weights") or {}
+    for name in [name for name in variants if weights.get(name)]:
+        raise ConfigError(
+            f"{key}.weights.{name} = {shown(weights[name])}: a variant of ablate is not part of the ensemble; remove this weight"
+        )
+    return {**given, "weights": {**weights, **none}}
 
 
 def _round(one: Any, bases: list[str], switches: list[str]) -> Any:

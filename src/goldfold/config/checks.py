@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -11,6 +12,7 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
+from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
 from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
@@ -26,6 +28,8 @@ from goldfold.config.step_checks import average_key, check_steps
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
+CLEANS = re.compile(r"rounds\[\d+\]\.clean\b")
+"""Beginning of the problems of cleaning."""
 SET = {
     "label": "for one label per image, remove data.label_separator, label_columns and target_column",
     "labels": "set data.label_separator or data.label_columns",
@@ -51,11 +55,19 @@ def check(config: Config) -> None:
         *check_cases(config, task),
         *check_rounds(config, task),
         *check_soups(config),
+        *check_ablation(config),
         *check_steps(config, task),
         *check_external(config),
     ]
-    if problems := problems or list(check_teachers(config)):
+    if all(CLEANS.match(problem) for problem in problems):  # teachers are known, whatever is wrong with the cleaning
+        problems += check_teachers(_without_cleaning(config) if problems else config)
+    if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _without_cleaning(config: Config) -> Config:
+    rounds = [one.model_copy(update={"clean": None}) for one in config.rounds or []]
+    return config.model_copy(update={"rounds": rounds})
 
 
 def _models(config: Config, task: Facts) -> Iterator[str]:

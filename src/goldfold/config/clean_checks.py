@@ -19,8 +19,6 @@ def _clean(config: Config, task: Facts, number: int, clean: Clean) -> Iterator[s
     key, rounds = f"rounds[{number}].clean", config.rounds or []
     if not task.cleans:
         yield f"{key}: task {config.task!r} has no cleaning of labels, which needs one class per image; remove clean"
-    elif not number:
-        yield f"{key}: the first round has no earlier round whose models could judge its labels; put a round before it"
     elif clean.round is not None and clean.round >= number:
         earlier = "round 0" if number == 1 else f"rounds 0 to {number - 1}"
         yield f"{key}.round = {clean.round}: the judges must be of an earlier round, here {earlier}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from goldfold.base.given import required
 from goldfold.config import chosen, slices
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -110,10 +111,7 @@ def _clean(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _cleaning(config: Config, number: int) -> Clean:
-    clean = config.every_round[number].clean
-    if clean is None:
-        raise ValueError(f"round {number} has no clean")
-    return clean
+    return required(config.every_round[number].clean, f"round {number} has no clean")
 
 
 def _judging(config: Config, job: Job) -> dict[str, Any]:
@@ -146,10 +144,7 @@ def _external(config: Config, job: Job) -> dict[str, Any]:
 
 
 def _teacher(config: Config, number: int) -> Teacher:
-    teacher = config.every_round[number].teacher
-    if teacher is None:
-        raise ValueError(f"round {number} has no teacher")
-    return teacher
+    return required(config.every_round[number].teacher, f"round {number} has no teacher")
 
 
 def _teaching(config: Config, job: Job) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Config of distillation: the teacher of a model, and how the model learns from it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from goldfold.config.base import UNSET, Number, Section
 
@@ -21,3 +21,14 @@ class Distill(Section):
     features: Annotated[Number, Field(gt=0)] | None = UNSET
     """Weight of a further loss: the similarities of the pooled features of a batch's images, by student and teacher (Tung and
     Mori 2019). Not with `teacher: ensemble`, pseudo labels or `compile`."""
+
+
+def _section(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write a section: {{teacher: {value}}}")
+    if value is not None and not isinstance(value, dict | Distill):
+        raise ValueError("write a section with the name of a teacher: {teacher: ...}")
+    return value
+
+
+Written = Annotated[Distill | None, BeforeValidator(_section)]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer
 from goldfold.components import name_of, parse
 from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
-from goldfold.config.distillation import Distill
+from goldfold.config.distillation import Written as Distill
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -64,7 +64,7 @@ class Train(Section):
     does not name); or from the training cases of each class in the fold: `inverse_frequency`, `{effective_number: {beta:
     0.999}}`, or your own as `package.module:function`."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
-    distill: Distill | None = UNSET
+    distill: Distill = UNSET
     """Learn from a teacher of the same fold: `{teacher: big, weight: 0.7, temperature: 2}`, `{teacher: ensemble}`."""
     mixup_alpha: Number = Field(0.0, ge=0)
     """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""

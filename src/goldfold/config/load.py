@@ -15,10 +15,11 @@ from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.ablation import expanded
 from goldfold.config.ablation import keys as variants
+from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
-from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
+from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch, Train
 from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
@@ -64,6 +65,7 @@ def parse(values: Any, origin: str = "config") -> Config:
         check(config)
         config = with_sizes(with_choices(config))
         refuse_wrong_caches(config)
+        refuse_idle(config)
     return config
 
 
@@ -131,7 +133,19 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
+        if "train" in allowed and location[-1] in Train.model_fields:
+            return where, f"unknown key; it belongs under train: write train: {{{location[-1]}: {shown(value)}}}"
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
+    if kind == "model_type":
+        inside = sorted({name for section in _locate([*place, ""])[1] for name in section.model_fields})
+        return f"{where} = {shown(value)}", f"write a section, {{key: value}}; allowed keys: {', '.join(inside)}"
+    if kind in ("list_type", "dict_type"):
+        form = (
+            f"a list: [{'...' if value is None else _text(value)}]"
+            if kind == "list_type"
+            else "a section: {name: value}"
+        )
+        return f"{where} = {shown(value)}", f"write {form}"
     if kind == "missing":
         return where, "missing; it is required"
     if kind == "literal_error":

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from goldfold.components import name_of, parse
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
+from goldfold.config.ensemble_forms import no_name
 from goldfold.config.external import External
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
@@ -58,12 +59,6 @@ class Averaging(Section):
     """The step `average`: an average with given weights."""
 
     average: Annotated[Ensemble, BeforeValidator(lambda value: {} if value is None else value)]
-
-
-def _no_name(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(f"write {{method: {value}}}, or a list of steps")
-    return value
 
 
 KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: average", "step: other"
@@ -143,7 +138,7 @@ class Config(Section):
     """Statistics of batch normalisation in prediction: those of training, or those of the predicted images, separately for
     each part (validation fold, test, unlabeled), for test images with other lighting or scanners. No labels are used."""
     ensemble: Annotated[
-        Annotated[Ensemble, BeforeValidator(_no_name), Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
+        Annotated[Ensemble, BeforeValidator(no_name), Tag(KEYS)] | Annotated[Steps, Tag(STEPS)],
         Discriminator(lambda value: STEPS if isinstance(value, list) else KEYS),
     ] = Ensemble()
     """A section, or a list of steps, each written as `name` or `{name: {parameter: value}}`."""

@@ -19,12 +19,27 @@ def check_rounds(config: Config, task: Facts) -> Iterator[str]:
     if config.rounds is None:
         yield from _short_form(config, task)
         return
+    if found := list(_needs_earlier(config.rounds[0])):  # what follows from a missing round would mislead
+        yield from found
+        return
     found = [*_names(config), *(line for number in range(len(config.rounds)) for line in _round(config, number))]
     found += check_clean(config, task)
     yield from found
     for number, one in enumerate([] if found else settled(config)):
         if one.teacher is not None:
             yield from _labels(config, task, one.teacher, f"rounds[{number}].teacher", "remove teacher")
+
+
+def _needs_earlier(first: Round) -> Iterator[str]:
+    """Keys of the first round that need a round before it."""
+    given = {
+        f"start = {first.start!r}": first.start != SCRATCH and "nothing is trained before the first round",
+        "teacher": first.teacher is not None and "the first round has no earlier round as teacher",
+        "clean": first.clean is not None and "the first round has no earlier round whose models could judge its labels",
+    }
+    for key, problem in given.items():
+        if problem:
+            yield f"rounds[0].{key}: {problem}; put a round before it (rounds: [{{}}, ...]), or remove {key.split()[0]}"
 
 
 def _short_form(config: Config, task: Facts) -> Iterator[str]:
@@ -124,8 +139,6 @@ def _start(config: Config, number: int) -> Iterator[str]:
         yield f"{key}: no model has this name; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
     elif one.start != PREVIOUS and by_name[one.start].soup is not None:
         yield f"{key}: a soup has one network per fold, not one per seed; start from one of its ingredients"
-    elif not number:
-        yield f"{key}: nothing is trained before the first round; remove it, the first round starts as set by pretrained"
     elif one.start == PREVIOUS:
         for name in trained:
             if _latest(config, name, number - 1) is None:
@@ -158,9 +171,6 @@ def difference(model: Model, origin: Model) -> str:
 def _teacher(config: Config, number: int, teacher: Teacher) -> Iterator[str]:
     """Problems of the models of a teacher: they must be of earlier rounds, with a weight."""
     key = f"rounds[{number}].teacher"
-    if not number:
-        yield f"{key}: the first round has no earlier round as teacher; remove teacher"
-        return
     if teacher.round is not None and teacher.round >= number:
         earlier = "round 0" if number == 1 else f"rounds 0 to {number - 1}"
         yield f"{key}.round = {teacher.round}: the teacher must be an earlier round, here {earlier}"

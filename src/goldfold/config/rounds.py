@@ -92,6 +92,16 @@ class Clean(Section):
     last such round."""
 
 
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write a section: {{by: {value}}}")
+    if value is not None and not isinstance(value, dict | Clean):
+        raise ValueError(
+            "write a section: {} for the defaults, or {by: inner, action: drop}; without cleaning, remove the key"
+        )
+    return value
+
+
 class Round(Section):
     """One round of training. The ensemble of a round uses the latest weights of every model up to that round, so a model that
     is not trained again still votes; the ensemble of the last round is the result."""
@@ -105,7 +115,7 @@ class Round(Section):
     earlier round that trained it; or the name of another model with the same network. Always of the same fold and seed."""
     teacher: Teacher | None = None
     """Teacher that labels test or unlabeled images for this round; by default the round is trained on true labels only."""
-    clean: Clean | None = UNSET
+    clean: Annotated[Clean | None, BeforeValidator(_clean)] = UNSET
     """Training rows whose label is probably wrong are dropped or relabelled in this round."""
 
 

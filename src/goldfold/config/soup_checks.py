@@ -24,6 +24,13 @@ def check_soups(config: Config) -> Iterator[str]:
             if len(model.soup.of) * len(config.seeds) < 2 and not config.quick:
                 yield f"{key}: one model with one seed is a single network per fold; name more models, or add a seed"
     for number, one in enumerate(config.rounds or []):
+        for name in one.models or []:
+            snapshot = known[name].snapshot if name in known else None
+            if snapshot is not None and snapshot.of not in (one.models or []):
+                yield (
+                    f"rounds[{number}].models: {name} is a snapshot of {snapshot.of}, which the round does not train; list "
+                    f"{snapshot.of} instead, with which its snapshots are made"
+                )
         if "snapshots" in one.train.model_fields_set:
             yield (
                 f"rounds[{number}].train.snapshots: its members are the same in all rounds; set train.snapshots of the model"

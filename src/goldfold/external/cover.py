@@ -19,8 +19,8 @@ def refuse_twice(ids: Sequence[str], where: str) -> None:
     repeated = [id for id, number in Counter(ids).items() if number > 1]
     if repeated:
         raise DataError(
-            f"{where}: predicts {count(len(repeated), 'image')} more than once, first {repeated[0][:SHOWN]!r}. Each image needs one "
-            f"prediction; average repeated ones, as of several seeds, before writing."
+            f"{where}: predicts {count(len(repeated), 'image')} more than once, first {repeated[0][:SHOWN]!r}. Each image needs "
+            f"one prediction; average repeated ones, as of several seeds, before writing."
         )
 
 

@@ -17,6 +17,8 @@ from goldfold.base.files import read_json
 from goldfold.lineage import contents, provenance, recipes, records
 from goldfold.planning.plan import UPSTREAM, Job, Plan
 
+LONGEST = 60
+"""Most characters of a value in a cause."""
 IsFresh = Callable[[Job], bool]
 """Whether a job's own outputs exist, are intact, and were made by the present recipe from the present inputs."""
 
@@ -127,7 +129,7 @@ class Cause:
             change = "is new" if self.old is None else "is gone" if self.new is None else "changed"
             digests = f" ({self.old[:8]} -> {self.new[:8]})" if self.old and self.new else ""
             return f"{'code of ' if self.kind == 'code' else ''}{self.name} {change}{digests}"
-        return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
+        return f"{self.name}: {_change(self.old, self.new)}"
 
 
 def causes(
@@ -216,8 +218,29 @@ def _digests(row: Mapping[str, str]) -> dict[str, str]:
     return {row["path"]: row["sha256"]} if row.get("sha256") else {}
 
 
+def _change(old: Any, new: Any) -> str:
+    """Two values; of long ones the parts from shortly before their first difference on.
+
+    >>> _change([*range(100), 1], [*range(100), 2])
+    '...95, 96, 97, 98, 99, 1] -> ...95, 96, 97, 98, 99, 2]'
+    """
+    texts = [_text(old), _text(new)]
+    pairs = zip(*texts, strict=False)
+    same = next((place for place, (one, other) in enumerate(pairs) if one != other), min(map(len, texts)))
+    if max(map(len, texts)) > LONGEST and same > LONGEST // 2:
+        texts = [f"...{text[same - LONGEST // 3 :]}" for text in texts]
+    return " -> ".join(map(_cut, texts))
+
+
 def _short(value: Any) -> str:
+    return _cut(_text(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _text(value: Any) -> str:
     if value is None:
         return "none"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return value if isinstance(value, str) else json.dumps(value)

@@ -23,7 +23,8 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build any optimizer of timm, or a user-defined function of (parameter groups, lr, weight_decay).
 
-    See `parameter_groups` for which parameters decay and how ``layer_decay`` and ``lr_scale`` scale the rate.
+    See `parameter_groups` for which parameters decay and how ``layer_decay`` and ``lr_scale`` scale the rate. Parameters whose
+    rate is scaled by 0 are frozen: they get no gradient, so that clipping and SAM measure that of the others alone.
     """
     from timm.optim import create_optimizer_v2
 
@@ -31,8 +32,10 @@ def build_optimizer(
     groups = parameter_groups(model, weight_decay, layer_decay, lr_scale)
     if ":" in name:
         own = components.load(wanted, {}, "optimizer")
-        made: torch.optim.Optimizer = own(groups, lr=lr, weight_decay=weight_decay)
-        return made
-    # what timm makes of a network: each group has its own weight decay, and the optimizer's default is 0
-    optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=0.0, **params)
+        optimizer: torch.optim.Optimizer = own(groups, lr=lr, weight_decay=weight_decay)
+    else:
+        # what timm makes of a network: each group has its own weight decay, and the optimizer's default is 0
+        optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=0.0, **params)
+    for value in (value for group in groups if group.get("lr_scale") == 0 for value in group["params"]):
+        value.requires_grad_(False)
     return optimizer

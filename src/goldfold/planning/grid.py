@@ -108,7 +108,7 @@ class Grid:
             for one in self.ancestry(rest.pop()):
                 lesson = self.lesson(one)
                 found = (*teachers.get((one.round, one.fold), ()), *(lesson.teachers if lesson else ()))
-                new = [teacher for teacher in found if teacher not in seen]
+                new = [run for teacher in dict.fromkeys(found) for run in self.ancestry(teacher) if run not in seen]
                 seen.update(new)
                 rest += new
                 yield from new

@@ -6,6 +6,7 @@ row that fold k validates. The training part is split into inner parts; for each
 vote and are no members of the grid.
 """
 
+from goldfold.base.given import required
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import Job
 from goldfold.planning.runs import Cleaning
@@ -79,7 +80,4 @@ def cleaning_at(grid: Grid, number: int) -> Cleaning:
     Raises:
         ValueError: the round has none.
     """
-    cleaning = grid.rounds[number].cleaning
-    if cleaning is None:
-        raise ValueError(f"round {number} has no clean")
-    return cleaning
+    return required(grid.rounds[number].cleaning, f"round {number} has no clean")

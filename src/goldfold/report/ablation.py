@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count
-from goldfold.components import name_of
 from goldfold.config.ablation import variant, variants
 from goldfold.drawing.blocks import Block, Figure, Section, Table
 from goldfold.drawing.figures import ScoreLine, gains
@@ -15,7 +14,7 @@ from goldfold.drawing.words import change, interval, score
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.origins import origins_of
 from goldfold.planning.runs import Member
-from goldfold.report import rounds
+from goldfold.report import choices
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
 
@@ -70,10 +69,8 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
 
 
 def _is_chosen(results: Results, model: str) -> bool:
-    """Return whether a model's last epoch was chosen on the validation fold, which inflates its score."""
-    train = rounds.train_of(results.settings, model, len(results.settings.get("rounds") or [0]) - 1)
-    stops = any(name_of(hook) == "early_stopping" for hook in train.get("hooks") or [])
-    return train["checkpoint"] == "best" or bool(train.get("early_stopping")) or stops
+    """Return whether a model, or one that it comes from, was chosen on the validation fold, which inflates its score."""
+    return any(choices.is_chosen(results, run) for run in results.grid.final_runs() if run.model == model)
 
 
 def _written(change: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -90,8 +87,19 @@ def _written(change: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _seconds(results: Results, model: str) -> float:
+    """Seconds per training of a model, with the predictions that its teachers made for it.
+
+    A prediction that several runs learn from is made once, and divided among those of the model.
+    """
+    runs = results.grid.runs(models=[model])
+    teachers = {one for run in runs if (lesson := results.grid.lesson(run)) for one in lesson.teachers}
+    taught = sum(_mean_seconds(results, "teach", teacher.model) for teacher in sorted(teachers))
+    return _mean_seconds(results, "train", model) + taught / len(runs)
+
+
+def _mean_seconds(results: Results, stage: str, model: str) -> float:
     times = results.benchmarks
-    return float(times[(times["stage"] == "train") & (times["model"] == model)]["seconds"].mean())
+    return float(times[(times["stage"] == stage) & (times["model"] == model)]["seconds"].mean())
 
 
 def section(results: Results, found: pd.DataFrame | None) -> Section | None:
@@ -138,6 +146,13 @@ def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if np.isfinite(ratio) else "–"
 
 
+def _of_teachers(results: Results) -> str:
+    """Say how the teachers of students count; empty without teachers."""
+    has_lessons = any(stage.lessons for stage in results.grid.rounds)
+    how = ", with the predictions that its teachers made for it and without their own trainings"
+    return how if has_lessons else ""
+
+
 def _intro(results: Results, n_switches: int, is_any_chosen: bool) -> str:
     seeds = results.settings["seeds"]
     within = (
@@ -146,12 +161,16 @@ def _intro(results: Results, n_switches: int, is_any_chosen: bool) -> str:
         else f"the choice of {results.row}s but, with one seed, not the randomness of training (set seeds: [0, 1, 2])"
     )
     text = (
-        f"Each variant differs from its model in one switch, and is trained in the same folds with the same seeds. The gain is "
-        f"the mean out-of-fold score of the variant's members minus that of the model's (positive is better), the time that of "
-        f"a training relative to the model's. The interval covers {within}. If it contains 0, the gain is called noise."
+        f"Each variant differs from its model in one switch, and is trained in the same folds with the same seeds. The "
+        f"gain is the mean out-of-fold score of the variant's members minus that of the model's (positive is better), the "
+        f"time that of a training relative to the model's{_of_teachers(results)}. The interval covers {within}. If it "
+        f"contains 0, the gain is called noise."
     )
     if is_any_chosen:
-        text += " *: its last epoch was chosen on the validation fold, unlike the model's, which inflates the gain."
+        text += (
+            " *: unlike for the model, the epoch or the ingredients of the variant, or of a model that it comes from, were "
+            "chosen on the validation fold, which inflates the gain."
+        )
     if n_switches >= CONFIDENT_ERRORS // 2:
         text += f" Of {CONFIDENT_ERRORS} switches without effect, about one lies outside its interval by chance."
     return text

@@ -1,6 +1,7 @@
 """Notes and warnings on how to read the score."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -8,8 +9,8 @@ from goldfold.base.words import count, noun
 from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.planning.runs import Member, Run
-from goldfold.report import answers, endings, quarantine, rounds, shift, soups, training
+from goldfold.planning.runs import Member
+from goldfold.report import answers, choices, endings, quarantine, rounds, shift, soups, training
 from goldfold.report.comparison import Comparison
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
@@ -80,12 +81,9 @@ def _fitted(results: Results) -> Iterator[Note]:
 
 
 def _chosen_epoch(results: Results) -> Iterator[Note]:
-    def is_best(run: Run) -> bool:
-        is_trained = run.model not in results.grid.origins
-        return is_trained and rounds.train_of(results.settings, run.model, run.round)["checkpoint"] == "best"
-
     final = rounds.final_runs(results)
-    flattered = list(dict.fromkeys(filter(None, (rounds.chosen(results, run, is_best) for run in final))))
+    found = (rounds.chosen(results, run, partial(choices.keeps_best_epoch, results)) for run in final)
+    flattered = list(dict.fromkeys(filter(None, found)))
     if flattered:
         yield Note(
             "warn",

@@ -11,6 +11,7 @@ import pandas as pd
 from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.images import cases
+from goldfold.members import completed
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.planning.grid import Grid, grid_of
 from goldfold.predictions.arrays import Arrays, load
@@ -257,7 +258,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         runs=[run for run in found if run.model not in plan.origins],
         made=[run for run in found if run.model in plan.origins],
         pseudo=dict(_pseudo(root, plan)),
-        members=_members(root, plan),
+        members=_members(root, plan, task, classes, [one["name"] for one in settings.get("external", ())]),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
         benchmarks=times.read(root / "benchmarks", plan),
     )
@@ -278,11 +279,22 @@ def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFr
             yield (labels.round, labels.fold), read_table(path)
 
 
-def _members(root: Path, plan: Grid) -> dict[str, dict[int, Arrays]]:
-    """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds."""
+def _members(
+    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str]
+) -> dict[str, dict[int, Arrays]]:
+    """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds.
+
+    Those of external members are in one piece, under fold 0.
+    """
     found: dict[str, dict[int, Arrays]] = {}
     for member in plan.members:
         paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
         if all(path.exists() for path in paths.values()):
             found[member.name] = {fold: load(path) for fold, path in paths.items()}
+    others = {name: load(path) for name in external if (path := root / "external" / name / "oof.npz").exists()}
+    if others:
+        output = tasks.output(task, classes)
+        joined = {name: output.join(list(parts.values())) for name, parts in found.items()}
+        whole = completed(tasks.external(task, classes), joined, others)
+        found |= {name: {0: whole[name]} for name in others}
     return found

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from goldfold.base.words import count
+from goldfold.base.words import count, noun
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.tables import LONG
-from goldfold.drawing.words import change, interval, percent, score
+from goldfold.drawing.words import change, interval, listed, percent, score
 from goldfold.report import rounds, verdict
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
@@ -56,9 +56,25 @@ def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None
 
 def _member_note(results: Results) -> str:
     if results.is_ensemble or len(results.ensemble["weights"]) > 1:
-        return "A member is one model with one seed."
+        return f"A member is one model with one seed.{_external_note(results)}"
     fused = f" Test {results.row}s are predicted by its models of all folds." if results.test is not None else ""
     return f"There is only one member, so there is nothing to compare it with.{fused}"
+
+
+def _external_note(results: Results) -> str:
+    """Name the members of other tools, and those whose folds were not compared."""
+    given = results.settings.get("external") or []
+    if not given:
+        return ""
+    names = listed([one["name"] for one in given])
+    unchecked = [one["name"] for one in given if one["fold"] is None]
+    text = f" {names}: predictions of another tool ({noun(len(given), 'external member')})"
+    if not unchecked:
+        return f"{text}, out of the same folds as those of this run."
+    return (
+        f"{text}. The folds of {listed(unchecked)} were not compared with those of this run (fold: null): if they differ, its "
+        f"models have seen labels of the images that weights are scored on."
+    )
 
 
 def _weight(weight: float | None) -> str:

@@ -1,22 +1,20 @@
 """Soups and snapshots in the report: their ingredients, and the bias of those chosen on the validation fold."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from goldfold.base.words import noun
 from goldfold.drawing.blocks import Note, Table, Text
 from goldfold.drawing.words import listed, score
-from goldfold.report import rounds
+from goldfold.report import choices, rounds
 from goldfold.report.results import Results
 
 
 def notes(results: Results) -> Iterator[Note]:
     """Warn of soups whose ingredients were chosen on the images that they are scored on."""
-    greedy = {
-        model["name"] for model in results.settings["models"] if (model.get("soup") or {}).get("select") == "greedy"
-    }
     final = rounds.final_runs(results)
-    found = dict.fromkeys(rounds.chosen(results, run, lambda one: one.model in greedy) for run in final)
+    found = dict.fromkeys(rounds.chosen(results, run, partial(choices.is_greedy_soup, results)) for run in final)
     if flattered := [name for name in found if name]:
         yield Note(
             "warn",

@@ -81,20 +81,16 @@ def run(
         accelerator, cases.encoder,
     )  # fmt: skip
     training = TrainingImages(spec, infer, cases.train, images, accelerator, cases.encoder)
-    kitchen = Kitchen(
-        spec, infer, accelerator, training, validation, dict(zip(of, weights, strict=True)), metrics[0].name
-    )
+    files = dict(zip(of, weights, strict=True))
+    kitchen = Kitchen(spec, infer, accelerator, training, validation, files, metrics[0].name)
     used, known = kitchen.chosen(select, metrics[0].greater_is_better)
     mean, found = kitchen.soup(used)
-    header = header_of([_header(path) for path in weights])
-    _write(Path(folder), mean, found, header)
+    _write(Path(folder), mean, found, header_of([_header(path) for path in weights]))
     listed = [{"run": one, "used": one in used, **({"score": known[one]} if known else {})} for one in of]
-    about = {"snapshot": {"of": of[0], "number": snapshot}} if snapshot else {
-        "soup": {"select": select, "metric": metrics[0].name, "ingredients": listed}
-    }  # fmt: skip
+    soup = {"select": select, "metric": metrics[0].name, "ingredients": listed}
     return {
         "member": {"model": spec.name, **place},
-        **about,
+        **({"snapshot": {"of": of[0], "number": snapshot}} if snapshot else {"soup": soup}),
         "n_train": len(cases.train),
         "n_val": len(cases.held_out),
         "final": found,

@@ -66,11 +66,7 @@ def run(
     Raises:
         DataError: the images cannot be split in this way, or metadata columns are not usable.
     """
-    tables = {name: read_table(Path(manifest) / f"{name}.csv") for name in splits}
-    metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
-    if taken is not None:
-        columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
-        refuse_unusable(metadata["train"], metadata.get("test"), columns)
+    tables, metadata = _tables(Path(manifest), splits, taken)
     tables["train"].attrs |= keys
     if file is not None:
         tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
@@ -95,6 +91,22 @@ def run(
     _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])), GROUP in train)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
+
+
+def _tables(
+    manifest: Path, splits: Sequence[str], taken: Mapping[str, Sequence[str]] | None
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Read the tables of the manifest without metadata, and those of training and test images with metadata alone.
+
+    Raises:
+        DataError: metadata columns that a model takes are not usable.
+    """
+    tables = {name: read_table(manifest / f"{name}.csv") for name in splits}
+    metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
+    if taken is not None:
+        columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
+        refuse_unusable(metadata["train"], metadata.get("test"), columns)
+    return tables, metadata
 
 
 def _metadata_apart(tables: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
