@@ -10,7 +10,7 @@ from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.tables import LONG
 from goldfold.drawing.words import change, interval, listed, percent, score
-from goldfold.report import rounds, verdict
+from goldfold.report import limits, rounds, verdict
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
 
@@ -92,7 +92,8 @@ def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
     columns = ["member", "mean", "sd", *(f"fold {number}" for number in numbers)]
     mark = names.index(results.whole_name) if results.whole_name in names else None
     table = Table(columns, rows, text_columns=["member"], mark=mark)
-    return [Text(_spread_in_words(results, folds), heading="Scores by fold"), table]
+    words = f"{_spread_in_words(results, folds)}{limits.pooled_in_words(results, folds)}"
+    return [Text(words, heading="Scores by fold"), table]
 
 
 def _spread_in_words(results: Results, folds: FoldScores) -> str:

@@ -1,0 +1,52 @@
+"""Where an interval or a pooled score says less than it seems to."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from goldfold.components import name_of
+from goldfold.drawing.blocks import Note
+from goldfold.drawing.words import score
+from goldfold.report.results import Results
+
+FEWEST = 50
+"""Fewest independent cases for an interval that can be relied on, see docs/scores.md."""
+OF_RANKS = frozenset({
+    "roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap", "map", "ap", "ap50", "pearson", "spearman",
+})  # fmt: skip
+"""Metrics that compare predictions of different cases."""
+
+
+def notes(results: Results) -> Iterator[Note]:
+    """Warn of intervals from few independent cases, and of intervals of medians."""
+    groups = results.truth["group"].nunique() if "group" in results.truth else None
+    n = len(results.truth) if groups is None else groups
+    what = f"{results.row}s" if groups is None else f"groups of {results.row}s"
+    if n < FEWEST:
+        yield Note(
+            "warn",
+            f"The score is of {n} {what} only",
+            f"Intervals from fewer than {FEWEST} independent {what} are too narrow more often than one time in twenty, and "
+            f"differences between recipes cannot be seen. Repeat with other folds and seeds, or collect more.",
+        )
+    if "median" in results.metric:
+        yield Note(
+            "info",
+            "The interval of a median is coarse",
+            f"{results.metric} takes few different values over resamples, so that its bootstrap interval may be too narrow or "
+            f"too wide. Compare recipes by a mean, such as mae.",
+        )
+
+
+def pooled_in_words(results: Results, folds: Mapping[str, Mapping[int, float]]) -> str:
+    """Compare the score of all folds together with the mean over folds, for metrics that compare cases; else empty."""
+    name = name_of(results.metric if results.wanted_metric is None else results.wanted_metric)
+    values = [value for value in folds.get(results.whole_name, {}).values() if np.isfinite(value)]
+    if name not in OF_RANKS or len(values) < 2:
+        return ""
+    whole = float(results.metrics["oof"][results.metric]["value"])
+    return (
+        f" {results.metric} compares predictions of different {results.row}s, also of different folds, whose networks may differ "
+        f"in scale: it is {score(whole)} over all folds together (the headline) and {score(float(np.mean(values)))} as the mean "
+        f"within folds."
+    )

@@ -1,0 +1,40 @@
+"""Warnings of intervals from few cases and of medians; scores pooled over folds beside those within folds."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from goldfold.report import limits
+
+
+def results(n: int, metric: str = "accuracy", **columns: Any) -> Any:
+    truth = pd.DataFrame({"id": [str(place) for place in range(n)], **columns})
+    return SimpleNamespace(
+        truth=truth, metric=metric, row="image", wanted_metric=metric, whole_name="ensemble",
+        metrics={"oof": {metric: {"value": 0.8}}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "groups", "text"), [
+    (49, None, "of 49 images only"), (50, None, ""), (300, 30, "of 30 groups of images only"), (300, 50, ""),
+])  # fmt: skip
+def test_few_independent_cases_are_warned_of(n: int, groups: int | None, text: str) -> None:
+    columns = {} if groups is None else {"group": [str(place % groups) for place in range(n)]}
+    found = list(limits.notes(results(n, **columns)))
+    assert [text in note.title for note in found] == [True] * bool(text)
+
+
+def test_medians_are_warned_of() -> None:
+    assert [note.title for note in limits.notes(results(99, "median_error"))] == ["The interval of a median is coarse"]
+
+
+def test_a_score_that_compares_cases_of_different_folds_is_shown_beside_that_within_folds() -> None:
+    folds = {"ensemble": {0: 0.9, 1: 0.88}}
+    assert (
+        "0.8000 over all folds together (the headline) and 0.8900 as the mean within folds"
+        in limits.pooled_in_words(results(99, "roc_auc"), folds)
+    )
+    assert limits.pooled_in_words(results(99, "accuracy"), folds) == ""
+    assert limits.pooled_in_words(results(99, "roc_auc"), {"ensemble": {0: 0.9}}) == ""
