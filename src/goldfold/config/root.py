@@ -12,7 +12,8 @@ from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
-from goldfold.config.written import Method, Metric, Step, View, Written
+from goldfold.config.views import View
+from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
@@ -135,7 +136,8 @@ class Config(Section):
     {image_size_px: 96}}`. Each model is also trained with one switch at a time, in the same folds and with the same seeds;
     the report compares the scores. Variants are not part of the ensemble."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
-    """Views of each image whose predictions are averaged."""
+    """Views of each image whose predictions are averaged; each counts the same, also those of an entry that gives several:
+    `[identity, five_crop, {scales: {factors: [0.8, 1.25]}}, {random: {augment: light, n: 8}}]`."""
     batch_norm: Literal["trained", "adapted"] = "trained"
     """Statistics of batch normalisation in prediction: those of training, or those of the predicted images, separately for
     each part (validation fold, test, unlabeled), for test images with other lighting or scanners. No labels are used."""
