@@ -82,9 +82,12 @@ def test_crops_without_larger_images_are_enlarged_to_the_networks_input() -> Non
     for one, part in zip(seen("five_crop", x), FiveCrop((28, 42))(x), strict=True):
         assert one.shape == x.shape
         enlarged = nn.functional.interpolate(part.float(), (32, 48), mode="bilinear", align_corners=False)
-        assert torch.equal(one, enlarged)
+        assert (one.dtype, x.dtype) == (torch.uint8, torch.uint8)
+        assert (one - enlarged).abs().max() <= 1, "rounded"
+        assert (one - enlarged).mean().abs() < 0.1
     turned = seen({"crop": {"turns": ["identity", "rot90"]}}, x)
-    assert torch.equal(turned[1], turned[0].rot90(1, (2, 3))), "the middle of a turned image"
+    apart = turned[1].float() - turned[0].rot90(1, (2, 3)).float()
+    assert apart.abs().max() <= 1, "the middle of a turned image"
 
 
 # --- scales

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -126,11 +126,18 @@ def _zoomed(x: Tensor, factor: float) -> Tensor:
 
 
 def resized(x: Tensor, size: Size) -> Tensor:
-    """Resize images or maps (batch, channels, height, width) bilinearly, with antialiasing if they shrink."""
+    """Resize images or maps (batch, channels, height, width) bilinearly, with antialiasing if they shrink.
+
+    Images uint8 stay uint8, which on the CPU takes a tenth of the time.
+    """
     if (x.shape[-2], x.shape[-1]) == size:
         return x
-    shrinks = x.shape[-2] > size[0] or x.shape[-1] > size[1]
-    return functional.interpolate(x.float(), size, mode="bilinear", align_corners=False, antialias=shrinks)
+    is_bytes, shrinks = x.dtype == torch.uint8, x.shape[-2] > size[0] or x.shape[-1] > size[1]
+    how: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": shrinks}
+    if is_bytes and x.device.type == "cpu":
+        return functional.interpolate(x, size, **how)
+    made = functional.interpolate(x.float(), size, **how)
+    return made.round().to(torch.uint8) if is_bytes else made
 
 
 def _turned(name: str, turn: Turn) -> View:
