@@ -58,10 +58,10 @@ def ours(folder: Path, name: str) -> Any:
     import pandas as pd
 
     from goldfold.ensembling import steps
-    from goldfold.predictions.arrays import load
+    from goldfold.predictions.arrays import load, sharing_ids
     from goldfold.tasks.steps import ForSteps
 
-    members = {path.stem: load(path) for path in sorted(folder.glob("m*.npz"))}
+    members = sharing_ids((path.stem, load(path)) for path in sorted(folder.glob("m*.npz")))
     first = next(iter(members.values()))
     classes = [str(one) for one in first["classes"]]
     task = ForSteps({"name": "classification"}, classes)

@@ -6,6 +6,7 @@ from scipy.special import softmax
 from scipy.stats import rankdata
 
 from goldfold.ensembling.average import mean_ranks, probability, rank
+from goldfold.predictions.arrays import sharing_ids
 from test_tasks import arrays
 from whole_task import classification
 
@@ -43,3 +44,13 @@ def test_members_in_other_orders_are_aligned_one_by_one() -> None:
     stack = np.stack([softmax(one.astype(np.float64), axis=1) for one in logits])
     assert fused["ids"].tolist() == ids
     assert fused["probabilities"].tobytes() == of_stack(stack, [1.0, 2.0, 1.0]).tobytes()
+
+
+def test_members_with_the_same_ids_share_them_in_memory() -> None:
+    task, logits = classification("ab"), np.zeros((3, 2))
+    given = [("a", list("xyz")), ("b", list("xyz")), ("c", list("zyx"))]
+    made = {name: arrays(task, ids, logits) for name, ids in given}
+    found = sharing_ids(made.items())
+    assert found["b"]["ids"] is found["a"]["ids"]
+    assert found["c"]["ids"].tolist() == list("zyx")
+    assert found["b"]["logits"] is made["b"]["logits"]

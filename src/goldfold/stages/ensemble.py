@@ -19,7 +19,7 @@ from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.planning.grid import Grid, grid
 from goldfold.planning.runs import Member
-from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
+from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save, sharing_ids
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
 from goldfold.tasks.facts import Facts
@@ -160,7 +160,7 @@ class Members:
 
 def _fused_test(members: Members, steps: Sequence[Step], made: Nested, folder: Path) -> Arrays:
     """Fuse and save the test predictions of the members of the last round."""
-    tests = {member.name: members.test(member, members.grid.last) for member in members.grid.members}
+    tests = sharing_ids((member.name, members.test(member, members.grid.last)) for member in members.grid.members)
     return _keep(members.task, folder, "test", applied(steps, tests, made.fitted))
 
 
@@ -190,7 +190,7 @@ def _scored_rounds(
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
     for number in (stage.number for stage in members.grid.rounds):
-        parts = {member.name: members.oof(member, number, truth) for member in members.grid.voting(number)}
+        parts = sharing_ids((member.name, members.oof(member, number, truth)) for member in members.grid.voting(number))
         fused: list[tuple[str, Arrays]] = []
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
